@@ -1,0 +1,169 @@
+"""Every job of the project, on a workstation and in CI: `./nox --list`.
+
+A session takes its environment from one lock, requirements/<lock>.txt, and sessions with the same lock share
+it (.nox/<lock>). nox itself would give each session one of its own, so to nox the sessions here have none.
+"""
+
+import fcntl
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests"]
+
+ROOT: Final = Path(__file__).resolve().parent
+LOCKS: Final = ROOT / "requirements"
+ENVIRONMENTS: Final = ROOT / ".nox"
+
+# In the order of their constraints: tests.in is held to runtime.txt, types.in to tests.txt.
+LOCK_ORDER: Final = ("nox", "runtime", "tests", "types", "lint", "lock")
+
+COMPILE: Final = (
+    *("--quiet", "--universal", "--python-version=3.11", "--generate-hashes"),
+    "--custom-compile-command=./nox -s lock",
+)
+INSTALL: Final = (
+    *("--quiet", "--disable-pip-version-check", "--no-compile"),
+    *("--no-deps", "--require-hashes", "--only-binary=:all:"),
+)
+
+# These only look: they must not change the host first.
+LOOKING: Final = frozenset({"-h", "--help", "--list"})
+
+
+@nox.session
+def setup(session: nox.Session) -> None:
+    """Install and start what this host lacks; arguments go to `orchestrator setup`."""
+    orchestrate(session, environment(session, "runtime"), "setup", *session.posargs)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Set up the host, then run the matrix; arguments go to `orchestrator run`."""
+    python = environment(session, "runtime")
+    if LOOKING.isdisjoint(session.posargs):
+        orchestrate(session, python, "setup")
+    orchestrate(session, python, "run", *session.posargs)
+
+
+@nox.session
+def merge(session: nox.Session) -> None:
+    """Merge the run folders of shards into one report; arguments go to `orchestrator merge`."""
+    orchestrate(session, environment(session, "runtime"), "merge", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the program; arguments go to `python -m bench`."""
+    run(session, environment(session, "runtime"), "-m", "bench", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Set up the host with a browser, then run all tests; arguments go to pytest."""
+    python = environment(session, "tests")
+    orchestrate(session, python, "setup", "--browser")
+    run(session, python, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run the tests that need no container engine; arguments go to pytest."""
+    run(session, environment(session, "tests"), "-m", "pytest", "tests/unit", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, the layers between modules, and the workflows."""
+    python = environment(session, "lint")
+    scripts = python.parent
+    run(session, python, "-m", "ruff", "check", ".")
+    run(session, python, "-m", "ruff", "format", "--check", ".")
+    run(session, scripts / "lint-imports")
+    run(session, scripts / "shellcheck", "nox", ".ci/run")
+    run(session, actionlint(session, scripts), "-shellcheck", scripts / "shellcheck")
+    run(session, scripts / "zizmor", "--offline", "--pedantic", ".github")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, mypy strict; arguments go to mypy."""
+    python = environment(session, "types")
+    run(session, python, "-m", "mypy", *(session.posargs or ["orchestrator", "tests", "noxfile.py"]))
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write requirements/*.txt from *.in; `-- --upgrade` takes the latest versions."""
+    uv = environment(session, "lock").parent / "uv"
+    with session.chdir(LOCKS):
+        for name in LOCK_ORDER:
+            files = (f"{name}.in", "--output-file", f"{name}.txt")
+            run(session, uv, "pip", "compile", *COMPILE, *files, *session.posargs)
+
+
+def orchestrate(session: nox.Session, python: Path, command: str, *arguments: str) -> None:
+    """Run a command of the program from this checkout."""
+    run(session, python, "-m", "orchestrator", command, *arguments)
+
+
+def run(session: nox.Session, *command: str | os.PathLike[str]) -> None:
+    """Run a command; on Ctrl-C wait until it has drained.
+
+    nox would kill it after half a second, and its containers would stay. A second Ctrl-C reaches it as well.
+    """
+    session.run(*command, external=True, interrupt_timeout=None)
+
+
+def environment(session: nox.Session, name: str) -> Path:
+    """The Python of the environment .nox/<name>, made anew when its lock or this interpreter has changed."""
+    place = ENVIRONMENTS / name
+    lockfile = LOCKS / f"{name}.txt"
+    python = place / "bin" / "python"
+    made_from = digest(sys.version, sys.base_prefix, str(place), lockfile.read_text(encoding="utf-8"))
+    stamp = place / "made-from.sha256"
+    with alone(name):
+        if python.exists() and stamp.is_file() and stamp.read_text(encoding="ascii") == made_from:
+            return python
+        run(session, sys.executable, "-m", "virtualenv", "--quiet", "--clear", place)
+        run(session, python, "-m", "pip", "install", *INSTALL, "--requirement", lockfile)
+        stamp.write_text(made_from, encoding="ascii")
+    return python
+
+
+def actionlint(session: nox.Session, scripts: Path) -> Path:
+    """The actionlint that requirements/actionlint/go.sum pins, compiled into the lint environment once."""
+    module = LOCKS / "actionlint"
+    pinned = digest(*((module / name).read_text(encoding="utf-8") for name in ("go.mod", "go.sum")))
+    program = scripts / f"actionlint-{pinned[:16]}"
+    if program.exists():
+        return program
+    session.log("compiling actionlint, once")
+    with TemporaryDirectory() as cache, session.chdir(module):
+        go = {"GOCACHE": cache, "GOPATH": cache, "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"}
+        command = (scripts / "go", "build", "-o", program, "github.com/rhysd/actionlint/cmd/actionlint")
+        session.run(*command, env=go, external=True)
+    return program
+
+
+def digest(*parts: str) -> str:
+    """One SHA-256 over all parts, in hexadecimal."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Hold the environment's lock: a nox that runs beside this one waits here while it is made."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with (ENVIRONMENTS / f"{name}.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield

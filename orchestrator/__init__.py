@@ -1,0 +1,3 @@
+"""crashmatrix: run a crash question in a matrix of environments and read the answer from its cores."""
+
+__version__ = "0.1.0"

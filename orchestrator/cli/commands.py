@@ -1,0 +1,189 @@
+"""What each command does: flags to a request, stations' answers to the terminal."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from orchestrator import host, pipeline
+from orchestrator import report as reporting
+from orchestrator.cli import tables
+from orchestrator.cli.progress import progress_for
+from orchestrator.errors import EXIT_HOST, EXIT_OK, InputError, Location
+from orchestrator.model import STANDARD_AXES, CellResult, Crash, Plan
+from orchestrator.pipeline import Project, RunOptions
+from orchestrator.plan import Request
+from orchestrator.plan.matrix import MatrixFile
+from orchestrator.plan.scenarios import ScenarioFile
+from orchestrator.tools.yamlfile import nearest
+
+SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
+    "matrix": MatrixFile.model_json_schema,
+    "scenario": ScenarioFile.model_json_schema,
+    "plan": Plan.model_json_schema,
+    "result": CellResult.model_json_schema,
+    "crash": Crash.model_json_schema,
+}
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """`crashmatrix plan`: show the cells."""
+    _list(_planned(arguments), as_json=arguments.json)
+    return EXIT_OK
+
+
+def render(arguments: argparse.Namespace) -> int:
+    """`crashmatrix render`: write Dockerfiles."""
+    planned = _planned(arguments)
+    folders = pipeline.render_images(planned, arguments.out)
+    _console().print(f"{len(folders)} images rendered under {arguments.out}", highlight=False)
+    return EXIT_OK
+
+
+def build(arguments: argparse.Namespace) -> int:
+    """`crashmatrix build`: build images only."""
+    with progress_for(_console()) as progress:
+        failed = pipeline.build_images(_planned(arguments), arguments.out, arguments.jobs, progress)
+    return EXIT_HOST if failed else EXIT_OK
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """`crashmatrix run`: run the cells and report."""
+    if arguments.list or arguments.json:
+        return plan(arguments)
+    project = Project.load(arguments.project)
+    reports = _reports(arguments)
+    latest = pipeline.latest_run(reports) if arguments.rerun else None
+    options = RunOptions(
+        request=_request(arguments, project),
+        reports=reports,
+        jobs=arguments.jobs,
+        fail_fast=arguments.fail_fast,
+        cells=_cells(arguments, project),
+        resume=_run_folder(reports, arguments.resume) if arguments.resume else None,
+        rerun=latest,
+    )
+    console = _console()
+    with progress_for(console) as progress:
+        finished = pipeline.run_matrix(project, options, progress)
+    tables.show_run(console, finished)
+    return finished.exit_code
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """`crashmatrix report`: render again."""
+    folder = _run_folder(_reports(arguments), arguments.run or "latest")
+    reporting.write(folder)
+    tables.show_places(_console(), folder)
+    return EXIT_OK
+
+
+def merge(arguments: argparse.Namespace) -> int:
+    """`crashmatrix merge`: one run of many."""
+    console = _console()
+    into = arguments.into or _reports(arguments) / "merged"
+    with progress_for(console) as progress:
+        pipeline.merge_runs(arguments.runs, into, progress)
+    tables.show_places(console, into)
+    return pipeline.exit_code(into)
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """`crashmatrix doctor`: what this host can do."""
+    capabilities = host.doctor()
+    if arguments.json:
+        _print_json([item.as_dict() for item in capabilities])
+    else:
+        tables.show_capabilities(_console(), capabilities)
+    return EXIT_OK if all(item.suffices for item in capabilities) else EXIT_HOST
+
+
+def setup(arguments: argparse.Namespace) -> int:
+    """`crashmatrix setup`: change the host, having said how."""
+    console = _console()
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    if arguments.undo:
+        host.undo(say)
+    else:
+        host.setup(say, browser=arguments.browser, dry_run=arguments.dry_run)
+    return EXIT_OK
+
+
+def schema(arguments: argparse.Namespace) -> int:
+    """`crashmatrix schema`: print a JSON schema."""
+    _print_json(SCHEMAS[arguments.name]())
+    return EXIT_OK
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _print_json(data: object) -> None:
+    sys.stdout.write(json.dumps(data, indent=1) + "\n")
+
+
+def _reports(arguments: argparse.Namespace) -> Path:
+    return Path(arguments.reports or arguments.project / "reports")
+
+
+def _run_folder(reports: Path, name: str) -> Path:
+    """The folder of a run by its name, its path, or `latest`."""
+    if name == "latest":
+        return pipeline.latest_run(reports)
+    for folder in (Path(name), reports / name):
+        if (folder / "plan.json").is_file():
+            return folder
+    known = [path.parent.name for path in reports.glob("*/plan.json")]
+    raise InputError(f"there is no run {name!r}", where=Location(file=str(reports)), mend=nearest(name, known))
+
+
+def _planned(arguments: argparse.Namespace) -> pipeline.PlannedRun:
+    project = Project.load(arguments.project)
+    return pipeline.make_plan(project, _request(arguments, project), cells=_cells(arguments, project))
+
+
+def _request(arguments: argparse.Namespace, project: Project) -> Request:
+    axes = {axis: _flat(getattr(arguments, axis)) for axis in STANDARD_AXES if getattr(arguments, axis)}
+    for name, values in arguments.axis:
+        if name not in project.matrix.axes:
+            raise InputError(f"--axis: there is no axis {name!r}", mend=nearest(name, project.matrix.axes))
+        axes[name] = (*axes.get(name, ()), *values)
+    if arguments.cells:
+        axes = {**project.matrix.axes, **axes}
+    return Request(
+        profile=arguments.profile,
+        axes=axes,
+        expression=arguments.expression,
+        shard=arguments.shard,
+        trials=arguments.trials,
+        timeout=arguments.timeout,
+    )
+
+
+def _flat(groups: list[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for group in groups for value in group))
+
+
+def _cells(arguments: argparse.Namespace, project: Project) -> frozenset[str] | None:
+    if not arguments.cells:
+        return None
+    known = pipeline.all_cell_ids(project)
+    for cell in arguments.cells:
+        if cell not in known:
+            raise InputError(f"--cell: no cell {cell!r} can run", mend=nearest(cell, known))
+    return frozenset(arguments.cells)
+
+
+def _list(planned: pipeline.PlannedRun, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(planned.plan.model_dump_json(indent=1) + "\n")
+    else:
+        tables.show_plan(_console(), planned.plan)

@@ -1,0 +1,41 @@
+"""Parsing the command line, running its command, and the one place where errors end."""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from rich.console import Console
+
+from orchestrator.cli.options import build_parser
+from orchestrator.errors import EXIT_HOST, EXIT_OK, CrashmatrixError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 as expected, 1 cells failed, 2 wrong input, 3 host or engine."""
+    arguments = build_parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return int(arguments.command(arguments))
+    except CrashmatrixError as error:
+        _complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return EXIT_HOST
+    except BrokenPipeError:
+        # The reader (head, less) has enough; keep the interpreter from failing again at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True, highlight=False).print(f"crashmatrix: {text}", markup=False, soft_wrap=True)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM drains as Ctrl-C does; CI systems and `timeout` send it."""
+    raise KeyboardInterrupt
+
+

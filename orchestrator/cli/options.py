@@ -1,0 +1,194 @@
+"""Every flag, declared once; what a command takes, its help and its defaults derive from here."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from orchestrator import __version__
+from orchestrator.cli import commands
+from orchestrator.model import AXIS_NAME, STANDARD_AXES
+
+AXIS_HELP: Final = {
+    "arch": "x86_64, arm64",
+    "python": "CPython version, as in the matrix: 3.11",
+    "glibc": "C library version: 2.36",
+    "launcher": "what starts the process: plain, uwsgi",
+    "probe": "language of the native extension: cpp, rust",
+    "scenario": "crash question: a folder under scenarios/",
+}
+AXES_EPILOG: Final = """\
+Axis flags may be repeated and take comma-separated values: --glibc 2.31,2.36. They replace what the
+profile says of that axis. An expression narrows further:
+  -k 'glibc < "2.41" and launcher == "uwsgi"'
+  -k 'probe in ("cpp", "rust") and not python >= "3.13"'
+
+Exit codes: 0 all as expected; 1 some cell failed; 2 the input is wrong; 3 the host or engine failed."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="crashmatrix",
+        description="Ask one native crash question in every cell of a matrix of environments.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"crashmatrix {__version__}")
+    parser.add_argument("--project", type=Path, default=Path(), metavar="DIR",
+                        help="folder with matrix.yaml, scenarios/ and images/ (default: this one)")  # fmt: skip
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_plan, _render, _build, _run, _report, _merge, _doctor, _setup, _schema):
+        add(subparsers)
+    return parser
+
+
+_Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+
+
+def _command(subparsers: "_Subparsers[argparse.ArgumentParser]", name: str, title: str,
+             epilog: str | None = None) -> argparse.ArgumentParser:  # fmt: skip
+    return subparsers.add_parser(
+        name, help=title, description=title, epilog=epilog, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which cells")
+    for axis in sorted(STANDARD_AXES, key=list(AXIS_HELP).index):
+        group.add_argument(f"--{axis}", action="append", default=[], metavar="VALUE", type=_values,
+                           help=AXIS_HELP[axis])  # fmt: skip
+    group.add_argument("--axis", action="append", default=[], metavar="NAME=VALUE", type=_own_axis,
+                       help="the same for an axis of your own")  # fmt: skip
+    group.add_argument("-k", dest="expression", metavar="EXPR", help="keep the cells that EXPR is true of")
+    group.add_argument("--profile", metavar="NAME", help="profile of matrix.yaml (default: its default_profile)")
+    group.add_argument("--cell", action="append", default=[], metavar="ID", dest="cells",
+                       help="exactly this cell, whatever the profile; repeatable")  # fmt: skip
+    group.add_argument("--shard", metavar="I/N", type=_shard, help="the I-th of N parts of the selection")
+    group.add_argument("--trials", type=_positive, metavar="N", help="trials a cell, instead of its scenario's number")
+    group.add_argument("--timeout", type=_seconds, metavar="SECONDS",
+                       help="time limit of one trial, instead of its scenario's")  # fmt: skip
+
+
+def _add_listing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--list", action="store_true", help="list the chosen and the excluded cells, run nothing")
+    parser.add_argument("--json", action="store_true", help="with --list: as JSON (the format of plan.json)")
+
+
+def _add_reports(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--reports", type=Path, metavar="DIR", help="where runs are kept (default: reports/)")
+
+
+def _plan(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(subparsers, "plan", "Show which cells would run, which are excluded, and why", AXES_EPILOG)
+    _add_selection(parser)
+    _add_listing(parser)
+    parser.set_defaults(command=commands.plan)
+
+
+def _render(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(subparsers, "render", "Write the Dockerfiles of the chosen cells, build nothing", AXES_EPILOG)
+    _add_selection(parser)
+    parser.add_argument("--out", type=Path, default=Path("build/images"), metavar="DIR",
+                        help="where to write them (default: build/images)")  # fmt: skip
+    parser.set_defaults(command=commands.render)
+
+
+def _build(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(subparsers, "build", "Build the images of the chosen cells, run nothing", AXES_EPILOG)
+    _add_selection(parser)
+    _add_jobs(parser)
+    parser.add_argument("--out", type=Path, default=Path("build/images"), metavar="DIR",
+                        help="where Dockerfiles and build logs go (default: build/images)")  # fmt: skip
+    parser.set_defaults(command=commands.build)
+
+
+def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(subparsers, "run", "Run the chosen cells and write the report", AXES_EPILOG)
+    _add_selection(parser)
+    _add_listing(parser)
+    group = parser.add_argument_group("how to run")
+    _add_jobs(group)
+    _add_reports(parser)
+    group.add_argument("--fail-fast", action="store_true",
+                       help="after the first cell that is not as expected, let running cells finish and stop")  # fmt: skip
+    group.add_argument("--resume", nargs="?", const="latest", metavar="RUN",
+                       help="go on with a run that was stopped (default: the latest)")  # fmt: skip
+    group.add_argument("--rerun", choices=["failed"],
+                       help="run again what failed, could not be seen or did not start in the latest run")  # fmt: skip
+    parser.set_defaults(command=commands.run)
+
+
+def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(subparsers, "report", "Render a run's report again from its results on disk")
+    _add_reports(parser)
+    parser.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the latest)")
+    parser.set_defaults(command=commands.report)
+
+
+def _merge(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(subparsers, "merge", "Make one run of several, such as the shards of a night")
+    _add_reports(parser)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of the runs")
+    parser.add_argument("--into", type=Path, metavar="DIR", help="the merged run (default: reports/merged)")
+    parser.set_defaults(command=commands.merge)
+
+
+def _doctor(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(subparsers, "doctor", "Say what this host can do, and the mend for what it lacks")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(command=commands.doctor)
+
+
+def _setup(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(subparsers, "setup", "Install and start what this host lacks, having said what that is")
+    parser.add_argument("--browser", action="store_true", help="also Chromium, for the browser tests")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be changed, change nothing")
+    parser.add_argument("--undo", action="store_true",
+                        help="put core_pattern back and stop what setup started; packages stay")  # fmt: skip
+    parser.set_defaults(command=commands.setup)
+
+
+def _schema(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(subparsers, "schema", "Print the JSON schema of a file that others read or write")
+    parser.add_argument("name", choices=sorted(commands.SCHEMAS), help="which file")
+    parser.set_defaults(command=commands.schema)
+
+
+def _add_jobs(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--jobs", type=_positive, default=max(2, os.cpu_count() or 2), metavar="N",
+                        help="images and cells at a time (default: %(default)s)")  # fmt: skip
+
+
+def _values(text: str) -> tuple[str, ...]:
+    values = tuple(value.strip() for value in text.split(","))
+    if not all(values):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty value")
+    return values
+
+
+def _own_axis(text: str) -> tuple[str, tuple[str, ...]]:
+    name, equals, values = text.partition("=")
+    if not equals or not AXIS_NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, _values(values)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N with 1 <= I <= N")
+    return int(match[1]), int(match[2])
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 10_000:  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d{1,5}(\.\d+)?", text) or not 0 < float(text) <= 3600:  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time up to 3600 seconds")
+    return float(text)

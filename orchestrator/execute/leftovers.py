@@ -1,0 +1,44 @@
+"""What a run that was killed left in the engine: found by its labels, removed by the next run."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Final
+
+from orchestrator.model import LABEL, LABEL_CELL, LABEL_RUN, Cell
+from orchestrator.tools.engine import Engine
+
+LABEL_OWNER: Final = "org.crashmatrix.owner"
+"""Host, process id and start time of the process that made a container. A process id alone is reused."""
+
+
+def owner_labels(run: str, cell: Cell, number: int) -> dict[str, str]:
+    """The labels of one trial's container and volume."""
+    return {
+        LABEL: "trial",
+        LABEL_RUN: run,
+        LABEL_CELL: f"{cell.id}#{number}",
+        LABEL_OWNER: _owner(os.getpid()) or "",
+    }
+
+
+def remove_leftovers(engine: Engine) -> int:
+    """Remove containers and volumes whose process on this host is gone; returns how many."""
+    return sum(engine.reap(LABEL_OWNER, owner) for owner in engine.label_values(LABEL_OWNER) if _is_gone(owner))
+
+
+def _owner(pid: int) -> str | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # Field 22 is the start time; the command name before it may hold spaces and brackets.
+    start = stat.rpartition(")")[2].split()[19]
+    return f"{socket.gethostname()}:{pid}:{start}"
+
+
+def _is_gone(owner: str) -> bool:
+    """Whether the owner was a process of this host and has ended; another host's cannot be told."""
+    host, _, rest = owner.partition(":")
+    pid = rest.partition(":")[0]
+    return host == socket.gethostname() and pid.isdigit() and _owner(int(pid)) != owner

@@ -1,0 +1,14 @@
+"""The base of all values that travel between the stations and on to disk."""
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA: Final = 1
+"""Version of plan.json and result.json. A reader refuses any other."""
+
+
+class Value(BaseModel):
+    """A frozen value; unknown fields are refused, so a misspelt one is never silent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,89 @@
+"""Cells: one value for each axis, under one id that is used everywhere."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from packaging.version import Version
+
+from orchestrator.model.base import Value
+
+ENVIRONMENT_AXES: Final = ("python", "glibc", "arch", "launcher")
+STANDARD_AXES: Final = ("scenario", *ENVIRONMENT_AXES, "probe")
+VERSION_AXES: Final = frozenset({"python", "glibc"})
+
+AXIS_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+AXIS_VALUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a value may hold. It becomes part of folder names, image tags and Dockerfiles, hence so narrow."""
+VERSION_VALUE: Final = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}")
+
+
+class Arch(StrEnum):
+    """Architectures by the names that uname and the users use; Docker's own name is `platform`."""
+
+    X86_64 = "x86_64"
+    ARM64 = "arm64"
+
+    @classmethod
+    def from_machine(cls, machine: str) -> "Arch":
+        """The architecture that uname or an engine names; raises ValueError for one not known here."""
+        return cls({"aarch64": "arm64", "amd64": "x86_64"}.get(machine, machine))
+
+    @property
+    def platform(self) -> str:
+        """The engine's name of this architecture, for example linux/amd64."""
+        return {"x86_64": "linux/amd64", "arm64": "linux/arm64"}[self.value]
+
+    @property
+    def debian(self) -> str:
+        """Debian's name of this architecture, for example amd64."""
+        return {"x86_64": "amd64", "arm64": "arm64"}[self.value]
+
+
+class Cell(Value):
+    """One value for each axis. `own` holds the axes that the user added, in matrix order."""
+
+    scenario: str
+    python: str
+    glibc: str
+    arch: Arch
+    launcher: str
+    probe: str
+    own: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def from_axes(cls, values: Mapping[str, str]) -> "Cell":
+        """Make the cell of a complete assignment of axis values."""
+        own = tuple((axis, value) for axis, value in values.items() if axis not in STANDARD_AXES)
+        return cls.model_validate({axis: values[axis] for axis in STANDARD_AXES} | {"own": own})
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """All axis values by axis name, standard axes first."""
+        standard = {axis: str(getattr(self, axis)) for axis in STANDARD_AXES}
+        return standard | dict(self.own)
+
+    @property
+    def environment(self) -> str:
+        """The part of the id that names where the question is asked, without scenario and probe."""
+        return f"py{self.python}-glibc{self.glibc}-{self.arch}-{self.launcher}"
+
+    @property
+    def question(self) -> str:
+        """The part of the id that names what is asked: scenario, probe and the user's own axes."""
+        return f"{self.scenario}-{self.probe}{self._own_suffix}"
+
+    @property
+    def id(self) -> str:
+        """The cell's one name, for example tls-atexit/py3.13-glibc2.36-x86_64-uwsgi-cpp."""
+        return f"{self.scenario}/{self.environment}-{self.probe}{self._own_suffix}"
+
+    @property
+    def _own_suffix(self) -> str:
+        return "".join(f"+{axis}={value}" for axis, value in self.own)
+
+
+def axis_sort_key(axis: str, value: str) -> tuple[Version | str, ...]:
+    """Order values of one axis: versions as versions ("3.9" before "3.13"), names as text."""
+    return (Version(value),) if axis in VERSION_AXES else (value,)

@@ -1,0 +1,65 @@
+"""Plans: which cells run, on which image, against which expectation; which do not, and why."""
+
+from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.cell import Cell
+from orchestrator.model.scenario import Expectation
+
+
+class ExcludedCell(Value):
+    """A cell of the cross product that does not run, with the reason and the rule's place."""
+
+    cell: Cell
+    reason: str
+    where: str | None = None
+
+
+class SelectedCell(Value):
+    """A cell that was asked for, with what its scenario says of it."""
+
+    cell: Cell
+    expectation: Expectation
+    trials: int
+    timeout: float
+
+
+class Selection(Value):
+    """The outcome of expanding a matrix: cells to run and cells left out with reasons."""
+
+    profile: str
+    cells: tuple[SelectedCell, ...]
+    excluded: tuple[ExcludedCell, ...]
+    deselected: int
+    """How many cells the profile and the flags left out; those carry no reason of their own."""
+
+
+class PlannedCell(SelectedCell):
+    """A selected cell with its image: `image` is the content-addressed key."""
+
+    image: str
+
+
+class PlannedImage(Value):
+    """An image of a plan as plan.json lists it: every key is fixed before anything is built."""
+
+    key: str
+    tag: str
+    role: str
+    arch: str
+    parents: tuple[str, ...]
+
+
+class Plan(Value):
+    """plan.json. With the cells' results it is all that resuming, sharding, merging and reports need."""
+
+    schema_version: int = SCHEMA
+    run: str
+    created: str
+    profile: str
+    selection: str
+    shard: str | None = None
+    engine: str | None = None
+    """The engine that the run used, for example "docker 20.10.24"; None until one was asked."""
+    cells: tuple[PlannedCell, ...]
+    excluded: tuple[ExcludedCell, ...]
+    deselected: int
+    images: tuple[PlannedImage, ...]

@@ -1,0 +1,23 @@
+"""The run as a visible list of steps; hands each station its input."""
+
+from orchestrator.pipeline.building import build_images, render_images
+from orchestrator.pipeline.merge import merge_runs
+from orchestrator.pipeline.planning import PlannedRun, Project, all_cell_ids, make_plan
+from orchestrator.pipeline.progress import Progress
+from orchestrator.pipeline.run import Finished, RunOptions, exit_code, latest_run, run_matrix
+
+__all__ = [
+    "Finished",
+    "PlannedRun",
+    "Progress",
+    "Project",
+    "RunOptions",
+    "all_cell_ids",
+    "build_images",
+    "exit_code",
+    "latest_run",
+    "make_plan",
+    "merge_runs",
+    "render_images",
+    "run_matrix",
+]

@@ -1,0 +1,34 @@
+"""Rendering and building images without running a cell."""
+
+import threading
+from pathlib import Path
+
+from orchestrator import images
+from orchestrator.errors import CrashmatrixError
+from orchestrator.pipeline.planning import PlannedRun
+from orchestrator.pipeline.progress import Progress
+from orchestrator.tools.engine import Engine
+
+
+def render_images(planned: PlannedRun, out: Path) -> tuple[Path, ...]:
+    """Write every image's Dockerfile under a folder; returns the folders of the images."""
+    return tuple(images.render(spec, out) for spec in planned.specs)
+
+
+def build_images(planned: PlannedRun, out: Path, jobs: int, progress: Progress) -> int:
+    """Build what is not there yet; returns how many images could not be built."""
+    render_images(planned, out)
+    failed: list[str] = []
+
+    def on_ready(key: str, found: str | CrashmatrixError) -> None:
+        if isinstance(found, CrashmatrixError):
+            failed.append(key)
+
+    engine = Engine.connect()
+    try:
+        progress.begin(len(planned.specs), 0)
+        images.build_all(engine, planned.specs, jobs=jobs, logs=out, stop=threading.Event(),
+                         on_ready=on_ready, progress=progress)  # fmt: skip
+    finally:
+        engine.close()
+    return len(failed)

@@ -1,0 +1,80 @@
+"""Many runs, such as the shards of a night, made one: data first, then one report."""
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from orchestrator import report
+from orchestrator.errors import InputError, Location
+from orchestrator.model import Plan
+from orchestrator.pipeline.cell import CELLS
+from orchestrator.pipeline.planning import PLAN_FILE, read_plan
+from orchestrator.pipeline.progress import Progress
+from orchestrator.pipeline.run import IMAGES
+from orchestrator.tools.files import write_atomically
+
+T = TypeVar("T")
+
+
+def merge_runs(folders: Sequence[Path], into: Path, progress: Progress) -> None:
+    """Copy the runs' results into one new folder and render its report.
+
+    Says which shards are missing. Raises InputError where a cell stands in two runs, since neither
+    could be told to be the right one.
+    """
+    plans = [read_plan(folder / PLAN_FILE) for folder in folders]
+    _check_cells(plans, into)
+    for missing in _missing_shards(plans):
+        progress.say(f"Shard {missing} is missing: its cells are in no count of this report.")
+    for folder in folders:
+        for part in (CELLS, IMAGES):
+            if (folder / part).is_dir():
+                shutil.copytree(folder / part, into / part, dirs_exist_ok=True)
+    write_atomically(into / PLAN_FILE, _merged(plans, into.name).model_dump_json(indent=1))
+    report.write(into)
+
+
+def _check_cells(plans: Sequence[Plan], into: Path) -> None:
+    counts = Counter(item.cell.id for plan in plans for item in plan.cells)
+    twice = [cell for cell, count in counts.items() if count > 1]
+    if twice:
+        raise InputError(f"{len(twice)} cells stand in two of these runs, for example {twice[0]}",
+                         mend="merge shards of one selection only")  # fmt: skip
+    if (into / PLAN_FILE).exists():
+        raise InputError("there is a run in that folder already", where=Location(file=str(into)),
+                         mend="name another folder with --into")  # fmt: skip
+
+
+def _missing_shards(plans: Sequence[Plan]) -> list[str]:
+    """Shards that their siblings speak of (2/3 says that there are three) and that were not given."""
+    present = {(plan.profile, plan.selection, plan.shard) for plan in plans if plan.shard}
+    wanted = {
+        (profile, selection, f"{index}/{shard.partition('/')[2]}")
+        for profile, selection, shard in present
+        for index in range(1, int(shard.partition("/")[2]) + 1)
+    }
+    return sorted(shard for _, _, shard in wanted - present)
+
+
+def _merged(plans: Sequence[Plan], run: str) -> Plan:
+    first = plans[0]
+    return Plan(
+        run=run,
+        created=min(plan.created for plan in plans),
+        profile=" + ".join(_unique([plan.profile for plan in plans])),
+        selection=" | ".join(_unique([plan.selection for plan in plans])),
+        cells=tuple(item for plan in plans for item in plan.cells),
+        excluded=tuple(_unique([item for plan in plans for item in plan.excluded])),
+        deselected=first.deselected,
+        images=tuple({image.key: image for plan in plans for image in plan.images}.values()),
+    )
+
+
+def _unique(items: Sequence[T]) -> list[T]:
+    kept: list[T] = []
+    for item in items:
+        if item not in kept:
+            kept.append(item)
+    return kept

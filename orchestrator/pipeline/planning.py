@@ -1,0 +1,141 @@
+"""From a project's folder and a request to a plan: every key is fixed before an engine is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from orchestrator import images
+from orchestrator import plan as planning
+from orchestrator.errors import InputError, Location
+from orchestrator.model import Catalogue, ImageSpec, Plan, PlannedCell, PlannedImage, Scenario, SelectedCell
+from orchestrator.plan import Matrix, Request
+
+REPORTS: Final = "reports"
+PLAN_FILE: Final = "plan.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A project's folder, loaded and validated."""
+
+    root: Path
+    matrix: Matrix
+    scenarios: Mapping[str, Scenario]
+    catalogue: Catalogue
+
+    @classmethod
+    def load(cls, root: Path) -> "Project":
+        """Load matrix.yaml, the scenarios it names and the catalogue; raises InputError."""
+        if not root.is_dir():
+            raise InputError("the project's folder does not exist", where=Location(file=str(root)),
+                             mend="give another --project")  # fmt: skip
+        matrix = planning.load_matrix(root / "matrix.yaml")
+        return cls(
+            root=root,
+            matrix=matrix,
+            scenarios=planning.load_scenarios(root / "scenarios", matrix.axes["scenario"]),
+            catalogue=images.load_catalogue(root / "images" / "catalogue.yaml"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """A plan with the specifications of its images, parents before children."""
+
+    plan: Plan
+    specs: tuple[ImageSpec, ...]
+
+    def tag(self, key: str) -> str:
+        """The tag of an image of this plan."""
+        return next(spec.tag for spec in self.specs if spec.key == key)
+
+
+def make_plan(project: Project, request: Request, *, cells: frozenset[str] | None = None) -> PlannedRun:
+    """Plan a run; `cells` keeps only those ids, for a single cell or a re-run of failed ones."""
+    selection = planning.select(project.matrix, project.scenarios, project.catalogue, request)
+    chosen = [item for item in selection.cells if cells is None or item.cell.id in cells]
+    specs: dict[str, ImageSpec] = {}
+    planned = [_with_image(project, item, specs) for item in chosen]
+    now = datetime.now(UTC)
+    shard = "{}/{}".format(*request.shard) if request.shard else None
+    plan = Plan(
+        run=_run_name(now, selection.profile, request),
+        created=now.isoformat(timespec="seconds"),
+        profile=selection.profile,
+        selection=_selection_words(request, selection.profile, cells),
+        shard=shard,
+        cells=tuple(planned),
+        excluded=selection.excluded if cells is None else (),
+        deselected=selection.deselected + len(selection.cells) - len(chosen),
+        images=tuple(_listed(spec) for spec in specs.values()),
+    )
+    return PlannedRun(plan=plan, specs=tuple(specs.values()))
+
+
+def all_cell_ids(project: Project) -> frozenset[str]:
+    """The ids of every cell that some profile and flags could choose."""
+    everything = Request(axes=project.matrix.axes)
+    selection = planning.select(project.matrix, project.scenarios, project.catalogue, everything)
+    return frozenset(item.cell.id for item in selection.cells)
+
+
+def _with_image(project: Project, item: SelectedCell, specs: dict[str, ImageSpec]) -> PlannedCell:
+    scenario = project.scenarios[item.cell.scenario]
+    image, needed = images.specs_for(item.cell, scenario, project.catalogue, project.root)
+    specs.update({spec.key: spec for spec in needed if spec.key not in specs})
+    return PlannedCell.model_validate(dict(item) | {"image": image.key})
+
+
+def _listed(spec: ImageSpec) -> PlannedImage:
+    return PlannedImage(key=spec.key, tag=spec.tag, role=spec.role, arch=spec.arch, parents=spec.parents)
+
+
+def _run_name(now: datetime, profile: str, request: Request) -> str:
+    shard = "-shard{}of{}".format(*request.shard) if request.shard else ""
+    return f"{now:%Y%m%d-%H%M%S}-{profile}{shard}"
+
+
+def _selection_words(request: Request, profile: str, cells: frozenset[str] | None) -> str:
+    """The flags that choose the same cells again."""
+    words = [f"--profile {profile}"]
+    words += [f"--{axis} {','.join(values)}" for axis, values in request.axes.items()]
+    if request.expression is not None:
+        words.append(f"-k '{request.expression}'")
+    if cells is not None and len(cells) == 1:
+        words.append(f"--cell {next(iter(cells))}")
+    elif cells is not None:
+        words.append(f"({len(cells)} named cells)")
+    return " ".join(words)
+
+
+def plan_again(project: Project, folder: Path) -> PlannedRun:
+    """The plan of an earlier run, with its images' specifications made anew.
+
+    Raises InputError where the project has changed so that a cell would run on another image: its
+    results would not belong to one run.
+    """
+    path = folder / PLAN_FILE
+    plan = read_plan(path)
+    specs: dict[str, ImageSpec] = {}
+    for item in plan.cells:
+        again = _with_image(project, item, specs)
+        if again.image != item.image:
+            raise InputError(f"the image of {item.cell.id} has changed since that run", mend="start a new run",
+                             where=Location(file=str(path)))  # fmt: skip
+    return PlannedRun(plan=plan, specs=tuple(specs.values()))
+
+
+def read_plan(path: Path) -> Plan:
+    """Read plan.json; raises InputError where it is missing or of another version."""
+    try:
+        return Plan.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError("this is no run's folder: it has no plan.json", where=Location(file=str(path)),
+                         mend="name a folder under reports/") from error  # fmt: skip
+    except ValidationError as error:
+        raise InputError(f"not a plan of this version: {error.errors()[0]['msg']}",
+                         where=Location(file=str(path)), mend="start a new run") from error  # fmt: skip

@@ -1,0 +1,142 @@
+"""A run, as the list of its steps; each takes what the one before it made."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from orchestrator import execute, images, report
+from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
+from orchestrator.model import Arch, CellResult, Plan, PlannedCell, Verdict
+from orchestrator.pipeline.cell import CELLS, RESULT_FILE, CellRunner
+from orchestrator.pipeline.planning import PLAN_FILE, PlannedRun, Project, make_plan, plan_again
+from orchestrator.pipeline.progress import Progress
+from orchestrator.pipeline.schedule import Schedule
+from orchestrator.plan import Request
+from orchestrator.tools.engine import Engine
+from orchestrator.tools.files import write_atomically
+
+IMAGES: Final = "images"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What the user asked of a run. `resume` and `rerun` are folders of earlier runs."""
+
+    request: Request
+    reports: Path
+    jobs: int
+    fail_fast: bool = False
+    cells: frozenset[str] | None = None
+    resume: Path | None = None
+    rerun: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A run that ended: where its report is, why it stopped early if it did, and the exit code."""
+
+    folder: Path
+    stopped: str | None
+    exit_code: int
+
+
+def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Finished:
+    """Plan, build, run, judge and report. Raises InputError before anything starts, HostError without an engine."""
+    planned, folder = _choose(project, options)
+    _write_plan(planned, folder)
+    engine = Engine.connect()
+    try:
+        _clear_leftovers(engine, progress)
+        todo = _still_to_run(planned.plan, folder)
+        progress.begin(len(planned.specs), len(todo))
+        schedule = _schedule(engine, project, planned, folder, options, progress)
+        schedule.execute(todo, planned.specs, folder / IMAGES)
+    finally:
+        engine.close()
+    report.write(folder)
+    return Finished(folder=folder, stopped=schedule.stopped, exit_code=exit_code(folder))
+
+
+def exit_code(folder: Path) -> int:
+    """0 all as expected, 1 some cell failed, 3 some cell could not be seen or did not run."""
+    data = report.load(folder)
+    verdicts = {result.judgement.verdict for result in data.results}
+    if Verdict.ERROR in verdicts:
+        return EXIT_HOST
+    if Verdict.FAIL in verdicts:
+        return EXIT_FAILED
+    return EXIT_HOST if len(data.results) < len(data.plan.cells) else EXIT_OK
+
+
+def latest_run(reports: Path) -> Path:
+    """The newest run under a reports folder; raises InputError where there is none."""
+    runs = sorted(path.parent for path in reports.glob(f"*/{PLAN_FILE}"))
+    if not runs:
+        raise InputError("there is no earlier run", where=Location(file=str(reports)), mend="start one")
+    return runs[-1]
+
+
+def unfinished_cells(folder: Path) -> frozenset[str]:
+    """The cells of an earlier run that failed, could not be seen, or did not start."""
+    data = report.load(folder)
+    good = {result.cell.id for result in data.results if result.judgement.verdict is Verdict.PASS}
+    return frozenset(item.cell.id for item in data.plan.cells if item.cell.id not in good)
+
+
+def _choose(project: Project, options: RunOptions) -> tuple[PlannedRun, Path]:
+    if options.resume is not None:
+        return plan_again(project, options.resume), options.resume
+    cells = options.cells
+    if options.rerun is not None:
+        cells = unfinished_cells(options.rerun)
+        if not cells:
+            raise InputError("every cell of that run passed", where=Location(file=str(options.rerun)),
+                             mend="there is nothing to run again")  # fmt: skip
+    planned = make_plan(project, options.request, cells=cells)
+    return planned, options.reports / planned.plan.run
+
+
+def _write_plan(planned: PlannedRun, folder: Path) -> None:
+    write_atomically(folder / PLAN_FILE, planned.plan.model_dump_json(indent=1))
+    for spec in planned.specs:
+        images.render(spec, folder / IMAGES)
+
+
+def _clear_leftovers(engine: Engine, progress: Progress) -> None:
+    removed = execute.remove_leftovers(engine)
+    if removed:
+        progress.say(f"Removed {removed} containers and volumes that a run which was killed had left.")
+
+
+def _still_to_run(plan: Plan, folder: Path) -> list[PlannedCell]:
+    """Cells without a verdict of their own; a cell that could not be seen is asked again."""
+    return [item for item in plan.cells if _result(folder, item) is None]
+
+
+def _result(folder: Path, planned: PlannedCell) -> CellResult | None:
+    path = folder / CELLS / planned.cell.id / RESULT_FILE
+    if not path.is_file():
+        return None
+    result = CellResult.model_validate_json(path.read_text(encoding="utf-8"))
+    return None if result.judgement.verdict is Verdict.ERROR else result
+
+
+def _schedule(
+    engine: Engine, project: Project, planned: PlannedRun, folder: Path, options: RunOptions, progress: Progress
+) -> Schedule:
+    runner = CellRunner(
+        engine=engine,
+        run_name=planned.plan.run,
+        folder=folder,
+        scenarios=dict(project.scenarios),
+        specs={spec.key: spec for spec in planned.specs},
+        host_arch=Arch.from_machine(engine.info().arch),
+    )
+    return Schedule(
+        engine=engine,
+        runner=runner,
+        progress=progress,
+        run=planned.plan.run,
+        jobs=options.jobs,
+        fail_fast=options.fail_fast,
+    )

@@ -1,0 +1,7 @@
+"""matrix.yaml and scenarios to cells: chosen, and excluded with reasons."""
+
+from orchestrator.plan.expand import Request, select
+from orchestrator.plan.matrix import Matrix, load_matrix
+from orchestrator.plan.scenarios import load_scenarios
+
+__all__ = ["Matrix", "Request", "load_matrix", "load_scenarios", "select"]

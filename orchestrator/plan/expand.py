@@ -1,0 +1,180 @@
+"""Expanding a matrix: the cross product, narrowed by profile and flags, less what is excluded."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Final
+
+from orchestrator.errors import InputError, Location
+from orchestrator.model import Arch, Catalogue, Cell, ExcludedCell, Expectation, Scenario, SelectedCell, Selection
+from orchestrator.plan.expression import Expression, Vocabulary, parse
+from orchestrator.plan.matrix import Matrix, Profile
+from orchestrator.tools.yamlfile import nearest
+
+MAX_CELLS: Final = 200_000
+"""A cross product beyond this is a mistake in the matrix, and would fill memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for: flags by axis, an expression, a profile, a shard (1-based)."""
+
+    profile: str | None = None
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    expression: str | None = None
+    shard: tuple[int, int] | None = None
+    trials: int | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Clause:
+    """One narrowing of the matrix, by the words in which the user gave it."""
+
+    words: str
+    holds: Callable[[Mapping[str, str]], bool]
+
+
+def select(
+    matrix: Matrix, scenarios: Mapping[str, Scenario], catalogue: Catalogue, request: Request
+) -> Selection:
+    """Choose the cells of a request.
+
+    Raises InputError for an unknown profile, axis or value, for a cell that no rule or several rules
+    of its scenario speak of, and for an empty selection, which names the clause that emptied it.
+    """
+    profile = _profile(matrix, request)
+    everything = _cross_product(matrix)
+    chosen = _narrow(everything, _clauses(matrix, profile, request))
+    judge = _Rules(matrix.axes, scenarios)
+    cells: list[SelectedCell] = []
+    excluded: list[ExcludedCell] = []
+    for axes in chosen:
+        cell = Cell.from_axes(axes)
+        left_out = _excluded(cell, matrix, catalogue, scenarios[cell.scenario])
+        if left_out:
+            excluded.append(left_out)
+        else:
+            cells.append(_selected(cell, scenarios[cell.scenario], judge.expectation(cell), request))
+    if not cells:
+        raise _all_excluded(excluded)
+    if request.shard:
+        index, count = request.shard
+        cells, excluded = cells[index - 1 :: count], excluded[index - 1 :: count]
+    return Selection(
+        profile=profile.name,
+        cells=tuple(cells),
+        excluded=tuple(excluded),
+        deselected=len(everything) - len(chosen),
+    )
+
+
+def _profile(matrix: Matrix, request: Request) -> Profile:
+    name = request.profile or matrix.default_profile
+    if name not in matrix.profiles:
+        raise InputError(f"--profile: there is no profile {name!r}", mend=nearest(name, matrix.profiles))
+    return matrix.profiles[name]
+
+
+def _cross_product(matrix: Matrix) -> list[dict[str, str]]:
+    if math.prod(len(values) for values in matrix.axes.values()) > MAX_CELLS:
+        raise InputError(f"the matrix has more than {MAX_CELLS} cells", where=Location(file=matrix.file),
+                         mend="take values out of its axes")  # fmt: skip
+    return [dict(zip(matrix.axes, values, strict=True)) for values in product(*matrix.axes.values())]
+
+
+def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Clause]:
+    """Every narrowing, in the order in which it is named when nothing is left."""
+    for axis, values in profile.axes.items():
+        if axis not in request.axes:
+            yield _values_clause(f"profile {profile.name} ({axis}: {', '.join(values)})", axis, values)
+    yield _Clause(words=f"profile {profile.name} (select: {profile.select_text})", holds=profile.select.holds)
+    for axis, values in request.axes.items():
+        for value in values:
+            if value not in matrix.axes[axis]:
+                raise InputError(f"--{axis}: there is no {axis} {value!r} in {matrix.file}",
+                                 mend=nearest(value, matrix.axes[axis]))  # fmt: skip
+        yield _values_clause(f"--{axis} {','.join(values)}", axis, values)
+    if request.expression is not None:
+        parsed = parse(request.expression, matrix.axes, Location(file="-k", line=1, column=1))
+        yield _Clause(words=f"-k '{request.expression}'", holds=parsed.holds)
+
+
+def _values_clause(words: str, axis: str, values: Sequence[str]) -> _Clause:
+    wanted = frozenset(values)
+    return _Clause(words=words, holds=lambda axes: axes[axis] in wanted)
+
+
+def _narrow(cells: list[dict[str, str]], clauses: Iterator[_Clause]) -> list[dict[str, str]]:
+    for clause in clauses:
+        left = [axes for axes in cells if clause.holds(axes)]
+        if not left:
+            raise InputError(f"no cell is left: {clause.words} matches none of the {len(cells)} cells "
+                             "that the clauses before it left", mend="see `crashmatrix plan --list`")  # fmt: skip
+        cells = left
+    return cells
+
+
+def _excluded(cell: Cell, matrix: Matrix, catalogue: Catalogue, scenario: Scenario) -> ExcludedCell | None:
+    axes = cell.axes
+    for rule in matrix.exclusions:
+        if rule.when.holds(axes):
+            return ExcludedCell(cell=cell, reason=rule.reason, where=rule.where)
+    if cell.probe not in {probe.language for probe in scenario.probes}:
+        return ExcludedCell(cell=cell, reason=f"scenario {scenario.name} has no {cell.probe} probe")
+    reason = _unavailable(cell, catalogue)
+    return ExcludedCell(cell=cell, reason=reason) if reason else None
+
+
+def _unavailable(cell: Cell, catalogue: Catalogue) -> str | None:
+    """Why the catalogue cannot make this cell's environment, if it cannot."""
+    base = catalogue.base_for(cell.glibc, Arch(cell.arch))
+    if base is None:
+        return f"no base with glibc {cell.glibc} for {cell.arch} in the catalogue"
+    if base.python != cell.python:
+        return f"no CPython {cell.python} for glibc {cell.glibc}: {base.name} carries {base.python}"
+    if cell.launcher not in catalogue.launchers:
+        return f"no launcher {cell.launcher} in the catalogue"
+    if cell.probe not in catalogue.languages:
+        return f"no toolchain for {cell.probe} probes in the catalogue"
+    return None
+
+
+class _Rules:
+    """The expectation rules of all scenarios, parsed once."""
+
+    def __init__(self, vocabulary: Vocabulary, scenarios: Mapping[str, Scenario]) -> None:
+        self._rules: dict[str, list[tuple[Expression, Expectation]]] = {
+            scenario.name: [
+                (parse(rule.when, vocabulary, rule.where), rule.expectation) for rule in scenario.rules
+            ]
+            for scenario in scenarios.values()
+        }
+
+    def expectation(self, cell: Cell) -> Expectation:
+        """The one rule that speaks of a cell; none or several is an error in the scenario."""
+        axes = cell.axes
+        found = [expectation for when, expectation in self._rules[cell.scenario] if when.holds(axes)]
+        if len(found) == 1:
+            return found[0]
+        places = " and ".join(str(expectation.where) for expectation in found)
+        said = f"several rules ({places}) speak" if found else "no rule speaks"
+        raise InputError(f"scenario {cell.scenario}: {said} of cell {cell.id}",
+                         mend="make exactly one `when` under `expect` hold for it")  # fmt: skip
+
+
+def _selected(cell: Cell, scenario: Scenario, expectation: Expectation, request: Request) -> SelectedCell:
+    return SelectedCell(
+        cell=cell,
+        expectation=expectation,
+        trials=request.trials or scenario.trials,
+        timeout=request.timeout or scenario.timeout,
+    )
+
+
+def _all_excluded(excluded: Sequence[ExcludedCell]) -> InputError:
+    reasons = list(dict.fromkeys(item.reason for item in excluded))
+    more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+    return InputError(f"no cell is left: all {len(excluded)} that match are excluded: {reasons[0]}{more}",
+                      mend="see `crashmatrix plan --list` for each")  # fmt: skip

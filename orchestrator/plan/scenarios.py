@@ -1,0 +1,162 @@
+"""scenarios/NAME/scenario.yaml: the question, its programs, and what should be seen."""
+
+import re
+import signal
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from orchestrator.errors import InputError, Location
+from orchestrator.model import (
+    Expectation,
+    ExpectationRule,
+    OutcomeKind,
+    ProbeSource,
+    Scenario,
+    Value,
+)
+from orchestrator.tools import yamlfile
+from orchestrator.tools.yamlfile import Document, nearest
+
+FILE: Final = "scenario.yaml"
+SIGNALS: Final = frozenset(item.name for item in signal.Signals)
+MAX_TRIALS: Final = 10_000
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", name):
+        raise ValueError(f"{name[:80]!r} must be a plain path inside the scenario's folder")
+    return name
+
+
+def _regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+def _signal(name: str) -> str:
+    if name not in SIGNALS:
+        raise ValueError(f"no signal is called {name!r}; {nearest(name, SIGNALS)}")
+    return name
+
+
+def _module(name: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,63}", name):
+        raise ValueError(f"{name[:80]!r} cannot name a Python module")
+    return name
+
+
+InsidePath = Annotated[str, AfterValidator(_inside)]
+
+
+class ProbeFile(Value):
+    """One entry of `probes`."""
+
+    source: InsidePath
+    module: Annotated[str, AfterValidator(_module)]
+
+
+class ExpectFile(Value):
+    """One entry of `expect`."""
+
+    when: str
+    outcome: OutcomeKind
+    status: Annotated[int, Field(ge=0, le=255)] | None = None
+    signal: Annotated[str, AfterValidator(_signal)] | None = None
+    frames: tuple[str, ...] = ()
+    message: Annotated[str, AfterValidator(_regular_expression)] | None = None
+    because: str
+    source: str | None = None
+
+
+class ScenarioFile(Value):
+    """The file as it is written."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    title: str
+    story: str
+    driver: InsidePath
+    timeout: Annotated[float, Field(gt=0, le=3600)]
+    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
+    probes: Annotated[dict[str, ProbeFile], Field(min_length=1)]
+    expect: Annotated[tuple[ExpectFile, ...], Field(min_length=1)]
+
+
+def load_scenarios(folder: Path, names: Iterable[str]) -> dict[str, Scenario]:
+    """Load the named scenarios; raises InputError for a missing folder, file or a fault in one."""
+    return {name: _load(folder, name) for name in names}
+
+
+def _load(folder: Path, name: str) -> Scenario:
+    path = folder / name / FILE
+    if not path.is_file():
+        present = [item.parent.name for item in folder.glob(f"*/{FILE}")]
+        raise InputError(f"scenario {name!r} has no {FILE}", mend=f"create it; {nearest(name, present)}",
+                         where=Location(file=yamlfile.shown(path)))  # fmt: skip
+    document = yamlfile.read(path, ScenarioFile)
+    entry = document.value
+    _check_files(document, path.parent)
+    return Scenario(
+        name=name,
+        title=entry.title,
+        story=entry.story.strip(),
+        folder=str(path.parent),
+        driver=entry.driver,
+        timeout=entry.timeout,
+        trials=entry.trials,
+        probes=tuple(
+            ProbeSource(language=language, source=probe.source, module=probe.module)
+            for language, probe in sorted(entry.probes.items())
+        ),
+        rules=tuple(_rule(document, index) for index in range(len(entry.expect))),
+    )
+
+
+def _check_files(document: Document[ScenarioFile], folder: Path) -> None:
+    named = {("driver",): document.value.driver}
+    for language, probe in document.value.probes.items():
+        named["probes", language, "source"] = probe.source
+    for place, name in named.items():
+        path = folder / name
+        if not path.is_file():
+            raise InputError(f"the scenario lacks its file {name}", where=document.where(*place),
+                             mend=f"create {yamlfile.shown(path)}")  # fmt: skip
+
+
+def _rule(document: Document[ScenarioFile], index: int) -> ExpectationRule:
+    entry = document.value.expect[index]
+    _check_rule(document, index)
+    place = document.where("expect", index)
+    expectation = Expectation(
+        kind=entry.outcome,
+        status=entry.status,
+        signal=entry.signal,
+        frames=entry.frames,
+        message=entry.message,
+        because=entry.because.strip(),
+        source=entry.source,
+        where=str(place),
+    )
+    start = document.text_start("expect", index, "when")
+    return ExpectationRule(when=entry.when, where=start, expectation=expectation)
+
+
+def _check_rule(document: Document[ScenarioFile], index: int) -> None:
+    """A rule that names what its kind of outcome does not have can never be judged."""
+    entry = document.value.expect[index]
+    if entry.status is not None and entry.outcome is not OutcomeKind.EXIT:
+        raise InputError(f"outcome {entry.outcome} has no exit status", mend="remove `status`",
+                         where=document.where("expect", index, "status"))  # fmt: skip
+    if entry.outcome is OutcomeKind.SIGNAL and entry.signal is None:
+        raise InputError("outcome signal must name its signal", mend="add for example signal: SIGSEGV",
+                         where=document.where("expect", index))  # fmt: skip
+    if entry.outcome is not OutcomeKind.SIGNAL and (entry.signal or entry.frames):
+        raise InputError(f"outcome {entry.outcome} has no signal and no frames",
+                         mend="remove them, or say outcome: signal",
+                         where=document.where("expect", index))  # fmt: skip

@@ -1,0 +1,278 @@
+"""ELF core files, read defensively: every length in a core is hostile, so none is believed.
+
+The file is mapped, never read whole; what is damaged is left out and named in `damage`. Layouts are
+those of core(5), elf(5) and the kernel's include/uapi/linux/elfcore.h and fs/binfmt_elf.c.
+"""
+
+import mmap
+import struct
+from bisect import bisect_right
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from orchestrator.errors import CoreError
+from orchestrator.model import Arch
+
+MAX_NOTES: Final = 64 << 20
+"""Bytes of notes that are read; 170 threads need 0.6 MB."""
+PAGE: Final = 4096
+"""How much of a mapping's start is looked at: the kernel dumps the page with the ELF header."""
+
+_EHDR: Final = struct.Struct("<16sHHIQQQIHHHHHH")
+_PHDR: Final = struct.Struct("<IIQQQQQQ")
+_NHDR: Final = struct.Struct("<III")
+_ARCHES: Final = {62: Arch.X86_64, 183: Arch.ARM64}
+"""e_machine: EM_X86_64, EM_AARCH64."""
+_ET_CORE: Final = 4
+_PN_XNUM: Final = 0xFFFF
+_PT_LOAD, _PT_NOTE, _PF_X = 1, 4, 1
+_NT_PRSTATUS, _NT_AUXV, _NT_FILE, _NT_SIGINFO = 1, 6, 0x46494C45, 0x53494749
+_NT_GNU_BUILD_ID: Final = 3
+_AT_BASE, _AT_ENTRY = 7, 9
+_PRSTATUS_PID, _PRSTATUS_REGISTERS = 32, 112
+"""Offsets in struct elf_prstatus, equal on both architectures."""
+_STACK_AND_PC: Final = {Arch.X86_64: (19, 16), Arch.ARM64: (31, 32)}
+"""Places of sp and pc in user_regs_struct and user_pt_regs."""
+_MEND: Final = "give a core of a 64-bit x86_64 or arm64 process"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """A program header: memory range, and the bytes of the file that hold it."""
+
+    kind: int
+    flags: int
+    start: int
+    offset: int
+    stored: int
+    align: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappedRange:
+    """An entry of NT_FILE: addresses, offset in the file in bytes, and the path in the process's root."""
+
+    start: int
+    end: int
+    offset: int
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadState:
+    """A thread by its NT_PRSTATUS: id in the initial pid namespace of the dump's reader, sp and pc."""
+
+    tid: int
+    sp: int
+    pc: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappedModule:
+    """A mapped ELF file: load address, end of its last mapping, build id as the core's own page says."""
+
+    path: str
+    base: int
+    end: int
+    build_id: str | None
+
+
+class Core:
+    """A mapped core file. Make it with `open_core`; invalid after that context ends."""
+
+    def __init__(self, data: mmap.mmap | bytes) -> None:
+        """Parse headers and notes; raises CoreError where this is no core that can be read at all."""
+        self._data = data
+        self._damage: list[str] = []
+        self.arch, count, offset = self._header()
+        self.segments = self._segments(count, offset)
+        self._loads = sorted((s for s in self.segments if s.kind == _PT_LOAD), key=lambda s: s.start)
+        self._starts = [segment.start for segment in self._loads]
+        self.truncated = any(s.offset + s.stored > len(data) for s in self.segments)
+        notes = list(self._notes())
+        self.threads = tuple(state for kind, desc in notes if (state := self._thread(kind, desc)))
+        self.siginfo = next((desc for kind, desc in notes if kind == _NT_SIGINFO), None)
+        self.auxv = next((_auxv(desc) for kind, desc in notes if kind == _NT_AUXV), {})
+        self.files = next((self._files(desc) for kind, desc in notes if kind == _NT_FILE), ())
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What could not be read, in words."""
+        return tuple(self._damage)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Memory as it was; shorter than `size` where the core does not hold all of it."""
+        index = bisect_right(self._starts, address) - 1
+        if index < 0:
+            return b""
+        segment = self._loads[index]
+        skip = address - segment.start
+        begin = segment.offset + skip
+        return bytes(self._data[begin : begin + max(0, min(size, segment.stored - skip))])
+
+    @cached_property
+    def modules(self) -> tuple[MappedModule, ...]:
+        """The mapped ELF files in order of first mapping; other mapped files (locales, data) are left out."""
+        found: dict[str, MappedRange] = {}
+        ends: dict[str, int] = {}
+        for item in self.files:
+            if item.offset == 0 and item.path not in found and self._is_elf(item):
+                found[item.path] = item
+            if item.path in found:
+                ends[item.path] = max(ends.get(item.path, 0), item.end)
+        return tuple(
+            MappedModule(path=path, base=item.start, end=ends[path], build_id=self._build_id(item.start))
+            for path, item in found.items()
+        )
+
+    def module_at(self, address: int | None) -> MappedModule | None:
+        """The module that an address lies in."""
+        if address is None:
+            return None
+        path = next((item.path for item in self.files if item.start <= address < item.end), None)
+        return next((module for module in self.modules if module.path == path), None)
+
+    @property
+    def executable(self) -> MappedModule | None:
+        """The program itself, by the entry point that the kernel noted in the auxiliary vector."""
+        return self.module_at(self.auxv.get(_AT_ENTRY))
+
+    @property
+    def loader(self) -> MappedModule | None:
+        """The dynamic loader, by its base in the auxiliary vector; None for a static program."""
+        return self.module_at(self.auxv.get(_AT_BASE))
+
+    def _header(self) -> tuple[Arch, int, int]:
+        head = bytes(self._data[: _EHDR.size])
+        if head[:4] != b"\x7fELF" or len(head) < _EHDR.size:
+            raise CoreError("this file is not ELF, so it is no core", mend=_MEND)
+        ident, kind, machine, _, _, offset, _, _, _, size, count, *_ = _EHDR.unpack(head)
+        if ident[4:6] != b"\x02\x01" or machine not in _ARCHES:
+            raise CoreError(f"a core of this machine (ELF machine {machine}) cannot be read", mend=_MEND)
+        if kind != _ET_CORE:
+            raise CoreError(f"this ELF file is no core (its type is {kind})", mend=_MEND)
+        if size != _PHDR.size or count == _PN_XNUM:
+            raise CoreError("the core's program headers cannot be read", mend=_MEND)
+        return _ARCHES[machine], count, offset
+
+    def _segments(self, count: int, offset: int) -> tuple[Segment, ...]:
+        table = bytes(self._data[offset : offset + count * _PHDR.size])
+        whole = len(table) // _PHDR.size
+        if whole < count:
+            self._damage.append(f"{count - whole} of {count} program headers lie past the end of the file")
+        headers = _PHDR.iter_unpack(table[: whole * _PHDR.size])
+        return tuple(
+            Segment(kind=kind, flags=flags, offset=place, start=start, stored=stored, align=align)
+            for kind, flags, place, start, _, stored, _, align in headers
+        )
+
+    def _notes(self) -> Iterator[tuple[int, bytes]]:
+        left = MAX_NOTES
+        for segment in self.segments:
+            if segment.kind != _PT_NOTE:
+                continue
+            size = min(segment.stored, left)
+            data = bytes(self._data[segment.offset : segment.offset + size])
+            if len(data) < segment.stored:
+                self._damage.append(f"{segment.stored - len(data)} bytes of the core's notes are missing")
+            left -= len(data)
+            for kind, _, desc in notes_in(data, 4):
+                yield kind, desc
+
+    def _thread(self, kind: int, desc: bytes) -> ThreadState | None:
+        if kind != _NT_PRSTATUS:
+            return None
+        sp, pc = (_PRSTATUS_REGISTERS + 8 * place for place in _STACK_AND_PC[self.arch])
+        if len(desc) < max(sp, pc) + 8:
+            self._damage.append("a thread's registers are cut")
+            return None
+        return ThreadState(
+            tid=int.from_bytes(desc[_PRSTATUS_PID : _PRSTATUS_PID + 4], "little"),
+            sp=int.from_bytes(desc[sp : sp + 8], "little"),
+            pc=int.from_bytes(desc[pc : pc + 8], "little"),
+        )
+
+    def _files(self, desc: bytes) -> tuple[MappedRange, ...]:
+        if len(desc) < 16:
+            self._damage.append("the list of mapped files is cut")
+            return ()
+        count, page = struct.unpack_from("<QQ", desc)
+        held = min(count, (len(desc) - 16) // 24)
+        names = desc[16 + 24 * held :].split(b"\0")[:-1]
+        if held < count or len(names) < held:
+            self._damage.append("the list of mapped files is cut")
+        ranges = struct.iter_unpack("<QQQ", desc[16 : 16 + 24 * held])
+        return tuple(
+            MappedRange(start=start, end=end, offset=place * page, path=name.decode(errors="backslashreplace"))
+            for (start, end, place), name in zip(ranges, names, strict=False)
+        )
+
+    def _is_elf(self, item: MappedRange) -> bool:
+        """By the header page in the core; where the core does not hold it, by any executable mapping."""
+        page = self.read(item.start, 4)
+        if page:
+            return page == b"\x7fELF"
+        return any(
+            self._segment_flags(other.start) & _PF_X for other in self.files if other.path == item.path
+        )
+
+    def _segment_flags(self, address: int) -> int:
+        index = bisect_right(self._starts, address) - 1
+        return self._loads[index].flags if index >= 0 and self._starts[index] == address else 0
+
+    def _build_id(self, base: int) -> str | None:
+        return build_id_of(self.read(base, PAGE))
+
+
+@contextmanager
+def open_core(path: Path) -> Generator[Core]:
+    """Map a plain (not compressed) core; raises CoreError."""
+    with path.open("rb") as stream:
+        try:
+            data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError as error:
+            raise CoreError(f"{path.name} is empty", mend=_MEND) from error
+        with data:
+            yield Core(data)
+
+
+def notes_in(data: bytes, align: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """The notes of a PT_NOTE segment as (type, name, description); ends at the first cut one (elf(5))."""
+    place = 0
+    while place + _NHDR.size <= len(data):
+        name_size, desc_size, kind = _NHDR.unpack_from(data, place)
+        name = place + _NHDR.size
+        desc = name + _aligned(name_size, align)
+        if desc + desc_size > len(data):
+            return
+        yield kind, data[name : name + name_size], data[desc : desc + desc_size]
+        place = desc + _aligned(desc_size, align)
+
+
+def build_id_of(head: bytes) -> str | None:
+    """The GNU build id in the first bytes of an ELF file or of its mapping; None where they lack it."""
+    if head[:6] != b"\x7fELF\x02\x01" or len(head) < _EHDR.size:
+        return None
+    fields = _EHDR.unpack_from(head)
+    offset, count = fields[5], fields[10]
+    whole = max(0, min(count, (len(head) - offset) // _PHDR.size))
+    for kind, _, place, _, _, stored, _, align in _PHDR.iter_unpack(head[offset : offset + whole * _PHDR.size]):
+        if kind != _PT_NOTE:
+            continue
+        for note, name, desc in notes_in(head[place : place + stored], 8 if align == 8 else 4):
+            if note == _NT_GNU_BUILD_ID and name == b"GNU\0":
+                return desc.hex()
+    return None
+
+
+def _auxv(desc: bytes) -> dict[int, int]:
+    whole = len(desc) // 16 * 16
+    return dict(struct.iter_unpack("<QQ", desc[:whole]))
+
+
+def _aligned(size: int, align: int) -> int:
+    return (size + align - 1) // align * align

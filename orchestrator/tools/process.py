@@ -1,0 +1,119 @@
+"""The one place that runs programs on the host."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import ToolError
+
+LAST_LINES = 12
+"""How much of a failed program's stderr an error shows; enough for apt and gdb to say why."""
+DAEMON_TIMEOUT = 10
+"""Seconds within which a daemon detaches, and within which a killed one is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """A program that ended: exit status (negative: the signal that killed it) and its output."""
+
+    args: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """stdout as text; undecodable bytes are replaced, since tools print file names as they are."""
+        return self.stdout.decode(errors="replace")
+
+    @property
+    def complaint(self) -> str:
+        """The last lines of stderr, for an error message."""
+        lines = self.stderr.decode(errors="replace").strip().splitlines()
+        return "\n".join(lines[-LAST_LINES:])
+
+
+def find(program: str) -> str | None:
+    """The path of a program, looking in the system folders that a plain user's PATH leaves out."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    return shutil.which(program, path=path)
+
+
+def is_root() -> bool:
+    """Whether this process may change the host without sudo."""
+    return os.geteuid() == 0
+
+
+def as_root(args: Sequence[str]) -> tuple[str, ...]:
+    """The command line that runs `args` as root: unchanged for root, else by a sudo that never asks."""
+    return tuple(args) if is_root() else ("sudo", "-n", *args)
+
+
+def run(
+    args: Sequence[str],
+    *,
+    mend: str,
+    root: bool = False,
+    check: bool = True,
+    timeout: float | None = None,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Completed:
+    """Run a program to its end; `timeout` is in seconds.
+
+    Raises ToolError with `mend` as the next step where the program is missing, takes too long, or
+    (with `check`) ends with another status than 0.
+    """
+    argv = as_root(args) if root else tuple(args)
+    try:
+        done = subprocess.run(
+            argv,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            timeout=timeout,
+            env=None if env is None else {**os.environ, **env},
+            cwd=cwd,
+            check=False,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        raise ToolError(f"{argv[0]} cannot be run: {error.strerror}", mend=mend) from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"{args[0]} did not end within {timeout:g} s", mend=mend) from error
+    completed = Completed(args=argv, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    if check and completed.status != 0:
+        said = f": {completed.complaint}" if completed.complaint else ""
+        raise ToolError(f"{args[0]} ended with status {completed.status}{said}", mend=mend)
+    return completed
+
+
+def spawn_daemon(args: Sequence[str], *, pid_file: Path, log: Path, mend: str) -> int:
+    """Start a daemon as root, in its own session, with its output in `log`; returns its pid.
+
+    dpkg's start-stop-daemon does the detaching, so that the pid is the daemon's own under sudo too
+    (sudo would stay as its parent), and the pid file is written before this returns. Whether the
+    daemon then serves is for the caller to wait for. Raises ToolError.
+    """
+    program, starter = find(args[0]), find("start-stop-daemon")
+    if program is None or starter is None:
+        raise ToolError(f"{args[0] if starter else 'start-stop-daemon'} is not installed", mend=mend)
+    run(["mkdir", "-p", str(pid_file.parent), str(log.parent)], root=True, mend=mend)
+    run(
+        [starter, "--start", "--background", "--make-pidfile", "--pidfile", str(pid_file),
+         "--output", str(log), "--startas", program, "--", *args[1:]],
+        root=True, timeout=DAEMON_TIMEOUT, mend=mend,
+    )  # fmt: skip
+    return int(pid_file.read_text())
+
+
+def stop_daemon(pid: int, *, grace: int, mend: str) -> None:
+    """End a daemon as root: TERM, `grace` seconds, then KILL. One that is gone already is fine."""
+    starter = find("start-stop-daemon")
+    if starter is None:
+        raise ToolError("start-stop-daemon is not installed", mend=mend)
+    stages = f"TERM/{grace}/KILL/{DAEMON_TIMEOUT}"
+    run([starter, "--stop", "--oknodo", "--pid", str(pid), "--retry", stages], root=True, mend=mend)

@@ -1,0 +1,41 @@
+"""Whether named functions are among the frames of a crash, in their order."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from orchestrator.model import NativeFrame
+
+_CLONE: Final = re.compile(r"(\.(?:isra|constprop|part|cold|lto_priv)(?:\.\d+)?)+$")
+"""Suffixes that gcc gives to a function's clones: the same function to its author."""
+_ARGUMENTS: Final = re.compile(r"\(.*\)( const)?$")
+
+
+def plain_name(function: str) -> str:
+    """A function's name as its author writes it: without arguments and compilers' clone suffixes."""
+    return _CLONE.sub("", _ARGUMENTS.sub("", function))
+
+
+def matches(frame: NativeFrame, name: str) -> bool:
+    """Whether a frame is in the named function: by full name, or by the part behind the last `::`."""
+    if frame.function is None:
+        return False
+    function = plain_name(frame.function)
+    return name in (function, function.rpartition("::")[2])
+
+
+def missing_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Those of the wanted functions that do not follow in this order, from the innermost frame out."""
+    left = list(wanted)
+    for frame in frames:
+        if left and matches(frame, left[0]):
+            left.pop(0)
+    return tuple(left)
+
+
+def inexact_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Wanted functions that were found only by a nearest symbol, which may mislead."""
+    return tuple(
+        name for name in wanted
+        if not any(frame.exact for frame in frames if matches(frame, name))
+    )  # fmt: skip

@@ -1,0 +1,128 @@
+"""Comparing what was seen with what was expected: on kind, signal, frames and message.
+
+"It failed" is never enough: an expected crash counts only with its own signal and frames. What
+could not be seen (no core, no engine) is `error`, and never a crash or a survival.
+"""
+
+import re
+from dataclasses import dataclass
+
+from orchestrator.model import (
+    CoreState,
+    Expectation,
+    Judgement,
+    NativeFrame,
+    OutcomeKind,
+    Trial,
+    Verdict,
+)
+from orchestrator.verdict.frames import inexact_frames, missing_frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A trial with the text that it wrote, stdout before stderr."""
+
+    trial: Trial
+    text: str
+
+
+def is_settled(expectation: Expectation, seen: Seen) -> bool:
+    """Whether no further trial is needed: the crash that was expected came."""
+    return expectation.kind is OutcomeKind.SIGNAL and judge(expectation, [seen]).verdict is Verdict.PASS
+
+
+def judge_error(what: str) -> Judgement:
+    """The verdict on a cell that could not be seen."""
+    return Judgement(verdict=Verdict.ERROR, reason=what)
+
+
+def judge(expectation: Expectation, seen: list[Seen]) -> Judgement:
+    """Judge all trials of a cell.
+
+    A cell that must crash passes at the first trial that crashed as expected, and fails when none
+    did. Any other cell passes when every trial was as expected.
+    """
+    judgements = [_judge_one(expectation, item) for item in seen]
+    if not judgements:
+        return judge_error("no trial was run")
+    passed = [item for item in judgements if item.verdict is Verdict.PASS]
+    if expectation.kind is OutcomeKind.SIGNAL and passed:
+        return _with_rate(passed[0], len(passed), len(judgements))
+    for verdict in (Verdict.FAIL, Verdict.ERROR):
+        for item in judgements:
+            if item.verdict is verdict:
+                return _with_rate(item, len(passed), len(judgements))
+    return _with_rate(passed[0], len(passed), len(judgements))
+
+
+def _with_rate(judgement: Judgement, matched: int, trials: int) -> Judgement:
+    if trials == 1:
+        return judgement
+    reason = f"{judgement.reason} ({matched} of {trials} trials as expected)"
+    return judgement.model_copy(update={"reason": reason})
+
+
+def _judge_one(expectation: Expectation, seen: Seen) -> Judgement:
+    trial = seen.trial
+    if expectation.wants_core and trial.core.state is CoreState.LOST:
+        note = trial.core.note or "no core arrived"
+        return judge_error(f"{describe(trial)}, but its core was lost: {note}")
+    if expectation.wants_core and trial.core.state is CoreState.FOUND and trial.crash is None:
+        return judge_error(f"{describe(trial)}, but its core could not be read")
+    wrong = _differences(expectation, seen)
+    if wrong:
+        return Judgement(verdict=Verdict.FAIL, reason=f"saw {describe(trial)}; {'; '.join(wrong)}")
+    nearest = inexact_frames(_frames(trial), expectation.frames)
+    doubt = f" (nearest symbol only: {', '.join(nearest)})" if nearest else ""
+    return Judgement(verdict=Verdict.PASS, reason=f"{describe(trial)}, as expected{doubt}")
+
+
+def describe(trial: Trial) -> str:
+    """What was seen, in a few words: the original fault and its function where a core was read."""
+    outcome, crash = trial.outcome, trial.crash
+    if outcome.kind is OutcomeKind.EXIT:
+        return f"exit {outcome.status}"
+    if outcome.kind is not OutcomeKind.SIGNAL:
+        return str(outcome.kind)
+    if crash is None:
+        return str(outcome.signal)
+    site = f" in {crash.crash.function}" if crash.crash.function else ""
+    return f"{crash.signal.name}{site}"
+
+
+def _differences(expectation: Expectation, seen: Seen) -> list[str]:
+    trial = seen.trial
+    if trial.outcome.kind is not expectation.kind:
+        return [f"expected {_words(expectation)}"]
+    wrong: list[str] = []
+    if expectation.status is not None and trial.outcome.status != expectation.status:
+        wrong.append(f"expected exit {expectation.status}")
+    fault = trial.crash.signal.name if trial.crash else trial.outcome.signal
+    if expectation.signal is not None and fault != expectation.signal:
+        wrong.append(f"expected {expectation.signal}")
+    absent = missing_frames(_frames(trial), expectation.frames)
+    if absent:
+        wrong.append(f"not among the frames in this order: {', '.join(absent)}")
+    if expectation.message is not None and not _said(expectation.message, seen):
+        wrong.append(f"no output matches /{expectation.message}/")
+    return wrong
+
+
+def _words(expectation: Expectation) -> str:
+    if expectation.kind is OutcomeKind.SIGNAL:
+        where = f" with {' > '.join(expectation.frames)}" if expectation.frames else ""
+        return f"{expectation.signal}{where}"
+    if expectation.kind is OutcomeKind.EXIT and expectation.status is not None:
+        return f"exit {expectation.status}"
+    return str(expectation.kind)
+
+
+def _frames(trial: Trial) -> tuple[NativeFrame, ...]:
+    thread = trial.crash.crashed_thread if trial.crash else None
+    return thread.native if thread else ()
+
+
+def _said(pattern: str, seen: Seen) -> bool:
+    message = seen.trial.crash.message if seen.trial.crash else None
+    return re.search(pattern, f"{seen.text}\n{message or ''}", re.MULTILINE) is not None

@@ -1,0 +1,111 @@
+import operator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from orchestrator.errors import InputError, Location
+from orchestrator.plan.expression import MAX_LENGTH, Expression, parse
+
+VOCABULARY = {
+    "python": ("3.9", "3.11", "3.13"),
+    "glibc": ("2.17", "2.31", "2.36", "2.41"),
+    "launcher": ("plain", "uwsgi"),
+    "probe": ("cpp", "rust"),
+    "numpy": ("1.26", "2.0"),
+}
+CELL = {"python": "3.11", "glibc": "2.36", "launcher": "uwsgi", "probe": "cpp", "numpy": "2.0"}
+HERE = Location(file="matrix.yaml", line=7, column=12)
+
+
+def read(text: str) -> Expression:
+    return parse(text, VOCABULARY, HERE)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("true", True),
+        ("false", False),
+        ('glibc < "2.41" and launcher == "uwsgi"', True),
+        ('glibc < "2.4"', False),  # 36 is more than 4: versions are no decimal fractions
+        ('python < "3.9"', False),
+        ('"2.31" <= glibc < "2.41"', True),
+        ('"2.36" < glibc', False),
+        ('probe in ("cpp", "rust") and not python >= "3.13"', True),
+        ('probe not in ["cpp"]', False),
+        ('launcher != "uwsgi" or probe == "cpp"', True),
+        ('not (launcher == "uwsgi" and probe == "cpp")', False),
+        ('numpy >= "1.27"', True),  # an own axis whose values all are versions orders as they do
+    ],
+)
+def test_truth(text: str, holds: bool) -> None:
+    assert read(text).holds(CELL) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "column"),
+    [
+        ('glib < "2.41"', "unknown axis 'glib'; did you mean 'glibc'?", 12),
+        ('glibc == "2.37"', "glibc has no value '2.37'; did you mean", 21),
+        ('launcher == "uwsgi" and prob == "cpp"', "unknown axis 'prob'; did you mean 'probe'?", 36),
+        ("glibc < 2.41", '2.41 is not a quoted value; write "2.41" in quotes', 20),
+        ('launcher < "uwsgi"', "launcher has no order", 23),
+        ('glibc < "new"', "'new' is not a version", 20),
+        ("glibc", "'glibc' is not a comparison", 12),
+        ('glibc in "2.31"', "glibc in needs several values", 21),
+        ('glibc is "2.31"', "`is` is not known here", 21),
+        ('glibc == "2.31" and', "does not parse", 31),
+        ('__import__("os").system("true")', "is not a comparison", 12),
+        ('glibc == "2.31" if true else false', "is not a comparison", 12),
+        ("[x for x in ()]", "is not a comparison", 12),
+        ("", "does not parse", 12),
+    ],
+)
+def test_refusals_name_the_place_and_the_mend(text: str, says: str, column: int) -> None:
+    with pytest.raises(InputError) as caught:
+        read(text)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(f"matrix.yaml:7:{column}: ")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["(" * 900, "x" * (MAX_LENGTH + 1), "glibc\0", "\ud800"])
+def test_hostile_text_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(text)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_an_expression_or_an_input_error(text: str) -> None:
+    try:
+        assert read(text).holds(CELL) in (True, False)
+    except InputError as error:
+        assert error.where is not None
+
+
+# Random trees, written as text and evaluated here by Python's own operators.
+ORDERS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+VERSIONS = [axis for axis in VOCABULARY if axis in ("python", "glibc", "numpy")]
+
+
+@st.composite
+def trees(draw: st.DrawFn, depth: int = 3) -> tuple[str, bool]:
+    if depth == 0 or draw(st.booleans()):
+        axis = draw(st.sampled_from(VERSIONS))
+        sign, value = draw(st.sampled_from(sorted(ORDERS))), draw(st.sampled_from(VOCABULARY[axis]))
+        return f'{axis} {sign} "{value}"', ORDERS[sign](Version(CELL[axis]), Version(value))
+    left, right = draw(trees(depth=depth - 1)), draw(trees(depth=depth - 1))
+    join = draw(st.sampled_from(["and", "or", "not"]))
+    if join == "not":
+        return f"not ({left[0]})", not left[1]
+    both = (left[1] and right[1]) if join == "and" else (left[1] or right[1])
+    return f"({left[0]}) {join} ({right[0]})", both
+
+
+@given(trees())
+def test_trees_mean_what_python_says_they_mean(tree: tuple[str, bool]) -> None:
+    text, meaning = tree
+    assert read(text).holds(CELL) is meaning

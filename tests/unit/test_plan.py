@@ -1,0 +1,207 @@
+import re
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.errors import InputError
+from orchestrator.model import Catalogue, OutcomeKind, Selection
+from orchestrator.plan import Request, load_matrix, load_scenarios, select
+from orchestrator.tools.yamlfile import MAX_BYTES
+
+
+def choose(project: Path, catalogue: Catalogue, request: Request | None = None) -> Selection:
+    matrix = load_matrix(project / "matrix.yaml")
+    scenarios = load_scenarios(project / "scenarios", matrix.axes["scenario"])
+    return select(matrix, scenarios, catalogue, request or Request())
+
+
+def refusal(project: Path, catalogue: Catalogue, request: Request | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        choose(project, catalogue, request)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_cells_ids_and_reasons(project: Path, catalogue: Catalogue) -> None:
+    selection = choose(project, catalogue)
+    assert [item.cell.id for item in selection.cells] == [
+        "tls-atexit/py3.9-glibc2.31-x86_64-plain-cpp",
+        "tls-atexit/py3.9-glibc2.31-x86_64-plain-rust",
+        "tls-atexit/py3.9-glibc2.31-x86_64-uwsgi-cpp",
+        "tls-atexit/py3.9-glibc2.31-x86_64-uwsgi-rust",
+        "tls-atexit/py3.11-glibc2.36-x86_64-plain-cpp",
+        "tls-atexit/py3.11-glibc2.36-x86_64-uwsgi-cpp",
+    ]
+    reasons = {item.cell.id: item.reason for item in selection.excluded}
+    assert reasons["tls-atexit/py3.11-glibc2.36-x86_64-uwsgi-rust"] == "left out by the test"
+    assert reasons["tls-atexit/py3.9-glibc2.36-x86_64-plain-cpp"] == (
+        "no CPython 3.9 for glibc 2.36: new carries 3.11"
+    )
+    assert len(selection.cells) + len(selection.excluded) + selection.deselected == 2 * 2 * 2 * 2 * 2
+    kinds = {item.cell.launcher: item.expectation.kind for item in selection.cells}
+    assert kinds == {"plain": OutcomeKind.EXIT, "uwsgi": OutcomeKind.SIGNAL}
+
+
+def test_flags_replace_the_profiles_axis_and_not_its_expression(project: Path, catalogue: Catalogue) -> None:
+    uwsgi = choose(project, catalogue, Request(profile="uwsgi", axes={"probe": ("cpp",)}))
+    assert {item.cell.launcher for item in uwsgi.cells} == {"uwsgi"}
+    said = refusal(project, catalogue, Request(axes={"arch": ("arm64",)}))
+    assert "no base with glibc 2.31 for arm64" in said
+    assert "all 16 that match are excluded" in said
+
+
+def test_an_empty_selection_names_the_clause(project: Path, catalogue: Catalogue) -> None:
+    request = Request(profile="uwsgi", axes={"launcher": ("plain",)})
+    assert "--launcher plain matches none of the 8 cells" in refusal(project, catalogue, request)
+    request = Request(axes={"probe": ("cpp",)}, expression='probe == "rust"')
+    assert """-k 'probe == "rust"' matches none""" in refusal(project, catalogue, request)
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (Request(profile="smok"), "did you mean 'smoke'?"),
+        (Request(axes={"glibc": ("2.13",)}), "--glibc: there is no glibc '2.13' in"),
+        (Request(expression="glibc <"), "-k:1:"),
+        (Request(expression='launcher == "uwsgy"'), "did you mean 'uwsgi'?"),
+    ],
+)
+def test_wrong_requests(project: Path, catalogue: Catalogue, request_: Request, says: str) -> None:
+    assert says in refusal(project, catalogue, request_)
+
+
+def test_shards_share_the_cells_out(project: Path, catalogue: Catalogue) -> None:
+    whole = [item.cell.id for item in choose(project, catalogue).cells]
+    parts = [choose(project, catalogue, Request(shard=(index, 4))) for index in (1, 2, 3, 4)]
+    assert sorted(item.cell.id for part in parts for item in part.cells) == sorted(whole)
+    assert sum(len(part.excluded) for part in parts) == len(choose(project, catalogue).excluded)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('["3.9", "3.11"]', '["3.9", 3.10]', r':4:19: axes.python.1: 3.10 is a number .*write "3.10" in quotes'),
+        ('["3.9", "3.11"]', "[]", r":4:11: axis 'python' has no values"),
+        ('["3.9", "3.11"]', '["3.9", "3.9"]', r":4:19: python: '3.9' stands here twice"),
+        ('["3.9", "3.11"]', '["3.9", "3.9.0"]', "'3.9' and '3.9.0' are the same version"),
+        ('["3.9", "3.11"]', '["3.9", "main"]', "'main' is not a version"),
+        ('["3.9", "3.11"]', '"3.9"', ":4:11: axes.python: "),
+        ("[cpp, rust]", '[cpp, "a\\"; RUN true"]', "cannot be a value"),
+        ("[cpp, rust]", '[cpp, "a\\nRUN true"]', "cannot be a value"),
+        ("[cpp, rust]", '[cpp, "../../etc"]', "cannot be a value"),
+        ("[cpp, rust]", "[cpp, on]", 'on is true or false .*write "on" in quotes'),
+        ("  probe:", "  prob:", "axis 'probe' is missing .is 'prob' meant"),
+        ("  probe:", "  not: [a]\n  probe:", "'not' cannot name an axis"),
+        ("  probe:", "  launcher: [a]\n  probe:", "'launcher' stands here twice .first on line 7"),
+        ("exclude:", "exlude:", "unknown key 'exlude'; did you mean 'exclude'"),
+        ("reason: left out by the test", 'reason: " "', "the reason is empty"),
+        ("reason: left out by the test", "because: x", r":11:\d+: unknown key 'because'; known: reason, when"),
+        ("""'glibc == "2.36" and""", """'glbc == "2.36" and""", r":10:12: unknown axis 'glbc'"),
+        ("default_profile: smoke", "default_profile: smke", "did you mean 'smoke'"),
+        ("{axes: {arch: [x86_64]}}", "{axes: {arch: [x86]}}", "arch has no value 'x86'; did you mean 'x86_64'"),
+        ("schema: 1", "schema: 7", ":1:9: schema"),
+    ],
+)
+def test_a_wrong_matrix_is_refused_with_its_place(
+    project: Path, catalogue: Catalogue, old: str, new: str, says: str
+) -> None:
+    edit(project / "matrix.yaml", old, new)
+    said = refusal(project, catalogue)
+    assert "matrix.yaml" in said
+    assert re.search(says, said), said
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b"", "the file is empty"),
+        (b"- a\n- b\n", "must be a mapping"),
+        (b"a: [b\n", "not valid YAML"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"a: 1\x00", "not valid YAML"),
+        (b"x: " + b"[" * 5000, "nested deeper than"),
+        (b"x" * (MAX_BYTES + 1), "larger than"),
+        (b"a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
+         b"c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n"
+         b"e: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n", "aliases expand to more"),
+        (b"a: &a [*a]\n", "aliases expand to more"),
+        (b"a: !!python/object/apply:os.system [true]\n", "the tag tag:yaml.org,2002:python/object/apply:os.system is not"),
+    ],
+)  # fmt: skip
+def test_hostile_files(project: Path, catalogue: Catalogue, raw: bytes, says: str) -> None:
+    (project / "matrix.yaml").write_bytes(raw)
+    assert says in refusal(project, catalogue)
+
+
+def test_a_huge_file_is_not_read_whole(project: Path, catalogue: Catalogue) -> None:
+    with (project / "matrix.yaml").open("wb") as stream:
+        stream.truncate(100_000_000)
+    assert "larger than" in refusal(project, catalogue)
+
+
+def test_missing_files(project: Path, catalogue: Catalogue) -> None:
+    scenario = project / "scenarios" / "tls-atexit"
+    (scenario / "driver.py").unlink()
+    assert re.search(r"scenario\.yaml:4:9: the scenario lacks its file driver\.py", refusal(project, catalogue))
+    (scenario / "scenario.yaml").unlink()
+    assert "scenario 'tls-atexit' has no scenario.yaml" in refusal(project, catalogue)
+    (project / "matrix.yaml").unlink()
+    assert "matrix.yaml: the file does not exist" in refusal(project, catalogue)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("signal: SIGSEGV", "signal: SIGSEV", "no signal is called 'SIGSEV'; did you mean 'SIGSEGV'"),
+        ("    signal: SIGSEGV\n", "", "outcome signal must name its signal"),
+        ("    status: 0\n", "    signal: SIGABRT\n", "outcome exit has no signal"),
+        ("    frames: [atexit_handler]", "    status: 1", "outcome signal has no exit status"),
+        ("    frames: [atexit_handler]", "    message: '['", "not a regular expression"),
+        ("""'launcher == "plain"'""", """'true'""", "several rules .* speak of cell"),
+        ("""'launcher == "plain"'""", """'false'""", "no rule speaks of cell tls-atexit/.*plain"),
+        ("source: probe.cpp", "source: ../../probe.cpp", "must be a plain path"),
+        ("timeout: 10", "timeout: 0", ":5:10: timeout"),
+    ],
+)
+def test_a_wrong_scenario_is_refused_with_its_place(
+    project: Path, catalogue: Catalogue, old: str, new: str, says: str
+) -> None:
+    edit(project / "scenarios" / "tls-atexit" / "scenario.yaml", old, new)
+    said = refusal(project, catalogue)
+    assert re.search(says, said), said
+
+
+VALUES = {
+    "python": ["3.9", "3.11"],
+    "glibc": ["2.31", "2.36"],
+    "launcher": ["plain", "uwsgi"],
+    "probe": ["cpp", "rust"],
+}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(chosen=st.fixed_dictionaries({axis: st.sets(st.sampled_from(values)) for axis, values in VALUES.items()}))
+def test_every_cell_of_the_cross_product_is_accounted_for_once(
+    project: Path, catalogue: Catalogue, chosen: dict[str, set[str]]
+) -> None:
+    axes = {axis: tuple(sorted(values)) for axis, values in chosen.items() if values}
+    wanted = set(product(*(axes.get(axis, tuple(values)) for axis, values in VALUES.items())))
+    try:
+        selection = choose(project, catalogue, Request(axes=axes))
+    except InputError as error:
+        assert "are excluded" in str(error)
+        return
+    cells = [item.cell for item in selection.cells] + [item.cell for item in selection.excluded]
+    seen = [(cell.python, cell.glibc, cell.launcher, cell.probe) for cell in cells]
+    assert len(seen) == len(set(seen))
+    assert set(seen) == wanted
+    assert selection.deselected == 32 - len(seen)

@@ -1,0 +1,125 @@
+import pytest
+
+from orchestrator.model import (
+    CoreFile,
+    CoreState,
+    Crash,
+    CrashSite,
+    Expectation,
+    NativeFrame,
+    Outcome,
+    OutcomeKind,
+    SignalInfo,
+    Thread,
+    Trial,
+    Verdict,
+)
+from orchestrator.verdict import Seen, is_settled, judge
+
+SEGV = Expectation(
+    kind=OutcomeKind.SIGNAL, signal="SIGSEGV", frames=("atexit_handler", "Py_FinalizeEx"), because="it must"
+)
+QUIET = Expectation(kind=OutcomeKind.EXIT, status=0, message=r"callback ran, .* gone", because="it must")
+
+
+def outcome(kind: OutcomeKind, *, status: int | None = None, signal: str | None = None) -> Outcome:
+    return Outcome(kind=kind, status=status, signal=signal, seconds=0.1, started="", container="", hostname="",
+                   stdout="", stderr="")  # fmt: skip
+
+
+def frame(function: str | None, *, exact: bool = True) -> NativeFrame:
+    return NativeFrame(function=function, module="/m", exact=exact)
+
+
+def crashed(*functions: str, signal: str = "SIGSEGV", exact: bool = True, number: int = 1) -> Seen:
+    frames = tuple(frame(name, exact=exact) for name in functions)
+    read = Crash(
+        arch="x86_64", truncated=False, signal=SignalInfo(number=11, name=signal, delivered="SIGABRT"),
+        crash=CrashSite(pc="0x1", function=functions[0]), modules=(), signature="", backends={},
+        threads=(Thread(tid=1, crashed=False), Thread(tid=2, crashed=True, native=frames)),
+    )  # fmt: skip
+    trial = Trial(number=number, outcome=outcome(OutcomeKind.SIGNAL, signal="SIGABRT"), crash=read,
+                  core=CoreFile(state=CoreState.FOUND))  # fmt: skip
+    return Seen(trial=trial, text="")
+
+
+def ended(status: int, text: str) -> Seen:
+    trial = Trial(number=1, outcome=outcome(OutcomeKind.EXIT, status=status), core=CoreFile(state=CoreState.NONE))
+    return Seen(trial=trial, text=text)
+
+
+def died(core: CoreState) -> Seen:
+    trial = Trial(number=1, outcome=outcome(OutcomeKind.SIGNAL, signal="SIGSEGV"),
+                  core=CoreFile(state=core, note="over the pipe limit"))  # fmt: skip
+    return Seen(trial=trial, text="")
+
+
+def test_the_original_fault_with_its_frames_in_order_passes() -> None:
+    seen = crashed("atexit_handler", "cfunction_call", "Py_FinalizeEx.part.0", "exit")
+    judged = judge(SEGV, [seen])
+    assert (judged.verdict, judged.reason) == (Verdict.PASS, "SIGSEGV in atexit_handler, as expected")
+    assert is_settled(SEGV, seen)
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        (crashed("atexit_handler", "Py_FinalizeEx", signal="SIGABRT"), "saw SIGABRT in atexit_handler; expected SIGSEGV"),
+        (crashed("Py_FinalizeEx", "atexit_handler"), "not among the frames in this order: Py_FinalizeEx"),
+        (crashed("my_atexit_handler", "Py_FinalizeEx"), "order: atexit_handler, Py_FinalizeEx"),
+        (ended(0, ""), "saw exit 0; expected SIGSEGV with atexit_handler > Py_FinalizeEx"),
+    ],
+)  # fmt: skip
+def test_another_crash_is_not_the_expected_one(seen: Seen, says: str) -> None:
+    judged = judge(SEGV, [seen])
+    assert judged.verdict is Verdict.FAIL
+    assert says in judged.reason
+    assert not is_settled(SEGV, seen)
+
+
+def test_a_nearest_symbol_is_said() -> None:
+    judged = judge(SEGV, [crashed("atexit_handler", "Py_FinalizeEx", exact=False)])
+    assert judged.verdict is Verdict.PASS
+    assert "nearest symbol only: atexit_handler, Py_FinalizeEx" in judged.reason
+
+
+def test_a_lost_core_is_an_error_and_neither_crash_nor_survival() -> None:
+    lost = judge(SEGV, [died(CoreState.LOST)])
+    assert lost.verdict is Verdict.ERROR
+    assert "over the pipe limit" in lost.reason
+    unread = judge(SEGV, [died(CoreState.FOUND)])
+    assert unread.verdict is Verdict.ERROR
+
+
+def test_an_unexpected_crash_fails_even_without_its_core() -> None:
+    assert judge(QUIET, [died(CoreState.LOST)]).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [
+        (ended(0, "x\ncallback ran, value gone\n"), Verdict.PASS),
+        (ended(0, "callback ran, value alive"), Verdict.FAIL),
+        (ended(3, "callback ran, value gone"), Verdict.FAIL),
+        (crashed("atexit_handler"), Verdict.FAIL),
+    ],
+)
+def test_a_quiet_end_is_judged_by_status_and_message(seen: Seen, verdict: Verdict) -> None:
+    assert judge(QUIET, [seen]).verdict is verdict
+
+
+def test_trials() -> None:
+    good, bad = crashed("atexit_handler", "Py_FinalizeEx"), ended(0, "")
+    first = judge(SEGV, [bad, bad, good])
+    assert (first.verdict, "1 of 3 trials" in first.reason) == (Verdict.PASS, True)
+    assert judge(SEGV, [bad, bad]).verdict is Verdict.FAIL
+    gone = ended(0, "callback ran, value gone")
+    assert judge(QUIET, [gone, gone]).verdict is Verdict.PASS
+    assert judge(QUIET, [gone, bad, gone]).verdict is Verdict.FAIL
+    assert judge(QUIET, []).verdict is Verdict.ERROR
+
+
+def test_a_cpp_function_is_named_with_or_without_its_namespace() -> None:
+    wanted = SEGV.model_copy(update={"frames": ("handler", "a::b::run")})
+    assert judge(wanted, [crashed("n::handler(int, char const*)", "a::b::run() const")]).verdict is Verdict.PASS
+    assert judge(wanted, [crashed("n::xhandler(int)", "a::b::run()")]).verdict is Verdict.FAIL
