@@ -16,7 +16,7 @@ from typing import Final
 
 import nox
 
-nox.needs_version = ">=2025.2.9"
+nox.needs_version = ">=2026.10.20"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "tests"]
 
@@ -96,9 +96,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types, mypy strict; arguments go to mypy."""
+    """Check types, mypy strict."""
     python = environment(session, "types")
-    run(session, python, "-m", "mypy", *(session.posargs or ["orchestrator", "tests", "noxfile.py"]))
+    run(session, python, "-m", "mypy", "orchestrator", "tests", "noxfile.py")
 
 
 @nox.session
@@ -112,8 +112,14 @@ def lock(session: nox.Session) -> None:
 
 
 def orchestrate(session: nox.Session, python: Path, command: str, *arguments: str) -> None:
-    """Run a command of the program from this checkout."""
-    run(session, python, "-m", "orchestrator", command, *arguments)
+    """Run a command of the program from this checkout.
+
+    Its exit code (0 to 3, docs/design.md) becomes nox's own, which is 1 for every failure otherwise.
+    """
+    try:
+        run(session, python, "-m", "orchestrator", command, *arguments)
+    except nox.command.CommandFailed as failed:
+        sys.exit(failed.return_code)
 
 
 def run(session: nox.Session, *command: str | os.PathLike[str]) -> None:

@@ -21,6 +21,8 @@ from orchestrator.plan.matrix import MatrixFile
 from orchestrator.plan.scenarios import ScenarioFile
 from orchestrator.tools.yamlfile import nearest
 
+LOG_WIDTH: Final = 200
+
 SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "matrix": MatrixFile.model_json_schema,
     "scenario": ScenarioFile.model_json_schema,
@@ -96,10 +98,10 @@ def doctor(arguments: argparse.Namespace) -> int:
     """`crashmatrix doctor`: what this host can do."""
     capabilities = host.doctor()
     if arguments.json:
-        _print_json([item.as_dict() for item in capabilities])
+        _print_json([item.model_dump() for item in capabilities])
     else:
         tables.show_capabilities(_console(), capabilities)
-    return EXIT_OK if all(item.suffices for item in capabilities) else EXIT_HOST
+    return EXIT_HOST if any(item.blocks for item in capabilities) else EXIT_OK
 
 
 def setup(arguments: argparse.Namespace) -> int:
@@ -123,7 +125,9 @@ def schema(arguments: argparse.Namespace) -> int:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    """The terminal; elsewhere wide enough that a log's lines and tables are not folded."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=LOG_WIDTH)
 
 
 def _print_json(data: object) -> None:
@@ -142,7 +146,9 @@ def _run_folder(reports: Path, name: str) -> Path:
         if (folder / "plan.json").is_file():
             return folder
     known = [path.parent.name for path in reports.glob("*/plan.json")]
-    raise InputError(f"there is no run {name!r}", where=Location(file=str(reports)), mend=nearest(name, known))
+    raise InputError(
+        f"there is no run {name!r}", where=Location(file=str(reports)), mend=nearest(name, known)
+    )
 
 
 def _planned(arguments: argparse.Namespace) -> pipeline.PlannedRun:

@@ -13,7 +13,7 @@ from orchestrator.errors import EXIT_HOST, EXIT_OK, CrashmatrixError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0 as expected, 1 cells failed, 2 wrong input, 3 host or engine."""
+    """Run one command; returns its exit code (orchestrator.errors has their meanings)."""
     arguments = build_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -37,5 +37,3 @@ def _complain(text: str) -> None:
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """SIGTERM drains as Ctrl-C does; CI systems and `timeout` send it."""
     raise KeyboardInterrupt
-
-

@@ -35,8 +35,13 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"crashmatrix {__version__}")
-    parser.add_argument("--project", type=Path, default=Path(), metavar="DIR",
-                        help="folder with matrix.yaml, scenarios/ and images/ (default: this one)")  # fmt: skip
+    parser.add_argument(
+        "--project",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder with matrix.yaml, scenarios/ and images/ (default: this one)",
+    )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (_plan, _render, _build, _run, _report, _merge, _doctor, _setup, _schema):
         add(subparsers)
@@ -46,33 +51,61 @@ def build_parser() -> argparse.ArgumentParser:
 _Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
 
 
-def _command(subparsers: "_Subparsers[argparse.ArgumentParser]", name: str, title: str,
-             epilog: str | None = None) -> argparse.ArgumentParser:  # fmt: skip
+def _command(
+    subparsers: "_Subparsers[argparse.ArgumentParser]", name: str, title: str, epilog: str | None = None
+) -> argparse.ArgumentParser:
     return subparsers.add_parser(
-        name, help=title, description=title, epilog=epilog, allow_abbrev=False,
+        name,
+        help=title,
+        description=title,
+        epilog=epilog,
+        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which cells")
     for axis in sorted(STANDARD_AXES, key=list(AXIS_HELP).index):
-        group.add_argument(f"--{axis}", action="append", default=[], metavar="VALUE", type=_values,
-                           help=AXIS_HELP[axis])  # fmt: skip
-    group.add_argument("--axis", action="append", default=[], metavar="NAME=VALUE", type=_own_axis,
-                       help="the same for an axis of your own")  # fmt: skip
+        group.add_argument(
+            f"--{axis}", action="append", default=[], metavar="VALUE", type=_values, help=AXIS_HELP[axis]
+        )
+    group.add_argument(
+        "--axis",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        type=_own_axis,
+        help="the same for an axis of your own",
+    )
     group.add_argument("-k", dest="expression", metavar="EXPR", help="keep the cells that EXPR is true of")
-    group.add_argument("--profile", metavar="NAME", help="profile of matrix.yaml (default: its default_profile)")
-    group.add_argument("--cell", action="append", default=[], metavar="ID", dest="cells",
-                       help="exactly this cell, whatever the profile; repeatable")  # fmt: skip
+    group.add_argument(
+        "--profile", metavar="NAME", help="profile of matrix.yaml (default: its default_profile)"
+    )
+    group.add_argument(
+        "--cell",
+        action="append",
+        default=[],
+        metavar="ID",
+        dest="cells",
+        help="exactly this cell, whatever the profile; repeatable",
+    )
     group.add_argument("--shard", metavar="I/N", type=_shard, help="the I-th of N parts of the selection")
-    group.add_argument("--trials", type=_positive, metavar="N", help="trials a cell, instead of its scenario's number")
-    group.add_argument("--timeout", type=_seconds, metavar="SECONDS",
-                       help="time limit of one trial, instead of its scenario's")  # fmt: skip
+    group.add_argument(
+        "--trials", type=_positive, metavar="N", help="trials a cell, instead of its scenario's number"
+    )
+    group.add_argument(
+        "--timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="time limit of one trial, instead of its scenario's",
+    )
 
 
 def _add_listing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--list", action="store_true", help="list the chosen and the excluded cells, run nothing")
+    parser.add_argument(
+        "--list", action="store_true", help="list the chosen and the excluded cells, run nothing"
+    )
     parser.add_argument("--json", action="store_true", help="with --list: as JSON (the format of plan.json)")
 
 
@@ -81,17 +114,26 @@ def _add_reports(parser: argparse.ArgumentParser) -> None:
 
 
 def _plan(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
-    parser = _command(subparsers, "plan", "Show which cells would run, which are excluded, and why", AXES_EPILOG)
+    parser = _command(
+        subparsers, "plan", "Show which cells would run, which are excluded, and why", AXES_EPILOG
+    )
     _add_selection(parser)
     _add_listing(parser)
     parser.set_defaults(command=commands.plan)
 
 
 def _render(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
-    parser = _command(subparsers, "render", "Write the Dockerfiles of the chosen cells, build nothing", AXES_EPILOG)
+    parser = _command(
+        subparsers, "render", "Write the Dockerfiles of the chosen cells, build nothing", AXES_EPILOG
+    )
     _add_selection(parser)
-    parser.add_argument("--out", type=Path, default=Path("build/images"), metavar="DIR",
-                        help="where to write them (default: build/images)")  # fmt: skip
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/images"),
+        metavar="DIR",
+        help="where to write them (default: build/images)",
+    )
     parser.set_defaults(command=commands.render)
 
 
@@ -99,8 +141,13 @@ def _build(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "build", "Build the images of the chosen cells, run nothing", AXES_EPILOG)
     _add_selection(parser)
     _add_jobs(parser)
-    parser.add_argument("--out", type=Path, default=Path("build/images"), metavar="DIR",
-                        help="where Dockerfiles and build logs go (default: build/images)")  # fmt: skip
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/images"),
+        metavar="DIR",
+        help="where Dockerfiles and build logs go (default: build/images)",
+    )
     parser.set_defaults(command=commands.build)
 
 
@@ -111,12 +158,23 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     group = parser.add_argument_group("how to run")
     _add_jobs(group)
     _add_reports(parser)
-    group.add_argument("--fail-fast", action="store_true",
-                       help="after the first cell that is not as expected, let running cells finish and stop")  # fmt: skip
-    group.add_argument("--resume", nargs="?", const="latest", metavar="RUN",
-                       help="go on with a run that was stopped (default: the latest)")  # fmt: skip
-    group.add_argument("--rerun", choices=["failed"],
-                       help="run again what failed, could not be seen or did not start in the latest run")  # fmt: skip
+    group.add_argument(
+        "--fail-fast",
+        action="store_true",
+        help="after the first cell that is not as expected, let running cells finish and stop",
+    )
+    group.add_argument(
+        "--resume",
+        nargs="?",
+        const="latest",
+        metavar="RUN",
+        help="go on with a run that was stopped (default: the latest)",
+    )
+    group.add_argument(
+        "--rerun",
+        choices=["failed"],
+        help="run again what failed, could not be seen or did not start in the latest run",
+    )
     parser.set_defaults(command=commands.run)
 
 
@@ -145,8 +203,9 @@ def _setup(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "setup", "Install and start what this host lacks, having said what that is")
     parser.add_argument("--browser", action="store_true", help="also Chromium, for the browser tests")
     parser.add_argument("--dry-run", action="store_true", help="say what would be changed, change nothing")
-    parser.add_argument("--undo", action="store_true",
-                        help="put core_pattern back and stop what setup started; packages stay")  # fmt: skip
+    parser.add_argument(
+        "--undo", action="store_true", help="put core_pattern back and stop what setup started; packages stay"
+    )
     parser.set_defaults(command=commands.setup)
 
 
@@ -157,8 +216,13 @@ def _schema(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
 
 
 def _add_jobs(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--jobs", type=_positive, default=max(2, os.cpu_count() or 2), metavar="N",
-                        help="images and cells at a time (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        default=max(2, os.cpu_count() or 2),
+        metavar="N",
+        help="images and cells at a time (default: %(default)s)",
+    )
 
 
 def _values(text: str) -> tuple[str, ...]:
@@ -183,12 +247,12 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 10_000:  # noqa: PLR2004
+    if not text.isdigit() or not 1 <= int(text) <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
     return int(text)
 
 
 def _seconds(text: str) -> float:
-    if not re.fullmatch(r"\d{1,5}(\.\d+)?", text) or not 0 < float(text) <= 3600:  # noqa: PLR2004
+    if not re.fullmatch(r"\d{1,5}(\.\d+)?", text) or not 0 < float(text) <= 3600:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time up to 3600 seconds")
     return float(text)

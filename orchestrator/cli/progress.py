@@ -8,12 +8,24 @@ from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from orchestrator.model import CellResult, Verdict
 from orchestrator.pipeline import Progress as ProgressProtocol
 
-STYLES: Final = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.ERROR: "bold magenta", Verdict.SKIP: "dim"}
+STYLES: Final = {
+    Verdict.PASS: "green",
+    Verdict.FAIL: "bold red",
+    Verdict.ERROR: "bold magenta",
+    Verdict.SKIP: "dim",
+}
 
 
 class Lines:
@@ -37,7 +49,9 @@ class Lines:
 
     def image_ended(self, role: str, seconds: float, error: str | None) -> None:
         """Say how a build ended."""
-        self._line(f"[bold red]FAILED {role}: {escape(error)}[/]" if error else f"built {role} in {seconds:.1f} s")
+        self._line(
+            f"[bold red]FAILED {role}: {escape(error)}[/]" if error else f"built {role} in {seconds:.1f} s"
+        )
 
     def cell_started(self, cell: str) -> None:
         """Nothing: a cell's end is near, and one line a cell is enough."""
@@ -86,7 +100,9 @@ class Bars(Lines):
         super().image_ended(role, seconds, error)
         if role in self._building:
             self._building.remove(role)
-        self._bars.update(self._images, advance=1, now=", ".join(self._building), visible=bool(self._building))
+        self._bars.update(
+            self._images, advance=1, now=", ".join(self._building), visible=bool(self._building)
+        )
 
     def cell_started(self, cell: str) -> None:
         """Name the cell that runs."""
@@ -107,7 +123,13 @@ def progress_for(console: Console) -> Generator[ProgressProtocol]:
     if not console.is_terminal:
         yield Lines(console)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-               TimeElapsedColumn(), TextColumn("[dim]{task.fields[now]}"))  # fmt: skip
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[now]}"),
+    )
     with Progress(*columns, console=console, transient=True) as bars:
         yield Bars(console, bars)

@@ -1,6 +1,5 @@
 """What commands print at their end."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,21 +9,31 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator import report
-from orchestrator.cli.progress import STYLES
 from orchestrator.host import Capability
-from orchestrator.model import Plan, Verdict
+from orchestrator.model import Plan
 from orchestrator.pipeline import Finished
+from orchestrator.report import Row, Status
 
 ALL_ROWS: Final = 60
 """Up to so many cells are all shown; of more, only those that are not as expected."""
+STYLES: Final = {
+    Status.PASS: "green",
+    Status.FAIL: "bold red",
+    Status.ERROR: "bold magenta",
+    Status.NOT_RUN: "bold",
+    Status.SKIP: "dim",
+}
 STATE_STYLES: Final = {"ok": "green", "degraded": "yellow", "missing": "red"}
 
 
 def show_plan(console: Console, plan: Plan) -> None:
     """The cells of a plan, then the excluded ones under their reasons."""
     for item in plan.cells:
-        console.print(f"{item.cell.id}  [dim]expects {item.expectation.kind}"
-                      f"{' ' + item.expectation.signal if item.expectation.signal else ''}[/]", soft_wrap=True)  # fmt: skip
+        console.print(
+            f"{item.cell.id}  [dim]expects {item.expectation.kind}"
+            f"{' ' + item.expectation.signal if item.expectation.signal else ''}[/]",
+            soft_wrap=True,
+        )
     reasons: dict[str, list[str]] = {}
     for excluded in plan.excluded:
         place = f" ({excluded.where})" if excluded.where else ""
@@ -33,36 +42,42 @@ def show_plan(console: Console, plan: Plan) -> None:
         console.print(f"\n[yellow]excluded[/] {len(cells)}: {escape(reason)}", soft_wrap=True)
         for cell in cells:
             console.print(f"  [dim]{escape(cell)}[/]", soft_wrap=True)
-    console.print(f"\n{len(plan.cells)} cells run, {len(plan.excluded)} are excluded, "
-                  f"{plan.deselected} are outside this selection.")  # fmt: skip
+    console.print(
+        f"\n{len(plan.cells)} cells run, {len(plan.excluded)} are excluded, "
+        f"{plan.deselected} are outside this selection."
+    )
 
 
 def show_run(console: Console, finished: Finished) -> None:
-    """The table of a finished run, its counts, and where its report is."""
+    """The table of a finished run, its outcome in a sentence, and where its report is."""
     data = report.load(finished.folder)
-    results = sorted(data.results, key=lambda result: result.cell.id)
-    shown = [item for item in results if len(results) <= ALL_ROWS or item.judgement.verdict is not Verdict.PASS]
+    rows = report.table_rows(data)
+    shown = [row for row in rows if len(rows) <= ALL_ROWS or row.status is not Status.PASS]
     if shown:
-        table = Table("cell", "verdict", "seen", "time", header_style="bold", pad_edge=False, box=None)
-        for result in shown:
-            verdict = result.judgement.verdict
-            table.add_row(escape(result.cell.id), f"[{STYLES[verdict]}]{verdict}[/]",
-                          escape(result.judgement.reason), f"{result.seconds:.1f} s")  # fmt: skip
-        console.print(table)
-    show_counts(console, data.plan, Counter(result.judgement.verdict for result in results))
+        console.print(_results(shown))
+    excluded = f"; {len(data.plan.excluded)} are excluded, with reasons" if data.plan.excluded else ""
+    console.print(f"\n[bold]{escape(report.headline(data))}[/]{excluded}.", soft_wrap=True)
     if finished.stopped:
         console.print(f"[bold]Stopped early:[/] {escape(finished.stopped)}", soft_wrap=True)
     show_places(console, finished.folder)
 
 
-def show_counts(console: Console, plan: Plan, counts: Counter[Verdict]) -> None:
-    """The number of cells of each verdict; cells that did not run are counted as such."""
-    words = [f"[{STYLES[verdict]}]{counts[verdict]} {verdict}[/]" for verdict in Verdict if counts[verdict]]
-    if missing := len(plan.cells) - counts.total():
-        words.append(f"[bold]{missing} not run[/]")
-    if plan.excluded:
-        words.append(f"[dim]{len(plan.excluded)} excluded[/]")
-    console.print(f"\n{len(plan.cells)} cells: {', '.join(words)}")
+def _results(rows: Sequence[Row]) -> Table:
+    table = Table(
+        "cell", "verdict", "expected", "seen", "time", header_style="bold", pad_edge=False, box=None
+    )
+    for row in rows:
+        good = row.status is Status.PASS
+        notes = f" [dim](notes: {len(row.cautions)})[/]" if row.cautions else ""
+        seen = escape(row.seen if good else row.reason) + notes
+        table.add_row(
+            escape(row.cell),
+            f"[{STYLES[row.status]}]{row.status}[/]",
+            escape(row.expected),
+            seen,
+            row.duration,
+        )
+    return table
 
 
 def show_places(console: Console, folder: Path) -> None:

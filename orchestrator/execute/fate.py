@@ -54,6 +54,7 @@ def parse_fate(raw: bytes) -> Fate:
 
 
 def _unreadable(why: str) -> EngineError:
-    return EngineError(f"the supervisor's account of the process cannot be read ({why})",
-                       mend="repeat the cell; if it stays, the program under question writes into "
-                       f"{FATE_FOLDER}/")  # fmt: skip
+    return EngineError(
+        f"the supervisor's account of the process cannot be read ({why})",
+        mend=f"repeat the cell; if it stays, the program under question writes into {FATE_FOLDER}/",
+    )

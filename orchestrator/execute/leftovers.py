@@ -24,7 +24,9 @@ def owner_labels(run: str, cell: Cell, number: int) -> dict[str, str]:
 
 def remove_leftovers(engine: Engine) -> int:
     """Remove containers and volumes whose process on this host is gone; returns how many."""
-    return sum(engine.reap(LABEL_OWNER, owner) for owner in engine.label_values(LABEL_OWNER) if _is_gone(owner))
+    return sum(
+        engine.reap(LABEL_OWNER, owner) for owner in engine.label_values(LABEL_OWNER) if _is_gone(owner)
+    )
 
 
 def _owner(pid: int) -> str | None:

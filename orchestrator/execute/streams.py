@@ -26,6 +26,11 @@ class Streams:
         if len(kept) < len(data):
             self._cut.add(name)
 
+    @staticmethod
+    def file_name(name: str) -> str:
+        """A stream's file: .txt, so that a browser shows it as text whatever is in it."""
+        return f"{name}.txt"
+
     @property
     def cut(self) -> tuple[str, ...]:
         """The streams that are not whole."""
@@ -37,4 +42,7 @@ def open_streams(folder: Path, limit: int = LIMIT) -> Generator[Streams]:
     """Open a trial's two output files in its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        yield Streams({name: stack.enter_context((folder / name).open("wb")) for name in NAMES}, limit)
+        yield Streams(
+            {name: stack.enter_context((folder / Streams.file_name(name)).open("wb")) for name in NAMES},
+            limit,
+        )

@@ -20,12 +20,12 @@ WORK: Final = "/work"
 SUPERVISOR: Final = "/opt/crashmatrix/supervisor.py"
 GRACE: Final = 20.0
 """Seconds beyond a trial's own timeout before the container is killed from outside. Within them the
-supervisor has the hanging process write its core; only a container whose supervisor is stuck too gets here."""
+supervisor has the hanging process write its core; only where it is stuck too is this reached."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRequest:
-    """What to run: `folder` receives stdout and stderr, `root` is the run's folder that paths are relative to."""
+    """What to run: `folder` receives stdout and stderr; the outcome's paths are relative to `root`."""
 
     cell: Cell
     image: str
@@ -39,7 +39,16 @@ class TrialRequest:
 
 
 def _command(cell: Cell, driver: str, timeout: float) -> tuple[str, ...]:
-    return ("python3", SUPERVISOR, "--launcher", cell.launcher, "--timeout", f"{timeout:g}", "--driver", driver)
+    return (
+        "python3",
+        SUPERVISOR,
+        "--launcher",
+        cell.launcher,
+        "--timeout",
+        f"{timeout:g}",
+        "--driver",
+        driver,
+    )
 
 
 def run_trial(engine: Engine, request: TrialRequest) -> Outcome:
@@ -85,8 +94,8 @@ def _watch(engine: Engine, container: str, hostname: str, request: TrialRequest)
         started=started.isoformat(timespec="milliseconds"),
         container=container,
         hostname=hostname,
-        stdout=str(place / "stdout"),
-        stderr=str(place / "stderr"),
+        stdout=str(place / streams.file_name("stdout")),
+        stderr=str(place / streams.file_name("stderr")),
         cut=streams.cut,
         emulated=request.emulated,
         versions=fate.versions,
@@ -118,8 +127,10 @@ def _fate(engine: Engine, container: str, ended: Ended, overdue: bool, seconds: 
     except FileNotFoundError:
         fate = None
     if fate and fate.interrupted and not overdue:
-        raise EngineError("the container was stopped from outside before its process ended",
-                          mend="repeat the cell; was the engine stopped?")  # fmt: skip
+        raise EngineError(
+            "the container was stopped from outside before its process ended",
+            mend="repeat the cell; was the engine stopped?",
+        )
     if ended.oom and (fate is None or fate.signal == "SIGKILL"):
         pid = fate.pid if fate else None
         return Fate(schema=1, pid=pid, kind=OutcomeKind.OOM, seconds=seconds, notes=("memory limit",))
@@ -128,14 +139,16 @@ def _fate(engine: Engine, container: str, ended: Ended, overdue: bool, seconds: 
     if overdue:
         note = "neither the process nor its supervisor ended; the container was killed, so there is no core"
         return Fate(schema=1, pid=None, kind=OutcomeKind.HANG, seconds=seconds, notes=(note,))
-    raise EngineError(f"the container ended with status {ended.status} and no account of its process",
-                      mend="read the cell's stderr; was the container stopped from outside?")  # fmt: skip
+    raise EngineError(
+        f"the container ended with status {ended.status} and no account of its process",
+        mend="read the cell's stderr; was the container stopped from outside?",
+    )
 
 
 def by_hand(cell: Cell, tag: str, driver: str, timeout: float) -> str:
     """The shell command that repeats a trial without this tool, under the same restrictions."""
-    options = ["--rm", "--init", "--network", "none", "--cap-drop", "ALL", "--read-only",
-               "--security-opt", "no-new-privileges", "--tmpfs", f"{WORK}:mode=1777", "--tmpfs", "/tmp",
-               "--memory", "1g", "--pids-limit", "512", "--ulimit", "core=-1",
-               "--platform", cell.arch.platform]  # fmt: skip
+    tmpfs = ("--tmpfs", f"{WORK}:mode=1777", "--tmpfs", "/tmp")  # noqa: S108 - inside the container
+    locked = ("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only")
+    limits = ("--memory", "1g", "--pids-limit", "512", "--ulimit", "core=-1")
+    options = ("--rm", "--init", *locked, *tmpfs, *limits, "--platform", cell.arch.platform)
     return shlex.join(["docker", "run", *options, tag, *_command(cell, driver, timeout)])

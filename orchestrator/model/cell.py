@@ -40,6 +40,11 @@ class Arch(StrEnum):
         """Debian's name of this architecture, for example amd64."""
         return {"x86_64": "amd64", "arm64": "arm64"}[self.value]
 
+    @property
+    def gnu(self) -> str:
+        """The GNU name of this architecture, as compilers take it, for example aarch64."""
+        return {"x86_64": "x86_64", "arm64": "aarch64"}[self.value]
+
 
 class Cell(Value):
     """One value for each axis. `own` holds the axes that the user added, in matrix order."""

@@ -15,7 +15,10 @@ class SignalInfo(Value):
 
 
 class NativeFrame(Value):
-    """One native frame. `exact` is False where the symbol is the nearest one and may mislead."""
+    """One native frame. `exact` is False where the symbol is the nearest one and may mislead.
+
+    `offset` counts from the function's start, or from the module's base where no function is known.
+    """
 
     function: str | None
     module: str | None
@@ -42,8 +45,19 @@ class Thread(Value):
     tid: int
     crashed: bool
     registers: dict[str, str] = {}
+    """Of the crashed thread, in hex, as they were at the original fault."""
     native: tuple[NativeFrame, ...] = ()
     python: tuple[PythonFrame, ...] = ()
+
+
+class Sysroot(Value):
+    """The files of an image that reading a core takes, in a folder of the host.
+
+    `problems` says in words what of the core's modules is missing there, or is not the same file.
+    """
+
+    path: str
+    problems: tuple[str, ...] = ()
 
 
 class Module(Value):
@@ -78,6 +92,8 @@ class Crash(Value):
     threads: tuple[Thread, ...]
     modules: tuple[Module, ...]
     signature: str
+    signature_note: str = ""
+    """How the signature was made."""
     backends: dict[str, str | None]
 
     @property

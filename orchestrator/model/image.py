@@ -1,7 +1,7 @@
 """Images: where a glibc comes from, and content-addressed specifications of what is built on it."""
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -12,6 +12,8 @@ LABEL: Final = "org.crashmatrix"
 """Set to the kind of thing on every container, volume, network and image of this tool."""
 LABEL_KEY: Final = "org.crashmatrix.key"
 """The content-addressed key of an image."""
+LABEL_PACKAGES: Final = "org.crashmatrix.packages"
+"""The sha256 of the list of packages in an image's root filesystem."""
 LABEL_RUN: Final = "org.crashmatrix.run"
 """The run that made a container or volume."""
 LABEL_CELL: Final = "org.crashmatrix.cell"
@@ -60,13 +62,12 @@ class Catalogue(Value):
     lowest one that they must load on.
     """
 
-    schema_version: Literal[1] = Field(alias="schema")
     bases: Annotated[tuple[Base, ...], Field(min_length=1)]
     launchers: tuple[Name, ...]
     languages: tuple[Name, ...]
     builder_suite: Name
-    builder_packages: tuple[Package, ...]
-    probe_glibc: VersionText
+    builder_packages: tuple[Package, ...] = ()
+    probe_glibc: VersionText = "2.17"
     downloads: tuple[Download, ...]
 
     def base_for(self, glibc: str, arch: Arch) -> Base | None:

@@ -27,8 +27,15 @@ def build_images(planned: PlannedRun, out: Path, jobs: int, progress: Progress) 
     engine = Engine.connect()
     try:
         progress.begin(len(planned.specs), 0)
-        images.build_all(engine, planned.specs, jobs=jobs, logs=out, stop=threading.Event(),
-                         on_ready=on_ready, progress=progress)  # fmt: skip
+        images.build_all(
+            engine,
+            planned.specs,
+            jobs=jobs,
+            logs=out,
+            stop=threading.Event(),
+            on_ready=on_ready,
+            progress=progress,
+        )
     finally:
         engine.close()
     return len(failed)

@@ -11,6 +11,8 @@ from typing import Final
 from orchestrator import cores, crash, execute, verdict
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import (
+    LABEL,
+    LABEL_RUN,
     Arch,
     CellResult,
     CoreFile,
@@ -24,12 +26,16 @@ from orchestrator.model import (
     Scenario,
     Trial,
 )
+from orchestrator.tools.cache import cache_folder
+from orchestrator.tools.core import open_core
 from orchestrator.tools.engine import Engine
 from orchestrator.tools.files import write_atomically
+from orchestrator.tools.unpack import plain_core
 from orchestrator.verdict import Seen
 
 RESULT_FILE: Final = "result.json"
 CELLS: Final = "cells"
+SYSROOTS: Final = "sysroots"
 TEXT_LIMIT: Final = 1 << 20
 """Bytes of each stream that a message may be looked for in; the whole is on disk."""
 
@@ -54,11 +60,12 @@ class CellRunner:
                 break
             seen.append(self._trial(planned, image, number))
         judgement = verdict.judge(planned.expectation, seen)
-        return self._result(planned, judgement, seen, image, started, time.monotonic() - clock)
+        trials = tuple(item.trial for item in seen)
+        return self._result(planned, judgement, image, trials, started=started, clock=clock)
 
     def unseen(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
         """Write the result of a cell that could not be seen: `error`, with the reason."""
-        return self._result(planned, verdict.judge_error(why), [], image, datetime.now(UTC), 0.0)
+        return self._result(planned, verdict.judge_error(why), image)
 
     def _trial(self, planned: PlannedCell, image: str, number: int) -> Seen:
         cell = planned.cell
@@ -82,15 +89,22 @@ class CellRunner:
     def _core(self, outcome: Outcome, image: str, folder: Path) -> tuple[CoreFile, Crash | None]:
         if outcome.kind in (OutcomeKind.EXIT, OutcomeKind.OOM):
             return CoreFile(state=CoreState.NONE), None
-        core = cores.collect(outcome, folder, self.folder)
+        core = cores.collect(outcome, folder=folder, root=self.folder)
         if core.state is not CoreState.FOUND or core.path is None:
             return core, None
         try:
-            sysroot = cores.sysroot_for(self.engine, image, self.folder / core.path)
-            return core, crash.read(self.folder / core.path, sysroot)
+            return core, self._read(self.folder / core.path, image)
         except (CoreError, ToolError) as error:
             note = f"the core could not be read: {error}"
             return core.model_copy(update={"note": note}), None
+
+    def _read(self, path: Path, image: str) -> Crash:
+        labels = {LABEL: "sysroot", LABEL_RUN: self.run_name}
+        with plain_core(path) as plain, open_core(plain) as core:
+            sysroot = cores.make_sysroot(
+                self.engine, image, core, cache=cache_folder(SYSROOTS), labels=labels
+            )
+            return crash.read_crash(plain, core, sysroot)
 
     def _text(self, outcome: Outcome) -> str:
         return "\n".join(_head_and_tail(self.folder / path) for path in (outcome.stdout, outcome.stderr))
@@ -99,10 +113,11 @@ class CellRunner:
         self,
         planned: PlannedCell,
         judgement: Judgement,
-        seen: list[Seen],
         image: str | None,
-        started: datetime,
-        seconds: float,
+        trials: tuple[Trial, ...] = (),
+        *,
+        started: datetime | None = None,
+        clock: float | None = None,
     ) -> CellResult:
         cell = planned.cell
         driver = self.scenarios[cell.scenario].driver
@@ -113,9 +128,9 @@ class CellRunner:
             image_id=image,
             expectation=planned.expectation,
             judgement=judgement,
-            trials=tuple(item.trial for item in seen),
-            started=started.isoformat(timespec="milliseconds"),
-            seconds=round(seconds, 3),
+            trials=trials,
+            started=(started or datetime.now(UTC)).isoformat(timespec="milliseconds"),
+            seconds=0.0 if clock is None else round(time.monotonic() - clock, 3),
             repeat=f"nox -s matrix -- --cell {shlex.quote(cell.id)}",
             by_hand=execute.by_hand(cell, self.specs[planned.image].tag, driver, planned.timeout),
         )

@@ -21,14 +21,21 @@ T = TypeVar("T")
 def merge_runs(folders: Sequence[Path], into: Path, progress: Progress) -> None:
     """Copy the runs' results into one new folder and render its report.
 
-    Says which shards are missing. Raises InputError where a cell stands in two runs, since neither
-    could be told to be the right one.
+    Says which shards are missing, and which cells stand in several runs: of those the run that was
+    planned last counts, as a shard that was run again replaces its first try.
     """
-    plans = [read_plan(folder / PLAN_FILE) for folder in folders]
-    _check_cells(plans, into)
+    _check_empty(into)
+    by_plan = sorted(
+        ((read_plan(folder / PLAN_FILE), folder) for folder in folders), key=lambda pair: pair[0].created
+    )
+    plans = [plan for plan, _ in by_plan]
     for missing in _missing_shards(plans):
         progress.say(f"Shard {missing} is missing: its cells are in no count of this report.")
-    for folder in folders:
+    if twice := _cells_twice(plans):
+        progress.say(
+            f"{len(twice)} cells stand in several runs, for example {twice[0]}: the last run counts."
+        )
+    for _, folder in by_plan:
         for part in (CELLS, IMAGES):
             if (folder / part).is_dir():
                 shutil.copytree(folder / part, into / part, dirs_exist_ok=True)
@@ -36,15 +43,18 @@ def merge_runs(folders: Sequence[Path], into: Path, progress: Progress) -> None:
     report.write(into)
 
 
-def _check_cells(plans: Sequence[Plan], into: Path) -> None:
-    counts = Counter(item.cell.id for plan in plans for item in plan.cells)
-    twice = [cell for cell, count in counts.items() if count > 1]
-    if twice:
-        raise InputError(f"{len(twice)} cells stand in two of these runs, for example {twice[0]}",
-                         mend="merge shards of one selection only")  # fmt: skip
+def _check_empty(into: Path) -> None:
     if (into / PLAN_FILE).exists():
-        raise InputError("there is a run in that folder already", where=Location(file=str(into)),
-                         mend="name another folder with --into")  # fmt: skip
+        raise InputError(
+            "there is a run in that folder already",
+            where=Location(file=str(into)),
+            mend="name another folder with --into",
+        )
+
+
+def _cells_twice(plans: Sequence[Plan]) -> list[str]:
+    counts = Counter(item.cell.id for plan in plans for item in plan.cells)
+    return sorted(cell for cell, count in counts.items() if count > 1)
 
 
 def _missing_shards(plans: Sequence[Plan]) -> list[str]:
@@ -65,7 +75,7 @@ def _merged(plans: Sequence[Plan], run: str) -> Plan:
         created=min(plan.created for plan in plans),
         profile=" + ".join(_unique([plan.profile for plan in plans])),
         selection=" | ".join(_unique([plan.selection for plan in plans])),
-        cells=tuple(item for plan in plans for item in plan.cells),
+        cells=tuple({item.cell.id: item for plan in plans for item in plan.cells}.values()),
         excluded=tuple(_unique([item for plan in plans for item in plan.excluded])),
         deselected=first.deselected,
         images=tuple({image.key: image for plan in plans for image in plan.images}.values()),

@@ -31,8 +31,11 @@ class Project:
     def load(cls, root: Path) -> "Project":
         """Load matrix.yaml, the scenarios it names and the catalogue; raises InputError."""
         if not root.is_dir():
-            raise InputError("the project's folder does not exist", where=Location(file=str(root)),
-                             mend="give another --project")  # fmt: skip
+            raise InputError(
+                "the project's folder does not exist",
+                where=Location(file=str(root)),
+                mend="give another --project",
+            )
         matrix = planning.load_matrix(root / "matrix.yaml")
         return cls(
             root=root,
@@ -124,8 +127,11 @@ def plan_again(project: Project, folder: Path) -> PlannedRun:
     for item in plan.cells:
         again = _with_image(project, item, specs)
         if again.image != item.image:
-            raise InputError(f"the image of {item.cell.id} has changed since that run", mend="start a new run",
-                             where=Location(file=str(path)))  # fmt: skip
+            raise InputError(
+                f"the image of {item.cell.id} has changed since that run",
+                mend="start a new run",
+                where=Location(file=str(path)),
+            )
     return PlannedRun(plan=plan, specs=tuple(specs.values()))
 
 
@@ -134,8 +140,14 @@ def read_plan(path: Path) -> Plan:
     try:
         return Plan.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError("this is no run's folder: it has no plan.json", where=Location(file=str(path)),
-                         mend="name a folder under reports/") from error  # fmt: skip
+        raise InputError(
+            "this is no run's folder: it has no plan.json",
+            where=Location(file=str(path)),
+            mend="name a folder under reports/",
+        ) from error
     except ValidationError as error:
-        raise InputError(f"not a plan of this version: {error.errors()[0]['msg']}",
-                         where=Location(file=str(path)), mend="start a new run") from error  # fmt: skip
+        raise InputError(
+            f"not a plan of this version: {error.errors()[0]['msg']}",
+            where=Location(file=str(path)),
+            mend="start a new run",
+        ) from error

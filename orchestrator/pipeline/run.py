@@ -41,15 +41,26 @@ class Finished:
 
 
 def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Finished:
-    """Plan, build, run, judge and report. Raises InputError before anything starts, HostError without an engine."""
+    """Plan, build, run, judge and report.
+
+    Raises InputError before anything starts, EngineUnreachableError where no engine answers.
+    """
     planned, folder = _choose(project, options)
-    _write_plan(planned, folder)
     engine = Engine.connect()
     try:
+        info = engine.info()
+        _write_plan(planned, folder, str(info))
         _clear_leftovers(engine, progress)
         todo = _still_to_run(planned.plan, folder)
         progress.begin(len(planned.specs), len(todo))
-        schedule = _schedule(engine, project, planned, folder, options, progress)
+        schedule = Schedule(
+            engine=engine,
+            runner=_runner(engine, project, planned, folder, Arch.from_machine(info.arch)),
+            progress=progress,
+            run=planned.plan.run,
+            jobs=options.jobs,
+            fail_fast=options.fail_fast,
+        )
         schedule.execute(todo, planned.specs, folder / IMAGES)
     finally:
         engine.close()
@@ -90,14 +101,18 @@ def _choose(project: Project, options: RunOptions) -> tuple[PlannedRun, Path]:
     if options.rerun is not None:
         cells = unfinished_cells(options.rerun)
         if not cells:
-            raise InputError("every cell of that run passed", where=Location(file=str(options.rerun)),
-                             mend="there is nothing to run again")  # fmt: skip
+            raise InputError(
+                "every cell of that run passed",
+                where=Location(file=str(options.rerun)),
+                mend="there is nothing to run again",
+            )
     planned = make_plan(project, options.request, cells=cells)
     return planned, options.reports / planned.plan.run
 
 
-def _write_plan(planned: PlannedRun, folder: Path) -> None:
-    write_atomically(folder / PLAN_FILE, planned.plan.model_dump_json(indent=1))
+def _write_plan(planned: PlannedRun, folder: Path, engine: str) -> None:
+    plan = planned.plan.model_copy(update={"engine": engine})
+    write_atomically(folder / PLAN_FILE, plan.model_dump_json(indent=1))
     for spec in planned.specs:
         images.render(spec, folder / IMAGES)
 
@@ -121,22 +136,14 @@ def _result(folder: Path, planned: PlannedCell) -> CellResult | None:
     return None if result.judgement.verdict is Verdict.ERROR else result
 
 
-def _schedule(
-    engine: Engine, project: Project, planned: PlannedRun, folder: Path, options: RunOptions, progress: Progress
-) -> Schedule:
-    runner = CellRunner(
+def _runner(
+    engine: Engine, project: Project, planned: PlannedRun, folder: Path, host_arch: Arch
+) -> CellRunner:
+    return CellRunner(
         engine=engine,
         run_name=planned.plan.run,
         folder=folder,
         scenarios=dict(project.scenarios),
         specs={spec.key: spec for spec in planned.specs},
-        host_arch=Arch.from_machine(engine.info().arch),
-    )
-    return Schedule(
-        engine=engine,
-        runner=runner,
-        progress=progress,
-        run=planned.plan.run,
-        jobs=options.jobs,
-        fail_fast=options.fail_fast,
+        host_arch=host_arch,
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from orchestrator import images
 from orchestrator.errors import CrashmatrixError, EngineError
@@ -48,22 +48,28 @@ class Schedule:
             waiting[cell.image].append(cell)
         needed = _with_parents(specs, waiting)
         with ThreadPoolExecutor(self.jobs, "cell") as pool, ThreadPoolExecutor(1, "images") as builder:
-            futures: list[Future[None]] = []
+            futures: list[Future[Any]] = []
 
             def on_image(key: str, found: str | CrashmatrixError) -> None:
-                for cell in waiting.get(key, ()):
-                    futures.append(pool.submit(self._run_cell, cell, found))
+                cells = waiting.get(key, ())
+                futures.extend(pool.submit(self._run_cell, cell, found) for cell in cells)
 
             building = builder.submit(
-                images.build_all, self.engine, needed, jobs=self.jobs, logs=logs, stop=self._stop,
-                on_ready=on_image, progress=self.progress,
-            )  # fmt: skip
+                images.build_all,
+                self.engine,
+                needed,
+                jobs=self.jobs,
+                logs=logs,
+                stop=self._stop,
+                on_ready=on_image,
+                progress=self.progress,
+            )
             self._wait([building], futures)
             building.result()
             for future in futures:
                 future.result()
 
-    def _wait(self, building: list[Future[None]], futures: list[Future[None]]) -> None:
+    def _wait(self, building: list[Future[Any]], futures: list[Future[Any]]) -> None:
         try:
             _until_done(building, futures)
         except KeyboardInterrupt:
@@ -105,7 +111,7 @@ class Schedule:
         self._stop.set()
 
 
-def _until_done(building: list[Future[None]], futures: list[Future[None]]) -> None:
+def _until_done(building: list[Future[Any]], futures: list[Future[Any]]) -> None:
     """Wait in short steps; `futures` grows while images become ready."""
     while True:
         pending = [future for future in [*building, *futures] if not future.done()]
@@ -125,5 +131,3 @@ def _with_parents(specs: Iterable[ImageSpec], wanted: Iterable[str]) -> list[Ima
             keys.add(key)
             stack.extend(by_key[key].parents)
     return [spec for spec in by_key.values() if spec.key in keys]
-
-

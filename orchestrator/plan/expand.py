@@ -7,7 +7,16 @@ from itertools import product
 from typing import Final
 
 from orchestrator.errors import InputError, Location
-from orchestrator.model import Arch, Catalogue, Cell, ExcludedCell, Expectation, Scenario, SelectedCell, Selection
+from orchestrator.model import (
+    Arch,
+    Catalogue,
+    Cell,
+    ExcludedCell,
+    Expectation,
+    Scenario,
+    SelectedCell,
+    Selection,
+)
 from orchestrator.plan.expression import Expression, Vocabulary, parse
 from orchestrator.plan.matrix import Matrix, Profile
 from orchestrator.tools.yamlfile import nearest
@@ -79,8 +88,11 @@ def _profile(matrix: Matrix, request: Request) -> Profile:
 
 def _cross_product(matrix: Matrix) -> list[dict[str, str]]:
     if math.prod(len(values) for values in matrix.axes.values()) > MAX_CELLS:
-        raise InputError(f"the matrix has more than {MAX_CELLS} cells", where=Location(file=matrix.file),
-                         mend="take values out of its axes")  # fmt: skip
+        raise InputError(
+            f"the matrix has more than {MAX_CELLS} cells",
+            where=Location(file=matrix.file),
+            mend="take values out of its axes",
+        )
     return [dict(zip(matrix.axes, values, strict=True)) for values in product(*matrix.axes.values())]
 
 
@@ -93,8 +105,10 @@ def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Cl
     for axis, values in request.axes.items():
         for value in values:
             if value not in matrix.axes[axis]:
-                raise InputError(f"--{axis}: there is no {axis} {value!r} in {matrix.file}",
-                                 mend=nearest(value, matrix.axes[axis]))  # fmt: skip
+                raise InputError(
+                    f"--{axis}: there is no {axis} {value!r} in {matrix.file}",
+                    mend=nearest(value, matrix.axes[axis]),
+                )
         yield _values_clause(f"--{axis} {','.join(values)}", axis, values)
     if request.expression is not None:
         parsed = parse(request.expression, matrix.axes, Location(file="-k", line=1, column=1))
@@ -110,8 +124,11 @@ def _narrow(cells: list[dict[str, str]], clauses: Iterator[_Clause]) -> list[dic
     for clause in clauses:
         left = [axes for axes in cells if clause.holds(axes)]
         if not left:
-            raise InputError(f"no cell is left: {clause.words} matches none of the {len(cells)} cells "
-                             "that the clauses before it left", mend="see `crashmatrix plan --list`")  # fmt: skip
+            raise InputError(
+                f"no cell is left: {clause.words} matches none of the {len(cells)} cells "
+                "that the clauses before it left",
+                mend="see `crashmatrix plan --list`",
+            )
         cells = left
     return cells
 
@@ -160,8 +177,10 @@ class _Rules:
             return found[0]
         places = " and ".join(str(expectation.where) for expectation in found)
         said = f"several rules ({places}) speak" if found else "no rule speaks"
-        raise InputError(f"scenario {cell.scenario}: {said} of cell {cell.id}",
-                         mend="make exactly one `when` under `expect` hold for it")  # fmt: skip
+        raise InputError(
+            f"scenario {cell.scenario}: {said} of cell {cell.id}",
+            mend="make exactly one `when` under `expect` hold for it",
+        )
 
 
 def _selected(cell: Cell, scenario: Scenario, expectation: Expectation, request: Request) -> SelectedCell:
@@ -176,5 +195,7 @@ def _selected(cell: Cell, scenario: Scenario, expectation: Expectation, request:
 def _all_excluded(excluded: Sequence[ExcludedCell]) -> InputError:
     reasons = list(dict.fromkeys(item.reason for item in excluded))
     more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
-    return InputError(f"no cell is left: all {len(excluded)} that match are excluded: {reasons[0]}{more}",
-                      mend="see `crashmatrix plan --list` for each")  # fmt: skip
+    return InputError(
+        f"no cell is left: all {len(excluded)} that match are excluded: {reasons[0]}{more}",
+        mend="see `crashmatrix plan --list` for each",
+    )

@@ -28,11 +28,19 @@ Vocabulary = Mapping[str, tuple[str, ...]]
 """All axes with their values; an expression may name nothing else."""
 
 _ORDER: Final[dict[type[ast.cmpop], Callable[[Version, Version], bool]]] = {
-    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
-}  # fmt: skip
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
 _MIRROR: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
-    ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE, ast.Eq: ast.Eq, ast.NotEq: ast.NotEq,
-}  # fmt: skip
+    ast.Lt: ast.Gt,
+    ast.LtE: ast.GtE,
+    ast.Gt: ast.Lt,
+    ast.GtE: ast.LtE,
+    ast.Eq: ast.Eq,
+    ast.NotEq: ast.NotEq,
+}
 
 
 class Expression(Protocol):
@@ -48,7 +56,7 @@ class Constant:
 
     value: bool
 
-    def holds(self, axes: Mapping[str, str]) -> bool:
+    def holds(self, axes: Mapping[str, str]) -> bool:  # noqa: ARG002 - the protocol's
         """The value, whatever the cell."""
         return self.value
 
@@ -144,8 +152,9 @@ class _Parser:
             offset = error.offset - 1 if error.offset else len(self._text.strip())
             raise InputError(said, where=self._place(offset), mend=EXAMPLE) from error
         except (ValueError, RecursionError, MemoryError) as error:
-            raise InputError("the expression does not parse: too deep, or not text",
-                             where=self._where, mend=EXAMPLE) from error  # fmt: skip
+            raise InputError(
+                "the expression does not parse: too deep, or not text", where=self._where, mend=EXAMPLE
+            ) from error
 
     def _node(self, node: ast.expr) -> Expression:
         match node:

@@ -96,8 +96,11 @@ def load_matrix(path: Path) -> Matrix:
     profiles = {name: _profile(document, axes, name) for name in document.value.profiles}
     default = document.value.default_profile
     if default not in profiles:
-        raise InputError(f"default_profile names no profile: {default!r}",
-                         where=document.where("default_profile"), mend=nearest(default, profiles))  # fmt: skip
+        raise InputError(
+            f"default_profile names no profile: {default!r}",
+            where=document.where("default_profile"),
+            mend=nearest(default, profiles),
+        )
     return Matrix(
         file=document.file, axes=axes, exclusions=exclusions, profiles=profiles, default_profile=default
     )
@@ -114,18 +117,28 @@ def _check_axes(document: Document[MatrixFile]) -> None:
     for axis in axes:
         place = document.where("axes", axis)
         if not AXIS_NAME.fullmatch(axis) or axis in RESERVED:
-            raise InputError(f"{axis!r} cannot name an axis", where=place,
-                             mend="use small letters, digits and _")  # fmt: skip
+            raise InputError(
+                f"{axis!r} cannot name an axis", where=place, mend="use small letters, digits and _"
+            )
         if not axes[axis]:
             raise InputError(f"axis {axis!r} has no values", where=place, mend="list at least one")
         _check_values(document, axis)
     missing = [axis for axis in STANDARD_AXES if axis not in axes]
     if missing:
         unknown = [axis for axis in axes if axis not in STANDARD_AXES]
-        hint = next((f" (is {axis!r} meant to be it?)" for axis in unknown
-                     if nearest(axis, missing).startswith("did you mean")), "")  # fmt: skip
-        raise InputError(f"axis {missing[0]!r} is missing{hint}", where=document.where("axes"),
-                         mend="every matrix has " + ", ".join(STANDARD_AXES))  # fmt: skip
+        hint = next(
+            (
+                f" (is {axis!r} meant to be it?)"
+                for axis in unknown
+                if nearest(axis, missing).startswith("did you mean")
+            ),
+            "",
+        )
+        raise InputError(
+            f"axis {missing[0]!r} is missing{hint}",
+            where=document.where("axes"),
+            mend="every matrix has " + ", ".join(STANDARD_AXES),
+        )
 
 
 def _check_values(document: Document[MatrixFile], axis: str) -> None:
@@ -133,11 +146,15 @@ def _check_values(document: Document[MatrixFile], axis: str) -> None:
     for index, value in enumerate(values):
         place = document.where("axes", axis, index)
         if axis in VERSION_AXES and not VERSION_VALUE.fullmatch(value):
-            raise InputError(f"{axis}: {value[:80]!r} is not a version", where=place,
-                             mend='write a version such as "3.13"')  # fmt: skip
+            raise InputError(
+                f"{axis}: {value[:80]!r} is not a version", where=place, mend='write a version such as "3.13"'
+            )
         if not AXIS_VALUE.fullmatch(value):
-            raise InputError(f"{axis}: {value[:80]!r} cannot be a value", where=place,
-                             mend="use letters, digits, '.', '_' and '-', 64 at most")  # fmt: skip
+            raise InputError(
+                f"{axis}: {value[:80]!r} cannot be a value",
+                where=place,
+                mend="use letters, digits, '.', '_' and '-', 64 at most",
+            )
         if value in values[:index]:
             raise InputError(f"{axis}: {value!r} stands here twice", where=place, mend="keep one of the two")
     if axis in VERSION_AXES:
@@ -148,8 +165,11 @@ def _check_same_version(document: Document[MatrixFile], axis: str, values: tuple
     """Refuse 3.9 beside 3.9.0, which are one version under two names."""
     for one, other in pairwise(sorted(values, key=Version)):
         if Version(one) == Version(other):
-            raise InputError(f"{axis}: {one!r} and {other!r} are the same version", mend="keep one of the two",
-                             where=document.where("axes", axis, values.index(other)))  # fmt: skip
+            raise InputError(
+                f"{axis}: {one!r} and {other!r} are the same version",
+                mend="keep one of the two",
+                where=document.where("axes", axis, values.index(other)),
+            )
 
 
 def _profile(document: Document[MatrixFile], axes: Mapping[str, tuple[str, ...]], name: str) -> Profile:
@@ -160,7 +180,10 @@ def _profile(document: Document[MatrixFile], axes: Mapping[str, tuple[str, ...]]
             raise InputError(f"unknown axis {axis!r}", where=place, mend=nearest(axis, axes))
         for index, value in enumerate(values):
             if value not in axes[axis]:
-                raise InputError(f"{axis} has no value {value!r}", mend=nearest(value, axes[axis]),
-                                 where=document.where("profiles", name, "axes", axis, index))  # fmt: skip
+                raise InputError(
+                    f"{axis} has no value {value!r}",
+                    mend=nearest(value, axes[axis]),
+                    where=document.where("profiles", name, "axes", axis, index),
+                )
     select = parse(entry.select, axes, document.text_start("profiles", name, "select"))
     return Profile(name=name, axes=entry.axes, select=select, select_text=entry.select)

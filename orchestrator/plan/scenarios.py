@@ -97,8 +97,11 @@ def _load(folder: Path, name: str) -> Scenario:
     path = folder / name / FILE
     if not path.is_file():
         present = [item.parent.name for item in folder.glob(f"*/{FILE}")]
-        raise InputError(f"scenario {name!r} has no {FILE}", mend=f"create it; {nearest(name, present)}",
-                         where=Location(file=yamlfile.shown(path)))  # fmt: skip
+        raise InputError(
+            f"scenario {name!r} has no {FILE}",
+            mend=f"create it; {nearest(name, present)}",
+            where=Location(file=yamlfile.shown(path)),
+        )
     document = yamlfile.read(path, ScenarioFile)
     entry = document.value
     _check_files(document, path.parent)
@@ -119,14 +122,17 @@ def _load(folder: Path, name: str) -> Scenario:
 
 
 def _check_files(document: Document[ScenarioFile], folder: Path) -> None:
-    named = {("driver",): document.value.driver}
+    named: dict[tuple[str, ...], str] = {("driver",): document.value.driver}
     for language, probe in document.value.probes.items():
         named["probes", language, "source"] = probe.source
     for place, name in named.items():
         path = folder / name
         if not path.is_file():
-            raise InputError(f"the scenario lacks its file {name}", where=document.where(*place),
-                             mend=f"create {yamlfile.shown(path)}")  # fmt: skip
+            raise InputError(
+                f"the scenario lacks its file {name}",
+                where=document.where(*place),
+                mend=f"create {yamlfile.shown(path)}",
+            )
 
 
 def _rule(document: Document[ScenarioFile], index: int) -> ExpectationRule:
@@ -151,12 +157,20 @@ def _check_rule(document: Document[ScenarioFile], index: int) -> None:
     """A rule that names what its kind of outcome does not have can never be judged."""
     entry = document.value.expect[index]
     if entry.status is not None and entry.outcome is not OutcomeKind.EXIT:
-        raise InputError(f"outcome {entry.outcome} has no exit status", mend="remove `status`",
-                         where=document.where("expect", index, "status"))  # fmt: skip
+        raise InputError(
+            f"outcome {entry.outcome} has no exit status",
+            mend="remove `status`",
+            where=document.where("expect", index, "status"),
+        )
     if entry.outcome is OutcomeKind.SIGNAL and entry.signal is None:
-        raise InputError("outcome signal must name its signal", mend="add for example signal: SIGSEGV",
-                         where=document.where("expect", index))  # fmt: skip
+        raise InputError(
+            "outcome signal must name its signal",
+            mend="add for example signal: SIGSEGV",
+            where=document.where("expect", index),
+        )
     if entry.outcome is not OutcomeKind.SIGNAL and (entry.signal or entry.frames):
-        raise InputError(f"outcome {entry.outcome} has no signal and no frames",
-                         mend="remove them, or say outcome: signal",
-                         where=document.where("expect", index))  # fmt: skip
+        raise InputError(
+            f"outcome {entry.outcome} has no signal and no frames",
+            mend="remove them, or say outcome: signal",
+            where=document.where("expect", index),
+        )

@@ -19,9 +19,12 @@ from orchestrator.model import Arch
 
 MAX_NOTES: Final = 64 << 20
 """Bytes of notes that are read; 170 threads need 0.6 MB."""
+MAX_MAPPINGS: Final = 1 << 16
+"""Entries of NT_FILE that are read; the kernel's vm.max_map_count is 65530."""
 PAGE: Final = 4096
 """How much of a mapping's start is looked at: the kernel dumps the page with the ELF header."""
 
+_MAGIC: Final = b"\x7fELF"
 _EHDR: Final = struct.Struct("<16sHHIQQQIHHHHHH")
 _PHDR: Final = struct.Struct("<IIQQQQQQ")
 _NHDR: Final = struct.Struct("<III")
@@ -32,6 +35,10 @@ _PN_XNUM: Final = 0xFFFF
 _PT_LOAD, _PT_NOTE, _PF_X = 1, 4, 1
 _NT_PRSTATUS, _NT_AUXV, _NT_FILE, _NT_SIGINFO = 1, 6, 0x46494C45, 0x53494749
 _NT_GNU_BUILD_ID: Final = 3
+_FILES_HEAD, _FILES_ENTRY = struct.Struct("<QQ"), struct.Struct("<QQQ")
+"""NT_FILE: count and page size, then start, end and page offset of each; the names follow."""
+_WIDE: Final = 8
+"""p_align of GNU property notes; all other notes are aligned to 4 whatever p_align says."""
 _AT_BASE, _AT_ENTRY = 7, 9
 _PRSTATUS_PID, _PRSTATUS_REGISTERS = 32, 112
 """Offsets in struct elf_prstatus, equal on both architectures."""
@@ -42,14 +49,14 @@ _MEND: Final = "give a core of a 64-bit x86_64 or arm64 process"
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A program header: memory range, and the bytes of the file that hold it."""
+    """A program header: memory range (`size` bytes), and the bytes of the file that hold it."""
 
     kind: int
     flags: int
     start: int
+    size: int
     offset: int
     stored: int
-    align: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +71,7 @@ class MappedRange:
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadState:
-    """A thread by its NT_PRSTATUS: id in the initial pid namespace of the dump's reader, sp and pc."""
+    """A thread by its NT_PRSTATUS: its id in the process's own pid namespace, sp and pc."""
 
     tid: int
     sp: int
@@ -90,8 +97,8 @@ class Core:
         self._damage: list[str] = []
         self.arch, count, offset = self._header()
         self.segments = self._segments(count, offset)
-        self._loads = sorted((s for s in self.segments if s.kind == _PT_LOAD), key=lambda s: s.start)
-        self._starts = [segment.start for segment in self._loads]
+        self.loads = sorted((s for s in self.segments if s.kind == _PT_LOAD), key=lambda s: s.start)
+        self._starts = [segment.start for segment in self.loads]
         self.truncated = any(s.offset + s.stored > len(data) for s in self.segments)
         notes = list(self._notes())
         self.threads = tuple(state for kind, desc in notes if (state := self._thread(kind, desc)))
@@ -109,7 +116,7 @@ class Core:
         index = bisect_right(self._starts, address) - 1
         if index < 0:
             return b""
-        segment = self._loads[index]
+        segment = self.loads[index]
         skip = address - segment.start
         begin = segment.offset + skip
         return bytes(self._data[begin : begin + max(0, min(size, segment.stored - skip))])
@@ -125,16 +132,25 @@ class Core:
             if item.path in found:
                 ends[item.path] = max(ends.get(item.path, 0), item.end)
         return tuple(
-            MappedModule(path=path, base=item.start, end=ends[path], build_id=self._build_id(item.start))
+            MappedModule(
+                path=path, base=item.start, end=ends[path], build_id=build_id_of(self.read(item.start, PAGE))
+            )
             for path, item in found.items()
         )
+
+    @cached_property
+    def _modules_by_path(self) -> dict[str, MappedModule]:
+        return {module.path: module for module in self.modules}
 
     def module_at(self, address: int | None) -> MappedModule | None:
         """The module that an address lies in."""
         if address is None:
             return None
-        path = next((item.path for item in self.files if item.start <= address < item.end), None)
-        return next((module for module in self.modules if module.path == path), None)
+        starts, files = self._files_by_start
+        index = bisect_right(starts, address) - 1
+        if index < 0 or address >= files[index].end:
+            return None
+        return self._modules_by_path.get(files[index].path)
 
     @property
     def executable(self) -> MappedModule | None:
@@ -148,7 +164,7 @@ class Core:
 
     def _header(self) -> tuple[Arch, int, int]:
         head = bytes(self._data[: _EHDR.size])
-        if head[:4] != b"\x7fELF" or len(head) < _EHDR.size:
+        if head[:4] != _MAGIC or len(head) < _EHDR.size:
             raise CoreError("this file is not ELF, so it is no core", mend=_MEND)
         ident, kind, machine, _, _, offset, _, _, _, size, count, *_ = _EHDR.unpack(head)
         if ident[4:6] != b"\x02\x01" or machine not in _ARCHES:
@@ -166,8 +182,8 @@ class Core:
             self._damage.append(f"{count - whole} of {count} program headers lie past the end of the file")
         headers = _PHDR.iter_unpack(table[: whole * _PHDR.size])
         return tuple(
-            Segment(kind=kind, flags=flags, offset=place, start=start, stored=stored, align=align)
-            for kind, flags, place, start, _, stored, _, align in headers
+            Segment(kind=kind, flags=flags, offset=place, start=start, size=size, stored=stored)
+            for kind, flags, place, start, _, stored, size, _ in headers
         )
 
     def _notes(self) -> Iterator[tuple[int, bytes]]:
@@ -197,35 +213,35 @@ class Core:
         )
 
     def _files(self, desc: bytes) -> tuple[MappedRange, ...]:
-        if len(desc) < 16:
+        if len(desc) < _FILES_HEAD.size:
             self._damage.append("the list of mapped files is cut")
             return ()
-        count, page = struct.unpack_from("<QQ", desc)
-        held = min(count, (len(desc) - 16) // 24)
-        names = desc[16 + 24 * held :].split(b"\0")[:-1]
+        count, page = _FILES_HEAD.unpack_from(desc)
+        held = min(count, (len(desc) - _FILES_HEAD.size) // _FILES_ENTRY.size, MAX_MAPPINGS)
+        names_at = _FILES_HEAD.size + _FILES_ENTRY.size * held
+        names = desc[names_at:].split(b"\0")[:-1]
         if held < count or len(names) < held:
             self._damage.append("the list of mapped files is cut")
-        ranges = struct.iter_unpack("<QQQ", desc[16 : 16 + 24 * held])
+        ranges = _FILES_ENTRY.iter_unpack(desc[_FILES_HEAD.size : names_at])
         return tuple(
-            MappedRange(start=start, end=end, offset=place * page, path=name.decode(errors="backslashreplace"))
+            MappedRange(start=start, end=end, offset=place * page, path=name.decode(errors="replace"))
             for (start, end, place), name in zip(ranges, names, strict=False)
         )
 
     def _is_elf(self, item: MappedRange) -> bool:
         """By the header page in the core; where the core does not hold it, by any executable mapping."""
-        page = self.read(item.start, 4)
-        if page:
-            return page == b"\x7fELF"
-        return any(
-            self._segment_flags(other.start) & _PF_X for other in self.files if other.path == item.path
-        )
+        head = self.read(item.start, len(_MAGIC))
+        return head == _MAGIC if head else item.path in self._executable_paths
 
-    def _segment_flags(self, address: int) -> int:
-        index = bisect_right(self._starts, address) - 1
-        return self._loads[index].flags if index >= 0 and self._starts[index] == address else 0
+    @cached_property
+    def _executable_paths(self) -> frozenset[str]:
+        executable = {load.start for load in self.loads if load.flags & _PF_X}
+        return frozenset(item.path for item in self.files if item.start in executable)
 
-    def _build_id(self, base: int) -> str | None:
-        return build_id_of(self.read(base, PAGE))
+    @cached_property
+    def _files_by_start(self) -> tuple[list[int], list[MappedRange]]:
+        ordered = sorted(self.files, key=lambda item: item.start)
+        return [item.start for item in ordered], ordered
 
 
 @contextmanager
@@ -260,10 +276,11 @@ def build_id_of(head: bytes) -> str | None:
     fields = _EHDR.unpack_from(head)
     offset, count = fields[5], fields[10]
     whole = max(0, min(count, (len(head) - offset) // _PHDR.size))
-    for kind, _, place, _, _, stored, _, align in _PHDR.iter_unpack(head[offset : offset + whole * _PHDR.size]):
+    table = head[offset : offset + whole * _PHDR.size]
+    for kind, _, place, _, _, stored, _, align in _PHDR.iter_unpack(table):
         if kind != _PT_NOTE:
             continue
-        for note, name, desc in notes_in(head[place : place + stored], 8 if align == 8 else 4):
+        for note, name, desc in notes_in(head[place : place + stored], _WIDE if align == _WIDE else 4):
             if note == _NT_GNU_BUILD_ID and name == b"GNU\0":
                 return desc.hex()
     return None

@@ -3,6 +3,7 @@
 The files come out of containers and are untrusted; what pyelftools cannot read is a CoreError.
 """
 
+import mmap
 import struct
 from bisect import bisect_left
 from collections.abc import Collection, Generator
@@ -23,7 +24,7 @@ _SYMBOL: Final = struct.Struct("<IBBHQQ")
 _FUNCTIONS: Final = frozenset({0, 2, 10})
 """STT_NOTYPE (hand-written assembly), STT_FUNC, STT_GNU_IFUNC."""
 _TABLES: Final = frozenset({"SHT_SYMTAB", "SHT_DYNSYM"})
-MAX_TABLE: Final = 256 << 20
+MAX_TABLE: Final = 64 << 20
 """Bytes of a symbol table that are read; libpython's with debug symbols has 1 MB."""
 
 
@@ -55,7 +56,7 @@ def read_names(path: Path) -> ElfNames:
                 interpreter = segment.get_interp_name()
             elif isinstance(segment, DynamicSegment):
                 tags = segment.iter_tags("DT_SONAME")
-                soname = next((str(tag.soname) for tag in tags), None)
+                soname = next((str(tag.soname) for tag in tags), None)  # type: ignore[attr-defined]
     return ElfNames(build_id=build_id_of(head), soname=soname, interpreter=interpreter)
 
 
@@ -76,7 +77,9 @@ def find_symbols(path: Path, addresses: Collection[int]) -> dict[int, Symbol]:
     with _open(path) as elf:
         for section in elf.iter_sections():
             if section["sh_type"] in _TABLES and section["sh_size"] <= MAX_TABLE:
-                table = section.data()
+                # Not section.data(): it unpacks compressed sections to whatever size they claim.
+                elf.stream.seek(section["sh_offset"])
+                table = elf.stream.read(section["sh_size"])
                 _match(table[: len(table) // _SYMBOL.size * _SYMBOL.size], wanted, found)
     return found
 
@@ -99,9 +102,12 @@ def _keep(address: int, symbol: Symbol, found: dict[int, Symbol]) -> None:
 
 @contextmanager
 def _open(path: Path) -> Generator[ELFFile]:
-    """pyelftools lets more than its own errors out of damaged files: those of struct, seek and decode."""
+    """pyelftools lets more than its own errors out of damaged files: those of struct, seek and decode.
+
+    The file is mapped, so that a seek to a place that no file has is a ValueError, not an OSError.
+    """
     try:
-        with path.open("rb") as stream:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as stream:
             yield ELFFile(stream)
     except (ELFError, struct.error, ValueError, OverflowError, AssertionError, KeyError, AttributeError,
             TypeError, IndexError) as error:  # fmt: skip

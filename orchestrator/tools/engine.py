@@ -5,19 +5,24 @@ prepare or read are retried with tenacity when the engine stumbles (a lost conne
 Nothing that would ask a crash question a second time is ever retried here.
 """
 
+import errno
 import os
 import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
+from urllib.parse import urlsplit
 
 import docker
 import requests
+import urllib3
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Ulimit
+from docker.utils.socket import STDOUT, frames_iter
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from orchestrator.errors import BuildError, EngineError, EngineUnreachableError
@@ -25,8 +30,12 @@ from orchestrator.model import LABEL, LABEL_KEY, Arch
 
 ENGINE_MEND: Final = "run `nox -s setup`, or see `crashmatrix doctor` for what is lacking"
 CALL_TIMEOUT: Final = 120
-"""Seconds for one engine call; a build step or a load may be silent for long on a slow disk."""
+"""Seconds for one engine call; a load may be silent for long on a slow disk."""
+BUILD_TIMEOUT: Final = 3600
+"""Seconds that a build step may be silent; a compile under qemu-user takes its time."""
 ATTEMPTS: Final = 3
+FETCH_LIMIT: Final = 1 << 31
+"""Bytes that one fetch takes out of a container, unless it asks for less."""
 SOCKETS: Final = (
     "/var/run/docker.sock",
     "/run/crashmatrix/docker.sock",
@@ -49,6 +58,9 @@ class EngineInfo:
     rootless: bool
     driver: str = ""
     """The storage driver."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} (API {self.api}, {self.arch})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +105,16 @@ def _engine_errors(doing: str) -> Generator[None]:
     """Turn what the SDK raises into one line; a connection that broke says that the engine went away."""
     try:
         yield
-    except requests.exceptions.RequestException as error:
-        raise EngineError(f"the container engine went away while {doing}", mend=ENGINE_MEND) from error
+    # First: the SDK's errors are also of requests' base class.
     except DockerException as error:
         said = str(getattr(error, "explanation", None) or error).strip().splitlines()
         raise EngineError(
             f"the container engine failed while {doing}: {said[-1] if said else error!r}",
             mend="see the engine's log; `crashmatrix doctor` shows its state",
+        ) from error
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise EngineError(
+            f"the container engine went away while {doing} ({type(error).__name__})", mend=ENGINE_MEND
         ) from error
 
 
@@ -118,6 +133,8 @@ class Engine:
         self._client = client
         self._api = client.api
         self.endpoint = endpoint
+        self._builds: dict[int, requests.Response] = {}
+        self._api.hooks["response"].append(self._note_build)
 
     @classmethod
     def connect(cls) -> "Engine":
@@ -164,10 +181,19 @@ class Engine:
     # Images
 
     def images(self) -> dict[str, str]:
-        """Image ids by content-addressed key, with one engine call."""
+        """Image ids by content-addressed key, with one engine call.
+
+        Images inherit the labels of what they are built on, so a build's untagged stage carries the
+        key of its base: only the image whose tag is of the key counts.
+        """
         with _engine_errors("listing images"):
             found = _retried(self._api.images)(filters={"label": LABEL_KEY})
-        return {image["Labels"][LABEL_KEY]: image["Id"] for image in found}
+        keyed = [(image["Labels"][LABEL_KEY], image) for image in found]
+        return {
+            key: image["Id"]
+            for key, image in keyed
+            if any(tag.endswith(f":{key[:16]}") for tag in image["RepoTags"] or ())
+        }
 
     def build(
         self, context: IO[bytes], *, tag: str, arch: Arch, labels: Mapping[str, str], log: IO[str]
@@ -175,22 +201,54 @@ class Engine:
         """Build a Dockerfile from a tar of its context with the classic builder; returns the image id.
 
         The whole build log goes to `log`. Raises BuildError where a step fails, EngineError where
-        the engine does.
+        the engine does or where `stop_builds` breaks the build off.
         """
         with _engine_errors(f"building {tag}"):
-            steps = self._api.build(
-                fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True,
-                platform=arch.platform, labels=dict(labels), pull=False,
-            )  # fmt: skip
-            for step in steps:
-                log.write(step.get("stream") or "")
-                if "error" in step:
-                    log.write(f"{step['error']}\n")
-                    raise BuildError(
-                        f"building {tag} failed: {step['error'].strip()}",
-                        mend=f"read the whole log in {getattr(log, 'name', 'the build log')}",
-                    )
+            try:
+                steps = self._api.build(
+                    fileobj=context,
+                    custom_context=True,
+                    tag=tag,
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                    platform=arch.platform,
+                    labels=dict(labels),
+                    pull=False,
+                    timeout=BUILD_TIMEOUT,
+                )
+                for step in steps:
+                    log.write(step.get("stream") or "")
+                    if "error" in step:
+                        log.write(f"{step['error']}\n")
+                        raise BuildError(
+                            step["error"].strip(),
+                            mend=f"read the whole log in {getattr(log, 'name', 'the build log')}",
+                        )
+            finally:
+                if answer := self._builds.pop(threading.get_ident(), None):
+                    answer.close()
             return str(self._api.inspect_image(tag)["Id"])
+
+    def stop_builds(self) -> None:
+        """Break off every build that runs: the engine kills and removes the container of its step."""
+        for answer in list(self._builds.values()):
+            # A build that ends by itself right now has given its connection back already.
+            with suppress(RuntimeError, ValueError):
+                answer.raw.shutdown()
+
+    def _note_build(self, response: requests.Response, **_: object) -> None:
+        """Remember the answer that a build's log comes through; the SDK keeps it to itself."""
+        if urlsplit(response.url).path.endswith("/build"):
+            self._builds[threading.get_ident()] = response
+
+    def prune_stages(self) -> None:
+        """Remove what builds left beside their images: untagged stages, and the steps of failed builds.
+
+        Call it only while no build of this tool runs, else it takes a stage away under that one.
+        """
+        with _engine_errors("removing build stages"):
+            _retried(self._api.prune_images)(filters={"dangling": True, "label": LABEL})
 
     def load(self, archive: IO[bytes], *, tag: str) -> str:
         """Load a `docker save` archive; returns the id of the image that it tags."""
@@ -220,19 +278,30 @@ class Engine:
         with _engine_errors(f"creating a container of {spec.image}"):
             _retried(self._api.create_volume)(name=spec.hostname, labels=dict(spec.labels))
             host = self._api.create_host_config(
-                init=True, network_mode="none", cap_drop=["ALL"],
-                security_opt=["no-new-privileges"], read_only=True,
+                init=True,
+                network_mode="none",
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                read_only=True,
                 binds={spec.hostname: {"bind": spec.work, "mode": "rw"}},
                 tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 - inside the container
-                mem_limit=spec.memory, memswap_limit=spec.memory, pids_limit=spec.pids,
+                mem_limit=spec.memory,
+                memswap_limit=spec.memory,
+                pids_limit=spec.pids,
                 ulimits=[Ulimit(name="core", soft=-1, hard=-1)],
                 log_config=LogConfig(type="none"),
-            )  # fmt: skip
+            )
             made = _retried(self._api.create_container)(
-                spec.image, list(spec.command), hostname=spec.hostname, name=spec.hostname,
-                environment=dict(spec.environment), labels=dict(spec.labels),
-                working_dir=spec.work, host_config=host, platform=spec.platform,
-            )  # fmt: skip
+                spec.image,
+                list(spec.command),
+                hostname=spec.hostname,
+                name=spec.hostname,
+                environment=dict(spec.environment),
+                labels=dict(spec.labels),
+                working_dir=spec.work,
+                host_config=host,
+                platform=spec.platform,
+            )
             return str(made["Id"])
 
     def run(self, container: str, sink: Callable[[str, bytes], None]) -> Ended:
@@ -242,16 +311,22 @@ class Engine:
         retried: a second start would be a second question.
         """
         with _engine_errors("running a container"):
-            output = self._api.attach(container, stream=True, demux=True)
-            self._api.start(container)
-            for stdout, stderr in output:
-                if stdout:
-                    sink("stdout", stdout)
-                if stderr:
-                    sink("stderr", stderr)
+            with self._attached(container) as output:
+                self._api.start(container)
+                for stream, data in frames_iter(output, tty=False):
+                    sink("stdout" if stream == STDOUT else "stderr", data)
             status = int(self._api.wait(container)["StatusCode"])
             state = self._api.inspect_container(container)["State"]
         return Ended(status=status, oom=bool(state.get("OOMKilled")))
+
+    @contextmanager
+    def _attached(self, container: str) -> Generator[Any]:
+        """The socket of a container's output. The SDK's own `attach` leaves it open until it is collected."""
+        output = self._api.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1})
+        try:
+            yield output
+        finally:
+            output._response.close()  # noqa: SLF001 - the SDK hangs the response there, and nowhere else
 
     def kill(self, container: str) -> None:
         """Kill a container that is past its time; one that just ended by itself is fine."""
@@ -280,11 +355,14 @@ class Engine:
             stream.close()
         return str(stat["linkTarget"]) or None
 
-    def fetch(self, container: str, path: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+    def fetch(
+        self, container: str, path: str, *, limit: int = FETCH_LIMIT
+    ) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
         """The regular files at or under a path of a container, running or not, with their content.
 
         Names are relative to the path's parent, as in `docker cp`. They come from the container and
-        are untrusted: never join them to a host path unchecked. Raises FileNotFoundError.
+        are untrusted: never join them to a host path unchecked. Raises FileNotFoundError, and OSError
+        (EFBIG) where there are more than `limit` bytes.
         """
         with tempfile.SpooledTemporaryFile(max_size=1 << 24) as spool:
             with _engine_errors(f"fetching {path}"):
@@ -294,6 +372,8 @@ class Engine:
                     raise FileNotFoundError(path) from error
                 for chunk in stream:
                     spool.write(chunk)
+                    if spool.tell() > limit:
+                        raise OSError(errno.EFBIG, f"more than {limit} bytes", path)
             spool.seek(0)
             with tarfile.open(fileobj=spool) as tar:
                 for member in tar:
@@ -339,5 +419,3 @@ class Engine:
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
-
-

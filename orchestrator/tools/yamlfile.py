@@ -23,8 +23,12 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
 )
-_SCALARS: Final = {"tag:yaml.org,2002:int": "a number", "tag:yaml.org,2002:float": "a number",
-                   "tag:yaml.org,2002:bool": "true or false", "tag:yaml.org,2002:timestamp": "a date"}  # fmt: skip
+_SCALARS: Final = {
+    "tag:yaml.org,2002:int": "a number",
+    "tag:yaml.org,2002:float": "a number",
+    "tag:yaml.org,2002:bool": "true or false",
+    "tag:yaml.org,2002:timestamp": "a date",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,20 +91,28 @@ def _text(path: Path, file: str) -> str:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise InputError("the file does not exist", where=place, mend="create it, or name the project's "
-                         "folder with --project") from error  # fmt: skip
+        raise InputError(
+            "the file does not exist",
+            where=place,
+            mend="create it, or name the project's folder with --project",
+        ) from error
     except OSError as error:
-        raise InputError(f"the file cannot be read: {error.strerror}", where=place,
-                         mend="make it a readable file") from error  # fmt: skip
+        raise InputError(
+            f"the file cannot be read: {error.strerror}", where=place, mend="make it a readable file"
+        ) from error
     if len(raw) > MAX_BYTES:
-        raise InputError(f"the file is larger than {MAX_BYTES // 1024} KiB", where=place,
-                         mend="a matrix is small; look for what was written there by mistake")  # fmt: skip
+        raise InputError(
+            f"the file is larger than {MAX_BYTES // 1024} KiB",
+            where=place,
+            mend="a matrix is small; look for what was written there by mistake",
+        )
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError("the file is not UTF-8 text", where=Location(file=file, line=line),
-                         mend="save it as UTF-8") from error  # fmt: skip
+        raise InputError(
+            "the file is not UTF-8 text", where=Location(file=file, line=line), mend="save it as UTF-8"
+        ) from error
 
 
 def _compose(file: str, text: str) -> yaml.Node:
@@ -113,14 +125,21 @@ def _compose(file: str, text: str) -> yaml.Node:
         raise InputError(f"not valid YAML: {error.problem}", where=place, mend="mend the syntax") from error
     except yaml.YAMLError as error:
         said = str(error).splitlines()[0]
-        raise InputError(f"not valid YAML: {said}", where=Location(file=file),
-                         mend="mend the syntax") from error  # fmt: skip
+        raise InputError(
+            f"not valid YAML: {said}", where=Location(file=file), mend="mend the syntax"
+        ) from error
     if root is None:
-        raise InputError("the file is empty", where=Location(file=file),
-                         mend="start from the one in crashmatrix's own repository")  # fmt: skip
+        raise InputError(
+            "the file is empty",
+            where=Location(file=file),
+            mend="start from the one in crashmatrix's own repository",
+        )
     if not isinstance(root, yaml.MappingNode):
-        raise InputError("the file must be a mapping (name: value lines)",
-                         where=_location(file, root.start_mark), mend="see docs/matrix.md")  # fmt: skip
+        raise InputError(
+            "the file must be a mapping (name: value lines)",
+            where=_location(file, root.start_mark),
+            mend="see docs/matrix.md",
+        )
     return root
 
 
@@ -130,8 +149,11 @@ def _check_depth(file: str, text: str) -> None:
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise InputError(f"nested deeper than {MAX_DEPTH} levels",
-                             where=_location(file, event.start_mark), mend="flatten it")  # fmt: skip
+            raise InputError(
+                f"nested deeper than {MAX_DEPTH} levels",
+                where=_location(file, event.start_mark),
+                mend="flatten it",
+            )
 
 
 class _Builder:
@@ -144,11 +166,17 @@ class _Builder:
     def build(self, node: yaml.Node, path: Path_) -> Any:  # noqa: ANN401 - pydantic validates it next
         self._nodes[path] = node
         if node.tag not in _TAGS:
-            raise InputError(f"the tag {node.tag} is not accepted", mend="remove it",
-                             where=_location(self._file, node.start_mark))  # fmt: skip
+            raise InputError(
+                f"the tag {node.tag} is not accepted",
+                mend="remove it",
+                where=_location(self._file, node.start_mark),
+            )
         if len(self._nodes) > MAX_NODES or len(path) > MAX_DEPTH:
-            raise InputError(f"aliases expand to more than {MAX_NODES} values",
-                             where=_location(self._file, node.start_mark), mend="write them out")  # fmt: skip
+            raise InputError(
+                f"aliases expand to more than {MAX_NODES} values",
+                where=_location(self._file, node.start_mark),
+                mend="write them out",
+            )
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -163,18 +191,24 @@ class _Builder:
                 raise InputError("a key must be a plain word", where=place, mend="put it in quotes")
             if key.value in data:
                 first = self._nodes[(*path, key.value)].start_mark.line + 1
-                raise InputError(f"{key.value!r} stands here twice (first on line {first})", where=place,
-                                 mend="keep one of the two")  # fmt: skip
+                raise InputError(
+                    f"{key.value!r} stands here twice (first on line {first})",
+                    where=place,
+                    mend="keep one of the two",
+                )
             data[key.value] = self.build(value, (*path, key.value))
         return data
 
-    def _scalar(self, node: yaml.ScalarNode) -> Any:  # noqa: ANN401 - pydantic validates it next
+    def _scalar(self, node: yaml.Node) -> Any:  # noqa: ANN401 - pydantic validates it next
         constructor = yaml.SafeLoader("")
         try:
             return constructor.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
-            raise InputError(f"{node.value[:40]!r} cannot be read", mend="put it in quotes",
-                             where=_location(self._file, node.start_mark)) from error  # fmt: skip
+            raise InputError(
+                f"{node.value[:40]!r} cannot be read",
+                mend="put it in quotes",
+                where=_location(self._file, node.start_mark),
+            ) from error
 
 
 def _location(file: str, mark: Any) -> Location:  # noqa: ANN401 - PyYAML's C and Python marks differ

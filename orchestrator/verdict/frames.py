@@ -8,12 +8,14 @@ from orchestrator.model import NativeFrame
 
 _CLONE: Final = re.compile(r"(\.(?:isra|constprop|part|cold|lto_priv)(?:\.\d+)?)+$")
 """Suffixes that gcc gives to a function's clones: the same function to its author."""
+_INTERNAL: Final = re.compile(r"^__GI_(?=\w)")
+"""glibc's internal alias of a public function (include/libc-symbols.h): __GI_exit is exit."""
 _ARGUMENTS: Final = re.compile(r"\(.*\)( const)?$")
 
 
 def plain_name(function: str) -> str:
-    """A function's name as its author writes it: without arguments and compilers' clone suffixes."""
-    return _CLONE.sub("", _ARGUMENTS.sub("", function))
+    """A function's name as its author writes it: without arguments, clone suffixes and glibc's `__GI_`."""
+    return _INTERNAL.sub("", _CLONE.sub("", _ARGUMENTS.sub("", function)))
 
 
 def matches(frame: NativeFrame, name: str) -> bool:
@@ -35,7 +37,4 @@ def missing_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> tupl
 
 def inexact_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> tuple[str, ...]:
     """Wanted functions that were found only by a nearest symbol, which may mislead."""
-    return tuple(
-        name for name in wanted
-        if not any(frame.exact for frame in frames if matches(frame, name))
-    )  # fmt: skip
+    return tuple(name for name in wanted if not any(frame.exact for frame in frames if matches(frame, name)))

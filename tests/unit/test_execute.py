@@ -26,11 +26,18 @@ def test_a_fate() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"", b"[]", b"\xff", FATE.replace(b"SIGABRT", b"<script>"), FATE.replace(b'"schema": 1', b'"schema": 2'),
-        FATE.replace(b'"pid": 8', b'"pid": 0'), FATE.replace(b"0.412", b"-1"), FATE.replace(b"3.11.2", b"x" * 600),
-        FATE[:-1] + b', "more": 1}', b" " * (MAX_BYTES + 1),
+        b"",
+        b"[]",
+        b"\xff",
+        FATE.replace(b"SIGABRT", b"<script>"),
+        FATE.replace(b'"schema": 1', b'"schema": 2'),
+        FATE.replace(b'"pid": 8', b'"pid": 0'),
+        FATE.replace(b"0.412", b"-1"),
+        FATE.replace(b"3.11.2", b"x" * 600),
+        FATE[:-1] + b', "more": 1}',
+        b" " * (MAX_BYTES + 1),
     ],
-)  # fmt: skip
+)
 def test_a_forged_fate_is_infrastructure_trouble_and_no_verdict(raw: bytes) -> None:
     with pytest.raises(EngineError) as caught:
         parse_fate(raw)
@@ -50,8 +57,8 @@ def test_streams_are_kept_apart_and_a_cut_is_said(tmp_path: Path) -> None:
         streams.write("stdout", b"defg")
         streams.write("stdout", b"h")
         assert streams.cut == ("stdout",)
-    assert (tmp_path / "trial-1" / "stdout").read_bytes() == b"abcde"
-    assert (tmp_path / "trial-1" / "stderr").read_bytes() == b"\x00\xff"
+    assert (tmp_path / "trial-1" / "stdout.txt").read_bytes() == b"abcde"
+    assert (tmp_path / "trial-1" / "stderr.txt").read_bytes() == b"\x00\xff"
 
 
 def test_an_owner_is_gone_when_its_process_is_or_its_pid_was_reused() -> None:

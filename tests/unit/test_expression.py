@@ -81,9 +81,14 @@ def test_hostile_text_is_refused_in_one_line(text: str) -> None:
 @given(st.text(max_size=80))
 def test_any_text_is_an_expression_or_an_input_error(text: str) -> None:
     try:
-        assert read(text).holds(CELL) in (True, False)
-    except InputError as error:
-        assert error.where is not None
+        parsed = read(text)
+    except InputError as refused:
+        place = refused.where
+    else:
+        place = HERE
+        assert parsed.holds(CELL) in (True, False)
+    assert place is not None
+    assert place.file == HERE.file
 
 
 # Random trees, written as text and evaluated here by Python's own operators.

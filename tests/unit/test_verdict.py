@@ -23,8 +23,17 @@ QUIET = Expectation(kind=OutcomeKind.EXIT, status=0, message=r"callback ran, .* 
 
 
 def outcome(kind: OutcomeKind, *, status: int | None = None, signal: str | None = None) -> Outcome:
-    return Outcome(kind=kind, status=status, signal=signal, seconds=0.1, started="", container="", hostname="",
-                   stdout="", stderr="")  # fmt: skip
+    return Outcome(
+        kind=kind,
+        status=status,
+        signal=signal,
+        seconds=0.1,
+        started="",
+        container="",
+        hostname="",
+        stdout="",
+        stderr="",
+    )
 
 
 def frame(function: str | None, *, exact: bool = True) -> NativeFrame:
@@ -34,23 +43,37 @@ def frame(function: str | None, *, exact: bool = True) -> NativeFrame:
 def crashed(*functions: str, signal: str = "SIGSEGV", exact: bool = True, number: int = 1) -> Seen:
     frames = tuple(frame(name, exact=exact) for name in functions)
     read = Crash(
-        arch="x86_64", truncated=False, signal=SignalInfo(number=11, name=signal, delivered="SIGABRT"),
-        crash=CrashSite(pc="0x1", function=functions[0]), modules=(), signature="", backends={},
+        arch="x86_64",
+        truncated=False,
+        signal=SignalInfo(number=11, name=signal, delivered="SIGABRT"),
+        crash=CrashSite(pc="0x1", function=functions[0]),
+        modules=(),
+        signature="",
+        backends={},
         threads=(Thread(tid=1, crashed=False), Thread(tid=2, crashed=True, native=frames)),
-    )  # fmt: skip
-    trial = Trial(number=number, outcome=outcome(OutcomeKind.SIGNAL, signal="SIGABRT"), crash=read,
-                  core=CoreFile(state=CoreState.FOUND))  # fmt: skip
+    )
+    trial = Trial(
+        number=number,
+        outcome=outcome(OutcomeKind.SIGNAL, signal="SIGABRT"),
+        crash=read,
+        core=CoreFile(state=CoreState.FOUND),
+    )
     return Seen(trial=trial, text="")
 
 
 def ended(status: int, text: str) -> Seen:
-    trial = Trial(number=1, outcome=outcome(OutcomeKind.EXIT, status=status), core=CoreFile(state=CoreState.NONE))
+    trial = Trial(
+        number=1, outcome=outcome(OutcomeKind.EXIT, status=status), core=CoreFile(state=CoreState.NONE)
+    )
     return Seen(trial=trial, text=text)
 
 
 def died(core: CoreState) -> Seen:
-    trial = Trial(number=1, outcome=outcome(OutcomeKind.SIGNAL, signal="SIGSEGV"),
-                  core=CoreFile(state=core, note="over the pipe limit"))  # fmt: skip
+    trial = Trial(
+        number=1,
+        outcome=outcome(OutcomeKind.SIGNAL, signal="SIGSEGV"),
+        core=CoreFile(state=core, note="over the pipe limit"),
+    )
     return Seen(trial=trial, text="")
 
 
@@ -64,12 +87,15 @@ def test_the_original_fault_with_its_frames_in_order_passes() -> None:
 @pytest.mark.parametrize(
     ("seen", "says"),
     [
-        (crashed("atexit_handler", "Py_FinalizeEx", signal="SIGABRT"), "saw SIGABRT in atexit_handler; expected SIGSEGV"),
+        (
+            crashed("atexit_handler", "Py_FinalizeEx", signal="SIGABRT"),
+            "saw SIGABRT in atexit_handler; expected SIGSEGV",
+        ),
         (crashed("Py_FinalizeEx", "atexit_handler"), "not among the frames in this order: Py_FinalizeEx"),
         (crashed("my_atexit_handler", "Py_FinalizeEx"), "order: atexit_handler, Py_FinalizeEx"),
         (ended(0, ""), "saw exit 0; expected SIGSEGV with atexit_handler > Py_FinalizeEx"),
     ],
-)  # fmt: skip
+)
 def test_another_crash_is_not_the_expected_one(seen: Seen, says: str) -> None:
     judged = judge(SEGV, [seen])
     assert judged.verdict is Verdict.FAIL
@@ -81,6 +107,12 @@ def test_a_nearest_symbol_is_said() -> None:
     judged = judge(SEGV, [crashed("atexit_handler", "Py_FinalizeEx", exact=False)])
     assert judged.verdict is Verdict.PASS
     assert "nearest symbol only: atexit_handler, Py_FinalizeEx" in judged.reason
+
+
+def test_a_libc_function_is_itself_by_its_internal_alias() -> None:
+    wanted = SEGV.model_copy(update={"frames": ("exit",)})
+    assert judge(wanted, [crashed("__GI_exit")]).verdict is Verdict.PASS
+    assert judge(wanted, [crashed("__GI__exit")]).verdict is Verdict.FAIL
 
 
 def test_a_lost_core_is_an_error_and_neither_crash_nor_survival() -> None:
@@ -121,5 +153,7 @@ def test_trials() -> None:
 
 def test_a_cpp_function_is_named_with_or_without_its_namespace() -> None:
     wanted = SEGV.model_copy(update={"frames": ("handler", "a::b::run")})
-    assert judge(wanted, [crashed("n::handler(int, char const*)", "a::b::run() const")]).verdict is Verdict.PASS
+    assert (
+        judge(wanted, [crashed("n::handler(int, char const*)", "a::b::run() const")]).verdict is Verdict.PASS
+    )
     assert judge(wanted, [crashed("n::xhandler(int)", "a::b::run()")]).verdict is Verdict.FAIL

@@ -1,0 +1,163 @@
+"""A trial's core, found on the host and kept as evidence in the trial's folder.
+
+The kernel hands every core to one handler, whatever container it comes from, so a core is matched
+by the 64-digit id of its container (any cgroup driver spells it out) and, where a container left
+several, by the pid that the process under question had inside. A core that should be there and is
+not is LOST, with the reason; it is never silence.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from orchestrator.cores.journal import (
+    MEND,
+    StoredCore,
+    find_cores,
+    reason_not_dumped,
+    reason_not_stored,
+)
+from orchestrator.errors import ToolError
+from orchestrator.model import CoreFile, CoreState, Outcome
+from orchestrator.tools import process
+
+PATTERN: Final = Path("/proc/sys/kernel/core_pattern")
+STORE: Final = PurePosixPath("/var/lib/systemd/coredump")
+"""Where systemd-coredump stores cores (systemd-coredump(8)); the journal may name no other place."""
+DEADLINE: Final = 20.0
+"""Seconds to wait for a core that the kernel says it wrote; 300 MB of random heap took 3.2 s to store."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+SUFFIXES: Final = frozenset({".zst", ".xz", ".lz4"})
+DUMPING: Final = frozenset(
+    {"SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGXCPU", "SIGXFSZ", "SIGSYS"}
+)
+"""Signals whose default action is to dump core (signal(7))."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """The core that was chosen, with what is doubtful about the choice."""
+
+    core: StoredCore
+    note: str | None = None
+
+
+def collect(
+    outcome: Outcome, *, folder: Path, root: Path, deadline: float = DEADLINE, pattern: Path = PATTERN
+) -> CoreFile:
+    """Find a trial's core and copy it to `folder`; its path in the result is relative to `root`.
+
+    Costs nothing where the process did not die of a core-dumping signal. Waits up to `deadline`
+    seconds where the wait status says that a core was written, else looks once. Never raises for
+    a core that cannot be had: that is a LOST core with its reason.
+    """
+    if not outcome.core_dumped and outcome.signal not in DUMPING:
+        return CoreFile(state=CoreState.NONE)
+    try:
+        return _collect(outcome, folder, root, deadline, pattern)
+    except ToolError as error:
+        return _lost(outcome, str(error))
+
+
+def _collect(outcome: Outcome, folder: Path, root: Path, deadline: float, pattern: Path) -> CoreFile:
+    handler = pattern.read_text().strip()
+    if not is_systemd_coredump(handler):
+        return _lost(outcome, f"kernel.core_pattern is {handler!r}, not systemd-coredump; {MEND}")
+    match = _wait(outcome, deadline if outcome.core_dumped else 0)
+    if match is None:
+        return _lost(outcome, _why_none(outcome, deadline))
+    if match.core.filename is None:
+        return _lost(outcome, _why_not_stored(match.core))
+    kept = _keep(match.core.filename, folder)
+    return CoreFile(
+        state=CoreState.FOUND,
+        path=str(kept.relative_to(root)),
+        bytes=kept.stat().st_size,
+        truncated=match.core.truncated,
+        signal=match.core.signal,
+        note="; ".join(_notes(match)) or None,
+    )
+
+
+def is_systemd_coredump(pattern: str) -> bool:
+    """Whether a core_pattern pipes cores into systemd-coredump (core(5))."""
+    handler, *_ = pattern.removeprefix("|").split(" ")
+    return pattern.startswith("|") and PurePosixPath(handler).name == "systemd-coredump"
+
+
+def choose(cores: Sequence[StoredCore], container: str, pid: int | None) -> Match | None:
+    """The core of a container's process: by container id, then by the pid inside; the newest of equals.
+
+    A core whose cgroup is not known was matched by the container's unique hostname alone; that is
+    said. One of another pid is never taken where both pids are known.
+    """
+    own = [core for core in cores if core.cgroup is None or container in core.cgroup]
+    exact = [core for core in own if pid is None or core.pid in (pid, None)]
+    if not exact:
+        return None
+    core = exact[-1]
+    doubts = [
+        "matched by hostname only, since the journal has no cgroup of it" if core.cgroup is None else "",
+        f"the process had no known pid: taken as the newest of {len(own)} cores of its container"
+        if len(own) > 1 and (pid is None or core.pid is None) else "",
+    ]  # fmt: skip
+    return Match(core=core, note="; ".join(filter(None, doubts)) or None)
+
+
+def _wait(outcome: Outcome, deadline: float) -> Match | None:
+    """Look until the core is there; the journal's entry is written last, so its file is whole then."""
+    end, pause = time.monotonic() + deadline, FIRST_PAUSE
+    while True:
+        match = choose(find_cores(outcome.hostname), outcome.container, outcome.pid)
+        left = end - time.monotonic()
+        if match or left <= 0:
+            return match
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+def _keep(stored: str, folder: Path) -> Path:
+    """Copy a stored core, which is root's, to the trial's folder as the user's own; raises ToolError."""
+    source = PurePosixPath(stored)
+    if source.parent != STORE or not source.name.startswith("core."):
+        raise ToolError(f"the journal names {stored!r} as a core, which is not in {STORE}", mend=MEND)
+    suffix = source.suffix if source.suffix in SUFFIXES else ""
+    target = folder / f"core{suffix}"
+    process.run(
+        ["install", "--mode=0600", f"--owner={os.getuid()}", f"--group={os.getgid()}", "--",
+         str(source), str(target)],
+        root=True, mend=f"was it removed already? Raise MaxUse= and KeepFree= in coredump.conf; {MEND}",
+    )  # fmt: skip
+    return target
+
+
+def _notes(match: Match) -> list[str]:
+    cut = "systemd-coredump cut the core at ProcessSizeMax (coredump.conf)" if match.core.truncated else None
+    return [note for note in (match.note, cut) if note]
+
+
+def _why_none(outcome: Outcome, deadline: float) -> str:
+    """Why no core of the process is in the journal."""
+    others = [core for core in find_cores(outcome.hostname) if outcome.container in (core.cgroup or "")]
+    also = "".join(f"; a core of process {core.pid} ({core.comm}) is there" for core in others)
+    if outcome.core_dumped:
+        return f"the kernel wrote a core, systemd-coredump reported none within {deadline:g} s; {MEND}{also}"
+    said = reason_not_dumped(outcome.pid, datetime.fromisoformat(outcome.started))
+    because = f"its log says of a process {outcome.pid} then: {said}" if said else (
+        "either the process is not dumpable (PR_SET_DUMPABLE=0), or RLIMIT_CORE is 1, or more processes "
+        "crashed at once than kernel.core_pipe_limit"
+    )  # fmt: skip
+    return f"the kernel wrote no core: {because}{also}"
+
+
+def _why_not_stored(core: StoredCore) -> str:
+    said = reason_not_stored(core) or "Storage= in coredump.conf is not `external`, or the disk is full"
+    return f"systemd-coredump saw the crash and stored no core: {said}; see ExternalSizeMax= in coredump.conf"
+
+
+def _lost(outcome: Outcome, why: str) -> CoreFile:
+    return CoreFile(state=CoreState.LOST, signal=outcome.signal, note=why)

@@ -1,0 +1,114 @@
+"""What systemd-coredump and the kernel say of crashes, asked of the journal through journalctl.
+
+systemd-coredump writes one entry for each core, last of all, after the core is stored (measured on
+systemd 252). Its fields are listed in systemd-coredump(8) and systemd.journal-fields(7). Only named
+fields are asked for: COREDUMP_ENVIRON and others hold secrets. A query costs about 6 ms.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from orchestrator.errors import ToolError
+from orchestrator.tools import process
+
+MESSAGE_ID: Final = "fc2e22bc6ee647b6b90729ab34a250b1"
+"""SD_MESSAGE_COREDUMP of sd-messages(3): one per process that dumped core."""
+FIELDS: Final = (
+    "COREDUMP_CGROUP", "COREDUMP_COMM", "COREDUMP_FILENAME", "COREDUMP_PROC_STATUS",
+    "COREDUMP_SIGNAL_NAME", "COREDUMP_TRUNCATED", "_PID",
+)  # fmt: skip
+TIMEOUT: Final = 30
+"""Seconds for one query; a large journal on a slow disk has been seen to take several."""
+MEND: Final = "run `nox -s setup`; `crashmatrix doctor` shows the state of core collection"
+_NS_PID: Final = re.compile(r"^NSpid:\s*([\d\s]+)$", re.MULTILINE)
+_KERNEL: Final = re.compile(r"coredump: (\d+)\(.*\): (.+)")
+_SLACK: Final = timedelta(seconds=1)
+"""The journal's times have been rounded down to whole seconds on their way here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredCore:
+    """systemd-coredump's account of one core. `pid` is the process's in its innermost pid namespace."""
+
+    filename: str | None
+    cgroup: str | None
+    pid: int | None
+    comm: str
+    signal: str | None
+    truncated: bool
+    collector: str | None
+    """The pid of the systemd-coredump that wrote this, which also wrote why it stored nothing."""
+
+
+def find_cores(hostname: str) -> tuple[StoredCore, ...]:
+    """All cores that came from a container of this hostname; raises ToolError."""
+    matches = [f"MESSAGE_ID={MESSAGE_ID}", f"COREDUMP_HOSTNAME={hostname}"]
+    return tuple(parse_core(entry) for entry in _query([f"--output-fields={','.join(FIELDS)}", *matches]))
+
+
+def reason_not_stored(core: StoredCore) -> str | None:
+    """What the systemd-coredump that saw a core said of it, such as that it is over ExternalSizeMax.
+
+    It speaks through the kernel's log, which carries its pid as SYSLOG_PID (seen on systemd 252).
+    """
+    if core.collector is None:
+        return None
+    matches = ["SYSLOG_IDENTIFIER=systemd-coredump", f"SYSLOG_PID={core.collector}"]
+    entries = _query(["--output-fields=MESSAGE", "--boot", *matches])
+    said = [entry.get("MESSAGE", "") for entry in entries]
+    return said[-1] if said else None
+
+
+def reason_not_dumped(pid: int | None, since: datetime) -> str | None:
+    """Why the kernel says that it dumped no core of a process of this pid.
+
+    The kernel's log has the pid of the process's own namespace (seen on 6.18), so a process of the
+    same pid in another container at the same time cannot be told from it.
+    """
+    after = f"--since=@{(since - _SLACK).timestamp():.0f}"
+    entries = _query(["--output-fields=MESSAGE", after, "_TRANSPORT=kernel"])
+    found = [match for entry in entries if (match := _KERNEL.search(entry.get("MESSAGE", "")))]
+    return next((match[2] for match in reversed(found) if pid is not None and int(match[1]) == pid), None)
+
+
+def parse_core(entry: Mapping[str, str]) -> StoredCore:
+    """Parse the journal's entry of one core."""
+    pids = _NS_PID.search(entry.get("COREDUMP_PROC_STATUS", ""))
+    return StoredCore(
+        filename=entry.get("COREDUMP_FILENAME"),
+        cgroup=entry.get("COREDUMP_CGROUP"),
+        pid=int(pids[1].split()[-1]) if pids else None,
+        comm=entry.get("COREDUMP_COMM", "?"),
+        signal=entry.get("COREDUMP_SIGNAL_NAME"),
+        truncated=entry.get("COREDUMP_TRUNCATED") == "1",
+        collector=entry.get("_PID"),
+    )
+
+
+def parse_entries(output: str) -> tuple[dict[str, str], ...]:
+    """Parse `journalctl -o json`, one entry a line; raises ToolError where it is not that.
+
+    A field that is not UTF-8 text comes as a list of bytes, one that was set twice as a list of
+    values, of which the last is taken (systemd's docs, "Journal Export Formats").
+    """
+    try:
+        entries = [json.loads(line) for line in output.split("\n") if line.strip()]
+        return tuple({name: _text(value) for name, value in entry.items()} for entry in entries)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ToolError("journalctl answered with what is not its JSON", mend=MEND) from error
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        numbers = [item for item in value if isinstance(item, int)]
+        return bytes(numbers).decode(errors="replace") if len(numbers) == len(value) else _text(value[-1])
+    return "" if value is None else str(value)
+
+
+def _query(arguments: list[str]) -> tuple[dict[str, str], ...]:
+    args = ["journalctl", "--quiet", "--no-pager", "--output=json", "--all", *arguments]
+    return parse_entries(process.run(args, root=True, mend=MEND, timeout=TIMEOUT).text)

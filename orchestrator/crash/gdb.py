@@ -1,0 +1,130 @@
+"""The one module that runs gdb: a core and a sysroot to the frames of every thread.
+
+The core is hostile. gdb reads no init file, loads nothing that a file asks it to, talks to no debug
+server, takes libraries and debug files from the sysroot only (else it silently takes the host's,
+and prints names that are not there), and has limits on time, memory and what it writes.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from orchestrator.errors import ToolError
+from orchestrator.tools import process
+
+PROGRAMS: Final = ("gdb-multiarch", "gdb")
+SCRIPT: Final = Path(__file__).with_name("gdb_script.py")
+TIMEOUT: Final = 60
+"""Seconds; a core of seven threads takes 0.3."""
+MEMORY: Final = 4 << 30
+"""Bytes of address space; debug files are mapped, so this is more than gdb uses."""
+MAX_ANSWER: Final = 64 << 20
+MAX_FRAMES: Final = 256
+"""Frames of a thread that are read, innermost first."""
+MEND: Final = "install gdb-multiarch (`nox -s setup` does); the core is kept"
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class GdbFrame(_Answer):
+    """A frame as gdb_script.py writes it. `debug`: the function is known from debug information."""
+
+    pc: int
+    sp: int | None
+    function: str | None
+    start: int | None
+    debug: bool
+    file: str | None
+    line: int | None
+    trampoline: bool
+    inline: bool
+
+
+class GdbThread(_Answer):
+    """A thread; `registers` by the number of the frame that has them."""
+
+    tid: int
+    crashed: bool
+    frames: tuple[GdbFrame, ...]
+    registers: dict[int, dict[str, int]]
+    stopped: str | None
+    more: bool
+
+
+class GdbAnswer(_Answer):
+    """All that gdb said. `complaints` are the lines of its stderr that tell of a wrong reading."""
+
+    version: str
+    threads: tuple[GdbThread, ...]
+    complaints: tuple[str, ...] = ()
+
+
+def read_with_gdb(core: Path, sysroot: Path, program: Path | None) -> GdbAnswer:
+    """Read a plain core with gdb; raises ToolError where gdb is missing, fails, or takes too long.
+
+    `sysroot` holds the libraries at their paths in the container, `program` is the executable's file.
+    """
+    gdb = next((path for name in PROGRAMS if (path := process.find(name))), None)
+    if gdb is None:
+        raise ToolError("gdb is not installed", mend=MEND)
+    with tempfile.TemporaryDirectory(prefix="crashmatrix-gdb-") as folder:
+        answer = Path(folder) / "answer.json"
+        done = process.run(
+            [*_limited(), gdb, *_arguments(core, sysroot, program)],
+            mend=MEND, timeout=TIMEOUT, cwd=Path(folder), check=False,
+            env={
+                "CRASHMATRIX_OUT": str(answer), "CRASHMATRIX_FRAMES": str(MAX_FRAMES),
+                "HOME": folder, "XDG_CACHE_HOME": folder, "DEBUGINFOD_URLS": "", "LC_ALL": "C.UTF-8",
+            },
+        )  # fmt: skip
+        said = done.stderr.decode(errors="replace")
+        if not answer.exists() or answer.stat().st_size > MAX_ANSWER:
+            raise ToolError(f"gdb could not read the core: {_last_line(said)}", mend="the core is kept")
+        return parse_answer(answer.read_bytes(), complaints_in(said))
+
+
+def parse_answer(raw: bytes, complaints: tuple[str, ...] = ()) -> GdbAnswer:
+    """Parse what gdb_script.py wrote; raises ToolError."""
+    try:
+        return GdbAnswer.model_validate_json(raw).model_copy(update={"complaints": complaints})
+    except ValidationError as error:
+        why = error.errors()[0]["msg"]
+        raise ToolError(f"gdb's answer cannot be read: {why}", mend="the core is kept") from error
+
+
+def complaints_in(stderr: str) -> tuple[str, ...]:
+    """The lines of gdb's stderr that say that names or frames may be wrong or missing.
+
+    Others are noise for a core read in a sysroot, such as "Can't open file /dev/zero (deleted)".
+    """
+    telling = ("Could not load shared library", "may not match", "wrong library", "do not match",
+               "mismatch", "Unexpected size", "truncated")  # fmt: skip
+    lines = (line.strip().removeprefix("warning: ") for line in stderr.splitlines())
+    return tuple(dict.fromkeys(line for line in lines if any(part in line for part in telling)))[:20]
+
+
+def _arguments(core: Path, sysroot: Path, program: Path | None) -> list[str]:
+    early = [
+        "set auto-load off", "set auto-load safe-path /nonexistent", "set debuginfod enabled off",
+        "set libthread-db-search-path /nonexistent", f"set sysroot {sysroot}",
+        f"set debug-file-directory {sysroot}/usr/lib/debug", "set print frame-arguments none",
+    ]  # fmt: skip
+    return [
+        "-nx", "-nh", "-batch", *(part for line in early for part in ("-iex", line)),
+        f"--core={core}", *([f"--se={program}"] if program else []), "-x", str(SCRIPT),
+    ]  # fmt: skip
+
+
+def _limited() -> list[str]:
+    """util-linux's prlimit, which every Debian has; without it gdb still has its time limit."""
+    prlimit = process.find("prlimit")
+    return [prlimit, f"--as={MEMORY}", f"--fsize={MAX_ANSWER}", "--core=0", "--"] if prlimit else []
+
+
+def _last_line(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing"

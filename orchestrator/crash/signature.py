@@ -1,0 +1,168 @@
+"""The stable key of a crash: the original signal, and the first frames that tell.
+
+A signature must be the same for the same fault on every glibc and Python, and another one for
+another fault. So:
+
+- It starts at the original fault: a handler that aborted, and all above its trampoline, is not in it.
+- Frames that every abort, exception or panic has are skipped, by exact name only: a prefix rule
+  would swallow a user's own function.
+- It ends at the interpreter. Which of CPython's functions lie between two frames of other code
+  differs from version to version (`atexit_callfuncs`, `_PyEval_Vector`), and so they do not tell.
+  Where the fault itself lies in the interpreter, the function by which it was entered stands for
+  all of them: that is API, and stays.
+- It ends at a further trampoline: what lies below was interrupted at any moment.
+- Names lose what compilers add: clone suffixes, hashes, arguments, template arguments.
+- A frame without a name counts by its module alone where the system brings that module (offsets
+  differ from build to build), and with its offset where it is the user's own.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from pathlib import PurePosixPath
+from typing import Final
+
+from orchestrator.model import NativeFrame
+
+TELLING: Final = 3
+"""How many frames a signature has at most."""
+_INTERPRETER: Final = re.compile(r"(lib)?python\d?(\.\d+)?[dt]*(\.so[\d.]*)?")
+_GLIBC: Final = re.compile(r"(libc|libpthread|ld)(-2)?|ld-linux(-.+)?")
+"""Module names up to the first dot: libc.so.6, and libc-2.31.so as it was up to glibc 2.33."""
+_SYSTEM: Final = ("/usr/", "/lib")
+_USERS: Final = ("/usr/local/", "/usr/src/")
+_CLONE: Final = re.compile(r"(\.(isra|constprop|part|cold|lto_priv|llvm)(\.\d+)?| ?\[clone [^]]*\])+$")
+_RUST_HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
+_LAMBDA: Final = re.compile(r"\{(lambda|closure|unnamed type)[^}]*#?\d*\}")
+_ARGUMENTS: Final = re.compile(r"\([^()]*\)( const)?$")
+_TEMPLATE: Final = re.compile(r"(?<!operator)(?<!operator<)<[^<>]*>")
+_GLIBC_PREFIXES: Final = ("__GI_", "__libc_")
+_GLIBC_OWN: Final = frozenset(
+    {"free", "malloc", "calloc", "realloc", "memalign", "abort", "raise", "system", "message", "fatal"}
+)
+"""Names that glibc has both plain and with a prefix, depending on which symbols are installed."""
+
+ABORTING: Final = frozenset({
+    "abort", "raise", "gsignal", "kill", "tgkill", "tkill", "pthread_kill", "__pthread_kill",
+    "__pthread_kill_implementation", "__pthread_kill_internal", "__pthread_raise_internal",
+    "__assert", "__assert_fail", "__assert_fail_base", "__assert_perror_fail", "message", "fatal",
+    "__libc_message", "__libc_message_impl", "__libc_message_wrapper", "__libc_fatal", "__fortify_fail",
+    "__chk_fail", "__stack_chk_fail", "__stack_chk_fail_local", "__libc_assert_fail", "malloc_printerr",
+    "malloc_printerr_tail", "__malloc_assert",
+})  # fmt: skip
+"""glibc's ways to die, 2.17 to 2.43."""
+ALLOCATOR: Final = frozenset({
+    "_int_free", "_int_free_chunk", "_int_free_merge_chunk", "_int_free_create_chunk",
+    "_int_free_maybe_consolidate", "_int_free_maybe_trim", "_int_malloc", "_int_realloc", "_int_memalign",
+    "malloc_consolidate", "unlink_chunk", "unlink_chunk.constprop", "sysmalloc", "systrim", "tcache_get",
+    "tcache_put", "tcache_init", "tcache_malloc_init", "tcache_thread_shutdown", "munmap_chunk",
+    "mremap_chunk", "alloc_perturb", "free_perturb", "checked_request2size", "_mid_memalign",
+})  # fmt: skip
+"""Inside malloc and free; which of them is on the stack differs by version."""
+TERMINATING: Final = frozenset({
+    "std::terminate", "std::__terminate", "__cxxabiv1::__terminate", "__gnu_cxx::__verbose_terminate_handler",
+    "__cxa_throw", "__cxa_rethrow", "__cxa_call_terminate", "__cxa_call_unexpected", "__clang_call_terminate",
+    "__gxx_personality_v0", "__cxxabiv1::__gxx_personality_v0", "_Unwind_RaiseException",
+    "_Unwind_RaiseException_Phase2", "_Unwind_ForcedUnwind", "_Unwind_ForcedUnwind_Phase2", "_Unwind_Resume",
+    "_Unwind_Resume_or_Rethrow", "unwind_stop", "unwind_cleanup", "_Unwind_DeleteException",
+    "__pthread_unwind", "pthread_exit", "__pthread_exit", "__do_cancel", "abort_message",
+    "demangling_terminate_handler", "std::__1::terminate", "std::__terminate_impl",
+})  # fmt: skip
+"""C++ exceptions that nobody catches, by libstdc++, libgcc, libc++ and libunwind."""
+PANICKING: Final = frozenset({
+    "rust_panic", "rust_begin_unwind", "__rust_start_panic", "__rust_foreign_exception", "__rust_drop_panic",
+    "panic_abort::__rust_start_panic", "panic_abort::__rust_start_panic::abort",
+    "panic_unwind::__rust_start_panic", "std::panicking::begin_panic", "std::panicking::begin_panic_handler",
+    "std::panicking::begin_panic_handler::{{closure}}", "std::panicking::begin_panic::{{closure}}",
+    "std::panicking::panic_handler", "std::panicking::panic_handler::{closure}",
+    "std::panicking::begin_panic_handler::{closure}", "std::panicking::rust_panic",
+    "std::panicking::rust_panic_with_hook", "std::panicking::rust_panic_without_hook",
+    "std::panicking::default_hook", "std::sys_common::backtrace::__rust_end_short_backtrace",
+    "std::sys::backtrace::__rust_end_short_backtrace", "std::sys_common::rust_panic_cannot_unwind",
+    "std::process::abort", "std::sys::abort_internal", "std::sys::unix::abort_internal",
+    "std::sys::pal::unix::abort_internal", "std::sys::pal::common::abort_internal",
+    "core::panicking::panic", "core::panicking::panic_fmt", "core::panicking::panic_nounwind",
+    "core::panicking::panic_nounwind_fmt", "core::panicking::panic_nounwind_nobacktrace",
+    "core::panicking::panic_cannot_unwind", "core::panicking::panic_in_cleanup",
+    "core::panicking::panic_bounds_check", "core::panicking::panic_display",
+    "core::panicking::panic_explicit", "core::panicking::panic_str", "core::panicking::assert_failed",
+    "core::panicking::assert_failed_inner",
+    "core::panicking::unreachable_display", "core::option::unwrap_failed", "core::option::expect_failed",
+    "core::result::unwrap_failed", "core::cell::panic_already_borrowed",
+    "core::cell::panic_already_mutably_borrowed", "std::thread::local::panic_access_error",
+})  # fmt: skip
+"""What lies between a Rust panic and its end."""
+STARTING: Final = frozenset({
+    "_start", "__libc_start_main", "__libc_start_main_impl", "__libc_start_call_main", "start_thread",
+    "clone", "clone3", "__clone", "__clone3", "__clone_internal", "thread_start",
+})  # fmt: skip
+"""The outer end of every stack."""
+UNTELLING: Final = ABORTING | ALLOCATOR | TERMINATING | PANICKING | STARTING
+
+
+def sign(signal: str, frames: Sequence[NativeFrame]) -> tuple[str, str]:
+    """The signature of a crash, and how it was made; `frames` from the original fault outwards."""
+    own = list(takewhile(lambda frame: not frame.trampoline, frames))
+    inside = list(takewhile(_is_interpreter, own))
+    if len(inside) == len(own):
+        inside = inside[:1]
+    names = [f"python:{_name(inside[-1]) or '?'}"] if inside else []
+    names += _telling(own[len(inside) :])
+    chosen = names[:TELLING]
+    return " ".join([signal, " > ".join(chosen) or "?"]), _explain(own, inside, chosen)
+
+
+def normalise(function: str) -> str:
+    """A function's name as it is in every build: no clone suffix, hash, argument or template argument."""
+    name = _RUST_HASH.sub("", _CLONE.sub("", function))
+    name = _LAMBDA.sub(r"{\1}", name)
+    name = _ARGUMENTS.sub("", name) if not name.endswith("operator()") else name
+    while (shorter := _TEMPLATE.sub("", name)) != name and shorter:
+        name = shorter
+    for prefix in _GLIBC_PREFIXES:
+        if name.removeprefix(prefix) in _GLIBC_OWN or prefix == "__GI_":
+            name = name.removeprefix(prefix)
+    return name
+
+
+def _telling(frames: Sequence[NativeFrame]) -> Iterator[str]:
+    last = None
+    for frame in frames:
+        if _is_interpreter(frame):
+            return
+        name = _name(frame)
+        if name and name != last:
+            yield name
+        last = name
+
+
+def _name(frame: NativeFrame) -> str | None:
+    """What a frame adds to the signature; None where it tells nothing."""
+    if frame.function is not None:
+        name = normalise(frame.function)
+        return None if name in UNTELLING or frame.function in UNTELLING else name
+    if frame.module is None:
+        return "?"
+    module = PurePosixPath(frame.module).name.partition(".")[0]
+    if _GLIBC.fullmatch(module):
+        return None
+    if frame.module.startswith(_SYSTEM) and not frame.module.startswith(_USERS):
+        return f"{module}!?"
+    return f"{module}+{frame.offset or 0:#x}"
+
+
+def _is_interpreter(frame: NativeFrame) -> bool:
+    return bool(frame.module and _INTERPRETER.fullmatch(PurePosixPath(frame.module).name))
+
+
+def _explain(own: Sequence[NativeFrame], inside: Sequence[NativeFrame], chosen: Sequence[str]) -> str:
+    rest = own[len(inside) :]
+    boundary = next((frame for frame in rest if _is_interpreter(frame)), None)
+    entered = f"{len(inside)} frames from the fault outwards are in the interpreter" if inside else ""
+    if len(chosen) == TELLING:
+        end = f"the first {TELLING} telling frames"
+    elif boundary is not None and boundary.module:
+        end = f"{len(chosen)} telling, then the interpreter ({PurePosixPath(boundary.module).name})"
+    else:
+        end = f"{len(chosen)} telling in all {len(own)} frames from the fault outwards"
+    return "; ".join(part for part in (entered, end) if part)

@@ -1,0 +1,230 @@
+"""What this host can do, each capability with what was found and how to mend it. Changes nothing."""
+
+import importlib
+import importlib.metadata
+import re
+import shutil
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from orchestrator.host import probe
+from orchestrator.host.facts import BinfmtHandler, Facts, HostPaths, parse_binfmt
+from orchestrator.host.plan import ROOT_MEND, enough_pipes
+from orchestrator.model import Arch, Value
+from orchestrator.tools import process
+
+SETUP: Final = "run `nox -s setup`"
+DISK_WANTED: Final = 6 << 30
+"""Bytes that the base images, the builder and the cells of the smoke profile take, with room for cores."""
+DISK_LEAST: Final = 2 << 30
+MEMORY_WANTED: Final = 3 << 30
+"""Bytes for two cells at their limit of 1 GiB and the engine."""
+MEMORY_LEAST: Final = 1 << 30
+ARM64_NAMES: Final = frozenset({"aarch64", "arm64"})
+BINFMT: Final = Path("/proc/sys/fs/binfmt_misc")
+LOOK_MEND: Final = "reinstall it"
+
+
+class State(StrEnum):
+    """How well this host has a capability."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    MISSING = "missing"
+
+
+class Capability(Value):
+    """One thing a host needs or can use. `mend` is empty where nothing is to be mended."""
+
+    name: str
+    state: State
+    found: str
+    mend: str = ""
+    required: bool = True
+    """Whether the main job needs it; the others only widen what can be asked."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the main job cannot run for want of this."""
+        return self.required and self.state is State.MISSING
+
+
+def doctor(*, paths: HostPaths | None = None) -> tuple[Capability, ...]:
+    """Examine this host; the order is that of a run. Raises HostError only where /proc is no Linux's."""
+    paths = paths or HostPaths()
+    facts = probe.survey(paths)
+    return (
+        engine(facts),
+        native(facts),
+        arm64(facts),
+        mmdebstrap(facts),
+        collection(facts),
+        pipe_limit(facts),
+        gdb(),
+        pystack(),
+        root(),
+        disk("disk of the engine", _engine_root(facts)),
+        disk("disk of the reports", Path.cwd()),
+        memory(),
+    )
+
+
+def engine(facts: Facts) -> Capability:
+    """The container engine."""
+    found = facts.engine
+    if found.info is None:
+        mend = f"start the engine at DOCKER_HOST={found.chosen}, or unset it" if found.chosen else SETUP
+        return Capability(name="engine", state=State.MISSING, found=found.reason, mend=mend)
+    info = found.info
+    said = f"{info.name} {info.version} (API {info.api}, storage {info.driver}) at {found.endpoint}"
+    if not (found.endpoint or "").startswith("unix://"):
+        return Capability(
+            name="engine", state=State.DEGRADED, found=f"{said}, which may be another machine",
+            mend="use this machine's own engine (unset DOCKER_HOST): cores stay where the process crashed",
+        )  # fmt: skip
+    if info.driver == "vfs":
+        return Capability(
+            name="engine", state=State.DEGRADED, found=f"{said}, which copies every layer whole",
+            mend="let the engine's root lie on ext4 or xfs, so that it can use overlay2",
+        )  # fmt: skip
+    return Capability(name="engine", state=State.OK, found=said)
+
+
+def native(facts: Facts) -> Capability:
+    """The architecture that runs without emulation."""
+    name = "arm64" if facts.machine in ARM64_NAMES else facts.machine
+    if name in set(Arch):
+        return Capability(name="native architecture", state=State.OK, found=name)
+    mend = f"use a host of {' or '.join(Arch)}"
+    return Capability(name="native architecture", state=State.MISSING, found=name, mend=mend)
+
+
+def arm64(facts: Facts) -> Capability:
+    """Whether arm64 cells can run here: native, or through qemu-user in any container."""
+    name = "arm64 cells"
+    if facts.machine in ARM64_NAMES:
+        return Capability(name=name, state=State.OK, found="native", required=False)
+    handler = _binfmt()
+    if handler and handler.works_in_containers:
+        found = f"emulated by {handler.interpreter} (flags {handler.flags})"
+        return Capability(name=name, state=State.OK, found=found, required=False)
+    found = "no binfmt_misc handler for aarch64"
+    if handler:
+        found = f"{handler.interpreter} with flags {handler.flags}, for this host's own root only"
+    mend = "register qemu-user-static in binfmt_misc with the F flag, or leave arm64 cells out"
+    state = State.DEGRADED if handler else State.MISSING
+    return Capability(name=name, state=state, found=found, mend=mend, required=False)
+
+
+def mmdebstrap(facts: Facts) -> Capability:
+    """What makes base root filesystems: mmdebstrap, and the keys it checks Debian's archive with."""
+    name, keyring = "mmdebstrap", facts.found.get("debian-archive-keyring")
+    program = facts.found.get("mmdebstrap")
+    if program is None:
+        return Capability(name=name, state=State.MISSING, found="not installed", mend=SETUP)
+    said = process.run([program, "--version"], mend=LOOK_MEND, timeout=30).text.strip()
+    if keyring is None:
+        return Capability(name=name, state=State.MISSING, found=f"{said}, without Debian's keys", mend=SETUP)
+    return Capability(name=name, state=State.OK, found=f"{said}, keys {keyring}")
+
+
+def collection(facts: Facts) -> Capability:
+    """Whether a core that is written on this host is stored and can be found."""
+    name, state = "core collection", facts.collection
+    if facts.platform.contained:
+        mend = "run crashmatrix on that host itself"
+        found = "this is a container: the kernel hands cores to the host outside"
+        return Capability(name=name, state=State.MISSING, found=found, mend=mend)
+    lacks = [
+        text
+        for text, here in (
+            (f"core_pattern is {state.pattern}", state.piped),
+            ("nobody serves systemd-coredump's socket", state.coredump_served),
+            ("nobody serves the journal", state.journald_served),
+        )
+        if not here
+    ]
+    if lacks:
+        return Capability(name=name, state=State.MISSING, found="; ".join(lacks), mend=SETUP)
+    if state.storage != "external":
+        found = f"systemd-coredump, but Storage={state.storage} keeps no files"
+        mend = "set Storage=external under [Coredump] in /run/systemd/coredump.conf.d/crashmatrix.conf"
+        return Capability(name=name, state=State.MISSING, found=found, mend=mend)
+    return Capability(name=name, state=State.OK, found="systemd-coredump and the journal are served")
+
+
+def pipe_limit(facts: Facts) -> Capability:
+    """How many simultaneous crashes keep their cores."""
+    limit = facts.collection.pipe_limit
+    if enough_pipes(limit):
+        return Capability(name="core_pipe_limit", state=State.OK, found=str(limit))
+    loss = "the kernel drops the cores of more simultaneous crashes"
+    if limit == 0:
+        loss = "the kernel does not wait for a core to be read"
+    return Capability(name="core_pipe_limit", state=State.DEGRADED, found=f"{limit}: {loss}", mend=SETUP)
+
+
+def gdb() -> Capability:
+    """The debugger, and whether it can be scripted in Python."""
+    program = process.find("gdb-multiarch") or process.find("gdb")
+    if program is None:
+        return Capability(name="gdb", state=State.MISSING, found="not installed", mend=SETUP)
+    ask = [program, "-nx", "-batch", "-ex", "python print(gdb.VERSION)"]
+    said = process.run(ask, check=False, timeout=30, mend=LOOK_MEND)
+    if said.status == 0 and said.text.strip():
+        return Capability(name="gdb", state=State.OK, found=f"{program} {said.text.strip()} with Python")
+    found = f"{program} without Python scripting"
+    return Capability(name="gdb", state=State.MISSING, found=found, mend="install Debian's gdb-multiarch")
+
+
+def pystack() -> Capability:
+    """The reader of Python frames, a package of this program's own environment."""
+    try:
+        importlib.import_module("pystack._pystack")
+    except ImportError as error:
+        mend = "install it beside crashmatrix: `pip install pystack`"
+        return Capability(name="pystack", state=State.MISSING, found=str(error), mend=mend, required=False)
+    version = importlib.metadata.version("pystack")
+    return Capability(name="pystack", state=State.OK, found=version, required=False)
+
+
+def root() -> Capability:
+    """Root, for mmdebstrap and for reading cores and the journal."""
+    if probe.may_become_root():
+        return Capability(name="root", state=State.OK, found="root" if process.is_root() else "sudo -n")
+    found, mend = "not root, and `sudo -n` is refused", ROOT_MEND
+    return Capability(name="root", state=State.MISSING, found=found, mend=mend)
+
+
+def disk(name: str, folder: Path) -> Capability:
+    """Free space where a folder lies or will lie."""
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    return _amount(name, shutil.disk_usage(place).free, DISK_LEAST, DISK_WANTED, f"free at {place}")
+
+
+def memory() -> Capability:
+    """Memory that programs can get without swapping."""
+    text = Path("/proc/meminfo").read_text()
+    found = re.search(r"^MemAvailable: +(\d+) kB$", text, re.MULTILINE)
+    return _amount("memory", int(found[1]) << 10 if found else 0, MEMORY_LEAST, MEMORY_WANTED, "available")
+
+
+def _amount(name: str, free: int, least: int, wanted: int, what: str) -> Capability:
+    state = State.OK if free >= wanted else State.DEGRADED if free >= least else State.MISSING
+    mend = "" if state is State.OK else f"make room: {_gib(wanted)} are wanted"
+    return Capability(name=name, state=state, found=f"{_gib(free)} {what}", mend=mend)
+
+
+def _gib(amount: int) -> str:
+    return f"{amount / (1 << 30):.1f} GiB"
+
+
+def _engine_root(facts: Facts) -> Path:
+    known = facts.engine.info.root if facts.engine.info else ""
+    return Path(known or "/var/lib/docker")
+
+
+def _binfmt() -> BinfmtHandler | None:
+    file = BINFMT / "qemu-aarch64"
+    return parse_binfmt(file.read_text()) if file.exists() else None

@@ -1,0 +1,181 @@
+"""Reads this host. Changes nothing: sockets are looked up in /proc, not connected to.
+
+A connection to systemd-coredump's socket starts a handler that logs "Coredump file descriptor missing"
+(measured), and only root may connect; the kernel's own table says to anyone whether a process listens.
+"""
+
+import getpass
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from orchestrator.errors import EngineError, HostError
+from orchestrator.host.facts import (
+    INITIAL_PID_NAMESPACE,
+    Collection,
+    EngineFacts,
+    Facts,
+    HostPaths,
+    Platform,
+    Sysctl,
+    parse_listening,
+    parse_os_release,
+    parse_start_time,
+    parse_storage,
+)
+from orchestrator.tools import process
+from orchestrator.tools.engine import SOCKETS, Engine
+
+EVIDENCE: Final[Mapping[str, tuple[str, ...]]] = {
+    "docker.io": ("dockerd", "podman"),
+    "docker-cli": ("docker",),
+    "mmdebstrap": ("mmdebstrap",),
+    "debian-archive-keyring": (
+        "/usr/share/keyrings/debian-archive-keyring.gpg",
+        "/usr/share/keyrings/debian-archive-keyring.pgp",
+    ),
+    "gdb-multiarch": ("gdb-multiarch", "gdb"),
+    "systemd-coredump": ("/lib/systemd/systemd-coredump", "/usr/lib/systemd/systemd-coredump"),
+    "ca-certificates": ("/etc/ssl/certs/ca-certificates.crt",),
+    "acl": ("setfacl",),
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+}
+"""Debian package to the programs or files of which any one shows that its service is here already."""
+CORE_HANDLERS: Final = ("apport", "apport-core-dump-handler", "corekeeper", "minicoredumper")
+"""Packages that Conflict with or are replaced by systemd-coredump in Debian and Ubuntu."""
+COREDUMP_CONF: Final = (
+    "usr/lib/systemd/coredump.conf",
+    "etc/systemd/coredump.conf",
+    "usr/lib/systemd/coredump.conf.d/*.conf",
+    "etc/systemd/coredump.conf.d/*.conf",
+    "run/systemd/coredump.conf.d/*.conf",
+)
+
+
+def survey(paths: HostPaths) -> Facts:
+    """Everything that setup's plan depends on, read in well under a second."""
+    made = (paths.run, paths.log, paths.systemd, paths.systemd / "journal", paths.record.parent)
+    return Facts(
+        platform=platform(),
+        engine=engine(),
+        collection=collection(paths),
+        machine=os.uname().machine,
+        found=packages(),
+        conflicting=installed(CORE_HANDLERS),
+        folders=frozenset(folder for folder in made if folder.is_dir()),
+    )
+
+
+def platform() -> Platform:
+    """The distribution, PID 1 and the user."""
+    fields = parse_os_release(Path("/etc/os-release").read_text())
+    name = fields.get("ID", "linux")
+    return Platform(
+        distribution=name,
+        version=fields.get("VERSION_ID", ""),
+        family=frozenset({name, *fields.get("ID_LIKE", "").split()}),
+        systemd=Path("/run/systemd/system").is_dir(),
+        user=getpass.getuser(),
+        root=process.is_root(),
+        contained=str(Path("/proc/self/ns/pid").readlink()) != INITIAL_PID_NAMESPACE,
+    )
+
+
+def engine() -> EngineFacts:
+    """The engine that answers, or why none does."""
+    chosen, daemon = os.environ.get("DOCKER_HOST"), _process_named("dockerd")
+    try:
+        connection = Engine.connect()
+    except EngineError as error:
+        return EngineFacts(reason=error.what, denied=_denied(), chosen=chosen, daemon=daemon)
+    try:
+        return EngineFacts(endpoint=connection.endpoint, info=connection.info(), chosen=chosen, daemon=daemon)
+    finally:
+        connection.close()
+
+
+def collection(paths: HostPaths) -> Collection:
+    """What happens to a core: the kernel's settings, and who listens. Raises HostError."""
+    sockets = listening(paths)
+    try:
+        sysctl = {name: (paths.sysctl / name).read_text().strip() for name in Sysctl}
+    except OSError as error:
+        raise HostError(
+            f"the kernel's core settings cannot be read: {error}",
+            mend="crashmatrix needs a Linux host with /proc/sys",
+        ) from error
+    return Collection(
+        sysctl=sysctl,
+        coredump_served=str(paths.systemd / "coredump") in sockets,
+        journald_served=str(paths.systemd / "journal/stdout") in sockets,
+        storage=parse_storage(
+            Path(file).read_text(errors="replace")
+            for pattern in COREDUMP_CONF
+            for file in sorted(Path("/").glob(pattern))
+        ),
+    )
+
+
+def packages() -> dict[str, str]:
+    """Of EVIDENCE, the packages whose service is here, and what shows it."""
+    found: dict[str, str] = {}
+    for package, signs in EVIDENCE.items():
+        here = (sign if Path(sign).exists() else None for sign in signs if sign.startswith("/"))
+        programs = (process.find(sign) for sign in signs if not sign.startswith("/"))
+        if sign := next((sign for sign in (*here, *programs) if sign), None):
+            found[package] = sign
+    return found
+
+
+def installed(packages: Sequence[str]) -> tuple[str, ...]:
+    """Those of some packages that dpkg has installed; none where there is no dpkg."""
+    if process.find("dpkg-query") is None:
+        return ()
+    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *packages]
+    rows = process.run(query, check=False, timeout=10, mend="see `dpkg --audit`").text.splitlines()
+    return tuple(row.split()[0] for row in rows if row.endswith(" installed"))
+
+
+def listening(paths: HostPaths) -> frozenset[str]:
+    """The paths of the unix sockets that a living process listens on."""
+    return parse_listening(paths.unix_sockets.read_text(errors="replace"))
+
+
+def start_time(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None where it is gone or only a zombie is left."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if stat.rpartition(")")[2].split()[0] == "Z" else parse_start_time(stat)
+
+
+def boot_id() -> str:
+    """The kernel's identifier of this boot; pids and start times mean nothing in another one."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def may_become_root() -> bool:
+    """Whether this process is root, or sudo gives root without asking for a password."""
+    if process.is_root():
+        return True
+    if process.find("sudo") is None:
+        return False
+    return process.run(["true"], root=True, check=False, timeout=10, mend="see `sudo -n true`").status == 0
+
+
+def _denied() -> tuple[str, ...]:
+    served = listening(HostPaths())
+    paths = [path.format(uid=os.getuid()).removeprefix("/var") for path in SOCKETS]
+    return tuple(path for path in paths if path in served and not os.access(path, os.R_OK | os.W_OK))
+
+
+def _process_named(name: str) -> int | None:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "comm").read_text().strip() == name:
+                return int(folder.name)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return None

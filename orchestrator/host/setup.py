@@ -1,0 +1,180 @@
+"""Carries out setup's plan: said first, recorded before each change, only what lacks."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from orchestrator.errors import HostError, ToolError
+from orchestrator.host import probe, record
+from orchestrator.host.facts import HostPaths
+from orchestrator.host.plan import ROOT_MEND, enough_pipes, plan
+from orchestrator.host.record import DaemonEntry, Record
+from orchestrator.host.steps import Daemon, Goal, Step
+from orchestrator.tools import process
+
+Say = Callable[[str], None]
+
+STEP_MEND: Final = "mend that and run setup again; it goes on where it stopped"
+COREDUMP_MESSAGE: Final = "fc2e22bc6ee647b6b90729ab34a250b1"
+"""SD_MESSAGE_COREDUMP (systemd's sd-messages.h)."""
+ATTEMPTS: Final = 3
+CORE_DEADLINE: Final = 15.0
+"""Seconds within which the core of a tiny process arrives; 0.4 were measured."""
+POLL: Final = 0.1
+LOG_TAIL: Final = 5
+
+
+def setup(
+    say: Say, *, browser: bool = False, dry_run: bool = False, paths: HostPaths | None = None
+) -> tuple[Step, ...]:
+    """Bring this host to where the main job runs; returns the steps that it lacked.
+
+    Says everything that it will change before it changes anything, and with `dry_run` no more than
+    that. `browser` adds what the report's own tests need. Raises HostError where it cannot
+    help and ToolError where a command fails; what was done until then is recorded and can be undone.
+    """
+    paths = paths or HostPaths()
+    facts = probe.survey(paths)
+    steps = plan(facts, paths, browser=browser)
+    if not steps:
+        say("setup: nothing to do, this host has what is needed")
+        return ()
+    if dry_run:
+        announce(steps, say)
+        return steps
+    if not probe.may_become_root():
+        raise HostError("setup must change this host, and sudo gives no root here", mend=ROOT_MEND)
+    announce(steps, say)
+    log = record.load(paths.record) or Record.empty()
+    for number, step in enumerate(steps, 1):
+        say(f"[{number}/{len(steps)}] {step.change}")
+        log = carry_out(step, log, paths, say)
+    _prove_collection(steps, facts.platform.contained, say)
+    say(f"setup: done; recorded in {paths.record}, `setup --undo` takes it back")
+    return steps
+
+
+def announce(steps: tuple[Step, ...], say: Say) -> None:
+    """Say what will be changed, by which commands, and how each is undone."""
+    say("setup will change this host, as root:")
+    for number, step in enumerate(steps, 1):
+        say(f"  {number}. {step.change}")
+        for line in step.lines:
+            say(f"       # {line}")
+        say(f"     undo: {step.undone}")
+
+
+def reached(step: Step, paths: HostPaths) -> bool:
+    """Whether a step's goal holds on this host now."""
+    if step.goal is Goal.PACKAGES:
+        return set(step.packages) <= probe.packages().keys()
+    if step.goal in (Goal.ENGINE, Goal.ACCESS):
+        engine = probe.engine()
+        return engine.info is not None or (step.goal is Goal.ENGINE and bool(engine.denied))
+    state = probe.collection(paths)
+    return {
+        Goal.JOURNALD: state.journald_served,
+        Goal.COREDUMP: state.coredump_served,
+        Goal.CORE_PATTERN: state.piped,
+        Goal.PIPE_LIMIT: enough_pipes(state.pipe_limit),
+    }[step.goal]
+
+
+def carry_out(step: Step, log: Record, paths: HostPaths, say: Say) -> Record:
+    """Record a step, do it, and wait until its goal holds; returns the record as it is on disk."""
+    if reached(step, paths):
+        say("      is so already")
+        return log
+    for entry in step.entries:
+        log = log.adding(entry)
+    record.save(log, paths.record)
+    if step.goal is Goal.PACKAGES:
+        _run_retried(step, say)
+    else:
+        _run_commands(step, say)
+    if step.daemon:
+        log = log.adding(_start(step.daemon))
+        record.save(log, paths.record)
+    _wait(step, paths)
+    return log
+
+
+def _run_commands(step: Step, say: Say) -> None:
+    for command in step.commands:
+        stdin = None if command.stdin is None else f"{command.stdin}\n".encode()
+        done = process.run(command.args, stdin=stdin, root=True, check=False, mend=STEP_MEND)
+        if done.status == 0:
+            continue
+        if not command.may_fail:
+            raise ToolError(f"`{command}` failed: {done.complaint}", mend=STEP_MEND)
+        say(f"      went on though `{command}` failed: {done.complaint}")
+
+
+def _run_retried(step: Step, say: Say) -> None:
+    """Run commands that need the network, all of them again where one fails."""
+    attempts = Retrying(
+        retry=retry_if_exception_type(ToolError),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(multiplier=2, max=20),
+        reraise=True,
+    )
+    attempts(_run_commands, step, say)
+
+
+def _start(daemon: Daemon) -> DaemonEntry:
+    process.run(["rm", "-f", str(daemon.pid_file)], root=True, mend=STEP_MEND)
+    pid = process.spawn_daemon(daemon.args, pid_file=daemon.pid_file, log=daemon.log, mend=STEP_MEND)
+    started = probe.start_time(pid)
+    return DaemonEntry(name=daemon.name, pid=pid, started=started, boot=probe.boot_id())
+
+
+def _wait(step: Step, paths: HostPaths) -> None:
+    end = time.monotonic() + step.deadline
+    while not reached(step, paths):
+        if time.monotonic() > end:
+            what = f"not reached within {step.deadline:g} s: {step.change}{_said(step)}"
+            raise HostError(what, mend=STEP_MEND)
+        time.sleep(POLL)
+
+
+def _said(step: Step) -> str:
+    """The end of a daemon's log, for the error of a step that it should have fulfilled."""
+    if step.daemon is None:
+        return ""
+    tail = process.run(
+        ["tail", "-n", str(LOG_TAIL), str(step.daemon.log)], root=True, check=False, mend=STEP_MEND
+    )
+    return f"; {step.daemon.log} ends with:\n{tail.text.strip()}"
+
+
+def _prove_collection(steps: tuple[Step, ...], contained: bool, say: Say) -> None:
+    """Crash a small process and wait for its core, where setup changed how cores are collected."""
+    collecting = {Goal.JOURNALD, Goal.COREDUMP, Goal.CORE_PATTERN, Goal.PIPE_LIMIT}
+    if not collecting & {step.goal for step in steps}:
+        return
+    if contained:
+        say("setup: this is a container, whose cores the kernel hands to the host outside; run setup there")
+        return
+    crashed = process.run(["sh", "-c", "echo $$; kill -ABRT $$"], check=False, mend=STEP_MEND)
+    end = time.monotonic() + CORE_DEADLINE
+    while not _core_arrived(int(crashed.text)):
+        if time.monotonic() > end:
+            raise HostError(
+                f"a process was crashed on purpose and its core did not arrive within {CORE_DEADLINE:g} s",
+                mend="see `journalctl -n 20` and `crashmatrix doctor`; is the disk full?",
+            )
+        time.sleep(POLL)
+    say("setup: a process was crashed on purpose, and its core arrived")
+
+
+def _core_arrived(pid: int) -> bool:
+    """Whether the journal says that a process's core was stored, which is written last."""
+    query = [
+        "journalctl", "--output=json", "--since=-1min",
+        f"MESSAGE_ID={COREDUMP_MESSAGE}", f"COREDUMP_PID={pid}",
+    ]  # fmt: skip
+    found = process.run(query, root=True, check=False, mend=STEP_MEND).text.splitlines()
+    return any(json.loads(line).get("COREDUMP_FILENAME") for line in found)

@@ -1,0 +1,121 @@
+"""Takes back what setup changed, newest first, from setup's record."""
+
+from pathlib import Path
+from typing import Final
+
+from orchestrator.errors import HostError
+from orchestrator.host import probe, record
+from orchestrator.host.facts import HostPaths
+from orchestrator.host.plan import COREDUMP_SYSCTL, ROOT_MEND
+from orchestrator.host.record import (
+    AccessEntry,
+    DaemonEntry,
+    Entry,
+    FolderEntry,
+    PackagesEntry,
+    SysctlEntry,
+    UnitEntry,
+)
+from orchestrator.host.setup import Say
+from orchestrator.tools import process
+
+GRACE: Final = 30
+"""Seconds that a daemon has to end by itself; dockerd gives its containers 15."""
+UNDO_MEND: Final = "mend that and run `setup --undo` again; it goes on where it stopped"
+
+
+def undo(say: Say, *, paths: HostPaths | None = None) -> tuple[Entry, ...]:
+    """Undo all that setup changed, except packages, which are named; returns what was undone.
+
+    What is undone is struck from the record at once, so an undo that was interrupted can go on.
+    Raises HostError and ToolError.
+    """
+    paths = paths or HostPaths()
+    log = record.load(paths.record)
+    if log is None:
+        say("undo: nothing to do, setup changed nothing here")
+        return ()
+    if not probe.may_become_root():
+        raise HostError("undo must change this host, and sudo gives no root here", mend=ROOT_MEND)
+    done = tuple(reversed(log.entries))
+    for entry in done:
+        say(revert(entry, paths))
+        log = log.without(entry)
+        record.save(log, paths.record)
+    record.remove(paths.record)
+    say("undo: done")
+    return done
+
+
+def revert(entry: Entry, paths: HostPaths) -> str:
+    """Undo one change; returns what was done, in words."""
+    match entry:
+        case SysctlEntry():
+            return _restore(entry, paths)
+        case DaemonEntry():
+            return _stop(entry, paths)
+        case UnitEntry():
+            process.run(["systemctl", "stop", entry.name], root=True, mend=UNDO_MEND)
+            return f"stopped {entry.name}"
+        case FolderEntry():
+            return _remove_folder(entry, paths)
+        case AccessEntry():
+            return _take_access(entry)
+        case PackagesEntry():
+            return name_packages(entry, probe.installed(entry.names))
+
+
+def _restore(entry: SysctlEntry, paths: HostPaths) -> str:
+    file = paths.sysctl / entry.name
+    if file.read_text().strip() == entry.original:
+        return f"{entry.name} is what it was: {entry.original}"
+    process.run(["tee", str(file)], stdin=f"{entry.original}\n".encode(), root=True, mend=UNDO_MEND)
+    return f"set {entry.name} back to: {entry.original}"
+
+
+def _stop(entry: DaemonEntry, paths: HostPaths) -> str:
+    pid_file = paths.run / f"{entry.name}.pid"
+    if entry.pid is not None and entry.alive:
+        process.stop_daemon(entry.pid, grace=GRACE, mend=UNDO_MEND)
+        said = f"stopped {entry.name} (pid {entry.pid})"
+    else:
+        said = f"{entry.name} runs no longer"
+    process.run(["rm", "-f", str(pid_file)], root=True, mend=UNDO_MEND)
+    return said
+
+
+def _remove_folder(entry: FolderEntry, paths: HostPaths) -> str:
+    """Remove a folder that setup made: ours with all in it, systemd's only where nothing is left in it."""
+    path = Path(entry.path)
+    if path in (paths.run, paths.log, paths.systemd / "journal"):
+        process.run(["rm", "-rf", "--one-file-system", str(path)], root=True, mend=UNDO_MEND)
+    elif path == paths.systemd:
+        process.run(
+            ["rmdir", "--ignore-fail-on-non-empty", str(path)], root=True, check=False, mend=UNDO_MEND
+        )
+    else:
+        raise HostError(
+            f"{paths.record} names a folder that setup never makes: {path}",
+            mend="somebody edited the record; take that entry out",
+        )
+    return f"removed {path}"
+
+
+def _take_access(entry: AccessEntry) -> str:
+    if Path(entry.path).exists():
+        args = ["setfacl", "--remove", f"u:{entry.user}", entry.path]
+        process.run(args, root=True, mend=UNDO_MEND)
+    return f"took {entry.user}'s access to {entry.path} away"
+
+
+def name_packages(entry: PackagesEntry, installed: tuple[str, ...]) -> str:
+    """Say which of the packages are left, how to remove them, and what they go on doing."""
+    if not installed:
+        return f"no longer installed: {' '.join(entry.names)}"
+    names = " ".join(installed)
+    said = f"left installed: {names}; to remove them: apt-get purge --auto-remove {names}"
+    if "systemd-coredump" in installed:
+        said += f" (until then {COREDUMP_SYSCTL} sets kernel.core_pattern again at each boot)"
+    if entry.replaced:
+        said += f"; apt had removed {' '.join(entry.replaced)}: apt-get install {' '.join(entry.replaced)}"
+    return said

@@ -1,0 +1,168 @@
+"""Images built in the order of their dependencies, several at once, each at most once on a host.
+
+What the engine has already is never built again. A failed image fails those that need it, no others.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from orchestrator.errors import BuildError, CrashmatrixError
+from orchestrator.images.cache import build_lock
+from orchestrator.images.make import Maker
+from orchestrator.model import ImageSpec
+from orchestrator.tools.engine import Engine
+
+POLL: Final = 0.2
+"""Seconds between looks at `stop`."""
+
+Result = str | CrashmatrixError
+"""An image's id, or why there is none."""
+
+
+class Progress(Protocol):
+    """What is told while images are built; called from worker threads."""
+
+    def image_started(self, role: str) -> None:
+        """An image is being built, since it was not there."""
+
+    def image_ended(self, role: str, seconds: float, error: str | None) -> None:
+        """An image is there, or could not be built."""
+
+    def say(self, text: str) -> None:
+        """Anything else worth a line."""
+
+
+def build_all(
+    engine: Engine,
+    specs: Iterable[ImageSpec],
+    *,
+    jobs: int,
+    logs: Path,
+    stop: threading.Event,
+    on_ready: Callable[[str, Result], None],
+    progress: Progress,
+) -> dict[str, Result]:
+    """Have the images that no other of `specs` is built on, and whatever those lack below them.
+
+    Returns the results by key, and hands each to `on_ready` in the caller's thread as soon as it is
+    known. Once `stop` is set, or on Ctrl-C, running builds are cancelled and not reported. Logs go
+    to `logs`, in each image's own folder. Raises EngineError where the engine cannot list its images.
+    """
+    by_key = {spec.key: spec for spec in specs}
+    maker = Maker(engine=engine, logs=logs, stop=stop)
+    work = _Work(maker=maker, specs=by_key, on_ready=on_ready, progress=progress)
+    work.take_present()
+    if not work.lacking():
+        return work.results
+    with build_lock(stop, lambda: progress.say("Waiting for another run that builds images.")) as held:
+        if held:
+            work.take_present()
+            work.build(jobs)
+            engine.prune_stages()
+    return work.results
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """The images of one call. Only the caller's thread changes `results`."""
+
+    maker: Maker
+    specs: Mapping[str, ImageSpec]
+    on_ready: Callable[[str, Result], None]
+    progress: Progress
+    results: dict[str, Result] = field(default_factory=dict)
+
+    def take_present(self) -> None:
+        """Record what the engine has."""
+        present = self.maker.engine.images()
+        for key in self.specs:
+            if key in present and key not in self.results:
+                self._record(key, present[key])
+
+    def lacking(self) -> list[ImageSpec]:
+        """What must be built, those first that most others wait for.
+
+        What only present images were built on is not lacking: it may have been removed since.
+        """
+        used = {parent for spec in self.specs.values() for parent in spec.parents}
+        stack = [key for key in self.specs if key not in used]
+        below: dict[str, set[str]] = {}
+        while stack:
+            key = stack.pop()
+            if key not in self.results and key not in below:
+                below[key] = self._ancestors(key)
+                stack.extend(self.specs[key].parents)
+        needed_by = {key: sum(key in ancestors for ancestors in below.values()) for key in below}
+        return sorted((self.specs[key] for key in below), key=lambda spec: -needed_by[spec.key])
+
+    def build(self, jobs: int) -> None:
+        """Build what lacks, at most `jobs` images at a time, until done or stopped."""
+        waiting = self.lacking()
+        running: dict[Future[Result], str] = {}
+        with ThreadPoolExecutor(jobs, "image") as pool:
+            try:
+                while (waiting or running) and not self.maker.stop.is_set():
+                    waiting = self._without_hopeless(waiting)
+                    ready = [spec for spec in waiting if self.results.keys() >= set(spec.parents)]
+                    for spec in ready[: jobs - len(running)]:
+                        waiting.remove(spec)
+                        running[pool.submit(self._make, spec)] = spec.key
+                    done, _ = wait(running, timeout=POLL, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._record(running.pop(future), future.result())
+            except BaseException:
+                self.maker.stop.set()
+                raise
+            finally:
+                self._cancel(running)
+
+    def _make(self, spec: ImageSpec) -> Result:
+        began = time.monotonic()
+        self.progress.image_started(spec.role)
+        result: Result
+        try:
+            result = self.maker.make(spec)
+        except CrashmatrixError as error:
+            result = error
+        said = str(result) if isinstance(result, CrashmatrixError) else None
+        if not self.maker.stop.is_set():
+            self.progress.image_ended(spec.role, time.monotonic() - began, said)
+        return result
+
+    def _record(self, key: str, result: Result) -> None:
+        self.results[key] = result
+        self.on_ready(key, result)
+
+    def _without_hopeless(self, waiting: list[ImageSpec]) -> list[ImageSpec]:
+        """Fail what needs a failed image, with that one's cause, and whatever needs that in turn."""
+        hopeless = [spec for spec in waiting if self._failed_parents(spec)]
+        for spec in hopeless:
+            self._record(spec.key, _inherited(spec, self._failed_parents(spec)[0]))
+        left = [spec for spec in waiting if spec not in hopeless]
+        return self._without_hopeless(left) if hopeless else left
+
+    def _failed_parents(self, spec: ImageSpec) -> list[CrashmatrixError]:
+        parents = [self.results.get(key) for key in spec.parents]
+        return [error for error in parents if isinstance(error, CrashmatrixError)]
+
+    def _ancestors(self, key: str) -> set[str]:
+        parents = self.specs[key].parents
+        return set(parents).union(*(self._ancestors(parent) for parent in parents))
+
+    def _cancel(self, running: Iterable[Future[Result]]) -> None:
+        """Break off the builds that run; a worker may only just be starting one, hence the loop."""
+        left = set(running)
+        while left:
+            self.maker.engine.stop_builds()
+            _, left = wait(left, timeout=POLL)
+
+
+def _inherited(spec: ImageSpec, cause: CrashmatrixError) -> CrashmatrixError:
+    if not isinstance(cause, BuildError):
+        return cause
+    return BuildError(f"image {spec.role} needs one that failed: {cause.what}", mend=cause.mend)

@@ -1,0 +1,80 @@
+"""One image, made: its log is kept, and its error says which step failed and how."""
+
+import hashlib
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from orchestrator.errors import BuildError, EngineError, HostError
+from orchestrator.images import context, rootfs
+from orchestrator.images.cache import cache_folder
+from orchestrator.images.rendered import LOG, keep_packages
+from orchestrator.model import LABEL, LABEL_KEY, LABEL_PACKAGES, ImageKind, ImageSpec
+from orchestrator.tools.engine import Engine
+
+LAST_LINES: Final = 8
+"""How much of a failed build's log its error shows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maker:
+    """Makes images on one engine, with a log each under `logs`."""
+
+    engine: Engine
+    logs: Path
+    stop: threading.Event
+
+    def make(self, spec: ImageSpec) -> str:
+        """Build one image whose parents are there; returns its id.
+
+        Raises BuildError with the failed step and the end of its log, EngineError where the engine
+        went away.
+        """
+        path = self.logs / spec.folder / LOG
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("w", encoding="utf-8", buffering=1) as log:
+                make = self._rootfs if spec.kind is ImageKind.ROOTFS else self._dockerfile
+                return make(spec, log)
+        except EngineError:
+            raise
+        except HostError as error:
+            raise _explained(spec, error, path) from error
+        except OSError as error:
+            mend = "make room on the disk, or mend the rights of its folders"
+            raise BuildError(f"image {spec.role} could not be built: {error}", mend=mend) from error
+
+    def _rootfs(self, spec: ImageSpec, log: IO[str]) -> str:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        # Not in /tmp, which may be memory: the tars are large.
+        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".rootfs-") as folder:
+            made = rootfs.make(spec, Path(folder), log, self.stop)
+            labels = _labels(spec) | {LABEL_PACKAGES: hashlib.sha256(made.packages.encode()).hexdigest()}
+            with tempfile.TemporaryFile(dir=folder) as archive:
+                rootfs.archive(spec, made, labels, archive)
+                archive.seek(0)
+                image = self.engine.load(archive, tag=spec.tag)
+        keep_packages(spec, self.logs, made.packages)
+        return image
+
+    def _dockerfile(self, spec: ImageSpec, log: IO[str]) -> str:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache_folder()) as archive:
+            context.write(spec, archive, self.stop)
+            archive.seek(0)
+            return self.engine.build(archive, tag=spec.tag, arch=spec.arch, labels=_labels(spec), log=log)
+
+
+def _labels(spec: ImageSpec) -> dict[str, str]:
+    return {LABEL: "image", LABEL_KEY: spec.key}
+
+
+def _explained(spec: ImageSpec, error: HostError, log: Path) -> BuildError:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    steps = [line for line in lines if line.startswith("Step ")]
+    step = f" in {steps[-1]}" if steps else ""
+    end = "".join(f"\n  {line}" for line in lines[-LAST_LINES:])
+    mend = f"the whole log: {log}" if lines else error.mend
+    return BuildError(f"image {spec.role} could not be built{step}: {error.what}{end}", mend=mend)

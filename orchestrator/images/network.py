@@ -1,0 +1,42 @@
+"""Trying again, for the steps that need the network: Debian's mirror and PyPI."""
+
+import threading
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
+
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from orchestrator.errors import ToolError
+
+ATTEMPTS: Final = 3
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def persistently(step: Callable[P, T], stop: threading.Event) -> Callable[P, T]:
+    """The step, tried up to three times while it raises ToolError and nobody asks to stop."""
+
+    def attempt(*args: P.args, **kwargs: P.kwargs) -> T:
+        if stop.is_set():
+            raise ToolError("stopped", mend="start again")
+        return step(*args, **kwargs)
+
+    def persistent(*args: P.args, **kwargs: P.kwargs) -> T:
+        retrying = Retrying(
+            retry=retry_if_exception_type(ToolError),
+            stop=stop_after_attempt(ATTEMPTS) | stop_when_event_set(stop),
+            wait=wait_random_exponential(multiplier=1, max=15),
+            sleep=sleep_using_event(stop),
+            reraise=True,
+        )
+        return retrying(attempt, *args, **kwargs)
+
+    return persistent

@@ -1,0 +1,48 @@
+"""What a person finds of an image on disk: its recipe, the files that went in, its packages, its log."""
+
+import shlex
+from pathlib import Path
+from typing import Final
+
+from orchestrator.images.cache import cache_folder
+from orchestrator.model import ImageKind, ImageSpec
+from orchestrator.tools.files import write_atomically
+
+LOG: Final = "build.log"
+RECIPE: Final = {ImageKind.DOCKERFILE: "Dockerfile", ImageKind.ROOTFS: "mmdebstrap.sh"}
+FILES: Final = "context.sha256"
+PACKAGES: Final = "packages.txt"
+
+
+def render(spec: ImageSpec, folder: Path) -> Path:
+    """Write an image's recipe to its own folder under `folder`, and return that.
+
+    Beside the Dockerfile (or mmdebstrap.sh) lies context.sha256, which sha256sum checks in a build
+    context. packages.txt lists what a root filesystem really got, once it was built on this host.
+    """
+    place = folder / spec.folder
+    write_atomically(place / RECIPE[spec.kind], _text(spec))
+    if spec.files:
+        lines = [f"{item.sha256}  {item.name}\n" for item in spec.files]
+        write_atomically(place / FILES, "".join(lines))
+    known = _cached_packages(spec)
+    if spec.kind is ImageKind.ROOTFS and known.is_file():
+        write_atomically(place / PACKAGES, known.read_text(encoding="utf-8"))
+    return place
+
+
+def keep_packages(spec: ImageSpec, folder: Path, packages: str) -> None:
+    """Keep the package list of a root filesystem in the cache, for later runs, and beside its recipe."""
+    for path in (_cached_packages(spec), folder / spec.folder / PACKAGES):
+        write_atomically(path, packages)
+
+
+def _cached_packages(spec: ImageSpec) -> Path:
+    return cache_folder() / "packages" / f"{spec.key}.txt"
+
+
+def _text(spec: ImageSpec) -> str:
+    if spec.kind is ImageKind.DOCKERFILE:
+        return spec.text
+    args = " \\\n    ".join(shlex.quote(arg) for arg in [*shlex.split(spec.text), "rootfs.tar"])
+    return f"#!/bin/sh\n# Then loaded into the engine as {spec.tag}\n{args}\n"

@@ -1,0 +1,55 @@
+"""Dockerfiles from the project's Jinja2 templates; what is put into them must be harmless."""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+
+from orchestrator.errors import InputError, Location
+
+HARMLESS: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9 _.,:/=+@-]{0,1023}")
+"""No newline, quote, backslash, dollar sign or shell operator gets into a Dockerfile from a value."""
+
+
+def fill(folder: Path, name: str, values: Mapping[str, str | None]) -> str:
+    """The text of a template; raises InputError for a broken template or a value that could do harm."""
+    try:
+        return _environment(folder).get_template(name).render(values)
+    except TemplateSyntaxError as error:
+        place = Location(file=error.filename or str(folder / name), line=error.lineno)
+        raise InputError(f"not a template: {error.message}", where=place, mend="mend the syntax") from error
+    except TemplateError as error:
+        raise InputError(
+            f"the template cannot be filled: {error.message}",
+            where=Location(file=str(folder / name)),
+            mend="compare it with the one in crashmatrix's own repository",
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _environment(folder: Path) -> Environment:
+    # Not HTML: autoescape would change the text, and `_harmless` refuses what needs quoting.
+    return Environment(  # noqa: S701
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        finalize=_harmless,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _harmless(value: object) -> object:
+    """The last gate before the text: every value passes here, wherever it came from."""
+    if isinstance(value, StrictUndefined):
+        return value
+    text = str(value)
+    if not HARMLESS.fullmatch(text):
+        raise InputError(
+            f"{text[:80]!r} must not stand in a Dockerfile",
+            mend="use letters, digits and ._- in names and versions",
+        )
+    return text

@@ -1,0 +1,40 @@
+"""Results on disk to junit.xml, HTML, summary.md and a terminal's table; never from live objects."""
+
+from pathlib import Path
+from typing import Final
+
+from orchestrator.report.data import CellRecord, RunData, Status, load
+from orchestrator.report.html import INDEX, write_html
+from orchestrator.report.junit import junit_xml
+from orchestrator.report.signatures import group_signatures
+from orchestrator.report.summary import summary_markdown
+from orchestrator.report.table import Row, table_rows
+from orchestrator.report.words import headline
+from orchestrator.tools.files import write_atomically
+
+JUNIT: Final = "junit.xml"
+SUMMARY: Final = "summary.md"
+
+__all__ = [
+    "INDEX",
+    "JUNIT",
+    "SUMMARY",
+    "CellRecord",
+    "Row",
+    "RunData",
+    "Status",
+    "headline",
+    "load",
+    "table_rows",
+    "write",
+]
+
+
+def write(folder: Path) -> RunData:
+    """Render all reports of a run into its folder; returns what was rendered, raises InputError."""
+    data = load(folder)
+    signatures = group_signatures(data)
+    write_atomically(data.folder / JUNIT, junit_xml(data))
+    write_atomically(data.folder / SUMMARY, summary_markdown(data, signatures))
+    write_html(data, signatures)
+    return data

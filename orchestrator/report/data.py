@@ -1,0 +1,192 @@
+"""A run's folder, read once and checked: all that the reports are rendered from.
+
+The folder may have come from elsewhere (a shard of CI, a download), so nothing in it is trusted:
+names that become paths are held to what the matrix allows, and files must lie inside the folder.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from orchestrator.errors import InputError, Location
+from orchestrator.model import (
+    AXIS_NAME,
+    AXIS_VALUE,
+    SCHEMA,
+    VERSION_AXES,
+    VERSION_VALUE,
+    Cell,
+    CellResult,
+    Plan,
+    PlannedCell,
+    PlannedImage,
+)
+
+PLAN_FILE: Final = "plan.json"
+RESULT_FILE: Final = "result.json"
+CELLS: Final = "cells"
+NOT_RUN: Final = "not run: interrupted"
+RERUN_MEND: Final = "run the matrix again, or report on another folder"
+
+Document = TypeVar("Document", Plan, CellResult)
+
+
+class Status(StrEnum):
+    """What a report says of a cell, worst first: a verdict, or that there is none."""
+
+    FAIL = "fail"
+    ERROR = "error"
+    NOT_RUN = "not run"
+    SKIP = "skip"
+    PASS = "pass"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRecord:
+    """A planned cell with its result; None where it did not run."""
+
+    planned: PlannedCell
+    result: CellResult | None
+
+    @property
+    def cell(self) -> Cell:
+        """The cell itself."""
+        return self.planned.cell
+
+    @property
+    def status(self) -> Status:
+        """The verdict, or `not run`."""
+        return Status(self.result.judgement.verdict.value) if self.result else Status.NOT_RUN
+
+    @property
+    def reason(self) -> str:
+        """The sentence that says why."""
+        return self.result.judgement.reason if self.result else NOT_RUN
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """A run's plan and what there is of its results, in the plan's order."""
+
+    folder: Path
+    plan: Plan
+    records: tuple[CellRecord, ...]
+
+    @property
+    def results(self) -> tuple[CellResult, ...]:
+        """The results of the cells that ran."""
+        return tuple(record.result for record in self.records if record.result)
+
+    @cached_property
+    def counts(self) -> Mapping[Status, int]:
+        """How many cells have each status; excluded cells count as skipped."""
+        counts = Counter(record.status for record in self.records)
+        counts[Status.SKIP] += len(self.plan.excluded)
+        return {status: counts[status] for status in Status}
+
+    @cached_property
+    def images(self) -> Mapping[str, PlannedImage]:
+        """The plan's images by key."""
+        return {image.key: image for image in self.plan.images}
+
+    @cached_property
+    def worst_first(self) -> tuple[CellRecord, ...]:
+        """All planned cells, failures first; those of one status stay in the plan's order."""
+        order = list(Status)
+        return tuple(sorted(self.records, key=lambda record: order.index(record.status)))
+
+    def inside(self, name: str) -> Path | None:
+        """The file of this relative name, if it is one and lies inside the run's folder."""
+        path = (self.folder / name).resolve()
+        return path if path.is_relative_to(self.folder) and path.is_file() else None
+
+
+def load(folder: Path) -> RunData:
+    """Read a run's plan and results.
+
+    Raises InputError where the folder holds no run, a document is damaged or of another schema
+    version, or a name in it could not have come from a matrix.
+    """
+    folder = folder.resolve()
+    plan_file = folder / PLAN_FILE
+    if not plan_file.is_file():
+        raise InputError(
+            "there is no plan.json in this folder, so it is no run",
+            where=Location(file=str(folder)),
+            mend="name a folder under reports/",
+        )
+    plan = _read(plan_file, Plan)
+    for cell in [item.cell for item in plan.cells] + [item.cell for item in plan.excluded]:
+        _check_names(cell, plan_file)
+    records = tuple(CellRecord(planned=item, result=_result(folder, item)) for item in plan.cells)
+    return RunData(folder=folder, plan=plan, records=records)
+
+
+def _result(folder: Path, planned: PlannedCell) -> CellResult | None:
+    path = folder / CELLS / planned.cell.id / RESULT_FILE
+    if not path.is_file():
+        return None
+    result = _read(path, CellResult)
+    if result.cell != planned.cell:
+        raise InputError(
+            f"this is the result of another cell, {result.cell.id}",
+            where=Location(file=str(path)),
+            mend="delete it and resume the run",
+        )
+    return result
+
+
+def _read(path: Path, kind: type[Document]) -> Document:
+    text = path.read_bytes()
+    try:
+        document = kind.model_validate_json(text)
+    except ValidationError as error:
+        _check_version(path, _stated_version(text))
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"not a readable {path.name}: {place}: {first['msg']}",
+            where=Location(file=str(path)),
+            mend=RERUN_MEND,
+        ) from error
+    stated = document.schema_version if "schema_version" in document.model_fields_set else None
+    _check_version(path, stated)
+    return document
+
+
+def _stated_version(text: bytes) -> object:
+    """The schema version of a document that does not validate; SCHEMA where it cannot be told."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return SCHEMA
+    return document.get("schema_version") if isinstance(document, dict) else SCHEMA
+
+
+def _check_version(path: Path, stated: object) -> None:
+    if stated != SCHEMA:
+        said = "no schema version" if stated is None else f"schema version {stated}"
+        raise InputError(
+            f"{path.name} has {said}, this program reads {SCHEMA}",
+            where=Location(file=str(path)),
+            mend="report with the version of crashmatrix that made the run",
+        )
+
+
+def _check_names(cell: Cell, where: Path) -> None:
+    """Refuse a cell whose values would make a path or an id that no matrix can make."""
+    for axis, value in cell.axes.items():
+        allowed = VERSION_VALUE if axis in VERSION_AXES else AXIS_VALUE
+        if not AXIS_NAME.fullmatch(axis) or not allowed.fullmatch(value):
+            raise InputError(
+                f"a cell has {axis[:40]!r} = {value[:80]!r}, which no matrix can hold",
+                where=Location(file=str(where)),
+                mend=RERUN_MEND,
+            )

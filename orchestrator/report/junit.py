@@ -1,0 +1,127 @@
+"""junit.xml: one suite an environment, one case a cell; the one module that writes JUnit.
+
+The document is held to the schema that Jenkins' xunit plugin checks (tests/data/junit.xsd), the strictest of
+the common readers: of junit-xml's attributes it does not know `disabled`, and it takes times in
+milliseconds at most. So the suites are made by junit-xml, and the document around them here.
+"""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from junit_xml import TestCase, TestSuite
+
+from orchestrator.model import ENVIRONMENT_AXES, Cell, CellResult, ExcludedCell
+from orchestrator.report import words
+from orchestrator.report.data import CELLS, CellRecord, RunData, Status
+from orchestrator.report.text import excerpt_text, one_line, read_excerpt, visible
+
+MESSAGE_LIMIT: Final = 1000
+"""Characters of a case's message; readers show it on one line."""
+
+
+def junit_xml(data: RunData) -> str:
+    """A run as a JUnit document. A planned cell that did not run is an error; an excluded one is skipped."""
+    suites: dict[str, list[CellRecord | ExcludedCell]] = {}
+    items: list[CellRecord | ExcludedCell] = [*data.records, *data.plan.excluded]
+    for item in items:
+        suites.setdefault(item.cell.environment, []).append(item)
+    root = ET.Element("testsuites", {"name": visible(data.plan.run)})
+    for environment, its_items in suites.items():
+        root.append(_suite(data, environment, its_items))
+    for total in ("tests", "failures", "errors"):
+        root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
+    root.set("time", _seconds(data.results))
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=False).join(
+        ('<?xml version="1.0" encoding="utf-8"?>\n', "\n")
+    )
+
+
+def _suite(data: RunData, environment: str, items: Sequence[CellRecord | ExcludedCell]) -> ET.Element:
+    results = [item.result for item in items if isinstance(item, CellRecord) and item.result]
+    cases = [_case(data, item) if isinstance(item, CellRecord) else _excluded(item) for item in items]
+    suite = TestSuite(
+        environment,
+        cases,
+        timestamp=min((result.started for result in results), default=data.plan.created),
+        properties=_properties(data, items[0].cell, results),
+    )
+    element: ET.Element = suite.build_xml_doc()
+    element.attrib.pop("disabled", None)
+    element.set("time", _seconds(results))
+    return element
+
+
+def _properties(data: RunData, cell: Cell, results: Sequence[CellResult]) -> dict[str, str]:
+    """The suite's axes as bare names, and where it ran."""
+    axes = {axis: cell.axes[axis] for axis in ENVIRONMENT_AXES}
+    emulated = any(trial.outcome.emulated for result in results for trial in result.trials)
+    run = {"run": data.plan.run, "profile": data.plan.profile, "emulated": str(emulated).lower()}
+    if data.plan.engine:
+        run["engine"] = data.plan.engine
+    return {name: visible(value) for name, value in (axes | run).items()}
+
+
+def _case(data: RunData, record: CellRecord) -> TestCase:
+    result = record.result
+    case = TestCase(
+        record.cell.question,
+        classname=record.cell.environment,
+        elapsed_sec=round(result.seconds, 3) if result else None,
+    )
+    message = one_line(record.reason, MESSAGE_LIMIT)
+    details = visible(_details(record))
+    if record.status is Status.FAIL:
+        case.add_failure_info(message, details, "fail")
+    elif record.status in (Status.ERROR, Status.NOT_RUN):
+        case.add_error_info(message, details, str(record.status))
+    elif record.status is Status.SKIP:
+        case.add_skipped_info(message, details)
+    if result:
+        case.stdout, case.stderr = _output(data, result, "stdout"), _output(data, result, "stderr")
+    if record.status is Status.PASS:
+        # A case that passed has no message of its own, and a crash as expected is what a reader wants to see.
+        case.stdout = f"{message}\n{details}\n\nstdout:\n{case.stdout}"
+    return case
+
+
+def _excluded(item: ExcludedCell) -> TestCase:
+    case = TestCase(item.cell.question, classname=item.cell.environment)
+    case.add_skipped_info(one_line(item.reason, MESSAGE_LIMIT), visible(item.where or ""))
+    return case
+
+
+def _details(record: CellRecord) -> str:
+    """What a reader of a failed case needs, from the expectation to the command that repeats it."""
+    expectation, result = record.planned.expectation, record.result
+    lines = [
+        f"cell: {record.cell.id}",
+        f"expected: {words.expected(expectation)}, because {expectation.because}",
+    ]
+    lines += [f"caution: {caution}" for caution in words.cautions(result)]
+    if result:
+        trial = words.telling_trial(result)
+        if trial:
+            lines += [f"seen: {words.trial_seen(trial)}", f"core: {words.core_words(trial.core)}"]
+        if trial and trial.crash:
+            lines += [f"signature: {trial.crash.signature}", "", words.backtrace_text(trial.crash), ""]
+        lines.append(f"repeat: {result.repeat}")
+    lines.append(f"page: {CELLS}/{record.cell.id}/index.html")
+    return "\n".join(lines)
+
+
+def _output(data: RunData, result: CellResult, stream: str) -> str:
+    """One stream of the telling trial, cut in the middle where it is long."""
+    trial = words.telling_trial(result)
+    if trial is None:
+        return ""
+    name = trial.outcome.stdout if stream == "stdout" else trial.outcome.stderr
+    path = data.inside(name)
+    if path is None:
+        return f"[{visible(name)} is not in the run's folder]"
+    return excerpt_text(read_excerpt(path), visible(name))
+
+
+def _seconds(results: Iterable[CellResult]) -> str:
+    return f"{sum(result.seconds for result in results):.3f}"

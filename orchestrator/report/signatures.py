@@ -1,0 +1,73 @@
+"""Crashes grouped by signature, over all cells of a run."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.model import Crash
+from orchestrator.report.data import CellRecord, RunData
+
+_NOT_SLUG: Final = re.compile(r"[^A-Za-z0-9]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """A cell that showed a signature, in `trials` of its trials."""
+
+    record: CellRecord
+    trials: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignatureGroup:
+    """A crash signature, the cells that showed it in the plan's order, and its best backtrace."""
+
+    signature: str
+    sightings: tuple[Sighting, ...]
+    crash: Crash
+    shown_by: CellRecord
+
+    @property
+    def slug(self) -> str:
+        """A file name for this signature, the same in every run."""
+        return signature_slug(self.signature)
+
+
+def signature_slug(signature: str) -> str:
+    """A short readable name with a digest, since two signatures may read the same in few letters."""
+    words = _NOT_SLUG.sub("-", signature)[:48].strip("-").lower() or "crash"
+    return f"{words}-{hashlib.sha256(signature.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
+    """All signatures of a run, the most widespread first."""
+    seen: dict[str, dict[str, Sighting]] = {}
+    best: dict[str, tuple[Crash, CellRecord]] = {}
+    for record in data.records:
+        for trial in record.result.trials if record.result else ():
+            if trial.crash is None:
+                continue
+            signature = trial.crash.signature
+            cells = seen.setdefault(signature, {})
+            earlier = cells.get(record.cell.id)
+            cells[record.cell.id] = Sighting(record=record, trials=earlier.trials + 1 if earlier else 1)
+            if signature not in best or _quality(trial.crash) > _quality(best[signature][0]):
+                best[signature] = (trial.crash, record)
+    groups = [
+        SignatureGroup(
+            signature=signature,
+            sightings=tuple(cells.values()),
+            crash=best[signature][0],
+            shown_by=best[signature][1],
+        )
+        for signature, cells in seen.items()
+    ]
+    return tuple(sorted(groups, key=lambda group: (-len(group.sightings), group.signature)))
+
+
+def _quality(crash: Crash) -> tuple[bool, bool, int]:
+    """How well a crash can stand for its like: whole, with an exact symbol, with source lines."""
+    thread = crash.crashed_thread
+    lines = sum(frame.line is not None for frame in thread.native) if thread else 0
+    return (not crash.truncated, crash.crash.exact, lines)

@@ -1,0 +1,127 @@
+"""summary.md: a page for a CI's step summary, worst first, and never larger than it takes."""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from orchestrator.report import words
+from orchestrator.report.data import CellRecord, RunData, Status
+from orchestrator.report.signatures import SignatureGroup
+from orchestrator.report.text import code_markdown, duration_words, escape_markdown
+
+LIMIT: Final = 1_000_000
+"""Bytes; GitHub refuses a step summary of more than 1 MiB (1,048,576)."""
+TAIL: Final = 2_000
+"""Bytes kept free for the line that says that there is more."""
+MARKS: Final = {
+    Status.FAIL: "❌ fail",
+    Status.ERROR: "⚠️ error",
+    Status.NOT_RUN: "⭕ not run",
+    Status.SKIP: "⏭️ skip",
+    Status.PASS: "✅ pass",
+}
+
+
+def summary_markdown(data: RunData, signatures: Sequence[SignatureGroup]) -> str:
+    """A run as markdown: counts, what is wrong, crash signatures, then every cell, cut to LIMIT."""
+    parts = (_head(data), _wrong(data), _signatures(signatures), _excluded(data), _cells(data))
+    kept: list[str] = []
+    size = 0
+    for line in itertools.chain.from_iterable(parts):
+        size += len(line.encode()) + 1
+        if size > LIMIT - TAIL:
+            kept += _cut(kept)
+            break
+        kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+def _cut(kept: Sequence[str]) -> Iterator[str]:
+    yield ""
+    yield "This page is full; the rest is in index.html of the run's folder."
+    if any(line.startswith("<details>") for line in kept):
+        yield "</details>"
+
+
+def _head(data: RunData) -> Iterator[str]:
+    plan = data.plan
+    yield f"## crashmatrix: {words.headline(data)}"
+    yield ""
+    yield " · ".join(f"{mark} **{data.counts[status]:,}**" for status, mark in MARKS.items())
+    yield ""
+    facts = [("run", plan.run), ("selection", plan.selection), ("engine", plan.engine), ("shard", plan.shard)]
+    yield " · ".join(f"{name} {code_markdown(value)}" for name, value in facts if value)
+    yield ""
+
+
+def _wrong(data: RunData) -> Iterator[str]:
+    wrong = [
+        record for record in data.worst_first if record.status in (Status.FAIL, Status.ERROR, Status.NOT_RUN)
+    ]
+    if not wrong:
+        return
+    yield "### What is wrong"
+    yield ""
+    yield from _table(("", "cell", "why", "caution"), (_wrong_row(record) for record in wrong))
+
+
+def _wrong_row(record: CellRecord) -> tuple[str, ...]:
+    cautions = "; ".join(words.cautions(record.result))
+    return (
+        MARKS[record.status],
+        code_markdown(record.cell.id),
+        escape_markdown(record.reason),
+        escape_markdown(cautions),
+    )
+
+
+def _signatures(groups: Sequence[SignatureGroup]) -> Iterator[str]:
+    if not groups:
+        return
+    yield "### Crash signatures"
+    yield ""
+    rows = (
+        (
+            code_markdown(group.signature),
+            str(len(group.sightings)),
+            code_markdown(group.sightings[0].record.cell.id),
+        )
+        for group in groups
+    )
+    yield from _table(("signature", "cells", "for example"), rows)
+
+
+def _excluded(data: RunData) -> Iterator[str]:
+    reasons: dict[str, int] = {}
+    for item in data.plan.excluded:
+        reasons[item.reason] = reasons.get(item.reason, 0) + 1
+    if not reasons:
+        return
+    yield "### Excluded"
+    yield ""
+    rows = ((escape_markdown(reason), f"{count:,}") for reason, count in reasons.items())
+    yield from _table(("reason", "cells"), rows)
+
+
+def _cells(data: RunData) -> Iterator[str]:
+    yield f"<details><summary>All {words.cells(len(data.records))}</summary>"
+    yield ""
+    rows = (
+        (
+            MARKS[record.status],
+            code_markdown(record.cell.id),
+            escape_markdown(words.cell_seen(record)),
+            duration_words(record.result.seconds) if record.result else "",
+        )
+        for record in data.worst_first
+    )
+    yield from _table(("", "cell", "seen", "time"), rows)
+    yield "</details>"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield f"|{' --- |' * len(heads)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""

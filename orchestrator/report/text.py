@@ -1,0 +1,141 @@
+"""Untrusted text made harmless and visible: program output, file names, symbols, reasons.
+
+What a terminal or a browser would act on (escape sequences, control characters, invisible
+bidirectional marks) is removed or replaced by a visible stand-in. The result is also legal in XML.
+"""
+
+import codecs
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+LIMIT: Final = 64 * 1024
+"""Bytes of one stream that a report shows: half from its beginning, half from its end."""
+
+MINUTE: Final = 60
+
+_ANSI: Final = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI: colours and cursor movements
+    r"|[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)"  # OSC, DCS and other strings: titles, links
+    r"|[ -/]*[0-Z\\^-~])"  # two-character sequences
+)
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for tab and newline
+    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # surrogates and what XML or Unicode calls no character
+    "]"
+)
+_MARKDOWN: Final = re.compile(r"[!-/:-@\[-`{-~]")
+"""All ASCII punctuation: as character references none of it can begin markup."""
+_MARKDOWN_PLAIN: Final = frozenset(",;'?$%\"/-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excerpt:
+    """What is shown of a stream. `left_out` counts the bytes between `head` and `tail`; 0: `head` is all."""
+
+    head: str
+    tail: str
+    left_out: int
+    size: int
+
+
+def visible(text: str) -> str:
+    """Text that shows what it holds and does nothing: no escapes, no controls, no bidi tricks."""
+    text = text.replace("\r\n", "\n")
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    return _INVISIBLE.sub(_stand_in, text)
+
+
+def one_line(text: str, limit: int = 400) -> str:
+    """Visible text on one line, cut with an ellipsis after `limit` characters."""
+    line = " ".join(visible(text[: 4 * limit]).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def escape_markdown(text: str) -> str:
+    """One line of text as GitHub-flavoured markdown in which nothing is markup."""
+    return _MARKDOWN.sub(_reference, one_line(text))
+
+
+def code_markdown(text: str) -> str:
+    """One line of text in fixed width, fit for a table's cell."""
+    return f"<code>{escape_markdown(text)}</code>"
+
+
+def size_words(size: int) -> str:
+    """A number of bytes in words, for example 49.9 MiB."""
+    if size < 1 << 10:
+        return "1 byte" if size == 1 else f"{size} bytes"
+    return f"{size / (1 << 10):.1f} KiB" if size < 1 << 20 else f"{size / (1 << 20):.1f} MiB"
+
+
+def duration_words(seconds: float) -> str:
+    """A duration in words, for example 850 ms, 1.2 s or 3 min 20 s."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if round(seconds, 1) < MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), MINUTE)
+    return f"{minutes} min {rest} s"
+
+
+def time_words(stamp: str) -> str:
+    """An ISO 8601 time to the second, for example 2026-11-20 06:00:01 UTC; other text stays as it is."""
+    try:
+        time = datetime.fromisoformat(stamp)
+    except ValueError:
+        return stamp
+    return f"{time:%Y-%m-%d %H:%M:%S} {time.tzname() or ''}".rstrip()
+
+
+def read_excerpt(path: Path, limit: int = LIMIT) -> Excerpt:
+    """The beginning and the end of a stream of any size; a byte that is not UTF-8 shows by its value."""
+    half = limit // 2
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(limit if size <= limit else half)
+        if size <= limit:
+            return Excerpt(head=_decode(head), tail="", left_out=0, size=size)
+        stream.seek(size - half)
+        tail = stream.read(half)
+    return Excerpt(
+        head=_decode(head, cut=True), tail=_decode(_from_character(tail)), left_out=size - 2 * half, size=size
+    )
+
+
+def excerpt_text(excerpt: Excerpt, whole: str) -> str:
+    """An excerpt as one text; where it was cut it says how much is missing and where the whole is."""
+    if not excerpt.left_out:
+        return excerpt.head
+    note = f"[{size_words(excerpt.left_out)} left out here; the whole is in {whole}]"
+    return f"{excerpt.head}\n\n{note}\n\n{excerpt.tail}"
+
+
+def _decode(data: bytes, *, cut: bool = False) -> str:
+    """Visible text of bytes; with `cut`, a last character that is not complete is left out."""
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    return visible(decoder.decode(data, final=not cut))
+
+
+def _from_character(data: bytes) -> bytes:
+    """Data from its first whole character on: at most three bytes belong to one that was cut."""
+    start = next((index for index, byte in enumerate(data[:3]) if byte & 0xC0 != 0x80), 3)
+    return data[start:]
+
+
+def _stand_in(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    return f"\u27e8U+{code:04X}\u27e9"
+
+
+def _reference(match: re.Match[str]) -> str:
+    character = match.group()
+    return character if character in _MARKDOWN_PLAIN else f"&#{ord(character)};"

@@ -1,0 +1,161 @@
+"""Results in words: the same sentences for JUnit, HTML, summary and terminal."""
+
+from collections.abc import Iterable, Iterator
+
+from orchestrator.model import (
+    CellResult,
+    CoreFile,
+    CoreState,
+    Crash,
+    Expectation,
+    NativeFrame,
+    OutcomeKind,
+    SignalInfo,
+    Trial,
+)
+from orchestrator.report.data import CellRecord, RunData, Status
+
+PLURALS = {
+    Status.FAIL: "failed",
+    Status.ERROR: "could not be seen",
+    Status.NOT_RUN: "did not run",
+    Status.SKIP: "skipped",
+    Status.PASS: "as expected",
+}
+
+
+def cells(count: int) -> str:
+    """A number of cells, for example `1 cell`."""
+    return "1 cell" if count == 1 else f"{count:,} cells"
+
+
+def headline(data: RunData) -> str:
+    """The run's outcome in one sentence."""
+    planned = len(data.records)
+    bad = [status for status in (Status.FAIL, Status.ERROR, Status.NOT_RUN) if data.counts[status]]
+    if not planned:
+        return "No cell was planned"
+    if not bad:
+        passed = data.counts[Status.PASS]
+        every = "The one cell is" if passed == 1 else f"All {passed:,} cells are"
+        return f"{every} as expected" if passed else "No cell ran"
+    parts = [f"{data.counts[status]:,} {PLURALS[status]}" for status in bad]
+    return f"{', '.join(parts)}, of {cells(planned)}"
+
+
+def telling_trial(result: CellResult) -> Trial | None:
+    """The trial to show first: the last one with a crash that was read, else the last one."""
+    crashed = [trial for trial in result.trials if trial.crash]
+    trials = crashed or result.trials
+    return trials[-1] if trials else None
+
+
+def trial_seen(trial: Trial) -> str:
+    """What was seen of a trial, in a few words; the original fault where a core was read."""
+    outcome = trial.outcome
+    if trial.crash:
+        site = trial.crash.crash.function
+        where = f" in {site}" if site else ""
+        fault = f"{trial.crash.signal.name}{where}"
+        return f"hang, {fault}" if outcome.kind is OutcomeKind.HANG else fault
+    if outcome.kind is OutcomeKind.EXIT:
+        return f"exit {outcome.status}"
+    if outcome.kind is OutcomeKind.SIGNAL:
+        return outcome.signal or "signal"
+    return {OutcomeKind.HANG: "hang", OutcomeKind.OOM: "out of memory"}[outcome.kind]
+
+
+def cell_seen(record: CellRecord) -> str:
+    """What was seen in a cell, in a few words."""
+    trial = telling_trial(record.result) if record.result else None
+    if trial is None:
+        return "not run" if record.result is None else "nothing seen"
+    return trial_seen(trial)
+
+
+def expected(expectation: Expectation) -> str:
+    """What should be seen, in a few words."""
+    if expectation.kind is OutcomeKind.SIGNAL:
+        return expectation.signal or "a signal"
+    if expectation.kind is OutcomeKind.EXIT:
+        return "exit" if expectation.status is None else f"exit {expectation.status}"
+    return {OutcomeKind.HANG: "hang", OutcomeKind.OOM: "out of memory"}[expectation.kind]
+
+
+def signal_words(signal: SignalInfo) -> str:
+    """The original fault with code, address and, where it differs, the signal that ended the process."""
+    words = " ".join(part for part in (signal.name, signal.code) if part)
+    if signal.fault_address:
+        words += f" at {signal.fault_address}"
+    if signal.delivered and signal.delivered != signal.name:
+        words += f" (the process then ended by {signal.delivered}, which a handler raised)"
+    return words
+
+
+def function_words(function: str | None, offset: int | None) -> str:
+    """A function with its offset; without a symbol `??` with the offset from the module's base."""
+    return f"{function or '??'}" if offset is None else f"{function or '??'}+{offset:#x}"
+
+
+def frame_line(index: int, frame: NativeFrame) -> str:
+    """A native frame as one line of plain text."""
+    if frame.trampoline:
+        return f"#{index:<3} <signal handler called>  (below is the original fault)"
+    place = f" at {frame.file}:{frame.line}" if frame.file and frame.line else ""
+    sure = "" if frame.exact or frame.function is None else "  [nearest symbol]"
+    return f"#{index:<3} {function_words(frame.function, frame.offset)} ({frame.module or '??'}){place}{sure}"
+
+
+def backtrace_text(crash: Crash) -> str:
+    """The crashed thread as plain text, fault first."""
+    thread = crash.crashed_thread
+    lines = [signal_words(crash.signal)]
+    if thread is None:
+        return f"{lines[0]}\nno thread could be read"
+    lines += [frame_line(index, frame) for index, frame in enumerate(thread.native)]
+    lines += [f"py  {frame.function} ({frame.file}:{frame.line})" for frame in thread.python]
+    return "\n".join(lines)
+
+
+def core_words(core: CoreFile) -> str:
+    """What became of a trial's core."""
+    words = {CoreState.NONE: "none was due", CoreState.FOUND: "found", CoreState.LOST: "lost"}[core.state]
+    if core.truncated:
+        words += ", truncated"
+    return f"{words}: {core.note}" if core.note else words
+
+
+def cautions(result: CellResult | None) -> tuple[str, ...]:
+    """What limits the evidence of a cell, each once: said wherever its verdict is."""
+    if result is None:
+        return ()
+    return tuple(dict.fromkeys(_unique(result.trials)))
+
+
+def _unique(trials: Iterable[Trial]) -> Iterator[str]:
+    for trial in trials:
+        outcome, core, crash = trial.outcome, trial.core, trial.crash
+        if outcome.emulated:
+            yield "emulated architecture"
+        if core.state is CoreState.LOST:
+            yield f"core lost: {core.note}" if core.note else "core lost"
+        if core.truncated or (crash and crash.truncated):
+            yield "core truncated"
+        if core.state is CoreState.FOUND and (core.note or crash is None):
+            yield f"core: {core.note or 'could not be read'}"
+        if crash:
+            yield from _crash_cautions(crash)
+        for stream in outcome.cut:
+            yield f"{stream} was longer than the limit and is not whole"
+        yield from outcome.notes
+
+
+def _crash_cautions(crash: Crash) -> Iterator[str]:
+    if crash.crash.function and not crash.crash.exact:
+        yield f"nearest symbol: the fault is near {crash.crash.function}, perhaps not in it"
+    elif crash.crash.function is None:
+        yield "no symbol at the fault"
+    for backend, version in crash.backends.items():
+        if version is None:
+            yield f"{backend} was not there to read the core"
+    yield from crash.warnings

@@ -1,0 +1,85 @@
+"""Debian's Chromium, driven by Playwright; every request and every complaint of a page is recorded."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from orchestrator import report
+from tests.unit import run_factory as factory
+
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOSTILE = (
+    b"<script>document.title='pwned'</script>"
+    b"<img src='http://192.0.2.1/x.png' onerror=\"document.title='pwned'\">\n"
+    b"]]> \0 \x1b[31mred\x1b[0m \xff\xfe \xe2\x80\xaegnp.exe &lt;b&gt;\n"
+)
+
+
+@dataclass(kw_only=True)
+class Tab:
+    """A page with what it asked for and what it complained of."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def assert_quiet(self) -> None:
+        """Nothing but files was asked for, and nothing was complained of."""
+        assert [url for url in self.requests if not url.startswith("file://")] == []
+        assert self.complaints == []
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests."""
+    chromium = shutil.which("chromium")
+    assert chromium, "Chromium is missing: `nox -s tests` installs it"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Tab]:
+    """A fresh page, wide and light."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    opened = Tab(page=context.new_page())
+    opened.page.on("request", lambda request: opened.requests.append(request.url))
+    opened.page.on("console", lambda message: opened.complaints.append(message.text))
+    opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    opened.page.on("dialog", lambda dialog: opened.complaints.append(dialog.message))
+    yield opened
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def bad_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run with each thing that goes wrong."""
+    folder = factory.bad_run(tmp_path_factory.mktemp("bad"))
+    report.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run whose programs wrote what they should not."""
+    spec = factory.RunSpec(
+        stdout=HOSTILE, stderr=HOSTILE * 2000, run="<script>document.title='pwned'</script>"
+    )
+    folder = factory.write_run(tmp_path_factory.mktemp("hostile"), spec)
+    report.write(folder)
+    return folder

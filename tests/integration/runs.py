@@ -1,0 +1,82 @@
+"""Running the program as its users do, and adding scenarios to a copy of the project."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.model import CellResult
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run of the program that ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+    reports: Path
+
+    @property
+    def folder(self) -> Path:
+        (folder,) = (path.parent for path in self.reports.glob("*/plan.json"))
+        return folder
+
+    @property
+    def results(self) -> dict[str, CellResult]:
+        files = sorted(self.folder.glob("cells/**/result.json"))
+        results = [CellResult.model_validate_json(path.read_text()) for path in files]
+        return {result.cell.id: result for result in results}
+
+
+def command(*arguments: str | Path, project: Path = ROOT) -> list[str]:
+    return [sys.executable, "-m", "orchestrator", "--project", str(project), *map(str, arguments)]
+
+
+def run(*arguments: str, reports: Path, project: Path = ROOT, env: dict[str, str] | None = None) -> Run:
+    """Run the matrix to its end."""
+    line = command("run", "--reports", reports, *arguments, project=project)
+    done = subprocess.run(line, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True)
+    return Run(code=done.returncode, stdout=done.stdout, stderr=done.stderr, reports=reports)
+
+
+DRIVERS = {
+    "hang": "import time\nprint('waiting', flush=True)\ntime.sleep(600)\n",
+    "hostile": """\
+import sys
+sys.stdout.buffer.write(b"\\xff\\xfe\\x00 \\x1b[31mred\\x1b[0m ]]> <script>document.title='owned'</script> \\xe2\\x80\\xae")
+sys.stderr.buffer.write(b"\\x00" * 70000 + b"end")
+sys.exit(3)
+""",
+    "memory": "block = bytearray(4 << 30)\nblock[::4096] = b'x' * len(block[::4096])\n",
+    "core-lost": """\
+import ctypes, os
+ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+os.abort()
+""",
+}
+
+
+def add_scenario(project: Path, name: str, expect: str, *, timeout: int = 20) -> None:
+    """A scenario whose driver is its whole question; the probe is tls-atexit's, and is not used."""
+    folder = project / "scenarios" / name
+    (folder / "cpp").mkdir(parents=True)
+    source = project / "scenarios/tls-atexit/cpp/tlsprobe.cpp"
+    (folder / "cpp/tlsprobe.cpp").write_bytes(source.read_bytes())
+    (folder / "driver.py").write_text(DRIVERS[name])
+    (folder / "scenario.yaml").write_text(
+        f"schema: 1\ntitle: {name}\nstory: A test.\ndriver: driver.py\ntimeout: {timeout}\n"
+        "probes: {cpp: {source: cpp/tlsprobe.cpp, module: tlsprobe}}\n"
+        f"expect: [{{when: 'true', {expect}, because: it must}}]\n"
+    )
+    matrix = project / "matrix.yaml"
+    matrix.write_text(matrix.read_text().replace("  scenario: [", f"  scenario: [{name}, ", 1))
+
+
+def ask(project: Path, tmp_path: Path, scenario: str, *arguments: str) -> Run:
+    """Run one new scenario in one environment."""
+    selection = ("--scenario", scenario, "--glibc", "2.36", "--launcher", "plain", "--probe", "cpp")
+    return run(*selection, *arguments, reports=tmp_path / "reports", project=project)

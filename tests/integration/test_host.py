@@ -1,0 +1,123 @@
+"""Doctor and setup on this very host; starting and stopping on folders of the test's own.
+
+A real undo is not tested here: it would stop the engine and core collection under everybody else.
+"""
+
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import HostError, ToolError
+from orchestrator.host import HostPaths, State, doctor, probe, record, setup, undo
+from orchestrator.host.facts import Sysctl
+from orchestrator.host.plan import plan
+from orchestrator.host.record import DaemonEntry, Record
+from orchestrator.host.setup import carry_out
+from orchestrator.host.steps import Goal
+from orchestrator.tools import process
+
+ORIGINAL = {Sysctl.CORE_PATTERN: "core", Sysctl.CORE_PIPE_LIMIT: "0", Sysctl.SUID_DUMPABLE: "0"}
+
+
+def silent(_: str) -> None:
+    """Takes what setup says and says nothing."""
+
+
+def own_session() -> int:
+    return int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[3])
+
+
+@pytest.fixture
+def paths() -> Iterator[HostPaths]:
+    """A host's folders of our own, with a short path: a unix socket's may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="cm-") as name:
+        root = Path(name)
+        for setting, value in ORIGINAL.items():
+            file = root / "sys" / setting
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{value}\n")
+        (root / "systemd").mkdir()
+        yield HostPaths(
+            sysctl=root / "sys", record=root / "lib/setup.json", run=root / "run", log=root / "log",
+            systemd=root / "systemd",
+        )  # fmt: skip
+
+
+def test_setup_has_nothing_to_do_the_second_time_and_says_so_at_once() -> None:
+    setup(silent)
+    said: list[str] = []
+    begin = time.monotonic()
+    assert setup(said.append) == ()
+    assert time.monotonic() - begin < 1
+    assert "nothing to do" in said[0]
+
+
+def test_doctor_finds_this_host_fit_and_changes_nothing() -> None:
+    setup(silent)
+    before = probe.collection(HostPaths())
+    found = {capability.name: capability for capability in doctor()}
+    assert [name for name, one in found.items() if one.required and one.state is not State.OK] == []
+    assert found["pystack"].state is State.OK
+    assert all(one.mend for one in found.values() if one.state is not State.OK)
+    assert probe.collection(HostPaths()) == before
+
+
+def test_a_daemon_and_a_setting_are_set_up_and_taken_back(paths: HostPaths) -> None:
+    facts = probe.survey(paths)
+    bare = replace(facts, platform=replace(facts.platform, systemd=False))
+    steps = {step.goal: step for step in plan(bare, paths)}
+    said: list[str] = []
+
+    log = carry_out(steps[Goal.COREDUMP], Record.empty(), paths, said.append)
+    log = carry_out(steps[Goal.PIPE_LIMIT], log, paths, said.append)
+    assert record.load(paths.record) == log
+    state = probe.collection(paths)
+    assert (state.coredump_served, state.pipe_limit) == (True, 64)
+    (daemon,) = (entry for entry in log.entries if isinstance(entry, DaemonEntry))
+    assert daemon.alive
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.connect(str(paths.systemd / "coredump"))
+
+    assert said == []
+    assert carry_out(steps[Goal.COREDUMP], log, paths, said.append) == log
+    assert said == ["      is so already"]
+
+    undone = undo(said.append, paths=paths)
+    assert [entry.subject for entry in undone] == [entry.subject for entry in reversed(log.entries)]
+    assert not daemon.alive
+    assert {name: (paths.sysctl / name).read_text().strip() for name in Sysctl} == ORIGINAL
+    assert not any(path.exists() for path in (paths.run, paths.log, paths.record.parent))
+    assert undo(said.append, paths=paths) == ()
+
+
+def test_a_daemon_that_cannot_serve_is_an_error_with_its_log(paths: HostPaths) -> None:
+    facts = probe.survey(paths)
+    bare = replace(facts, platform=replace(facts.platform, systemd=False))
+    step = next(step for step in plan(bare, paths) if step.goal is Goal.COREDUMP)
+    assert step.daemon
+    broken = replace(step, daemon=replace(step.daemon, args=("ls", "/no-such-place")), deadline=0.5)
+    with pytest.raises(HostError, match="No such file or directory") as caught:
+        carry_out(broken, Record.empty(), paths, silent)
+    assert "not reached within 0.5 s" in str(caught.value)
+    undo(silent, paths=paths)
+    assert not paths.run.exists()
+
+
+def test_a_daemon_is_no_child_of_ours_and_ends_when_told(tmp_path: Path) -> None:
+    pid_file = tmp_path / "sleep.pid"
+    pid = process.spawn_daemon(["sleep", "60"], pid_file=pid_file, log=tmp_path / "log", mend="-")
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    assert int(stat[3]) != own_session()
+    process.stop_daemon(pid, grace=2, mend="-")
+    assert probe.start_time(pid) is None
+    process.stop_daemon(pid, grace=2, mend="-")
+
+
+def test_a_program_that_is_not_there_is_a_tool_error(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="no-such-daemon"):
+        process.spawn_daemon(["no-such-daemon"], pid_file=tmp_path / "p", log=tmp_path / "l", mend="-")

@@ -1,0 +1,164 @@
+"""tools.core on real cores of tests/data/cores/handler.c, and on what an attacker makes of them."""
+
+import struct
+from functools import cache
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.crash.signals import handled_fault, parse_siginfo
+from orchestrator.errors import CoreError
+from orchestrator.tools.core import MAX_MAPPINGS, Core, build_id_of, notes_in, open_core
+from orchestrator.tools.elf import find_symbols, read_names
+from orchestrator.tools.unpack import plain_core
+
+DATA = Path(__file__).parents[1] / "data" / "cores"
+NAMES = ["plain", "siginfo", "chained"]
+
+
+@cache
+def raw(name: str) -> bytes:
+    with plain_core(DATA / f"{name}.core.zst") as path:
+        return path.read_bytes()
+
+
+@cache
+def head() -> bytes:
+    """A core's headers and notes, with the first pages of memory."""
+    return raw("plain")[: 256 << 10]
+
+
+def exercise(core: Core) -> None:
+    """Call all that reads."""
+    for item in core.modules:
+        core.module_at(item.base)
+    for state in core.threads:
+        core.read(state.sp, 64)
+        core.module_at(state.pc)
+        handled_fault(core, state.sp)
+    parse_siginfo(core.siginfo)
+    assert core.executable is None or isinstance(core.executable.path, str)
+    assert core.loader is None or isinstance(core.loader.path, str)
+    assert isinstance(core.truncated, bool)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_core_says(name: str) -> None:
+    core = Core(raw(name))
+    assert core.arch == "x86_64"
+    assert core.damage == ()
+    assert not core.truncated
+    assert len(core.threads) == 2
+    assert core.executable is not None
+    assert core.executable.path == "/fx/handler"
+    assert core.executable.build_id == read_names(DATA / "handler").build_id
+    assert core.loader is not None
+    assert core.loader.path == "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+    assert [module.path for module in core.modules if "libc" in module.path] == [
+        "/usr/lib/x86_64-linux-gnu/libc.so.6"
+    ]
+    delivered = parse_siginfo(core.siginfo)
+    assert delivered is not None
+    assert (delivered.name, delivered.code, delivered.address) == ("SIGABRT", "SI_TKILL", None)
+
+
+def test_memory_is_read_where_the_core_holds_it() -> None:
+    core = Core(raw("plain"))
+    assert core.executable is not None
+    assert core.read(core.executable.base, 4) == b"\x7fELF"
+    assert core.read(0, 16) == b""
+    assert core.read((1 << 64) - 8, 64) == b""
+
+
+def test_a_cut_core_is_truncated_and_still_says_who_crashed(tmp_path: Path) -> None:
+    path = tmp_path / "core"
+    path.write_bytes(raw("plain")[: 64 << 10])
+    with open_core(path) as core:
+        assert core.truncated
+        assert len(core.threads) == 2
+        assert core.module_at(core.threads[0].pc) is not None
+
+
+@pytest.mark.parametrize("size", [64, 500, 2000, 5000])
+def test_a_core_cut_in_its_headers_says_what_is_missing(size: int) -> None:
+    core = Core(raw("plain")[:size])
+    assert core.truncated or core.damage
+    exercise(core)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", b"\x7fELF", b"\x7fELF" + bytes(60), (DATA / "handler").read_bytes()]
+)
+def test_what_is_no_core_is_one_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "core"
+    path.write_bytes(content)
+    with pytest.raises(CoreError) as error, open_core(path):
+        pass
+    assert "\n" not in str(error.value)
+
+
+WORDS = [bytes(8), b"\xff" * 8, struct.pack("<Q", 1 << 62), struct.pack("<I", 1 << 31)]
+PLACES = st.integers(0, 4096) | st.integers(0, (256 << 10) - 8)
+CHANGES = st.lists(st.tuples(PLACES, st.binary(min_size=1, max_size=8) | st.sampled_from(WORDS)), max_size=12)
+
+
+@given(CHANGES, st.none() | st.integers(0, 256 << 10))
+@settings(max_examples=150, deadline=1000)
+def test_mutated_cores_raise_nothing_but_our_error(
+    changes: list[tuple[int, bytes]], cut: int | None
+) -> None:
+    data = bytearray(head())
+    for place, word in changes:
+        data[place : place + len(word)] = word
+    try:
+        core = Core(bytes(data[:cut]))
+    except CoreError:
+        return
+    exercise(core)
+
+
+@given(st.binary(max_size=400), st.sampled_from([4, 8]))
+def test_notes_end(data: bytes, align: int) -> None:
+    assert sum(1 for _ in notes_in(data, align)) <= len(data) // 12
+    build_id_of(b"\x7fELF\x02\x01" + data)
+
+
+@given(st.integers(0, (1 << 64) - 1), st.binary(max_size=200))
+def test_a_list_of_files_that_lies_about_its_length_is_bounded(count: int, rest: bytes) -> None:
+    core = Core(raw("plain"))
+    files = core._files(struct.pack("<QQ", count, 4096) + rest)
+    assert len(files) <= min(count, MAX_MAPPINGS, len(rest) // 24)
+
+
+@given(st.lists(st.tuples(st.integers(0, 21335), st.integers(0, 255)), max_size=8))
+@settings(max_examples=60, deadline=1000)
+def test_mutated_elf_files_raise_nothing_but_our_error(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
+) -> None:
+    data = bytearray((DATA / "handler").read_bytes())
+    for place, byte in changes:
+        data[place] = byte
+    file = tmp_path_factory.mktemp("elf") / "file"
+    file.write_bytes(data)
+    for read in (lambda: read_names(file), lambda: find_symbols(file, [0x1190])):
+        try:
+            read()
+        except CoreError:
+            continue
+
+
+def test_a_bomb_is_not_unpacked_whole(tmp_path: Path) -> None:
+    path = tmp_path / "core.zst"
+    path.write_bytes(zstandard.ZstdCompressor().compress(bytes(1 << 22)))
+    with pytest.raises(CoreError, match="more than 1048576"), plain_core(path, limit=1 << 20):
+        pass
+
+
+def test_a_damaged_archive_is_an_error_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "core.zst"
+    path.write_bytes((DATA / "plain.core.zst").read_bytes()[:5000] + bytes(5000))
+    with pytest.raises(CoreError, match="damaged"), plain_core(path):
+        pass

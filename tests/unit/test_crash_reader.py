@@ -1,0 +1,98 @@
+"""From real cores and gdb's captured answers to a Crash."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from orchestrator.crash.gdb import parse_answer
+from orchestrator.crash.reader import _crash, _interpret, read_crash
+from orchestrator.model import Crash, Sysroot
+from orchestrator.tools.core import Core, open_core
+from orchestrator.tools.unpack import plain_core
+
+DATA = Path(__file__).parents[1] / "data" / "cores"
+
+
+@contextmanager
+def opened(name: str) -> Iterator[tuple[Path, Core]]:
+    with plain_core(DATA / f"{name}.core.zst") as path, open_core(path) as core:
+        yield path, core
+
+
+@pytest.fixture
+def sysroot(tmp_path: Path) -> Sysroot:
+    (tmp_path / "fx").mkdir()
+    (tmp_path / "fx/handler").write_bytes((DATA / "handler").read_bytes())
+    return Sysroot(path=str(tmp_path), problems=("something is missing",))
+
+
+def interpreted(name: str, sysroot: Sysroot) -> Crash:
+    answer = parse_answer((DATA / f"gdb-{name}.json").read_bytes(), ("core file may not match",))
+    with opened(name) as (_, core):
+        return _crash(core, sysroot, _interpret(core, Path(sysroot.path), answer))
+
+
+@pytest.mark.parametrize(
+    ("name", "signature"),
+    [("plain", "SIGSEGV touch > main"), ("siginfo", "SIGSEGV touch > main"),
+     ("chained", "SIGSEGV touch > on_term")],
+)  # fmt: skip
+def test_the_original_fault_is_named_first(name: str, signature: str, sysroot: Sysroot) -> None:
+    crash = interpreted(name, sysroot)
+    assert (crash.signal.name, crash.signal.number, crash.signal.code) == ("SIGSEGV", 11, "SEGV_MAPERR")
+    assert (crash.signal.fault_address, crash.signal.delivered) == ("0x60", "SIGABRT")
+    assert (crash.crash.function, crash.crash.offset, crash.crash.exact) == ("touch", 7, True)
+    assert crash.crash.module == "/fx/handler"
+    assert crash.crash.build_id == "134a993fde0d9c2075364771ee82216c6a3d982b"
+    assert crash.signature == signature
+
+
+def test_all_threads_and_the_registers_of_the_fault(sysroot: Sysroot) -> None:
+    crash = interpreted("plain", sysroot)
+    assert [thread.crashed for thread in crash.threads] == [True, False]
+    crashed = crash.crashed_thread
+    assert crashed is not None
+    assert crashed.registers["rip"] == crash.crash.pc
+    assert crashed.registers["rax"] == "0x60"
+    assert not crash.threads[1].registers
+    assert "wait_for_ever" in [frame.function for frame in crash.threads[1].native]
+    touch = next(frame for frame in crashed.native if frame.function == "touch")
+    assert (touch.file, touch.line) == ("handler.c", 14)
+
+
+def test_what_is_doubtful_is_said(sysroot: Sysroot) -> None:
+    warnings = " / ".join(interpreted("plain", sysroot).warnings)
+    for part in ("something is missing", "gdb: core file may not match", "without SA_SIGINFO",
+                 "libc.so.6: its symbol table cannot be read"):  # fmt: skip
+        assert part in warnings
+    assert "SA_SIGINFO" not in " ".join(interpreted("siginfo", sysroot).warnings)
+
+
+def test_a_name_without_its_symbol_is_not_exact(sysroot: Sysroot) -> None:
+    """libc is not in this sysroot, so nothing shows that gdb's name covers the address."""
+    crashed = interpreted("plain", sysroot).threads[0].native
+    frames = {frame.function: frame for frame in crashed}
+    assert frames["abort"].exact is False
+    assert frames["abort"].offset is None
+    assert frames["give_up"].exact is True
+    nameless = next(frame for frame in crashed if frame.function is None)
+    assert nameless.module == "/usr/lib/x86_64-linux-gnu/libc.so.6"
+    assert nameless.offset == 569068
+
+
+def test_without_gdb_the_notes_still_tell(sysroot: Sysroot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.crash.gdb.PROGRAMS", ())
+    with opened("plain") as (path, core):
+        crash = read_crash(path, core, sysroot)
+    assert crash.backends == {"gdb": None}
+    assert crash.signal.name == "SIGABRT"
+    assert crash.crash.module == "/usr/lib/x86_64-linux-gnu/libc.so.6"
+    assert len(crash.threads) == 2
+    assert any("gdb is not installed" in warning for warning in crash.warnings)
+
+
+def test_a_crash_survives_its_json(sysroot: Sysroot) -> None:
+    crash = interpreted("chained", sysroot)
+    assert Crash.model_validate_json(crash.model_dump_json()) == crash

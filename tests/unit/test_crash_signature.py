@@ -1,0 +1,111 @@
+"""Signatures of story 1's real crashes, and of stacks as gdb prints them."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.crash.signature import UNTELLING, normalise, sign
+from orchestrator.model import Crash, NativeFrame
+
+DATA = Path(__file__).parents[1] / "data" / "cores"
+LIBC = "/usr/lib/x86_64-linux-gnu/libc.so.6"
+PYTHON = "/usr/lib/x86_64-linux-gnu/libpython3.13.so.1.0"
+PROBE = "/opt/crashmatrix/scenario/probe.abi3.so"
+
+
+def stack(*parts: tuple[str | None, str]) -> list[NativeFrame]:
+    return [NativeFrame(function=name, module=module, offset=0x1139) for name, module in parts]
+
+
+@pytest.mark.parametrize("suite", ["bullseye", "bookworm", "trixie"])
+def test_story_1_has_one_signature_on_every_glibc_and_python(suite: str) -> None:
+    crash = Crash.model_validate_json((DATA / f"story1-{suite}.json").read_bytes())
+    assert crash.signature == "SIGSEGV atexit_handler"
+    native = crash.threads[0].native
+    site = next(number for number, frame in enumerate(native) if frame.trampoline) + 1
+    signature, how = sign(crash.signal.name, native[site:])
+    assert signature == crash.signature
+    assert "the interpreter (libpython3" in how
+
+
+def test_abort_is_skipped_and_what_called_it_tells() -> None:
+    frames = stack(
+        (None, LIBC), ("raise", LIBC), ("__GI_abort", LIBC),
+        ("__gnu_cxx::__verbose_terminate_handler()", "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"),
+        ("std::terminate()", "/usr/lib/x86_64-linux-gnu/libstdc++.so.6"),
+        ("hold(void*)", PROBE), ("start_thread", LIBC), ("clone3", LIBC),
+    )  # fmt: skip
+    assert sign("SIGABRT", frames)[0] == "SIGABRT hold"
+
+
+def test_a_rust_panic_is_named_by_who_panicked() -> None:
+    frames = stack(
+        ("abort", LIBC), ("std::sys::pal::unix::abort_internal", PROBE),
+        ("std::panicking::rust_panic_with_hook", PROBE),
+        ("std::panicking::begin_panic_handler::{{closure}}", PROBE),
+        ("std::sys::backtrace::__rust_end_short_backtrace::h0123456789abcdef", PROBE),
+        ("core::panicking::panic_fmt::h0123456789abcdef", PROBE),
+        ("tlsprobe::touch::h0123456789abcdef", PROBE),
+    )  # fmt: skip
+    assert sign("SIGABRT", frames)[0] == "SIGABRT tlsprobe::touch"
+
+
+def test_a_fault_in_the_interpreter_is_named_by_how_it_was_entered() -> None:
+    old = stack(("PyErr_Occurred", PYTHON), ("PyErr_CheckSignals", PYTHON), ("handler", PROBE))
+    new = stack(("_PyEval_SignalReceived", PYTHON), (None, PYTHON), ("PyErr_CheckSignals", PYTHON),
+                ("handler", PROBE))  # fmt: skip
+    assert sign("SIGSEGV", old)[0] == sign("SIGSEGV", new)[0] == "SIGSEGV python:PyErr_CheckSignals > handler"
+
+
+def test_a_fault_with_nothing_but_the_interpreter_is_named_by_its_own_function() -> None:
+    frames = stack(("take_gil", "/usr/bin/python3.11"), ("Py_RunMain", "/usr/bin/python3.11"))
+    assert sign("SIGSEGV", frames)[0] == "SIGSEGV python:take_gil"
+
+
+def test_what_was_interrupted_by_a_signal_does_not_tell() -> None:
+    frames = [*stack(("on_term", PROBE)), NativeFrame(function=None, module=LIBC, trampoline=True),
+              *stack(("epoll_wait", LIBC))]  # fmt: skip
+    assert sign("SIGSEGV", frames)[0] == "SIGSEGV on_term"
+
+
+def test_frames_without_names() -> None:
+    frames = stack((None, LIBC), (None, "/usr/lib/x86_64-linux-gnu/libffi.so.8.1.2"), (None, PROBE))
+    assert sign("SIGSEGV", frames)[0] == "SIGSEGV libffi!? > probe+0x1139"
+    assert sign("SIGSEGV", [])[0] == "SIGSEGV ?"
+
+
+def test_different_faults_differ() -> None:
+    assert sign("SIGSEGV", stack(("a", PROBE)))[0] != sign("SIGSEGV", stack(("b", PROBE)))[0]
+    assert sign("SIGSEGV", stack(("a", PROBE)))[0] != sign("SIGBUS", stack(("a", PROBE)))[0]
+
+
+@pytest.mark.parametrize("name", ["abort_job", "free_list", "raise_error", "terminate", "panic", "my::abort"])
+def test_a_users_function_that_is_called_like_an_ignored_one_is_kept(name: str) -> None:
+    assert sign("SIGSEGV", stack((name, PROBE)))[0] == f"SIGSEGV {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "normal"),
+    [
+        ("touch.isra.0", "touch"),
+        ("touch.constprop.0.cold", "touch"),
+        ("touch [clone .part.3]", "touch"),
+        ("touch.llvm.1234567", "touch"),
+        ("tlsprobe::touch::h0123456789abcdef", "tlsprobe::touch"),
+        ("Holder<int, std::optional<long> >::get(int) const", "Holder::get"),
+        ("run::{lambda(int)#2}::operator()", "run::{lambda}::operator()"),
+        ("__GI_getenv", "getenv"),
+        ("__libc_free", "free"),
+        ("__GI___libc_free", "free"),
+        ("__libc_start_main", "__libc_start_main"),
+        ("operator<", "operator<"),
+        ("operator<<", "operator<<"),
+        ("h0123456789abcdef", "h0123456789abcdef"),
+    ],
+)
+def test_names_lose_what_compilers_add(name: str, normal: str) -> None:
+    assert normalise(name) == normal
+
+
+def test_the_ignored_names_are_as_normalised_names_are() -> None:
+    assert {name for name in UNTELLING if normalise(name) not in UNTELLING} == set()

@@ -1,0 +1,76 @@
+"""The parsers of what the host says of itself, on captured texts."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.host.facts import (
+    parse_binfmt,
+    parse_listening,
+    parse_os_release,
+    parse_start_time,
+    parse_storage,
+    pipes_to_coredump,
+)
+
+DATA = Path(__file__).parents[1] / "data/host"
+
+
+def captured(name: str) -> str:
+    return (DATA / name).read_text()
+
+
+@pytest.mark.parametrize(("name", "version"), [("bookworm", "12"), ("trixie", "13")])
+def test_os_release_is_unquoted(name: str, version: str) -> None:
+    fields = parse_os_release(captured(f"os-release-{name}"))
+    assert (fields["ID"], fields["VERSION_ID"]) == ("debian", version)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "piped"),
+    [
+        ("|/lib/systemd/systemd-coredump %P %u %g %s %t 9223372036854775808 %h %d", True),
+        ("|/usr/lib/systemd/systemd-coredump %P %u %g %s %t %c %h %d %F", True),
+        ("|/usr/share/apport/apport -p%p -s%s -c%c -d%d -P%P -u%u -g%g -F%F -- %E", False),
+        ("|/opt/not-systemd-coredump %P", False),
+        ("/var/cores/systemd-coredump", False),
+        ("core", False),
+        ("|", False),
+        ("", False),
+    ],
+)
+def test_only_a_pipe_into_systemd_coredump_counts(pattern: str, piped: bool) -> None:
+    assert pipes_to_coredump(pattern) is piped
+
+
+def test_listening_sockets_are_told_from_datagram_and_connected_ones() -> None:
+    found = parse_listening(captured("net-unix.txt"))
+    assert {"/run/systemd/coredump", "/run/systemd/journal/stdout", "/run/docker.sock"} <= found
+    assert "/run/systemd/journal/socket" not in found  # a datagram socket: nobody can listen there
+
+
+def test_a_socket_file_without_a_listener_is_not_listening() -> None:
+    header = captured("net-unix.txt").splitlines()[0]
+    row = "0000000066fb28b9: 00000002 00000000 {} 0005 01 19650 /run/systemd/coredump"
+    assert parse_listening(f"{header}\n{row.format('00000000')}\n") == frozenset()
+    assert parse_listening(f"{header}\n{row.format('00010000')}\n") == {"/run/systemd/coredump"}
+
+
+def test_the_start_time_is_found_behind_a_hostile_process_name() -> None:
+    assert parse_start_time(captured("stat-hostile-name.txt")) == 289280
+
+
+def test_binfmt_works_in_containers_only_with_the_f_flag() -> None:
+    text = captured("binfmt-qemu-aarch64.txt")
+    handler = parse_binfmt(text)
+    assert handler.works_in_containers
+    assert handler.interpreter == "/usr/libexec/qemu-binfmt/aarch64-binfmt-P"
+    assert not parse_binfmt(text.replace("flags: POF", "flags: PO")).works_in_containers
+    assert not parse_binfmt(text.replace("enabled", "disabled", 1)).works_in_containers
+
+
+def test_the_last_storage_wins_and_comments_do_not_count() -> None:
+    shipped = captured("coredump.conf")
+    assert parse_storage([shipped]) == "external"
+    assert parse_storage([shipped, "[Coredump]\nStorage=none\n"]) == "none"
+    assert parse_storage(["[Coredump]\nStorage=none\n", "[Coredump]\nStorage = external\n"]) == "external"

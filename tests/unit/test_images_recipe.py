@@ -1,0 +1,207 @@
+"""A cell's chain of images: what decides a key, what is shared, what is refused."""
+
+import re
+import shlex
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from orchestrator import images
+from orchestrator.errors import InputError
+from orchestrator.images.templates import fill
+from orchestrator.model import Catalogue, Cell, ImageKind, ImageSpec, ProbeSource, Scenario
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project's own templates, catalogue and story 1, to change at will."""
+    copytree(ROOT / "images", tmp_path / "images")
+    copytree(ROOT / "scenarios" / "tls-atexit", tmp_path / "scenarios" / "tls-atexit")
+    return tmp_path
+
+
+def catalogue_of(project: Path) -> Catalogue:
+    return images.load_catalogue(project / "images" / "catalogue.yaml")
+
+
+def scenario_of(project: Path) -> Scenario:
+    return Scenario(
+        name="tls-atexit", title="", story="", folder=str(project / "scenarios" / "tls-atexit"),
+        driver="driver.py", timeout=20, trials=1, rules=(),
+        probes=(
+            ProbeSource(language="cpp", source="cpp/tlsprobe.cpp", module="tlsprobe"),
+            ProbeSource(language="rust", source="rust/tlsprobe.rs", module="tlsprobe"),
+        ),
+    )  # fmt: skip
+
+
+def cell(**axes: str) -> Cell:
+    usual = {"scenario": "tls-atexit", "python": "3.11", "glibc": "2.36", "arch": "x86_64",
+             "launcher": "uwsgi", "probe": "cpp"}  # fmt: skip
+    return Cell.from_axes(usual | axes)
+
+
+def chain(project: Path, **axes: str) -> dict[str, ImageSpec]:
+    """The chain of a cell, by role."""
+    _, specs = images.specs_for(cell(**axes), scenario_of(project), catalogue_of(project), project)
+    return {spec.role: spec for spec in specs}
+
+
+def test_a_chain_names_every_image_once_and_parents_first(project: Path) -> None:
+    image, specs = images.specs_for(cell(), scenario_of(project), catalogue_of(project), project)
+    assert [spec.role for spec in specs] == [
+        "base-trixie", "builder", "probe-tls-atexit-cpp", "base-bookworm", "uwsgi-bookworm",
+        "cell-tls-atexit-bookworm-uwsgi-cpp",
+    ]  # fmt: skip
+    assert specs[-1] == image
+    done: set[str] = set()
+    for spec in specs:
+        assert done.issuperset(spec.parents)
+        done.add(spec.key)
+
+
+def test_the_twelve_smoke_cells_share_bases_builder_probes_and_servers(project: Path) -> None:
+    catalogue, scenario = catalogue_of(project), scenario_of(project)
+    cells = [
+        cell(python=base.python, glibc=base.glibc, launcher=launcher, probe=probe)
+        for base in catalogue.bases
+        for launcher in catalogue.launchers
+        for probe in catalogue.languages
+    ]
+    keys = {
+        spec.key: spec for one in cells for spec in images.specs_for(one, scenario, catalogue, project)[1]
+    }
+    roles = [spec.role.split("-")[0] for spec in keys.values()]
+    counts = {role: roles.count(role) for role in roles}
+    assert counts == {"base": 3, "builder": 1, "probe": 2, "uwsgi": 3, "cell": 12}
+
+
+def test_a_plain_cell_has_no_server(project: Path) -> None:
+    specs = chain(project, launcher="plain")
+    assert not any(role.startswith("uwsgi") for role in specs)
+    assert "uwsgi" not in specs["cell-tls-atexit-bookworm-plain-cpp"].text
+
+
+def test_keys_are_the_same_wherever_the_project_lies(project: Path) -> None:
+    here, there = chain(ROOT), chain(project)
+    assert {role: spec.key for role, spec in here.items()} == {role: spec.key for role, spec in there.items()}
+
+
+def test_a_changed_probe_changes_its_image_and_the_cell_only(project: Path) -> None:
+    before = chain(project)
+    source = project / "scenarios" / "tls-atexit" / "cpp" / "tlsprobe.cpp"
+    source.write_text(source.read_text() + "// changed\n")
+    after = chain(project)
+    changed = {role for role in before if before[role].key != after[role].key}
+    assert changed == {"probe-tls-atexit-cpp", "cell-tls-atexit-bookworm-uwsgi-cpp"}
+
+
+def test_a_header_beside_the_source_is_part_of_the_probe(project: Path) -> None:
+    before = chain(project)["probe-tls-atexit-cpp"]
+    (project / "scenarios" / "tls-atexit" / "cpp" / "session.h").write_text("// new\n")
+    after = chain(project)["probe-tls-atexit-cpp"]
+    assert after.key != before.key
+    assert "src/cpp/session.h" in {item.name for item in after.files}
+
+
+def test_a_parents_change_reaches_its_children_through_the_tag(project: Path) -> None:
+    before = chain(project)
+    catalogue = project / "images" / "catalogue.yaml"
+    catalogue.write_text(catalogue.read_text().replace("libpython3.11, usr", "libpython3.11, strace, usr"))
+    after = chain(project)
+    changed = {role for role in before if before[role].key != after[role].key}
+    assert changed == {"base-bookworm", "uwsgi-bookworm", "cell-tls-atexit-bookworm-uwsgi-cpp"}
+    assert after["base-bookworm"].tag in after["uwsgi-bookworm"].text
+
+
+def test_every_parent_stands_in_the_text(project: Path) -> None:
+    specs = chain(project)
+    tags = {spec.key: spec.tag for spec in specs.values()}
+    for spec in specs.values():
+        used = re.findall(r"(?:FROM |--from=)(crashmatrix/\S+)", spec.text)
+        assert {tags[key] for key in spec.parents} == set(used)
+
+
+def test_a_base_is_one_command_line(project: Path) -> None:
+    base = chain(project)["base-bookworm"]
+    args = shlex.split(base.text)
+    assert base.kind is ImageKind.ROOTFS
+    assert (args[0], args[-1]) == ("mmdebstrap", "bookworm")
+    assert "--architectures=amd64" in args
+    assert "--include=python3,libpython3.11,usr-is-merged" in args
+    assert len(args) == len(base.text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        ({"glibc": "2.99"}, "no base has glibc 2.99"),
+        ({"python": "3.13"}, "debian-bookworm brings Python 3.11"),
+        ({"launcher": "gunicorn"}, "launcher 'gunicorn'"),
+        ({"probe": "zig"}, "no zig probe"),
+        ({"arch": "arm64"}, "for arm64"),
+    ],
+)
+def test_a_cell_that_cannot_be_made_is_refused(project: Path, axes: dict[str, str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        chain(project, **axes)
+
+
+def test_a_missing_file_is_named(project: Path) -> None:
+    (project / "images" / "uwsgi.ini").unlink()
+    with pytest.raises(InputError, match=r"uwsgi\.ini"):
+        chain(project)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a\nRUN rm -rf /",
+        'a"b',
+        "a'b",
+        "$(id)",
+        "a`id`",
+        "a\\",
+        "a;b",
+        "a|b",
+        "a&b",
+        "",
+        "-o",
+        "é",
+        "a#b",
+        "{x}",
+    ],
+)
+def test_a_value_that_could_do_harm_never_reaches_a_dockerfile(tmp_path: Path, value: str) -> None:
+    (tmp_path / "D.j2").write_text("FROM {{ base }}\n")
+    with pytest.raises(InputError, match="must not stand in a Dockerfile"):
+        fill(tmp_path, "D.j2", {"base": value})
+
+
+def test_a_template_that_names_an_unknown_value_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "D.j2").write_text("FROM {{ bsae }}\n")
+    with pytest.raises(InputError, match="'bsae' is undefined"):
+        fill(tmp_path, "D.j2", {"base": "x"})
+
+
+def test_a_broken_template_is_an_error_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "D.j2").write_text("FROM x\n{% if %}\n")
+    with pytest.raises(InputError, match=r"D\.j2:2: not a template"):
+        fill(tmp_path, "D.j2", {})
+
+
+def test_rendering_leaves_the_recipe_and_what_went_in(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "cache"))
+    specs = chain(project)
+    place = images.render(specs["uwsgi-bookworm"], tmp_path / "out")
+    assert place.name == specs["uwsgi-bookworm"].folder
+    assert (place / "Dockerfile").read_text() == specs["uwsgi-bookworm"].text
+    assert (place / "context.sha256").read_text().splitlines()[0].endswith("  uwsgi-2.0.31.tar.gz")
+    script = (images.render(specs["base-bookworm"], tmp_path / "out") / "mmdebstrap.sh").read_text()
+    command = script.split("\n", 2)[2].replace("\\\n", " ")
+    assert shlex.split(command) == [*shlex.split(specs["base-bookworm"].text), "rootfs.tar"]

@@ -1,0 +1,177 @@
+"""The pages: links that lead somewhere, a policy that forbids everything, text that stays text."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from lxml import html
+
+from orchestrator import report
+from orchestrator.model import Verdict
+from orchestrator.report.signatures import signature_slug
+from tests.unit import run_factory as factory
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e\x1b[31m\0]]>"
+
+
+def render(folder: Path) -> dict[Path, html.HtmlElement]:
+    report.write(folder)
+    return {path: html.document_fromstring(path.read_bytes()) for path in folder.rglob("*.html")}
+
+
+def words(element: html.HtmlElement) -> str:
+    return " ".join(element.text_content().split())
+
+
+def cell_page(pages: dict[Path, html.HtmlElement], cell_id: str) -> html.HtmlElement:
+    return next(page for path, page in pages.items() if str(path).endswith(f"cells/{cell_id}/index.html"))
+
+
+def test_a_page_for_the_run_each_cell_and_each_signature(tmp_path: Path) -> None:
+    pages = render(factory.bad_run(tmp_path))
+    assert len(pages) == 1 + 12 + 2
+    grid = pages[tmp_path / "index.html"].get_element_by_id("grid")
+    squares = grid.xpath(".//td[@data-cell]")
+    assert len(squares) == 12
+    assert {square.get("class") for square in squares} == {"pass", "fail", "error", "not-run"}
+    rows = [[cell.text for cell in row.xpath("./th")] for row in grid.xpath(".//tbody/tr")]
+    assert [row[0] for row in rows] == ["3.9", "3.9", "3.11", "3.11", "3.13", "3.13"]
+
+
+@pytest.mark.parametrize("own", [{}, {"flags": "O2", "pkg": "1.2"}])
+def test_every_link_leads_to_a_file_of_the_run_or_a_place_on_the_page(
+    tmp_path: Path, own: dict[str, str]
+) -> None:
+    cells = tuple(factory.cell(pair, "uwsgi", "cpp", **own) for pair in range(3))
+    pages = render(
+        factory.write_run(tmp_path, factory.RunSpec(cells=cells, excluded=factory.smoke_excluded()))
+    )
+    links = [(path, page, target) for path, page in pages.items() for target in page.xpath("//@href")]
+    assert len(links) > 50
+    for path, page, target in links:
+        if target.startswith("#"):
+            assert page.get_element_by_id(target[1:]) is not None
+        else:
+            assert re.fullmatch(r"[A-Za-z0-9._/~%-]+", target), target
+            assert (path.parent / unquote(target)).resolve().is_relative_to(tmp_path)
+            assert (path.parent / unquote(target)).is_file(), f"{path}: {target}"
+
+
+def test_the_policy_allows_the_page_s_own_style_and_nothing_else(tmp_path: Path) -> None:
+    for page in render(factory.bad_run(tmp_path)).values():
+        (policy,) = page.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
+        (style,) = page.xpath("//style")
+        digest = base64.b64encode(hashlib.sha256(style.text.encode()).digest()).decode()
+        assert (
+            policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        )
+        assert not page.xpath("//script | //link | //img | //iframe | //@style | //@src")
+        assert not [name for element in page.iter() for name in element.keys() if name.startswith("on")]  # noqa: SIM118
+
+
+def test_hostile_text_stays_text_wherever_it_stands(tmp_path: Path) -> None:
+    crash = factory.crash()
+    frame = (
+        crash.threads[0]
+        .native[5]
+        .model_copy(update={"function": HOSTILE, "module": HOSTILE, "file": HOSTILE})
+    )
+    thread = crash.threads[0].model_copy(update={"native": (frame,), "registers": {HOSTILE: HOSTILE}})
+    site = crash.crash.model_copy(update={"function": HOSTILE, "module": HOSTILE})
+    evil = crash.model_copy(
+        update={
+            "threads": (thread,),
+            "crash": site,
+            "signature": HOSTILE,
+            "message": HOSTILE,
+            "warnings": (HOSTILE,),
+            "backends": {HOSTILE: HOSTILE},
+        }
+    )
+    trial = factory.crashed_trial(factory.cell()).model_copy(update={"crash": evil})
+    change = factory.judged(Verdict.FAIL, HOSTILE, trials=(trial,), repeat=HOSTILE, image_id=HOSTILE)
+    output = HOSTILE.encode() + b"\xff"
+    folder = factory.write_run(
+        tmp_path,
+        factory.RunSpec(changes={factory.cell().id: change}, stdout=output, stderr=output, run=HOSTILE),
+    )
+    pages = render(folder)
+    for path, page in pages.items():
+        assert not page.xpath("//script | //img | //@onerror")
+        assert "<script>alert(1)</script>" in page.text_content()
+        assert "{{7*7}}" in page.text_content()
+        assert not set("\0\x1b\u202e") & set(path.read_text(encoding="utf-8"))
+
+
+def test_a_cell_shows_expectation_outcome_and_the_original_fault(tmp_path: Path) -> None:
+    page = cell_page(render(factory.write_run(tmp_path)), factory.cell().id)
+    said = words(page)
+    assert "glibc runs __call_tls_dtors first in exit()" in said
+    assert "SIGSEGV SEGV_MAPERR at 0x0 (the process then ended by SIGABRT, which a handler raised)" in said
+    assert "signal handler called: below is the original fault" in said
+    (site,) = page.xpath("//tr[@class='site']")
+    function = "(anonymous namespace)::atexit_handler+0x1c"
+    assert words(site) == f"5 {function}◀ the fault tls_atexit_cpp.abi3.so probe.cpp:41"
+    assert len(page.find_class("near")) == 1
+    assert f"nox -s matrix -- --cell {factory.cell().id}" in said
+
+
+def test_what_limits_the_evidence_is_said_where_the_reader_looks(tmp_path: Path) -> None:
+    pages = render(factory.bad_run(tmp_path))
+    lost, cut, near = (
+        words(cell_page(pages, factory.cell(pair).id).find_class("caution")[0]) for pair in range(3)
+    )
+    assert "core lost: no journal entry within 20 s" in lost
+    assert "core truncated" in cut
+    assert "emulated architecture" in near
+    assert "nearest symbol" in near
+    brief = words(pages[tmp_path / "index.html"].find_class("caution")[0])
+    assert "1 cell on an emulated architecture" in brief
+    assert "1 cell whose core was lost" in brief
+    missing = cell_page(pages, factory.cell(2, "plain", "rust").id)
+    assert "not run: interrupted" in words(missing.find_class("verdict")[0])
+
+
+def test_a_core_is_opened_with_the_files_of_its_image(tmp_path: Path) -> None:
+    folder = factory.write_run(tmp_path)
+    core = folder / "cells" / factory.cell().id / "trial-1" / "core.zst"
+    core.write_bytes(b"zstd")
+    said = cell_page(render(folder), factory.cell().id).text_content()
+    assert f"zstd -d cells/{factory.cell().id}/trial-1/core.zst" in said
+    assert f"docker create crashmatrix/cell:{factory.KEY[:16]}" in said
+    assert "-ex 'file sysroot/opt/crashmatrix/bin/uwsgi'" in said
+
+
+def test_excluded_cells_stand_in_the_grid_only_beside_planned_ones(tmp_path: Path) -> None:
+    planned, left_out = factory.cell(1, "uwsgi", "cpp"), factory.smoke_excluded()
+    beside = left_out[0].model_copy(
+        update={"cell": factory.cell(1, "uwsgi", "rust"), "reason": "no rust here"}
+    )
+    spec = factory.RunSpec(cells=(planned,), excluded=(*left_out, beside))
+    page = render(factory.write_run(tmp_path, spec))[tmp_path / "index.html"]
+    (link,) = page.xpath("//table[@id='grid']//td[@class='skip']/a/@href")
+    assert words(page.get_element_by_id(link[1:])).startswith("no rust here")
+
+
+def test_a_new_rendering_removes_signatures_that_are_gone(tmp_path: Path) -> None:
+    folder = factory.bad_run(tmp_path)
+    report.write(folder)
+    assert len(list((folder / "signatures").iterdir())) == 2
+    for path in folder.rglob("result.json"):
+        document = json.loads(path.read_bytes())
+        for trial in document["trials"]:
+            trial["crash"] = None
+        path.write_text(json.dumps(document), encoding="utf-8")
+    report.write(folder)
+    assert list((folder / "signatures").iterdir()) == []
+
+
+def test_signatures_that_read_alike_have_pages_of_their_own() -> None:
+    names = ["a|b", "a.b", "../../a/b", "x" * 5000, "x" * 5001, "", "☃"]
+    slugs = {signature_slug(name) for name in names}
+    assert len(slugs) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9-]{5,60}", slug) for slug in slugs)

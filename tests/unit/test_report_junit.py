@@ -1,0 +1,100 @@
+"""junit.xml: read back by junitparser and held to the schema of Jenkins' xunit plugin."""
+
+from pathlib import Path
+
+import pytest
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
+from lxml import etree
+
+from orchestrator import report
+from orchestrator.model import Verdict
+from tests.unit import run_factory as factory
+
+SCHEMA = Path(__file__).parent.parent / "data" / "junit.xsd"
+HOSTILE = b"\x1b[31mred\x1b[0m ]]> <script>alert(1)</script> \0 \xff \xe2\x80\xae \xed\xa0\x80 &amp; \x0c\n"
+
+
+def cases(folder: Path) -> dict[tuple[str, str], TestCase]:
+    report.write(folder)
+    path = folder / "junit.xml"
+    etree.XMLSchema(etree.parse(SCHEMA)).assertValid(etree.parse(path))
+    suites = JUnitXml.fromfile(str(path))
+    found = {(str(case.classname), str(case.name)): case for suite in suites for case in suite}
+    assert len(found) == sum(len(list(suite)) for suite in suites)
+    return found
+
+
+def test_one_suite_an_environment_and_one_case_a_cell(tmp_path: Path) -> None:
+    found = cases(factory.write_run(tmp_path, factory.RunSpec()))
+    assert len(found) == 12
+    assert all(case.is_passed for case in found.values())
+    case = found["py3.13-glibc2.41-x86_64-uwsgi", "tls-atexit-cpp"]
+    assert case.time == pytest.approx(1.734)
+    assert "segmentation fault" in str(case.system_err)
+    document = etree.parse(tmp_path / "junit.xml")
+    assert document.xpath("count(//testsuite)") == 6
+    properties = document.findall("testsuite[@name='py3.13-glibc2.41-x86_64-uwsgi']/properties/property")
+    axes = {"python": "3.13", "glibc": "2.41", "arch": "x86_64", "launcher": "uwsgi", "emulated": "false"}
+    assert axes.items() <= {str(item.get("name")): str(item.get("value")) for item in properties}.items()
+
+
+def test_failures_errors_and_skips_are_apart(tmp_path: Path) -> None:
+    found = cases(factory.bad_run(tmp_path))
+    kinds = {key: type(case.result[0]) for key, case in found.items() if case.result}
+    assert kinds.pop(("py3.9-glibc2.31-x86_64-uwsgi", "tls-atexit-rust")) is Failure
+    assert kinds.pop(("py3.9-glibc2.31-x86_64-uwsgi", "tls-atexit-cpp")) is Error
+    assert kinds.pop(("py3.13-glibc2.41-x86_64-plain", "tls-atexit-rust")) is Error
+    assert set(kinds.values()) == {Skipped}
+    assert len(kinds) == 24
+    document = JUnitXml.fromfile(str(tmp_path / "junit.xml"))
+    assert (document.tests, document.failures, document.errors) == (36, 1, 2)
+
+
+def test_a_failure_says_what_was_seen_and_where_to_look(tmp_path: Path) -> None:
+    found = cases(factory.bad_run(tmp_path))
+    failure = found["py3.9-glibc2.31-x86_64-uwsgi", "tls-atexit-rust"].result[0]
+    said = str(failure.text)
+    assert failure.message == "saw SIGSEGV in atexit_handler; expected exit 0"
+    assert "#5   (anonymous namespace)::atexit_handler+0x1c" in said
+    assert "<signal handler called>" in said
+    assert "repeat: nox -s matrix -- --cell tls-atexit/py3.9" in said
+    missing = found["py3.13-glibc2.41-x86_64-plain", "tls-atexit-rust"].result[0]
+    assert (missing.type, missing.message) == ("not run", "not run: interrupted")
+
+
+def test_hostile_output_reaches_it_as_text(tmp_path: Path) -> None:
+    reason = "saw \x1b[1m]]> <b>\ud7ff\0\u202e\nsecond line"
+    changes = {factory.cell().id: factory.judged(Verdict.FAIL, reason)}
+    found = cases(
+        factory.write_run(tmp_path, factory.RunSpec(changes=changes, stdout=HOSTILE, stderr=HOSTILE))
+    )
+    case = found["py3.11-glibc2.36-x86_64-uwsgi", "tls-atexit-cpp"]
+    assert str(case.system_out) == (
+        "red ]]> <script>alert(1)</script> ␀ \\xff ⟨U+202E⟩ \\xed\\xa0\\x80 &amp; ␌\n"
+    )
+    assert case.result[0].message == "saw ]]> <b>\ud7ff␀⟨U+202E⟩ second line"
+
+
+def test_long_output_is_cut_with_the_place_of_the_whole(tmp_path: Path) -> None:
+    found = cases(factory.write_run(tmp_path, factory.RunSpec(stdout=b"A" * 300_000 + b"END")))
+    said = str(found["py3.11-glibc2.36-x86_64-uwsgi", "tls-atexit-cpp"].system_out)
+    assert len(said) < 70_000
+    assert said.endswith("END")
+    assert f"the whole is in cells/{factory.cell().id}/trial-1/stdout.txt]" in said
+
+
+def test_own_axes_are_in_the_name(tmp_path: Path) -> None:
+    cell = factory.cell(1, "uwsgi", "cpp", flags="O2")
+    found = cases(factory.write_run(tmp_path, factory.RunSpec(cells=(cell,))))
+    assert list(found) == [("py3.11-glibc2.36-x86_64-uwsgi", "tls-atexit-cpp+flags=O2")]
+
+
+def test_times_that_add_up_to_many_digits_fit_the_schema(tmp_path: Path) -> None:
+    def lasting(seconds: float) -> factory.Change:
+        return lambda result: result.model_copy(update={"seconds": seconds})
+
+    changes = {factory.cell(0).id: lasting(0.1), factory.cell(0, "uwsgi", "rust").id: lasting(0.2)}
+    cases(factory.write_run(tmp_path, factory.RunSpec(changes=changes)))
+    suite = etree.parse(tmp_path / "junit.xml").find("testsuite[@name='py3.9-glibc2.31-x86_64-uwsgi']")
+    assert suite is not None
+    assert suite.get("time") == "0.300"

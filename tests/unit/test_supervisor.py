@@ -1,0 +1,204 @@
+"""The supervisor as a real subprocess over tiny drivers, laid out as in a cell's image."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SUPERVISOR = Path(__file__).parents[2] / "images" / "launch" / "supervisor.py"
+
+FAKE_UWSGI = f"""#!{sys.executable}
+import os, signal, socket, sys, time
+host, port = sys.argv[sys.argv.index("--http-socket") + 1].split(":")
+"""
+SERVE = """
+server = socket.create_server((host, int(port)))
+connection, _ = server.accept()
+connection.recv(65536)
+signal.signal(signal.SIGTERM, lambda *_: os._exit(30 if idle else 99))
+idle = False
+connection.sendall(b"HTTP/1.1 {answer}\\r\\n\\r\\n")
+connection.close()
+until = time.monotonic() + 0.2
+while time.monotonic() < until:
+    pass
+idle = True
+while True:
+    time.sleep(60)
+"""
+
+
+class Cell:
+    """A cell image's folders in a scratch folder: supervisor, scenario, launcher, working folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.work = root / "work"
+        for name in ("work", "scenario", "bin"):
+            (root / name).mkdir()
+        shutil.copy(SUPERVISOR, root / "supervisor.py")
+
+    def driver(self, text: str) -> None:
+        (self.root / "scenario" / "driver.py").write_text(text)
+
+    def uwsgi(self, text: str) -> None:
+        program = self.root / "bin" / "uwsgi"
+        program.write_text(FAKE_UWSGI + text)
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+    def start(self, launcher: str = "plain", timeout: float = 20) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(self.root / "supervisor.py"), "--launcher", launcher]
+        command += ["--driver", "driver.py", "--timeout", str(timeout)]
+        return subprocess.Popen(
+            command, cwd=self.work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def run(self, launcher: str = "plain", timeout: float = 20) -> dict[str, Any]:
+        process = self.start(launcher, timeout)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+        return self.fate
+
+    @property
+    def fate(self) -> dict[str, Any]:
+        assert [path.name for path in (self.work / ".crashmatrix").iterdir()] == ["fate.json"]
+        fate: dict[str, Any] = json.loads((self.work / ".crashmatrix" / "fate.json").read_text())
+        return fate
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Cell:
+    return Cell(tmp_path)
+
+
+@pytest.fixture
+def appears() -> Callable[[Path], None]:
+    def wait(path: Path) -> None:
+        deadline = time.monotonic() + 10
+        while not path.exists():
+            assert time.monotonic() < deadline, f"{path.name} never appeared"
+            time.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture(autouse=True)
+def no_cores() -> Iterator[None]:
+    """Keep the deliberate crashes of this file out of the host's core store (limit 1 disables its pipe)."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (1, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+def test_exit_status_is_the_drivers(cell: Cell) -> None:
+    cell.driver("raise SystemExit(3)")
+    fate = cell.run()
+    assert (fate["schema"], fate["kind"], fate["status"], fate["signal"]) == (1, "exit", 3, None)
+    assert (fate["interrupted"], fate["core_dumped"], fate["notes"]) == (False, False, [])
+    assert fate["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert fate["versions"]["glibc"].startswith("2.")
+
+
+def test_pid_is_the_subjects_own(cell: Cell) -> None:
+    cell.driver("import os; open('pid', 'w').write(str(os.getpid()))")
+    assert cell.run()["pid"] == int((cell.work / "pid").read_text())
+
+
+def test_abort_is_a_signal_and_no_exit_status(cell: Cell) -> None:
+    cell.driver("import os; os.abort()")
+    fate = cell.run()
+    assert (fate["kind"], fate["status"], fate["signal"]) == ("signal", None, "SIGABRT")
+
+
+def test_output_passes_untouched(cell: Cell) -> None:
+    cell.driver(r"import os; os.write(1, b'\xff\0out'); os.write(2, b'\x1b[31merr')")
+    assert cell.start().communicate(timeout=30) == (b"\xff\0out", b"\x1b[31merr")
+
+
+def test_subject_ignores_and_blocks_no_signal_because_of_us(cell: Cell) -> None:
+    """Read by a shell: a Python subject would itself ignore SIGPIPE."""
+    program = cell.root / "bin" / "uwsgi"
+    program.write_text("#!/bin/sh\nexec cat /proc/self/status\n")
+    program.chmod(0o755)
+    status, _ = cell.start("uwsgi").communicate(timeout=30)
+    fields = dict(line.split(":\t", 1) for line in status.decode().splitlines() if line.startswith("Sig"))
+    ours = sum(
+        1 << (number - 1) for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGTERM)
+    )
+    assert [int(fields[name], 16) & ours for name in ("SigBlk", "SigIgn")] == [0, 0]
+
+
+def test_hang_is_aborted_so_that_a_core_shows_where(cell: Cell) -> None:
+    cell.driver("import time; time.sleep(60)")
+    fate = cell.run(timeout=0.3)
+    assert (fate["kind"], fate["status"], fate["signal"]) == ("hang", None, "SIGABRT")
+    assert not fate["interrupted"]
+    assert 0.3 <= fate["seconds"] < 3
+
+
+def test_sigterm_ends_the_subject_and_says_so(cell: Cell, appears: Callable[[Path], None]) -> None:
+    cell.driver("import time; open('ready', 'w').close(); time.sleep(60)")
+    process = cell.start()
+    appears(cell.work / "ready")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+    fate = cell.fate
+    assert (fate["interrupted"], fate["kind"], fate["signal"]) == (True, "signal", "SIGKILL")
+    with pytest.raises(ProcessLookupError):
+        os.kill(fate["pid"], 0)
+
+
+def test_subject_that_cannot_start_is_no_fate(cell: Cell) -> None:
+    process = cell.start("uwsgi")
+    _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert b"supervisor: cannot start" in stderr
+    assert b"Traceback" not in stderr
+    assert not (cell.work / ".crashmatrix").exists()
+
+
+def test_server_is_stopped_only_once_it_is_idle(cell: Cell) -> None:
+    """The server stays busy for 0.2 s after it closed the connection; it says 99 if it is stopped then."""
+    cell.uwsgi(SERVE.replace("{answer}", "200 OK"))
+    fate = cell.run("uwsgi")
+    assert (fate["kind"], fate["status"], fate["notes"]) == ("exit", 30, [])
+
+
+def test_wrong_answer_is_noted(cell: Cell) -> None:
+    cell.uwsgi(SERVE.replace("{answer}", "500 Internal Server Error"))
+    assert cell.run("uwsgi")["notes"] == [
+        "the server's answer was 'HTTP/1.1 500 Internal Server Error', not 200"
+    ]
+
+
+def test_server_that_dies_before_it_listens_ends_at_once(cell: Cell) -> None:
+    cell.uwsgi("raise SystemExit(22)")
+    fate = cell.run("uwsgi")
+    assert (fate["kind"], fate["status"]) == ("exit", 22)
+    assert fate["seconds"] < 5
+
+
+def test_server_that_dies_in_the_request_is_judged_by_its_signal(cell: Cell) -> None:
+    cell.uwsgi("socket.create_server((host, int(port))).accept(); os.kill(os.getpid(), signal.SIGSEGV)")
+    fate = cell.run("uwsgi")
+    assert (fate["kind"], fate["signal"]) == ("signal", "SIGSEGV")
+    assert fate["notes"] == ["the server's answer was '', not 200"]
+
+
+@pytest.mark.parametrize("before", ["", "server = socket.create_server((host, int(port)))"])
+def test_server_that_never_answers_hangs(cell: Cell, before: str) -> None:
+    cell.uwsgi(f"{before}\ntime.sleep(60)")
+    fate = cell.run("uwsgi", timeout=0.4)
+    assert (fate["kind"], fate["signal"]) == ("hang", "SIGABRT")
