@@ -18,6 +18,7 @@ REGISTERS = (
 ALIASES = {"rip": ("sp", "pc")}
 """On x86 gdb offers sp and pc as other names of rsp and rip."""
 
+
 def address_of(value: "gdb.Value") -> int:
     """An address or a register as an unsigned number."""
     return int(value) & (1 << 64) - 1
@@ -40,11 +41,16 @@ def read_registers(frame: "gdb.Frame") -> "dict[str, int]":
 
 
 def function_start(frame: "gdb.Frame") -> "int | None":
-    """Where the frame's function begins; None without debug information of it."""
-    try:
-        block = frame.block()
-    except RuntimeError:
+    """Where the frame's function is entered; None without debug information of it.
+
+    Not the start of its block: that is the lowest address, and a function's cold part may lie below.
+    """
+    function = frame.function()
+    if function is None:
         return None
+    if frame.type() != gdb.INLINE_FRAME:
+        return address_of(function.value().address)
+    block = frame.block()
     while block is not None and block.function is None:
         block = block.superblock
     return None if block is None else int(block.start)
@@ -58,7 +64,7 @@ def describe(frame: "gdb.Frame") -> "dict[str, Any]":
         "pc": address_of(frame.pc()),
         "sp": read_register(frame, "sp"),
         "function": frame.name(),
-        "start": function_start(frame) if known else None,
+        "start": function_start(frame),
         "debug": known,
         "file": place.symtab.filename if place.symtab else None,
         "line": place.line or None,

@@ -12,6 +12,7 @@ another fault. So:
   all of them: that is API, and stays.
 - It ends at a further trampoline: what lies below was interrupted at any moment.
 - Names lose what compilers add: clone suffixes, hashes, arguments, template arguments.
+- A string function of glibc loses the variant that was chosen for the CPU.
 - A frame without a name counts by its module alone where the system brings that module (offsets
   differ from build to build), and with its offset where it is the user's own.
 """
@@ -36,6 +37,8 @@ _RUST_HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
 _LAMBDA: Final = re.compile(r"\{(lambda|closure|unnamed type)[^}]*#?\d*\}")
 _ARGUMENTS: Final = re.compile(r"\([^()]*\)( const)?$")
 _TEMPLATE: Final = re.compile(r"(?<!operator)(?<!operator<)<[^<>]*>")
+_GLIBC_VARIANT: Final = re.compile(r"__(\w+?)_(sse2|ssse3|sse4_[12]|avx|avx2|avx512|evex|erms|generic)\w*")
+"""The variant of a string function that glibc chose for the CPU, such as __strlen_evex."""
 _GLIBC_PREFIXES: Final = ("__GI_", "__libc_")
 _GLIBC_OWN: Final = frozenset(
     {"free", "malloc", "calloc", "realloc", "memalign", "abort", "raise", "system", "message", "fatal"}
@@ -140,15 +143,25 @@ def _name(frame: NativeFrame) -> str | None:
     """What a frame adds to the signature; None where it tells nothing."""
     if frame.function is not None:
         name = normalise(frame.function)
+        if _is_glibc(frame) and (variant := _GLIBC_VARIANT.fullmatch(name)):
+            name = variant[1]
         return None if name in UNTELLING or frame.function in UNTELLING else name
     if frame.module is None:
         return "?"
-    module = PurePosixPath(frame.module).name.partition(".")[0]
-    if _GLIBC.fullmatch(module):
+    if _is_glibc(frame):
         return None
+    module = _module_name(frame.module)
     if frame.module.startswith(_SYSTEM) and not frame.module.startswith(_USERS):
         return f"{module}!?"
     return f"{module}+{frame.offset or 0:#x}"
+
+
+def _is_glibc(frame: NativeFrame) -> bool:
+    return bool(frame.module and _GLIBC.fullmatch(_module_name(frame.module)))
+
+
+def _module_name(path: str) -> str:
+    return PurePosixPath(path).name.partition(".")[0]
 
 
 def _is_interpreter(frame: NativeFrame) -> bool:

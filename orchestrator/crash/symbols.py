@@ -58,7 +58,7 @@ class SymbolTables:
         return NativeFrame(
             function=frame.function,
             module=module.path if module else None,
-            offset=None if start is None or frame.trampoline else frame.pc - start,
+            offset=None if start is None or frame.trampoline or frame.pc < start else frame.pc - start,
             pc=hex(frame.pc),
             file=frame.file,
             line=frame.line,

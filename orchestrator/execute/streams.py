@@ -39,10 +39,13 @@ class Streams:
 
 @contextmanager
 def open_streams(folder: Path, limit: int = LIMIT) -> Generator[Streams]:
-    """Open a trial's two output files in its folder."""
+    """Open a trial's two output files in its folder; unbuffered, so that a killed run leaves what was said."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         yield Streams(
-            {name: stack.enter_context((folder / Streams.file_name(name)).open("wb")) for name in NAMES},
+            {
+                name: stack.enter_context((folder / Streams.file_name(name)).open("wb", buffering=0))
+                for name in NAMES
+            },
             limit,
         )

@@ -10,7 +10,7 @@ from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, cast
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSegment
@@ -108,7 +108,7 @@ def _open(path: Path) -> Generator[ELFFile]:
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as stream:
-            yield ELFFile(stream)
+            yield ELFFile(cast(IO[bytes], stream))
     except (ELFError, struct.error, ValueError, OverflowError, AssertionError, KeyError, AttributeError,
             TypeError, IndexError) as error:  # fmt: skip
         raise CoreError(

@@ -126,9 +126,8 @@ def test_a_handler_that_aborts_does_not_hide_the_fault(
     assert crash.signal.delivered == "SIGABRT"
     thread = crash.crashed_thread
     assert thread is not None
-    functions = [frame.function for frame in thread.native]
     (trampoline,) = (number for number, frame in enumerate(thread.native) if frame.trampoline)
-    assert functions.index("abort") < trampoline
+    assert any((frame.function or "").endswith("abort") for frame in thread.native[:trampoline])
     assert crash.crash.pc == thread.native[trampoline + 1].pc == thread.registers["rip"]
 
 

@@ -107,9 +107,7 @@ CHANGES = st.lists(st.tuples(PLACES, st.binary(min_size=1, max_size=8) | st.samp
 
 @given(CHANGES, st.none() | st.integers(0, 256 << 10))
 @settings(max_examples=150, deadline=1000)
-def test_mutated_cores_raise_nothing_but_our_error(
-    changes: list[tuple[int, bytes]], cut: int | None
-) -> None:
+def test_mutated_cores_raise_nothing_but_our_error(changes: list[tuple[int, bytes]], cut: int | None) -> None:
     data = bytearray(head())
     for place, word in changes:
         data[place : place + len(word)] = word

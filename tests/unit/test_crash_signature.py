@@ -74,6 +74,12 @@ def test_frames_without_names() -> None:
     assert sign("SIGSEGV", [])[0] == "SIGSEGV ?"
 
 
+@pytest.mark.parametrize("name", ["__strlen_evex", "__strlen_avx2", "__strlen_sse2", "__strlen_evex512"])
+def test_glibcs_variants_for_cpus_are_one(name: str) -> None:
+    assert sign("SIGSEGV", stack((name, LIBC), ("f", PROBE)))[0] == "SIGSEGV strlen > f"
+    assert sign("SIGSEGV", stack((name, PROBE)))[0] == f"SIGSEGV {name}"
+
+
 def test_different_faults_differ() -> None:
     assert sign("SIGSEGV", stack(("a", PROBE)))[0] != sign("SIGSEGV", stack(("b", PROBE)))[0]
     assert sign("SIGSEGV", stack(("a", PROBE)))[0] != sign("SIGBUS", stack(("a", PROBE)))[0]
