@@ -87,7 +87,7 @@ def _run_loop(out: Path, cells: Sequence[dict[str, Any]]) -> None:
     rows = [_row(result) for result in cells]
     (out / "cells.tsv").write_text("".join(f"{row}\n" for row in rows))
     done = subprocess.run(
-        ["bash", "-c", LOOP], env=_environment(out), cwd=ROOT, capture_output=True, text=True, check=True
+        ["/bin/bash", "-c", LOOP], env=_environment(out), cwd=ROOT, capture_output=True, text=True, check=True
     )
     crashed = done.stdout.count(" crashed")
     expected = sum(result["expectation"]["kind"] == "signal" for result in cells)

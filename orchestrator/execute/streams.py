@@ -39,7 +39,7 @@ class Streams:
 
 @contextmanager
 def open_streams(folder: Path, limit: int = LIMIT) -> Generator[Streams]:
-    """Open a trial's two output files in its folder; unbuffered, so that a killed run leaves what was said."""
+    """Open a trial's two output files; unbuffered, so that a killed run leaves what was said."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         yield Streams(

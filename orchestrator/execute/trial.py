@@ -66,13 +66,12 @@ def run_trial(engine: Engine, request: TrialRequest) -> Outcome:
         labels=request.labels,
         work=WORK,
     )
-    container = ""
     try:
         container = engine.create(spec)
         return _watch(engine, container, hostname, request)
     finally:
-        if container:
-            engine.remove(container)
+        # By name: a container exists also where the engine's answer to its creation was lost.
+        engine.remove(hostname)
         engine.remove_volume(hostname)
 
 

@@ -38,7 +38,8 @@ PODMAN_SOCKET: Final = "/run/podman/podman.sock"
 def plan(facts: Facts, paths: HostPaths, *, browser: bool = False) -> tuple[Step, ...]:
     """The steps that this host lacks, in order; empty where it lacks none.
 
-    `browser` asks for Chromium too, which only the tests of the report need. Raises HostError where setup must not or cannot help, with what to do by hand.
+    `browser` asks for Chromium too, which only the tests of the report need. Raises HostError where
+    setup must not or cannot help, with what to do by hand.
     """
     lacking = lacking_packages(facts, browser=browser)
     if lacking and not facts.platform.debian_like:

@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import os
 import sys
 import tempfile
 import threading
@@ -16,24 +15,19 @@ from orchestrator.errors import HostError
 from orchestrator.images.network import persistently
 from orchestrator.model import Download
 from orchestrator.tools import process
+from orchestrator.tools.cache import cache_folder
 
+DOWNLOADS: Final = "downloads"
+LOCKS: Final = "locks"
 POLL: Final = 0.2
 TIMEOUT: Final = 900
 """Seconds for one file of 100 MB on a slow line."""
 MEND: Final = "check the network and pip's configuration (index, proxy, certificates), then try again"
 
 
-def cache_folder() -> Path:
-    """CRASHMATRIX_CACHE, else crashmatrix/ in XDG_CACHE_HOME or ~/.cache."""
-    if own := os.environ.get("CRASHMATRIX_CACHE"):
-        return Path(own)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "crashmatrix"
-
-
 def fetch(item: Download, stop: threading.Event) -> Path:
     """The pinned file, from the cache or by pip; raises HostError where its digest is another one."""
-    path = cache_folder() / "downloads" / item.sha256 / item.filename
+    path = cache_folder(DOWNLOADS) / item.sha256 / item.filename
     if path.is_file() and digest(path) == item.sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,8 +65,7 @@ def build_lock(stop: threading.Event, waiting: Callable[[], None]) -> Generator[
 
     Calls `waiting` once where another run holds it. Yields False where `stop` came first.
     """
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with (cache_folder() / "build.lock").open("a") as lock:
+    with (cache_folder(LOCKS) / "build").open("a") as lock:
         told = False
         while not (held := _try_lock(lock)) and not stop.is_set():
             if not told:

@@ -9,11 +9,12 @@ from typing import IO, Final
 
 from orchestrator.errors import BuildError, EngineError, HostError
 from orchestrator.images import context, rootfs
-from orchestrator.images.cache import cache_folder
 from orchestrator.images.rendered import LOG, keep_packages
 from orchestrator.model import LABEL, LABEL_KEY, LABEL_PACKAGES, ImageKind, ImageSpec
+from orchestrator.tools.cache import cache_folder
 from orchestrator.tools.engine import Engine
 
+SCRATCH: Final = "scratch"
 LAST_LINES: Final = 8
 """How much of a failed build's log its error shows."""
 
@@ -47,9 +48,8 @@ class Maker:
             raise BuildError(f"image {spec.role} could not be built: {error}", mend=mend) from error
 
     def _rootfs(self, spec: ImageSpec, log: IO[str]) -> str:
-        cache_folder().mkdir(parents=True, exist_ok=True)
         # Not in /tmp, which may be memory: the tars are large.
-        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".rootfs-") as folder:
+        with tempfile.TemporaryDirectory(dir=cache_folder(SCRATCH), prefix=".rootfs-") as folder:
             made = rootfs.make(spec, Path(folder), log, self.stop)
             labels = _labels(spec) | {LABEL_PACKAGES: hashlib.sha256(made.packages.encode()).hexdigest()}
             with tempfile.TemporaryFile(dir=folder) as archive:
@@ -60,8 +60,7 @@ class Maker:
         return image
 
     def _dockerfile(self, spec: ImageSpec, log: IO[str]) -> str:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=cache_folder()) as archive:
+        with tempfile.TemporaryFile(dir=cache_folder(SCRATCH)) as archive:
             context.write(spec, archive, self.stop)
             archive.seek(0)
             return self.engine.build(archive, tag=spec.tag, arch=spec.arch, labels=_labels(spec), log=log)

@@ -4,14 +4,15 @@ import shlex
 from pathlib import Path
 from typing import Final
 
-from orchestrator.images.cache import cache_folder
 from orchestrator.model import ImageKind, ImageSpec
+from orchestrator.tools.cache import cache_folder
 from orchestrator.tools.files import write_atomically
 
 LOG: Final = "build.log"
 RECIPE: Final = {ImageKind.DOCKERFILE: "Dockerfile", ImageKind.ROOTFS: "mmdebstrap.sh"}
 FILES: Final = "context.sha256"
 PACKAGES: Final = "packages.txt"
+KEPT: Final = "packages"
 
 
 def render(spec: ImageSpec, folder: Path) -> Path:
@@ -38,7 +39,7 @@ def keep_packages(spec: ImageSpec, folder: Path, packages: str) -> None:
 
 
 def _cached_packages(spec: ImageSpec) -> Path:
-    return cache_folder() / "packages" / f"{spec.key}.txt"
+    return cache_folder(KEPT) / f"{spec.key}.txt"
 
 
 def _text(spec: ImageSpec) -> str:

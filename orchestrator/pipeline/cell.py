@@ -10,9 +10,9 @@ from typing import Final
 
 from orchestrator import cores, crash, execute, verdict
 from orchestrator.errors import CoreError, ToolError
+from orchestrator.execute import TrialRequest
 from orchestrator.model import (
     LABEL,
-    LABEL_RUN,
     Arch,
     CellResult,
     CoreFile,
@@ -70,7 +70,7 @@ class CellRunner:
     def _trial(self, planned: PlannedCell, image: str, number: int) -> Seen:
         cell = planned.cell
         folder = self.folder / CELLS / cell.id / f"trial-{number}"
-        request = execute.TrialRequest(
+        request = TrialRequest(
             cell=cell,
             image=image,
             driver=self.scenarios[cell.scenario].driver,
@@ -82,27 +82,27 @@ class CellRunner:
             emulated=cell.arch is not self.host_arch,
         )
         outcome = execute.run_trial(self.engine, request)
-        core, read = self._core(outcome, image, folder)
+        core, read = self._core(request, outcome)
         trial = Trial(number=number, outcome=outcome, core=core, crash=read)
         return Seen(trial=trial, text=self._text(outcome))
 
-    def _core(self, outcome: Outcome, image: str, folder: Path) -> tuple[CoreFile, Crash | None]:
+    def _core(self, request: TrialRequest, outcome: Outcome) -> tuple[CoreFile, Crash | None]:
         if outcome.kind in (OutcomeKind.EXIT, OutcomeKind.OOM):
             return CoreFile(state=CoreState.NONE), None
-        core = cores.collect(outcome, folder=folder, root=self.folder)
+        core = cores.collect(outcome, folder=request.folder, root=self.folder)
         if core.state is not CoreState.FOUND or core.path is None:
             return core, None
         try:
-            return core, self._read(self.folder / core.path, image)
+            return core, self._read(self.folder / core.path, request)
         except (CoreError, ToolError) as error:
             note = f"the core could not be read: {error}"
             return core.model_copy(update={"note": note}), None
 
-    def _read(self, path: Path, image: str) -> Crash:
-        labels = {LABEL: "sysroot", LABEL_RUN: self.run_name}
+    def _read(self, path: Path, request: TrialRequest) -> Crash:
+        labels = {**request.labels, LABEL: "sysroot"}
         with plain_core(path) as plain, open_core(plain) as core:
             sysroot = cores.make_sysroot(
-                self.engine, image, core, cache=cache_folder(SYSROOTS), labels=labels
+                self.engine, request.image, core, cache=cache_folder(SYSROOTS), labels=labels
             )
             return crash.read_crash(plain, core, sysroot)
 

@@ -24,7 +24,7 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def base_image(smoke_run: Run, engine: Engine) -> str:
+def base_image(smoke_run: Run) -> str:
     """The image id of a cell with CPython 3.11 on glibc 2.36."""
     assert smoke_run.code == 0, smoke_run.stdout + smoke_run.stderr
     image = smoke_run.results["tls-atexit/py3.11-glibc2.36-x86_64-plain-cpp"].image_id

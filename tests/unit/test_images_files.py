@@ -104,13 +104,6 @@ def test_a_wrong_digest_names_both(tmp_path: Path) -> None:
         cache.check_digest(tmp_path / "p.whl", wanted)
 
 
-def test_the_cache_folder_obeys_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert cache.cache_folder() == tmp_path / "cache"
-    monkeypatch.delenv("CRASHMATRIX_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache.cache_folder() == tmp_path / "xdg" / "crashmatrix"
-
-
 def test_the_build_lock_waits_for_another_holder_and_gives_up_on_stop() -> None:
     stop, told = threading.Event(), []
     with cache.build_lock(stop, lambda: told.append("first")) as held:

@@ -1,0 +1,47 @@
+"""Engine calls: which are tried again, and what an error of the SDK becomes."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+import requests
+import urllib3
+from docker.errors import APIError, DockerException
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from orchestrator.errors import EngineError
+
+ENGINE_MEND: Final = "run `nox -s setup`, or see `crashmatrix doctor` for what is lacking"
+ATTEMPTS: Final = 3
+
+
+def _is_passing(error: BaseException) -> bool:
+    if isinstance(error, APIError):
+        return error.is_server_error()
+    return isinstance(error, requests.exceptions.ConnectionError)
+
+
+retried = retry(
+    retry=retry_if_exception(_is_passing),
+    stop=stop_after_attempt(ATTEMPTS),
+    wait=wait_random_exponential(multiplier=0.2, max=3),
+    reraise=True,
+)
+
+
+@contextmanager
+def engine_errors(doing: str) -> Generator[None]:
+    """Turn what the SDK raises into one line; a connection that broke says that the engine went away."""
+    try:
+        yield
+    # First: the SDK's errors are also of requests' base class.
+    except DockerException as error:
+        said = str(getattr(error, "explanation", None) or error).strip().splitlines()
+        raise EngineError(
+            f"the container engine failed while {doing}: {said[-1] if said else error!r}",
+            mend="see the engine's log; `crashmatrix doctor` shows its state",
+        ) from error
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise EngineError(
+            f"the container engine went away while {doing} ({type(error).__name__})", mend=ENGINE_MEND
+        ) from error

@@ -1,0 +1,119 @@
+"""Images: listed, built with the classic builder, loaded from archives."""
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO, Final
+from urllib.parse import urlsplit
+
+import docker
+import requests
+from docker.errors import APIError, ImageNotFound
+
+from orchestrator.errors import BuildError
+from orchestrator.model import LABEL, LABEL_KEY, Arch
+from orchestrator.tools.engine.calls import engine_errors, retried
+from orchestrator.tools.engine.connection import Connection
+
+BUILD_TIMEOUT: Final = 3600
+"""Seconds that a build step may be silent; a compile under qemu-user takes its time."""
+CONFLICT: Final = 409
+
+
+class Images(Connection):
+    """The engine's images."""
+
+    def __init__(self, client: docker.DockerClient, endpoint: str) -> None:
+        super().__init__(client, endpoint)
+        self._builds: dict[int, requests.Response] = {}
+        self._api.hooks["response"].append(self._note_build)
+
+    def images(self) -> dict[str, str]:
+        """Image ids by content-addressed key, with one engine call.
+
+        Images inherit the labels of what they are built on, so a build's untagged stage carries the
+        key of its base: only the image whose tag is of the key counts.
+        """
+        with engine_errors("listing images"):
+            found = retried(self._api.images)(filters={"label": LABEL_KEY})
+        keyed = [(image["Labels"][LABEL_KEY], image) for image in found]
+        return {
+            key: image["Id"]
+            for key, image in keyed
+            if any(tag.endswith(f":{key[:16]}") for tag in image["RepoTags"] or ())
+        }
+
+    def build(
+        self, context: IO[bytes], *, tag: str, arch: Arch, labels: Mapping[str, str], log: IO[str]
+    ) -> str:
+        """Build a Dockerfile from a tar of its context with the classic builder; returns the image id.
+
+        The whole build log goes to `log`. Raises BuildError where a step fails, EngineError where
+        the engine does or where `stop_builds` breaks the build off.
+        """
+        with engine_errors(f"building {tag}"):
+            try:
+                steps = self._api.build(
+                    fileobj=context,
+                    custom_context=True,
+                    tag=tag,
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                    platform=arch.platform,
+                    labels=dict(labels),
+                    pull=False,
+                    timeout=BUILD_TIMEOUT,
+                )
+                for step in steps:
+                    log.write(step.get("stream") or "")
+                    if "error" in step:
+                        log.write(f"{step['error']}\n")
+                        raise BuildError(
+                            step["error"].strip(),
+                            mend=f"read the whole log in {getattr(log, 'name', 'the build log')}",
+                        )
+            finally:
+                if answer := self._builds.pop(threading.get_ident(), None):
+                    answer.close()
+            return str(self._api.inspect_image(tag)["Id"])
+
+    def stop_builds(self) -> None:
+        """Break off every build that runs: the engine kills and removes the container of its step."""
+        for answer in list(self._builds.values()):
+            # A build that ends by itself right now has given its connection back already.
+            with suppress(RuntimeError, ValueError):
+                answer.raw.shutdown()
+
+    def _note_build(self, response: requests.Response, **_: object) -> None:
+        """Remember the answer that a build's log comes through; the SDK keeps it to itself."""
+        if urlsplit(response.url).path.endswith("/build"):
+            self._builds[threading.get_ident()] = response
+
+    def prune_stages(self) -> None:
+        """Remove what builds left beside their images: untagged stages, and the steps of failed builds.
+
+        Call it only while no build of this tool runs, else it takes a stage away under that one.
+        Where another run is removing them right now, that one does it.
+        """
+        with engine_errors("removing build stages"):
+            try:
+                retried(self._api.prune_images)(filters={"dangling": True, "label": LABEL})
+            except APIError as error:
+                if error.status_code != CONFLICT:
+                    raise
+
+    def load(self, archive: IO[bytes], *, tag: str) -> str:
+        """Load a `docker save` archive; returns the id of the image that it tags."""
+        with engine_errors(f"loading {tag}"):
+            for _ in self._api.load_image(archive):
+                pass
+            return str(retried(self._api.inspect_image)(tag)["Id"])
+
+    def remove_image(self, tag: str) -> None:
+        """Remove an image; one that is gone already is fine."""
+        with engine_errors(f"removing {tag}"):
+            try:
+                self._api.remove_image(tag, force=True)
+            except ImageNotFound:
+                return
