@@ -47,6 +47,12 @@ def setup(session: nox.Session) -> None:
 
 
 @nox.session
+def doctor(session: nox.Session) -> None:
+    """Say what this host can do and lacks; changes nothing."""
+    orchestrate(session, environment(session, "runtime"), "doctor", *session.posargs)
+
+
+@nox.session
 def matrix(session: nox.Session) -> None:
     """Set up the host, then run the matrix; arguments go to `orchestrator run`."""
     python = environment(session, "runtime")

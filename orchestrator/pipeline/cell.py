@@ -131,7 +131,7 @@ class CellRunner:
             trials=trials,
             started=(started or datetime.now(UTC)).isoformat(timespec="milliseconds"),
             seconds=0.0 if clock is None else round(time.monotonic() - clock, 3),
-            repeat=f"nox -s matrix -- --cell {shlex.quote(cell.id)}",
+            repeat=f"./nox -s matrix -- --cell {shlex.quote(cell.id)}",
             by_hand=execute.by_hand(cell, self.specs[planned.image].tag, driver, planned.timeout),
         )
         write_atomically(self.folder / CELLS / cell.id / RESULT_FILE, result.model_dump_json(indent=1))

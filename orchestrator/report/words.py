@@ -100,7 +100,7 @@ def function_words(function: str | None, offset: int | None) -> str:
 def frame_line(index: int, frame: NativeFrame) -> str:
     """A native frame as one line of plain text."""
     if frame.trampoline:
-        return f"#{index:<3} <signal handler called>  (below is the original fault)"
+        return f"#{index:<3} <signal handler called>  (below is what it interrupted)"
     place = f" at {frame.file}:{frame.line}" if frame.file and frame.line else ""
     sure = "" if frame.exact or frame.function is None else "  [nearest symbol]"
     return f"#{index:<3} {function_words(frame.function, frame.offset)} ({frame.module or '??'}){place}{sure}"

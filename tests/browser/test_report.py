@@ -51,7 +51,7 @@ def test_from_the_grid_to_a_cell_to_its_signature_and_back(tab: Tab, bad_run: Pa
     site = tab.page.locator("tr.site")
     expect(site).to_be_visible()
     expect(site).to_contain_text("(anonymous namespace)::atexit_handler+0x1c")
-    expect(tab.page.get_by_text("signal handler called: below is the original fault").first).to_be_visible()
+    expect(tab.page.get_by_text("signal handler called: below is what it interrupted").first).to_be_visible()
     tab.page.get_by_role("link", name="SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit").click()
     expect(tab.page.get_by_role("heading", level=1)).to_have_text(
         "SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit"

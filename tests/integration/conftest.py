@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.tools.engine import Engine
-from tests.integration.runs import ROOT, Run, run
+from tests.integration.runs import ROOT, Run
 
 
 @pytest.fixture(scope="session")
@@ -15,12 +15,6 @@ def engine() -> Iterator[Engine]:
     connected = Engine.connect()
     yield connected
     connected.close()
-
-
-@pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The main job, once: 12 cells on real images, which later tests find built."""
-    return run("--profile", "smoke", reports=tmp_path_factory.mktemp("reports"))
 
 
 @pytest.fixture(scope="session")

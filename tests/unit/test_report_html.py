@@ -112,7 +112,7 @@ def test_a_cell_shows_expectation_outcome_and_the_original_fault(tmp_path: Path)
     said = words(page)
     assert "glibc runs __call_tls_dtors first in exit()" in said
     assert "SIGSEGV SEGV_MAPERR at 0x0 (the process then ended by SIGABRT, which a handler raised)" in said
-    assert "signal handler called: below is the original fault" in said
+    assert "signal handler called: below is what it interrupted" in said
     (site,) = page.xpath("//tr[@class='site']")
     function = "(anonymous namespace)::atexit_handler+0x1c"
     assert words(site) == f"5 {function}◀ the fault tls_atexit_cpp.abi3.so probe.cpp:41"

@@ -1,0 +1,76 @@
+"""The command line without an engine: help, schemas, and that every exit code has one meaning."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator import errors
+from orchestrator.cli import main
+from orchestrator.cli.commands import SCHEMAS
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = ["plan", "render", "build", "run", "report", "merge", "doctor", "setup", "schema"]
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS))
+def test_the_committed_schema_is_what_the_models_say(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", name]) == 0
+    committed = ROOT / "docs" / "schema" / f"{name}.json"
+    assert capsys.readouterr().out == committed.read_text(), f"`crashmatrix schema {name}` > {committed}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"usage: crashmatrix {command}" in capsys.readouterr().out
+
+
+def test_the_help_of_run_names_every_flag_of_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    said = capsys.readouterr().out
+    flags = ["--arch", "--python", "--glibc", "--launcher", "--probe", "--scenario", "-k", "--profile", "--list",
+             "--json", "--jobs", "--shard", "--resume", "--rerun", "--fail-fast", "--timeout"]  # fmt: skip
+    assert [flag for flag in flags if flag not in said] == []
+
+
+def test_every_error_ends_with_two_or_three() -> None:
+    kinds = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, Exception)]
+    assert {kind.exit_code for kind in kinds} == {errors.EXIT_INPUT, errors.EXIT_HOST}
+    assert len({errors.EXIT_OK, errors.EXIT_FAILED, errors.EXIT_INPUT, errors.EXIT_HOST}) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "--jobs", "0"], "is not a number from 1"),
+        (["run", "--timeout", "-1"], "is not a time"),
+        (["run", "--glibc", "2.31,,2.36"], "has an empty value"),
+        (["run", "--axis", "NAME"], "is not NAME=VALUE"),
+        (["run", "--glib", "2.31"], "unrecognized arguments"),
+    ],
+)
+def test_a_wrong_flag_is_exit_2(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_project_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--project", str(tmp_path / "none"), "plan"]) == 2
+    assert "the project's folder does not exist" in capsys.readouterr().err
+    assert main(["--project", str(tmp_path), "plan"]) == 2
+    assert "matrix.yaml: the file does not exist" in capsys.readouterr().err
+
+
+def test_a_plan_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--project", str(ROOT), "plan", "--profile", "full", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    reasons = {item["reason"] for item in plan["excluded"]}
+    assert "no CPython 3.11 for glibc 2.31: debian-bullseye carries 3.9" in reasons
+    assert "no base with glibc 2.31 for arm64 in the catalogue" in reasons
+    assert all(item["image"] in {image["key"] for image in plan["images"]} for item in plan["cells"])
