@@ -65,7 +65,6 @@ def run(arguments: argparse.Namespace) -> int:
         reports=reports,
         jobs=arguments.jobs,
         fail_fast=arguments.fail_fast,
-        cells=_cells(arguments, project),
         resume=_run_folder(reports, arguments.resume) if arguments.resume else None,
         rerun=latest,
     )
@@ -153,7 +152,7 @@ def _run_folder(reports: Path, name: str) -> Path:
 
 def _planned(arguments: argparse.Namespace) -> pipeline.PlannedRun:
     project = Project.load(arguments.project)
-    return pipeline.make_plan(project, _request(arguments, project), cells=_cells(arguments, project))
+    return pipeline.make_plan(project, _request(arguments, project))
 
 
 def _request(arguments: argparse.Namespace, project: Project) -> Request:
@@ -162,30 +161,20 @@ def _request(arguments: argparse.Namespace, project: Project) -> Request:
         if name not in project.matrix.axes:
             raise InputError(f"--axis: there is no axis {name!r}", mend=nearest(name, project.matrix.axes))
         axes[name] = (*axes.get(name, ()), *values)
-    if arguments.cells:
-        axes = {**project.matrix.axes, **axes}
     return Request(
         profile=arguments.profile,
+        cells=frozenset(arguments.cells) or None,
         axes=axes,
         expression=arguments.expression,
         shard=arguments.shard,
         trials=arguments.trials,
         timeout=arguments.timeout,
+        allow_empty=arguments.allow_empty,
     )
 
 
 def _flat(groups: list[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for group in groups for value in group))
-
-
-def _cells(arguments: argparse.Namespace, project: Project) -> frozenset[str] | None:
-    if not arguments.cells:
-        return None
-    known = pipeline.all_cell_ids(project)
-    for cell in arguments.cells:
-        if cell not in known:
-            raise InputError(f"--cell: no cell {cell!r} can run", mend=nearest(cell, known))
-    return frozenset(arguments.cells)
 
 
 def _list(planned: pipeline.PlannedRun, *, as_json: bool) -> None:

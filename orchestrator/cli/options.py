@@ -18,6 +18,8 @@ AXIS_HELP: Final = {
     "probe": "language of the native extension: cpp, rust",
     "scenario": "crash question: a folder under scenarios/",
 }
+MOST_JOBS: Final = 16
+"""So many cores can arrive at once: MaxConnections of systemd-coredump.socket, beyond which they are lost."""
 AXES_EPILOG: Final = """\
 Axis flags may be repeated and take comma-separated values: --glibc 2.31,2.36. They replace what the
 profile says of that axis. An expression narrows further:
@@ -92,6 +94,11 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--shard", metavar="I/N", type=_shard, help="the I-th of N parts of the selection")
     group.add_argument(
+        "--allow-empty",
+        action="store_true",
+        help="where every chosen cell is excluded, report the reasons instead of refusing (for nightly jobs)",
+    )
+    group.add_argument(
         "--trials", type=_positive, metavar="N", help="trials a cell, instead of its scenario's number"
     )
     group.add_argument(
@@ -127,13 +134,7 @@ def _render(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         subparsers, "render", "Write the Dockerfiles of the chosen cells, build nothing", AXES_EPILOG
     )
     _add_selection(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("build/images"),
-        metavar="DIR",
-        help="where to write them (default: build/images)",
-    )
+    _add_out(parser)
     parser.set_defaults(command=commands.render)
 
 
@@ -141,13 +142,7 @@ def _build(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "build", "Build the images of the chosen cells, run nothing", AXES_EPILOG)
     _add_selection(parser)
     _add_jobs(parser)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("build/images"),
-        metavar="DIR",
-        help="where Dockerfiles and build logs go (default: build/images)",
-    )
+    _add_out(parser)
     parser.set_defaults(command=commands.build)
 
 
@@ -219,9 +214,19 @@ def _add_jobs(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--jobs",
         type=_positive,
-        default=max(2, os.cpu_count() or 2),
+        default=min(MOST_JOBS, max(2, os.cpu_count() or 2)),
         metavar="N",
         help="images and cells at a time (default: %(default)s)",
+    )
+
+
+def _add_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/images"),
+        metavar="DIR",
+        help="where Dockerfiles and logs go (default: %(default)s)",
     )
 
 

@@ -5,6 +5,7 @@ it knows the true wait status: the container's own exit code cannot tell a signa
 and uWSGI's does not tell anything. The account comes out of a container and is untrusted.
 """
 
+import re
 import signal
 from typing import Annotated, Final, Literal
 
@@ -17,6 +18,8 @@ FATE_FOLDER: Final = ".crashmatrix"
 FATE_NAME: Final = "fate.json"
 MAX_BYTES: Final = 64 * 1024
 _SIGNALS: Final = frozenset(item.name for item in signal.Signals)
+_UNNAMED: Final = re.compile(r"SIG\d{1,2}")
+"""A real-time signal between the named ones, as the supervisor writes it."""
 
 Short = Annotated[str, Field(max_length=500)]
 
@@ -38,7 +41,7 @@ class Fate(Value):
     @field_validator("signal")
     @classmethod
     def _known_signal(cls, name: str | None) -> str | None:
-        if name is not None and name not in _SIGNALS and not name.startswith("SIGRT"):
+        if name is not None and name not in _SIGNALS and not _UNNAMED.fullmatch(name):
             raise ValueError(f"no signal is called {name!r}")
         return name
 

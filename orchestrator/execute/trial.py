@@ -18,9 +18,10 @@ from orchestrator.tools.engine import ContainerSpec, Ended, Engine
 
 WORK: Final = "/work"
 SUPERVISOR: Final = "/opt/crashmatrix/supervisor.py"
-GRACE: Final = 20.0
+GRACE: Final = 75.0
 """Seconds beyond a trial's own timeout before the container is killed from outside. Within them the
-supervisor has the hanging process write its core; only where it is stuck too is this reached."""
+supervisor has a hanging process write its core, which it allows 65 s; only where it is stuck itself is
+this reached."""
 
 
 @dataclass(frozen=True, kw_only=True)

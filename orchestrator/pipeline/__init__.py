@@ -2,7 +2,7 @@
 
 from orchestrator.pipeline.building import build_images, render_images
 from orchestrator.pipeline.merge import merge_runs
-from orchestrator.pipeline.planning import PlannedRun, Project, all_cell_ids, make_plan
+from orchestrator.pipeline.planning import PlannedRun, Project, make_plan
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.run import Finished, RunOptions, exit_code, latest_run, run_matrix
 
@@ -12,7 +12,6 @@ __all__ = [
     "Progress",
     "Project",
     "RunOptions",
-    "all_cell_ids",
     "build_images",
     "exit_code",
     "latest_run",

@@ -57,33 +57,25 @@ class PlannedRun:
         return next(spec.tag for spec in self.specs if spec.key == key)
 
 
-def make_plan(project: Project, request: Request, *, cells: frozenset[str] | None = None) -> PlannedRun:
-    """Plan a run; `cells` keeps only those ids, for a single cell or a re-run of failed ones."""
+def make_plan(project: Project, request: Request) -> PlannedRun:
+    """Plan a run: cells, expectations, and the key of every image."""
     selection = planning.select(project.matrix, project.scenarios, project.catalogue, request)
-    chosen = [item for item in selection.cells if cells is None or item.cell.id in cells]
     specs: dict[str, ImageSpec] = {}
-    planned = [_with_image(project, item, specs) for item in chosen]
+    planned = [_with_image(project, item, specs) for item in selection.cells]
     now = datetime.now(UTC)
     shard = "{}/{}".format(*request.shard) if request.shard else None
     plan = Plan(
         run=_run_name(now, selection.profile, request),
         created=now.isoformat(timespec="seconds"),
         profile=selection.profile,
-        selection=_selection_words(request, selection.profile, cells),
+        selection=_selection_words(request, selection.profile),
         shard=shard,
         cells=tuple(planned),
-        excluded=selection.excluded if cells is None else (),
-        deselected=selection.deselected + len(selection.cells) - len(chosen),
+        excluded=selection.excluded,
+        deselected=selection.deselected,
         images=tuple(_listed(spec) for spec in specs.values()),
     )
     return PlannedRun(plan=plan, specs=tuple(specs.values()))
-
-
-def all_cell_ids(project: Project) -> frozenset[str]:
-    """The ids of every cell that some profile and flags could choose."""
-    everything = Request(axes=project.matrix.axes)
-    selection = planning.select(project.matrix, project.scenarios, project.catalogue, everything)
-    return frozenset(item.cell.id for item in selection.cells)
 
 
 def _with_image(project: Project, item: SelectedCell, specs: dict[str, ImageSpec]) -> PlannedCell:
@@ -102,16 +94,15 @@ def _run_name(now: datetime, profile: str, request: Request) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{profile}{shard}"
 
 
-def _selection_words(request: Request, profile: str, cells: frozenset[str] | None) -> str:
+def _selection_words(request: Request, profile: str) -> str:
     """The flags that choose the same cells again."""
+    if request.cells is not None:
+        one = len(request.cells) == 1
+        return f"--cell {next(iter(request.cells))}" if one else f"({len(request.cells)} named cells)"
     words = [f"--profile {profile}"]
     words += [f"--{axis} {','.join(values)}" for axis, values in request.axes.items()]
     if request.expression is not None:
         words.append(f"-k '{request.expression}'")
-    if cells is not None and len(cells) == 1:
-        words.append(f"--cell {next(iter(cells))}")
-    elif cells is not None:
-        words.append(f"({len(cells)} named cells)")
     return " ".join(words)
 
 

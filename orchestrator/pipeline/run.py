@@ -1,6 +1,6 @@
 """A run, as the list of its steps; each takes what the one before it made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from orchestrator.tools.engine import Engine
 from orchestrator.tools.files import write_atomically
 
 IMAGES: Final = "images"
+MAX_RUNS: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,6 @@ class RunOptions:
     reports: Path
     jobs: int
     fail_fast: bool = False
-    cells: frozenset[str] | None = None
     resume: Path | None = None
     rerun: Path | None = None
 
@@ -45,10 +45,11 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
 
     Raises InputError before anything starts, EngineUnreachableError where no engine answers.
     """
-    planned, folder = _choose(project, options)
+    planned = _choose(project, options)
     engine = Engine.connect()
     try:
         info = engine.info()
+        planned, folder = _claim_folder(planned, options)
         _write_plan(planned, folder, str(info))
         _clear_leftovers(engine, progress)
         todo = _still_to_run(planned.plan, folder)
@@ -81,10 +82,10 @@ def exit_code(folder: Path) -> int:
 
 def latest_run(reports: Path) -> Path:
     """The newest run under a reports folder; raises InputError where there is none."""
-    runs = sorted(path.parent for path in reports.glob(f"*/{PLAN_FILE}"))
-    if not runs:
+    plans = sorted(reports.glob(f"*/{PLAN_FILE}"), key=lambda path: path.stat().st_mtime)
+    if not plans:
         raise InputError("there is no earlier run", where=Location(file=str(reports)), mend="start one")
-    return runs[-1]
+    return plans[-1].parent
 
 
 def unfinished_cells(folder: Path) -> frozenset[str]:
@@ -94,20 +95,48 @@ def unfinished_cells(folder: Path) -> frozenset[str]:
     return frozenset(item.cell.id for item in data.plan.cells if item.cell.id not in good)
 
 
-def _choose(project: Project, options: RunOptions) -> tuple[PlannedRun, Path]:
+def _choose(project: Project, options: RunOptions) -> PlannedRun:
     if options.resume is not None:
-        return plan_again(project, options.resume), options.resume
-    cells = options.cells
-    if options.rerun is not None:
-        cells = unfinished_cells(options.rerun)
-        if not cells:
+        return plan_again(project, options.resume)
+    if options.rerun is None:
+        return make_plan(project, options.request)
+    cells = unfinished_cells(options.rerun)
+    if not cells:
+        raise InputError(
+            "every cell of that run passed",
+            where=Location(file=str(options.rerun)),
+            mend="there is nothing to run again",
+        )
+    return make_plan(project, replace(options.request, cells=cells))
+
+
+def _claim_folder(planned: PlannedRun, options: RunOptions) -> tuple[PlannedRun, Path]:
+    """The run's folder, and the plan under its name: a resumed run's own, else a new one."""
+    if options.resume is not None:
+        return planned, options.resume
+    folder = _own_folder(options.reports / planned.plan.run)
+    plan = planned.plan.model_copy(update={"run": folder.name})
+    return replace(planned, plan=plan), folder
+
+
+def _own_folder(wanted: Path) -> Path:
+    """Make the run's folder; where another run of the same second has it, one with a number behind."""
+    for number in range(1, MAX_RUNS + 1):
+        folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
             raise InputError(
-                "every cell of that run passed",
-                where=Location(file=str(options.rerun)),
-                mend="there is nothing to run again",
-            )
-    planned = make_plan(project, options.request, cells=cells)
-    return planned, options.reports / planned.plan.run
+                f"the run's folder cannot be made: {error.strerror}",
+                where=Location(file=str(folder)),
+                mend="give another --reports",
+            ) from error
+        return folder
+    raise InputError(
+        "too many runs in one second", where=Location(file=str(wanted)), mend="wait a second and try again"
+    )
 
 
 def _write_plan(planned: PlannedRun, folder: Path, engine: str) -> None:

@@ -30,11 +30,15 @@ class Request:
     """What the user asked for: flags by axis, an expression, a profile, a shard (1-based)."""
 
     profile: str | None = None
+    cells: frozenset[str] | None = None
+    """Exactly these ids, whatever profile, flags and expression say."""
     axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     expression: str | None = None
     shard: tuple[int, int] | None = None
     trials: int | None = None
     timeout: float | None = None
+    allow_empty: bool = False
+    """Whether a selection of which every cell is excluded is a run of skips instead of a mistake."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ def select(
             excluded.append(left_out)
         else:
             cells.append(_selected(cell, scenarios[cell.scenario], judge.expectation(cell), request))
-    if not cells:
+    if not cells and not request.allow_empty:
         raise _all_excluded(excluded)
     if request.shard:
         index, count = request.shard
@@ -98,6 +102,9 @@ def _cross_product(matrix: Matrix) -> list[dict[str, str]]:
 
 def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Clause]:
     """Every narrowing, in the order in which it is named when nothing is left."""
+    if request.cells is not None:
+        yield _cells_clause(matrix, request.cells)
+        return
     for axis, values in profile.axes.items():
         if axis not in request.axes:
             yield _values_clause(f"profile {profile.name} ({axis}: {', '.join(values)})", axis, values)
@@ -113,6 +120,13 @@ def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Cl
     if request.expression is not None:
         parsed = parse(request.expression, matrix.axes, Location(file="-k", line=1, column=1))
         yield _Clause(words=f"-k '{request.expression}'", holds=parsed.holds)
+
+
+def _cells_clause(matrix: Matrix, wanted: frozenset[str]) -> _Clause:
+    known = {Cell.from_axes(axes).id for axes in _cross_product(matrix)}
+    for cell in sorted(wanted - known):
+        raise InputError(f"there is no cell {cell!r} in {matrix.file}", mend=nearest(cell, known))
+    return _Clause(words="--cell", holds=lambda axes: Cell.from_axes(axes).id in wanted)
 
 
 def _values_clause(words: str, axis: str, values: Sequence[str]) -> _Clause:

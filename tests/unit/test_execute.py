@@ -17,6 +17,10 @@ FATE = (
 )
 
 
+def test_a_real_time_signal_has_a_number_only() -> None:
+    assert parse_fate(FATE.replace(b"SIGABRT", b"SIG41")).signal == "SIG41"
+
+
 def test_a_fate() -> None:
     fate = parse_fate(FATE)
     assert (fate.kind, fate.signal, fate.core_dumped, fate.pid) == (OutcomeKind.SIGNAL, "SIGABRT", True, 8)

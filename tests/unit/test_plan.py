@@ -59,6 +59,13 @@ def test_flags_replace_the_profiles_axis_and_not_its_expression(project: Path, c
     assert "all 16 that match are excluded" in said
 
 
+def test_a_selection_of_excluded_cells_only_is_a_run_of_skips_where_that_is_allowed(
+    project: Path, catalogue: Catalogue
+) -> None:
+    selection = choose(project, catalogue, Request(axes={"arch": ("arm64",)}, allow_empty=True))
+    assert (len(selection.cells), len(selection.excluded)) == (0, 16)
+
+
 def test_an_empty_selection_names_the_clause(project: Path, catalogue: Catalogue) -> None:
     request = Request(profile="uwsgi", axes={"launcher": ("plain",)})
     assert "--launcher plain matches none of the 8 cells" in refusal(project, catalogue, request)
@@ -77,6 +84,14 @@ def test_an_empty_selection_names_the_clause(project: Path, catalogue: Catalogue
 )
 def test_wrong_requests(project: Path, catalogue: Catalogue, request_: Request, says: str) -> None:
     assert says in refusal(project, catalogue, request_)
+
+
+def test_named_cells_are_chosen_whatever_the_profile(project: Path, catalogue: Catalogue) -> None:
+    cell = "tls-atexit/py3.9-glibc2.31-x86_64-plain-rust"
+    selection = choose(project, catalogue, Request(profile="uwsgi", cells=frozenset({cell})))
+    assert [item.cell.id for item in selection.cells] == [cell]
+    said = refusal(project, catalogue, Request(cells=frozenset({cell.replace("rust", "rast")})))
+    assert f"did you mean {cell!r}?" in said
 
 
 def test_shards_share_the_cells_out(project: Path, catalogue: Catalogue) -> None:
