@@ -230,6 +230,8 @@ def describe(subject: Subject, hung: bool, interrupted: bool, notes: list[str]) 
         raise ValueError("a subject that has not ended has no fate")
     signalled = os.WIFSIGNALED(wait_status)
     kind = "hang" if hung else "signal" if signalled else "exit"
+    if kind == "signal" and os.WTERMSIG(wait_status) == signal.SIGKILL and was_out_of_memory():
+        kind = "oom"
     return {
         "schema": SCHEMA,
         "pid": subject.pid,
@@ -242,6 +244,21 @@ def describe(subject: Subject, hung: bool, interrupted: bool, notes: list[str]) 
         "versions": versions(),
         "notes": notes,
     }
+
+
+def was_out_of_memory() -> bool:
+    """Whether the kernel killed a process of this container for its memory limit (cgroup v2, then v1).
+
+    Not every engine says so itself: Podman 4.3 does not through Docker's API.
+    """
+    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        try:
+            with open(path, encoding="ascii") as counters:
+                found = dict(line.split() for line in counters)
+        except OSError:
+            continue
+        return int(found.get("oom_kill", "0")) > 0
+    return False
 
 
 def signal_name(number: int) -> str:

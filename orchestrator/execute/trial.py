@@ -149,6 +149,6 @@ def by_hand(cell: Cell, tag: str, driver: str, timeout: float) -> str:
     """The shell command that repeats a trial without this tool, under the same restrictions."""
     tmpfs = ("--tmpfs", f"{WORK}:mode=1777", "--tmpfs", "/tmp")  # noqa: S108 - inside the container
     locked = ("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only")
-    limits = ("--memory", "1g", "--pids-limit", "512", "--ulimit", "core=-1")
+    limits = ("--memory", "1g", "--pids-limit", "512", "--ulimit", "core=-1", "--ulimit", "nofile=1024:4096")
     options = ("--rm", "--init", *locked, *tmpfs, *limits, "--platform", cell.arch.platform)
     return shlex.join(["docker", "run", *options, tag, *_command(cell, driver, timeout)])

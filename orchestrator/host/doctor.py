@@ -10,7 +10,7 @@ from typing import Final
 
 from orchestrator.host import probe
 from orchestrator.host.facts import BinfmtHandler, Facts, HostPaths, parse_binfmt
-from orchestrator.host.plan import ROOT_MEND, enough_pipes
+from orchestrator.host.plan import enough_pipes
 from orchestrator.model import Arch, Value
 from orchestrator.tools import process
 
@@ -193,7 +193,7 @@ def root() -> Capability:
     """Root, for mmdebstrap and for reading cores and the journal."""
     if probe.may_become_root():
         return Capability(name="root", state=State.OK, found="root" if process.is_root() else "sudo -n")
-    found, mend = "not root, and `sudo -n` is refused", ROOT_MEND
+    found, mend = "not root, and `sudo -n` is refused", process.ROOT_MEND
     return Capability(name="root", state=State.MISSING, found=found, mend=mend)
 
 

@@ -50,6 +50,8 @@ class Platform:
     family: frozenset[str]
     systemd: bool
     user: str
+    """The name, for words; rights are given by uid, which stays right when the user is gone."""
+    uid: int
     root: bool
     contained: bool
     """Inside a container: the kernel hands cores to the host outside."""

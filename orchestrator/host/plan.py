@@ -30,7 +30,6 @@ APT_OPTIONS: Final = ("-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3
 SYSTEMD_SYSCTL: Final = "/lib/systemd/systemd-sysctl"
 COREDUMP_SYSCTL: Final = "/usr/lib/sysctl.d/50-coredump.conf"
 """Where the package itself says what core_pattern its version of systemd-coredump wants."""
-ROOT_MEND: Final = "run `sudo -v` first so that sudo does not ask, or run as root"
 DOCKER_SOCKET: Final = "/run/docker.sock"
 PODMAN_SOCKET: Final = "/run/podman/podman.sock"
 
@@ -129,13 +128,13 @@ def _engine_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:
 
 
 def _access(facts: Facts, socket: str) -> Step:
-    user = facts.platform.user
+    user, uid = facts.platform.user, facts.platform.uid
     return Step(
         goal=Goal.ACCESS,
         change=f"let {user} use {socket} until the engine restarts (as powerful as being root)",
         undone="the access right is taken away",
-        commands=(Command(args=("setfacl", "--modify", f"u:{user}:rw", socket)),),
-        entries=(AccessEntry(path=socket, user=user),),
+        commands=(Command(args=("setfacl", "--modify", f"u:{uid}:rw", socket)),),
+        entries=(AccessEntry(path=socket, user=user, uid=uid),),
     )
 
 

@@ -4,8 +4,8 @@ A connection to systemd-coredump's socket starts a handler that logs "Coredump f
 (measured), and only root may connect; the kernel's own table says to anyone whether a process listens.
 """
 
-import getpass
 import os
+import pwd
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -76,7 +76,8 @@ def platform() -> Platform:
         version=fields.get("VERSION_ID", ""),
         family=frozenset({name, *fields.get("ID_LIKE", "").split()}),
         systemd=Path("/run/systemd/system").is_dir(),
-        user=getpass.getuser(),
+        user=_user_name(os.getuid()),
+        uid=os.getuid(),
         root=process.is_root(),
         contained=str(Path("/proc/self/ns/pid").readlink()) != INITIAL_PID_NAMESPACE,
     )
@@ -169,6 +170,13 @@ def _denied() -> tuple[str, ...]:
     served = listening(HostPaths())
     paths = [path.format(uid=os.getuid()).removeprefix("/var") for path in SOCKETS]
     return tuple(path for path in paths if path in served and not os.access(path, os.R_OK | os.W_OK))
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # containers are often run under a uid that no passwd lists
+        return str(uid)
 
 
 def _process_named(name: str) -> int | None:

@@ -94,6 +94,7 @@ class AccessEntry(Value):
     kind: Literal["access"] = "access"
     path: str
     user: str
+    uid: int
 
     @property
     def subject(self) -> str:

@@ -10,7 +10,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from orchestrator.errors import HostError, ToolError
 from orchestrator.host import probe, record
 from orchestrator.host.facts import HostPaths
-from orchestrator.host.plan import ROOT_MEND, enough_pipes, plan
+from orchestrator.host.plan import enough_pipes, plan
 from orchestrator.host.record import DaemonEntry, Record
 from orchestrator.host.steps import Daemon, Goal, Step
 from orchestrator.tools import process
@@ -39,15 +39,15 @@ def setup(
     paths = paths or HostPaths()
     facts = probe.survey(paths)
     steps = plan(facts, paths, browser=browser)
+    if not dry_run and not probe.may_become_root():
+        what = "setup must change this host" if steps else "cores are read as root"
+        raise HostError(f"{what}, and sudo gives no root here", mend=process.ROOT_MEND)
     if not steps:
         say("setup: nothing to do, this host has what is needed")
         return ()
-    if dry_run:
-        announce(steps, say)
-        return steps
-    if not probe.may_become_root():
-        raise HostError("setup must change this host, and sudo gives no root here", mend=ROOT_MEND)
     announce(steps, say)
+    if dry_run:
+        return steps
     log = record.load(paths.record) or Record.empty()
     for number, step in enumerate(steps, 1):
         say(f"[{number}/{len(steps)}] {step.change}")

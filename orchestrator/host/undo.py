@@ -6,7 +6,7 @@ from typing import Final
 from orchestrator.errors import HostError
 from orchestrator.host import probe, record
 from orchestrator.host.facts import HostPaths
-from orchestrator.host.plan import COREDUMP_SYSCTL, ROOT_MEND
+from orchestrator.host.plan import COREDUMP_SYSCTL
 from orchestrator.host.record import (
     AccessEntry,
     DaemonEntry,
@@ -36,7 +36,7 @@ def undo(say: Say, *, paths: HostPaths | None = None) -> tuple[Entry, ...]:
         say("undo: nothing to do, setup changed nothing here")
         return ()
     if not probe.may_become_root():
-        raise HostError("undo must change this host, and sudo gives no root here", mend=ROOT_MEND)
+        raise HostError("undo must change this host, and sudo gives no root here", mend=process.ROOT_MEND)
     done = tuple(reversed(log.entries))
     for entry in done:
         say(revert(entry, paths))
@@ -103,7 +103,7 @@ def _remove_folder(entry: FolderEntry, paths: HostPaths) -> str:
 
 def _take_access(entry: AccessEntry) -> str:
     if Path(entry.path).exists():
-        args = ["setfacl", "--remove", f"u:{entry.user}", entry.path]
+        args = ["setfacl", "--remove", f"u:{entry.uid}", entry.path]
         process.run(args, root=True, mend=UNDO_MEND)
     return f"took {entry.user}'s access to {entry.path} away"
 

@@ -1,6 +1,7 @@
 """One image, made: its log is kept, and its error says which step failed and how."""
 
 import hashlib
+import re
 import tempfile
 import threading
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from orchestrator.tools.engine import Engine
 SCRATCH: Final = "scratch"
 LAST_LINES: Final = 8
 """How much of a failed build's log its error shows."""
+STEP: Final = re.compile(r"Step \d|(\[\d+/\d+\] )?STEP \d")
+"""How a step begins in a build's log: Docker's way, and Podman's, which counts the stages too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def _labels(spec: ImageSpec) -> dict[str, str]:
 
 def _explained(spec: ImageSpec, error: HostError, log: Path) -> BuildError:
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    steps = [line for line in lines if line.startswith("Step ")]
+    steps = [line for line in lines if STEP.match(line)]
     step = f" in {steps[-1]}" if steps else ""
     end = "".join(f"\n  {line}" for line in lines[-LAST_LINES:])
     mend = f"the whole log: {log}" if lines else error.mend

@@ -11,6 +11,9 @@ from orchestrator.errors import ToolError
 
 LAST_LINES = 12
 """How much of a failed program's stderr an error shows; enough for apt and gdb to say why."""
+ROOT_MEND = "run `sudo -v` first so that sudo does not ask, or run as root"
+ROOT_UMASK = 0o022
+"""For what root makes: sudo keeps a user's stricter one, and that user could not read setup's record."""
 DAEMON_TIMEOUT = 10
 """Seconds within which a daemon detaches, and within which a killed one is gone."""
 
@@ -66,7 +69,7 @@ def run(
     """Run a program to its end; `timeout` is in seconds.
 
     Raises ToolError with `mend` as the next step where the program is missing, takes too long, or
-    (with `check`) ends with another status than 0.
+    (with `check`) ends with another status than 0; where sudo itself refused, the next step is ROOT_MEND.
     """
     argv = as_root(args) if root else tuple(args)
     try:
@@ -78,6 +81,7 @@ def run(
             timeout=timeout,
             env=None if env is None else {**os.environ, **env},
             cwd=cwd,
+            umask=ROOT_UMASK if root else -1,
             check=False,
         )
     except (FileNotFoundError, PermissionError) as error:
@@ -85,6 +89,8 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"{args[0]} did not end within {timeout:g} s", mend=mend) from error
     completed = Completed(args=argv, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    if check and root and completed.status == 1 and completed.complaint.startswith("sudo: "):
+        raise ToolError(f"{args[0]} needs root; {completed.complaint}", mend=ROOT_MEND)
     if check and completed.status != 0:
         said = f": {completed.complaint}" if completed.complaint else ""
         raise ToolError(f"{args[0]} ended with status {completed.status}{said}", mend=mend)

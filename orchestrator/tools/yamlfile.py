@@ -162,6 +162,7 @@ class _Builder:
     def __init__(self, file: str, nodes: dict[Path_, yaml.Node]) -> None:
         self._file = file
         self._nodes = nodes
+        self._scalars = yaml.SafeLoader("")
 
     def build(self, node: yaml.Node, path: Path_) -> Any:  # noqa: ANN401 - pydantic validates it next
         self._nodes[path] = node
@@ -200,9 +201,8 @@ class _Builder:
         return data
 
     def _scalar(self, node: yaml.Node) -> Any:  # noqa: ANN401 - pydantic validates it next
-        constructor = yaml.SafeLoader("")
         try:
-            return constructor.construct_object(node)
+            return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             raise InputError(
                 f"{node.value[:40]!r} cannot be read",

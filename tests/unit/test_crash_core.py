@@ -139,7 +139,7 @@ def test_mutated_elf_files_raise_nothing_but_our_error(
     data = bytearray((DATA / "handler").read_bytes())
     for place, byte in changes:
         data[place] = byte
-    file = tmp_path_factory.mktemp("elf") / "file"
+    file = tmp_path_factory.getbasetemp() / "mutated-elf"
     file.write_bytes(data)
     for read in (lambda: read_names(file), lambda: find_symbols(file, [0x1190])):
         try:

@@ -35,8 +35,8 @@ INSTALLED: Mapping[str, str] = {
     "acl": "/usr/bin/setfacl",
 }
 PLATFORM = Platform(
-    distribution="debian", version="12", family=frozenset({"debian"}), systemd=False, user="dev", root=True,
-    contained=False,
+    distribution="debian", version="12", family=frozenset({"debian"}), systemd=False, user="dev", uid=1000,
+    root=True, contained=False,
 )  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def test_the_installed_engine_is_started(systemd: bool, program: str, line: str)
 def test_a_plain_user_is_let_in_after_the_engine_was_started() -> None:
     steps = plan(replace(NO_ENGINE, platform=replace(PLATFORM, root=False)), PATHS)
     assert [step.goal for step in steps] == [Goal.ENGINE, Goal.ACCESS]
-    assert lines(steps)[-1] == "setfacl --modify u:dev:rw /run/docker.sock"
+    assert lines(steps)[-1] == "setfacl --modify u:1000:rw /run/docker.sock"
 
 
 def test_a_plain_user_who_is_denied_gets_access_and_no_second_engine() -> None:

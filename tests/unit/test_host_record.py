@@ -28,7 +28,7 @@ ALL = (
     FolderEntry(path="/run/crashmatrix"),
     DaemonEntry(name="dockerd", pid=12, started=34, boot="b"),
     UnitEntry(name="docker.service"),
-    AccessEntry(path="/run/docker.sock", user="dev"),
+    AccessEntry(path="/run/docker.sock", user="dev", uid=1000),
 )
 
 

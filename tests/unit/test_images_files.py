@@ -104,11 +104,14 @@ def test_a_wrong_digest_names_both(tmp_path: Path) -> None:
         cache.check_digest(tmp_path / "p.whl", wanted)
 
 
-def test_the_build_lock_waits_for_another_holder_and_gives_up_on_stop() -> None:
+def test_the_build_lock_waits_for_another_holder_and_gives_up_on_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cache, "POLL", 0.01)
     stop, told = threading.Event(), []
     with cache.build_lock(stop, lambda: told.append("first")) as held:
         assert held
-        waiting = threading.Timer(0.3, stop.set)
+        waiting = threading.Timer(0.1, stop.set)
         waiting.start()
         with cache.build_lock(stop, lambda: told.append("second")) as other:
             assert not other

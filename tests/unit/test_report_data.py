@@ -122,7 +122,7 @@ def test_output_outside_the_folder_is_never_read(tmp_path: Path, name: str) -> N
     wanted = factory.cell()
     seen = factory.crashed_trial(wanted)
     folder = tmp_path / "run"
-    factory.write_run(folder)
+    factory.write_run(folder, factory.RunSpec(cells=(wanted,)))
     (folder / "cells" / "link").symlink_to(tmp_path / "secret")
     changed = seen.outcome.model_copy(update={"stdout": name})
     result = json.loads(result_file(folder).read_bytes())

@@ -29,7 +29,7 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit(30 if idle else 99))
 idle = False
 connection.sendall(b"HTTP/1.1 {answer}\\r\\n\\r\\n")
 connection.close()
-until = time.monotonic() + 0.2
+until = time.monotonic() + {busy}
 while time.monotonic() < until:
     pass
 idle = True
@@ -38,14 +38,21 @@ while True:
 """
 
 
+def serve(answer: str, busy: float = 0) -> str:
+    """A server that gives one answer, is busy for some seconds and then waits to be stopped."""
+    return SERVE.replace("{answer}", answer).replace("{busy}", str(busy))
+
+
 class Cell:
     """A cell image's folders in a scratch folder: supervisor, scenario, launcher, working folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.work = root / "work"
-        for name in ("work", "scenario", "bin"):
+        for name in ("work", "scenario", "bin", "path"):
             (root / name).mkdir()
+        # `python3` is this interpreter, not a version manager's shim, which takes longer than the subject.
+        (root / "path" / "python3").symlink_to(Path(sys.executable).resolve())
         shutil.copy(SUPERVISOR, root / "supervisor.py")
 
     def driver(self, text: str) -> None:
@@ -60,8 +67,9 @@ class Cell:
         command = [sys.executable, str(self.root / "supervisor.py"), "--launcher", launcher]
         command += ["--driver", "driver.py", "--timeout", str(timeout)]
         return subprocess.Popen(
-            command, cwd=self.work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+            command, cwd=self.work, env=os.environ | {"PATH": f"{self.root / 'path'}:{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
 
     def run(self, launcher: str = "plain", timeout: float = 20) -> dict[str, Any]:
         process = self.start(launcher, timeout)
@@ -141,10 +149,10 @@ def test_subject_ignores_and_blocks_no_signal_because_of_us(cell: Cell) -> None:
 
 def test_hang_is_aborted_so_that_a_core_shows_where(cell: Cell) -> None:
     cell.driver("import time; time.sleep(60)")
-    fate = cell.run(timeout=0.3)
+    fate = cell.run(timeout=0.15)
     assert (fate["kind"], fate["status"], fate["signal"]) == ("hang", None, "SIGABRT")
     assert not fate["interrupted"]
-    assert 0.3 <= fate["seconds"] < 3
+    assert 0.15 <= fate["seconds"] < 3
 
 
 def test_sigterm_ends_the_subject_and_says_so(cell: Cell, appears: Callable[[Path], None]) -> None:
@@ -170,14 +178,14 @@ def test_subject_that_cannot_start_is_no_fate(cell: Cell) -> None:
 
 
 def test_server_is_stopped_only_once_it_is_idle(cell: Cell) -> None:
-    """The server stays busy for 0.2 s after it closed the connection; it says 99 if it is stopped then."""
-    cell.uwsgi(SERVE.replace("{answer}", "200 OK"))
+    """The server stays busy for 0.1 s after it closed the connection; it says 99 if it is stopped then."""
+    cell.uwsgi(serve("200 OK", busy=0.1))
     fate = cell.run("uwsgi")
     assert (fate["kind"], fate["status"], fate["notes"]) == ("exit", 30, [])
 
 
 def test_wrong_answer_is_noted(cell: Cell) -> None:
-    cell.uwsgi(SERVE.replace("{answer}", "500 Internal Server Error"))
+    cell.uwsgi(serve("500 Internal Server Error"))
     assert cell.run("uwsgi")["notes"] == [
         "the server's answer was 'HTTP/1.1 500 Internal Server Error', not 200"
     ]
@@ -200,5 +208,5 @@ def test_server_that_dies_in_the_request_is_judged_by_its_signal(cell: Cell) -> 
 @pytest.mark.parametrize("before", ["", "server = socket.create_server((host, int(port)))"])
 def test_server_that_never_answers_hangs(cell: Cell, before: str) -> None:
     cell.uwsgi(f"{before}\ntime.sleep(60)")
-    fate = cell.run("uwsgi", timeout=0.4)
+    fate = cell.run("uwsgi", timeout=0.2)
     assert (fate["kind"], fate["signal"]) == ("hang", "SIGABRT")

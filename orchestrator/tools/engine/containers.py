@@ -1,6 +1,7 @@
 """Containers and their work volumes: created locked down, run once, read, removed."""
 
 import errno
+import resource
 import tarfile
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -18,6 +19,8 @@ from orchestrator.tools.engine.connection import Connection
 
 FETCH_LIMIT: Final = 1 << 31
 """Bytes that one fetch takes out of a container, unless it asks for less."""
+PROCESSES: Final = 1 << 15
+"""Linux's default pid_max, which Podman takes for its own limit (seen on 4.3)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +54,7 @@ class Containers(Connection):
 
         No network, no capabilities, no new privileges, a read-only root, limits on memory and
         pids. `init` is always on: a process that is PID 1 of its container does not die of its own
-        SIGABRT, and under qemu-user it hangs for ever. The core limit must not be 1, which disables
-        the kernel's pipe; -1 also lets qemu write the guest's core.
+        SIGABRT, and under qemu-user it hangs for ever.
         """
         with engine_errors(f"creating a container of {spec.image}"):
             retried(self._api.create_volume)(name=spec.hostname, labels=dict(spec.labels))
@@ -67,7 +69,7 @@ class Containers(Connection):
                 mem_limit=spec.memory,
                 memswap_limit=spec.memory,
                 pids_limit=spec.pids,
-                ulimits=[Ulimit(name="core", soft=-1, hard=-1)],
+                ulimits=_ulimits(),
                 log_config=LogConfig(type="none"),
             )
             made = retried(self._api.create_container)(
@@ -194,3 +196,20 @@ class Containers(Connection):
         for volume in volumes:
             self.remove_volume(volume["Name"])
         return len(containers) + len(volumes)
+
+
+def _ulimits() -> list[Ulimit]:
+    """Every limit that an engine would else choose in its own way, each low enough for any engine to set.
+
+    The core limit must not be 1, which disables the kernel's pipe; -1 also lets qemu write the
+    guest's core. Left alone, Docker may allow a billion open files, and Podman (4.3, as root) raises
+    files and processes to what takes CAP_SYS_RESOURCE, which a confined machine lacks. The limit on
+    processes counts all of the user's on the host: the trial's own bound is the pids limit.
+    """
+    _, own = resource.getrlimit(resource.RLIMIT_NPROC)
+    processes = PROCESSES if own == resource.RLIM_INFINITY else min(own, PROCESSES)
+    return [
+        Ulimit(name="core", soft=-1, hard=-1),
+        Ulimit(name="nofile", soft=1024, hard=4096),
+        Ulimit(name="nproc", soft=processes, hard=processes),
+    ]

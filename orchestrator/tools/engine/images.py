@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import docker
 import requests
-from docker.errors import APIError, ImageNotFound
+from docker.errors import APIError, NotFound
 
 from orchestrator.errors import BuildError
 from orchestrator.model import LABEL, LABEL_KEY, Arch
@@ -115,5 +115,5 @@ class Images(Connection):
         with engine_errors(f"removing {tag}"):
             try:
                 self._api.remove_image(tag, force=True)
-            except ImageNotFound:
+            except NotFound:
                 return

@@ -1,0 +1,45 @@
+"""How programs are run as root, and what is said where sudo refuses; `sudo` is the test's own program."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import ToolError
+from orchestrator.tools import process
+
+
+@pytest.fixture
+def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sudo that gives root (here: runs the rest of its command line) where it may not ask."""
+    program = tmp_path / "sudo"
+    program.write_text('#!/bin/sh\ntest "$1" = -n || exit 9\nshift\nexec "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(process, "is_root", lambda: False)
+    return program
+
+
+def test_a_sudo_that_would_ask_is_one_line_with_its_mend(sudo: Path) -> None:
+    sudo.write_text('#!/bin/sh\necho "sudo: a password is required" >&2\nexit 1\n')
+    with pytest.raises(ToolError, match="journalctl needs root; sudo: a password is required") as caught:
+        process.run(["journalctl"], root=True, mend="another")
+    assert caught.value.mend == process.ROOT_MEND
+
+
+@pytest.mark.usefixtures("sudo")
+def test_a_failure_of_the_program_itself_keeps_its_mend() -> None:
+    with pytest.raises(ToolError, match="ended with status 1: sh: no") as caught:
+        process.run(["sh", "-c", "echo sh: no >&2; exit 1"], root=True, mend="another")
+    assert caught.value.mend == "another"
+
+
+@pytest.mark.usefixtures("sudo")
+def test_what_root_makes_can_be_read_whatever_the_users_umask() -> None:
+    before = os.umask(0o077)
+    try:
+        as_root = process.run(["sh", "-c", "umask"], root=True, mend="-").text.strip()
+        as_user = process.run(["sh", "-c", "umask"], mend="-").text.strip()
+    finally:
+        os.umask(before)
+    assert (as_root, as_user) == ("0022", "0077")
