@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,12 +69,20 @@ def run_trial(engine: Engine, request: TrialRequest) -> Outcome:
         work=WORK,
     )
     try:
-        container = engine.create(spec)
-        return _watch(engine, container, hostname, request)
-    finally:
-        # By name: a container exists also where the engine's answer to its creation was lost.
-        engine.remove(hostname)
-        engine.remove_volume(hostname)
+        outcome = _watch(engine, engine.create(spec), hostname, request)
+    except BaseException:
+        # What ended the trial is the diagnosis; an engine that is gone cannot remove anything either.
+        with suppress(EngineError):
+            _remove(engine, hostname)
+        raise
+    _remove(engine, hostname)
+    return outcome
+
+
+def _remove(engine: Engine, hostname: str) -> None:
+    """Remove by name: a container exists also where the engine's answer to its creation was lost."""
+    engine.remove(hostname)
+    engine.remove_volume(hostname)
 
 
 def _watch(engine: Engine, container: str, hostname: str, request: TrialRequest) -> Outcome:
