@@ -93,15 +93,19 @@ def test_ctrl_c_drains_and_the_run_can_be_resumed(
     assert {name: again.results[name].started for name in before} == before
 
 
-def test_a_second_ctrl_c_kills_what_hangs(
-    start: Start, project: Path, tmp_path: Path, engine: Engine
-) -> None:
+def start_hanging(start: Start, project: Path, tmp_path: Path) -> subprocess.Popen[str]:
+    """Start a run of one cell that will not end by itself, and wait until its process has spoken."""
     add_scenario(project, "hang", "outcome: hang", timeout=600)
     selection = ("--scenario", "hang", "--glibc", "2.36", "--launcher", "plain", "--probe", "cpp")
     process = start(tmp_path / "reports", *selection, project=project)
-    wait_until(
-        lambda: [path for path in tmp_path.glob("reports/*/cells/**/stdout.txt") if path.stat().st_size]
-    )
+    wait_until(lambda: any(path.stat().st_size for path in tmp_path.glob("reports/*/cells/**/stdout.txt")))
+    return process
+
+
+def test_a_second_ctrl_c_kills_what_hangs(
+    start: Start, project: Path, tmp_path: Path, engine: Engine
+) -> None:
+    process = start_hanging(start, project, tmp_path)
     process.send_signal(signal.SIGINT)
     time.sleep(1)
     assert process.poll() is None
@@ -114,12 +118,7 @@ def test_a_second_ctrl_c_kills_what_hangs(
 def test_what_a_killed_run_left_is_removed_by_the_next(
     start: Start, project: Path, tmp_path: Path, engine: Engine
 ) -> None:
-    add_scenario(project, "hang", "outcome: hang", timeout=600)
-    selection = ("--scenario", "hang", "--glibc", "2.36", "--launcher", "plain", "--probe", "cpp")
-    process = start(tmp_path / "reports", *selection, project=project)
-    wait_until(
-        lambda: [path for path in tmp_path.glob("reports/*/cells/**/stdout.txt") if path.stat().st_size]
-    )
+    process = start_hanging(start, project, tmp_path)
     process.kill()
     end(process)
     assert len(left_by(process, engine)) == 1
