@@ -53,6 +53,11 @@ def _command(cell: Cell, driver: str, timeout: float) -> tuple[str, ...]:
     )
 
 
+def _axes(cell: Cell) -> dict[str, str]:
+    """The cell as its process sees it: CRASHMATRIX_LAUNCHER=uwsgi, and so on, own axes too."""
+    return {f"CRASHMATRIX_{axis.upper()}": value for axis, value in cell.axes.items()}
+
+
 def run_trial(engine: Engine, request: TrialRequest) -> Outcome:
     """Run one trial; whatever happens, its container and volume are gone afterwards.
 
@@ -66,6 +71,7 @@ def run_trial(engine: Engine, request: TrialRequest) -> Outcome:
         hostname=hostname,
         platform=request.cell.arch.platform,
         labels=request.labels,
+        environment=_axes(request.cell),
         work=WORK,
     )
     try:
@@ -159,5 +165,6 @@ def by_hand(cell: Cell, tag: str, driver: str, timeout: float) -> str:
     tmpfs = ("--tmpfs", f"{WORK}:mode=1777", "--tmpfs", "/tmp")  # noqa: S108 - inside the container
     locked = ("--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only")
     limits = ("--memory", "1g", "--pids-limit", "512", "--ulimit", "core=-1", "--ulimit", "nofile=1024:4096")
-    options = ("--rm", "--init", *locked, *tmpfs, *limits, "--platform", cell.arch.platform)
+    axes = [part for name, value in _axes(cell).items() for part in ("--env", f"{name}={value}")]
+    options = ("--rm", "--init", *locked, *tmpfs, *limits, *axes, "--platform", cell.arch.platform)
     return shlex.join(["docker", "run", *options, tag, *_command(cell, driver, timeout)])

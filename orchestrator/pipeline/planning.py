@@ -52,10 +52,6 @@ class PlannedRun:
     plan: Plan
     specs: tuple[ImageSpec, ...]
 
-    def tag(self, key: str) -> str:
-        """The tag of an image of this plan."""
-        return next(spec.tag for spec in self.specs if spec.key == key)
-
 
 def make_plan(project: Project, request: Request) -> PlannedRun:
     """Plan a run: cells, expectations, and the key of every image."""

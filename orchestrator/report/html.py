@@ -150,9 +150,11 @@ def _open_core(data: RunData, trial: Trial | None, tag: str | None) -> str | Non
         f"-ex {shlex.quote(f'core-file {unpacked}')} -ex 'thread apply all backtrace'",
     ]
     lines = [
-        f"cd {shlex.quote(str(data.folder))}",
+        # No path of the machine that rendered it: a report is read elsewhere as well.
+        "# in the run's folder, where plan.json is",
         *unpack,
-        f'mkdir sysroot && docker export "$(docker create {shlex.quote(tag)})" | tar -x -C sysroot',
+        f"image=$(docker create {shlex.quote(tag)})",
+        'mkdir sysroot && docker export "$image" | tar -x -C sysroot; docker rm "$image"',
         " \\\n    ".join(gdb),
     ]
     return "\n".join(lines)

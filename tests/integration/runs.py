@@ -46,6 +46,7 @@ def run(*arguments: str, reports: Path, project: Path = ROOT, env: dict[str, str
 
 
 DRIVERS = {
+    "own-axis": "import os\nprint('cleanup is', os.environ['CRASHMATRIX_CLEANUP'])\n",
     "hang": "import time\nprint('waiting', flush=True)\ntime.sleep(600)\n",
     "hostile": """\
 import sys

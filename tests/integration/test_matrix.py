@@ -137,6 +137,20 @@ def test_hostile_output_is_whole_on_disk_and_harmless_in_the_report(project: Pat
     assert not any("<script>document.title" in page for page in pages)
 
 
+def test_an_axis_of_the_users_own_reaches_the_program(project: Path, tmp_path: Path) -> None:
+    matrix = project / "matrix.yaml"
+    add_scenario(project, "own-axis", "outcome: exit, message: cleanup is weakref")
+    matrix.write_text(matrix.read_text().replace("exclude:", "  cleanup: [atexit, weakref]\n\nexclude:", 1))
+    ended = ask(project, tmp_path, "own-axis")
+    verdicts = {name: result.judgement.verdict for name, result in ended.results.items()}
+    cell = "own-axis/py3.11-glibc2.36-x86_64-plain-cpp"
+    assert verdicts == {f"{cell}+cleanup=atexit": Verdict.FAIL, f"{cell}+cleanup=weakref": Verdict.PASS}
+    only = run("--cell", f"{cell}+cleanup=weakref", reports=tmp_path / "only", project=project)
+    assert only.code == 0, only.stdout + only.stderr
+    pages = only.folder / "cells" / f"{cell}+cleanup=weakref" / "index.html"
+    assert pages.is_file()
+
+
 def test_the_memory_limit_is_no_crash(project: Path, tmp_path: Path) -> None:
     add_scenario(project, "memory", "outcome: oom")
     ended = ask(project, tmp_path, "memory")

@@ -135,6 +135,7 @@ def test_shards_share_the_cells_out(project: Path, catalogue: Catalogue) -> None
             "{axes: {arch: [x86]}}",
             "arch has no value 'x86'; did you mean 'x86_64'",
         ),
+        ("{axes: {arch: [x86_64]}}", "{axes: {arc: [x86_64]}}", "unknown axis 'arc'; did you mean 'arch'"),
         ("schema: 1", "schema: 7", ":1:9: schema"),
     ],
 )
