@@ -202,6 +202,27 @@ def test_without_an_engine_the_mend_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_render_and_build_have_the_same_images_as_a_run(smoke_run: Run, tmp_path: Path) -> None:
+    assert smoke_run.code == 0
+    for name in ("render", "build"):
+        line = command(name, "--out", tmp_path / name)
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        folders = {path.name for path in (tmp_path / name).iterdir()}
+        assert folders == {path.name for path in (smoke_run.folder / "images").iterdir()}
+    (cell,) = (tmp_path / "render").glob("cell-tls-atexit-trixie-uwsgi-cpp-*/Dockerfile")
+    assert "FROM crashmatrix/base-trixie:" in cell.read_text()
+
+
+def test_a_report_is_rendered_again_from_disk(smoke_run: Run) -> None:
+    before = (smoke_run.folder / "index.html").read_text()
+    (smoke_run.folder / "index.html").unlink()
+    line = command("report", "--reports", smoke_run.reports)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (smoke_run.folder / "index.html").read_text() == before
+
+
 def test_listing_runs_nothing_and_is_a_plan(tmp_path: Path) -> None:
     ended = run("--list", "--json", reports=tmp_path)
     assert ended.code == 0
