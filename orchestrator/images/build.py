@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from orchestrator.errors import BuildError, CrashmatrixError
-from orchestrator.images.cache import build_lock
+from orchestrator.images.locks import building, image_lock
 from orchestrator.images.make import Maker
 from orchestrator.model import ImageSpec
 from orchestrator.tools.engine import Engine
@@ -59,11 +59,9 @@ def build_all(
     work.take_present()
     if not work.lacking():
         return work.results
-    with build_lock(stop, lambda: progress.say("Waiting for another run that builds images.")) as held:
+    with building(stop, engine.prune_stages) as held:
         if held:
-            work.take_present()
             work.build(jobs)
-            engine.prune_stages()
     return work.results
 
 
@@ -122,6 +120,21 @@ class _Work:
                 self._cancel(running)
 
     def _make(self, spec: ImageSpec) -> Result:
+        def waiting() -> None:
+            self.progress.say(f"{spec.role}: another run is building it.")
+
+        try:
+            with image_lock(spec.key, self.maker.stop, waiting) as held:
+                # That run, or one that ended since the images were listed, may have built it.
+                if not held:
+                    return BuildError(
+                        f"image {spec.role} was not built: the run was stopped", mend="run again"
+                    )
+                return self.maker.engine.images().get(spec.key) or self._make_now(spec)
+        except CrashmatrixError as error:
+            return error
+
+    def _make_now(self, spec: ImageSpec) -> Result:
         began = time.monotonic()
         self.progress.image_started(spec.role)
         result: Result

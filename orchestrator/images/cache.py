@@ -1,15 +1,11 @@
 """Files that are fetched once: `~/.cache/crashmatrix`, content-addressed, safe to delete at any time."""
 
-import fcntl
 import hashlib
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from orchestrator.errors import HostError
 from orchestrator.images.network import persistently
@@ -18,8 +14,6 @@ from orchestrator.tools import process
 from orchestrator.tools.cache import cache_folder
 
 DOWNLOADS: Final = "downloads"
-LOCKS: Final = "locks"
-POLL: Final = 0.2
 TIMEOUT: Final = 900
 """Seconds for one file of 100 MB on a slow line."""
 MEND: Final = "check the network and pip's configuration (index, proxy, certificates), then try again"
@@ -57,30 +51,6 @@ def digest(path: Path) -> str:
     """A file's sha256, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextmanager
-def build_lock(stop: threading.Event, waiting: Callable[[], None]) -> Generator[bool]:
-    """Held while images are built, so that two runs on one host do not build the same ones twice.
-
-    Calls `waiting` once where another run holds it. Yields False where `stop` came first.
-    """
-    with (cache_folder(LOCKS) / "build").open("a") as lock:
-        told = False
-        while not (held := _try_lock(lock)) and not stop.is_set():
-            if not told:
-                waiting()
-                told = True
-            time.sleep(POLL)
-        yield held
-
-
-def _try_lock(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _download(item: Download, pin: Path, files: Path) -> None:

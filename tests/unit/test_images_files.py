@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import HostError, ToolError
-from orchestrator.images import cache, context, rootfs
+from orchestrator.images import cache, context, locks, rootfs
 from orchestrator.images.network import ATTEMPTS, persistently
 from orchestrator.model import Arch, ContextFile, Download, ImageKind, ImageSpec
 
@@ -104,19 +104,31 @@ def test_a_wrong_digest_names_both(tmp_path: Path) -> None:
         cache.check_digest(tmp_path / "p.whl", wanted)
 
 
-def test_the_build_lock_waits_for_another_holder_and_gives_up_on_stop(
+def test_an_image_lock_waits_for_another_holder_and_gives_up_on_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cache, "POLL", 0.01)
+    monkeypatch.setattr(locks, "POLL", 0.01)
     stop, told = threading.Event(), []
-    with cache.build_lock(stop, lambda: told.append("first")) as held:
+    with locks.image_lock("a" * 64, stop, lambda: told.append("first")) as held:
         assert held
+        with locks.image_lock("b" * 64, stop, lambda: told.append("another image")) as other:
+            assert other
         waiting = threading.Timer(0.1, stop.set)
         waiting.start()
-        with cache.build_lock(stop, lambda: told.append("second")) as other:
-            assert not other
+        with locks.image_lock("a" * 64, stop, lambda: told.append("second")) as again:
+            assert not again
         waiting.join()
     assert told == ["second"]
+
+
+def test_only_the_last_run_that_builds_removes_stages() -> None:
+    stop, removed = threading.Event(), []
+    with locks.building(stop, lambda: removed.append("last")) as first:
+        with locks.building(stop, lambda: removed.append("too early")) as second:
+            assert first
+            assert second
+        assert removed == []
+    assert removed == ["last"]
 
 
 def test_a_step_is_tried_again_until_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
