@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
@@ -104,6 +105,15 @@ def test_a_chain_is_built_once_in_order_and_labelled(
     assert again == results
     assert told_again.started == []
     assert sorted(ready_again) == sorted(ready)
+
+
+def test_two_runs_at_once_build_an_image_once(engine: Engine, make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = make_spec("test-twice", "FROM scratch\nCOPY nonce /shared\n")
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(build, engine, [spec], tmp_path / name) for name in ("first", "second")]
+        (first, told, _), (second, told_too, _) = (run.result() for run in runs)
+    assert first == second == {spec.key: engine.images()[spec.key]}
+    assert told.started + told_too.started == ["test-twice"]
 
 
 def test_a_removed_image_below_is_not_built_again(
