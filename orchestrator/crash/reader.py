@@ -5,15 +5,14 @@ called for is the crash, and the signal that ended the process is only `delivere
 be read is said in `warnings`; without gdb what the core's own notes tell is still given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.crash.gdb import MAX_FRAMES, GdbAnswer, GdbThread, read_with_gdb
+from orchestrator.crash.backends import NOTES, STACKS, read_stacks
+from orchestrator.crash.reading import Frame, Reading, ThreadReading
 from orchestrator.crash.signals import Fault, handled_fault, parse_siginfo
 from orchestrator.crash.signature import sign
-from orchestrator.crash.symbols import SymbolTables
-from orchestrator.errors import ToolError
 from orchestrator.model import Crash, CrashSite, Module, NativeFrame, SignalInfo, Sysroot, Thread
 from orchestrator.tools.core import Core
 
@@ -29,69 +28,39 @@ class _Site:
     delivered: Fault | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Reading:
-    site: _Site
-    threads: tuple[Thread, ...]
-    warnings: tuple[str, ...]
-    gdb: str | None
-
-
-def read_crash(path: Path, core: Core, sysroot: Sysroot) -> Crash:
+def read_crash(path: Path, core: Core, sysroot: Sysroot, backends: Collection[str] = tuple(STACKS)) -> Crash:
     """Read a crash; `path` is the plain core that `core` has open. What is lost is in the warnings."""
-    try:
-        reading = _read_with_gdb(path, core, Path(sysroot.path))
-    except ToolError as error:
-        reading = _read_without_gdb(core, str(error))
-    return _crash(core, sysroot, reading)
+    reading, lacking = read_stacks(path, core, Path(sysroot.path), backends)
+    return interpret(core, sysroot, reading, lacking)
 
 
-def _crash(core: Core, sysroot: Sysroot, reading: _Reading) -> Crash:
-    fault, frames = reading.site.fault, _crashed_frames(reading)
-    signature, how = sign(fault.name if fault.number else "?", frames)
+def interpret(core: Core, sysroot: Sysroot, reading: Reading, lacking: Sequence[str] = ()) -> Crash:
+    """What the stacks of a core tell of its crash; `lacking` says which backends could not be used."""
+    crashed = next((thread for thread in reading.threads if thread.crashed), None)
+    site, doubts = _find_site(core, crashed)
+    threads = tuple(_thread(core, thread, site) for thread in reading.threads)
+    frames = next((thread.native[site.frame :] for thread in threads if thread.crashed), ())
+    signature, how = sign(site.fault.name if site.fault.number else "?", frames)
     return Crash(
         arch=core.arch,
         truncated=core.truncated,
-        warnings=(*_core_warnings(core), *sysroot.problems, *reading.warnings),
-        signal=_signal(reading.site),
+        warnings=(*_core_warnings(core), *sysroot.problems, *lacking, *doubts, *reading.warnings),
+        signal=_signal(site),
         crash=_crash_site(core, frames),
-        threads=reading.threads,
+        threads=threads,
         modules=tuple(
             Module(path=item.path, build_id=item.build_id, base=hex(item.base)) for item in core.modules
         ),
         signature=signature,
         signature_note=how,
-        backends={"gdb": reading.gdb},
+        backends={
+            **dict.fromkeys(STACKS),
+            **({reading.backend: reading.version} if reading.backend != NOTES else {}),
+        },
     )
 
 
-def _read_with_gdb(path: Path, core: Core, root: Path) -> _Reading:
-    program = core.executable
-    file = root / program.path.lstrip("/") if program else None
-    return _interpret(core, root, read_with_gdb(path, root, file if file and file.is_file() else None))
-
-
-def _interpret(core: Core, root: Path, answer: GdbAnswer) -> _Reading:
-    tables = SymbolTables(core, root, [frame for thread in answer.threads for frame in thread.frames])
-    crashed = next((thread for thread in answer.threads if thread.crashed), None)
-    site, doubts = _find_site(core, crashed)
-    threads = tuple(_thread(thread, tables, site) for thread in answer.threads)
-    warnings = (*tables.problems, *doubts, *_gdb_warnings(answer, core))
-    return _Reading(site=site, threads=threads, warnings=warnings, gdb=answer.version)
-
-
-def _read_without_gdb(core: Core, why: str) -> _Reading:
-    """What the core's own notes tell: signal, threads, and where each of them was."""
-    threads = tuple(
-        Thread(tid=state.tid, crashed=number == 0, native=(_frame_at(core, state.pc),))
-        for number, state in enumerate(core.threads)
-    )
-    warnings = (f"only the innermost frame of each thread, without names: {why}",)
-    site = _Site(fault=parse_siginfo(core.siginfo) or _UNKNOWN)
-    return _Reading(site=site, threads=threads, warnings=warnings, gdb=None)
-
-
-def _find_site(core: Core, crashed: GdbThread | None) -> tuple[_Site, list[str]]:
+def _find_site(core: Core, crashed: ThreadReading | None) -> tuple[_Site, list[str]]:
     """The original fault: the innermost one that a handler on the crashed stack was called for."""
     delivered = parse_siginfo(core.siginfo) or _UNKNOWN
     frames = crashed.frames if crashed else ()
@@ -114,26 +83,32 @@ def _derived(fault: Fault) -> list[str]:
     ]
 
 
-def _thread(thread: GdbThread, tables: SymbolTables, site: _Site) -> Thread:
+def _thread(core: Core, thread: ThreadReading, site: _Site) -> Thread:
     registers = thread.registers.get(site.frame, {}) if thread.crashed else {}
     return Thread(
         tid=thread.tid,
         crashed=thread.crashed,
         registers={name: hex(value) for name, value in registers.items()},
-        native=tables.frames(thread.frames),
+        native=tuple(_frame(core, frame) for frame in thread.frames),
     )
 
 
-def _gdb_warnings(answer: GdbAnswer, core: Core) -> list[str]:
-    warnings = [f"gdb: {line}" for line in answer.complaints]
-    for thread in answer.threads:
-        if thread.more:
-            warnings.append(f"thread {thread.tid}: only its {MAX_FRAMES} innermost frames were read")
-        if thread.stopped:
-            warnings.append(f"thread {thread.tid}: its stack ends early ({thread.stopped})")
-    if len(answer.threads) < len(core.threads):
-        warnings.append(f"gdb found {len(answer.threads)} of {len(core.threads)} threads")
-    return warnings
+def _frame(core: Core, frame: Frame) -> NativeFrame:
+    module = core.module_at(frame.pc)
+    start = frame.start
+    if start is None and frame.function is None and module:
+        start = module.base
+    return NativeFrame(
+        function=frame.function,
+        module=module.path if module else None,
+        offset=None if start is None or frame.trampoline or frame.pc < start else frame.pc - start,
+        pc=hex(frame.pc),
+        file=frame.file,
+        line=frame.line,
+        exact=frame.exact,
+        trampoline=frame.trampoline,
+        scanned=frame.scanned,
+    )
 
 
 def _core_warnings(core: Core) -> list[str]:
@@ -153,11 +128,6 @@ def _signal(site: _Site) -> SignalInfo:
     )
 
 
-def _crashed_frames(reading: _Reading) -> Sequence[NativeFrame]:
-    thread = next((thread for thread in reading.threads if thread.crashed), None)
-    return thread.native[reading.site.frame :] if thread else ()
-
-
 def _crash_site(core: Core, frames: Sequence[NativeFrame]) -> CrashSite:
     if not frames:
         return CrashSite(pc=None, function=None)
@@ -170,14 +140,4 @@ def _crash_site(core: Core, frames: Sequence[NativeFrame]) -> CrashSite:
         exact=frame.exact,
         module=frame.module,
         build_id=module.build_id if module else None,
-    )
-
-
-def _frame_at(core: Core, pc: int) -> NativeFrame:
-    module = core.module_at(pc)
-    return NativeFrame(
-        function=None,
-        module=module.path if module else None,
-        offset=pc - module.base if module else None,
-        pc=hex(pc),
     )

@@ -29,6 +29,8 @@ class NativeFrame(Value):
     exact: bool = False
     trampoline: bool = False
     """The kernel's signal frame: what lies below was interrupted, what lies above is the handler."""
+    scanned: bool = False
+    """Not unwound: a return address that was found on the stack, and may be a leftover."""
 
 
 class PythonFrame(Value):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.crash.gdb import parse_answer
-from orchestrator.crash.reader import _crash, _interpret, read_crash
+from orchestrator.crash.gdb_stacks import complete
+from orchestrator.crash.reader import interpret, read_crash
 from orchestrator.model import Crash, Sysroot
 from orchestrator.tools.core import Core, open_core
 from orchestrator.tools.unpack import plain_core
@@ -31,7 +32,7 @@ def sysroot(tmp_path: Path) -> Sysroot:
 def interpreted(name: str, sysroot: Sysroot) -> Crash:
     answer = parse_answer((DATA / f"gdb-{name}.json").read_bytes(), ("core file may not match",))
     with opened(name) as (_, core):
-        return _crash(core, sysroot, _interpret(core, Path(sysroot.path), answer))
+        return interpret(core, sysroot, complete(core, Path(sysroot.path), answer))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""The backend `gdb`: its answer, and what gdb does not say of it: how sure each name is.
+
+A name from debug information is exact. One from a symbol table is exact where the symbol's size
+covers the address; else it is the nearest symbol before it, which may mislead (the stories have an
+investigation that it misled).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from orchestrator.crash.gdb import MAX_FRAMES, GdbAnswer, GdbFrame, GdbThread, read_with_gdb
+from orchestrator.crash.reading import Frame, Reading, ThreadReading
+from orchestrator.errors import CoreError
+from orchestrator.tools.core import Core, MappedModule
+from orchestrator.tools.elf import Symbol, find_symbols, first_address
+
+
+def read_stacks(path: Path, core: Core, root: Path) -> Reading:
+    """The backend `gdb`; raises ToolError where gdb is missing or cannot read this core."""
+    program = core.executable
+    file = root / program.path.lstrip("/") if program else None
+    return complete(core, root, read_with_gdb(path, root, file if file and file.is_file() else None))
+
+
+def complete(core: Core, root: Path, answer: GdbAnswer) -> Reading:
+    """gdb's answer as a reading; `root` is the sysroot whose symbol tables tell how sure a name is."""
+    tables = SymbolTables(core, root, (frame for thread in answer.threads for frame in thread.frames))
+    threads = tuple(
+        ThreadReading(
+            tid=thread.tid,
+            crashed=thread.crashed,
+            frames=tuple(_frame(frame, tables.at(frame.pc)) for frame in thread.frames),
+            registers=thread.registers,
+        )
+        for thread in answer.threads
+    )
+    warnings = (*tables.problems, *_warnings(answer, core))
+    return Reading(backend="gdb", version=answer.version, threads=threads, warnings=warnings)
+
+
+class SymbolTables:
+    """The symbols of the modules in a sysroot, each table read once, for the addresses that matter."""
+
+    def __init__(self, core: Core, sysroot: Path, frames: Iterable[GdbFrame]) -> None:
+        """Look up all frames that gdb named from a symbol table."""
+        self._symbols: dict[int, Symbol] = {}
+        self.problems: list[str] = []
+        wanted: dict[MappedModule, set[int]] = defaultdict(set)
+        for frame in frames:
+            module = core.module_at(frame.pc)
+            if module and frame.function and not frame.debug:
+                wanted[module].add(frame.pc)
+        for module, addresses in wanted.items():
+            self._read(sysroot, module, addresses)
+
+    def at(self, address: int) -> Symbol | None:
+        """The symbol that an address belongs to, at the place where it was loaded."""
+        return self._symbols.get(address)
+
+    def _read(self, sysroot: Path, module: MappedModule, addresses: set[int]) -> None:
+        file = sysroot / module.path.lstrip("/")
+        try:
+            bias = module.base - first_address(file)
+            # One less: a call that does not return is a function's last instruction.
+            found = find_symbols(file, [address - bias - 1 for address in addresses])
+        except (CoreError, OSError) as error:
+            self.problems.append(f"{module.path}: its symbol table cannot be read ({error})")
+            return
+        for address in addresses:
+            if symbol := found.get(address - bias - 1):
+                self._symbols[address] = Symbol(start=symbol.start + bias, size=symbol.size)
+
+
+def _frame(frame: GdbFrame, symbol: Symbol | None) -> Frame:
+    return Frame(
+        pc=frame.pc,
+        sp=frame.sp,
+        function=frame.function,
+        start=frame.start if frame.debug else symbol.start if symbol else None,
+        exact=frame.debug or bool(symbol and symbol.size),
+        file=frame.file,
+        line=frame.line,
+        trampoline=frame.trampoline,
+    )
+
+
+def _warnings(answer: GdbAnswer, core: Core) -> list[str]:
+    warnings = [f"gdb: {line}" for line in answer.complaints]
+    for thread in answer.threads:
+        warnings += _stack_warnings(thread)
+    if len(answer.threads) < len(core.threads):
+        warnings.append(f"gdb found {len(answer.threads)} of {len(core.threads)} threads")
+    return warnings
+
+
+def _stack_warnings(thread: GdbThread) -> list[str]:
+    more = f"thread {thread.tid}: only its {MAX_FRAMES} innermost frames were read" if thread.more else None
+    early = f"thread {thread.tid}: its stack ends early ({thread.stopped})" if thread.stopped else None
+    return [line for line in (more, early) if line]

@@ -1,0 +1,60 @@
+"""What any backend answers: the stacks of a core, in one shape, before anybody interprets them.
+
+A backend is a function `(path, core, sysroot) -> Reading`. It raises ToolError where it cannot be
+used at all; what it could not read otherwise is in the warnings. Addresses are absolute numbers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.tools.core import Core
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One frame as a backend sees it.
+
+    `sp` is the stack pointer in this frame; in a trampoline it is where the kernel's signal frame
+    lies. `start` is where the function, or the nearest symbol, begins. `exact`: the function is known
+    from debug information, or a symbol with a size covers the pc. `scanned`: not unwound, but a
+    return address that was found on the stack, and may be a leftover.
+    """
+
+    pc: int
+    sp: int | None = None
+    function: str | None = None
+    start: int | None = None
+    exact: bool = False
+    file: str | None = None
+    line: int | None = None
+    trampoline: bool = False
+    scanned: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadReading:
+    """One thread, innermost frame first; `registers` by the number of the frame that has them.
+
+    Of the crashed thread, the registers of frame 0 and of every frame below a trampoline are wanted:
+    one of these is where the original fault happened.
+    """
+
+    tid: int
+    crashed: bool
+    frames: tuple[Frame, ...]
+    registers: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """All threads of a core as one backend of that name and version reads them."""
+
+    backend: str
+    version: str
+    threads: tuple[ThreadReading, ...]
+    warnings: tuple[str, ...] = ()
+
+
+Backend = Callable[[Path, Core, Path], Reading]
+"""From the plain core's path, the same core opened, and the sysroot's folder."""
