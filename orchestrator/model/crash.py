@@ -1,6 +1,15 @@
 """Crashes: a core that has been read. Field names are those of `crashmatrix analyze --json`."""
 
+from pydantic import ConfigDict, Field
+
 from orchestrator.model.base import SCHEMA, Value
+
+
+class Sender(Value):
+    """Who sent a signal that no fault raised: ids as the crashed process saw them."""
+
+    pid: int
+    uid: int
 
 
 class SignalInfo(Value):
@@ -10,6 +19,9 @@ class SignalInfo(Value):
     name: str
     code: str | None = None
     fault_address: str | None = None
+    meaning: str | None = None
+    """What the fault address means: near NULL and which offset, stack guard, not mapped, ..."""
+    sender: Sender | None = None
     delivered: str | None = None
     """The signal that ended the process, where a handler raised another one after the fault."""
 
@@ -34,11 +46,12 @@ class NativeFrame(Value):
 
 
 class PythonFrame(Value):
-    """One Python frame."""
+    """One Python frame. `native` is the number of the native frame whose evaluation loop runs it."""
 
     function: str
     file: str
     line: int
+    native: int | None = None
 
 
 class Thread(Value):
@@ -70,6 +83,48 @@ class Module(Value):
     base: str | None = None
 
 
+class Instruction(Value):
+    """One machine instruction near the pc; `operands` has the values of its registers and memory."""
+
+    address: str
+    text: str
+    operands: str | None = None
+    current: bool = False
+
+
+class Variable(Value):
+    """An entry of an environment; `value` only for names on the allow list, else None."""
+
+    name: str
+    value: str | None = None
+
+
+class WalkedArray(Value):
+    """An array of environment entries that the crashing code was in and that is not `environ`.
+
+    Addresses in hex. `kept` counts the entries that are in both arrays, `overwritten` the slots of
+    this one that no longer point to an entry. `added` are only in `environ`, `removed` only here.
+    """
+
+    address: str
+    found: str
+    """How it was found: the register and the frame that pointed into it."""
+    kept: int
+    overwritten: int = 0
+    added: tuple[Variable, ...] = ()
+    removed: tuple[Variable, ...] = ()
+
+
+class Environment(Value):
+    """The environment as it was at the crash. `environ` is the array's address in hex."""
+
+    source: str
+    """Where it was read: the `environ` of which module, or the copy that the kernel laid at the start."""
+    environ: str | None = None
+    variables: tuple[Variable, ...] = ()
+    walked: WalkedArray | None = None
+
+
 class CrashSite(Value):
     """Where the original fault happened."""
 
@@ -79,16 +134,26 @@ class CrashSite(Value):
     exact: bool = False
     module: str | None = None
     build_id: str | None = None
+    disassembly: tuple[Instruction, ...] = ()
 
 
 class Crash(Value):
-    """What a core tells."""
+    """What a core tells. In JSON its version is called `schema`."""
 
-    schema_version: int = SCHEMA
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
     arch: str
     truncated: bool
     warnings: tuple[str, ...] = ()
+    process: str | None = None
+    """The name of the crashed process (comm, up to 15 bytes)."""
+    command: tuple[str, ...] = ()
+    """The command line."""
     message: str | None = None
+    """What the program said as it gave up: of glibc's abort, a failed assertion, an exception."""
     signal: SignalInfo
     crash: CrashSite
     threads: tuple[Thread, ...]
@@ -97,6 +162,12 @@ class Crash(Value):
     signature_note: str = ""
     """How the signature was made."""
     backends: dict[str, str | None]
+    """The version of each backend; None where it was not used."""
+    sources: dict[str, str] = {}
+    """Which backend gave each fact, for example `native` (frames) to gdb and `signal` to core."""
+    named_from: str | None = None
+    """Where the names of this crash come from, if not from its own core."""
+    environment: Environment | None = None
 
     @property
     def crashed_thread(self) -> Thread | None:

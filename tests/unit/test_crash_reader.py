@@ -1,5 +1,6 @@
 """From real cores and gdb's captured answers to a Crash."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from orchestrator.crash.gdb import parse_answer
 from orchestrator.crash.gdb_stacks import complete
 from orchestrator.crash.reader import interpret, read_crash
-from orchestrator.model import Crash, Sysroot
+from orchestrator.model import SCHEMA, Crash, Sysroot, Value
 from orchestrator.tools.core import Core, open_core
 from orchestrator.tools.unpack import plain_core
 
@@ -97,3 +98,14 @@ def test_without_gdb_the_notes_still_tell(sysroot: Sysroot, monkeypatch: pytest.
 def test_a_crash_survives_its_json(sysroot: Sysroot) -> None:
     crash = interpreted("chained", sysroot)
     assert Crash.model_validate_json(crash.model_dump_json()) == crash
+
+
+class Holder(Value):
+    crash: Crash
+
+
+def test_the_json_says_its_schema_alone_and_inside_a_result(sysroot: Sysroot) -> None:
+    crash = interpreted("plain", sysroot)
+    alone = json.loads(crash.model_dump_json())
+    assert next(iter(alone.items())) == ("schema", SCHEMA)
+    assert json.loads(Holder(crash=crash).model_dump_json())["crash"] == alone
