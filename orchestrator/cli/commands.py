@@ -158,8 +158,9 @@ def _planned(arguments: argparse.Namespace) -> pipeline.PlannedRun:
 def _request(arguments: argparse.Namespace, project: Project) -> Request:
     axes = {axis: _flat(getattr(arguments, axis)) for axis in STANDARD_AXES if getattr(arguments, axis)}
     for name, values in arguments.axis:
-        if name not in project.matrix.axes:
-            raise InputError(f"--axis: there is no axis {name!r}", mend=nearest(name, project.matrix.axes))
+        if name not in project.matrix.vocabulary:
+            mend = nearest(name, project.matrix.vocabulary)
+            raise InputError(f"--axis: there is no axis {name!r}", mend=mend)
         axes[name] = (*axes.get(name, ()), *values)
     return Request(
         profile=arguments.profile,

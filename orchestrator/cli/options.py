@@ -78,7 +78,7 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         type=_own_axis,
-        help="the same for an axis of your own",
+        help="the same for an axis of your own, or of a scenario's",
     )
     group.add_argument("-k", dest="expression", metavar="EXPR", help="keep the cells that EXPR is true of")
     group.add_argument(

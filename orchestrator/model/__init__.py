@@ -2,14 +2,18 @@
 
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.cell import (
+    ABSENT,
     AXIS_NAME,
     AXIS_VALUE,
     ENVIRONMENT_AXES,
+    INSTRUMENT,
+    MITIGATION,
     STANDARD_AXES,
     VERSION_AXES,
     VERSION_VALUE,
     Arch,
     Cell,
+    Instrument,
     axis_sort_key,
 )
 from orchestrator.model.crash import (
@@ -59,27 +63,33 @@ from orchestrator.model.result import (
     Verdict,
 )
 from orchestrator.model.scenario import (
+    AddressRange,
     Expectation,
     ExpectationRule,
     OutcomeKind,
     ProbeSource,
     Scenario,
+    ScenarioExclusion,
 )
 
 __all__ = [
+    "ABSENT",
     "AXIS_NAME",
     "AXIS_VALUE",
     "ENVIRONMENT_AXES",
+    "INSTRUMENT",
     "LABEL",
     "LABEL_CELL",
     "LABEL_KEY",
     "LABEL_PACKAGES",
     "LABEL_RUN",
+    "MITIGATION",
     "REPOSITORY",
     "SCHEMA",
     "STANDARD_AXES",
     "VERSION_AXES",
     "VERSION_VALUE",
+    "AddressRange",
     "Arch",
     "Base",
     "Catalogue",
@@ -98,6 +108,7 @@ __all__ = [
     "ImageKind",
     "ImageSpec",
     "Instruction",
+    "Instrument",
     "Judgement",
     "Module",
     "NativeFrame",
@@ -109,6 +120,7 @@ __all__ = [
     "ProbeSource",
     "PythonFrame",
     "Scenario",
+    "ScenarioExclusion",
     "SelectedCell",
     "Selection",
     "Sender",

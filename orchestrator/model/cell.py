@@ -12,6 +12,12 @@ from orchestrator.model.base import Value
 ENVIRONMENT_AXES: Final = ("python", "glibc", "arch", "launcher")
 STANDARD_AXES: Final = ("scenario", *ENVIRONMENT_AXES, "probe")
 VERSION_AXES: Final = frozenset({"python", "glibc"})
+INSTRUMENT: Final = "instrument"
+"""The axis that names what watches the process under question; its values are those of Instrument."""
+MITIGATION: Final = "mitigation"
+"""The axis that names the remedy a scenario offers against its crash."""
+ABSENT: Final = "none"
+"""The value of an axis that a cell does not have: how it reads in expressions. Left out of ids."""
 
 AXIS_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 AXIS_VALUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -46,8 +52,17 @@ class Arch(StrEnum):
         return {"x86_64": "x86_64", "arm64": "aarch64"}[self.value]
 
 
+class Instrument(StrEnum):
+    """What watches the process under question and says more than its end does."""
+
+    NONE = "none"
+    VALGRIND = "valgrind"
+    STRACE = "strace"
+    ASAN = "asan"
+
+
 class Cell(Value):
-    """One value for each axis. `own` holds the axes that the user added, in matrix order."""
+    """One value for each axis. `own` holds the user's axes in matrix order, then the scenario's own."""
 
     scenario: str
     python: str
@@ -76,7 +91,7 @@ class Cell(Value):
 
     @property
     def question(self) -> str:
-        """The part of the id that names what is asked: scenario, probe and the user's own axes."""
+        """The part of the id that names what is asked: scenario, probe and all axes that are not standard."""
         return f"{self.scenario}-{self.probe}{self._own_suffix}"
 
     @property
@@ -85,8 +100,13 @@ class Cell(Value):
         return f"{self.scenario}/{self.environment}-{self.probe}{self._own_suffix}"
 
     @property
+    def instrument(self) -> Instrument:
+        """What watches the process."""
+        return Instrument(self.axes.get(INSTRUMENT, ABSENT))
+
+    @property
     def _own_suffix(self) -> str:
-        return "".join(f"+{axis}={value}" for axis, value in self.own)
+        return "".join(f"+{axis}={value}" for axis, value in self.own if value != ABSENT)
 
 
 def axis_sort_key(axis: str, value: str) -> tuple[Version | str, ...]:

@@ -1,9 +1,16 @@
 """Scenarios: a question in words, the programs that ask it, and what should be seen."""
 
+import re
 from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from orchestrator.errors import Location
 from orchestrator.model.base import Value
+
+LAST_ADDRESS: Final = (1 << 64) - 1
+_RANGE: Final = re.compile(r"(?P<relation><=?|>=?|==)\s*(?P<bound>0x[0-9a-fA-F]{1,16}|\d{1,20})")
 
 
 class OutcomeKind(StrEnum):
@@ -13,6 +20,39 @@ class OutcomeKind(StrEnum):
     SIGNAL = "signal"
     HANG = "hang"
     OOM = "oom"
+
+
+class AddressRange(Value):
+    """Fault addresses from `lowest` to `highest`, both included; `text` is what the scenario says.
+
+    Small offsets from NULL differ by version, so a range tells more than a number.
+    """
+
+    lowest: Annotated[int, Field(ge=0, le=LAST_ADDRESS)]
+    highest: Annotated[int, Field(ge=0, le=LAST_ADDRESS)]
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> "AddressRange":
+        """Read `< 0x2000`, `<= 0x1fff`, `== 0x60`, `>= 0x1000` or `> 0xfff`; raises ValueError."""
+        match = _RANGE.fullmatch(text.strip())
+        bound = int(match["bound"], 0) if match else -1
+        if match is None or bound > LAST_ADDRESS:
+            raise ValueError(f"{text[:80]!r} is not a range of addresses; write for example '< 0x2000'")
+        lowest, highest = {
+            "<": (0, bound - 1),
+            "<=": (0, bound),
+            "==": (bound, bound),
+            ">=": (bound, LAST_ADDRESS),
+            ">": (bound + 1, LAST_ADDRESS),
+        }[match["relation"]]
+        if lowest > highest or highest < 0:
+            raise ValueError(f"{text[:80]!r} holds of no address")
+        return cls(lowest=lowest, highest=highest, text=text.strip())
+
+    def holds(self, address: int) -> bool:
+        """Whether an address is in the range."""
+        return self.lowest <= address <= self.highest
 
 
 class Expectation(Value):
@@ -27,6 +67,7 @@ class Expectation(Value):
     status: int | None = None
     signal: str | None = None
     frames: tuple[str, ...] = ()
+    fault_address: AddressRange | None = None
     message: str | None = None
     because: str
     source: str | None = None
@@ -46,6 +87,16 @@ class ExpectationRule(Value):
     expectation: Expectation
 
 
+class ScenarioExclusion(Value):
+    """Cells of a scenario that make no sense: those that `when` holds of do not run, because of `reason`."""
+
+    when: str
+    where: Location
+    reason: str
+    place: str
+    """Where the entry stands, as the plan and the report name it."""
+
+
 class ProbeSource(Value):
     """The source of one probe, relative to the scenario's folder, compiled once per (language, arch)."""
 
@@ -55,7 +106,10 @@ class ProbeSource(Value):
 
 
 class Scenario(Value):
-    """One crash question: scenarios/NAME/scenario.yaml, validated."""
+    """One crash question: scenarios/NAME/scenario.yaml, validated.
+
+    `axes` are the scenario's own: they multiply its cells, and no other scenario's.
+    """
 
     name: str
     title: str
@@ -65,4 +119,6 @@ class Scenario(Value):
     timeout: float
     trials: int
     probes: tuple[ProbeSource, ...]
+    axes: dict[str, tuple[str, ...]] = {}
+    exclusions: tuple[ScenarioExclusion, ...] = ()
     rules: tuple[ExpectationRule, ...]

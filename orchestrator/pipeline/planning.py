@@ -36,11 +36,11 @@ class Project:
                 where=Location(file=str(root)),
                 mend="give another --project",
             )
-        matrix = planning.load_matrix(root / "matrix.yaml")
+        matrix = planning.load_matrix(root / "matrix.yaml", root / "scenarios")
         return cls(
             root=root,
             matrix=matrix,
-            scenarios=planning.load_scenarios(root / "scenarios", matrix.axes["scenario"]),
+            scenarios=matrix.scenarios,
             catalogue=images.load_catalogue(root / "images" / "catalogue.yaml"),
         )
 
@@ -55,7 +55,7 @@ class PlannedRun:
 
 def make_plan(project: Project, request: Request) -> PlannedRun:
     """Plan a run: cells, expectations, and the key of every image."""
-    selection = planning.select(project.matrix, project.scenarios, project.catalogue, request)
+    selection = planning.select(project.matrix, project.catalogue, request)
     specs: dict[str, ImageSpec] = {}
     planned = [_with_image(project, item, specs) for item in selection.cells]
     now = datetime.now(UTC)

@@ -2,6 +2,5 @@
 
 from orchestrator.plan.expand import Request, select
 from orchestrator.plan.matrix import Matrix, load_matrix
-from orchestrator.plan.scenarios import load_scenarios
 
-__all__ = ["Matrix", "Request", "load_matrix", "load_scenarios", "select"]
+__all__ = ["Matrix", "Request", "load_matrix", "select"]

@@ -8,21 +8,25 @@ from typing import Final
 
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
+    ABSENT,
     Arch,
     Catalogue,
     Cell,
     ExcludedCell,
     Expectation,
+    Instrument,
     Scenario,
     SelectedCell,
     Selection,
 )
-from orchestrator.plan.expression import Expression, Vocabulary, parse
-from orchestrator.plan.matrix import Matrix, Profile
+from orchestrator.plan.expression import Vocabulary, parse
+from orchestrator.plan.matrix import Exclusion, Matrix, Profile
 from orchestrator.tools.yamlfile import nearest
 
 MAX_CELLS: Final = 200_000
 """A cross product beyond this is a mistake in the matrix, and would fill memory."""
+MAX_ID: Final = 200
+"""A cell's id becomes a path; file systems take 255 bytes a name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +53,7 @@ class _Clause:
     holds: Callable[[Mapping[str, str]], bool]
 
 
-def select(
-    matrix: Matrix, scenarios: Mapping[str, Scenario], catalogue: Catalogue, request: Request
-) -> Selection:
+def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
     """Choose the cells of a request.
 
     Raises InputError for an unknown profile, axis or value, for a cell that no rule or several rules
@@ -60,16 +62,17 @@ def select(
     profile = _profile(matrix, request)
     everything = _cross_product(matrix)
     chosen = _narrow(everything, _clauses(matrix, profile, request))
-    judge = _Rules(matrix.axes, scenarios)
+    questions = {name: _Question(matrix.axes, scenario) for name, scenario in matrix.scenarios.items()}
     cells: list[SelectedCell] = []
     excluded: list[ExcludedCell] = []
     for axes in chosen:
         cell = Cell.from_axes(axes)
-        left_out = _excluded(cell, matrix, catalogue, scenarios[cell.scenario])
+        question = questions[cell.scenario]
+        left_out = _excluded(cell, matrix, catalogue, question)
         if left_out:
             excluded.append(left_out)
         else:
-            cells.append(_selected(cell, scenarios[cell.scenario], judge.expectation(cell), request))
+            cells.append(_selected(cell, question, request))
     if not cells and not request.allow_empty:
         raise _all_excluded(excluded)
     if request.shard:
@@ -91,13 +94,19 @@ def _profile(matrix: Matrix, request: Request) -> Profile:
 
 
 def _cross_product(matrix: Matrix) -> list[dict[str, str]]:
-    if math.prod(len(values) for values in matrix.axes.values()) > MAX_CELLS:
+    grids = [_grid(matrix, scenario) for scenario in matrix.scenarios.values()]
+    if sum(math.prod(map(len, grid.values())) for grid in grids) > MAX_CELLS:
         raise InputError(
             f"the matrix has more than {MAX_CELLS} cells",
             where=Location(file=matrix.file),
             mend="take values out of its axes",
         )
-    return [dict(zip(matrix.axes, values, strict=True)) for values in product(*matrix.axes.values())]
+    return [dict(zip(grid, values, strict=True)) for grid in grids for values in product(*grid.values())]
+
+
+def _grid(matrix: Matrix, scenario: Scenario) -> dict[str, tuple[str, ...]]:
+    """The axes of one scenario's cells: the matrix's, and its own."""
+    return {**matrix.axes, "scenario": (scenario.name,), **scenario.axes}
 
 
 def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Clause]:
@@ -111,14 +120,14 @@ def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Cl
     yield _Clause(words=f"profile {profile.name} (select: {profile.select_text})", holds=profile.select.holds)
     for axis, values in request.axes.items():
         for value in values:
-            if value not in matrix.axes[axis]:
+            if value not in matrix.vocabulary[axis]:
                 raise InputError(
-                    f"--{axis}: there is no {axis} {value!r} in {matrix.file}",
-                    mend=nearest(value, matrix.axes[axis]),
+                    f"--{axis}: there is no {axis} {value!r} in {matrix.file} and its scenarios",
+                    mend=nearest(value, matrix.vocabulary[axis]),
                 )
         yield _values_clause(f"--{axis} {','.join(values)}", axis, values)
     if request.expression is not None:
-        parsed = parse(request.expression, matrix.axes, Location(file="-k", line=1, column=1))
+        parsed = parse(request.expression, matrix.vocabulary, Location(file="-k", line=1, column=1))
         yield _Clause(words=f"-k '{request.expression}'", holds=parsed.holds)
 
 
@@ -131,7 +140,7 @@ def _cells_clause(matrix: Matrix, wanted: frozenset[str]) -> _Clause:
 
 def _values_clause(words: str, axis: str, values: Sequence[str]) -> _Clause:
     wanted = frozenset(values)
-    return _Clause(words=words, holds=lambda axes: axes[axis] in wanted)
+    return _Clause(words=words, holds=lambda axes: axes.get(axis, ABSENT) in wanted)
 
 
 def _narrow(cells: list[dict[str, str]], clauses: Iterator[_Clause]) -> list[dict[str, str]]:
@@ -147,13 +156,16 @@ def _narrow(cells: list[dict[str, str]], clauses: Iterator[_Clause]) -> list[dic
     return cells
 
 
-def _excluded(cell: Cell, matrix: Matrix, catalogue: Catalogue, scenario: Scenario) -> ExcludedCell | None:
+def _excluded(cell: Cell, matrix: Matrix, catalogue: Catalogue, question: "_Question") -> ExcludedCell | None:
     axes = cell.axes
-    for rule in matrix.exclusions:
+    for rule in (*matrix.exclusions, *question.exclusions):
         if rule.when.holds(axes):
             return ExcludedCell(cell=cell, reason=rule.reason, where=rule.where)
+    scenario = question.scenario
     if cell.probe not in {probe.language for probe in scenario.probes}:
         return ExcludedCell(cell=cell, reason=f"scenario {scenario.name} has no {cell.probe} probe")
+    if cell.instrument is not Instrument.NONE:
+        return ExcludedCell(cell=cell, reason=f"instrument {cell.instrument} is not built yet")
     reason = _unavailable(cell, catalogue)
     return ExcludedCell(cell=cell, reason=reason) if reason else None
 
@@ -172,21 +184,22 @@ def _unavailable(cell: Cell, catalogue: Catalogue) -> str | None:
     return None
 
 
-class _Rules:
-    """The expectation rules of all scenarios, parsed once."""
+class _Question:
+    """A scenario with its expressions parsed; they may name the matrix's axes and its own."""
 
-    def __init__(self, vocabulary: Vocabulary, scenarios: Mapping[str, Scenario]) -> None:
-        self._rules: dict[str, list[tuple[Expression, Expectation]]] = {
-            scenario.name: [
-                (parse(rule.when, vocabulary, rule.where), rule.expectation) for rule in scenario.rules
-            ]
-            for scenario in scenarios.values()
-        }
+    def __init__(self, matrix_axes: Vocabulary, scenario: Scenario) -> None:
+        words = {**matrix_axes, **scenario.axes}
+        self.scenario = scenario
+        self.exclusions = [
+            Exclusion(when=parse(item.when, words, item.where), reason=item.reason, where=item.place)
+            for item in scenario.exclusions
+        ]
+        self._rules = [(parse(rule.when, words, rule.where), rule.expectation) for rule in scenario.rules]
 
     def expectation(self, cell: Cell) -> Expectation:
         """The one rule that speaks of a cell; none or several is an error in the scenario."""
         axes = cell.axes
-        found = [expectation for when, expectation in self._rules[cell.scenario] if when.holds(axes)]
+        found = [expectation for when, expectation in self._rules if when.holds(axes)]
         if len(found) == 1:
             return found[0]
         places = " and ".join(str(expectation.where) for expectation in found)
@@ -197,10 +210,16 @@ class _Rules:
         )
 
 
-def _selected(cell: Cell, scenario: Scenario, expectation: Expectation, request: Request) -> SelectedCell:
+def _selected(cell: Cell, question: _Question, request: Request) -> SelectedCell:
+    if len(cell.id) > MAX_ID:
+        raise InputError(
+            f"the id of a cell is {len(cell.id)} characters long, at most {MAX_ID} make a folder: {cell.id}",
+            mend="shorten the names of its axes and values",
+        )
+    scenario = question.scenario
     return SelectedCell(
         cell=cell,
-        expectation=expectation,
+        expectation=question.expectation(cell),
         trials=request.trials or scenario.trials,
         timeout=request.timeout or scenario.timeout,
     )

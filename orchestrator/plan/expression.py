@@ -3,6 +3,8 @@
     glibc < "2.41" and launcher == "uwsgi"
     probe in ("cpp", "rust") and not (python >= "3.13" or arch == "arm64")
 
+A cell that lacks an axis (another scenario's own) reads as having `none` there, which stands in no order.
+
 It is the subset of Python's own expression grammar with names of axes, quoted values, comparisons
 and boolean operators, so Python's parser reads it and gives the columns of errors. Nothing is ever
 evaluated: the tree is turned into the frozen values below, and everything else in it is refused.
@@ -18,7 +20,7 @@ from typing import Final, NoReturn, Protocol
 from packaging.version import Version
 
 from orchestrator.errors import InputError, Location
-from orchestrator.model import VERSION_AXES, VERSION_VALUE
+from orchestrator.model import ABSENT, VERSION_AXES, VERSION_VALUE
 from orchestrator.tools.yamlfile import nearest
 
 MAX_LENGTH: Final = 2000
@@ -70,7 +72,7 @@ class OneOf:
 
     def holds(self, axes: Mapping[str, str]) -> bool:
         """Whether the cell's value is one of them."""
-        return axes[self.axis] in self.values
+        return axes.get(self.axis, ABSENT) in self.values
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ class Ordered:
 
     def holds(self, axes: Mapping[str, str]) -> bool:
         """Whether the cell's version satisfies the comparison."""
-        return self.compare(Version(axes[self.axis]), self.bound)
+        value = axes.get(self.axis, ABSENT)
+        return value != ABSENT and self.compare(Version(value), self.bound)
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,9 @@ def parse(text: str, vocabulary: Vocabulary, where: Location) -> Expression:
 
 
 def orders_as_version(axis: str, values: tuple[str, ...]) -> bool:
-    """Whether an axis compares as versions: python and glibc, and own axes whose values all are versions."""
-    return axis in VERSION_AXES or all(VERSION_VALUE.fullmatch(value) for value in values)
+    """Whether an axis compares as versions: python and glibc, and axes of nothing but versions and `none`."""
+    named = [value for value in values if value != ABSENT]
+    return axis in VERSION_AXES or (bool(named) and all(VERSION_VALUE.fullmatch(value) for value in named))
 
 
 class _Parser:

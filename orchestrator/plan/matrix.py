@@ -2,34 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Literal
 
-from packaging.version import Version
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from orchestrator.errors import InputError
-from orchestrator.model import AXIS_NAME, AXIS_VALUE, STANDARD_AXES, VERSION_AXES, VERSION_VALUE, Value
+from orchestrator.model import STANDARD_AXES, Scenario, Value
+from orchestrator.plan.axes import Axes, check_axes, vocabulary
 from orchestrator.plan.expression import Expression, parse
+from orchestrator.plan.scenarios import ExclusionFile, load_scenarios
 from orchestrator.tools import yamlfile
 from orchestrator.tools.yamlfile import Document, nearest
-
-RESERVED: Final = frozenset({"true", "false", "and", "or", "not", "in", "is", "if", "else", "lambda"})
-"""Words of the expression language, which no axis may be called."""
-
-
-def _reason(text: str) -> str:
-    if not text.strip():
-        raise ValueError("the reason is empty; say why these cells are left out")
-    return text.strip()
-
-
-class ExclusionFile(Value):
-    """One entry of `exclude`: cells for which `when` holds do not run, because of `reason`."""
-
-    when: str
-    reason: Annotated[str, AfterValidator(_reason)]
 
 
 class ProfileFile(Value):
@@ -64,65 +48,73 @@ class Profile:
     """A profile with its parsed expression."""
 
     name: str
-    axes: Mapping[str, tuple[str, ...]]
+    axes: Axes
     select: Expression
     select_text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """A matrix that holds together: every name in it is known, every expression parsed."""
+    """A matrix that holds together: every name in it is known, every expression parsed.
+
+    `axes` are those of every cell; `vocabulary` has those of the scenarios' own as well.
+    """
 
     file: str
-    axes: Mapping[str, tuple[str, ...]]
+    axes: Axes
+    vocabulary: Axes
+    scenarios: Mapping[str, Scenario]
     exclusions: tuple[Exclusion, ...]
     profiles: Mapping[str, Profile]
     default_profile: str
 
 
-def load_matrix(path: Path) -> Matrix:
-    """Load matrix.yaml; raises InputError with file, line and column for whatever is wrong in it."""
+def load_matrix(path: Path, scenarios: Path) -> Matrix:
+    """Load matrix.yaml and the scenarios it names, which lie in the folder `scenarios`.
+
+    Raises InputError with file, line and column for whatever is wrong in them.
+    """
     document = yamlfile.read(path, MatrixFile)
-    _check_axes(document)
+    _check_matrix_axes(document)
     axes = _sorted_axes(document.value.axes)
-    exclusions = tuple(
-        Exclusion(
-            when=parse(entry.when, axes, document.text_start("exclude", index, "when")),
-            reason=entry.reason,
-            where=str(document.where("exclude", index)),
-        )
-        for index, entry in enumerate(document.value.exclude)
-    )
-    profiles = {name: _profile(document, axes, name) for name in document.value.profiles}
+    loaded = load_scenarios(scenarios, axes)
+    words = vocabulary(axes, loaded.values())
     default = document.value.default_profile
-    if default not in profiles:
+    if default not in document.value.profiles:
         raise InputError(
             f"default_profile names no profile: {default!r}",
             where=document.where("default_profile"),
-            mend=nearest(default, profiles),
+            mend=nearest(default, document.value.profiles),
         )
     return Matrix(
-        file=document.file, axes=axes, exclusions=exclusions, profiles=profiles, default_profile=default
+        file=document.file,
+        axes=axes,
+        vocabulary=words,
+        scenarios=loaded,
+        exclusions=tuple(_exclusion(document, words, index) for index in range(len(document.value.exclude))),
+        profiles={name: _profile(document, words, name) for name in document.value.profiles},
+        default_profile=default,
     )
 
 
-def _sorted_axes(axes: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def _exclusion(document: Document[MatrixFile], words: Axes, index: int) -> Exclusion:
+    entry = document.value.exclude[index]
+    return Exclusion(
+        when=parse(entry.when, words, document.text_start("exclude", index, "when")),
+        reason=entry.reason,
+        where=str(document.where("exclude", index)),
+    )
+
+
+def _sorted_axes(axes: Axes) -> dict[str, tuple[str, ...]]:
     """Standard axes first, so that every cell names its axes in one order."""
     own = [axis for axis in axes if axis not in STANDARD_AXES]
     return {axis: axes[axis] for axis in (*STANDARD_AXES, *own)}
 
 
-def _check_axes(document: Document[MatrixFile]) -> None:
+def _check_matrix_axes(document: Document[MatrixFile]) -> None:
     axes = document.value.axes
-    for axis in axes:
-        place = document.where("axes", axis)
-        if not AXIS_NAME.fullmatch(axis) or axis in RESERVED:
-            raise InputError(
-                f"{axis!r} cannot name an axis", where=place, mend="use small letters, digits and _"
-            )
-        if not axes[axis]:
-            raise InputError(f"axis {axis!r} has no values", where=place, mend="list at least one")
-        _check_values(document, axis)
+    check_axes(document, axes)
     missing = [axis for axis in STANDARD_AXES if axis not in axes]
     if missing:
         unknown = [axis for axis in axes if axis not in STANDARD_AXES]
@@ -141,38 +133,7 @@ def _check_axes(document: Document[MatrixFile]) -> None:
         )
 
 
-def _check_values(document: Document[MatrixFile], axis: str) -> None:
-    values = document.value.axes[axis]
-    for index, value in enumerate(values):
-        place = document.where("axes", axis, index)
-        if axis in VERSION_AXES and not VERSION_VALUE.fullmatch(value):
-            raise InputError(
-                f"{axis}: {value[:80]!r} is not a version", where=place, mend='write a version such as "3.13"'
-            )
-        if not AXIS_VALUE.fullmatch(value):
-            raise InputError(
-                f"{axis}: {value[:80]!r} cannot be a value",
-                where=place,
-                mend="use letters, digits, '.', '_' and '-', 64 at most",
-            )
-        if value in values[:index]:
-            raise InputError(f"{axis}: {value!r} stands here twice", where=place, mend="keep one of the two")
-    if axis in VERSION_AXES:
-        _check_same_version(document, axis, values)
-
-
-def _check_same_version(document: Document[MatrixFile], axis: str, values: tuple[str, ...]) -> None:
-    """Refuse 3.9 beside 3.9.0, which are one version under two names."""
-    for one, other in pairwise(sorted(values, key=Version)):
-        if Version(one) == Version(other):
-            raise InputError(
-                f"{axis}: {one!r} and {other!r} are the same version",
-                mend="keep one of the two",
-                where=document.where("axes", axis, values.index(other)),
-            )
-
-
-def _profile(document: Document[MatrixFile], axes: Mapping[str, tuple[str, ...]], name: str) -> Profile:
+def _profile(document: Document[MatrixFile], axes: Axes, name: str) -> Profile:
     entry = document.value.profiles[name]
     for axis, values in entry.axes.items():
         place = document.where("profiles", name, "axes", axis)

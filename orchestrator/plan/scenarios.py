@@ -2,7 +2,6 @@
 
 import re
 import signal
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal
 
@@ -10,13 +9,17 @@ from pydantic import AfterValidator, Field
 
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
+    STANDARD_AXES,
+    AddressRange,
     Expectation,
     ExpectationRule,
     OutcomeKind,
     ProbeSource,
     Scenario,
+    ScenarioExclusion,
     Value,
 )
+from orchestrator.plan.axes import Axes, check_axes
 from orchestrator.tools import yamlfile
 from orchestrator.tools.yamlfile import Document, nearest
 
@@ -46,13 +49,31 @@ def _signal(name: str) -> str:
     return name
 
 
+def _addresses(text: str) -> str:
+    AddressRange.parse(text)
+    return text
+
+
 def _module(name: str) -> str:
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,63}", name):
         raise ValueError(f"{name[:80]!r} cannot name a Python module")
     return name
 
 
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the reason is empty; say why these cells are left out")
+    return text.strip()
+
+
 InsidePath = Annotated[str, AfterValidator(_inside)]
+
+
+class ExclusionFile(Value):
+    """One entry of `exclude`: cells for which `when` holds do not run, because of `reason`."""
+
+    when: str
+    reason: Annotated[str, AfterValidator(_reason)]
 
 
 class ProbeFile(Value):
@@ -70,6 +91,7 @@ class ExpectFile(Value):
     status: Annotated[int, Field(ge=0, le=255)] | None = None
     signal: Annotated[str, AfterValidator(_signal)] | None = None
     frames: tuple[str, ...] = ()
+    fault_address: Annotated[str, AfterValidator(_addresses)] | None = None
     message: Annotated[str, AfterValidator(_regular_expression)] | None = None
     because: str
     source: str | None = None
@@ -84,16 +106,18 @@ class ScenarioFile(Value):
     driver: InsidePath
     timeout: Annotated[float, Field(gt=0, le=3600)]
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
+    axes: dict[str, tuple[str, ...]] = {}
+    exclude: tuple[ExclusionFile, ...] = ()
     probes: Annotated[dict[str, ProbeFile], Field(min_length=1)]
     expect: Annotated[tuple[ExpectFile, ...], Field(min_length=1)]
 
 
-def load_scenarios(folder: Path, names: Iterable[str]) -> dict[str, Scenario]:
-    """Load the named scenarios; raises InputError for a missing folder, file or a fault in one."""
-    return {name: _load(folder, name) for name in names}
+def load_scenarios(folder: Path, axes: Axes) -> dict[str, Scenario]:
+    """Load the scenarios that the matrix's `axes` name; raises InputError for whatever is wrong in one."""
+    return {name: _load(folder, name, axes) for name in axes["scenario"]}
 
 
-def _load(folder: Path, name: str) -> Scenario:
+def _load(folder: Path, name: str, matrix_axes: Axes) -> Scenario:
     path = folder / name / FILE
     if not path.is_file():
         present = [item.parent.name for item in folder.glob(f"*/{FILE}")]
@@ -105,6 +129,7 @@ def _load(folder: Path, name: str) -> Scenario:
     document = yamlfile.read(path, ScenarioFile)
     entry = document.value
     _check_files(document, path.parent)
+    _check_own_axes(document, matrix_axes)
     return Scenario(
         name=name,
         title=entry.title,
@@ -117,7 +142,30 @@ def _load(folder: Path, name: str) -> Scenario:
             ProbeSource(language=language, source=probe.source, module=probe.module)
             for language, probe in sorted(entry.probes.items())
         ),
+        axes=entry.axes,
+        exclusions=tuple(_exclusion(document, index) for index in range(len(entry.exclude))),
         rules=tuple(_rule(document, index) for index in range(len(entry.expect))),
+    )
+
+
+def _check_own_axes(document: Document[ScenarioFile], matrix_axes: Axes) -> None:
+    check_axes(document, document.value.axes)
+    for axis in document.value.axes:
+        if axis in matrix_axes or axis in STANDARD_AXES:
+            raise InputError(
+                f"the matrix has an axis {axis!r} already",
+                where=document.where("axes", axis),
+                mend="give this one another name, or leave one of the two out",
+            )
+
+
+def _exclusion(document: Document[ScenarioFile], index: int) -> ScenarioExclusion:
+    entry = document.value.exclude[index]
+    return ScenarioExclusion(
+        when=entry.when,
+        where=document.text_start("exclude", index, "when"),
+        reason=entry.reason,
+        place=str(document.where("exclude", index)),
     )
 
 
@@ -144,6 +192,7 @@ def _rule(document: Document[ScenarioFile], index: int) -> ExpectationRule:
         status=entry.status,
         signal=entry.signal,
         frames=entry.frames,
+        fault_address=AddressRange.parse(entry.fault_address) if entry.fault_address else None,
         message=entry.message,
         because=entry.because.strip(),
         source=entry.source,
@@ -168,9 +217,9 @@ def _check_rule(document: Document[ScenarioFile], index: int) -> None:
             mend="add for example signal: SIGSEGV",
             where=document.where("expect", index),
         )
-    if entry.outcome is not OutcomeKind.SIGNAL and (entry.signal or entry.frames):
+    if entry.outcome is not OutcomeKind.SIGNAL and (entry.signal or entry.frames or entry.fault_address):
         raise InputError(
-            f"outcome {entry.outcome} has no signal and no frames",
+            f"outcome {entry.outcome} has no signal, no frames and no fault address",
             mend="remove them, or say outcome: signal",
             where=document.where("expect", index),
         )

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from orchestrator.model import (
+    AddressRange,
     CoreState,
     Expectation,
     Judgement,
@@ -101,12 +102,22 @@ def _differences(expectation: Expectation, seen: Seen) -> list[str]:
     fault = trial.crash.signal.name if trial.crash else trial.outcome.signal
     if expectation.signal is not None and fault != expectation.signal:
         wrong.append(f"expected {expectation.signal}")
+    if expectation.fault_address is not None:
+        wrong += _wrong_address(expectation.fault_address, trial)
     absent = missing_frames(_frames(trial), expectation.frames)
     if absent:
         wrong.append(f"not among the frames in this order: {', '.join(absent)}")
     if expectation.message is not None and not _said(expectation.message, seen):
         wrong.append(f"no output matches /{expectation.message}/")
     return wrong
+
+
+def _wrong_address(wanted: AddressRange, trial: Trial) -> list[str]:
+    """What is wrong with the fault address; an address that could not be read is not the expected one."""
+    found = trial.crash.signal.fault_address if trial.crash else None
+    if found is not None and wanted.holds(int(found, 16)):
+        return []
+    return [f"expected a fault address {wanted.text}, saw {found or 'none'}"]
 
 
 def _words(expectation: Expectation) -> str:

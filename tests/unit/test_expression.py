@@ -45,6 +45,24 @@ def test_truth(text: str, holds: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('level < "2.0"', False),
+        ('level >= "1.0"', False),
+        ('not level < "2.0"', True),
+        ('level == "none"', True),
+        ('level != "none"', False),
+        ('level in ("1.0", "none")', True),
+        ('level not in ("1.0", "2.0")', True),
+    ],
+)
+def test_a_cell_without_an_axis_reads_as_none_there(text: str, holds: bool) -> None:
+    words = {**VOCABULARY, "level": ("none", "1.0", "2.0")}
+    assert parse(text, words, HERE).holds(CELL) is holds
+    assert parse(text, words, HERE).holds({**CELL, "level": "none"}) is holds
+
+
+@pytest.mark.parametrize(
     ("text", "says", "column"),
     [
         ('glib < "2.41"', "unknown axis 'glib'; did you mean 'glibc'?", 12),

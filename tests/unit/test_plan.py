@@ -1,4 +1,7 @@
+import json
+import math
 import re
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -8,14 +11,13 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import InputError
 from orchestrator.model import Catalogue, OutcomeKind, Selection
-from orchestrator.plan import Request, load_matrix, load_scenarios, select
+from orchestrator.plan import Request, load_matrix, select
 from orchestrator.tools.yamlfile import MAX_BYTES
 
 
 def choose(project: Path, catalogue: Catalogue, request: Request | None = None) -> Selection:
-    matrix = load_matrix(project / "matrix.yaml")
-    scenarios = load_scenarios(project / "scenarios", matrix.axes["scenario"])
-    return select(matrix, scenarios, catalogue, request or Request())
+    matrix = load_matrix(project / "matrix.yaml", project / "scenarios")
+    return select(matrix, catalogue, request or Request())
 
 
 def refusal(project: Path, catalogue: Catalogue, request: Request | None = None) -> str:
@@ -202,6 +204,9 @@ def test_missing_files(project: Path, catalogue: Catalogue) -> None:
         ("    status: 0\n", "    signal: SIGABRT\n", "outcome exit has no signal"),
         ("    frames: [atexit_handler]", "    status: 1", "outcome signal has no exit status"),
         ("    frames: [atexit_handler]", "    message: '['", "not a regular expression"),
+        ("    frames: [atexit_handler]", "    fault_address: 'below 1'", "not a range of addresses"),
+        ("    frames: [atexit_handler]", "    fault_address: '< 0'", "holds of no address"),
+        ("    status: 0\n", "    fault_address: '== 0x60'\n", "no signal, no frames and no fault address"),
         ("""'launcher == "plain"'""", """'true'""", "several rules .* speak of cell"),
         ("""'launcher == "plain"'""", """'false'""", "no rule speaks of cell tls-atexit/.*plain"),
         ("source: probe.cpp", "source: ../../probe.cpp", "must be a plain path"),
@@ -214,6 +219,115 @@ def test_a_wrong_scenario_is_refused_with_its_place(
     edit(project / "scenarios" / "tls-atexit" / "scenario.yaml", old, new)
     said = refusal(project, catalogue)
     assert re.search(says, said), said
+
+
+OWN_AXES = """\
+axes:
+  window: [during, after]
+  mitigation: [none, guard]
+exclude:
+  - when: 'window == "after" and mitigation == "guard"'
+    reason: the guard is of no use after the end
+probes:"""
+
+
+def with_own_axes(project: Path) -> None:
+    """Give the scenario two axes of its own, and the matrix a second scenario without any."""
+    scenario = project / "scenarios" / "tls-atexit"
+    shutil.copytree(scenario, project / "scenarios" / "other")
+    edit(project / "matrix.yaml", "scenario: [tls-atexit]", "scenario: [tls-atexit, other]")
+    edit(scenario / "scenario.yaml", "probes:", OWN_AXES)
+
+
+ONE = {"python": ("3.9",), "glibc": ("2.31",), "probe": ("cpp",), "launcher": ("plain",)}
+ONE_ID = "py3.9-glibc2.31-x86_64-plain-cpp"
+
+
+def test_a_scenarios_own_axes_multiply_its_cells_only(project: Path, catalogue: Catalogue) -> None:
+    with_own_axes(project)
+    selection = choose(project, catalogue, Request(axes=ONE))
+    assert [item.cell.id for item in selection.cells] == [
+        f"tls-atexit/{ONE_ID}+window=during",
+        f"tls-atexit/{ONE_ID}+window=during+mitigation=guard",
+        f"tls-atexit/{ONE_ID}+window=after",
+        f"other/{ONE_ID}",
+    ]
+    assert [item.cell.axes.get("mitigation") for item in selection.cells] == ["none", "guard", "none", None]
+    (excluded,) = selection.excluded
+    assert excluded.reason == "the guard is of no use after the end"
+    assert re.search(r"tls-atexit/scenario\.yaml:10", excluded.where or "")
+    named = choose(project, catalogue, Request(cells=frozenset({f"tls-atexit/{ONE_ID}+window=after"})))
+    assert len(named.cells) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "count"),
+    [
+        (Request(axes={**ONE, "mitigation": ("guard",)}), 1),
+        (Request(axes={**ONE, "mitigation": ("none",)}), 3),  # the other scenario's cell has none as well
+        (Request(axes={**ONE, "window": ("during", "after")}), 3),
+        (Request(axes=ONE, expression='window == "after"'), 1),
+        (Request(axes=ONE, expression='window != "after"'), 3),
+        (Request(axes=ONE, expression='mitigation != "none"'), 1),
+        (Request(axes=ONE, expression='mitigation == "none" and window == "none"'), 1),
+        (Request(profile="guarded", axes=ONE), 1),
+    ],
+)
+def test_a_cell_without_an_axis_reads_as_none(
+    project: Path, catalogue: Catalogue, request_: Request, count: int
+) -> None:
+    with_own_axes(project)
+    edit(project / "matrix.yaml", "profiles:", "profiles:\n  guarded: {axes: {mitigation: [guard]}}")
+    assert len(choose(project, catalogue, request_).cells) == count
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("window:", "launcher:", r":7:13: the matrix has an axis 'launcher' already"),
+        ("window:", "not:", r"'not' cannot name an axis"),
+        ("window: [during, after]", "window: []", r":7:11: axis 'window' has no values"),
+        ("window: [during, after]", "instrument: [none, valgrin]", r"did you mean 'valgrind'"),
+        ("'window ==", "'windw ==", r"yaml:10:12: unknown axis 'windw'; did you mean 'window'"),
+        ("reason: the guard", "because: x", r"unknown key 'because'"),
+        (
+            "[during, after]",
+            f"[during, after]\n  w1: [{'a' * 64}]\n  w2: [{'b' * 64}]\n  w3: [{'c' * 64}]",
+            "characters long",
+        ),
+    ],
+)
+def test_a_wrong_axis_of_a_scenario_is_refused_with_its_place(
+    project: Path, catalogue: Catalogue, old: str, new: str, says: str
+) -> None:
+    with_own_axes(project)
+    edit(project / "scenarios" / "tls-atexit" / "scenario.yaml", old, new)
+    said = refusal(project, catalogue)
+    assert "scenarios/tls-atexit/scenario.yaml" in said or "tls-atexit/py" in said
+    assert re.search(says, said), said
+
+
+def test_an_axis_of_one_scenario_is_unknown_in_another(project: Path, catalogue: Catalogue) -> None:
+    with_own_axes(project)
+    edit(project / "scenarios/other/scenario.yaml", """'launcher == "plain"'""", """'window == "after"'""")
+    assert "unknown axis 'window'" in refusal(project, catalogue)
+
+
+OWN_VALUES = st.lists(st.sampled_from(["none", "a", "b", "1.0", "a.b"]), min_size=1, unique=True)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(own=st.dictionaries(st.sampled_from(["x", "y", "instrument1"]), OWN_VALUES))
+def test_ids_stay_unique_and_count_every_own_value(
+    project: Path, catalogue: Catalogue, own: dict[str, list[str]]
+) -> None:
+    path = project / "scenarios/tls-atexit/scenario.yaml"
+    before = path.read_text()
+    path.write_text(f"{before}axes: {json.dumps(own)}\n")
+    selection = choose(project, catalogue, Request(axes=ONE))
+    path.write_text(before)
+    ids = [item.cell.id for item in selection.cells]
+    assert len(ids) == len(set(ids)) == math.prod(map(len, own.values()))
 
 
 VALUES = {

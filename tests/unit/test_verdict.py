@@ -1,6 +1,7 @@
 import pytest
 
 from orchestrator.model import (
+    AddressRange,
     CoreFile,
     CoreState,
     Crash,
@@ -101,6 +102,28 @@ def test_another_crash_is_not_the_expected_one(seen: Seen, says: str) -> None:
     assert judged.verdict is Verdict.FAIL
     assert says in judged.reason
     assert not is_settled(SEGV, seen)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "verdict"),
+    [
+        ("< 0x2000", "0x60", Verdict.PASS),
+        ("< 0x2000", "0x1fff", Verdict.PASS),
+        ("< 0x2000", "0x2000", Verdict.FAIL),
+        ("<= 0x2000", "0x2000", Verdict.PASS),
+        ("== 0x220", "0x221", Verdict.FAIL),
+        ("> 4095", "0x1000", Verdict.PASS),
+        (">= 0x1000", "0xfff", Verdict.FAIL),
+        ("< 0x2000", None, Verdict.FAIL),
+    ],
+)
+def test_a_fault_address_is_in_its_range(wanted: str, found: str | None, verdict: Verdict) -> None:
+    seen = crashed("atexit_handler", "Py_FinalizeEx")
+    assert seen.trial.crash is not None
+    fault = seen.trial.crash.signal.model_copy(update={"fault_address": found})
+    trial = seen.trial.model_copy(update={"crash": seen.trial.crash.model_copy(update={"signal": fault})})
+    expectation = SEGV.model_copy(update={"fault_address": AddressRange.parse(wanted)})
+    assert judge(expectation, [Seen(trial=trial, text="")]).verdict is verdict
 
 
 def test_a_nearest_symbol_is_said() -> None:
