@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.host import probe
-from orchestrator.host.facts import BinfmtHandler, Facts, HostPaths, parse_binfmt
+from orchestrator.host.facts import ARM64_NAMES, Facts, HostPaths
 from orchestrator.host.plan import enough_pipes
 from orchestrator.model import Arch, Value
 from orchestrator.tools import process
@@ -21,8 +21,6 @@ DISK_LEAST: Final = 2 << 30
 MEMORY_WANTED: Final = 3 << 30
 """Bytes for two cells at their limit of 1 GiB and the engine."""
 MEMORY_LEAST: Final = 1 << 30
-ARM64_NAMES: Final = frozenset({"aarch64", "arm64"})
-BINFMT: Final = Path("/proc/sys/fs/binfmt_misc")
 LOOK_MEND: Final = "reinstall it"
 
 
@@ -102,19 +100,17 @@ def native(facts: Facts) -> Capability:
 
 def arm64(facts: Facts) -> Capability:
     """Whether arm64 cells can run here: native, or through qemu-user in any container."""
-    name = "arm64 cells"
-    if facts.machine in ARM64_NAMES:
+    name, handler = "arm64 cells", facts.arm64.handler
+    if facts.arm64.native:
         return Capability(name=name, state=State.OK, found="native", required=False)
-    handler = _binfmt()
-    if handler and handler.works_in_containers:
+    if handler is None:
+        found = "no binfmt_misc handler for arm64's programs"
+        return Capability(name=name, state=State.MISSING, found=found, mend=SETUP, required=False)
+    if facts.arm64.works:
         found = f"emulated by {handler.interpreter} (flags {handler.flags})"
         return Capability(name=name, state=State.OK, found=found, required=False)
-    found = "no binfmt_misc handler for aarch64"
-    if handler:
-        found = f"{handler.interpreter} with flags {handler.flags}, for this host's own root only"
-    mend = "register qemu-user-static in binfmt_misc with the F flag, or leave arm64 cells out"
-    state = State.DEGRADED if handler else State.MISSING
-    return Capability(name=name, state=state, found=found, mend=mend, required=False)
+    found = f"{handler.interpreter} with flags {handler.flags}, which works in this host's own root only"
+    return Capability(name=name, state=State.DEGRADED, found=found, mend=SETUP, required=False)
 
 
 def mmdebstrap(facts: Facts) -> Capability:
@@ -223,8 +219,3 @@ def _gib(amount: int) -> str:
 def _engine_root(facts: Facts) -> Path:
     known = facts.engine.info.root if facts.engine.info else ""
     return Path(known or "/var/lib/docker")
-
-
-def _binfmt() -> BinfmtHandler | None:
-    file = BINFMT / "qemu-aarch64"
-    return parse_binfmt(file.read_text()) if file.exists() else None

@@ -17,6 +17,9 @@ DEBIAN_LIKE: Final = frozenset({"debian", "ubuntu"})
 DOCKER_WITH_CLIENT: Final = frozenset({"11", "12"})
 LISTENING: Final = 0x10000
 """__SO_ACCEPTCON in the flags column of /proc/net/unix (include/linux/net.h)."""
+ARM64_NAMES: Final = frozenset({"aarch64", "arm64"})
+ARM64_MAGIC: Final = re.compile(r"7f454c4602010100(00){8}0200b700")
+"""The start of an arm64 program: ELF, 64 bit, little endian, ET_EXEC (a mask takes in ET_DYN), EM_AARCH64."""
 INITIAL_PID_NAMESPACE: Final = "pid:[4026531836]"
 """PROC_PID_INIT_INO (include/linux/proc_ns.h): what /proc/self/ns/pid reads outside of any container."""
 
@@ -39,6 +42,7 @@ class HostPaths:
     run: Path = Path("/run/crashmatrix")
     log: Path = Path("/var/log/crashmatrix")
     systemd: Path = Path("/run/systemd")
+    binfmt: Path = Path("/proc/sys/fs/binfmt_misc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +113,37 @@ class Collection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BinfmtHandler:
+    """A binfmt_misc entry. With the F flag its interpreter, opened at registration, works in any root."""
+
+    enabled: bool
+    interpreter: str
+    flags: str
+    magic: str = ""
+    """The first bytes of the files that it is for, in hex."""
+
+    @property
+    def works_in_containers(self) -> bool:
+        """Whether a container that does not hold the interpreter can be run through it."""
+        return self.enabled and "F" in self.flags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emulation:
+    """How arm64 programs run here: native, or through a binfmt_misc handler."""
+
+    native: bool = False
+    mounted: bool = False
+    """Whether binfmt_misc is there to register a handler in."""
+    handler: BinfmtHandler | None = None
+
+    @property
+    def works(self) -> bool:
+        """Whether any container of arm64 runs."""
+        return self.native or (self.handler is not None and self.handler.works_in_containers)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """All that setup's plan depends on."""
 
@@ -117,6 +152,7 @@ class Facts:
     collection: Collection
     machine: str
     """The kernel's name of the architecture, as `uname -m` says it."""
+    arm64: Emulation
     found: Mapping[str, str] = field(default_factory=dict)
     """Debian package to the program or file that shows that what it brings is here."""
     conflicting: tuple[str, ...] = ()
@@ -150,29 +186,24 @@ def parse_storage(texts: Iterable[str]) -> str:
     return found[-1].lower() if found else "external"
 
 
-@dataclass(frozen=True, kw_only=True)
-class BinfmtHandler:
-    """A binfmt_misc entry. With the F flag its interpreter, opened at registration, works in any root."""
-
-    enabled: bool
-    interpreter: str
-    flags: str
-
-    @property
-    def works_in_containers(self) -> bool:
-        """Whether a container that does not hold the interpreter can be run through it."""
-        return self.enabled and "F" in self.flags
-
-
 def parse_binfmt(text: str) -> BinfmtHandler:
     """An entry of /proc/sys/fs/binfmt_misc (the kernel's admin-guide/binfmt-misc)."""
     interpreter = re.search(r"^interpreter (.+)$", text, re.MULTILINE)
     flags = re.search(r"^flags: (\w*)$", text, re.MULTILINE)
+    magic = re.search(r"^magic ([0-9a-f]+)$", text, re.MULTILINE)
     return BinfmtHandler(
         enabled=text.startswith("enabled\n"),
         interpreter=interpreter[1] if interpreter else "",
         flags=flags[1] if flags else "",
+        magic=magic[1] if magic else "",
     )
+
+
+def handler_of_arm64(entries: Iterable[str]) -> BinfmtHandler | None:
+    """Of the texts of all entries the handler for arm64's ELF files, one that works in containers first."""
+    handlers = (parse_binfmt(entry) for entry in entries)
+    found = [handler for handler in handlers if ARM64_MAGIC.fullmatch(handler.magic)]
+    return next((handler for handler in found if handler.works_in_containers), next(iter(found), None))
 
 
 def parse_start_time(stat: str) -> int:

@@ -8,8 +8,10 @@ from orchestrator.errors import HostError
 from orchestrator.host.facts import PIPE_LIMIT, Facts, HostPaths, Sysctl
 from orchestrator.host.record import (
     AccessEntry,
+    BinfmtEntry,
     DaemonEntry,
     FolderEntry,
+    MountEntry,
     PackagesEntry,
     SysctlEntry,
     UnitEntry,
@@ -24,6 +26,14 @@ WANTED: Final = (
     "ca-certificates",
 )
 """Debian packages whose service every host needs; an engine and acl are added where they lack."""
+EMULATOR: Final = "qemu-user-static"
+BINFMT_NAME: Final = "crashmatrix-arm64"
+BINFMT_MAGIC: Final = r"\x7fELF\x02\x01\x01" + r"\x00" * 9 + r"\x02\x00\xb7\x00"
+BINFMT_MASK: Final = r"\xff" * 7 + r"\x00" + r"\xff" * 8 + r"\xfe\xff\xff\xff"
+"""What an arm64 program starts with (qemu's scripts/qemu-binfmt-conf.sh); the mask lets any OS ABI and
+position-independent programs through."""
+BINFMT_FLAGS: Final = "PF"
+"""P: the program keeps the argv[0] that it was called by. F: the emulator works in every root."""
 BROWSER: Final = "chromium"
 APT: Final = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "apt-get")
 APT_OPTIONS: Final = ("-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3")
@@ -49,6 +59,7 @@ def plan(facts: Facts, paths: HostPaths, *, browser: bool = False) -> tuple[Step
     steps = [_install(facts, lacking)] if lacking else []
     steps += _engine_steps(facts, paths)
     steps += _collection_steps(facts, paths)
+    steps += _emulation_steps(facts, paths)
     return tuple(steps)
 
 
@@ -59,6 +70,8 @@ def lacking_packages(facts: Facts, *, browser: bool) -> tuple[str, ...]:
         wanted.insert(0, "docker.io")
     if not facts.platform.root:
         wanted.append("acl")
+    if not facts.arm64.works:
+        wanted.append(EMULATOR)
     if browser:
         wanted.append(BROWSER)
     if "docker.io" not in facts.found and facts.platform.client_apart:
@@ -168,6 +181,35 @@ def _collection_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:
             commands=(Command(args=("tee", str(file)), stdin=str(PIPE_LIMIT)),),
             entries=_originals(facts),
         )
+
+
+def _emulation_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:
+    """Have arm64 programs run, in any container; nothing where they do already, as on an arm64 host.
+
+    The line is our own, not the package's: who registers that one, and with which flags, differs by
+    distribution and needs systemd or binfmt-support.
+    """
+    if facts.arm64.works:
+        return
+    if not facts.arm64.mounted:
+        yield Step(
+            goal=Goal.BINFMT,
+            change=f"mount binfmt_misc at {paths.binfmt}",
+            undone="it is unmounted",
+            commands=(Command(args=("mount", "-t", "binfmt_misc", "binfmt_misc", str(paths.binfmt))),),
+            entries=(MountEntry(path=str(paths.binfmt)),),
+            optional=True,
+        )
+    emulator = facts.found.get(EMULATOR, "/usr/bin/qemu-aarch64-static")
+    line = f":{BINFMT_NAME}:M::{BINFMT_MAGIC}:{BINFMT_MASK}:{emulator}:{BINFMT_FLAGS}"
+    yield Step(
+        goal=Goal.ARM64,
+        change="have the kernel run arm64 programs through qemu-user, in containers too (any user may then)",
+        undone="the handler is taken out of binfmt_misc",
+        commands=(Command(args=("tee", str(paths.binfmt / "register")), stdin=line),),
+        entries=(BinfmtEntry(name=BINFMT_NAME),),
+        optional=True,
+    )
 
 
 def enough_pipes(limit: int) -> bool:

@@ -12,13 +12,16 @@ from typing import Final
 
 from orchestrator.errors import EngineError, HostError
 from orchestrator.host.facts import (
+    ARM64_NAMES,
     INITIAL_PID_NAMESPACE,
     Collection,
+    Emulation,
     EngineFacts,
     Facts,
     HostPaths,
     Platform,
     Sysctl,
+    handler_of_arm64,
     parse_listening,
     parse_os_release,
     parse_start_time,
@@ -39,6 +42,7 @@ EVIDENCE: Final[Mapping[str, tuple[str, ...]]] = {
     "systemd-coredump": ("/lib/systemd/systemd-coredump", "/usr/lib/systemd/systemd-coredump"),
     "ca-certificates": ("/etc/ssl/certs/ca-certificates.crt",),
     "acl": ("setfacl",),
+    "qemu-user-static": ("qemu-aarch64-static",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
 }
 """Debian package to the programs or files of which any one shows that its service is here already."""
@@ -61,6 +65,7 @@ def survey(paths: HostPaths) -> Facts:
         engine=engine(),
         collection=collection(paths),
         machine=os.uname().machine,
+        arm64=emulation(paths),
         found=packages(),
         conflicting=installed(CORE_HANDLERS),
         folders=frozenset(folder for folder in made if folder.is_dir()),
@@ -115,6 +120,16 @@ def collection(paths: HostPaths) -> Collection:
             for pattern in COREDUMP_CONF
             for file in sorted(Path("/").glob(pattern))
         ),
+    )
+
+
+def emulation(paths: HostPaths) -> Emulation:
+    """How arm64 programs run here."""
+    entries = (file for file in paths.binfmt.glob("*") if file.name not in ("register", "status"))
+    return Emulation(
+        native=os.uname().machine in ARM64_NAMES,
+        mounted=(paths.binfmt / "register").exists(),
+        handler=handler_of_arm64(file.read_text(errors="replace") for file in entries),
     )
 
 

@@ -102,8 +102,39 @@ class AccessEntry(Value):
         return f"{self.user} {self.path}"
 
 
+class MountEntry(Value):
+    """A file system that setup mounted."""
+
+    kind: Literal["mount"] = "mount"
+    path: str
+
+    @property
+    def subject(self) -> str:
+        """What the entry is about."""
+        return self.path
+
+
+class BinfmtEntry(Value):
+    """A handler that setup registered in binfmt_misc."""
+
+    kind: Literal["binfmt"] = "binfmt"
+    name: str
+
+    @property
+    def subject(self) -> str:
+        """What the entry is about."""
+        return self.name
+
+
 Entry = Annotated[
-    SysctlEntry | PackagesEntry | DaemonEntry | UnitEntry | FolderEntry | AccessEntry,
+    SysctlEntry
+    | PackagesEntry
+    | DaemonEntry
+    | UnitEntry
+    | FolderEntry
+    | AccessEntry
+    | MountEntry
+    | BinfmtEntry,
     Field(discriminator="kind"),
 ]
 

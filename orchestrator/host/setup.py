@@ -51,7 +51,7 @@ def setup(
     log = record.load(paths.record) or Record.empty()
     for number, step in enumerate(steps, 1):
         say(f"[{number}/{len(steps)}] {step.change}")
-        log = carry_out(step, log, paths, say)
+        log = _tried(step, log, paths, say) if step.optional else carry_out(step, log, paths, say)
     _prove_collection(steps, facts.platform.contained, say)
     say(f"setup: done; recorded in {paths.record}, `setup --undo` takes it back")
     return steps
@@ -74,6 +74,9 @@ def reached(step: Step, paths: HostPaths) -> bool:
     if step.goal in (Goal.ENGINE, Goal.ACCESS):
         engine = probe.engine()
         return engine.info is not None or (step.goal is Goal.ENGINE and bool(engine.denied))
+    if step.goal in (Goal.BINFMT, Goal.ARM64):
+        emulation = probe.emulation(paths)
+        return emulation.mounted if step.goal is Goal.BINFMT else emulation.works
     state = probe.collection(paths)
     return {
         Goal.JOURNALD: state.journald_served,
@@ -100,6 +103,15 @@ def carry_out(step: Step, log: Record, paths: HostPaths, say: Say) -> Record:
         record.save(log, paths.record)
     _wait(step, paths)
     return log
+
+
+def _tried(step: Step, log: Record, paths: HostPaths, say: Say) -> Record:
+    """Carry out an optional step; the record is as on disk also where it failed."""
+    try:
+        return carry_out(step, log, paths, say)
+    except HostError as error:
+        say(f"      failed, and was left: {error.what}")
+        return record.load(paths.record) or log
 
 
 def _run_commands(step: Step, say: Say) -> None:

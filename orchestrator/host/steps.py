@@ -17,6 +17,8 @@ class Goal(StrEnum):
     COREDUMP = "coredump"
     CORE_PATTERN = "core_pattern"
     PIPE_LIMIT = "pipe_limit"
+    BINFMT = "binfmt"
+    ARM64 = "arm64"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,8 @@ class Step:
     packages: tuple[str, ...] = ()
     deadline: float = 30
     """Seconds within which the goal is reached after the commands."""
+    optional: bool = False
+    """It only widens what can be asked: where it fails, that is said and setup goes on."""
 
     @property
     def lines(self) -> tuple[str, ...]:

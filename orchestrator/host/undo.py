@@ -9,9 +9,11 @@ from orchestrator.host.facts import HostPaths
 from orchestrator.host.plan import COREDUMP_SYSCTL
 from orchestrator.host.record import (
     AccessEntry,
+    BinfmtEntry,
     DaemonEntry,
     Entry,
     FolderEntry,
+    MountEntry,
     PackagesEntry,
     SysctlEntry,
     UnitEntry,
@@ -51,18 +53,23 @@ def revert(entry: Entry, paths: HostPaths) -> str:
     """Undo one change; returns what was done, in words."""
     match entry:
         case SysctlEntry():
-            return _restore(entry, paths)
+            said = _restore(entry, paths)
         case DaemonEntry():
-            return _stop(entry, paths)
+            said = _stop(entry, paths)
         case UnitEntry():
             process.run(["systemctl", "stop", entry.name], root=True, mend=UNDO_MEND)
-            return f"stopped {entry.name}"
+            said = f"stopped {entry.name}"
         case FolderEntry():
-            return _remove_folder(entry, paths)
+            said = _remove_folder(entry, paths)
         case AccessEntry():
-            return _take_access(entry)
+            said = _take_access(entry)
+        case MountEntry():
+            said = _unmount(entry, paths)
+        case BinfmtEntry():
+            said = _unregister(entry, paths)
         case PackagesEntry():
-            return name_packages(entry, probe.installed(entry.names))
+            said = name_packages(entry, probe.installed(entry.names))
+    return said
 
 
 def _restore(entry: SysctlEntry, paths: HostPaths) -> str:
@@ -99,6 +106,27 @@ def _remove_folder(entry: FolderEntry, paths: HostPaths) -> str:
             mend="somebody edited the record; take that entry out",
         )
     return f"removed {path}"
+
+
+def _unmount(entry: MountEntry, paths: HostPaths) -> str:
+    """Unmount binfmt_misc; in use, it stays. What others registered there lives on in the kernel."""
+    if Path(entry.path) != paths.binfmt:
+        raise HostError(
+            f"{paths.record} names a mount that setup never makes: {entry.path}",
+            mend="somebody edited the record; take that entry out",
+        )
+    if not (paths.binfmt / "register").exists():
+        return f"{entry.path} is mounted no longer"
+    process.run(["umount", entry.path], root=True, mend=UNDO_MEND)
+    return f"unmounted {entry.path}"
+
+
+def _unregister(entry: BinfmtEntry, paths: HostPaths) -> str:
+    file = paths.binfmt / entry.name
+    if not file.exists():
+        return f"{entry.name} is registered no longer"
+    process.run(["tee", str(file)], stdin=b"-1\n", root=True, mend=UNDO_MEND)
+    return f"took {entry.name} out of binfmt_misc"
 
 
 def _take_access(entry: AccessEntry) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.host.facts import (
+    handler_of_arm64,
     parse_binfmt,
     parse_listening,
     parse_os_release,
@@ -67,6 +68,15 @@ def test_binfmt_works_in_containers_only_with_the_f_flag() -> None:
     assert handler.interpreter == "/usr/libexec/qemu-binfmt/aarch64-binfmt-P"
     assert not parse_binfmt(text.replace("flags: POF", "flags: PO")).works_in_containers
     assert not parse_binfmt(text.replace("enabled", "disabled", 1)).works_in_containers
+
+
+def test_the_handler_of_arm64_is_told_by_its_magic_and_the_one_for_containers_comes_first() -> None:
+    text = captured("binfmt-qemu-aarch64.txt")
+    riscv = text.replace("0200b700", "0200f300")
+    own = text.replace("flags: POF", "flags: PO")
+    assert handler_of_arm64([riscv]) is None
+    assert handler_of_arm64([riscv, own]) == parse_binfmt(own)
+    assert handler_of_arm64([own, riscv, text]) == parse_binfmt(text)
 
 
 def test_the_last_storage_wins_and_comments_do_not_count() -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import EXIT_HOST, HostError
-from orchestrator.host.facts import Collection, EngineFacts, Facts, HostPaths, Platform, Sysctl
+from orchestrator.host.facts import (
+    BinfmtHandler,
+    Collection,
+    Emulation,
+    EngineFacts,
+    Facts,
+    HostPaths,
+    Platform,
+    Sysctl,
+)
 from orchestrator.host.plan import plan
 from orchestrator.host.record import DaemonEntry, PackagesEntry, SysctlEntry
 from orchestrator.host.steps import Goal, Step
@@ -49,12 +58,16 @@ READY = Facts(
     engine=EngineFacts(endpoint="unix:///var/run/docker.sock", info=ENGINE),
     collection=Collection(sysctl=kernel(), coredump_served=True, journald_served=True),
     machine="x86_64",
+    arm64=Emulation(
+        mounted=True, handler=BinfmtHandler(enabled=True, interpreter="/usr/bin/qemu", flags="PF")
+    ),
     found=INSTALLED,
 )
 BARE = replace(
     READY,
     engine=EngineFacts(reason="no engine socket exists"),
     collection=Collection(sysctl=kernel("core", "0"), coredump_served=False, journald_served=False),
+    arm64=Emulation(),
     found={"docker-cli": "/usr/local/bin/docker"},
 )
 """A fresh machine: a docker client and nothing else."""
@@ -73,6 +86,7 @@ def test_a_bare_host_gets_every_step_in_order() -> None:
     steps = plan(BARE, PATHS)
     assert [step.goal for step in steps] == [
         Goal.PACKAGES, Goal.ENGINE, Goal.JOURNALD, Goal.COREDUMP, Goal.CORE_PATTERN, Goal.PIPE_LIMIT,
+        Goal.BINFMT, Goal.ARM64,
     ]  # fmt: skip
     assert all(step.change and step.undone and step.lines for step in steps)
 
@@ -198,3 +212,21 @@ def test_only_folders_that_lack_are_made_and_recorded() -> None:
     assert step.lines[0] == "mkdir -p /run/systemd/journal"
     assert [entry.subject for entry in step.entries] == ["/run/systemd/journal", "systemd-journald"]
     assert isinstance(step.entries[-1], DaemonEntry)
+
+
+def test_a_handler_that_only_the_hosts_root_can_use_gets_one_that_containers_can() -> None:
+    here = BinfmtHandler(enabled=True, interpreter="/usr/bin/qemu-aarch64", flags="OC")
+    found = {**INSTALLED, "qemu-user-static": "/usr/bin/qemu-aarch64-static"}
+    (step,) = plan(replace(READY, found=found, arm64=Emulation(mounted=True, handler=here)), PATHS)
+    assert step.goal is Goal.ARM64
+    assert step.lines[-1].endswith(
+        ":/usr/bin/qemu-aarch64-static:PF' | tee /proc/sys/fs/binfmt_misc/register"
+    )
+
+
+def test_what_only_widens_the_question_is_optional_and_a_native_host_lacks_nothing() -> None:
+    steps = plan(replace(READY, arm64=Emulation()), PATHS)
+    assert [(step.goal, step.optional) for step in steps] == [
+        (Goal.PACKAGES, False), (Goal.BINFMT, True), (Goal.ARM64, True),
+    ]  # fmt: skip
+    assert plan(replace(READY, machine="aarch64", arm64=Emulation(native=True)), PATHS) == ()

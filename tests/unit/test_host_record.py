@@ -10,8 +10,10 @@ from orchestrator.host import HostPaths, probe, record, undo
 from orchestrator.host.facts import Sysctl
 from orchestrator.host.record import (
     AccessEntry,
+    BinfmtEntry,
     DaemonEntry,
     FolderEntry,
+    MountEntry,
     PackagesEntry,
     Record,
     SysctlEntry,
@@ -29,6 +31,8 @@ ALL = (
     DaemonEntry(name="dockerd", pid=12, started=34, boot="b"),
     UnitEntry(name="docker.service"),
     AccessEntry(path="/run/docker.sock", user="dev", uid=1000),
+    MountEntry(path="/proc/sys/fs/binfmt_misc"),
+    BinfmtEntry(name="crashmatrix-arm64"),
 )
 
 
@@ -88,6 +92,19 @@ def test_packages_that_never_came_are_not_said_to_be_left() -> None:
     assert "left installed: docker.io;" in name_packages(PACKAGES, ("docker.io",))
     assert "sysctl.d" not in name_packages(PACKAGES, ("docker.io",))
     assert "left" not in name_packages(PACKAGES, ())
+
+
+def test_a_mount_that_setup_never_makes_is_not_unmounted(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="never makes"):
+        revert(MountEntry(path="/home"), HostPaths(record=tmp_path / "x"))
+
+
+def test_a_handler_is_taken_out_by_the_kernels_own_word(tmp_path: Path) -> None:
+    paths = HostPaths(binfmt=tmp_path, record=tmp_path / "x")
+    assert revert(BinfmtEntry(name="one"), paths) == "one is registered no longer"
+    (tmp_path / "one").write_text("enabled\n")
+    revert(BinfmtEntry(name="one"), paths)
+    assert (tmp_path / "one").read_text() == "-1\n"
 
 
 def test_a_folder_that_setup_never_makes_is_not_removed(tmp_path: Path) -> None:
