@@ -14,7 +14,7 @@ from orchestrator import report as reporting
 from orchestrator.cli import tables
 from orchestrator.cli.progress import progress_for
 from orchestrator.errors import EXIT_HOST, EXIT_OK, InputError, Location
-from orchestrator.model import STANDARD_AXES, CellResult, Crash, Plan
+from orchestrator.model import STANDARD_AXES, CellResult, Comparison, Crash, Explanations, History, Plan
 from orchestrator.pipeline import Project, RunOptions
 from orchestrator.plan import Request
 from orchestrator.plan.matrix import MatrixFile
@@ -29,6 +29,9 @@ SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "plan": Plan.model_json_schema,
     "result": CellResult.model_json_schema,
     "crash": Crash.model_json_schema,
+    "explanations": Explanations.model_json_schema,
+    "comparison": Comparison.model_json_schema,
+    "history": History.model_json_schema,
 }
 
 

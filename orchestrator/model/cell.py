@@ -1,7 +1,7 @@
 """Cells: one value for each axis, under one id that is used everywhere."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -112,3 +112,9 @@ class Cell(Value):
 def axis_sort_key(axis: str, value: str) -> tuple[Version | str, ...]:
     """Order values of one axis: versions as versions ("3.9" before "3.13"), names as text."""
     return (Version(value),) if axis in VERSION_AXES else (value,)
+
+
+def orders_as_version(axis: str, values: Iterable[str]) -> bool:
+    """Whether an axis compares as versions: python and glibc, and axes of nothing but versions and `none`."""
+    named = [value for value in values if value != ABSENT]
+    return axis in VERSION_AXES or (bool(named) and all(VERSION_VALUE.fullmatch(value) for value in named))

@@ -20,7 +20,7 @@ from typing import Final, NoReturn, Protocol
 from packaging.version import Version
 
 from orchestrator.errors import InputError, Location
-from orchestrator.model import ABSENT, VERSION_AXES, VERSION_VALUE
+from orchestrator.model import ABSENT, VERSION_VALUE, orders_as_version
 from orchestrator.tools.yamlfile import nearest
 
 MAX_LENGTH: Final = 2000
@@ -128,12 +128,6 @@ def parse(text: str, vocabulary: Vocabulary, where: Location) -> Expression:
     `where` is where the expression's text begins; an unknown axis or value offers the nearest name.
     """
     return _Parser(text, vocabulary, where).parse()
-
-
-def orders_as_version(axis: str, values: tuple[str, ...]) -> bool:
-    """Whether an axis compares as versions: python and glibc, and axes of nothing but versions and `none`."""
-    named = [value for value in values if value != ABSENT]
-    return axis in VERSION_AXES or (bool(named) and all(VERSION_VALUE.fullmatch(value) for value in named))
 
 
 class _Parser:

@@ -24,6 +24,10 @@ from orchestrator.model import (
     VERSION_VALUE,
     Cell,
     CellResult,
+    Comparison,
+    Explanation,
+    Explanations,
+    History,
     Plan,
     PlannedCell,
     PlannedImage,
@@ -31,11 +35,14 @@ from orchestrator.model import (
 
 PLAN_FILE: Final = "plan.json"
 RESULT_FILE: Final = "result.json"
+EXPLANATIONS_FILE: Final = "explanations.json"
+COMPARISON_FILE: Final = "comparison.json"
+HISTORY_FILE: Final = "history.json"
 CELLS: Final = "cells"
 NOT_RUN: Final = "not run: interrupted"
 RERUN_MEND: Final = "run the matrix again, or report on another folder"
 
-Document = TypeVar("Document", Plan, CellResult)
+Document = TypeVar("Document", Plan, CellResult, Explanations, Comparison, History)
 
 
 class Status(StrEnum):
@@ -78,6 +85,12 @@ class RunData:
     folder: Path
     plan: Plan
     records: tuple[CellRecord, ...]
+    explanations: tuple[Explanation, ...] = ()
+    """Which axes make the difference, worst first; empty where that was not worked out."""
+    comparison: Comparison | None = None
+    """Against the baseline, where one was given."""
+    history: History | None = None
+    """The runs that were beside this one when it was reported."""
 
     @property
     def results(self) -> tuple[CellResult, ...]:
@@ -126,7 +139,19 @@ def load(folder: Path) -> RunData:
     for cell in [item.cell for item in plan.cells] + [item.cell for item in plan.excluded]:
         _check_names(cell, plan_file)
     records = tuple(CellRecord(planned=item, result=_result(folder, item)) for item in plan.cells)
-    return RunData(folder=folder, plan=plan, records=records)
+    explained = _optional(folder / EXPLANATIONS_FILE, Explanations)
+    return RunData(
+        folder=folder,
+        plan=plan,
+        records=records,
+        explanations=explained.explanations if explained else (),
+        comparison=_optional(folder / COMPARISON_FILE, Comparison),
+        history=_optional(folder / HISTORY_FILE, History),
+    )
+
+
+def _optional(path: Path, kind: type[Document]) -> Document | None:
+    return _read(path, kind) if path.is_file() else None
 
 
 def _result(folder: Path, planned: PlannedCell) -> CellResult | None:
