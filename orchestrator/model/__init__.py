@@ -74,6 +74,7 @@ from orchestrator.model.plan import (
     SelectedCell,
     Selection,
 )
+from orchestrator.model.rate import Rate
 from orchestrator.model.result import (
     CellResult,
     CoreFile,
@@ -151,6 +152,7 @@ __all__ = [
     "PlannedImage",
     "ProbeSource",
     "PythonFrame",
+    "Rate",
     "Rule",
     "Scenario",
     "ScenarioExclusion",

@@ -5,6 +5,7 @@ from enum import StrEnum
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.cell import Cell
 from orchestrator.model.crash import Crash
+from orchestrator.model.rate import Rate
 from orchestrator.model.scenario import Expectation, OutcomeKind
 
 
@@ -89,6 +90,9 @@ class CellResult(Value):
     expectation: Expectation
     judgement: Judgement
     trials: tuple[Trial, ...] = ()
+    rate: Rate | None = None
+    """How often the expected crash came, or, where none is expected, how often a trial was not as
+    expected; of all trials that could be judged. None where none could."""
     started: str
     seconds: float
     repeat: str

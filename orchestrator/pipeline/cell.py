@@ -3,6 +3,7 @@
 import shlex
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,8 +61,7 @@ class CellRunner:
                 break
             seen.append(self._trial(planned, image, number))
         judgement = verdict.judge(planned.expectation, seen)
-        trials = tuple(item.trial for item in seen)
-        return self._result(planned, judgement, image, trials, started=started, clock=clock)
+        return self._result(planned, judgement, image, seen, started=started, clock=clock)
 
     def unseen(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
         """Write the result of a cell that could not be seen: `error`, with the reason."""
@@ -114,7 +114,7 @@ class CellRunner:
         planned: PlannedCell,
         judgement: Judgement,
         image: str | None,
-        trials: tuple[Trial, ...] = (),
+        seen: Sequence[Seen] = (),
         *,
         started: datetime | None = None,
         clock: float | None = None,
@@ -128,7 +128,8 @@ class CellRunner:
             image_id=image,
             expectation=planned.expectation,
             judgement=judgement,
-            trials=trials,
+            trials=tuple(item.trial for item in seen),
+            rate=verdict.rate(planned.expectation, seen),
             started=(started or datetime.now(UTC)).isoformat(timespec="milliseconds"),
             seconds=0.0 if clock is None else round(time.monotonic() - clock, 3),
             repeat=f"./nox -s matrix -- --cell {shlex.quote(cell.id)}",

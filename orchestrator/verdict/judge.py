@@ -5,6 +5,7 @@ could not be seen (no core, no engine) is `error`, and never a crash or a surviv
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.model import (
@@ -14,6 +15,7 @@ from orchestrator.model import (
     Judgement,
     NativeFrame,
     OutcomeKind,
+    Rate,
     Trial,
     Verdict,
 )
@@ -55,6 +57,17 @@ def judge(expectation: Expectation, seen: list[Seen]) -> Judgement:
             if item.verdict is verdict:
                 return _with_rate(item, len(passed), len(judgements))
     return _with_rate(passed[0], len(passed), len(judgements))
+
+
+def rate(expectation: Expectation, seen: Sequence[Seen]) -> Rate | None:
+    """How often the expected crash came, or a trial of a cell that should not crash was not as expected."""
+    verdicts = [_judge_one(expectation, item).verdict for item in seen]
+    passed, failed = verdicts.count(Verdict.PASS), verdicts.count(Verdict.FAIL)
+    if not passed + failed:
+        return None
+    if expectation.kind is OutcomeKind.SIGNAL:
+        return Rate.of("crashed as expected", passed, passed + failed)
+    return Rate.of("were not as expected", failed, passed + failed)
 
 
 def _with_rate(judgement: Judgement, matched: int, trials: int) -> Judgement:

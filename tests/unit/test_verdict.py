@@ -15,7 +15,7 @@ from orchestrator.model import (
     Trial,
     Verdict,
 )
-from orchestrator.verdict import Seen, is_settled, judge
+from orchestrator.verdict import Seen, is_settled, judge, rate
 
 SEGV = Expectation(
     kind=OutcomeKind.SIGNAL, signal="SIGSEGV", frames=("atexit_handler", "Py_FinalizeEx"), because="it must"
@@ -172,6 +172,18 @@ def test_trials() -> None:
     assert judge(QUIET, [gone, gone]).verdict is Verdict.PASS
     assert judge(QUIET, [gone, bad, gone]).verdict is Verdict.FAIL
     assert judge(QUIET, []).verdict is Verdict.ERROR
+
+
+def test_rates_count_what_could_be_judged() -> None:
+    good, bad = crashed("atexit_handler", "Py_FinalizeEx"), ended(0, "")
+    counted = rate(SEGV, [bad, bad, died(CoreState.LOST), good])
+    assert counted is not None
+    assert (counted.count, counted.trials, counted.event) == (1, 3, "crashed as expected")
+    gone = ended(0, "callback ran, value gone")
+    counted = rate(QUIET, [gone, bad, gone])
+    assert counted is not None
+    assert (counted.count, counted.trials, counted.event) == (1, 3, "were not as expected")
+    assert rate(SEGV, [died(CoreState.LOST)]) is None
 
 
 def test_a_cpp_function_is_named_with_or_without_its_namespace() -> None:
