@@ -120,6 +120,16 @@ def setup(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def lock_images(arguments: argparse.Namespace) -> int:
+    """`crashmatrix images lock`: pin what the catalogue names."""
+    console = _console()
+    place = pipeline.lock_images(
+        arguments.project, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True)
+    )
+    console.print(f"{place} is up to date", markup=False, soft_wrap=True)
+    return EXIT_OK
+
+
 def schema(arguments: argparse.Namespace) -> int:
     """`crashmatrix schema`: print a JSON schema."""
     _print_json(SCHEMAS[arguments.name]())

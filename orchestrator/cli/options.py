@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder with matrix.yaml, scenarios/ and images/ (default: this one)",
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_plan, _render, _build, _run, _report, _merge, _doctor, _setup, _schema):
+    for add in (_plan, _render, _build, _run, _report, _merge, _doctor, _setup, _images, _schema):
         add(subparsers)
     return parser
 
@@ -202,6 +202,13 @@ def _setup(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         "--undo", action="store_true", help="put core_pattern back and stop what setup started; packages stay"
     )
     parser.set_defaults(command=commands.setup)
+
+
+def _images(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(subparsers, "images", "Look after what images are made from")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    lock = _command(verbs, "lock", "Pin what images/catalogue.yaml names by digest, in images/lock.yaml")
+    lock.set_defaults(command=commands.lock_images)
 
 
 def _schema(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:

@@ -1,8 +1,8 @@
 """Images: a cell's chain of content-addressed images, rendered where a person can read it, built once."""
 
 from orchestrator.images.build import Progress, Result, build_all
-from orchestrator.images.catalogue import load_catalogue
+from orchestrator.images.catalogue import load_catalogue, lock_catalogue
 from orchestrator.images.recipe import specs_for
 from orchestrator.images.rendered import render
 
-__all__ = ["Progress", "Result", "build_all", "load_catalogue", "render", "specs_for"]
+__all__ = ["Progress", "Result", "build_all", "load_catalogue", "lock_catalogue", "render", "specs_for"]

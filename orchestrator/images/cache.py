@@ -1,49 +1,65 @@
 """Files that are fetched once: `~/.cache/crashmatrix`, content-addressed, safe to delete at any time."""
 
 import hashlib
-import sys
-import tempfile
+import shutil
 import threading
 from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import HostError
-from orchestrator.images.network import persistently
+from orchestrator.images.download import obtain
+from orchestrator.images.locks import file_lock
 from orchestrator.model import Download
-from orchestrator.tools import process
 from orchestrator.tools.cache import cache_folder
 
 DOWNLOADS: Final = "downloads"
-TIMEOUT: Final = 900
-"""Seconds for one file of 100 MB on a slow line."""
-MEND: Final = "check the network and pip's configuration (index, proxy, certificates), then try again"
+PART: Final = ".part"
 
 
 def fetch(item: Download, stop: threading.Event) -> Path:
-    """The pinned file, from the cache or by pip; raises HostError where its digest is another one."""
-    path = cache_folder(DOWNLOADS) / item.sha256 / item.filename
-    if path.is_file() and digest(path) == item.sha256:
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".pip-") as folder:
-        files = Path(folder) / "files"
-        persistently(_download, stop)(item, Path(folder) / "pin.txt", files)
-        fetched = files / item.filename
-        if not fetched.is_file():
-            got = ", ".join(sorted(entry.name for entry in files.iterdir())) or "nothing"
-            raise HostError(f"pip fetched {got}, not {item.filename}", mend="correct images/catalogue.yaml")
-        check_digest(fetched, item.sha256)
-        fetched.replace(path)
+    """The pinned file, from the cache or from where it lies.
+
+    What was fetched of a file before it broke off is kept, and gone on with. Raises HostError where
+    it cannot be fetched, or where its digest is another one than the pinned, naming both.
+    """
+    place = cache_folder(DOWNLOADS) / item.sha256
+    path, part = place / item.filename, place / PART
+    place.mkdir(parents=True, exist_ok=True)
+    with file_lock(item.sha256, stop) as held:
+        if not held:
+            raise HostError("stopped while another fetches the same file", mend="start again")
+        if path.is_file() and digest(path) == item.sha256:
+            return path
+        resumed = part.exists()
+        fetched = obtain(item.wanted, item.pin, part, stop)
+        if resumed and digest(fetched) != item.sha256:
+            # What an earlier attempt left may be of other bytes: once more, from the start.
+            shutil.rmtree(part)
+            fetched = obtain(item.wanted, item.pin, part, stop)
+        try:
+            check_digest(fetched, item)
+            fetched.replace(path)
+        finally:
+            shutil.rmtree(part)
     return path
 
 
-def check_digest(path: Path, wanted: str) -> None:
-    """Raise HostError where a file's sha256 is not the wanted one, naming both."""
+def keep(path: Path) -> str:
+    """Move a file into the cache, where `fetch` finds it; returns its sha256."""
     found = digest(path)
-    if found != wanted:
+    place = cache_folder(DOWNLOADS) / found
+    place.mkdir(parents=True, exist_ok=True)
+    path.replace(place / path.name)
+    return found
+
+
+def check_digest(path: Path, item: Download) -> None:
+    """Raise HostError where a file's sha256 is not the pinned one, naming both."""
+    found = digest(path)
+    if found != item.sha256:
         raise HostError(
-            f"{path.name} has sha256 {found}, not {wanted}",
-            mend="the file or its pin in images/catalogue.yaml was changed: find out by whom first",
+            f"{path.name} ({item.wanted.title}) has sha256 {found}, not {item.sha256}",
+            mend="the file or its pin in images/lock.yaml was changed: find out by whom first",
         )
 
 
@@ -51,12 +67,3 @@ def digest(path: Path) -> str:
     """A file's sha256, in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _download(item: Download, pin: Path, files: Path) -> None:
-    pin.write_text(f"{item.project}=={item.version} --hash=sha256:{item.sha256}\n", encoding="utf-8")
-    process.run(
-        [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--quiet",
-         "--disable-pip-version-check", "--dest", str(files), "--requirement", str(pin)],
-        timeout=TIMEOUT, mend=MEND,
-    )  # fmt: skip

@@ -1,28 +1,67 @@
-"""images/catalogue.yaml: every base, launcher, language and pinned download that a plan can use."""
+"""images/catalogue.yaml, every base, launcher, language and download of a plan, and its lock.yaml."""
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from orchestrator.errors import InputError
-from orchestrator.model import Arch, Catalogue
+from orchestrator.errors import HostError, InputError
+from orchestrator.images import lockfile
+from orchestrator.model import Arch, Catalogue, CatalogueParts, LocalFile, Lock, Wanted
 from orchestrator.tools import yamlfile
 from orchestrator.tools.yamlfile import Document, nearest
 
 
-class CatalogueFile(Catalogue):
+class CatalogueFile(CatalogueParts):
     """The file as it is written."""
 
     schema_version: Literal[1] = Field(alias="schema")
+    downloads: tuple[Wanted, ...]
 
 
 def load_catalogue(path: Path) -> Catalogue:
-    """Load and check the catalogue; raises InputError with file, line and column."""
+    """Load and check the catalogue and its lock; raises InputError with file, line and column."""
+    parts = read_catalogue(path)
+    downloads = lockfile.joined(wanted_files(parts, path), lockfile.read(path.parent))
+    fields = {name: getattr(parts, name) for name in CatalogueParts.model_fields}
+    return Catalogue(**fields, downloads=downloads)
+
+
+def read_catalogue(path: Path) -> CatalogueFile:
+    """Read and check the catalogue alone, for its lock to be made; raises InputError."""
     document = yamlfile.read(path, CatalogueFile)
     _check_bases(document)
     _check_downloads(document)
     return document.value
+
+
+def wanted_files(catalogue: CatalogueFile, path: Path) -> tuple[Wanted, ...]:
+    """The downloads of a catalogue, each local file with its path from here."""
+    return tuple(
+        item.model_copy(update={"path": str(path.parent / item.path)})
+        if isinstance(item, LocalFile)
+        else item
+        for item in catalogue.downloads
+    )
+
+
+def lock_catalogue(path: Path, stop: threading.Event, say: Callable[[str], None]) -> Path:
+    """Pin what the catalogue wants in the lock beside it; returns the lock's path.
+
+    Raises InputError for a wrong file; HostError where something could not be pinned, of which `say`
+    has told, once all else is.
+    """
+    parts = read_catalogue(path)
+    known = lockfile.read(path.parent)
+    locked = lockfile.pin_all(wanted_files(parts, path), known.value if known else Lock(), stop, say)
+    place = lockfile.write(path.parent, locked.lock)
+    if locked.failures:
+        raise HostError(
+            f"{len(locked.failures)} could not be pinned", mend=f"then run `{lockfile.COMMAND}` again"
+        )
+    return place
 
 
 def _check_bases(document: Document[CatalogueFile]) -> None:
@@ -46,12 +85,12 @@ def _check_bases(document: Document[CatalogueFile]) -> None:
 
 
 def _check_downloads(document: Document[CatalogueFile]) -> None:
-    seen: set[tuple[str, Arch | None]] = set()
+    seen: set[tuple[str, str, Arch | None]] = set()
     for index, item in enumerate(document.value.downloads):
-        if (item.project, item.arch) in seen:
+        if (item.name, item.version, item.arch) in seen:
             raise InputError(
-                f"{item.project} for {item.arch or 'any architecture'} is pinned twice",
+                f"{item.title} stands here twice",
                 where=document.where("downloads", index),
                 mend="keep one of the two",
             )
-        seen.add((item.project, item.arch))
+        seen.add((item.name, item.version, item.arch))

@@ -46,6 +46,16 @@ def image_lock(key: str, stop: threading.Event, waiting: Callable[[], None]) -> 
         yield held
 
 
+@contextmanager
+def file_lock(sha256: str, stop: threading.Event) -> Generator[bool]:
+    """Held while one file is fetched, so that two images that need it wait for one download.
+
+    Yields False where `stop` came first.
+    """
+    with (cache_folder(LOCKS) / f"file-{sha256[:16]}").open("a") as lock:
+        yield _wait(lock, fcntl.LOCK_EX, stop)
+
+
 def _wait(lock: IO[str], operation: int, stop: threading.Event) -> bool:
     while not (held := _try(lock, operation)) and not stop.is_set():
         time.sleep(POLL)

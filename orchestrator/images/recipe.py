@@ -160,12 +160,10 @@ class _Chain:
     def _target(self, arch: Arch) -> str:
         return f"{arch.gnu}-linux-gnu.{self.catalogue.probe_glibc}"
 
-    def _download(self, project: str, arch: Arch) -> ContextFile:
-        item = self.catalogue.download(project, arch)
+    def _download(self, name: str, arch: Arch) -> ContextFile:
+        item = self.catalogue.download(name, arch)
         if item is None:
-            raise InputError(
-                f"no file of {project} for {arch} is pinned", mend="add it to images/catalogue.yaml"
-            )
+            raise InputError(f"no file of {name} for {arch} is known", mend="add it to images/catalogue.yaml")
         return ContextFile(name=item.filename, sha256=item.sha256, download=item)
 
     def _dockerfile(

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from orchestrator.model.base import Value
 from orchestrator.model.cell import Arch
+from orchestrator.model.download import Download, Name, VersionText
 
 LABEL: Final = "org.crashmatrix"
 """Set to the kind of thing on every container, volume, network and image of this tool."""
@@ -19,12 +20,7 @@ LABEL_RUN: Final = "org.crashmatrix.run"
 LABEL_CELL: Final = "org.crashmatrix.cell"
 REPOSITORY: Final = "crashmatrix"
 
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]{1,99}$")]
-VersionText = Annotated[str, StringConstraints(pattern=r"^\d{1,4}(\.\d{1,4}){1,3}$")]
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Base(Value):
@@ -45,18 +41,8 @@ class Base(Value):
     toolchain: tuple[Package, ...] = ()
 
 
-class Download(Value):
-    """A file from PyPI, pinned by digest; `arch` is the architecture that it runs on, None for any."""
-
-    project: Name
-    version: VersionText
-    filename: FileName
-    sha256: Sha256
-    arch: Arch | None = None
-
-
-class Catalogue(Value):
-    """images/catalogue.yaml: every base, launcher and pinned download that a plan can use.
+class CatalogueParts(Value):
+    """images/catalogue.yaml but for its downloads: every base, launcher and language of a plan.
 
     Probes are compiled on `builder_suite` with the `builder_packages`, against `probe_glibc`, the
     lowest one that they must load on.
@@ -68,7 +54,6 @@ class Catalogue(Value):
     builder_suite: Name
     builder_packages: tuple[Package, ...] = ()
     probe_glibc: VersionText = "2.17"
-    downloads: tuple[Download, ...]
 
     def base_for(self, glibc: str, arch: Arch) -> Base | None:
         """The base with this glibc for this architecture, if the catalogue has one."""
@@ -80,10 +65,25 @@ class Catalogue(Value):
         found = (base for base in self.bases if base.suite == suite and arch in base.arches)
         return next(found, None)
 
-    def download(self, project: str, arch: Arch) -> Download | None:
-        """The pinned file of a project that runs on this architecture, if the catalogue has one."""
-        found = (item for item in self.downloads if item.project == project and item.arch in {None, arch})
-        return next(found, None)
+
+class Catalogue(CatalogueParts):
+    """images/catalogue.yaml and images/lock.yaml together: what a plan can use, each download pinned."""
+
+    downloads: tuple[Download, ...]
+
+    def download(self, name: str, arch: Arch, version: str | None = None) -> Download | None:
+        """The pinned file of this name that runs on this architecture, if the catalogue has one.
+
+        Without a version it is the first that the catalogue lists.
+        """
+        fitting = (
+            item
+            for item in self.downloads
+            if item.wanted.name == name
+            and item.wanted.arch in {None, arch}
+            and version in {None, item.wanted.version}
+        )
+        return next(fitting, None)
 
 
 class ImageKind(StrEnum):

@@ -1,6 +1,6 @@
 """The run as a visible list of steps; hands each station its input."""
 
-from orchestrator.pipeline.building import build_images, render_images
+from orchestrator.pipeline.building import build_images, lock_images, render_images
 from orchestrator.pipeline.merge import merge_runs
 from orchestrator.pipeline.planning import PlannedRun, Project, make_plan
 from orchestrator.pipeline.progress import Progress
@@ -15,6 +15,7 @@ __all__ = [
     "build_images",
     "exit_code",
     "latest_run",
+    "lock_images",
     "make_plan",
     "merge_runs",
     "render_images",

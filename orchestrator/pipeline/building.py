@@ -1,6 +1,7 @@
-"""Rendering and building images without running a cell."""
+"""Rendering, building and locking images without running a cell."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator import images
@@ -39,3 +40,8 @@ def build_images(planned: PlannedRun, out: Path, jobs: int, progress: Progress) 
     finally:
         engine.close()
     return len(failed)
+
+
+def lock_images(root: Path, say: Callable[[str], None]) -> Path:
+    """Pin all that a project's catalogue names; returns the place of the lock."""
+    return images.lock_catalogue(root / "images" / "catalogue.yaml", threading.Event(), say)

@@ -70,6 +70,12 @@ def read(path: Path, model: type[M]) -> Document[M]:
     return Document(value=value, file=file, nodes=nodes)
 
 
+def dump(content: dict[str, Any]) -> str:
+    """Plain data as YAML that people can read; strings that look like numbers are quoted."""
+    text: str = yaml.safe_dump(content, sort_keys=False, width=200, default_flow_style=False)
+    return text
+
+
 def shown(path: Path) -> str:
     """A path as messages show it: relative to the current folder where it lies in it."""
     try:
@@ -222,9 +228,10 @@ def _explain(
     # A misspelt key is the cause of the missing one that is reported beside it.
     first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     path: Path_ = first["loc"]
-    known = path
-    while known and known not in nodes:
-        known = known[:-1]
+    known: Path_ = ()
+    for part in path:
+        # Of a union's member pydantic puts the tag into the path, where the file has none.
+        known = (*known, part) if (*known, part) in nodes else known
     node = nodes[known]
     name = ".".join(str(part) for part in path) or "the file"
     what, mend = f"{name}: {first['msg'].removeprefix('Value error, ')}", "correct it"
@@ -248,9 +255,20 @@ def _fields(model: type[BaseModel], path: Path_) -> tuple[str, ...]:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             by_name = {info.alias or name: info for name, info in kind.model_fields.items()}
             kind = by_name[str(part)].annotation if str(part) in by_name else None
+        elif (member := _tagged(kind, str(part))) is not None:
+            kind = member
         else:
             inner = [arg for arg in get_args(kind) if arg is not Ellipsis and arg is not type(None)]
             kind = inner[-1] if inner else None
     if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
         return ()
     return tuple(info.alias or name for name, info in kind.model_fields.items())
+
+
+def _tagged(kind: Any, tag: str) -> type[BaseModel] | None:  # noqa: ANN401 - any annotation
+    """The member of a union that a literal in one of its fields names, as pydantic chooses it."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        literals = (get_args(info.annotation) for info in kind.model_fields.values())
+        return kind if any(tag in values for values in literals) else None
+    found = (_tagged(member, tag) for member in get_args(kind))
+    return next((member for member in found if member), None)

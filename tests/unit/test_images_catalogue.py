@@ -1,6 +1,7 @@
 """The catalogue of bases and downloads, as it is and as it must not be."""
 
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
@@ -9,6 +10,7 @@ from orchestrator.images import load_catalogue
 from orchestrator.model import Arch
 
 CATALOGUE = Path(__file__).parents[2] / "images" / "catalogue.yaml"
+LOCK = CATALOGUE.parent / "lock.yaml"
 
 
 def test_the_projects_own_catalogue() -> None:
@@ -19,8 +21,11 @@ def test_the_projects_own_catalogue() -> None:
     wheel = catalogue.download("ziglang", Arch.X86_64)
     assert wheel is not None
     assert wheel.filename.endswith(".whl")
-    assert catalogue.download("ziglang", Arch.ARM64) is None
     assert catalogue.download("uwsgi", Arch.ARM64) is not None
+    assert catalogue.download("cross-gcc-arm64", Arch.ARM64) is None
+    archive = catalogue.download("cpython", Arch.X86_64, "3.13.15")
+    assert archive is not None
+    assert archive.filename == "Python-3.13.15.tar.xz"
 
 
 @pytest.mark.parametrize(
@@ -32,11 +37,14 @@ def test_the_projects_own_catalogue() -> None:
             r":17:.*debian-bullseye and debian-bookworm both bring glibc 2.31",
         ),
         ("builder_suite: trixie", "builder_suite: trixy", r":39:.*did you mean 'trixie'"),
-        ("project: ziglang", "project: uwsgi\n    arch: arm64", "twice"),
+        ("1.0.0", "1.0.1", r"lock\.yaml:\d+.*cross-gcc-amd64 1.0.1 for x86_64 is not pinned.*images lock"),
+        ("arch: arm64}", "arch: x86_64}", "ziglang 0.17.0 for x86_64 stands here twice"),
+        ("source: npm", "source: nmp", r"downloads\.3"),
+        ("package: ", "packet: ", r":54:13: unknown key 'packet'; did you mean 'package'"),
+        ('"@napi-rs/cross', '"--registry=https://x @napi-rs/cross', r"downloads\.3\.npm\.package"),
+        ("https://www.python.org", "https://user:secret@www.python.org", "urls"),
         ("suite: bookworm", 'suite: "book\\nworm"', "suite"),
         ("packages: [python3, libpython3.13]", 'packages: ["python3,x; rm -rf /"]', "packages"),
-        ("e8f8b350", "E8F8B350", "sha256"),
-        ("uwsgi-2.0.31.tar.gz", "../uwsgi.tar.gz", "filename"),
         ('glibc: "2.31"', "glibc: 2.31", "not a string"),
         ("schema: 1", "schema: 2", "schema"),
     ],
@@ -46,7 +54,34 @@ def test_a_wrong_catalogue_is_refused_with_its_place(tmp_path: Path, old: str, n
     assert old in text
     path = tmp_path / "catalogue.yaml"
     path.write_text(text.replace(old, new, 1))
+    copy(LOCK, tmp_path)
     with pytest.raises(InputError, match=said) as caught:
         load_catalogue(path)
     assert caught.value.where is not None
     assert caught.value.where.line is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("e8f8b350", "E8F8B350", "sha256"),
+        ("uwsgi-2.0.31.tar.gz", "../uwsgi.tar.gz", "filename"),
+        ("name: uwsgi", "name: gunicorn", r"uwsgi 2.0.31 is not pinned in images/lock.yaml"),
+        ("name: libffi\n", "name: libffi\n  arch: arm64\n", "libffi 3.4.4 is not pinned"),
+    ],
+)
+def test_a_wrong_lock_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    copy(CATALOGUE, tmp_path)
+    text = LOCK.read_text()
+    assert old in text
+    (tmp_path / "lock.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match=said):
+        load_catalogue(tmp_path / "catalogue.yaml")
+
+
+def test_a_pin_of_nothing_is_refused(tmp_path: Path) -> None:
+    copy(CATALOGUE, tmp_path)
+    more = "- {name: left, version: '1.0', filename: f, sha256: '" + "0" * 64 + "'}\n"
+    (tmp_path / "lock.yaml").write_text(LOCK.read_text() + more)
+    with pytest.raises(InputError, match=r"no longer wants left 1\.0"):
+        load_catalogue(tmp_path / "catalogue.yaml")

@@ -1,4 +1,4 @@
-"""Build contexts, the cache of downloads, image archives and package lists."""
+"""Build contexts, the build lock, image archives and package lists."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ import pytest
 from orchestrator.errors import HostError, ToolError
 from orchestrator.images import cache, context, locks, rootfs
 from orchestrator.images.network import ATTEMPTS, persistently
-from orchestrator.model import Arch, ContextFile, Download, ImageKind, ImageSpec
+from orchestrator.model import Arch, ContextFile, ImageKind, ImageSpec
 
 STATUS = """\
 Package: zlib1g
@@ -83,25 +83,6 @@ def test_a_file_that_changed_since_its_key_was_made_is_refused(tmp_path: Path) -
     (tmp_path / "f").write_text("after")
     with pytest.raises(HostError, match="changed while the run went on"):
         written(spec)
-
-
-def download_of(content: bytes) -> Download:
-    return Download(project="p", version="1.0", filename="p.whl", sha256=hashlib.sha256(content).hexdigest())
-
-
-def test_a_download_that_the_cache_holds_is_not_fetched_again(own_cache: Path) -> None:
-    item = download_of(b"wheel")
-    place = own_cache / "downloads" / item.sha256 / item.filename
-    place.parent.mkdir(parents=True)
-    place.write_bytes(b"wheel")
-    assert cache.fetch(item, threading.Event()) == place
-
-
-def test_a_wrong_digest_names_both(tmp_path: Path) -> None:
-    (tmp_path / "p.whl").write_bytes(b"changed")
-    wanted, found = hashlib.sha256(b"wheel").hexdigest(), hashlib.sha256(b"changed").hexdigest()
-    with pytest.raises(HostError, match=f"{found}, not {wanted}"):
-        cache.check_digest(tmp_path / "p.whl", wanted)
 
 
 def test_an_image_lock_waits_for_another_holder_and_gives_up_on_stop(

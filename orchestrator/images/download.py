@@ -1,0 +1,123 @@
+"""One wanted file, fetched by the client of the place where it lies: pip, npm, HTTP, or from this host."""
+
+import shutil
+import sys
+import threading
+from functools import singledispatch
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from orchestrator.errors import HostError, InputError, Location, ToolError
+from orchestrator.images.network import persistently
+from orchestrator.model import LocalFile, NpmFile, Pin, PypiFile, UrlFile, Wanted
+from orchestrator.tools import http, process
+
+TIMEOUT: Final = 900
+"""Seconds for one file of 100 MB on a slow line."""
+PIP_MEND: Final = "check the network and pip's configuration (index, proxy, certificates), then try again"
+NPM_MEND: Final = "install npm where it is missing, or check its registry, proxy and cafile, then try again"
+WHEEL_TAGS: Final = ("manylinux2014_{}", "manylinux_2_28_{}", "manylinux_2_34_{}")
+"""Of a wheel whose name is not pinned yet: what runs on some base of the catalogue, the oldest first."""
+
+
+def obtain(wanted: Wanted, pin: Pin | None, folder: Path, stop: threading.Event) -> Path:
+    """Fetch a file into a folder, again where the network failed it; returns where it is.
+
+    What the folder holds of a file with an address is gone on with. `pin` is None where the file is
+    about to be pinned. The digest is for the caller to check. Raises HostError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return persistently(_obtain, stop)(wanted, pin, folder, stop)
+
+
+@singledispatch
+def _obtain(wanted: Wanted, pin: Pin | None, folder: Path, stop: threading.Event) -> Path:
+    raise NotImplementedError(wanted)
+
+
+@_obtain.register
+def _(wanted: PypiFile, pin: Pin | None, folder: Path, _stop: threading.Event) -> Path:
+    line = f"{wanted.name}=={wanted.version}"
+    requirement = folder / "requirement.txt"
+    requirement.write_text(f"{line} --hash=sha256:{pin.sha256}\n" if pin else f"{line}\n", encoding="utf-8")
+    files = folder / "files"
+    process.run(
+        [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check",
+         *(["--require-hashes"] if pin else []), *_platforms(wanted, pin),
+         "--dest", str(files), "--requirement", str(requirement)],
+        timeout=TIMEOUT, mend=PIP_MEND,
+    )  # fmt: skip
+    return _only(files, "pip")
+
+
+@_obtain.register
+def _(wanted: NpmFile, _pin: Pin | None, folder: Path, _stop: threading.Event) -> Path:
+    files = folder / "files"
+    files.mkdir(exist_ok=True)
+    process.run(
+        ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(files),
+         f"{wanted.package}@{wanted.version}"],
+        timeout=TIMEOUT, mend=NPM_MEND, cwd=folder,
+    )  # fmt: skip
+    return _only(files, "npm")
+
+
+@_obtain.register
+def _(wanted: UrlFile, _pin: Pin | None, folder: Path, stop: threading.Event) -> Path:
+    path = folder / url_filename(wanted.urls[0])
+    failures: list[HostError] = []
+    for url in wanted.urls:
+        try:
+            http.download(url, path, stop)
+        except HostError as error:
+            failures.append(error)
+        else:
+            return path
+    said = "; ".join(error.what for error in failures)
+    passing = any(isinstance(error, ToolError) for error in failures)
+    raise (ToolError if passing else HostError)(said, mend=failures[0].mend)
+
+
+@_obtain.register
+def _(wanted: LocalFile, _pin: Pin | None, folder: Path, _stop: threading.Event) -> Path:
+    source = Path(wanted.path)
+    try:
+        return Path(shutil.copyfile(source, folder / source.name))
+    except OSError as error:
+        raise InputError(
+            f"{wanted.title} cannot be read: {error.strerror}",
+            where=Location(file=str(source)),
+            mend="put the file there, or correct its path in images/catalogue.yaml",
+        ) from error
+
+
+def url_filename(url: str) -> str:
+    """The name that a file with an address has here."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])
+
+
+def _platforms(wanted: PypiFile, pin: Pin | None) -> list[str]:
+    """pip's flags for a wheel of a certain architecture, which need not be this host's."""
+    if wanted.arch is None:
+        return []
+    tags = [tag.format(wanted.arch.gnu) for tag in WHEEL_TAGS]
+    if pin:
+        try:
+            tags = sorted({tag.platform for tag in parse_wheel_filename(pin.filename)[3]})
+        except InvalidWheelFilename as error:
+            raise HostError(
+                f"{pin.filename} is no wheel", mend="run `crashmatrix images lock`, or drop its `arch`"
+            ) from error
+    return ["--only-binary=:all:", *(f"--platform={tag}" for tag in tags)]
+
+
+def _only(folder: Path, client: str) -> Path:
+    """The one file that a client has fetched into a folder of its own."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "nothing"
+        raise HostError(f"{client} fetched {names} instead of one file", mend="correct images/catalogue.yaml")
+    return found[0]

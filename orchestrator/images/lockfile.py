@@ -1,0 +1,102 @@
+"""images/lock.yaml: the one place where the contents of all downloads are pinned, and how it is written."""
+
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field
+
+from orchestrator.errors import CrashmatrixError, InputError
+from orchestrator.images import cache
+from orchestrator.images.download import obtain
+from orchestrator.model import Download, Lock, Pin, Wanted
+from orchestrator.tools import yamlfile
+from orchestrator.tools.cache import cache_folder
+from orchestrator.tools.files import write_atomically
+from orchestrator.tools.yamlfile import Document
+
+LOCK: Final = "lock.yaml"
+COMMAND: Final = "crashmatrix images lock"
+HEAD: Final = f"# Written by `{COMMAND}` from catalogue.yaml. What is fetched must have these digests.\n"
+SCRATCH: Final = "scratch"
+
+
+class LockFile(Lock):
+    """The file as it is written."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+
+
+def read(folder: Path) -> Document[LockFile] | None:
+    """Read the lock beside the catalogue; None where there is none. Raises InputError."""
+    path = folder / LOCK
+    return yamlfile.read(path, LockFile) if path.exists() else None
+
+
+def write(folder: Path, lock: Lock) -> Path:
+    """Write the lock beside the catalogue; returns its path."""
+    content = {"schema": 1} | lock.model_dump(mode="json", exclude_none=True)
+    path = folder / LOCK
+    write_atomically(path, HEAD + yamlfile.dump(content))
+    return path
+
+
+def joined(wanted: Sequence[Wanted], document: Document[LockFile] | None) -> tuple[Download, ...]:
+    """Every wanted file with its pin; raises InputError where a pin lacks, or is of nothing wanted."""
+    lock: Lock = document.value if document else Lock()
+    mend = f"run `{COMMAND}`"
+    found = []
+    for item in wanted:
+        pin = lock.pin(item)
+        if pin is None:
+            where = document.where("downloads") if document else None
+            raise InputError(f"{item.title} is not pinned in images/{LOCK}", where=where, mend=mend)
+        found.append(Download(wanted=item, pin=pin))
+    for index, pin in enumerate(lock.downloads):
+        if document and not any(pin.is_of(item) for item in wanted):
+            raise InputError(
+                f"images/catalogue.yaml no longer wants {pin.name} {pin.version}",
+                where=document.where("downloads", index),
+                mend=mend,
+            )
+    return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locked:
+    """A lock, and what could not be pinned."""
+
+    lock: Lock
+    failures: tuple[CrashmatrixError, ...]
+
+
+def pin_all(
+    wanted: Sequence[Wanted], lock: Lock, stop: threading.Event, say: Callable[[str], None]
+) -> Locked:
+    """Pin these files. Known pins are kept, since a version's content never changes.
+
+    Each new one is fetched into the cache and its digest taken; one that cannot be had stops no other.
+    """
+    pins: list[Pin] = []
+    failures: list[CrashmatrixError] = []
+    for item in wanted:
+        pin = lock.pin(item)
+        try:
+            if pin is None:
+                pin = _pin(item, stop)
+                say(f"pinned {item.title}: {pin.filename}, sha256 {pin.sha256}")
+            pins.append(pin)
+        except CrashmatrixError as error:
+            failures.append(error)
+            say(f"not pinned: {item.title}: {error}")
+    return Locked(lock=Lock(downloads=tuple(pins)), failures=tuple(failures))
+
+
+def _pin(item: Wanted, stop: threading.Event) -> Pin:
+    with tempfile.TemporaryDirectory(dir=cache_folder(SCRATCH), prefix=".lock-") as folder:
+        path = obtain(item, None, Path(folder), stop)
+        sha256 = cache.keep(path)
+        return Pin(name=item.name, version=item.version, arch=item.arch, filename=path.name, sha256=sha256)

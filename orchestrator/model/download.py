@@ -1,0 +1,111 @@
+"""Downloads: what the catalogue wants by name and version, and the digest that the lock pins it to."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from orchestrator.model.base import Value
+from orchestrator.model.cell import Arch
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+VersionText = Annotated[str, StringConstraints(pattern=r"^\d{1,4}(\.\d{1,4}){1,3}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+NpmPackage = Annotated[
+    str, StringConstraints(pattern=r"^(@[a-z0-9][a-z0-9._-]{0,63}/)?[a-z0-9][a-z0-9._-]{0,99}$")
+]
+Url = Annotated[
+    str, StringConstraints(pattern=r"^https?://[A-Za-z0-9][A-Za-z0-9.:-]{0,252}/[A-Za-z0-9._~%+@/-]{1,500}$")
+]
+"""No query and no user: an address that a person can read, and that holds no secret."""
+FilePath = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,1000}$")]
+
+
+class _Wanted(Value):
+    """A file by name and version; `arch` is the architecture that it runs on, None for any."""
+
+    name: Name
+    version: VersionText
+    arch: Arch | None = None
+
+    @property
+    def title(self) -> str:
+        """The file in words, for example `ziglang 0.17.0 for x86_64`."""
+        return f"{self.name} {self.version}" + (f" for {self.arch}" if self.arch else "")
+
+
+class PypiFile(_Wanted):
+    """The file of a PyPI project of that name: its wheel for `arch`, or its sdist. Fetched by pip."""
+
+    source: Literal["pypi"]
+
+
+class NpmFile(_Wanted):
+    """The tarball of an npm package, fetched by npm, which checks it against the registry's own digest."""
+
+    source: Literal["npm"]
+    package: NpmPackage
+
+
+class UrlFile(_Wanted):
+    """A file with an address; of several, the first that gives it counts. All must hold the same bytes."""
+
+    source: Literal["url"]
+    urls: Annotated[tuple[Url, ...], Field(min_length=1)]
+
+
+class LocalFile(_Wanted):
+    """A file of this host, relative to the catalogue's folder."""
+
+    source: Literal["file"]
+    path: FilePath
+
+
+Wanted = Annotated[PypiFile | NpmFile | UrlFile | LocalFile, Field(discriminator="source")]
+
+
+class Pin(Value):
+    """The one content that a wanted file may have, under the name that it has where it comes from."""
+
+    name: Name
+    version: VersionText
+    arch: Arch | None = None
+    filename: FileName
+    sha256: Sha256
+
+    def is_of(self, wanted: _Wanted) -> bool:
+        """Whether this pin is the one of a wanted file."""
+        return (self.name, self.version, self.arch) == (wanted.name, wanted.version, wanted.arch)
+
+
+class Lock(Value):
+    """images/lock.yaml: all that `crashmatrix images lock` has pinned."""
+
+    downloads: tuple[Pin, ...] = ()
+
+    def pin(self, wanted: _Wanted) -> Pin | None:
+        """The pin of a wanted file, if it has one."""
+        return next((pin for pin in self.downloads if pin.is_of(wanted)), None)
+
+
+class Download(Value):
+    """A wanted file and its pin: all that fetching it takes."""
+
+    wanted: Wanted
+    pin: Pin
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if not self.pin.is_of(self.wanted):
+            raise ValueError(f"the pin is of {self.pin.name} {self.pin.version}, not of {self.wanted.title}")
+        return self
+
+    @property
+    def filename(self) -> str:
+        """The name of the file."""
+        return self.pin.filename
+
+    @property
+    def sha256(self) -> str:
+        """The digest that it must have, in hex."""
+        return self.pin.sha256
