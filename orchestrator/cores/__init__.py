@@ -1,6 +1,17 @@
 """Host to a trial's core, and core to the sysroot that it takes to read it."""
 
 from orchestrator.cores.collection import collect
-from orchestrator.cores.sysroot import make_sysroot
+from orchestrator.cores.sources import ContainerSource, FolderSource, ProgramSource, Source, image_source
+from orchestrator.cores.sysroot import STORE, image_sysroot, make_sysroot
 
-__all__ = ["collect", "make_sysroot"]
+__all__ = [
+    "STORE",
+    "ContainerSource",
+    "FolderSource",
+    "ProgramSource",
+    "Source",
+    "collect",
+    "image_source",
+    "image_sysroot",
+    "make_sysroot",
+]

@@ -1,69 +1,75 @@
-"""The minimal sysroot of a core: the files of its image that reading it takes, and nothing else.
+"""The minimal sysroot of a core: the files of its root that reading it takes, and nothing else.
 
 Mapped ELF files, their debug files by build id, and the links under which the link map names them:
 16 MB and 0.8 s where copying /lib and /usr out is 484 MB and 3.6 s, with the same output of gdb
-(measured). It is kept by image id in the cache, so that only the first crash of an image fetches.
+(measured). An image's sysroot is kept, so that only the first crash of an image fetches; and each
+file is kept by its build id, so that images which share a base fetch its files once.
 
 Every name here comes out of a core or a container and is untrusted. All links in a sysroot are
-made here, relative and inside; none is copied.
+made here, relative and inside; none is copied. A file is used only where its build id is the one in
+the core; that ids are what they say is taken from whoever made the images.
 """
 
 import errno
 import fcntl
 import os
 import re
-import shutil
 import tempfile
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from orchestrator.cores.sources import Source, image_source
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import Sysroot
 from orchestrator.tools.core import Core, MappedModule
-from orchestrator.tools.elf import ElfNames, read_names
+from orchestrator.tools.elf import read_names
 from orchestrator.tools.engine import Engine
 
 DEBUG: Final = PurePosixPath("/usr/lib/debug/.build-id")
 MAX_MODULES: Final = 1000
 """Modules of a core that are fetched; a process with more is not what it seems."""
-MAX_FILE: Final = 1 << 30
-"""Bytes of one file that are fetched."""
 MERGED: Final = ("/lib", "/lib64")
-"""Top folders that merged-/usr distributions make links to folders in /usr."""
+"""Top folders that merged-/usr distributions make links to folders in /usr (file-hierarchy(7))."""
+STORE: Final = "by-build-id"
 _IMAGE_ID: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+_BUILD_ID: Final = re.compile(r"[0-9a-f]{8,128}")
 _NAME_ERRORS: Final = frozenset(
-    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EFBIG}
-)
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EFBIG, errno.ELOOP,
+     errno.EACCES, errno.EPERM}
+)  # fmt: skip
 """What a name or a size out of a hostile core can cause; any other error is this host's."""
 _ABSENT: Final = ".absent"
-"""The list of files that the image does not have, so that they are asked for once."""
+"""The list of files that the source does not have, so that they are asked for once."""
 
 
-def make_sysroot(
+def image_sysroot(
     engine: Engine, image_id: str, core: Core, *, cache: Path, labels: Mapping[str, str]
 ) -> Sysroot:
     """Make, or complete, the sysroot of an image in `cache` for a core of it.
 
     `image_id` is the engine's own id of the image, a sha256; `labels` go on the container that is
-    held while files are fetched. What cannot be fetched, or is another file than the one that
-    crashed, is in the result's problems. Raises EngineError and ToolError.
+    held while files are fetched. Raises EngineError and ToolError.
     """
     match = _IMAGE_ID.fullmatch(image_id)
     if match is None:
         raise ValueError(f"{image_id!r} is no image id")
-    folder = cache / match[1]
+    with image_source(engine, image_id, labels) as source:
+        return make_sysroot(source, core, folder=cache / match[1], store=cache / STORE)
+
+
+def make_sysroot(source: Source, core: Core, *, folder: Path, store: Path) -> Sysroot:
+    """Make, or complete, the sysroot of a core in `folder`, with the files that `source` has of it.
+
+    `store` keeps verified files by build id, on the same filesystem. What cannot be had, or is another
+    file than the one that crashed and so is not used, is in the result's problems. Raises EngineError
+    and ToolError.
+    """
     with _locked(folder):
         modules = core.modules[:MAX_MODULES]
-        missing = _missing(folder, _wanted(modules))
-        if missing:
-            container = engine.hold(image_id, labels=labels)
-            try:
-                _fetch(engine, container, folder, missing)
-            finally:
-                engine.remove(container)
-        problems = [problem for module in modules if (problem := _complete(folder, module))]
+        _link_merged(folder, modules)
+        problems = _Maker(source=source, folder=folder, store=store).add(modules)
         _link_loader(folder, core)
     if len(core.modules) > MAX_MODULES:
         problems.append(f"only the first {MAX_MODULES} of {len(core.modules)} modules were fetched")
@@ -79,52 +85,134 @@ def _locked(folder: Path) -> Generator[None]:
         yield
 
 
-def _wanted(modules: Iterable[MappedModule]) -> list[PurePosixPath]:
-    wanted = [PurePosixPath(module.path) for module in modules]
-    return wanted + [debug_path(module.build_id) for module in modules if module.build_id]
+class _Maker:
+    """Fills one sysroot."""
+
+    def __init__(self, *, source: Source, folder: Path, store: Path) -> None:
+        self._source = source
+        self._folder = folder
+        self._store = store
+        register = folder / _ABSENT
+        self._known_absent = frozenset(register.read_text().split("\0")) if register.exists() else frozenset()
+        self._absent: set[str] = set()
+
+    def add(self, modules: Iterable[MappedModule]) -> list[str]:
+        """Bring every module and its debug file; returns what is wrong, in words."""
+        problems, unchecked = [], []
+        for module in modules:
+            problem = self._add(module)
+            if problem:
+                problems.append(problem)
+            elif module.build_id is None:
+                unchecked.append(module.path)
+        if self._absent - self._known_absent:
+            (self._folder / _ABSENT).write_text("\0".join(sorted(self._absent | self._known_absent)))
+        if unchecked:
+            problems.append(_not_checked(unchecked))
+        return problems
+
+    def _add(self, module: MappedModule) -> str | None:
+        path = PurePosixPath(module.path)
+        if not self._have(path, module.build_id, debug=False):
+            return f"{module.path} is not in {self._source}, so its frames have no names"
+        if problem := self._verify(path, module):
+            return problem
+        if module.build_id and _BUILD_ID.fullmatch(module.build_id):
+            self._have(debug_path(module.build_id), module.build_id, debug=True)
+        return None
+
+    def _verify(self, path: PurePosixPath, module: MappedModule) -> str | None:
+        """Take a file out again that is not the one that crashed; link the name the loader knows it by."""
+        file = place(self._folder, path)
+        try:
+            names = read_names(file)
+        except CoreError as error:
+            file.unlink()
+            return f"{module.path}: {error.what}; it is not used"
+        if module.build_id and names.build_id != module.build_id:
+            self._forget(file, module.build_id)
+            return (
+                f"{module.path} is not the file that crashed and is not used: build id {module.build_id} "
+                f"in the core, {names.build_id or 'none'} in {self._source}; its frames have no names"
+            )
+        self._keep(file, module.build_id, debug=False)
+        if names.soname and PurePosixPath(names.soname).name == names.soname:
+            _link(file.parent / names.soname, file)
+        return None
+
+    def _have(self, path: PurePosixPath, build_id: str | None, *, debug: bool) -> bool:
+        """Whether a file is in the sysroot, if need be after it was brought there."""
+        if _is_here(self._folder, path):
+            return True
+        try:
+            if self._from_store(path, build_id, debug=debug):
+                return True
+            if str(path) in self._known_absent or not self._fetch(path):
+                self._absent.add(str(path))
+                return False
+        except ValueError:
+            return False
+        except OSError as error:
+            if error.errno not in _NAME_ERRORS:
+                mend = f"free space under {self._store.parent}, or set CRASHMATRIX_CACHE"
+                raise ToolError(f"{path} cannot be kept: {error.strerror}", mend=mend) from error
+            return False
+        if debug:
+            self._keep(place(self._folder, path), build_id, debug=True)
+        return True
+
+    def _fetch(self, path: PurePosixPath) -> bool:
+        target = place(self._folder, path)
+        with tempfile.NamedTemporaryFile(dir=self._folder) as stream:
+            if not self._source.copy(path, stream):
+                return False
+            stream.flush()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(stream.name, target)
+        return True
+
+    def _stored(self, build_id: str, *, debug: bool) -> Path:
+        return self._store / build_id[:2] / f"{build_id[2:]}{'.debug' if debug else '.elf'}"
+
+    def _from_store(self, path: PurePosixPath, build_id: str | None, *, debug: bool) -> bool:
+        if not build_id or not _BUILD_ID.fullmatch(build_id):
+            return False
+        kept = self._stored(build_id, debug=debug)
+        if not kept.exists():
+            return False
+        target = place(self._folder, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(kept, target)
+        return True
+
+    def _keep(self, file: Path, build_id: str | None, *, debug: bool) -> None:
+        if not build_id or not _BUILD_ID.fullmatch(build_id):
+            return
+        kept = self._stored(build_id, debug=debug)
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.link(file, kept)
+
+    def _forget(self, file: Path, build_id: str) -> None:
+        """Remove a file that is not what it should be, also where the store has just that file."""
+        if _BUILD_ID.fullmatch(build_id):
+            kept = self._stored(build_id, debug=False)
+            if kept.exists() and kept.samefile(file):
+                kept.unlink()
+        file.unlink()
+
+
+def _not_checked(paths: list[str]) -> str:
+    some = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return (
+        f"build ids that the core does not hold: of {some}; that these are the crashed files is not checked"
+    )
 
 
 def debug_path(build_id: str) -> PurePosixPath:
     """Where the debug file of a build id lies (gdb's manual, "Debugging Information in Separate Files")."""
     return DEBUG / build_id[:2] / f"{build_id[2:]}.debug"
-
-
-def _missing(folder: Path, wanted: Iterable[PurePosixPath]) -> list[PurePosixPath]:
-    absent = _read_absent(folder)
-    return [path for path in wanted if str(path) not in absent and not _is_here(folder, path)]
-
-
-def _read_absent(folder: Path) -> frozenset[str]:
-    register = folder / _ABSENT
-    return frozenset(register.read_text().split("\0")) if register.exists() else frozenset()
-
-
-def _fetch(engine: Engine, container: str, folder: Path, missing: Iterable[PurePosixPath]) -> None:
-    for top in MERGED:
-        _link_merged(engine, container, folder, top)
-    lost = {str(path) for path in missing if not _fetch_one(engine, container, folder, path)}
-    (folder / _ABSENT).write_text("\0".join(sorted(lost | _read_absent(folder))))
-
-
-def _fetch_one(engine: Engine, container: str, folder: Path, path: PurePosixPath) -> bool:
-    """Fetch one regular file; False where the image has no such file or its name cannot be used."""
-    try:
-        target = place(folder, path)
-        for member, content in engine.fetch(container, str(path), limit=MAX_FILE):
-            if member.name == path.name:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.NamedTemporaryFile(dir=folder) as stream:
-                    shutil.copyfileobj(content, stream)
-                    stream.flush()
-                    os.link(stream.name, target)
-                return True
-    except ValueError:
-        return False
-    except OSError as error:
-        if error.errno not in _NAME_ERRORS and not isinstance(error, FileNotFoundError):
-            mend = f"free space under {folder.parent}, or set CRASHMATRIX_CACHE"
-            raise ToolError(f"{path} cannot be kept: {error.strerror}", mend=mend) from error
-    return False
 
 
 def place(folder: Path, path: PurePosixPath) -> Path:
@@ -144,39 +232,16 @@ def _is_here(folder: Path, path: PurePosixPath) -> bool:
         return False
 
 
-def _link_merged(engine: Engine, container: str, folder: Path, top: str) -> None:
-    """Repeat a top folder's link into /usr; any other link is none that a distribution makes."""
-    try:
-        target = engine.link_target(container, top)
-    except FileNotFoundError:
-        return
-    if target and target.strip("/") == f"usr{top}":
-        (folder / "usr" / top[1:]).mkdir(parents=True, exist_ok=True)
-        _link(folder / top[1:], folder / "usr" / top[1:])
+def _link_merged(folder: Path, modules: Sequence[MappedModule]) -> None:
+    """Let /lib mean /usr/lib where no module lies in a /lib of its own, as merged-/usr distributions do.
 
-
-def _complete(folder: Path, module: MappedModule) -> str | None:
-    """Link a module's soname, under which the link map has it, and say what is wrong with the module."""
-    path = PurePosixPath(module.path)
-    if not _is_here(folder, path):
-        return f"{module.path} is not in the image, so its frames have no names"
-    file = place(folder, path)
-    try:
-        names = read_names(file)
-    except CoreError as error:
-        return f"{module.path}: {error.what}"
-    if names.soname and PurePosixPath(names.soname).name == names.soname:
-        _link(file.parent / names.soname, file)
-    return _differs(module, names)
-
-
-def _differs(module: MappedModule, names: ElfNames) -> str | None:
-    if module.build_id == names.build_id:
-        return None
-    return (
-        f"{module.path} is not the file that crashed: build id {module.build_id or 'unknown'} in the core, "
-        f"{names.build_id or 'none'} in the image; names in it may be wrong"
-    )
+    The core has real paths, the link map the ones before links. Where nothing is under a top folder,
+    such a link can mislead nobody.
+    """
+    for top in MERGED:
+        if not any(module.path.startswith(f"{top}/") for module in modules):
+            (folder / "usr" / top[1:]).mkdir(parents=True, exist_ok=True)
+            _link(folder / top[1:], folder / "usr" / top[1:])
 
 
 def _link_loader(folder: Path, core: Core) -> None:
@@ -191,7 +256,7 @@ def _link_loader(folder: Path, core: Core) -> None:
             link.parent.mkdir(parents=True, exist_ok=True)
             _link(link, place(folder, PurePosixPath(loader.path)))
     except (CoreError, OSError, ValueError):
-        return  # `_complete` has said already what is wrong with the program
+        return  # it has been said already what is wrong with the program
 
 
 def _link(link: Path, target: Path) -> None:

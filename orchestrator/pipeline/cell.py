@@ -101,7 +101,7 @@ class CellRunner:
     def _read(self, path: Path, request: TrialRequest) -> Crash:
         labels = {**request.labels, LABEL: "sysroot"}
         with plain_core(path) as plain, open_core(plain) as core:
-            sysroot = cores.make_sysroot(
+            sysroot = cores.image_sysroot(
                 self.engine, request.image, core, cache=cache_folder(SYSROOTS), labels=labels
             )
             return crash.read_crash(plain, core, sysroot)

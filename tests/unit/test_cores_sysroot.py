@@ -2,7 +2,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from orchestrator.cores.sysroot import _complete, _link, debug_path, place
+from orchestrator.cores.sources import FolderSource, inside
+from orchestrator.cores.sysroot import _link, _link_merged, _Maker, debug_path, place
 from orchestrator.errors import CoreError
 from orchestrator.tools.cache import cache_folder
 from orchestrator.tools.core import MappedModule
@@ -43,20 +44,80 @@ def test_links_are_relative_and_keep_what_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "lib/libc.so.6").read_text() == "libc"
 
 
-def test_a_module_is_checked_by_its_build_id(tmp_path: Path) -> None:
-    (tmp_path / "handler").write_bytes((DATA / "handler").read_bytes())
-    assert _complete(tmp_path, module("/handler")) is None
-    problem = _complete(tmp_path, module("/handler", "00" * 20))
-    assert problem is not None
-    assert "not the file that crashed" in problem
-    assert BUILD_ID in problem
+def made(root: Path, tmp_path: Path, *modules: MappedModule) -> tuple[Path, list[str]]:
+    """A sysroot made of a folder."""
+    folder = tmp_path / "sysroot"
+    folder.mkdir(exist_ok=True)
+    maker = _Maker(source=FolderSource(root), folder=folder, store=tmp_path / "store")
+    return folder, maker.add(modules)
 
 
-def test_what_the_image_lacks_and_what_is_no_elf_are_said(tmp_path: Path) -> None:
-    (tmp_path / "text").write_text("no ELF at all")
-    assert "not in the image" in (_complete(tmp_path, module("/gone.so")) or "")
-    assert "not an ELF file" in (_complete(tmp_path, module("/text")) or "")
-    assert "not in the image" in (_complete(tmp_path, module("/../etc/passwd")) or "")
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    (folder / "handler").write_bytes((DATA / "handler").read_bytes())
+    return folder
+
+
+def test_a_file_is_used_only_where_its_build_id_is_the_cores(root: Path, tmp_path: Path) -> None:
+    folder, problems = made(root, tmp_path, module("/handler", "00" * 20))
+    assert not (folder / "handler").exists()
+    assert len(problems) == 1
+    for part in ("/handler is not the file that crashed and is not used", "00" * 20, BUILD_ID):
+        assert part in problems[0]
+    folder, problems = made(root, tmp_path, module("/handler"))
+    assert problems == []
+    assert (folder / "handler").read_bytes() == (DATA / "handler").read_bytes()
+
+
+def test_a_core_without_build_ids_says_that_nothing_was_checked(root: Path, tmp_path: Path) -> None:
+    folder, problems = made(root, tmp_path, module("/handler", None))
+    assert (folder / "handler").exists()
+    assert "is not checked" in problems[0]
+
+
+def test_a_file_that_is_kept_by_its_build_id_is_not_asked_for_again(root: Path, tmp_path: Path) -> None:
+    made(root, tmp_path, module("/handler"))
+    (root / "handler").unlink()
+    (tmp_path / "sysroot/handler").unlink()
+    assert made(root, tmp_path, module("/handler"))[1] == []
+
+
+def test_a_kept_file_that_was_changed_is_forgotten(root: Path, tmp_path: Path) -> None:
+    (kept,) = (folder := made(root, tmp_path, module("/handler"))[0]).glob("handler")
+    raw = kept.read_bytes()
+    kept.write_bytes(raw.replace(bytes.fromhex(BUILD_ID), bytes(20)))
+    assert "is not used" in made(root, tmp_path, module("/handler"))[1][0]
+    assert made(root, tmp_path, module("/handler")) == (folder, [])
+
+
+def test_what_the_source_lacks_and_what_is_no_elf_are_said(root: Path, tmp_path: Path) -> None:
+    (root / "text").write_text("no ELF at all")
+    names = ("/gone.so", "/text", "/../etc/passwd")
+    _, problems = made(root, tmp_path, *(module(name) for name in names))
+    for problem, said in zip(problems, ("is not in folder", "not an ELF file", "is not in"), strict=True):
+        assert said in problem
+
+
+def test_links_in_a_copied_root_are_followed_inside_it(root: Path) -> None:
+    (root / "usr/lib").mkdir(parents=True)
+    (root / "lib").symlink_to("/usr/lib")
+    (root / "usr/lib/a").symlink_to("../../../../handler")
+    (root / "loop").symlink_to("loop")
+    assert inside(root, PurePosixPath("/lib/a")) == root / "handler"
+    assert inside(root, PurePosixPath("/../../etc/passwd")) == root / "etc/passwd"
+    with pytest.raises(FileNotFoundError):
+        inside(root, PurePosixPath("/loop"))
+
+
+@pytest.mark.parametrize(
+    ("path", "linked"), [("/usr/lib/a.so", True), ("/lib/x86_64-linux-gnu/a.so", False), ("/opt/a.so", True)]
+)
+def test_lib_means_usr_lib_unless_it_is_a_folder_of_its_own(path: str, linked: bool, tmp_path: Path) -> None:
+    _link_merged(tmp_path, [module(path)])
+    assert (tmp_path / "lib").is_symlink() is linked
+    assert (tmp_path / "lib64").readlink() == Path("usr/lib64")
 
 
 def test_debug_files_lie_by_build_id() -> None:

@@ -123,19 +123,6 @@ class Containers(Connection):
         with engine_errors(f"opening {image}"):
             return str(retried(self._api.create_container)(image, ["-"], labels=dict(labels))["Id"])
 
-    def link_target(self, container: str, path: str) -> str | None:
-        """Where a path's last component links to; None where it is no link.
-
-        Raises FileNotFoundError where the path does not exist in the container.
-        """
-        with engine_errors(f"looking at {path}"):
-            try:
-                stream, stat = retried(self._api.get_archive)(container, path)
-            except NotFound as error:
-                raise FileNotFoundError(path) from error
-            stream.close()
-        return str(stat["linkTarget"]) or None
-
     def fetch(
         self, container: str, path: str, *, limit: int = FETCH_LIMIT
     ) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:

@@ -1,0 +1,158 @@
+"""Where the files of a crashed process can be had from: an image, a container, or a folder of this host.
+
+Names are those of the process's own root. They come out of a core and are untrusted, and so are the
+links in a container or a copied root: a name never leads out of its source.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Final, Protocol
+
+from orchestrator.tools.engine import Engine
+
+MAX_FILE: Final = 1 << 30
+"""Bytes of one file that are fetched."""
+MAX_LINKS: Final = 40
+"""Links that one name may lead through, as in Linux (path_resolution(7))."""
+
+
+class Source(Protocol):
+    """A root filesystem to take files out of."""
+
+    def __str__(self) -> str:
+        """Say what this is, for example "image crashmatrix/...". Part of messages."""
+        ...
+
+    def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
+        """Write one regular file to `target`; False where there is none of this name. Raises OSError."""
+        ...
+
+
+class ContainerSource:
+    """A container, running or not: what it has on its volumes counts as well."""
+
+    def __init__(self, engine: Engine, container: str, title: str) -> None:
+        self._engine = engine
+        self._container = container
+        self._title = title
+
+    def __str__(self) -> str:
+        return self._title
+
+    def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
+        """Fetch one file from the container."""
+        try:
+            for member, content in self._engine.fetch(self._container, str(path), limit=MAX_FILE):
+                if member.name == path.name:
+                    shutil.copyfileobj(content, target)
+                    return True
+        except FileNotFoundError:
+            return False
+        return False
+
+
+class ImageSource:
+    """An image. A container of it is held only once a file is asked for; `close` removes that."""
+
+    def __init__(self, engine: Engine, image: str, labels: Mapping[str, str]) -> None:
+        self._engine = engine
+        self._image = image
+        self._labels = labels
+        self._held: str | None = None
+
+    def __str__(self) -> str:
+        return f"image {self._image.removeprefix('sha256:')[:12]}"
+
+    def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
+        """Fetch one file from the image."""
+        return self._source().copy(path, target)
+
+    def close(self) -> None:
+        """Remove the container, if one was made."""
+        if self._held:
+            self._engine.remove(self._held)
+        self._held = None
+
+    def _source(self) -> ContainerSource:
+        if self._held is None:
+            self._held = self._engine.hold(self._image, labels=self._labels)
+        return ContainerSource(self._engine, self._held, str(self))
+
+
+@contextmanager
+def image_source(engine: Engine, image: str, labels: Mapping[str, str]) -> Generator[ImageSource]:
+    """An image as a source; `labels` go on the container that may be held meanwhile."""
+    source = ImageSource(engine, image, labels)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+class FolderSource:
+    """A root filesystem that was copied to a folder, or this host's own (`/`)."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __str__(self) -> str:
+        return "this host" if self._folder == Path("/") else f"folder {self._folder}"
+
+    def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
+        """Copy one file; its links are followed inside the folder."""
+        try:
+            descriptor = os.open(inside(self._folder, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return False
+        with os.fdopen(descriptor, "rb") as stream:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
+                return False
+            shutil.copyfileobj(stream, target)
+        return True
+
+
+class ProgramSource:
+    """Another source with the program's own file taken from the host (`--exe`)."""
+
+    def __init__(self, rest: Source, path: PurePosixPath, file: Path) -> None:
+        self._rest = rest
+        self._path = path
+        self._file = file
+
+    def __str__(self) -> str:
+        return f"{self._file} and {self._rest}"
+
+    def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
+        """Copy the program from the file that was given, all else from the rest."""
+        if path != self._path:
+            return self._rest.copy(path, target)
+        with self._file.open("rb") as stream:
+            shutil.copyfileobj(stream, target)
+        return True
+
+
+def inside(folder: Path, path: PurePosixPath) -> Path:
+    """A path with its links followed as if `folder` were the root (chroot); raises FileNotFoundError."""
+    left = [part for part in reversed(path.parts) if part != "/"]
+    place, links = folder, 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            place = folder if place == folder else place.parent
+            continue
+        step = place / part
+        if not step.is_symlink():
+            place = step
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise FileNotFoundError(str(path))
+        target = step.readlink()
+        place = folder if target.is_absolute() else place
+        left += [item for item in reversed(target.parts) if item != "/"]
+    return place
