@@ -1,8 +1,13 @@
 """What integration and browser tests share."""
 
 import pytest
+from hypothesis import settings
 
 from tests.integration.runs import Run, run
+
+# A busy machine is no wrong answer; where time is the question, a test asks for it by itself.
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
 
 
 @pytest.fixture(scope="session")
