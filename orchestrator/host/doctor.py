@@ -57,6 +57,7 @@ def doctor(*, paths: HostPaths | None = None) -> tuple[Capability, ...]:
         native(facts),
         arm64(facts),
         mmdebstrap(facts),
+        npm(facts),
         collection(facts),
         pipe_limit(facts),
         gdb(),
@@ -123,6 +124,17 @@ def mmdebstrap(facts: Facts) -> Capability:
     if keyring is None:
         return Capability(name=name, state=State.MISSING, found=f"{said}, without Debian's keys", mend=SETUP)
     return Capability(name=name, state=State.OK, found=f"{said}, keys {keyring}")
+
+
+def npm(facts: Facts) -> Capability:
+    """What fetches the toolchains that bring glibc 2.17."""
+    program = facts.found.get("npm")
+    if program is None:
+        return Capability(
+            name="npm", state=State.MISSING, found="not installed: no glibc 2.17", mend=SETUP, required=False
+        )
+    version = process.run([program, "--version"], check=False, mend=LOOK_MEND, timeout=30).text.strip()
+    return Capability(name="npm", state=State.OK, found=version, required=False)
 
 
 def collection(facts: Facts) -> Capability:

@@ -23,9 +23,10 @@ WANTED: Final = (
     "debian-archive-keyring",
     "gdb-multiarch",
     "systemd-coredump",
+    "npm",
     "ca-certificates",
 )
-"""Debian packages whose service every host needs; an engine and acl are added where they lack."""
+"""Debian packages whose service a host needs (npm: for glibc 2.17); an engine and acl where they lack."""
 EMULATOR: Final = "qemu-user-static"
 BINFMT_NAME: Final = "crashmatrix-arm64"
 BINFMT_MAGIC: Final = r"\x7fELF\x02\x01\x01" + r"\x00" * 9 + r"\x02\x00\xb7\x00"

@@ -40,6 +40,7 @@ INSTALLED: Mapping[str, str] = {
     "debian-archive-keyring": "/usr/share/keyrings/debian-archive-keyring.gpg",
     "gdb-multiarch": "/usr/bin/gdb-multiarch",
     "systemd-coredump": "/lib/systemd/systemd-coredump",
+    "npm": "/usr/bin/npm",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
     "acl": "/usr/bin/setfacl",
 }
