@@ -10,7 +10,7 @@ from rich.table import Table
 
 from orchestrator import report
 from orchestrator.host import Capability
-from orchestrator.model import Plan
+from orchestrator.model import Plan, PlannedCell
 from orchestrator.pipeline import Finished
 from orchestrator.report import Row, Status
 
@@ -31,7 +31,7 @@ def show_plan(console: Console, plan: Plan) -> None:
     for item in plan.cells:
         console.print(
             f"{item.cell.id}  [dim]expects {item.expectation.kind}"
-            f"{' ' + item.expectation.signal if item.expectation.signal else ''}[/]",
+            f"{' ' + item.expectation.signal if item.expectation.signal else ''}{_made_of(item)}[/]",
             soft_wrap=True,
         )
     reasons: dict[str, list[str]] = {}
@@ -46,6 +46,13 @@ def show_plan(console: Console, plan: Plan) -> None:
         f"\n{len(plan.cells)} cells run, {len(plan.excluded)} are excluded, "
         f"{plan.deselected} are outside this selection."
     )
+
+
+def _made_of(item: PlannedCell) -> str:
+    made_of = item.made_of
+    if made_of is None:
+        return ""
+    return f"; CPython {made_of.version} ({made_of.interpreter}) on {made_of.base} ({made_of.origin})"
 
 
 def show_run(console: Console, finished: Finished) -> None:

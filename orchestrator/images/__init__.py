@@ -2,7 +2,7 @@
 
 from orchestrator.images.build import Progress, Result, build_all
 from orchestrator.images.catalogue import load_catalogue, lock_catalogue
-from orchestrator.images.recipe import specs_for
+from orchestrator.images.recipe import Recipes
 from orchestrator.images.rendered import render
 
-__all__ = ["Progress", "Result", "build_all", "load_catalogue", "lock_catalogue", "render", "specs_for"]
+__all__ = ["Progress", "Recipes", "Result", "build_all", "load_catalogue", "lock_catalogue", "render"]

@@ -75,7 +75,7 @@ def _check_bases(document: Document[CatalogueFile]) -> None:
                     where=document.where("bases", index, "glibc"),
                     mend="keep one: a cell's glibc must name one base",
                 )
-    suites = {base.suite for base in document.value.bases}
+    suites = {base.debian.suite for base in document.value.bases if base.debian}
     if document.value.builder_suite not in suites:
         raise InputError(
             f"no base is made from the builder's suite {document.value.builder_suite!r}",

@@ -17,7 +17,7 @@ from typing import IO, Final
 
 from orchestrator.errors import ToolError
 from orchestrator.images.network import persistently
-from orchestrator.model import Arch, Base, ImageSpec
+from orchestrator.model import Arch, ImageSpec, Suite
 from orchestrator.tools import process
 
 TIMEOUT: Final = 1800
@@ -41,7 +41,7 @@ class Rootfs:
     packages: str
 
 
-def command(base: Base, arch: Arch) -> str:
+def command(base: Suite, arch: Arch) -> str:
     """The mmdebstrap command line without its target, one argument a line, quoted as for a shell."""
     args = [
         "mmdebstrap",
@@ -64,7 +64,7 @@ def command(base: Base, arch: Arch) -> str:
     return "\n".join(shlex.quote(arg) for arg in args) + "\n"
 
 
-def _debug_hook(base: Base) -> list[str]:
+def _debug_hook(base: Suite) -> list[str]:
     """Take the separate debug files out of the -dbg packages; installed, they bring a second interpreter."""
     if not base.debug:
         return []

@@ -1,6 +1,7 @@
 """Plans: which cells run, on which image, against which expectation; which do not, and why."""
 
 from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.catalogue import MadeOf
 from orchestrator.model.cell import Cell
 from orchestrator.model.scenario import Expectation
 
@@ -36,6 +37,8 @@ class PlannedCell(SelectedCell):
     """A selected cell with its image: `image` is the content-addressed key."""
 
     image: str
+    made_of: MadeOf | None = None
+    """The base and the interpreter; None in plans from before these were recorded."""
 
 
 class PlannedImage(Value):

@@ -56,8 +56,8 @@ class PlannedRun:
 def make_plan(project: Project, request: Request) -> PlannedRun:
     """Plan a run: cells, expectations, and the key of every image."""
     selection = planning.select(project.matrix, project.catalogue, request)
-    specs: dict[str, ImageSpec] = {}
-    planned = [_with_image(project, item, specs) for item in selection.cells]
+    recipes = images.Recipes(project.catalogue, project.root)
+    planned = [_with_image(project, item, recipes) for item in selection.cells]
     now = datetime.now(UTC)
     shard = "{}/{}".format(*request.shard) if request.shard else None
     plan = Plan(
@@ -69,16 +69,16 @@ def make_plan(project: Project, request: Request) -> PlannedRun:
         cells=tuple(planned),
         excluded=selection.excluded,
         deselected=selection.deselected,
-        images=tuple(_listed(spec) for spec in specs.values()),
+        images=tuple(_listed(spec) for spec in recipes.specs),
     )
-    return PlannedRun(plan=plan, specs=tuple(specs.values()))
+    return PlannedRun(plan=plan, specs=recipes.specs)
 
 
-def _with_image(project: Project, item: SelectedCell, specs: dict[str, ImageSpec]) -> PlannedCell:
-    scenario = project.scenarios[item.cell.scenario]
-    image, needed = images.specs_for(item.cell, scenario, project.catalogue, project.root)
-    specs.update({spec.key: spec for spec in needed if spec.key not in specs})
-    return PlannedCell.model_validate(dict(item) | {"image": image.key})
+def _with_image(project: Project, item: SelectedCell, recipes: images.Recipes) -> PlannedCell:
+    cell = item.cell
+    image = recipes.image_of(cell, project.scenarios[cell.scenario])
+    made_of = project.catalogue.made_of(cell.python, cell.glibc, cell.arch)
+    return PlannedCell.model_validate(dict(item) | {"image": image.key, "made_of": made_of})
 
 
 def _listed(spec: ImageSpec) -> PlannedImage:
@@ -110,16 +110,16 @@ def plan_again(project: Project, folder: Path) -> PlannedRun:
     """
     path = folder / PLAN_FILE
     plan = read_plan(path)
-    specs: dict[str, ImageSpec] = {}
+    recipes = images.Recipes(project.catalogue, project.root)
     for item in plan.cells:
-        again = _with_image(project, item, specs)
+        again = _with_image(project, item, recipes)
         if again.image != item.image:
             raise InputError(
                 f"the image of {item.cell.id} has changed since that run",
                 mend="start a new run",
                 where=Location(file=str(path)),
             )
-    return PlannedRun(plan=plan, specs=tuple(specs.values()))
+    return PlannedRun(plan=plan, specs=recipes.specs)
 
 
 def read_plan(path: Path) -> Plan:

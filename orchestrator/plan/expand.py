@@ -10,6 +10,7 @@ from orchestrator.errors import InputError, Location
 from orchestrator.model import (
     ABSENT,
     Arch,
+    Base,
     Catalogue,
     Cell,
     ExcludedCell,
@@ -175,13 +176,25 @@ def _unavailable(cell: Cell, catalogue: Catalogue) -> str | None:
     base = catalogue.base_for(cell.glibc, Arch(cell.arch))
     if base is None:
         return f"no base with glibc {cell.glibc} for {cell.arch} in the catalogue"
-    if base.python != cell.python:
-        return f"no CPython {cell.python} for glibc {cell.glibc}: {base.name} carries {base.python}"
+    if catalogue.interpreter_for(base, cell.python, Arch(cell.arch)) is None:
+        return _no_interpreter(cell, base, catalogue)
     if cell.launcher not in catalogue.launchers:
         return f"no launcher {cell.launcher} in the catalogue"
     if cell.probe not in catalogue.languages:
         return f"no toolchain for {cell.probe} probes in the catalogue"
     return None
+
+
+def _no_interpreter(cell: Cell, base: Base, catalogue: Catalogue) -> str:
+    """Why no interpreter of this version can run on the base, and where there is one."""
+    others = [
+        other.name
+        for other in catalogue.bases
+        if cell.arch in other.arches and any(own.version == cell.python for own in other.pythons)
+    ]
+    if others:
+        return f"CPython {cell.python} for {cell.arch} only as {' and '.join(others)}'s own binary"
+    return f"no source for CPython {cell.python} on {base.name} for {cell.arch} in the catalogue"
 
 
 class _Question:

@@ -16,7 +16,7 @@ import pytest
 
 from orchestrator import images
 from orchestrator.errors import BuildError
-from orchestrator.images import cache, recipe, rootfs
+from orchestrator.images import cache, drafts, rootfs
 from orchestrator.model import LABEL, LABEL_KEY, Arch, ContextFile, ImageKind, ImageSpec
 from orchestrator.tools import process
 from orchestrator.tools.engine import Engine
@@ -63,7 +63,7 @@ def make_spec(engine: Engine, tmp_path: Path) -> Iterator[MakeSpec]:
             ContextFile(name=name, path=str(path), sha256=cache.digest(path), executable=name != "nonce")
             for name, path in paths.items()
         )
-        key = recipe.content_key(role, ImageKind.DOCKERFILE, arch, text, files)
+        key = drafts.content_key(role, ImageKind.DOCKERFILE, arch, text, files)
         spec = ImageSpec(
             role=role, kind=ImageKind.DOCKERFILE, arch=arch, text=text, files=files, key=key,
             parents=tuple(parent.key for parent in parents),

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.model import Arch, Base, Catalogue
+from orchestrator.model import Arch, Base, Catalogue, OwnPython, Suite
 
 MATRIX = """\
 schema: 1
@@ -61,7 +61,9 @@ def catalogue() -> Catalogue:
     """Two bases, x86_64 only."""
 
     def base(name: str, glibc: str, python: str) -> Base:
-        return Base(name=name, suite=name, glibc=glibc, python=python, arches=(Arch.X86_64,), packages=())
+        own = OwnPython(version=python)
+        debian = Suite(suite=name, packages=())
+        return Base(name=name, glibc=glibc, arches=(Arch.X86_64,), debian=debian, pythons=(own,))
 
     return Catalogue(
         bases=(base("old", "2.31", "3.9"), base("new", "2.36", "3.11")),

@@ -15,9 +15,8 @@ LOCK = CATALOGUE.parent / "lock.yaml"
 
 def test_the_projects_own_catalogue() -> None:
     catalogue = load_catalogue(CATALOGUE)
-    assert [(base.glibc, base.python) for base in catalogue.bases] == [
-        ("2.31", "3.9"), ("2.36", "3.11"), ("2.41", "3.13"),
-    ]  # fmt: skip
+    own = [(base.glibc, [python.version for python in base.pythons]) for base in catalogue.bases]
+    assert own == [("2.31", ["3.9"]), ("2.36", ["3.11"]), ("2.41", ["3.13"]), ("2.43", ["3.14", "3.15"])]
     wheel = catalogue.download("ziglang", Arch.X86_64)
     assert wheel is not None
     assert wheel.filename.endswith(".whl")
@@ -34,13 +33,13 @@ def test_the_projects_own_catalogue() -> None:
         (
             'glibc: "2.36"',
             'glibc: "2.31"',
-            r":17:.*debian-bullseye and debian-bookworm both bring glibc 2.31",
+            r":17:.*bullseye and bookworm both bring glibc 2.31",
         ),
-        ("builder_suite: trixie", "builder_suite: trixy", r":39:.*did you mean 'trixie'"),
+        ("builder_suite: trixie", "builder_suite: trixy", r":\d+:16:.*did you mean 'trixie'"),
         ("1.0.0", "1.0.1", r"lock\.yaml:\d+.*cross-gcc-amd64 1.0.1 for x86_64 is not pinned.*images lock"),
         ("arch: arm64}", "arch: x86_64}", "ziglang 0.17.0 for x86_64 stands here twice"),
         ("source: npm", "source: nmp", r"downloads\.3"),
-        ("package: ", "packet: ", r":54:13: unknown key 'packet'; did you mean 'package'"),
+        ("package: ", "packet: ", r":\d+:13: unknown key 'packet'; did you mean 'package'"),
         ('"@napi-rs/cross', '"--registry=https://x @napi-rs/cross', r"downloads\.3\.npm\.package"),
         ("https://www.python.org", "https://user:secret@www.python.org", "urls"),
         ("suite: bookworm", 'suite: "book\\nworm"', "suite"),

@@ -202,7 +202,7 @@ def test_a_file_of_this_host_is_checked_the_same(tmp_path: Path) -> None:
 CATALOGUE = """\
 schema: 1
 bases:
-  - {name: b, suite: trixie, glibc: "2.41", python: "3.13", arches: [x86_64], packages: []}
+  - {name: b, glibc: "2.41", arches: [x86_64], debian: {suite: trixie, packages: []}}
 launchers: [plain]
 languages: [cpp]
 builder_suite: trixie

@@ -1,0 +1,106 @@
+"""Specifications of images, drafted from templates and file digests, once however many cells share one."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from orchestrator.errors import InputError, Location
+from orchestrator.images.templates import fill
+from orchestrator.model import Arch, Catalogue, ContextFile, ImageKind, ImageSpec
+
+RECIPE: Final = 1
+"""Part of every key. Raise it when the way of building changes the images, though their text stays."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Drafts:
+    """The images that a project's cells need so far: `specs` by key, parents first."""
+
+    catalogue: Catalogue
+    project: Path
+    specs: dict[str, ImageSpec] = field(default_factory=dict)
+    _known: dict[tuple[Hashable, ...], ImageSpec] = field(default_factory=dict)
+    _digests: dict[Path, ContextFile] = field(default_factory=dict)
+
+    def once(self, what: tuple[Hashable, ...], draft: Callable[[], ImageSpec]) -> ImageSpec:
+        """The specification of `what`, drafted at the first call: thousands of cells share a few images."""
+        if what not in self._known:
+            self._known[what] = draft()
+        return self._known[what]
+
+    def dockerfile(
+        self,
+        role: str,
+        template: str,
+        arch: Arch,
+        *,
+        parents: Mapping[str, ImageSpec | None],
+        files: Sequence[ContextFile],
+        values: Mapping[str, str | None],
+    ) -> ImageSpec:
+        """An image made by a Dockerfile, whose template is given the tags of its parents by name."""
+        tags = {name: spec.tag if spec else None for name, spec in parents.items()}
+        text = fill(self.project / "images", template, {**tags, **values})
+        keys = tuple(spec.key for spec in parents.values() if spec)
+        return self.add(role, ImageKind.DOCKERFILE, arch, text, files=tuple(files), parents=keys)
+
+    def add(
+        self,
+        role: str,
+        kind: ImageKind,
+        arch: Arch,
+        text: str,
+        *,
+        files: tuple[ContextFile, ...] = (),
+        parents: tuple[str, ...] = (),
+    ) -> ImageSpec:
+        """An image of this text and these files, the same one where it was drafted before."""
+        name = _slug(role)
+        key = content_key(name, kind, arch, text, files)
+        spec = ImageSpec(role=name, kind=kind, arch=arch, text=text, files=files, parents=parents, key=key)
+        return self.specs.setdefault(key, spec)
+
+    def download(self, name: str, arch: Arch, version: str | None = None) -> ContextFile:
+        """The pinned file of this name that runs on an architecture; raises InputError without one."""
+        item = self.catalogue.download(name, arch, version)
+        if item is None:
+            title = f"{name} {version}" if version else name
+            raise InputError(
+                f"no file of {title} for {arch} is known", mend="add it to images/catalogue.yaml"
+            )
+        return ContextFile(name=item.filename, sha256=item.sha256, download=item)
+
+    def file(self, path: Path, name: str) -> ContextFile:
+        """A file of the project under its name in the build context; raises InputError if it is not there."""
+        if path not in self._digests:
+            self._digests[path] = _digested(path)
+        return self._digests[path].model_copy(update={"name": name})
+
+
+def content_key(role: str, kind: ImageKind, arch: Arch, text: str, files: Sequence[ContextFile]) -> str:
+    """The sha256 of all that decides an image's content, in hex. Where the files lie does not."""
+    listed = sorted((item.name, item.sha256, item.executable) for item in files)
+    parts = {"recipe": RECIPE, "role": role, "kind": kind, "arch": arch, "text": text, "files": listed}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _slug(role: str) -> str:
+    """A role as the engine allows it in an image's name; the key, not the name, tells images apart."""
+    return re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-")
+
+
+def _digested(path: Path) -> ContextFile:
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        executable = bool(path.stat().st_mode & 0o100)
+    except OSError as error:
+        raise InputError(
+            f"the file cannot be read: {error.strerror}",
+            where=Location(file=str(path)),
+            mend="an image is made from it: put it back",
+        ) from error
+    return ContextFile(name=path.name, path=str(path), sha256=digest, executable=executable)

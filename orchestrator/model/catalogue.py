@@ -1,0 +1,178 @@
+"""The catalogue: bases, which bring a glibc, and interpreters, which bring a CPython, each on its own."""
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from orchestrator.model.base import Value
+from orchestrator.model.cell import Arch
+from orchestrator.model.download import Download, Name, VersionText
+
+Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]{1,99}$")]
+Program = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,8}$")]
+BaseName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+Arches = Annotated[tuple[Arch, ...], Field(min_length=1)]
+SYSTEM_PYTHON: Final = "/usr/bin/python3"
+
+
+class InterpreterKind(StrEnum):
+    """Where a cell's CPython comes from."""
+
+    OWN = "own"
+    """The base brings it."""
+    PORTABLE = "portable"
+    """Compiled here, once per version and architecture, against the lowest glibc; copied into any base."""
+    ARCHIVE = "archive"
+    """Compiled by others to run on any base (python-build-standalone), and unpacked into it."""
+
+
+class OwnPython(Value):
+    """A CPython that a base brings; its exact version is the base's business, hence a series here.
+
+    `toolchain` is what a server is compiled with against it, on that base.
+    """
+
+    kind: Literal[InterpreterKind.OWN] = InterpreterKind.OWN
+    version: VersionText
+    program: Program = SYSTEM_PYTHON
+    toolchain: tuple[Package, ...] = ()
+
+
+class CopiedPython(Value):
+    """A CPython that is copied into a base: the `source` is compiled (portable) or unpacked (archive).
+
+    `source` names downloads of this very `version`.
+    """
+
+    kind: Literal[InterpreterKind.PORTABLE, InterpreterKind.ARCHIVE]
+    version: VersionText
+    arches: Arches
+    source: Name
+
+    def brings(self, python: str) -> bool:
+        """Whether a value of the python axis means this one: its exact version, or its series."""
+        return self.version == python or self.version.startswith(f"{python}.")
+
+
+Interpreter = Annotated[OwnPython | CopiedPython, Field(discriminator="kind")]
+
+
+class Suite(Value):
+    """A root filesystem of a Debian suite, made by mmdebstrap.
+
+    `packages` are installed. Of the `debug` packages only the separate debug files are taken.
+    `hooks` are folders of mmdebstrap's own hooks.
+    """
+
+    suite: Name
+    packages: tuple[Package, ...]
+    debug: tuple[Package, ...] = ()
+    hooks: tuple[Name, ...] = ()
+
+
+class CrossSysroot(Value):
+    """A root filesystem made of the portable toolchain's own C library, with a static shell of Debian's."""
+
+    shell: Package = "busybox-static"
+
+
+class Base(Value):
+    """A root filesystem that brings a glibc; exactly one of `debian` and `sysroot` says where it is from."""
+
+    name: BaseName
+    glibc: VersionText
+    arches: Arches
+    debian: Suite | None = None
+    sysroot: CrossSysroot | None = None
+    pythons: tuple[OwnPython, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.debian is None) == (self.sysroot is None):
+            raise ValueError("exactly one of `debian` and `sysroot` must say where a base comes from")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """Where its files come from, in words, as plans show it."""
+        if self.debian:
+            return f"Debian {self.debian.suite} by mmdebstrap"
+        return "the portable toolchain's sysroot"
+
+
+class MadeOf(Value):
+    """What a cell's environment is made of: the base with its origin in words, and the interpreter."""
+
+    base: str
+    origin: str
+    interpreter: InterpreterKind
+    version: str
+    """The interpreter's version as the catalogue knows it: exact, but for a base's own a series."""
+
+
+class CatalogueParts(Value):
+    """images/catalogue.yaml but for its downloads: every base, interpreter and launcher of a plan.
+
+    Probes are compiled on `builder_suite` with the `builder_packages`, against `probe_glibc`, the
+    lowest one that they must load on. Of the interpreters that a python axis value may mean, the
+    base's own comes first, then the first of `interpreters`.
+    """
+
+    bases: Annotated[tuple[Base, ...], Field(min_length=1)]
+    interpreters: tuple[CopiedPython, ...] = ()
+    launchers: tuple[Name, ...]
+    languages: tuple[Name, ...]
+    builder_suite: Name
+    builder_packages: tuple[Package, ...] = ()
+    probe_glibc: VersionText = "2.17"
+
+    def base_for(self, glibc: str, arch: Arch) -> Base | None:
+        """The base with this glibc for this architecture, if the catalogue has one."""
+        found = (base for base in self.bases if base.glibc == glibc and arch in base.arches)
+        return next(found, None)
+
+    def base_of(self, suite: str, arch: Arch) -> Base | None:
+        """The base made from this suite for this architecture, if the catalogue has one."""
+        made = (base for base in self.bases if base.debian and base.debian.suite == suite)
+        return next((base for base in made if arch in base.arches), None)
+
+    def interpreter_for(self, base: Base, python: str, arch: Arch) -> OwnPython | CopiedPython | None:
+        """The interpreter that a python axis value means on a base, if there is one.
+
+        A series ("3.13") is the base's own where it has that, else the first in the catalogue; a
+        patch release ("3.13.5") is never the base's own, which a suite changes without our doing.
+        """
+        own = (item for item in base.pythons if item.version == python)
+        copied = (item for item in self.interpreters if arch in item.arches and item.brings(python))
+        return next(own, None) or next(copied, None)
+
+    def made_of(self, python: str, glibc: str, arch: Arch) -> MadeOf | None:
+        """What the environment of these axis values is made of, if it can be had."""
+        base = self.base_for(glibc, arch)
+        interpreter = self.interpreter_for(base, python, arch) if base else None
+        if base is None or interpreter is None:
+            return None
+        return MadeOf(
+            base=base.name, origin=base.origin, interpreter=interpreter.kind, version=interpreter.version
+        )
+
+
+class Catalogue(CatalogueParts):
+    """images/catalogue.yaml and images/lock.yaml together: what a plan can use, each download pinned."""
+
+    downloads: tuple[Download, ...]
+
+    def download(self, name: str, arch: Arch, version: str | None = None) -> Download | None:
+        """The pinned file of this name that runs on this architecture, if the catalogue has one.
+
+        Without a version it is the first that the catalogue lists.
+        """
+        fitting = (
+            item
+            for item in self.downloads
+            if item.wanted.name == name
+            and item.wanted.arch in {None, arch}
+            and version in {None, item.wanted.version}
+        )
+        return next(fitting, None)
