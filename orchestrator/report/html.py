@@ -1,122 +1,75 @@
-"""The HTML report: static pages that open from a download, ask for nothing and run nothing.
+"""The HTML report: static pages that open from a download and ask nothing of anyone."""
 
-Every value that a template prints is made visible (text.visible) and escaped, wherever it stands; the
-content security policy in each page allows the page's own style by its digest, and nothing else.
-"""
-
-import base64
-import functools
-import hashlib
-import importlib.resources
-import posixpath
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
-from urllib.parse import quote
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from orchestrator.model import CoreState, Trial
-from orchestrator.report import text, views, words
-from orchestrator.report.data import CELLS, CellRecord, RunData, Status
-from orchestrator.report.signatures import SignatureGroup, signature_slug
+from orchestrator.report import grid, views, words
+from orchestrator.report.data import CellRecord, RunData
+from orchestrator.report.packing import (
+    INDEX,
+    PACKS,
+    SHARED_PAGE,
+    Places,
+    own_page,
+    pack_file,
+    pack_script,
+    packed,
+)
+from orchestrator.report.signatures import SIGNATURES, SignatureGroup, signature_page
+from orchestrator.report.site import Site
 from orchestrator.tools.files import write_atomically
 
-INDEX: Final = "index.html"
-SIGNATURES: Final = "signatures"
-TEMPLATES: Final = "templates"
+TABLE: Final = "cells.html"
 UNPACKERS: Final = {".zst": "zstd -d", ".xz": "xz -dk", ".lz4": "lz4 -dm"}
 """What systemd-coredump may compress cores with, and the command that unpacks and keeps them."""
 _PLAIN_PATH: Final = re.compile(r"(/[\w.+=-]+)+")
 """Paths that may stand in a gdb command; a core names its modules as it likes."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """The compiled templates and the style that all pages of a run share."""
-
-    index: Template
-    cell: Template
-    signature: Template
-
-    @classmethod
-    @functools.cache
-    def compile(cls) -> "Site":
-        """Compile the templates, once for all pages."""
-        environment = _environment()
-        names = ("index", "cell", "signature")
-        return cls(**{name: environment.get_template(f"{name}.html.j2") for name in names})
+__all__ = ["INDEX", "write_html"]
 
 
 def write_html(data: RunData, signatures: Sequence[SignatureGroup]) -> None:
-    """Write index.html and a page for each planned cell and each signature into the run's folder."""
-    site = Site.compile()
+    """Write the overview, the plain table, and what there is of each cell and each signature."""
+    site = Site(data=data, places=Places.of(data))
+    site.write_assets()
     view = views.IndexView(data=data)
-    _write(data, INDEX, site.index, {"view": view, "signatures": signatures})
-    for record in data.records:
-        _write(data, cell_page(record), site.cell, _cell_context(data, record))
-    for group in signatures:
-        _write(data, signature_page(group.slug), site.signature, {"group": group})
-    _remove_stale(data, {group.slug for group in signatures})
-
-
-def cell_page(record: CellRecord) -> str:
-    """Where a cell's page is in the run's folder."""
-    return f"{CELLS}/{record.cell.id}/{INDEX}"
-
-
-def signature_page(slug: str) -> str:
-    """Where a signature's page is in the run's folder."""
-    return f"{SIGNATURES}/{slug}.html"
-
-
-def link(page: str, target: str) -> str:
-    """A relative URL from one page of the run's folder to another file of it."""
-    return quote(posixpath.relpath(target, posixpath.dirname(page) or "."), safe="/")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("orchestrator.report", TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
+    site.write(
+        INDEX,
+        "index.html.j2",
+        view=view,
+        signatures=signatures,
+        table=TABLE,
+        grid=grid.grid_data(data, site.places, signatures),
     )
-    css = (importlib.resources.files("orchestrator.report") / TEMPLATES / "report.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    environment.globals |= {
-        "css": Markup(css),  # noqa: S704 - the project's own file
-        "style_hash": f"sha256-{digest}",
-        "statuses": tuple(Status),
-        "words": words,
-        "stack_rows": views.stack_rows,
-        "signature_slug": signature_slug,
-        "signature_page": signature_page,
-        "cell_page": cell_page,
-    }
-    environment.filters |= {
-        "duration": text.duration_words,
-        "size": text.size_words,
-        "when": text.time_words,
-        "one_line": text.one_line,
-        "basename": lambda path: PurePosixPath(path).name or path,
-    }
-    return environment
+    site.write(TABLE, "cells.html.j2", view=view)
+    _write_cells(site)
+    for group in signatures:
+        site.write(signature_page(group.slug), "signature.html.j2", group=group)
+    _remove_stale(site, {group.slug for group in signatures})
 
 
-def _harmless(value: object) -> object:
-    """What jinja2 prints for a value: text is made visible before it is escaped."""
-    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _write_cells(site: Site) -> None:
+    for record in site.data.records:
+        if record.cell.id in site.places.own:
+            page = own_page(record)
+            site.write(page, "cell.html.j2", **_cell_context(site, record))
+    if not site.places.packs:
+        return
+    site.write(SHARED_PAGE, "shared.html.j2", packs=site.places.packs, folder=PACKS)
+    for number, records in packed(site.places, site.data.records).items():
+        contents = {
+            record.cell.id: site.render(SHARED_PAGE, "cell_body.html.j2", **_cell_context(site, record))
+            for record in records
+        }
+        write_atomically(site.data.folder / pack_file(number), pack_script(contents))
 
 
-def _cell_context(data: RunData, record: CellRecord) -> Mapping[str, object]:
-    result = record.result
+def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
+    data, result = site.data, record.result
     image = data.images.get(record.planned.image)
     dockerfile = f"images/{image.role}-{image.key[:16]}/Dockerfile" if image else None
     trial = words.telling_trial(result) if result else None
@@ -126,8 +79,10 @@ def _cell_context(data: RunData, record: CellRecord) -> Mapping[str, object]:
         "image": image,
         "dockerfile": dockerfile if dockerfile and data.inside(dockerfile) else None,
         "cautions": words.cautions(result),
-        "streams": views.streams(data, record),
+        "streams": views.streams(data, record, site.places.excerpt_limit(record)),
+        "plot": views.trial_plot(result) if result else (),
         "open_core": _open_core(data, trial, image.tag if image else None),
+        "result_file": f"cells/{record.cell.id}/result.json",
     }
 
 
@@ -160,15 +115,16 @@ def _open_core(data: RunData, trial: Trial | None, tag: str | None) -> str | Non
     return "\n".join(lines)
 
 
-def _write(data: RunData, page: str, template: Template, context: Mapping[str, object]) -> None:
-    href: Callable[[str], str] = functools.partial(link, page)
-    write_atomically(
-        data.folder / page, template.render(data=data, plan=data.plan, page=page, href=href, **context)
-    )
-
-
-def _remove_stale(data: RunData, slugs: set[str]) -> None:
-    """Remove signature pages of an earlier rendering that this one has no use for."""
-    for path in (data.folder / SIGNATURES).glob("*.html"):
-        if path.stem not in slugs:
-            path.unlink()
+def _remove_stale(site: Site, slugs: set[str]) -> None:
+    """Remove pages of an earlier rendering that this one has no use for."""
+    folder = site.data.folder
+    stale = [path for path in (folder / SIGNATURES).glob("*.html") if path.stem not in slugs]
+    used = {pack_file(number) for number in packed(site.places, site.data.records)}
+    stale += [path for path in (folder / PACKS).glob("*.js") if f"{PACKS}/{path.name}" not in used]
+    if not used:
+        stale.append(folder / SHARED_PAGE)
+    stale += [
+        folder / own_page(record) for record in site.data.records if record.cell.id not in site.places.own
+    ]
+    for path in stale:
+        path.unlink(missing_ok=True)

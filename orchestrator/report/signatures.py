@@ -2,12 +2,14 @@
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.model import Crash
-from orchestrator.report.data import CellRecord, RunData
+from orchestrator.report.data import CellRecord, RunData, Status
 
+SIGNATURES: Final = "signatures"
 _NOT_SLUG: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -33,11 +35,22 @@ class SignatureGroup:
         """A file name for this signature, the same in every run."""
         return signature_slug(self.signature)
 
+    @property
+    def verdicts(self) -> tuple[tuple[Status, int], ...]:
+        """How many of its cells have each verdict, worst first."""
+        counts = Counter(sighting.record.status for sighting in self.sightings)
+        return tuple((status, counts[status]) for status in Status if counts[status])
+
 
 def signature_slug(signature: str) -> str:
     """A short readable name with a digest, since two signatures may read the same in few letters."""
     words = _NOT_SLUG.sub("-", signature)[:48].strip("-").lower() or "crash"
     return f"{words}-{hashlib.sha256(signature.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def signature_page(slug: str) -> str:
+    """Where a signature's page is in the run's folder."""
+    return f"{SIGNATURES}/{slug}.html"
 
 
 def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:

@@ -6,6 +6,7 @@ bidirectional marks) is removed or replaced by a visible stand-in. The result is
 
 import codecs
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -92,18 +93,24 @@ def time_words(stamp: str) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} {time.tzname() or ''}".rstrip()
 
 
-def read_excerpt(path: Path, limit: int = LIMIT) -> Excerpt:
-    """The beginning and the end of a stream of any size; a byte that is not UTF-8 shows by its value."""
+def read_excerpt(path: Path, limit: int = LIMIT, clean: Callable[[str], str] = visible) -> Excerpt:
+    """The beginning and the end of a stream of any size; a byte that is not UTF-8 shows by its value.
+
+    `clean` makes the text harmless; only who does so later, with more than text, may pass another.
+    """
     half = limit // 2
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(limit if size <= limit else half)
         if size <= limit:
-            return Excerpt(head=_decode(head), tail="", left_out=0, size=size)
+            return Excerpt(head=clean(_decode(head)), tail="", left_out=0, size=size)
         stream.seek(size - half)
         tail = stream.read(half)
     return Excerpt(
-        head=_decode(head, cut=True), tail=_decode(_from_character(tail)), left_out=size - 2 * half, size=size
+        head=clean(_decode(head, cut=True)),
+        tail=clean(_decode(_from_character(tail))),
+        left_out=size - 2 * half,
+        size=size,
     )
 
 
@@ -116,9 +123,9 @@ def excerpt_text(excerpt: Excerpt, whole: str) -> str:
 
 
 def _decode(data: bytes, *, cut: bool = False) -> str:
-    """Visible text of bytes; with `cut`, a last character that is not complete is left out."""
+    """The text of bytes; with `cut`, a last character that is not complete is left out."""
     decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-    return visible(decoder.decode(data, final=not cut))
+    return decoder.decode(data, final=not cut)
 
 
 def _from_character(data: bytes) -> bytes:

@@ -1,59 +1,29 @@
-"""What the pages show, arranged: the grid, what is wrong, what was excluded, what limits the evidence."""
+"""What the pages show, arranged: what is wrong, what was excluded, what limits the evidence."""
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from packaging.version import Version
-
-from orchestrator.model import (
-    ENVIRONMENT_AXES,
-    Cell,
-    CoreState,
-    Crash,
-    ExcludedCell,
-    NativeFrame,
-    axis_sort_key,
-)
+from orchestrator.model import Cell, CellResult, CoreState, ExcludedCell, OutcomeKind
 from orchestrator.report import words
 from orchestrator.report.data import CellRecord, RunData, Status
-from orchestrator.report.text import Excerpt, read_excerpt
+from orchestrator.report.text import Excerpt, duration_words, read_excerpt
 
-MANY: Final = 400
-"""Cells that one group under "What is wrong" lists; the grid shows all."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GridCell:
-    """A square of the grid: a planned cell, or an excluded one with the number of its reason."""
-
-    record: CellRecord | None = None
-    excluded: int | None = None
-
-    @property
-    def status(self) -> Status:
-        """What is shown."""
-        return self.record.status if self.record else Status.SKIP
-
-
-@dataclass(frozen=True, kw_only=True)
-class GridRow:
-    """An environment, with its axes apart, and its squares in the order of the grid's columns."""
-
-    environment: str
-    axes: Mapping[str, str]
-    squares: tuple[GridCell | None, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grid:
-    """Environments by questions."""
-
-    columns: tuple[str, ...]
-    rows: tuple[GridRow, ...]
+LISTED: Final = 40
+"""Cells that a group of the overview lists; the grid shows all."""
+PLOTTED: Final = 240
+"""Trials that a cell's plot shows."""
+TRIALS: Final = 100
+"""Trials that a cell's table lists."""
+REASONS: Final = 12
+"""Reasons that the overview names; those of the worst verdicts come first."""
+SIGHTINGS: Final = 200
+"""Cells that a signature's page lists."""
+SIGNATURES_LISTED: Final = 40
+"""Signatures that the overview lists; the most widespread come first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +46,7 @@ class WrongGroup:
     @property
     def shown(self) -> tuple[CellRecord, ...]:
         """As many as a page can bear."""
-        return self.records[:MANY]
+        return self.records[:LISTED]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +58,10 @@ class ExcludedGroup:
     where: str | None
     cells: tuple[ExcludedCell, ...]
 
-
-@dataclass(frozen=True, kw_only=True)
-class StackRow:
-    """A frame as a table shows it; `fault` marks where the original fault happened."""
-
-    index: int
-    frame: NativeFrame
-    fault: bool
+    @property
+    def shown(self) -> tuple[ExcludedCell, ...]:
+        """As many as a page can bear."""
+        return self.cells[:LISTED]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +72,17 @@ class Stream:
     path: str
     cut: bool
     excerpt: Excerpt | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialBar:
+    """A trial in the plot of its cell; `height` from 0 to 1, the longest trial shown being 1."""
+
+    number: int
+    height: float
+    crashed: bool
+    seconds: float
+    words: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,21 +126,26 @@ class IndexView:
         )
 
     @cached_property
-    def grid(self) -> Grid:
-        """The grid; environments in which nothing was planned are left to the list of the excluded."""
-        squares: dict[str, dict[str, GridCell]] = {}
-        environments: dict[str, Cell] = {}
-        for record in self.data.records:
-            environments.setdefault(record.cell.environment, record.cell)
-            squares.setdefault(record.cell.environment, {})[record.cell.question] = GridCell(record=record)
-        for group in self.excluded:
-            for item in group.cells:
-                if item.cell.environment in squares:
-                    row = squares[item.cell.environment]
-                    row.setdefault(item.cell.question, GridCell(excluded=group.number))
-        columns = tuple(sorted({question for row in squares.values() for question in row}))
-        ordered = sorted(environments.values(), key=_environment_key)
-        return Grid(columns=columns, rows=tuple(_grid_row(cell, columns, squares) for cell in ordered))
+    def reach(self) -> str:
+        """How much of the matrix is wrong: how many cells, and how many of each axis' values."""
+        wrong = [record.cell for group in self.wrong for record in group.records]
+        asked = [record.cell for record in self.data.records]
+        share = f"{words.cells(len(wrong))} of {len(asked):,} ({len(wrong) / len(asked):.1%})"
+        every, touched = self._values(asked), self._values(wrong)
+        parts = [
+            f"{len(touched[axis])} of {len(values)} {axis}"
+            for axis, values in every.items()
+            if len(values) > 1 and axis in touched
+        ]
+        return f"{share}; values touched: {', '.join(parts)}." if parts else f"{share}."
+
+    @staticmethod
+    def _values(cells: Iterable[Cell]) -> Mapping[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for cell in cells:
+            for axis, value in cell.axes.items():
+                found.setdefault(axis, set()).add(value)
+        return found
 
     @cached_property
     def evidence(self) -> tuple[str, ...]:
@@ -190,33 +172,33 @@ class IndexView:
         return sum(result.seconds for result in self.data.results)
 
 
-def stack_rows(crash: Crash, frames: Sequence[NativeFrame]) -> tuple[StackRow, ...]:
-    """A thread's frames; the fault is the first one at the crash's own pc."""
-    at = (index for index, frame in enumerate(frames) if frame.pc is not None and frame.pc == crash.crash.pc)
-    fault = next(at, None)
-    return tuple(
-        StackRow(index=index, frame=frame, fault=index == fault) for index, frame in enumerate(frames)
-    )
+def streams(data: RunData, record: CellRecord, limit: int) -> tuple[Stream, ...]:
+    """The telling trial's output, up to `limit` bytes of each stream; stderr first: it says why.
 
-
-def streams(data: RunData, record: CellRecord) -> tuple[Stream, ...]:
-    """The telling trial's output, stderr first: it says why."""
+    The excerpts are raw: a template shows them by way of `coloured`, which makes them harmless.
+    """
     trial = words.telling_trial(record.result) if record.result else None
     if trial is None:
         return ()
     found: list[Stream] = []
     for name, path in (("stderr", trial.outcome.stderr), ("stdout", trial.outcome.stdout)):
         place = data.inside(path)
-        excerpt = read_excerpt(place) if place else None
+        excerpt = read_excerpt(place, limit, clean=str) if place else None
         found.append(Stream(name=name, path=path, cut=name in trial.outcome.cut, excerpt=excerpt))
     return tuple(found)
 
 
-def _grid_row(cell: Cell, columns: Sequence[str], squares: Mapping[str, Mapping[str, GridCell]]) -> GridRow:
-    row = squares[cell.environment]
-    axes = {axis: cell.axes[axis] for axis in ENVIRONMENT_AXES}
-    return GridRow(environment=cell.environment, axes=axes, squares=tuple(row.get(name) for name in columns))
-
-
-def _environment_key(cell: Cell) -> tuple[tuple[Version | str, ...], ...]:
-    return tuple(axis_sort_key(axis, cell.axes[axis]) for axis in ENVIRONMENT_AXES)
+def trial_plot(result: CellResult) -> tuple[TrialBar, ...]:
+    """The trials as bars, as high as they took long."""
+    trials = result.trials[:PLOTTED]
+    longest = max((trial.outcome.seconds for trial in trials), default=0.0) or 1.0
+    return tuple(
+        TrialBar(
+            number=trial.number,
+            height=max(0.08, trial.outcome.seconds / longest),
+            crashed=trial.crash is not None or trial.outcome.kind is OutcomeKind.SIGNAL,
+            seconds=trial.outcome.seconds,
+            words=f"trial {trial.number}: {words.trial_seen(trial)}, {duration_words(trial.outcome.seconds)}",
+        )
+        for trial in trials
+    )

@@ -1,5 +1,6 @@
 """The report as a person sees it: opened from a file, in real Chromium."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ def test_the_index_opens_from_a_file_and_asks_for_nothing(tab: Tab, bad_run: Pat
     expect(tab.page.locator("#grid td[data-cell]")).to_have_count(12)
     expect(tab.page.locator("#grid td.fail a")).to_contain_text("fail SIGSEGV in")
     tab.assert_quiet()
-    assert tab.requests == [(bad_run / "index.html").as_uri()]
+    own = ("index.html", "assets/report.css", "assets/grid.js")
+    assert tab.requests == [(bad_run / name).as_uri() for name in own]
 
 
 def test_the_page_s_style_is_allowed_by_its_own_policy(tab: Tab, bad_run: Path) -> None:
@@ -34,13 +36,16 @@ def test_the_policy_stops_what_slipped_through(tab: Tab, bad_run: Path, tmp_path
     """The policy is the second line: it holds even where the escaping would have failed."""
     page = (bad_run / "index.html").read_text(encoding="utf-8")
     script, image = "<script>document.title='pwned'</script>", "<img src='http://192.0.2.1/x.png'>"
-    evil = f"{script}{image}<h1 style='color:red'>x</h1>"
+    output = "<script src='stdout.txt'></script><link rel=stylesheet href='stdout.txt'>"
+    evil = f"{script}{image}<h1 style='color:red'>x</h1>{output}"
+    shutil.copytree(bad_run / "assets", tmp_path / "assets")
+    (tmp_path / "stdout.txt").write_text("document.title='pwned'", encoding="utf-8")
     broken = tmp_path / "index.html"
     broken.write_text(page.replace('<main id="main">', f'<main id="main">{evil}'), encoding="utf-8")
     tab.page.goto(broken.as_uri())
     assert "pwned" not in tab.page.title()
     assert tab.page.locator("h1").first.evaluate("e => getComputedStyle(e).color") != "rgb(255, 0, 0)"
-    assert len(tab.complaints) == 3
+    assert len(tab.complaints) == 5
     assert all("Content Security Policy" in complaint for complaint in tab.complaints)
 
 

@@ -1,10 +1,9 @@
 """The pages: links that lead somewhere, a policy that forbids everything, text that stays text."""
 
-import base64
-import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -23,6 +22,11 @@ def render(folder: Path) -> dict[Path, html.HtmlElement]:
     return {path: html.document_fromstring(path.read_bytes()) for path in folder.rglob("*.html")}
 
 
+def grid(page: html.HtmlElement) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(page.get_element_by_id("data").text or "")
+    return data
+
+
 def words(element: html.HtmlElement) -> str:
     return " ".join(element.text_content().split())
 
@@ -33,13 +37,14 @@ def cell_page(pages: dict[Path, html.HtmlElement], cell_id: str) -> html.HtmlEle
 
 def test_a_page_for_the_run_each_cell_and_each_signature(tmp_path: Path) -> None:
     pages = render(factory.bad_run(tmp_path))
-    assert len(pages) == 1 + 12 + 2
-    grid = pages[tmp_path / "index.html"].get_element_by_id("grid")
-    squares = grid.xpath(".//td[@data-cell]")
-    assert len(squares) == 12
-    assert {square.get("class") for square in squares} == {"pass", "fail", "error", "not-run"}
-    rows = [[cell.text for cell in row.xpath("./th")] for row in grid.xpath(".//tbody/tr")]
-    assert [row[0] for row in rows] == ["3.9", "3.9", "3.11", "3.11", "3.13", "3.13"]
+    assert len(pages) == 1 + 1 + 12 + 2
+    data = grid(pages[tmp_path / "index.html"])
+    assert data["planned"] == 12
+    assert set(data["status"]) == set("fenpx")
+    python = next(axis for axis in data["axes"] if axis["name"] == "python")
+    assert python["values"] == ["3.9", "3.11", "3.13"]
+    plain = pages[tmp_path / "cells.html"]
+    assert len(plain.xpath("//tbody/tr")) == 12
 
 
 @pytest.mark.parametrize("own", [{}, {"flags": "O2", "pkg": "1.2"}])
@@ -56,21 +61,29 @@ def test_every_link_leads_to_a_file_of_the_run_or_a_place_on_the_page(
         if target.startswith("#"):
             assert page.get_element_by_id(target[1:]) is not None
         else:
-            assert re.fullmatch(r"[A-Za-z0-9._/~%-]+", target), target
-            assert (path.parent / unquote(target)).resolve().is_relative_to(tmp_path)
-            assert (path.parent / unquote(target)).is_file(), f"{path}: {target}"
+            assert re.fullmatch(r"[A-Za-z0-9._/~%-]+(#signature=[a-z0-9-]+)?", target), target
+            file = path.parent / unquote(target.partition("#")[0])
+            assert file.resolve().is_relative_to(tmp_path)
+            assert file.is_file(), f"{path}: {target}"
 
 
-def test_the_policy_allows_the_page_s_own_style_and_nothing_else(tmp_path: Path) -> None:
-    for page in render(factory.bad_run(tmp_path)).values():
+def test_the_policy_allows_the_report_s_own_style_and_scripts_and_nothing_else(tmp_path: Path) -> None:
+    nonces = set()
+    for path, page in render(factory.bad_run(tmp_path)).items():
         (policy,) = page.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
-        (style,) = page.xpath("//style")
-        digest = base64.b64encode(hashlib.sha256(style.text.encode()).digest()).decode()
-        assert (
-            policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        (nonce,) = set(page.xpath("//@nonce"))
+        nonces.add(nonce)
+        scripts = page.xpath("//script[not(@type='application/json')]")
+        assert len(scripts) == (path.name == "index.html" and path.parent == tmp_path)
+        allowed = f" script-src 'nonce-{nonce}';" if scripts else ""
+        assert policy == (
+            f"default-src 'none'; style-src 'nonce-{nonce}';{allowed} base-uri 'none'; form-action 'none'"
         )
-        assert not page.xpath("//script | //link | //img | //iframe | //@style | //@src")
+        assert [script.get("nonce") for script in scripts] == [nonce] * len(scripts)
+        assert not page.xpath("//style | //img | //iframe | //@style")
         assert not [name for element in page.iter() for name in element.keys() if name.startswith("on")]  # noqa: SIM118
+    assert len(nonces) == 1
+    assert nonces.isdisjoint(render(tmp_path)[tmp_path / "index.html"].xpath("//@nonce"))
 
 
 def test_hostile_text_stays_text_wherever_it_stands(tmp_path: Path) -> None:
@@ -101,7 +114,7 @@ def test_hostile_text_stays_text_wherever_it_stands(tmp_path: Path) -> None:
     )
     pages = render(folder)
     for path, page in pages.items():
-        assert not page.xpath("//script | //img | //@onerror")
+        assert not page.xpath("//script[not(@nonce or @type='application/json')] | //img | //@onerror")
         assert "<script>alert(1)</script>" in page.text_content()
         assert "{{7*7}}" in page.text_content()
         assert not set("\0\x1b\u202e") & set(path.read_text(encoding="utf-8"))
@@ -129,7 +142,7 @@ def test_what_limits_the_evidence_is_said_where_the_reader_looks(tmp_path: Path)
     assert "core truncated" in cut
     assert "emulated architecture" in near
     assert "nearest symbol" in near
-    brief = words(pages[tmp_path / "index.html"].find_class("caution")[0])
+    brief = words(pages[tmp_path / "index.html"].find_class("care")[0])
     assert "1 cell on an emulated architecture" in brief
     assert "1 cell whose core was lost" in brief
     missing = cell_page(pages, factory.cell(2, "plain", "rust").id)
@@ -146,15 +159,12 @@ def test_a_core_is_opened_with_the_files_of_its_image(tmp_path: Path) -> None:
     assert "-ex 'file sysroot/opt/crashmatrix/bin/uwsgi'" in said
 
 
-def test_excluded_cells_stand_in_the_grid_only_beside_planned_ones(tmp_path: Path) -> None:
+def test_excluded_cells_are_in_the_grid_s_data_with_their_reason(tmp_path: Path) -> None:
     planned, left_out = factory.cell(1, "uwsgi", "cpp"), factory.smoke_excluded()
-    beside = left_out[0].model_copy(
-        update={"cell": factory.cell(1, "uwsgi", "rust"), "reason": "no rust here"}
-    )
-    spec = factory.RunSpec(cells=(planned,), excluded=(*left_out, beside))
-    page = render(factory.write_run(tmp_path, spec))[tmp_path / "index.html"]
-    (link,) = page.xpath("//table[@id='grid']//td[@class='skip']/a/@href")
-    assert words(page.get_element_by_id(link[1:])).startswith("no rust here")
+    spec = factory.RunSpec(cells=(planned,), excluded=left_out)
+    data = grid(render(factory.write_run(tmp_path, spec))[tmp_path / "index.html"])
+    assert data["status"] == "p" + "x" * len(left_out)
+    assert data["tables"]["why"][data["why"][1]] == left_out[0].reason
 
 
 def test_a_new_rendering_removes_signatures_that_are_gone(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""Where the page of each cell is, so that a report of ten thousand cells stays one that can be sent.
+
+Cells have a page of their own, the worst ones first; those beyond STATIC_PAGES share one page, cell.html,
+which takes its contents from compressed packs beside it. Both hold the same text from the same template.
+"""
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.report.data import CELLS, CellRecord, RunData
+
+INDEX: Final = "index.html"
+SHARED_PAGE: Final = "cell.html"
+PACKS: Final = "assets/packs"
+STATIC_PAGES: Final = 500
+CELLS_A_PACK: Final = 64
+STATIC_OUTPUT: Final = 8 << 20
+"""Bytes of output that all the cells' own pages show together; the whole is always a link away."""
+OUTPUT_LIMITS: Final = (1 << 10, 64 << 10)
+"""The least and the most bytes of one stream that a page shows; a packed page shows the least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Which cells have pages of their own, and how many packs hold the others."""
+
+    own: frozenset[str]
+    packs: int
+
+    @classmethod
+    def of(cls, data: RunData) -> "Places":
+        """Give the worst cells pages of their own."""
+        own = frozenset(record.cell.id for record in data.worst_first[:STATIC_PAGES])
+        return cls(own=own, packs=-(-(len(data.records) - len(own)) // CELLS_A_PACK))
+
+    def page(self, record: CellRecord) -> str:
+        """The page that a cell is on, in the run's folder."""
+        return own_page(record) if record.cell.id in self.own else SHARED_PAGE
+
+    def url(self, record: CellRecord) -> tuple[str, str]:
+        """A cell's page, and the fragment that names the cell there (empty on a page of its own)."""
+        page = self.page(record)
+        return page, record.cell.id if page == SHARED_PAGE else ""
+
+    def excerpt_limit(self, record: CellRecord) -> int:
+        """How many bytes of each of a cell's two streams its page shows."""
+        least, most = OUTPUT_LIMITS
+        if record.cell.id not in self.own:
+            return least
+        return max(least, min(most, STATIC_OUTPUT // (2 * len(self.own))))
+
+    def pack_of(self, cell_id: str) -> int:
+        """Which pack holds a cell: FNV-1a (32 bits) of its id, which cell.js computes as well."""
+        value = 0x811C9DC5
+        for byte in cell_id.encode():
+            value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+        return value % self.packs
+
+
+def own_page(record: CellRecord) -> str:
+    """The page of a cell that has one of its own."""
+    return f"{CELLS}/{record.cell.id}/{INDEX}"
+
+
+def pack_file(number: int) -> str:
+    """Where a pack is in the run's folder."""
+    return f"{PACKS}/{number}.js"
+
+
+def pack_script(contents: Mapping[str, str]) -> str:
+    """A pack as a script: a page that was opened from a file can load a script, and nothing else."""
+    packed = gzip.compress(json.dumps(contents, ensure_ascii=False).encode(), compresslevel=9, mtime=0)
+    return f'crashmatrixPack("{base64.b64encode(packed).decode()}");\n'
+
+
+def packed(places: Places, records: Iterable[CellRecord]) -> Mapping[int, list[CellRecord]]:
+    """The records that have no page of their own, by the number of their pack."""
+    found: dict[int, list[CellRecord]] = {}
+    for record in records:
+        if record.cell.id not in places.own:
+            found.setdefault(places.pack_of(record.cell.id), []).append(record)
+    return found

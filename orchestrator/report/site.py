@@ -1,0 +1,112 @@
+"""The pages' common ground: templates, links, and the policy that holds even where escaping would fail.
+
+Every value that a template prints is made visible (text.visible) and escaped, wherever it stands. The
+content security policy of each page allows the report's own style and script by a nonce, and nothing else: no
+request leaves a page. The nonce is drawn anew for each rendering, so that no output of a program can hold it.
+'self' would not do: for pages opened from files it covers the program's output as well.
+"""
+
+import functools
+import importlib.resources
+import posixpath
+import secrets
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
+
+from orchestrator.report import ansi, stacks, text, views, words
+from orchestrator.report.data import CellRecord, RunData, Status
+from orchestrator.report.packing import Places
+from orchestrator.report.signatures import SIGNATURES, signature_page, signature_slug
+from orchestrator.tools.files import write_atomically
+
+ASSETS: Final = "assets"
+STYLE: Final = "report.css"
+SCRIPTS: Final = ("grid.js", "cell.js")
+TEMPLATES: Final = "templates"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One rendering of a run's pages."""
+
+    data: RunData
+    places: Places
+    nonce: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+
+    def write(self, page: str, template: str, **context: object) -> None:
+        """Render a template as a page of the run's folder."""
+        write_atomically(self.data.folder / page, self.render(page, template, **context))
+
+    def render(self, page: str, template: str, **context: object) -> str:
+        """A template's text as it stands on a page: links are relative to that."""
+        common = {
+            "data": self.data,
+            "plan": self.data.plan,
+            "page": page,
+            "nonce": self.nonce,
+            "href": functools.partial(link, page),
+            "cell_href": functools.partial(self._cell_link, page),
+        }
+        return _environment().get_template(template).render(common | context)
+
+    def write_assets(self) -> None:
+        """Write the style and the scripts, once for all pages."""
+        for name in (STYLE, *SCRIPTS):
+            write_atomically(self.data.folder / ASSETS / name, _template_file(name))
+
+    def _cell_link(self, page: str, record: CellRecord) -> str:
+        return link(page, *self.places.url(record))
+
+
+def link(page: str, target: str, fragment: str = "") -> str:
+    """A relative URL from one page of the run's folder to another file of it, and a place there."""
+    path = quote(posixpath.relpath(target, posixpath.dirname(page) or "."), safe="/")
+    return f"{path}#{quote(fragment, safe='/=')}" if fragment else path
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("orchestrator.report", TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_harmless,
+    )
+    environment.globals |= {
+        "assets": ASSETS,
+        "style": STYLE,
+        "signatures_folder": SIGNATURES,
+        "statuses": tuple(Status),
+        "words": words,
+        "views": views,
+        "stacks": stacks,
+        "signature_slug": signature_slug,
+        "signature_page": signature_page,
+    }
+    environment.filters |= {
+        "duration": text.duration_words,
+        "size": text.size_words,
+        "when": text.time_words,
+        "one_line": text.one_line,
+        "coloured": ansi.coloured,
+        "as_data": htmlsafe_json_dumps,
+        "basename": lambda path: PurePosixPath(path).name or path,
+    }
+    return environment
+
+
+def _harmless(value: object) -> object:
+    """What jinja2 prints for a value: text is made visible before it is escaped."""
+    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _template_file(name: str) -> str:
+    return (importlib.resources.files("orchestrator.report") / TEMPLATES / name).read_text("utf-8")

@@ -1,0 +1,102 @@
+"""Stacks as a page shows them: native and Python frames in one, threads that stand alike as one."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.model import Crash, NativeFrame, PythonFrame, Thread
+
+FRAMES: Final = 160
+"""Frames of one stack that a page shows: the innermost ones, and the outermost tenth of them."""
+GROUPS: Final = 40
+"""Different stacks of other threads that a page shows."""
+IDS: Final = 12
+"""Thread ids that a line names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackRow:
+    """A row of a stack: a native frame, a Python frame, or the number of frames left out here.
+
+    `index` is the native frame's number; `fault` marks where the original fault happened.
+    """
+
+    index: int = 0
+    native: NativeFrame | None = None
+    python: PythonFrame | None = None
+    fault: bool = False
+    left_out: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadGroup:
+    """Threads whose stacks are the same."""
+
+    threads: tuple[Thread, ...]
+
+    @property
+    def shown(self) -> Thread:
+        """One of them."""
+        return self.threads[0]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.threads)
+
+    @property
+    def others(self) -> str:
+        """The ids of those that are not shown, as many as a line bears."""
+        ids = [str(thread.tid) for thread in self.threads[1:]]
+        return ", ".join(ids[:IDS]) + (", …" if len(ids) > IDS else "")
+
+
+def stack_rows(crash: Crash, thread: Thread) -> tuple[StackRow, ...]:
+    """A thread's frames, innermost first; Python frames stand above the native frame that runs them.
+
+    The fault is the first frame of the crashed thread at the crash's own pc.
+    """
+    fault = _fault_index(crash, thread)
+    rows: list[StackRow] = []
+    for index, frame in enumerate(thread.native):
+        rows += [StackRow(python=item) for item in thread.python if item.native == index]
+        rows.append(StackRow(index=index, native=frame, fault=index == fault))
+    return tuple(_cut(rows, fault or 0))
+
+
+def unplaced(thread: Thread) -> tuple[PythonFrame, ...]:
+    """The Python frames of which no backend said which native frame runs them."""
+    count = len(thread.native)
+    return tuple(item for item in thread.python if item.native is None or item.native >= count)
+
+
+def other_threads(crash: Crash) -> tuple[ThreadGroup, ...]:
+    """The threads that did not crash, folded: those that wait in the same place are one group."""
+    groups: dict[object, list[Thread]] = {}
+    for thread in crash.threads:
+        if not thread.crashed:
+            groups.setdefault(_likeness(thread), []).append(thread)
+    return tuple(ThreadGroup(threads=tuple(threads)) for threads in groups.values())
+
+
+def _fault_index(crash: Crash, thread: Thread) -> int | None:
+    if not thread.crashed or crash.crash.pc is None:
+        return None
+    return next((index for index, frame in enumerate(thread.native) if frame.pc == crash.crash.pc), None)
+
+
+def _likeness(thread: Thread) -> object:
+    native = tuple((frame.function, frame.module, frame.offset) for frame in thread.native)
+    return native, tuple((frame.function, frame.file, frame.line) for frame in thread.python)
+
+
+def _cut(rows: Sequence[StackRow], fault: int) -> Iterator[StackRow]:
+    """A stack that overflowed has thousands of frames: keep its beginning, the fault and its end."""
+    end = FRAMES // 10
+    start = max(FRAMES - end, min(fault + 8, 4 * FRAMES))
+    if len(rows) <= start + end:
+        yield from rows
+        return
+    yield from rows[:start]
+    yield StackRow(left_out=len(rows) - start - end)
+    yield from rows[-end:]
