@@ -12,10 +12,11 @@ from rich.console import Console
 from orchestrator import host, pipeline
 from orchestrator import report as reporting
 from orchestrator.cli import tables
+from orchestrator.cli.analysis import show_crash
 from orchestrator.cli.progress import progress_for
 from orchestrator.errors import EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.model import STANDARD_AXES, CellResult, Comparison, Crash, Explanations, History, Plan
-from orchestrator.pipeline import Project, RunOptions
+from orchestrator.pipeline import BACKENDS, AnalyzeRequest, Project, RunOptions
 from orchestrator.plan import Request
 from orchestrator.plan.matrix import MatrixFile
 from orchestrator.plan.scenarios import ScenarioFile
@@ -94,6 +95,25 @@ def merge(arguments: argparse.Namespace) -> int:
         pipeline.merge_runs(arguments.runs, into, progress)
     tables.show_places(console, into)
     return pipeline.exit_code(into)
+
+
+def analyze(arguments: argparse.Namespace) -> int:
+    """`crashmatrix analyze`: what a core tells."""
+    crash = pipeline.analyze_core(
+        AnalyzeRequest(
+            core=arguments.core,
+            program=arguments.exe,
+            sysroot=arguments.sysroot,
+            image=arguments.image,
+            container=arguments.container,
+            backends=tuple(arguments.backend or BACKENDS),
+        )
+    )
+    if arguments.json:
+        sys.stdout.write(crash.model_dump_json(indent=1) + "\n")
+    else:
+        show_crash(_console(), crash)
+    return EXIT_OK
 
 
 def doctor(arguments: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 from orchestrator import __version__
 from orchestrator.cli import commands
 from orchestrator.model import AXIS_NAME, STANDARD_AXES
+from orchestrator.pipeline import BACKENDS
 
 AXIS_HELP: Final = {
     "arch": "x86_64, arm64",
@@ -27,6 +28,16 @@ profile says of that axis. An expression narrows further:
   -k 'probe in ("cpp", "rust") and not python >= "3.13"'
 
 Exit codes: 0 all as expected; 1 some cell failed; 2 the input is wrong; 3 the host or engine failed."""
+ANALYZE_EPILOG: Final = """\
+Libraries and debug files are taken from this host unless one of --sysroot, --image, --container says
+where else; a file with another build id than the one that crashed is never used. Values of the environment
+are shown only for names that hold no secrets.
+
+  crashmatrix analyze core.1234.zst --image registry/app:1.2
+  crashmatrix analyze 1234 --container web-1
+  crashmatrix analyze COREDUMP_EXE=/usr/bin/python3.11 --json
+
+Exit codes: 0 the core was read, even if only in part; 2 the file is no core; 3 the host or engine failed."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -45,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder with matrix.yaml, scenarios/ and images/ (default: this one)",
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_plan, _render, _build, _run, _report, _merge, _doctor, _setup, _images, _schema):
+    for add in (_plan, _render, _build, _run, _report, _merge, _analyze, _doctor, _setup, _images, _schema):
         add(subparsers)
     return parser
 
@@ -186,6 +197,33 @@ def _merge(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of the runs")
     parser.add_argument("--into", type=Path, metavar="DIR", help="the merged run (default: reports/merged)")
     parser.set_defaults(command=commands.merge)
+
+
+def _analyze(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        subparsers,
+        "analyze",
+        "Say what a core file tells, of any process, here or in a container",
+        ANALYZE_EPILOG,
+    )
+    parser.add_argument(
+        "core", metavar="CORE", help="a core file, also compressed, or a match of coredumpctl"
+    )
+    parser.add_argument("--exe", type=Path, metavar="FILE", help="the program, where it is not at its path")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--sysroot", type=Path, metavar="DIR", help="take its files from a copied root")
+    group.add_argument("--image", metavar="IMAGE", help="take its files from an image that the engine has")
+    group.add_argument("--container", metavar="ID", help="take its files from a container, running or not")
+    parser.add_argument(
+        "--backend",
+        action="append",
+        choices=BACKENDS,
+        help="use only these; repeatable (default: the best that are there)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="as JSON (`crashmatrix schema crash` describes it)"
+    )
+    parser.set_defaults(command=commands.analyze)
 
 
 def _doctor(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:

@@ -1,6 +1,7 @@
 """Host to a trial's core, and core to the sysroot that it takes to read it."""
 
 from orchestrator.cores.collection import collect
+from orchestrator.cores.journal import dump
 from orchestrator.cores.sources import ContainerSource, FolderSource, ProgramSource, Source, image_source
 from orchestrator.cores.sysroot import STORE, image_sysroot, make_sysroot
 
@@ -11,6 +12,7 @@ __all__ = [
     "ProgramSource",
     "Source",
     "collect",
+    "dump",
     "image_source",
     "image_sysroot",
     "make_sysroot",

@@ -6,13 +6,15 @@ fields are asked for: COREDUMP_ENVIRON and others hold secrets. A query costs ab
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
-from orchestrator.errors import ToolError
+from orchestrator.errors import InputError, ToolError
 from orchestrator.tools import process
 
 MESSAGE_ID: Final = "fc2e22bc6ee647b6b90729ab34a250b1"
@@ -21,6 +23,8 @@ FIELDS: Final = (
     "COREDUMP_CGROUP", "COREDUMP_COMM", "COREDUMP_FILENAME", "COREDUMP_PROC_STATUS",
     "COREDUMP_SIGNAL_NAME", "COREDUMP_TRUNCATED", "_PID",
 )  # fmt: skip
+DUMP_TIMEOUT: Final = 600
+"""Seconds for unpacking one core; a gigabyte takes about two."""
 TIMEOUT: Final = 30
 """Seconds for one query; a large journal on a slow disk has been seen to take several."""
 MEND: Final = "run `nox -s setup`; `crashmatrix doctor` shows the state of core collection"
@@ -48,6 +52,26 @@ def find_cores(hostname: str) -> tuple[StoredCore, ...]:
     """All cores that came from a container of this hostname; raises ToolError."""
     matches = [f"MESSAGE_ID={MESSAGE_ID}", f"COREDUMP_HOSTNAME={hostname}"]
     return tuple(parse_core(entry) for entry in _query([f"--output-fields={','.join(FIELDS)}", *matches]))
+
+
+def dump(match: str, target: Path) -> Path:
+    """Write the newest stored core of a coredumpctl match (a PID, a program, FIELD=VALUE) to `target`.
+
+    Raises InputError where nothing matches, ToolError where coredumpctl cannot tell.
+    """
+    done = process.run(
+        ["coredumpctl", "--quiet", "--no-pager", f"--output={target}", "dump", "--", match],
+        root=True, check=False, mend=MEND, timeout=DUMP_TIMEOUT,
+    )  # fmt: skip
+    if done.status == 0 and target.exists():
+        if not process.is_root():
+            process.run(["chown", str(os.getuid()), str(target)], root=True, mend=MEND)
+        return target
+    said = done.complaint.splitlines()[-1:] or ["it said nothing"]
+    raise InputError(
+        f"{match!r} is neither a file nor a core that coredumpctl can give: {said[0]}",
+        mend="see `coredumpctl list`",
+    )
 
 
 def reason_not_stored(core: StoredCore) -> str | None:

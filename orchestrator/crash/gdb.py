@@ -112,6 +112,7 @@ def _arguments(core: Path, sysroot: Path, program: Path | None) -> list[str]:
         "set auto-load off", "set auto-load safe-path /nonexistent", "set debuginfod enabled off",
         "set libthread-db-search-path /nonexistent", f"set sysroot {sysroot}",
         f"set debug-file-directory {sysroot}/usr/lib/debug", "set print frame-arguments none",
+        "set backtrace past-main on",
     ]  # fmt: skip
     return [
         "-nx", "-nh", "-batch", *(part for line in early for part in ("-iex", line)),

@@ -8,6 +8,7 @@ be read is said in `warnings`; without gdb what the core's own notes tell is sti
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from orchestrator.crash.backends import NOTES, STACKS, read_stacks
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
@@ -16,7 +17,9 @@ from orchestrator.crash.signature import sign
 from orchestrator.model import Crash, CrashSite, Module, NativeFrame, SignalInfo, Sysroot, Thread
 from orchestrator.tools.core import Core
 
-_UNKNOWN = Fault(number=0, code=None, address=None)
+BACKENDS: Final = tuple(STACKS)
+"""All backends by name, best first."""
+_UNKNOWN: Final = Fault(number=0, code=None, address=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,7 @@ class _Site:
     delivered: Fault | None = None
 
 
-def read_crash(path: Path, core: Core, sysroot: Sysroot, backends: Collection[str] = tuple(STACKS)) -> Crash:
+def read_crash(path: Path, core: Core, sysroot: Sysroot, backends: Collection[str] = BACKENDS) -> Crash:
     """Read a crash; `path` is the plain core that `core` has open. What is lost is in the warnings."""
     reading, lacking = read_stacks(path, core, Path(sysroot.path), backends)
     return interpret(core, sysroot, reading, lacking)

@@ -1,5 +1,6 @@
 """The run as a visible list of steps; hands each station its input."""
 
+from orchestrator.pipeline.analyze import BACKENDS, AnalyzeRequest, analyze_core
 from orchestrator.pipeline.building import build_images, lock_images, render_images
 from orchestrator.pipeline.merge import merge_runs
 from orchestrator.pipeline.planning import PlannedRun, Project, make_plan
@@ -7,11 +8,14 @@ from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.run import Finished, RunOptions, exit_code, latest_run, run_matrix
 
 __all__ = [
+    "BACKENDS",
+    "AnalyzeRequest",
     "Finished",
     "PlannedRun",
     "Progress",
     "Project",
     "RunOptions",
+    "analyze_core",
     "build_images",
     "exit_code",
     "latest_run",

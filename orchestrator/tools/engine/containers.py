@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, NotFound, NullResource
 from docker.types import LogConfig, Ulimit
 from docker.utils.socket import STDOUT, frames_iter
 
+from orchestrator.errors import InputError
 from orchestrator.model import LABEL
 from orchestrator.tools.engine.calls import engine_errors, retried
 from orchestrator.tools.engine.connection import Connection
@@ -122,6 +123,17 @@ class Containers(Connection):
         """Create, never start, a container of an image, to read the image's files; returns its id."""
         with engine_errors(f"opening {image}"):
             return str(retried(self._api.create_container)(image, ["-"], labels=dict(labels))["Id"])
+
+    def container_id(self, name: str) -> str:
+        """The id of a container that a person named; raises InputError where the engine has none such."""
+        with engine_errors(f"looking for container {name}"):
+            try:
+                return str(retried(self._api.inspect_container)(name)["Id"])
+            except (NotFound, NullResource) as error:
+                raise InputError(
+                    f"the engine has no container {name!r}",
+                    mend="see `docker ps --all`; one that ran with --rm is gone, its image may serve",
+                ) from error
 
     def fetch(
         self, container: str, path: str, *, limit: int = FETCH_LIMIT

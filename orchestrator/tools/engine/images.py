@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import docker
 import requests
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, NotFound, NullResource
 
-from orchestrator.errors import BuildError
+from orchestrator.errors import BuildError, InputError
 from orchestrator.model import LABEL, LABEL_KEY, Arch
 from orchestrator.tools.engine.calls import engine_errors, retried
 from orchestrator.tools.engine.connection import Connection
@@ -42,6 +42,14 @@ class Images(Connection):
             for key, image in keyed
             if any(tag.endswith(f":{key[:16]}") for tag in image["RepoTags"] or ())
         }
+
+    def image_id(self, name: str) -> str:
+        """The id of an image that a person named; raises InputError where the engine has none such."""
+        with engine_errors(f"looking for image {name}"):
+            try:
+                return str(retried(self._api.inspect_image)(name)["Id"])
+            except (NotFound, NullResource) as error:
+                raise InputError(f"the engine has no image {name!r}", mend="see `docker images`") from error
 
     def build(
         self, context: IO[bytes], *, tag: str, arch: Arch, labels: Mapping[str, str], log: IO[str]

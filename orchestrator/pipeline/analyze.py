@@ -1,0 +1,102 @@
+"""`crashmatrix analyze`: any core, read with the files of the image, container or folder it came from."""
+
+import tempfile
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from orchestrator import cores, crash
+from orchestrator.cores import ContainerSource, FolderSource, ProgramSource, Source, image_source
+from orchestrator.errors import InputError, Location
+from orchestrator.model import LABEL, Crash, Sysroot
+from orchestrator.pipeline.cell import SYSROOTS
+from orchestrator.tools.cache import cache_folder
+from orchestrator.tools.core import Core, open_core
+from orchestrator.tools.engine import Engine
+from orchestrator.tools.unpack import plain_core
+
+BACKENDS: Final = crash.BACKENDS
+CORE_MEND: Final = "name a core file, or a match that `coredumpctl list` knows, such as a PID"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzeRequest:
+    """A core, by its file or by a match of coredumpctl, and at most one place to take its files from.
+
+    With none, they are taken from the container that a match names while it is there, else from this
+    host; files of another build id are refused in any case.
+    """
+
+    core: str
+    program: Path | None = None
+    sysroot: Path | None = None
+    image: str | None = None
+    container: str | None = None
+    backends: tuple[str, ...] = BACKENDS
+
+
+def analyze_core(request: AnalyzeRequest) -> Crash:
+    """Read a core; raises InputError where there is none, or what is there is none, and HostError."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crashmatrix-analyze-")))
+        path = _stored(request.core, folder)
+        plain = stack.enter_context(plain_core(path))
+        core = stack.enter_context(open_core(plain))
+        sysroot = stack.enter_context(_sysroot(request, core))
+        return crash.read_crash(plain, core, sysroot, request.backends)
+
+
+def _stored(name: str, folder: Path) -> Path:
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.exists() or "/" in name:
+        raise InputError("there is no such file", where=Location(file=name), mend=CORE_MEND)
+    return cores.dump(name, folder / "core")
+
+
+@contextmanager
+def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[Sysroot]:
+    """The core's sysroot: an image's is kept, any other is made for this once, since it may change."""
+    cache = cache_folder(SYSROOTS)
+    with ExitStack() as stack:
+        source, kept = _source(request, stack)
+        if request.program:
+            source, kept = _with_program(source, core, request.program), None
+        folder = cache / kept if kept else stack.enter_context(_temporary(cache))
+        yield cores.make_sysroot(source, core, folder=folder, store=cache / cores.STORE)
+
+
+def _source(request: AnalyzeRequest, stack: ExitStack) -> tuple[Source, str | None]:
+    """Where files come from, and the name under which the cache may keep them."""
+    if request.sysroot:
+        if not request.sysroot.is_dir():
+            raise InputError(
+                "the sysroot is no folder", where=Location(file=str(request.sysroot)), mend="name a folder"
+            )
+        return FolderSource(request.sysroot.resolve()), None
+    if request.image is None and request.container is None:
+        return FolderSource(Path("/")), None
+    engine = Engine.connect()
+    stack.callback(engine.close)
+    if request.container is not None:
+        name = request.container
+        return ContainerSource(engine, engine.container_id(name), f"container {name}"), None
+    image = engine.image_id(request.image or "")
+    return stack.enter_context(image_source(engine, image, {LABEL: "analyze"})), image.partition(":")[2]
+
+
+def _with_program(source: Source, core: Core, program: Path) -> Source:
+    if not program.is_file():
+        raise InputError("there is no such file", where=Location(file=str(program)), mend="name the program")
+    path = PurePosixPath(core.executable.path) if core.executable else PurePosixPath("/program")
+    return ProgramSource(source, path, program)
+
+
+@contextmanager
+def _temporary(cache: Path) -> Generator[Path]:
+    """A folder on the cache's filesystem, so that files are linked, not copied."""
+    with tempfile.TemporaryDirectory(prefix="once-", dir=cache) as folder:
+        yield Path(folder) / "root"
