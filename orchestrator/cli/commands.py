@@ -10,7 +10,6 @@ from typing import Any, Final
 from rich.console import Console
 
 from orchestrator import host, pipeline
-from orchestrator import report as reporting
 from orchestrator.cli import tables
 from orchestrator.cli.analysis import show_crash
 from orchestrator.cli.progress import progress_for
@@ -82,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> int:
     """`crashmatrix report`: render again."""
     folder = _run_folder(_reports(arguments), arguments.run or "latest")
-    reporting.write(folder)
+    pipeline.write_reports(folder)
     tables.show_places(_console(), folder)
     return EXIT_OK
 

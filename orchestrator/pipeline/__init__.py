@@ -5,6 +5,7 @@ from orchestrator.pipeline.building import build_images, lock_images, render_ima
 from orchestrator.pipeline.merge import merge_runs
 from orchestrator.pipeline.planning import PlannedRun, Project, make_plan
 from orchestrator.pipeline.progress import Progress
+from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import Finished, RunOptions, exit_code, latest_run, run_matrix
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "merge_runs",
     "render_images",
     "run_matrix",
+    "write_reports",
 ]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator import report
 from orchestrator.errors import InputError, Location
 from orchestrator.model import Plan
 from orchestrator.pipeline.cell import CELLS
 from orchestrator.pipeline.planning import PLAN_FILE, read_plan
 from orchestrator.pipeline.progress import Progress
+from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import IMAGES
 from orchestrator.tools.files import write_atomically
 
@@ -40,7 +40,7 @@ def merge_runs(folders: Sequence[Path], into: Path, progress: Progress) -> None:
             if (folder / part).is_dir():
                 shutil.copytree(folder / part, into / part, dirs_exist_ok=True)
     write_atomically(into / PLAN_FILE, _merged(plans, into.name).model_dump_json(indent=1))
-    report.write(into)
+    write_reports(into)
 
 
 def _check_empty(into: Path) -> None:

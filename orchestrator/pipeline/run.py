@@ -10,6 +10,7 @@ from orchestrator.model import Arch, CellResult, Plan, PlannedCell, Verdict
 from orchestrator.pipeline.cell import CELLS, RESULT_FILE, CellRunner
 from orchestrator.pipeline.planning import PLAN_FILE, PlannedRun, Project, make_plan, plan_again
 from orchestrator.pipeline.progress import Progress
+from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.schedule import Schedule
 from orchestrator.plan import Request
 from orchestrator.tools.engine import Engine
@@ -65,13 +66,13 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         schedule.execute(todo, planned.specs, folder / IMAGES)
     finally:
         engine.close()
-    report.write(folder)
+    write_reports(folder)
     return Finished(folder=folder, stopped=schedule.stopped, exit_code=exit_code(folder))
 
 
 def exit_code(folder: Path) -> int:
     """0 all as expected, 1 some cell failed, 3 some cell could not be seen or did not run."""
-    data = report.load(folder)
+    data = report.load_results(folder)
     verdicts = {result.judgement.verdict for result in data.results}
     if Verdict.ERROR in verdicts:
         return EXIT_HOST
@@ -90,7 +91,7 @@ def latest_run(reports: Path) -> Path:
 
 def unfinished_cells(folder: Path) -> frozenset[str]:
     """The cells of an earlier run that failed, could not be seen, or did not start."""
-    data = report.load(folder)
+    data = report.load_results(folder)
     good = {result.cell.id for result in data.results if result.judgement.verdict is Verdict.PASS}
     return frozenset(item.cell.id for item in data.plan.cells if item.cell.id not in good)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from orchestrator.report.data import CellRecord, RunData, Status, load
+from orchestrator.report.data import EXPLANATIONS_FILE, CellRecord, RunData, Status, load, load_results
 from orchestrator.report.html import INDEX, write_html
 from orchestrator.report.junit import junit_xml
 from orchestrator.report.signatures import group_signatures
@@ -16,6 +16,7 @@ JUNIT: Final = "junit.xml"
 SUMMARY: Final = "summary.md"
 
 __all__ = [
+    "EXPLANATIONS_FILE",
     "INDEX",
     "JUNIT",
     "SUMMARY",
@@ -25,6 +26,7 @@ __all__ = [
     "Status",
     "headline",
     "load",
+    "load_results",
     "table_rows",
     "write",
 ]

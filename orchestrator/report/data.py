@@ -7,7 +7,7 @@ names that become paths are held to what the matrix allows, and files must lie i
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -122,11 +122,23 @@ class RunData:
 
 
 def load(folder: Path) -> RunData:
-    """Read a run's plan and results.
+    """Read a run's plan and results, and what was worked out from them.
 
     Raises InputError where the folder holds no run, a document is damaged or of another schema
     version, or a name in it could not have come from a matrix.
     """
+    data = load_results(folder)
+    explained = _optional(data.folder / EXPLANATIONS_FILE, Explanations)
+    return replace(
+        data,
+        explanations=explained.explanations if explained else (),
+        comparison=_optional(data.folder / COMPARISON_FILE, Comparison),
+        history=_optional(data.folder / HISTORY_FILE, History),
+    )
+
+
+def load_results(folder: Path) -> RunData:
+    """Read a run's plan and results only; raises InputError as `load` does."""
     folder = folder.resolve()
     plan_file = folder / PLAN_FILE
     if not plan_file.is_file():
@@ -139,15 +151,7 @@ def load(folder: Path) -> RunData:
     for cell in [item.cell for item in plan.cells] + [item.cell for item in plan.excluded]:
         _check_names(cell, plan_file)
     records = tuple(CellRecord(planned=item, result=_result(folder, item)) for item in plan.cells)
-    explained = _optional(folder / EXPLANATIONS_FILE, Explanations)
-    return RunData(
-        folder=folder,
-        plan=plan,
-        records=records,
-        explanations=explained.explanations if explained else (),
-        comparison=_optional(folder / COMPARISON_FILE, Comparison),
-        history=_optional(folder / HISTORY_FILE, History),
-    )
+    return RunData(folder=folder, plan=plan, records=records)
 
 
 def _optional(path: Path, kind: type[Document]) -> Document | None:

@@ -1,0 +1,5 @@
+"""Results to explanations: which axes make the difference, as short rules, and in words."""
+
+from orchestrator.explain.explain import explain
+
+__all__ = ["explain"]

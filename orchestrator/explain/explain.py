@@ -1,0 +1,162 @@
+"""One explanation for each failure, signature and outcome of a run."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from orchestrator.explain import words
+from orchestrator.explain.search import Found, RuleTerms, rule_text, shortest_rules
+from orchestrator.explain.sightings import JUDGED, Sighting, sightings
+from orchestrator.explain.space import SCENARIO, Space
+from orchestrator.model import (
+    ABSENT,
+    Cell,
+    CellResult,
+    Explanation,
+    Explanations,
+    Finding,
+    MixedCell,
+    Plan,
+    Rule,
+    SettlingCell,
+)
+
+NAMED: Final = 5
+"""Cells and rules that are named; of more the number is said."""
+SETTLING_RULES: Final = 16
+"""Equally short rules that are asked about each cell that did not run."""
+
+
+def explain(plan: Plan, results: Sequence[CellResult]) -> Explanations:
+    """Explain a run's results; deterministic, and about 100 ms for 1,000 cells."""
+    seen = [result for result in results if result.judgement.verdict in JUDGED]
+    unseen = list(_unseen(plan, results))
+    found = tuple(_explanation(item, seen, unseen) for item in sightings(seen))
+    return Explanations(run=plan.run, explanations=found)
+
+
+def _unseen(plan: Plan, results: Iterable[CellResult]) -> Iterator[tuple[Cell, str]]:
+    """Cells that speak neither for nor against, those that can simply be run first, with the reason."""
+    by_id = {result.cell.id: result for result in results}
+    for item in plan.cells:
+        result = by_id.get(item.cell.id)
+        if result is None:
+            yield item.cell, "not run"
+        elif result.judgement.verdict not in JUDGED:
+            yield item.cell, f"{result.judgement.verdict}: {result.judgement.reason}"
+    for excluded in plan.excluded:
+        yield excluded.cell, f"excluded: {excluded.reason}"
+
+
+def _explanation(
+    item: Sighting, seen: Sequence[CellResult], unseen: Sequence[tuple[Cell, str]]
+) -> Explanation:
+    inside = [result for result in seen if result.cell.scenario in item.scenarios]
+    space = Space.of([result.cell for result in inside])
+    shown = sum(1 << at for at, result in enumerate(inside) if result.cell.id in item.trials)
+    everything = (1 << len(inside)) - 1
+    finding, found = _find(space, shown, everything & ~shown)
+    others = [(cell, why) for cell, why in unseen if cell.scenario in item.scenarios]
+    rules = found.rules if finding in (Finding.RULE, Finding.TIE) else ()
+    settling = _settling(space, rules, others)
+    mixed = _mixed(item, inside)
+    made = Explanation(
+        subject=item.subject,
+        name=item.name,
+        scenarios=tuple(item.scenarios),
+        finding=finding,
+        rules=tuple(_rule(space, rule, found.cost) for rule in rules[:NAMED]),
+        rules_count=len(rules),
+        shown=shown.bit_count(),
+        contrary=len(inside) - shown.bit_count(),
+        unknown=len(others),
+        cells=tuple(cell.id for cell in space.chosen(shown)),
+        settling=settling[:NAMED],
+        settling_count=len(settling),
+        mixed=mixed[:NAMED],
+        mixed_count=len(mixed),
+        together=_together(space, rules),
+        silent={axis: value for axis, value in space.silent.items() if axis != SCENARIO},
+        sentence="",
+    )
+    return made.model_copy(
+        update={"sentence": words.sentence(made), "notes": tuple(words.notes(made, cut=found.cut))}
+    )
+
+
+def _find(space: Space, shown: int, contrary: int) -> tuple[Finding, Found]:
+    nothing = Found(rules=(), cost=0, cut=False)
+    if not contrary:
+        return Finding.EVERYWHERE, nothing
+    if shown.bit_count() == 1:
+        return Finding.ONE_CELL, nothing
+    found = shortest_rules(space, shown, contrary)
+    carried = tuple(rule for rule in found.rules if _carried(space, rule, found.cost, shown))
+    found = replace(found, rules=carried)
+    if not carried:
+        return (Finding.ALL_BUT_ONE if contrary.bit_count() == 1 else Finding.NO_RULE), found
+    return (Finding.RULE if len(carried) == 1 else Finding.TIE), found
+
+
+def _carried(space: Space, rule: RuleTerms, cost: int, shown: int) -> bool:
+    """Whether the cells carry a rule: one with `or` must say less than a list of the cells would.
+
+    With enough `or` every accident has a rule. In bits (Rissanen's minimum description length), the
+    rule chooses `cost` conditions of all there are, the list chooses its cells of all that ran.
+    """
+    if len(rule) == 1:
+        return True
+    conditions = sum(len(axis.conditions) for axis in space.axes)
+    accidents = math.comb(len(space.cells), shown.bit_count())
+    return cost * math.log2(conditions) <= math.log2(accidents)
+
+
+def _rule(space: Space, rule: RuleTerms, cost: int) -> Rule:
+    conditions = [condition for term in rule for condition in term]
+    boundaries = [item for found in conditions for item in space.axes[found.axis].boundaries(found)]
+    return Rule(
+        expression=rule_text(rule),
+        axes=tuple(dict.fromkeys(space.axes[condition.axis].name for condition in conditions)),
+        cost=cost,
+        boundaries=tuple(dict.fromkeys(boundaries)),
+    )
+
+
+def _settling(
+    space: Space, rules: Sequence[RuleTerms], unseen: Iterable[tuple[Cell, str]]
+) -> tuple[SettlingCell, ...]:
+    """Cells about which the rules disagree, before those about which they do not speak."""
+    disagreed: list[SettlingCell] = []
+    silent: list[SettlingCell] = []
+    for cell, why in unseen if rules else ():
+        said = {_holds(space, rule, cell.axes) for rule in rules[:SETTLING_RULES]}
+        if {True, False} <= said:
+            disagreed.append(SettlingCell(cell=cell.id, why=why))
+        elif None in said:
+            silent.append(SettlingCell(cell=cell.id, why=why))
+    return (*disagreed, *silent)
+
+
+def _holds(space: Space, rule: RuleTerms, axes: Mapping[str, str]) -> bool | None:
+    """Whether a rule holds for a cell; None where that takes a value of which no cell ran."""
+    terms: set[bool | None] = set()
+    for term in rule:
+        said = {
+            space.axes[item.axis].tells(item, axes.get(space.axes[item.axis].name, ABSENT)) for item in term
+        }
+        terms.add(False if False in said else None if None in said else True)
+    return True if True in terms else None if None in terms else False
+
+
+def _mixed(item: Sighting, inside: Iterable[CellResult]) -> tuple[MixedCell, ...]:
+    return tuple(
+        MixedCell(cell=result.cell.id, shown=item.trials[result.cell.id], trials=len(result.trials))
+        for result in inside
+        if result.cell.id in item.trials and item.trials[result.cell.id] < len(result.trials)
+    )
+
+
+def _together(space: Space, rules: Sequence[RuleTerms]) -> tuple[tuple[str, ...], ...]:
+    named = {space.axes[condition.axis].name for rule in rules for term in rule for condition in term}
+    return tuple(group for group in space.together if named.intersection(group))

@@ -1,0 +1,100 @@
+"""Explanations in words. Made here once; every report prints these sentences as they are."""
+
+from collections.abc import Iterator, Sequence
+
+from orchestrator.model import ABSENT, Boundary, Explanation, Finding, MixedCell, SettlingCell, Subject
+
+
+def sentence(item: Explanation) -> str:
+    """What the cells carry, in one sentence."""
+    what = _subject(item)
+    ran = item.shown + item.contrary
+    counts = f"{_show(item.shown)} it, {item.contrary:,} {_do(item.contrary)} not"
+    match item.finding:
+        case Finding.RULE:
+            return f"{what} exactly where {item.rules[0].expression}: {counts}."
+        case Finding.TIE:
+            return f"{what} exactly where {_rules(item)}: {counts}."
+        case Finding.EVERYWHERE:
+            every = "the one cell" if ran == 1 else f"all {ran:,} cells"
+            return f"{what} in {every} that ran, so no axis sets it apart."
+        case Finding.ONE_CELL:
+            return f"{what} in one cell only, of {ran:,} that ran: {item.cells[0]}. One cell carries no rule."
+        case Finding.ALL_BUT_ONE:
+            return f"{what} in all {ran:,} cells that ran but one. One cell carries no rule."
+    return f"{what} in {item.shown:,} of {ran:,} cells that ran, and no short rule over the axes says which."
+
+
+def notes(item: Explanation, *, cut: bool) -> Iterator[str]:
+    """What else must be known before the sentence is trusted. `cut`: a shorter rule was not ruled out."""
+    if item.finding is Finding.TIE:
+        yield _tie(item)
+    if item.settling:
+        yield _settling(item.settling, item.settling_count)
+    boundaries = dict.fromkeys(boundary for rule in item.rules for boundary in rule.boundaries)
+    if boundaries:
+        yield _boundaries(list(boundaries))
+    if item.mixed:
+        yield _mixed(item.mixed, item.mixed_count)
+    if cut:
+        yield "The search for a shorter rule was cut."
+    silent = {axis: value for axis, value in item.silent.items() if value != ABSENT}
+    if silent and item.finding in (Finding.RULE, Finding.TIE, Finding.EVERYWHERE):
+        yield f"Nothing is said about {_and([f'{axis} (only {silent[axis]} ran)' for axis in silent])}."
+
+
+def _subject(item: Explanation) -> str:
+    if item.subject is Subject.FAILURE:
+        return f"{item.name} is not as expected"
+    if item.subject is Subject.SIGNATURE:
+        return f"{_and(item.scenarios)}: {item.name}"
+    return f"{_and(item.scenarios)} ends in {item.name}"
+
+
+def _rules(item: Explanation) -> str:
+    more = item.rules_count - len(item.rules)
+    listed = [rule.expression for rule in item.rules]
+    if more:
+        listed.append(f"{more} more rules hold")
+    return ", or as well where ".join(listed)
+
+
+def _tie(item: Explanation) -> str:
+    named = {axis for rule in item.rules for axis in rule.axes}
+    groups = [[axis for axis in group if axis in named] for group in item.together]
+    found = [" from ".join(group) for group in groups if len(group) > 1]
+    if found:
+        return f"These cells cannot tell {_and(found)}, which change together."
+    return "These cells cannot tell which of the rules it is."
+
+
+def _settling(cells: Sequence[SettlingCell], count: int) -> str:
+    one = count == 1
+    named = "; ".join(f"{item.cell} ({item.why})" for item in cells)
+    more = f"; and {count - len(cells):,} more" if count > len(cells) else ""
+    which = "One cell that did not run" if one else f"{count:,} cells that did not run"
+    return f"{which} would settle more: {named}{more}."
+
+
+def _boundaries(found: Sequence[Boundary]) -> str:
+    lie = "The boundary lies" if len(found) == 1 else "The boundaries lie"
+    return f"{lie} between {_and([f'{item.axis} {item.below} and {item.above}' for item in found])}."
+
+
+def _mixed(cells: Sequence[MixedCell], count: int) -> str:
+    named = ", ".join(f"{item.cell} ({item.shown} of {item.trials})" for item in cells)
+    more = f", and {count - len(cells):,} more" if count > len(cells) else ""
+    cell = "1 cell" if count == 1 else f"{count:,} cells"
+    return f"In {cell} only some of the trials show it: {named}{more}; more trials may change the rule."
+
+
+def _and(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _show(count: int) -> str:
+    return "1 cell shows" if count == 1 else f"{count:,} cells show"
+
+
+def _do(count: int) -> str:
+    return "does" if count == 1 else "do"

@@ -1,0 +1,370 @@
+"""Explanations: the shortest rule that the cells carry, and never more than they carry."""
+
+import random
+from collections.abc import Callable, Iterable
+from itertools import product
+from time import perf_counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.errors import Location
+from orchestrator.explain import explain
+from orchestrator.explain.search import Found, rule_text, shortest_rules
+from orchestrator.explain.space import Space
+from orchestrator.model import (
+    Cell,
+    CellResult,
+    ExcludedCell,
+    Explanation,
+    Finding,
+    OutcomeKind,
+    Plan,
+    PlannedCell,
+    Subject,
+    Verdict,
+)
+from orchestrator.plan.expression import parse
+from tests.unit import rules_factory as rules
+from tests.unit import run_factory as factory
+
+SMALL = {
+    "python": ("3.9", "3.11", "3.13"),
+    "glibc": ("2.31", "2.36", "2.41"),
+    "arch": ("x86_64",),
+    "launcher": ("plain", "uwsgi"),
+    "probe": ("cpp", "rust"),
+}
+PAIRS = {("3.9", "2.31"), ("3.11", "2.36"), ("3.13", "2.41")}
+
+
+def matrix(**axes: tuple[str, ...]) -> list[Cell]:
+    whole = SMALL | axes
+    return [
+        Cell.from_axes({"scenario": "tls-atexit"} | dict(zip(whole, values, strict=True)))
+        for values in product(*whole.values())
+    ]
+
+
+def paired(cells: Iterable[Cell]) -> list[Cell]:
+    """Of each glibc only the interpreter of its Debian suite."""
+    return [cell for cell in cells if (cell.python, cell.glibc) in PAIRS]
+
+
+def failures(
+    ran: Iterable[Cell],
+    fails: Callable[[Cell], bool],
+    *,
+    excluded: Iterable[Cell] = (),
+    not_run: Iterable[Cell] = (),
+    change: Callable[[CellResult], CellResult] = lambda result: result,
+) -> Explanation:
+    """What is said of the failing cells of one scenario."""
+    ran = list(ran)
+    planned = [
+        PlannedCell(cell=cell, expectation=factory.SURVIVES, trials=1, timeout=9, image=factory.KEY)
+        for cell in (*ran, *not_run)
+    ]
+    plan = Plan(
+        run="r",
+        created=factory.STARTED,
+        profile="p",
+        selection="",
+        cells=tuple(planned),
+        excluded=tuple(ExcludedCell(cell=cell, reason="left out") for cell in excluded),
+        deselected=0,
+        images=(),
+    )
+    results = []
+    for item in planned[: len(ran)]:
+        made = factory.judged(Verdict.FAIL if fails(item.cell) else Verdict.PASS, "said")(
+            factory.result_of(item)
+        )
+        assert made is not None
+        results.append(change(made))
+    found = explain(plan, results).explanations
+    return next(item for item in found if item.subject is Subject.FAILURE)
+
+
+def test_the_shortest_rule_with_its_numbers_and_boundary() -> None:
+    said = failures(matrix(), lambda cell: cell.glibc < "2.41" and cell.launcher == "uwsgi")
+    assert said.finding is Finding.RULE
+    assert said.sentence == (
+        'tls-atexit is not as expected exactly where glibc < "2.41" and launcher == "uwsgi": '
+        "12 cells show it, 24 do not."
+    )
+    assert said.notes == (
+        "The boundary lies between glibc 2.36 and 2.41.",
+        "Nothing is said about arch (only x86_64 ran).",
+    )
+
+
+def test_axes_that_change_together_are_not_told_apart_and_excluded_cells_would_settle_it() -> None:
+    whole = matrix()
+    ran = paired(whole)
+    others = [cell for cell in whole if cell not in ran]
+    said = failures(ran, lambda cell: cell.glibc == "2.41" and cell.launcher == "uwsgi", excluded=others)
+    assert said.finding is Finding.TIE
+    assert [rule.expression for rule in said.rules] == [
+        'glibc >= "2.41" and launcher == "uwsgi"',
+        'python >= "3.13" and launcher == "uwsgi"',
+    ]
+    assert said.notes[0] == "These cells cannot tell python from glibc, which change together."
+    telling = [cell for cell in others if (cell.glibc == "2.41") != (cell.python == "3.13")]
+    wanted = [cell.id for cell in telling if cell.launcher == "uwsgi"]
+    assert said.settling_count == len(wanted)
+    assert [item.cell for item in said.settling] == wanted[:5]
+    assert "(excluded: left out)" in said.notes[1]
+
+
+def test_a_version_between_the_sides_of_a_boundary_would_settle_it() -> None:
+    cells = matrix(glibc=("2.31", "2.36", "2.38", "2.41"))
+    missing = [cell for cell in cells if cell.glibc == "2.38"]
+    ran = [cell for cell in cells if cell not in missing]
+    said = failures(ran, lambda cell: cell.glibc == "2.41", not_run=missing)
+    assert [rule.expression for rule in said.rules] == ['glibc >= "2.41"']
+    assert said.settling_count == len(missing)
+    assert said.settling[0].why == "not run"
+
+
+def test_a_cell_of_which_all_rules_say_the_same_settles_nothing() -> None:
+    cells = matrix()
+    missing = [cell for cell in cells if cell.glibc == "2.41" and cell.python == "3.9"]
+    ran = [cell for cell in cells if cell not in missing]
+    said = failures(ran, lambda cell: cell.glibc == "2.41", excluded=missing)
+    assert said.finding is Finding.RULE
+    assert (said.settling_count, said.unknown) == (0, len(missing))
+
+
+def test_one_cell_carries_no_rule() -> None:
+    cells = matrix()
+    said = failures(cells, lambda cell: cell == cells[7])
+    assert said.finding is Finding.ONE_CELL
+    assert said.rules == ()
+    assert cells[7].id in said.sentence
+    said = failures(cells, lambda cell: cell != cells[7])
+    assert said.finding is Finding.ALL_BUT_ONE
+
+
+def test_what_is_everywhere_has_no_rule() -> None:
+    said = failures(matrix(), lambda _: True)
+    assert (said.finding, said.rules) == (Finding.EVERYWHERE, ())
+    assert said.sentence == (
+        "tls-atexit is not as expected in all 36 cells that ran, so no axis sets it apart."
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_accident_has_no_rule(seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    said = failures(matrix(), lambda _: dice.random() < 0.5)
+    assert (said.finding, said.rules) == (Finding.NO_RULE, ())
+    assert "no short rule over the axes says which" in said.sentence
+
+
+def test_a_cell_that_varies_is_named() -> None:
+    cells = matrix()
+
+    def vary(result: CellResult) -> CellResult:
+        if result.cell != cells[0]:
+            return result
+        quiet = factory.quiet_trial(result.cell)
+        loud = factory.crashed_trial(result.cell)
+        return result.model_copy(update={"trials": (quiet, quiet, loud)})
+
+    plan_cells = [
+        PlannedCell(cell=cell, expectation=factory.SURVIVES, trials=3, timeout=9, image="k") for cell in cells
+    ]
+    plan = Plan(
+        run="r",
+        created=factory.STARTED,
+        profile="p",
+        selection="",
+        cells=tuple(plan_cells),
+        excluded=(),
+        deselected=0,
+        images=(),
+    )
+    found = explain(plan, [vary(factory.result_of(item)) for item in plan_cells]).explanations
+    crash = next(item for item in found if item.subject is Subject.SIGNATURE)
+    assert [(item.cell, item.shown, item.trials) for item in crash.mixed] == [(cells[0].id, 1, 3)]
+    assert "In 1 cell only some of the trials show it" in crash.words
+
+
+def test_a_cell_that_could_not_be_seen_speaks_neither_for_nor_against() -> None:
+    cells = matrix()
+
+    def unseen(result: CellResult) -> CellResult:
+        if result.cell.glibc != "2.36":
+            return result
+        made = factory.judged(Verdict.ERROR, "its core was lost")(result)
+        assert made is not None
+        return made
+
+    said = failures(cells, lambda cell: cell.glibc >= "2.36", change=unseen)
+    assert [rule.expression for rule in said.rules] == ['glibc >= "2.41"']
+    assert (said.shown, said.contrary, said.unknown, said.settling_count) == (12, 12, 12, 12)
+    assert said.settling[0].why == "error: its core was lost"
+
+
+def test_signatures_and_outcomes_are_explained_and_not_twice() -> None:
+    planned = [
+        PlannedCell(
+            cell=cell, expectation=factory.expectation_of(cell), trials=1, timeout=9, image=factory.KEY
+        )
+        for cell in matrix()
+    ]
+    plan = Plan(
+        run="r",
+        created=factory.STARTED,
+        profile="p",
+        selection="",
+        cells=tuple(planned),
+        excluded=(),
+        deselected=0,
+        images=(),
+    )
+    found = explain(plan, [factory.result_of(item) for item in planned]).explanations
+    assert [(item.subject, item.name, [rule.expression for rule in item.rules]) for item in found] == [
+        (
+            Subject.SIGNATURE,
+            "SIGSEGV (anonymous namespace)::atexit_handler",
+            ['launcher == "uwsgi" and probe == "cpp"'],
+        ),
+        (Subject.OUTCOME, "exit 0", ['launcher == "plain" or probe == "rust"']),
+    ]
+    assert all(OutcomeKind.SIGNAL not in item.name for item in found)
+
+
+def test_an_axis_that_only_one_scenario_has_reads_none_in_the_other() -> None:
+    cells = [
+        Cell.from_axes(dict(SMALL_CELL) | {"scenario": "one", "launcher": launcher, "window": window})
+        for launcher in ("plain", "uwsgi")
+        for window in ("during", "after")
+    ]
+    cells += [Cell.from_axes(dict(SMALL_CELL) | {"scenario": "two", "launcher": "plain"})]
+    space = Space.of(cells)
+    found = shortest_rules(space, 0b00101, 0b11010)
+    assert [rule_text(rule) for rule in found.rules] == ['window == "during"']
+
+
+SMALL_CELL = {
+    "python": "3.9",
+    "glibc": "2.31",
+    "arch": "x86_64",
+    "probe": "cpp",
+}
+
+
+def search(world: rules.World, seed: int, missing: float) -> tuple[Found, list[Cell]]:
+    dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    ran = [cell for cell in world.cells if dice.random() >= missing]
+    shown = sum(1 << at for at, cell in enumerate(ran) if cell.id in world.shown)
+    return shortest_rules(Space.of(ran), shown, ((1 << len(ran)) - 1) & ~shown), ran
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_true_rule_is_found_from_95_percent_of_its_cells(seed: int) -> None:
+    world = rules.world(seed, smallest=100)
+    found, ran = search(world, seed, 0.05)
+    assert found.rules
+    assert not found.cut
+    assert found.cost <= world.cost
+    assert all(agree(world, rule_text(rule), ran) for rule in found.rules)
+    if len(found.rules) == 1 and found.cost == world.cost:
+        assert agree(world, rule_text(found.rules[0]), world.cells)
+
+
+def agree(world: rules.World, text: str, cells: Iterable[Cell]) -> bool:
+    """Whether a rule, read back by the product's parser, is true of just the cells that show."""
+    rule = world.parse(text)
+    return all(rule.holds(cell.axes) == (cell.id in world.shown) for cell in cells)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 1 << 30), missing=st.floats(0, 0.9))
+def test_no_rule_is_wrong_about_a_cell_that_ran(seed: int, missing: float) -> None:
+    world = rules.world(seed, largest=200)
+    found, ran = search(world, seed, missing)
+    assert all(agree(world, rule_text(rule), ran) for rule in found.rules)
+    assert found == search(world, seed, missing)[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    marks=st.lists(st.booleans(), min_size=12, max_size=12),
+    order=st.permutations(range(12)),
+)
+def test_no_shorter_conjunction_exists_and_the_order_of_cells_is_nothing(
+    marks: list[bool], order: list[int]
+) -> None:
+    cells = matrix(python=("3.9",))
+    shown = sum(1 << at for at, mark in enumerate(marks) if mark)
+    contrary = 0xFFF & ~shown
+    if shown.bit_count() < 2 or not contrary:
+        return
+    space = Space.of(cells)
+    found = shortest_rules(space, shown, contrary)
+    brute = brute_force(space, shown, contrary)
+    if brute is not None:
+        assert found.rules
+        assert found.cost <= brute
+    if any(len(rule) <= 2 for rule in found.rules):
+        assert found.cost == brute
+    shuffled = [cells[at] for at in order]
+    again = shortest_rules(
+        Space.of(shuffled),
+        sum(1 << to for to, at in enumerate(order) if marks[at]),
+        sum(1 << to for to, at in enumerate(order) if not marks[at]),
+    )
+    assert {rule_text(rule) for rule in again.rules} == {rule_text(rule) for rule in found.rules}
+
+
+def brute_force(space: Space, shown: int, contrary: int) -> int | None:
+    """The lowest cost of one or two conjunctions, by trying all; None where neither separates."""
+    options = [(None, *axis.conditions) for axis in space.axes]
+    terms: dict[int, int] = {}
+    for chosen in product(*options):
+        bits = -1
+        for item in chosen:
+            bits &= item.bits if item else -1
+        cost = sum(item.cost for item in chosen if item)
+        if not bits & contrary and (bits & shown).bit_count() >= 2:
+            terms[bits & shown] = min(cost, terms.get(bits & shown, 99))
+    best = [cost for bits, cost in terms.items() if bits == shown]
+    best += [
+        one + two + 1 for (bits, one), (more, two) in product(terms.items(), repeat=2) if bits | more == shown
+    ]
+    return min(best, default=None)
+
+
+def test_ten_thousand_cells_take_less_than_two_seconds() -> None:
+    cells = matrix(
+        python=tuple(f"3.{minor}" for minor in range(7, 15)),
+        glibc=("2.17", "2.28", "2.31", "2.36", "2.41", "2.43"),
+        arch=("x86_64", "arm64"),
+        launcher=("plain", "uwsgi", "gunicorn"),
+        probe=("cpp", "rust", "c"),
+        window=("before", "during", "after"),
+        mitigation=("none", "skip", "guard", "lock"),
+    )
+    dice = random.Random(1)  # noqa: S311 - reproducible, not secret
+    for noise in (0.0, 0.002, 0.5):
+        begin = perf_counter()
+        space = Space.of(cells)
+        marks = [
+            (cell.glibc < "2.41" and cell.launcher == "uwsgi") != (dice.random() < noise) for cell in cells
+        ]
+        shown = sum(1 << at for at, mark in enumerate(marks) if mark)
+        found = shortest_rules(space, shown, ((1 << len(cells)) - 1) & ~shown)
+        assert perf_counter() - begin < 2
+        assert bool(found.rules) == (noise == 0.0)
+
+
+def test_a_rule_reads_back_as_an_expression() -> None:
+    vocabulary = {"scenario": ("tls-atexit",), **SMALL}
+    cells = matrix()
+    said = failures(cells, lambda cell: cell.glibc < "2.41" and cell.probe == "cpp")
+    rule = parse(said.rules[0].expression, vocabulary, Location(file="rule"))
+    assert tuple(cell.id for cell in cells if rule.holds(cell.axes)) == said.cells
