@@ -18,10 +18,14 @@ RECIPE: Final = 1
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drafts:
-    """The images that a project's cells need so far: `specs` by key, parents first."""
+    """The images that a project's cells need so far: `specs` by key, parents first.
+
+    Compilers run on `host`, the architecture that this machine runs without emulation.
+    """
 
     catalogue: Catalogue
     project: Path
+    host: Arch
     specs: dict[str, ImageSpec] = field(default_factory=dict)
     _known: dict[tuple[Hashable, ...], ImageSpec] = field(default_factory=dict)
     _digests: dict[Path, ContextFile] = field(default_factory=dict)
@@ -42,11 +46,18 @@ class Drafts:
         files: Sequence[ContextFile],
         values: Mapping[str, str | None],
     ) -> ImageSpec:
-        """An image made by a Dockerfile, whose template is given the tags of its parents by name."""
+        """An image made by a Dockerfile, whose template is given the tags of its parents by name.
+
+        And their platforms (`base_platform`), where those are not the host's.
+        """
         tags = {name: spec.tag if spec else None for name, spec in parents.items()}
-        text = fill(self.project / "images", template, {**tags, **values})
+        platforms = {f"{name}_platform": self._foreign(spec) for name, spec in parents.items()}
+        text = fill(self.project / "images", template, {**tags, **platforms, **values})
         keys = tuple(spec.key for spec in parents.values() if spec)
         return self.add(role, ImageKind.DOCKERFILE, arch, text, files=tuple(files), parents=keys)
+
+    def _foreign(self, spec: ImageSpec | None) -> str | None:
+        return None if spec is None or spec.arch is self.host else spec.arch.platform
 
     def add(
         self,

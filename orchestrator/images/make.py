@@ -66,7 +66,7 @@ class Maker:
         with tempfile.TemporaryFile(dir=cache_folder(SCRATCH)) as archive:
             context.write(spec, archive, self.stop)
             archive.seek(0)
-            return self.engine.build(archive, tag=spec.tag, arch=spec.arch, labels=_labels(spec), log=log)
+            return self.engine.build(archive, tag=spec.tag, labels=_labels(spec), log=log)
 
 
 def _labels(spec: ImageSpec) -> dict[str, str]:

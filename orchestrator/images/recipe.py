@@ -29,10 +29,10 @@ SUPERVISOR: Final = Path("images/launch/supervisor.py")
 
 
 class Recipes:
-    """The images of a project's cells."""
+    """The images of a project's cells, for a `host` that runs this architecture without emulation."""
 
-    def __init__(self, catalogue: Catalogue, project: Path) -> None:
-        self._drafts = Drafts(catalogue=catalogue, project=project)
+    def __init__(self, catalogue: Catalogue, project: Path, host: Arch) -> None:
+        self._drafts = Drafts(catalogue=catalogue, project=project, host=host)
 
     @property
     def specs(self) -> tuple[ImageSpec, ...]:
@@ -95,6 +95,30 @@ def _program(python: OwnPython | CopiedPython) -> str | None:
 
 
 def _builder(drafts: Drafts, arch: Arch) -> ImageSpec:
+    """What compiles probes for an architecture; it runs on the host's own."""
+    make = _native_builder if arch is drafts.host else _cross_builder
+    return drafts.once(("builder", arch), lambda: make(drafts, arch))
+
+
+def _cross_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
+    packages = (f"{name}:{arch.debian}" for name in drafts.catalogue.cross_packages)
+    return drafts.dockerfile(
+        f"builder-for-{arch}",
+        "Dockerfile.cross.j2",
+        drafts.host,
+        parents={"builder": _builder(drafts, drafts.host)},
+        files=[],
+        values={
+            "packages": " ".join(packages),
+            "target": _target(drafts.catalogue, arch),
+            "triple": arch.rust,
+            "debian": arch.debian,
+            "gnu": arch.gnu,
+        },
+    )
+
+
+def _native_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
     wheel = drafts.download("ziglang", arch)
     return drafts.dockerfile(
         "builder",
@@ -124,12 +148,12 @@ def _probe(drafts: Drafts, scenario: Scenario, language: str, arch: Arch) -> Ima
 
 
 def _compiled(drafts: Drafts, scenario: Scenario, probe: ProbeSource, arch: Arch) -> ImageSpec:
-    headers = builder_base(drafts, arch).pythons[0].version
+    headers = builder_base(drafts, drafts.host).pythons[0].version
     return drafts.dockerfile(
         f"probe-{scenario.name}-{probe.language}",
         "Dockerfile.probe.j2",
         arch,
-        parents={"builder": drafts.once(("builder", arch), lambda: _builder(drafts, arch))},
+        parents={"builder": _builder(drafts, arch)},
         files=_sources(drafts, Path(scenario.folder), probe),
         values={
             "scenario": scenario.name,
@@ -137,6 +161,7 @@ def _compiled(drafts: Drafts, scenario: Scenario, probe: ProbeSource, arch: Arch
             "source": probe.source,
             "module": probe.module,
             "target": _target(drafts.catalogue, arch),
+            "triple": None if arch is drafts.host else arch.rust,
             "python": headers,
         },
     )

@@ -115,8 +115,9 @@ class CatalogueParts(Value):
     """images/catalogue.yaml but for its downloads: every base, interpreter and launcher of a plan.
 
     Probes are compiled on `builder_suite` with the `builder_packages`, against `probe_glibc`, the
-    lowest one that they must load on. Of the interpreters that a python axis value may mean, the
-    base's own comes first, then the first of `interpreters`.
+    lowest one that they must load on; for another architecture than the compiler's own the
+    `cross_packages` of that one are opened beside them. Of the interpreters that a python axis value
+    may mean, the base's own comes first, then the first of `interpreters`.
     """
 
     bases: Annotated[tuple[Base, ...], Field(min_length=1)]
@@ -125,6 +126,7 @@ class CatalogueParts(Value):
     languages: tuple[Name, ...]
     builder_suite: Name
     builder_packages: tuple[Package, ...] = ()
+    cross_packages: tuple[Package, ...] = ()
     probe_glibc: VersionText = "2.17"
 
     def base_for(self, glibc: str, arch: Arch) -> Base | None:

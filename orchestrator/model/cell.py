@@ -51,6 +51,11 @@ class Arch(StrEnum):
         """The GNU name of this architecture, as compilers take it, for example aarch64."""
         return {"x86_64": "x86_64", "arm64": "aarch64"}[self.value]
 
+    @property
+    def rust(self) -> str:
+        """rustc's name of Linux with the GNU C library on this architecture."""
+        return f"{self.gnu}-unknown-linux-gnu"
+
 
 class Instrument(StrEnum):
     """What watches the process under question and says more than its end does."""

@@ -1,5 +1,6 @@
 """From a project's folder and a request to a plan: every key is fixed before an engine is asked."""
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,8 +11,17 @@ from pydantic import ValidationError
 
 from orchestrator import images
 from orchestrator import plan as planning
-from orchestrator.errors import InputError, Location
-from orchestrator.model import Catalogue, ImageSpec, Plan, PlannedCell, PlannedImage, Scenario, SelectedCell
+from orchestrator.errors import HostError, InputError, Location
+from orchestrator.model import (
+    Arch,
+    Catalogue,
+    ImageSpec,
+    Plan,
+    PlannedCell,
+    PlannedImage,
+    Scenario,
+    SelectedCell,
+)
 from orchestrator.plan import Matrix, Request
 
 REPORTS: Final = "reports"
@@ -56,7 +66,7 @@ class PlannedRun:
 def make_plan(project: Project, request: Request) -> PlannedRun:
     """Plan a run: cells, expectations, and the key of every image."""
     selection = planning.select(project.matrix, project.catalogue, request)
-    recipes = images.Recipes(project.catalogue, project.root)
+    recipes = images.Recipes(project.catalogue, project.root, _host())
     planned = [_with_image(project, item, recipes) for item in selection.cells]
     now = datetime.now(UTC)
     shard = "{}/{}".format(*request.shard) if request.shard else None
@@ -79,6 +89,15 @@ def _with_image(project: Project, item: SelectedCell, recipes: images.Recipes) -
     image = recipes.image_of(cell, project.scenarios[cell.scenario])
     made_of = project.catalogue.made_of(cell.python, cell.glibc, cell.arch)
     return PlannedCell.model_validate(dict(item) | {"image": image.key, "made_of": made_of})
+
+
+def _host() -> Arch:
+    """The architecture that this machine runs without emulation."""
+    machine = platform.machine()
+    try:
+        return Arch.from_machine(machine)
+    except ValueError as error:
+        raise HostError(f"nothing is known of {machine} machines", mend=f"use {' or '.join(Arch)}") from error
 
 
 def _listed(spec: ImageSpec) -> PlannedImage:
@@ -110,7 +129,7 @@ def plan_again(project: Project, folder: Path) -> PlannedRun:
     """
     path = folder / PLAN_FILE
     plan = read_plan(path)
-    recipes = images.Recipes(project.catalogue, project.root)
+    recipes = images.Recipes(project.catalogue, project.root, _host())
     for item in plan.cells:
         again = _with_image(project, item, recipes)
         if again.image != item.image:

@@ -171,7 +171,6 @@ def test_a_core_that_cannot_be_had_is_said_and_is_an_error(project: Path, tmp_pa
     [
         (["run", "--glibc", "2.13"], 2, "--glibc: there is no glibc '2.13'"),
         (["run", "-k", "glibc <"], 2, "-k:1:8: the expression does not parse"),
-        (["run", "--arch", "arm64"], 2, "no base with glibc 2.31 for arm64"),
         (["run", "--python", "3.9", "--glibc", "2.36"], 2, "--glibc 2.36 matches none of the 4 cells"),
         (
             ["run", "--cell", "tls-atexit/py3.13-glibc2.41-x86_64-uwsgi-cp"],

@@ -10,7 +10,7 @@ import pytest
 from orchestrator import images
 from orchestrator.errors import InputError
 from orchestrator.images.templates import fill
-from orchestrator.model import Catalogue, Cell, ImageKind, ImageSpec, ProbeSource, Scenario
+from orchestrator.model import Arch, Catalogue, Cell, ImageKind, ImageSpec, ProbeSource, Scenario
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,15 +44,15 @@ def cell(**axes: str) -> Cell:
     return Cell.from_axes(usual | axes)
 
 
-def chain(project: Path, **axes: str) -> dict[str, ImageSpec]:
-    """The chain of a cell, by role."""
-    recipes = images.Recipes(catalogue_of(project), project)
+def chain(project: Path, host: Arch = Arch.X86_64, **axes: str) -> dict[str, ImageSpec]:
+    """The chain of a cell, by role, on a host of an architecture."""
+    recipes = images.Recipes(catalogue_of(project), project, host)
     recipes.image_of(cell(**axes), scenario_of(project))
     return {spec.role: spec for spec in recipes.specs}
 
 
 def test_a_chain_names_every_image_once_and_parents_first(project: Path) -> None:
-    recipes = images.Recipes(catalogue_of(project), project)
+    recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
     image = recipes.image_of(cell(), scenario_of(project))
     specs = recipes.specs
     assert [spec.role for spec in specs] == [
@@ -75,7 +75,7 @@ def test_the_twelve_smoke_cells_share_bases_builder_probes_and_servers(project: 
         for launcher in catalogue.launchers
         for probe in catalogue.languages
     ]
-    recipes = images.Recipes(catalogue, project)
+    recipes = images.Recipes(catalogue, project, Arch.X86_64)
     for one in cells:
         recipes.image_of(one, scenario)
     roles = [spec.role.split("-")[0] for spec in recipes.specs]
@@ -87,6 +87,22 @@ def test_a_plain_cell_has_no_server(project: Path) -> None:
     specs = chain(project, launcher="plain")
     assert not any(role.startswith("uwsgi") for role in specs)
     assert "uwsgi" not in specs["cell-tls-atexit-bookworm-plain-cpp"].text
+
+
+def test_a_probe_for_arm64_is_compiled_on_the_hosts_own_architecture(project: Path) -> None:
+    specs = chain(project, arch="arm64", launcher="plain", probe="rust")
+    here = {role for role, spec in specs.items() if spec.arch is Arch.X86_64}
+    assert here == {"base-trixie", "builder", "builder-for-arm64"}
+    probe, built = specs["probe-tls-atexit-rust"].text, specs["cell-tls-atexit-bookworm-plain-rust"].text
+    assert "--target aarch64-unknown-linux-gnu" in probe
+    assert "\nFROM crashmatrix/builder-for-arm64:" in probe
+    assert "\nFROM --platform=linux/arm64 crashmatrix/base-bookworm:" in built
+
+
+def test_on_an_arm64_host_arm64_is_native(project: Path) -> None:
+    specs = chain(project, host=Arch.ARM64, arch="arm64", launcher="plain", probe="rust")
+    assert {spec.arch for spec in specs.values()} == {Arch.ARM64}
+    assert not any("--target" in spec.text or "--platform" in spec.text for spec in specs.values())
 
 
 def test_keys_are_the_same_wherever_the_project_lies(project: Path) -> None:
@@ -146,12 +162,18 @@ def test_a_base_is_one_command_line(project: Path) -> None:
         ({"python": "3.13"}, "glibc 2.36 and Python 3.13"),
         ({"launcher": "gunicorn"}, "launcher 'gunicorn'"),
         ({"probe": "zig"}, "no zig probe"),
-        ({"arch": "arm64"}, "for arm64"),
     ],
 )
 def test_a_cell_that_cannot_be_made_is_refused(project: Path, axes: dict[str, str], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        chain(project, **axes)
+        chain(project, Arch.X86_64, **axes)
+
+
+def test_an_architecture_without_a_base_is_refused(project: Path) -> None:
+    catalogue = project / "images" / "catalogue.yaml"
+    catalogue.write_text(catalogue.read_text().replace("arches: [x86_64, arm64]", "arches: [x86_64]"))
+    with pytest.raises(InputError, match="for arm64"):
+        chain(project, arch="arm64")
 
 
 def test_a_missing_file_is_named(project: Path) -> None:

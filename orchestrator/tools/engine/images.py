@@ -11,7 +11,7 @@ import requests
 from docker.errors import APIError, NotFound, NullResource
 
 from orchestrator.errors import BuildError, InputError
-from orchestrator.model import LABEL, LABEL_KEY, Arch
+from orchestrator.model import LABEL, LABEL_KEY
 from orchestrator.tools.engine.calls import engine_errors, retried
 from orchestrator.tools.engine.connection import Connection
 
@@ -51,11 +51,11 @@ class Images(Connection):
             except (NotFound, NullResource) as error:
                 raise InputError(f"the engine has no image {name!r}", mend="see `docker images`") from error
 
-    def build(
-        self, context: IO[bytes], *, tag: str, arch: Arch, labels: Mapping[str, str], log: IO[str]
-    ) -> str:
+    def build(self, context: IO[bytes], *, tag: str, labels: Mapping[str, str], log: IO[str]) -> str:
         """Build a Dockerfile from a tar of its context with the classic builder; returns the image id.
 
+        Its FROM lines say the platform where that is not the engine's own: one that is given for the
+        whole build is demanded of stages too that run the host's own compilers (Docker 20.10).
         The whole build log goes to `log`. Raises BuildError where a step fails, EngineError where
         the engine does or where `stop_builds` breaks the build off.
         """
@@ -68,7 +68,6 @@ class Images(Connection):
                     rm=True,
                     forcerm=True,
                     decode=True,
-                    platform=arch.platform,
                     labels=dict(labels),
                     pull=False,
                     timeout=BUILD_TIMEOUT,
