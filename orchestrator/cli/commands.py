@@ -81,8 +81,10 @@ def run(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> int:
     """`crashmatrix report`: render again."""
     folder = _run_folder(_reports(arguments), arguments.run or "latest")
-    pipeline.write_reports(folder)
-    tables.show_places(_console(), folder)
+    console = _console()
+    data = pipeline.write_reports(folder)
+    tables.show_findings(console, data)
+    tables.show_places(console, folder)
     return EXIT_OK
 
 
@@ -91,7 +93,8 @@ def merge(arguments: argparse.Namespace) -> int:
     console = _console()
     into = arguments.into or _reports(arguments) / "merged"
     with progress_for(console) as progress:
-        pipeline.merge_runs(arguments.runs, into, progress)
+        data = pipeline.merge_runs(arguments.runs, into, progress)
+    tables.show_findings(console, data)
     tables.show_places(console, into)
     return pipeline.exit_code(into)
 

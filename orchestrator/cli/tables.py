@@ -1,5 +1,6 @@
 """What commands print at their end."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,10 +13,13 @@ from orchestrator import report
 from orchestrator.host import Capability
 from orchestrator.model import Plan, PlannedCell
 from orchestrator.pipeline import Finished
-from orchestrator.report import Row, Status
+from orchestrator.report import Row, RunData, Status
+from orchestrator.report.text import one_line
 
 ALL_ROWS: Final = 60
 """Up to so many cells are all shown; of more, only those that are not as expected."""
+EXPLANATIONS: Final = 12
+SENTENCE: Final = 4_000
 STYLES: Final = {
     Status.PASS: "green",
     Status.FAIL: "bold red",
@@ -62,11 +66,22 @@ def show_run(console: Console, finished: Finished) -> None:
     shown = [row for row in rows if len(rows) <= ALL_ROWS or row.status is not Status.PASS]
     if shown:
         console.print(_results(shown))
-    excluded = f"; {len(data.plan.excluded)} are excluded, with reasons" if data.plan.excluded else ""
-    console.print(f"\n[bold]{escape(report.headline(data))}[/]{excluded}.", soft_wrap=True)
+    console.print()
+    show_findings(console, data)
     if finished.stopped:
         console.print(f"[bold]Stopped early:[/] {escape(finished.stopped)}", soft_wrap=True)
     show_places(console, finished.folder)
+
+
+def show_findings(console: Console, data: RunData) -> None:
+    """The outcome, and which axes make the difference, in the sentences that every report has."""
+    excluded = f"; {len(data.plan.excluded)} are excluded, with reasons" if data.plan.excluded else ""
+    console.print(f"[bold]{escape(report.headline(data))}[/]{excluded}.", soft_wrap=True)
+    for sentence in report.differences(data, EXPLANATIONS):
+        console.print(f"  {escape(one_line(sentence, SENTENCE))}", soft_wrap=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in report.annotations(data):
+            console.print(line, markup=False, soft_wrap=True)
 
 
 def _results(rows: Sequence[Row]) -> Table:

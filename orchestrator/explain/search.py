@@ -40,7 +40,7 @@ class _CutError(Exception):
 
 
 def shortest_rules(space: Space, shown: int, contrary: int) -> Found:
-    """Search the rules that cover the `shown` cells and none of the `contrary` ones."""
+    """Search the rules that cover all `shown` cells and no `contrary` one; neither set is empty."""
     search = _Search(space, shown, contrary)
     single, cost = search.conjunctions()
     try:

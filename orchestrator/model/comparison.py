@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.rate import Rate
 from orchestrator.model.result import Verdict
 
 
@@ -16,22 +17,18 @@ class ChangeKind(StrEnum):
     OUTCOME = "changed outcome"
     """It ended in another way; the verdict is the same."""
     RATE = "changed rate"
-    """The share of trials as expected changed, and its 95 % intervals do not overlap."""
+    """The rate of its event changed so far that the two intervals have nothing in common."""
     FIXED = "fixed"
     """It failed there and passes here."""
 
 
 class Side(Value):
-    """What one run saw of a cell. `matched` of `trials` trials were as expected, if that was counted."""
+    """What one run saw of a cell."""
 
     verdict: Verdict
     outcomes: tuple[str, ...]
     signatures: tuple[str, ...]
-    matched: int | None = None
-    trials: int = 0
-    low: float | None = None
-    high: float | None = None
-    """The 95 % interval of the rate as expected; None where it was not counted."""
+    rate: Rate | None = None
 
 
 class Change(Value):

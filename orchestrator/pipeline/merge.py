@@ -13,12 +13,13 @@ from orchestrator.pipeline.planning import PLAN_FILE, read_plan
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import IMAGES
+from orchestrator.report import RunData
 from orchestrator.tools.files import write_atomically
 
 T = TypeVar("T")
 
 
-def merge_runs(folders: Sequence[Path], into: Path, progress: Progress) -> None:
+def merge_runs(folders: Sequence[Path], into: Path, progress: Progress) -> RunData:
     """Copy the runs' results into one new folder and render its report.
 
     Says which shards are missing, and which cells stand in several runs: of those the run that was
@@ -40,7 +41,7 @@ def merge_runs(folders: Sequence[Path], into: Path, progress: Progress) -> None:
             if (folder / part).is_dir():
                 shutil.copytree(folder / part, into / part, dirs_exist_ok=True)
     write_atomically(into / PLAN_FILE, _merged(plans, into.name).model_dump_json(indent=1))
-    write_reports(into)
+    return write_reports(into)
 
 
 def _check_empty(into: Path) -> None:

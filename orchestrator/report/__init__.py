@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Final
 
+from orchestrator.report.annotations import annotations
 from orchestrator.report.data import EXPLANATIONS_FILE, CellRecord, RunData, Status, load, load_results
 from orchestrator.report.html import INDEX, write_html
 from orchestrator.report.junit import junit_xml
 from orchestrator.report.signatures import group_signatures
 from orchestrator.report.summary import summary_markdown
 from orchestrator.report.table import Row, table_rows
-from orchestrator.report.words import headline
+from orchestrator.report.words import differences, headline
 from orchestrator.tools.files import write_atomically
 
 JUNIT: Final = "junit.xml"
@@ -24,6 +25,8 @@ __all__ = [
     "Row",
     "RunData",
     "Status",
+    "annotations",
+    "differences",
     "headline",
     "load",
     "load_results",

@@ -115,6 +115,15 @@ class RunData:
         order = list(Status)
         return tuple(sorted(self.records, key=lambda record: order.index(record.status)))
 
+    @cached_property
+    def explained(self) -> Mapping[str, tuple[Explanation, ...]]:
+        """The explanations of what a cell shows, by the cell's id; worst subjects first."""
+        found: dict[str, list[Explanation]] = {}
+        for item in self.explanations:
+            for cell in item.cells:
+                found.setdefault(cell, []).append(item)
+        return {cell: tuple(items) for cell, items in found.items()}
+
     def inside(self, name: str) -> Path | None:
         """The file of this relative name, if it is one and lies inside the run's folder."""
         path = (self.folder / name).resolve()

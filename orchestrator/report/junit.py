@@ -11,7 +11,7 @@ from typing import Final
 
 from junit_xml import TestCase, TestSuite
 
-from orchestrator.model import ENVIRONMENT_AXES, Cell, CellResult, ExcludedCell
+from orchestrator.model import ENVIRONMENT_AXES, CellResult, ExcludedCell
 from orchestrator.report import words
 from orchestrator.report.data import CELLS, CellRecord, RunData, Status
 from orchestrator.report.text import excerpt_text, one_line, read_excerpt, visible
@@ -45,7 +45,7 @@ def _suite(data: RunData, environment: str, items: Sequence[CellRecord | Exclude
         environment,
         cases,
         timestamp=min((result.started for result in results), default=data.plan.created),
-        properties=_properties(data, items[0].cell, results),
+        properties=_properties(data, items, results),
     )
     element: ET.Element = suite.build_xml_doc()
     element.attrib.pop("disabled", None)
@@ -53,14 +53,21 @@ def _suite(data: RunData, environment: str, items: Sequence[CellRecord | Exclude
     return element
 
 
-def _properties(data: RunData, cell: Cell, results: Sequence[CellResult]) -> dict[str, str]:
-    """The suite's axes as bare names, and where it ran."""
-    axes = {axis: cell.axes[axis] for axis in ENVIRONMENT_AXES}
+def _properties(
+    data: RunData, items: Sequence[CellRecord | ExcludedCell], results: Sequence[CellResult]
+) -> dict[str, str]:
+    """The suite's axes as bare names, where it ran, and what explains what its cells show.
+
+    The schema knows properties of suites only; a case says its axes in its details.
+    """
+    axes = {axis: items[0].cell.axes[axis] for axis in ENVIRONMENT_AXES}
     emulated = any(trial.outcome.emulated for result in results for trial in result.trials)
     run = {"run": data.plan.run, "profile": data.plan.profile, "emulated": str(emulated).lower()}
     if data.plan.engine:
         run["engine"] = data.plan.engine
-    return {name: visible(value) for name, value in (axes | run).items()}
+    shown = dict.fromkeys(item.words for cell in items for item in data.explained.get(cell.cell.id, ()))
+    said = {f"explanation.{number}": text for number, text in enumerate(shown, start=1)}
+    return {name: visible(value) for name, value in (axes | run | said).items()}
 
 
 def _case(data: RunData, record: CellRecord) -> TestCase:
@@ -71,7 +78,7 @@ def _case(data: RunData, record: CellRecord) -> TestCase:
         elapsed_sec=round(result.seconds, 3) if result else None,
     )
     message = one_line(record.reason, MESSAGE_LIMIT)
-    details = visible(_details(record))
+    details = visible(_details(data, record))
     if record.status is Status.FAIL:
         case.add_failure_info(message, details, "fail")
     elif record.status in (Status.ERROR, Status.NOT_RUN):
@@ -92,13 +99,16 @@ def _excluded(item: ExcludedCell) -> TestCase:
     return case
 
 
-def _details(record: CellRecord) -> str:
+def _details(data: RunData, record: CellRecord) -> str:
     """What a reader of a failed case needs, from the expectation to the command that repeats it."""
     expectation, result = record.planned.expectation, record.result
     lines = [
         f"cell: {record.cell.id}",
+        f"axes: {', '.join(f'{axis}={value}' for axis, value in record.cell.axes.items())}",
         f"expected: {words.expected(expectation)}, because {expectation.because}",
     ]
+    if record.status is not Status.PASS:
+        lines += [f"difference: {item.words}" for item in data.explained.get(record.cell.id, ())]
     lines += [f"caution: {caution}" for caution in words.cautions(result)]
     if result:
         trial = words.telling_trial(result)

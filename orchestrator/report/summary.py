@@ -13,6 +13,9 @@ LIMIT: Final = 1_000_000
 """Bytes; GitHub refuses a step summary of more than 1 MiB (1,048,576)."""
 TAIL: Final = 2_000
 """Bytes kept free for the line that says that there is more."""
+SENTENCE: Final = 4_000
+"""Characters of one explanation; they are cut in number of cells already, this only bounds hostile names."""
+EXPLANATIONS: Final = 30
 MARKS: Final = {
     Status.FAIL: "❌ fail",
     Status.ERROR: "⚠️ error",
@@ -24,7 +27,15 @@ MARKS: Final = {
 
 def summary_markdown(data: RunData, signatures: Sequence[SignatureGroup]) -> str:
     """A run as markdown: counts, what is wrong, crash signatures, then every cell, cut to LIMIT."""
-    parts = (_head(data), _wrong(data), _signatures(signatures), _excluded(data), _cells(data))
+    parts = (
+        _head(data),
+        _changed(data),
+        _wrong(data),
+        _differences(data),
+        _signatures(signatures),
+        _excluded(data),
+        _cells(data),
+    )
     kept: list[str] = []
     size = 0
     for line in itertools.chain.from_iterable(parts):
@@ -73,6 +84,32 @@ def _wrong_row(record: CellRecord) -> tuple[str, ...]:
         escape_markdown(record.reason),
         escape_markdown(cautions),
     )
+
+
+def _changed(data: RunData) -> Iterator[str]:
+    comparison = data.comparison
+    if comparison is None:
+        return
+    yield "### What changed"
+    yield ""
+    yield escape_markdown(comparison.sentence, SENTENCE)
+    yield ""
+    rows = (
+        (str(change.kind), code_markdown(change.cell), escape_markdown(change.sentence, SENTENCE))
+        for change in comparison.changes
+    )
+    if comparison.changes:
+        yield from _table(("", "cell", "what"), rows)
+
+
+def _differences(data: RunData) -> Iterator[str]:
+    said = list(words.differences(data, EXPLANATIONS))
+    if not said:
+        return
+    yield "### What makes the difference"
+    yield ""
+    yield from (f"- {escape_markdown(sentence, SENTENCE)}" for sentence in said)
+    yield ""
 
 
 def _signatures(groups: Sequence[SignatureGroup]) -> Iterator[str]:

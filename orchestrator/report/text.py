@@ -57,9 +57,9 @@ def one_line(text: str, limit: int = 400) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-def escape_markdown(text: str) -> str:
-    """One line of text as GitHub-flavoured markdown in which nothing is markup."""
-    return _MARKDOWN.sub(_reference, one_line(text))
+def escape_markdown(text: str, limit: int = 400) -> str:
+    """One line of text as GitHub-flavoured markdown in which nothing is markup; cut as `one_line` does."""
+    return _MARKDOWN.sub(_reference, one_line(text, limit))
 
 
 def code_markdown(text: str) -> str:

@@ -8,9 +8,11 @@ from orchestrator.model import (
     CoreState,
     Crash,
     Expectation,
+    Finding,
     NativeFrame,
     OutcomeKind,
     SignalInfo,
+    Subject,
     Trial,
 )
 from orchestrator.report.data import CellRecord, RunData, Status
@@ -41,6 +43,21 @@ def headline(data: RunData) -> str:
         return f"{every} as expected" if passed else "No cell ran"
     parts = [f"{data.counts[status]:,} {PLURALS[status]}" for status in bad]
     return f"{', '.join(parts)}, of {cells(planned)}"
+
+
+def differences(data: RunData, limit: int) -> Iterator[str]:
+    """What makes the difference, at most so many explanations, and how many more there are.
+
+    An outcome without a rule is left to the pages: that its cells have nothing in common is no news.
+    """
+    telling = [
+        item
+        for item in data.explanations
+        if item.subject is not Subject.OUTCOME or item.finding in (Finding.RULE, Finding.TIE)
+    ]
+    yield from (item.words for item in telling[:limit])
+    if len(telling) > limit:
+        yield f"{len(telling) - limit:,} more explanations are in the report."
 
 
 def telling_trial(result: CellResult) -> Trial | None:

@@ -1,0 +1,74 @@
+"""The same sentences in JUnit, summary, terminal and annotations."""
+
+import html
+from pathlib import Path
+
+import pytest
+from junitparser import JUnitXml
+from lxml import etree
+from rich.console import Console
+
+from orchestrator.cli import tables
+from orchestrator.model import Verdict
+from orchestrator.pipeline import write_reports
+from orchestrator.report import RunData, annotations
+from tests.unit import run_factory as factory
+
+SCHEMA = Path(__file__).parent.parent / "data" / "junit.xsd"
+RULE = 'launcher == "uwsgi" and probe == "rust"'
+
+
+def failing(folder: Path) -> RunData:
+    """A run in which Rust under uWSGI fails everywhere."""
+    changes = {
+        factory.cell(pair, "uwsgi", "rust").id: factory.judged(Verdict.FAIL, "saw 100% ::error of it")
+        for pair in range(3)
+    }
+    return write_reports(
+        factory.write_run(folder, factory.RunSpec(changes=changes, excluded=factory.smoke_excluded()))
+    )
+
+
+def test_every_report_says_the_same_sentences(tmp_path: Path) -> None:
+    data = failing(tmp_path)
+    said = next(item.words for item in data.explanations if item.name == "tls-atexit")
+    assert f"exactly where {RULE}: 3 cells show it, 9 do not." in said
+    summary = html.unescape((tmp_path / "summary.md").read_text(encoding="utf-8"))
+    assert summary.index("### What is wrong") < summary.index(f"- {said}")
+    etree.XMLSchema(etree.parse(SCHEMA)).assertValid(etree.parse(tmp_path / "junit.xml"))
+    suites = {str(suite.name): suite for suite in JUnitXml.fromfile(str(tmp_path / "junit.xml"))}
+    suite = suites["py3.9-glibc2.31-x86_64-uwsgi"]
+    document = etree.parse(tmp_path / "junit.xml")
+    properties = document.findall(f"testsuite[@name='{suite.name}']/properties/property")
+    assert said in [item.get("value") for item in properties]
+    failure = next(case for case in suite if case.name == "tls-atexit-rust").result[0]
+    assert f"difference: {said}" in str(failure.text)
+    assert "axes: scenario=tls-atexit, python=3.9, glibc=2.31" in str(failure.text)
+    console = Console(width=80, record=True)
+    tables.show_findings(console, data)
+    assert said in console.export_text()
+
+
+def test_annotations_are_for_github_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = failing(tmp_path)
+    for where, expected in (("true", 1), ("", 0)):
+        monkeypatch.setenv("GITHUB_ACTIONS", where)
+        console = Console(width=80, record=True)
+        tables.show_findings(console, data)
+        lines = [line for line in console.export_text().splitlines() if line.startswith("::error")]
+        assert len(lines) == expected
+
+
+def test_a_rule_is_one_annotation_for_all_its_cells(tmp_path: Path) -> None:
+    (line,) = annotations(failing(tmp_path))
+    assert line.startswith("::error title=tls-atexit::tls-atexit is not as expected exactly where")
+
+
+def test_ten_annotations_at_most_and_nothing_in_them_is_a_command(tmp_path: Path) -> None:
+    cells = factory.smoke_cells()
+    hostile = "50%\n::error::x\r\n\x1b[31m"
+    changes = {cell.id: factory.judged(Verdict.ERROR, hostile) for cell in cells}
+    lines = annotations(write_reports(factory.write_run(tmp_path, factory.RunSpec(changes=changes))))
+    assert len(lines) == 10
+    assert lines[0] == (f"::error title={cells[0].id}::error: 50%25 ::error::x")
+    assert lines[-1] == "::error title=crashmatrix::3 more are in summary.md and index.html"
