@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from orchestrator.crash import gdb_stacks
+from orchestrator.crash import elf_stacks, gdb_stacks
 from orchestrator.crash.reading import Backend, Frame, Reading, ThreadReading
 from orchestrator.errors import ToolError
 from orchestrator.tools.core import Core
 
-STACKS: Final[Mapping[str, Backend]] = {"gdb": gdb_stacks.read_stacks}
+STACKS: Final[Mapping[str, Backend]] = {"gdb": gdb_stacks.read_stacks, "elf": elf_stacks.read_stacks}
 """By name, best first."""
 NOTES: Final = "notes"
 """The last resort: what the core's own notes tell."""

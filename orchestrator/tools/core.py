@@ -7,9 +7,9 @@ those of core(5), elf(5) and the kernel's include/uapi/linux/elfcore.h and fs/bi
 import mmap
 import struct
 from bisect import bisect_right
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -42,8 +42,13 @@ _WIDE: Final = 8
 _AT_BASE, _AT_ENTRY = 7, 9
 _PRSTATUS_PID, _PRSTATUS_REGISTERS = 32, 112
 """Offsets in struct elf_prstatus, equal on both architectures."""
-_STACK_AND_PC: Final = {Arch.X86_64: (19, 16), Arch.ARM64: (31, 32)}
-"""Places of sp and pc in user_regs_struct and user_pt_regs."""
+_REGISTERS: Final = {
+    Arch.X86_64: ("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx",
+                  "rsi", "rdi", "orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base"),
+    Arch.ARM64: (*(f"x{number}" for number in range(31)), "sp", "pc", "cpsr"),
+}  # fmt: skip
+"""The words of user_regs_struct and user_pt_regs, by gdb's names."""
+_STACK_AND_PC: Final = {Arch.X86_64: ("rsp", "rip"), Arch.ARM64: ("sp", "pc")}
 _MEND: Final = "give a core of a 64-bit x86_64 or arm64 process"
 
 
@@ -71,11 +76,12 @@ class MappedRange:
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadState:
-    """A thread by its NT_PRSTATUS: its id in the process's own pid namespace, sp and pc."""
+    """A thread by its NT_PRSTATUS: its id in the process's own pid namespace, and its registers."""
 
     tid: int
     sp: int
     pc: int
+    registers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,13 +119,18 @@ class Core:
 
     def read(self, address: int, size: int) -> bytes:
         """Memory as it was; shorter than `size` where the core does not hold all of it."""
-        index = bisect_right(self._starts, address) - 1
-        if index < 0:
+        segment = self.segment_at(address)
+        if segment is None:
             return b""
-        segment = self.loads[index]
         skip = address - segment.start
         begin = segment.offset + skip
         return bytes(self._data[begin : begin + max(0, min(size, segment.stored - skip))])
+
+    def segment_at(self, address: int) -> Segment | None:
+        """The mapping that an address lay in; also one whose memory the core does not hold."""
+        index = bisect_right(self._starts, address) - 1
+        segment = self.loads[index] if index >= 0 else None
+        return segment if segment and address < segment.start + segment.size else None
 
     @cached_property
     def modules(self) -> tuple[MappedModule, ...]:
@@ -202,15 +213,15 @@ class Core:
     def _thread(self, kind: int, desc: bytes) -> ThreadState | None:
         if kind != _NT_PRSTATUS:
             return None
-        sp, pc = (_PRSTATUS_REGISTERS + 8 * place for place in _STACK_AND_PC[self.arch])
-        if len(desc) < max(sp, pc) + 8:
+        names = _REGISTERS[self.arch]
+        if len(desc) < _PRSTATUS_REGISTERS + 8 * len(names):
             self._damage.append("a thread's registers are cut")
             return None
-        return ThreadState(
-            tid=int.from_bytes(desc[_PRSTATUS_PID : _PRSTATUS_PID + 4], "little"),
-            sp=int.from_bytes(desc[sp : sp + 8], "little"),
-            pc=int.from_bytes(desc[pc : pc + 8], "little"),
-        )
+        values = struct.unpack_from(f"<{len(names)}Q", desc, _PRSTATUS_REGISTERS)
+        registers = dict(zip(names, values, strict=True))
+        sp, pc = _STACK_AND_PC[self.arch]
+        tid = int.from_bytes(desc[_PRSTATUS_PID : _PRSTATUS_PID + 4], "little")
+        return ThreadState(tid=tid, sp=registers[sp], pc=registers[pc], registers=registers)
 
     def _files(self, desc: bytes) -> tuple[MappedRange, ...]:
         if len(desc) < _FILES_HEAD.size:
