@@ -19,9 +19,12 @@ MAIN = "main"
 
 @dataclass(frozen=True, kw_only=True)
 class _Name:
+    """A symbol where it was loaded; `ends_before`: the frame lies behind it, in code without a symbol."""
+
     function: str
     start: int
     exact: bool
+    ends_before: bool
 
 
 def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 - the backends' common shape
@@ -67,7 +70,12 @@ class _Names:
         if found is None or not found[0].name:
             return None
         symbol, bias = found
-        return _Name(function=demangle(symbol.name), start=symbol.start + bias, exact=symbol.size > 0)
+        return _Name(
+            function=demangle(symbol.name),
+            start=symbol.start + bias,
+            exact=symbol.covering and symbol.size > 0,
+            ends_before=not symbol.covering and symbol.size > 0,
+        )
 
     def registers(self, step: Step) -> dict[str, int]:
         """The registers of a frame by name."""
@@ -85,29 +93,35 @@ class _Names:
         for source in reversed(sources):
             for address, symbol in source.find_symbols(addresses).items():
                 known = self._symbols.get(address + loaded.bias)
-                if known is None or symbol.size or not known[0].size:
+                if known is None or symbol.covering or not known[0].covering:
                     self._symbols[address + loaded.bias] = (symbol, loaded.bias)
 
 
 def _thread(tid: int, stack: Stack, names: _Names, *, crashed: bool) -> ThreadReading:
     frames: list[Frame] = []
     for step in stack.steps:
-        name = names.of(step)
-        frames.append(
-            Frame(
-                pc=step.pc, sp=step.sp, trampoline=step.trampoline, scanned=step.scanned,
-                function=name.function if name else None, start=name.start if name else None,
-                exact=bool(name and name.exact),
-            )
-        )  # fmt: skip
-        if name and name.function == MAIN and names.is_program(step):
+        frame = _frame(step, names.of(step))
+        frames.append(frame)
+        if frame.function == MAIN and names.is_program(step):
             break  # What called main is the same in every program, and debuggers leave it out as well.
-    registers = {
-        number: names.registers(step)
-        for number, step in enumerate(stack.steps)
-        if crashed and step.interrupted
-    }
+    wanted = {number: step for number, step in enumerate(stack.steps) if crashed and step.interrupted}
+    registers = {number: names.registers(step) for number, step in wanted.items()}
     return ThreadReading(tid=tid, crashed=crashed, frames=tuple(frames), registers=registers)
+
+
+def _frame(step: Step, name: _Name | None) -> Frame:
+    nearest = name if name and name.ends_before else None
+    named = name if name and not name.ends_before else None
+    return Frame(
+        pc=step.pc,
+        sp=step.sp,
+        function=named.function if named else None,
+        start=named.start if named else None,
+        exact=bool(named and named.exact),
+        trampoline=step.trampoline,
+        scanned=step.scanned,
+        nearest=f"{nearest.function}+{step.pc - nearest.start:#x}" if nearest else None,
+    )
 
 
 def _meant(step: Step) -> int:

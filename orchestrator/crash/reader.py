@@ -111,6 +111,7 @@ def _frame(core: Core, frame: Frame) -> NativeFrame:
         exact=frame.exact,
         trampoline=frame.trampoline,
         scanned=frame.scanned,
+        nearest=frame.nearest,
     )
 
 

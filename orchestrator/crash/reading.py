@@ -30,6 +30,7 @@ class Frame:
     line: int | None = None
     trampoline: bool = False
     scanned: bool = False
+    nearest: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

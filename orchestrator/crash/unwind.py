@@ -152,10 +152,8 @@ class Unwinder:
             return registers.get(number if rule.kind == "same" else rule.value)
         if rule.kind == "undefined":
             return None
-        if rule.code:
-            value = Machine(rule.code, registers, read).evaluate(cfa)
-        else:
-            value = (cfa + rule.value) & MASK
+        expression = Machine(rule.code, registers, read) if rule.code else None
+        value = expression.evaluate(cfa) if expression else (cfa + rule.value) & MASK
         return value if rule.kind.startswith("val_") else read(value)
 
     def _checked(self, step: Step, caller: Step) -> Step:

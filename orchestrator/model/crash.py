@@ -43,6 +43,8 @@ class NativeFrame(Value):
     """The kernel's signal frame: what lies below was interrupted, what lies above is the handler."""
     scanned: bool = False
     """Not unwound: a return address that was found on the stack, and may be a leftover."""
+    nearest: str | None = None
+    """Where no function is known: the nearest symbol before and how far off (`name+0x2a`), which may mislead."""
 
 
 class PythonFrame(Value):

@@ -5,12 +5,11 @@ The files come out of containers and are untrusted; what pyelftools cannot read 
 
 import mmap
 import struct
-from bisect import bisect_left
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, cast
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSegment
@@ -19,13 +18,7 @@ from elftools.elf.segments import InterpSegment
 
 from orchestrator.errors import CoreError
 from orchestrator.tools.core import PAGE, build_id_of
-
-_SYMBOL: Final = struct.Struct("<IBBHQQ")
-_FUNCTIONS: Final = frozenset({0, 2, 10})
-"""STT_NOTYPE (hand-written assembly), STT_FUNC, STT_GNU_IFUNC."""
-_TABLES: Final = frozenset({"SHT_SYMTAB", "SHT_DYNSYM"})
-MAX_TABLE: Final = 64 << 20
-"""Bytes of a symbol table that are read; libpython's with debug symbols has 1 MB."""
+from orchestrator.tools.objectfile import Symbol, map_object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,14 +28,6 @@ class ElfNames:
     build_id: str | None
     soname: str | None
     interpreter: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Symbol:
-    """The symbol that an address belongs to: `size` 0 means that it is only the nearest one before."""
-
-    start: int
-    size: int
 
 
 def read_names(path: Path) -> ElfNames:
@@ -62,42 +47,13 @@ def read_names(path: Path) -> ElfNames:
 
 def first_address(path: Path) -> int:
     """The address that the file's first byte is linked to: 0 but for position-dependent programs."""
-    with _open(path) as elf:
-        loads = (segment for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD")
-        return next((int(item["p_vaddr"] - item["p_offset"]) for item in loads), 0)
+    return map_object(path).first_address
 
 
 def find_symbols(path: Path, addresses: Collection[int]) -> dict[int, Symbol]:
-    """The symbols that addresses (as linked, not as loaded) belong to, by address.
-
-    A symbol whose size covers the address is preferred to one without a size. Raises CoreError.
-    """
-    wanted = sorted(set(addresses))
-    found: dict[int, Symbol] = {}
-    with _open(path) as elf:
-        for section in elf.iter_sections():
-            if section["sh_type"] in _TABLES and section["sh_size"] <= MAX_TABLE:
-                # Not section.data(): it unpacks compressed sections to whatever size they claim.
-                elf.stream.seek(section["sh_offset"])
-                table = elf.stream.read(section["sh_size"])
-                _match(table[: len(table) // _SYMBOL.size * _SYMBOL.size], wanted, found)
-    return found
-
-
-def _match(table: bytes, wanted: list[int], found: dict[int, Symbol]) -> None:
-    for _, info, _, section, start, size in _SYMBOL.iter_unpack(table):
-        if not section or info & 0xF not in _FUNCTIONS:
-            continue
-        for address in wanted[bisect_left(wanted, start) :]:
-            if size and address >= start + size:
-                break
-            _keep(address, Symbol(start=start, size=size), found)
-
-
-def _keep(address: int, symbol: Symbol, found: dict[int, Symbol]) -> None:
-    known = found.get(address)
-    if known is None or (bool(symbol.size), symbol.start) > (bool(known.size), known.start):
-        found[address] = symbol
+    """The symbols that addresses (as linked, not as loaded) may belong to, by address. Raises CoreError."""
+    found = map_object(path).find_symbols(addresses)
+    return {address: symbol for address, symbol in found.items() if symbol.covering or not symbol.size}
 
 
 @contextmanager

@@ -64,11 +64,16 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Symbol:
-    """The symbol that an address belongs to: `size` 0 means that it is only the nearest one before."""
+    """The symbol that an address belongs to.
+
+    One without a size (hand-written assembly) may reach as far as the address; one that is not
+    `covering` and has a size ends before it, and is only the nearest.
+    """
 
     start: int
     size: int
     name: str = ""
+    covering: bool = True
 
 
 class ObjectFile:
@@ -183,7 +188,7 @@ class ObjectFile:
         buckets, first, bloom, _ = struct.unpack("<4I", head)
         at = tags[_DT_GNU_HASH] + 16 + bloom * 8
         raw = self.read(at, min(buckets * 4, MAX_TABLE))
-        last: int = max((value for (value,) in struct.iter_unpack("<I", raw[: len(raw) // 4 * 4])), default=0)
+        last = max((int(row[0]) for row in struct.iter_unpack("<I", raw[: len(raw) // 4 * 4])), default=0)
         if last < first:
             return first
         chain = self.read(at + buckets * 4 + (last - first) * 4, 1 << 16)
@@ -228,7 +233,7 @@ class _Search:
                 return
 
     def results(self) -> dict[int, tuple[Symbol, int, Callable[[int], str]]]:
-        """By address: the covering symbol, else the nearest before it, as one without a size."""
+        """By address: the covering symbol, else the nearest before it."""
         found: dict[int, tuple[Symbol, int, Callable[[int], str]]] = {}
         nearest: _Match | None = None
         for address in self._wanted:
@@ -237,7 +242,7 @@ class _Search:
             if match := self._covering.get(address):
                 found[address] = match[1:]
             elif nearest:
-                found[address] = (replace(nearest[1], size=0), *nearest[2:])
+                found[address] = (replace(nearest[1], covering=False), *nearest[2:])
         return found
 
 
