@@ -13,7 +13,8 @@ from orchestrator.crash.gdb import MAX_FRAMES, GdbAnswer, GdbFrame, GdbThread, r
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
 from orchestrator.errors import CoreError
 from orchestrator.tools.core import Core, MappedModule
-from orchestrator.tools.elf import Symbol, find_symbols, first_address
+from orchestrator.tools.elf import find_symbols, first_address
+from orchestrator.tools.objectfile import Symbol
 
 
 def read_stacks(path: Path, core: Core, root: Path) -> Reading:

@@ -11,8 +11,8 @@ Registers = dict[int, int]
 """Values by DWARF number; a register that is not known is not in it."""
 
 _X86_NAMES: Final = (
-    "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-    "rip",
+    "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+    "r15", "rip",
 )  # fmt: skip
 """In the order of the x86-64 psABI's DWARF numbers; 16 is the return address."""
 _X86_CONTEXT: Final = (8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7, 16)

@@ -44,7 +44,7 @@ class NativeFrame(Value):
     scanned: bool = False
     """Not unwound: a return address that was found on the stack, and may be a leftover."""
     nearest: str | None = None
-    """Where no function is known: the nearest symbol before and how far off (`name+0x2a`), which may mislead."""
+    """Where no symbol covers the pc: the nearest one before it, and how far off (`name+0x2a`)."""
 
 
 class PythonFrame(Value):

@@ -93,6 +93,9 @@ class ObjectFile:
         """What loading added to its addresses; only where it is read from memory."""
         fields = _EHDR.unpack(head)
         self._sections_at, self._section_count, self._names_in = fields[6], fields[12], fields[13]
+        ends = (fields[5] + fields[10] * _PHDR.size, self._sections_at + self._section_count * _SHDR.size)
+        if not memory and max(ends) > len(data):
+            raise CoreError("this ELF file is cut", mend="its symbols are not used")
         headers = list(self._table(_PHDR, fields[5], fields[10]))
         self.loads = tuple(
             Load(start=start, stored=stored, offset=offset, size=size)
@@ -188,12 +191,12 @@ class ObjectFile:
         buckets, first, bloom, _ = struct.unpack("<4I", head)
         at = tags[_DT_GNU_HASH] + 16 + bloom * 8
         raw = self.read(at, min(buckets * 4, MAX_TABLE))
-        last = max((int(row[0]) for row in struct.iter_unpack("<I", raw[: len(raw) // 4 * 4])), default=0)
+        last = max((row[0] for row in struct.iter_unpack("<I", raw[: len(raw) // 4 * 4])), default=0)
         if last < first:
-            return first
+            return int(first)
         chain = self.read(at + buckets * 4 + (last - first) * 4, 1 << 16)
         ends = (place for place in range(0, len(chain) - 3, 4) if chain[place] & 1)
-        return last + next(ends, 0) // 4 + 1
+        return int(last + next(ends, 0) // 4 + 1)
 
     def _table(self, row: struct.Struct, offset: int, count: int) -> Iterator[tuple[int, ...]]:
         raw = bytes(self._data[offset : offset + min(count, MAX_HEADERS) * row.size])

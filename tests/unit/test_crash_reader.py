@@ -87,8 +87,8 @@ def test_a_name_without_its_symbol_is_not_exact(sysroot: Sysroot) -> None:
 def test_without_gdb_the_notes_still_tell(sysroot: Sysroot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.crash.gdb.PROGRAMS", ())
     with opened("plain") as (path, core):
-        crash = read_crash(path, core, sysroot)
-    assert crash.backends == {"gdb": None}
+        crash = read_crash(path, core, sysroot, backends=["gdb"])
+    assert crash.backends == {"gdb": None, "elf": None}
     assert crash.signal.name == "SIGABRT"
     assert crash.crash.module == "/usr/lib/x86_64-linux-gnu/libc.so.6"
     assert len(crash.threads) == 2

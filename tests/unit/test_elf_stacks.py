@@ -1,4 +1,4 @@
-"""The backend `elf` on real cores of tests/data/cores/tiny.c, and on what an attacker makes of their files."""
+"""The backend `elf` on real cores of tests/data/cores/tiny.c."""
 
 import shutil
 from collections.abc import Iterator
