@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from orchestrator.model import Cell, axis_sort_key
 from orchestrator.report import words
+from orchestrator.report.changes import SPARK, Changes
 from orchestrator.report.data import CellRecord, RunData, Status
 from orchestrator.report.packing import Places
 from orchestrator.report.signatures import SignatureGroup
@@ -43,15 +44,20 @@ class Table:
         return list(self._numbers)
 
 
-def grid_data(data: RunData, places: Places, signatures: Sequence[SignatureGroup]) -> Mapping[str, object]:
+def grid_data(
+    data: RunData, places: Places, signatures: Sequence[SignatureGroup], changed: Changes
+) -> Mapping[str, object]:
     """What grid.js reads: axes with their values in order, then one column for each fact of the cells.
 
     Excluded cells come after the planned ones, so that what was left out can be seen beside what ran.
     """
     excluded = data.plan.excluded
     cells = [record.cell for record in data.records] + [item.cell for item in excluded]
-    seen, why = Table(), Table()
+    seen, why, kinds, past = Table(), Table(), Table(), Table()
     order = {group.signature: number for number, group in enumerate(signatures)}
+    none = kinds.number("")
+    turned = {cell: kinds.number(kind) for cell, kind in changed.kinds.items()}
+    series = data.history.cells if data.history and len(data.history.runs) > 1 else {}
     blank = seen.number("")
     return {
         "axes": _axes(cells),
@@ -63,9 +69,11 @@ def grid_data(data: RunData, places: Places, signatures: Sequence[SignatureGroup
         "why": [why.number(one_line(record.reason, WORDS)) for record in data.records]
         + [why.number(one_line(item.reason, WORDS)) for item in excluded],
         "signatures": [_signatures_of(record, order) for record in data.records],
+        "change": [turned.get(record.cell.id, none) for record in data.records],
+        "past": [past.number(series.get(record.cell.id, "")[-SPARK:]) for record in data.records],
         "own": "".join("1" if record.cell.id in places.own else "0" for record in data.records),
         "care": "".join("1" if words.cautions(record.result) else "0" for record in data.records),
-        "tables": {"seen": seen.texts, "why": why.texts},
+        "tables": {"seen": seen.texts, "why": why.texts, "change": kinds.texts, "past": past.texts},
         "names": [{"slug": group.slug, "text": one_line(group.signature)} for group in signatures],
     }
 

@@ -2,12 +2,13 @@
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from orchestrator.model import CoreState, Trial
-from orchestrator.report import grid, views, words
+from orchestrator.model import CoreState, Subject, Trial
+from orchestrator.report import changes, grid, views, words
 from orchestrator.report.data import CellRecord, RunData
 from orchestrator.report.packing import (
     INDEX,
@@ -37,19 +38,36 @@ def write_html(data: RunData, signatures: Sequence[SignatureGroup]) -> None:
     site = Site(data=data, places=Places.of(data))
     site.write_assets()
     view = views.IndexView(data=data)
+    changed = changes.changes_of(data)
     site.write(
         INDEX,
         "index.html.j2",
         view=view,
+        changes=changed,
         signatures=signatures,
         table=TABLE,
-        grid=grid.grid_data(data, site.places, signatures),
+        grid=grid.grid_data(data, site.places, signatures, changed),
     )
     site.write(TABLE, "cells.html.j2", view=view)
     _write_cells(site)
     for group in signatures:
-        site.write(signature_page(group.slug), "signature.html.j2", group=group)
+        _write_signature(site, group)
     _remove_stale(site, {group.slug for group in signatures})
+
+
+def _write_signature(site: Site, group: SignatureGroup) -> None:
+    about = [
+        item
+        for item in site.data.explanations
+        if item.subject is Subject.SIGNATURE and item.name == group.signature
+    ]
+    site.write(
+        signature_page(group.slug),
+        "signature.html.j2",
+        group=group,
+        explanations=about,
+        first_seen=changes.signature_history(site.data, group.signature),
+    )
 
 
 def _write_cells(site: Site) -> None:
@@ -73,6 +91,7 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
     image = data.images.get(record.planned.image)
     dockerfile = f"images/{image.role}-{image.key[:16]}/Dockerfile" if image else None
     trial = words.telling_trial(result) if result else None
+    marks = changes.spark(data, record.cell.id)
     return {
         "record": record,
         "trial": trial,
@@ -82,6 +101,11 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
         "streams": views.streams(data, record, site.places.excerpt_limit(record)),
         "plot": views.trial_plot(result) if result else (),
         "open_core": _open_core(data, trial, image.tag if image else None),
+        "marks": marks,
+        "mark_counts": Counter(mark.word for mark in marks).most_common(),
+        "first_seen": changes.signature_history(data, trial.crash.signature)
+        if trial and trial.crash
+        else None,
         "result_file": f"cells/{record.cell.id}/result.json",
     }
 

@@ -96,6 +96,7 @@ def _environment() -> Environment:
         "size": text.size_words,
         "when": text.time_words,
         "one_line": text.one_line,
+        "explained": views.explained,
         "coloured": ansi.coloured,
         "as_data": htmlsafe_json_dumps,
         "basename": lambda path: PurePosixPath(path).name or path,

@@ -1,16 +1,19 @@
 """What the pages show, arranged: what is wrong, what was excluded, what limits the evidence."""
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from orchestrator.model import Cell, CellResult, CoreState, ExcludedCell, OutcomeKind
+from markupsafe import Markup, escape
+
+from orchestrator.model import Cell, CellResult, CoreState, ExcludedCell, Explanation, OutcomeKind, Subject
 from orchestrator.report import words
 from orchestrator.report.data import CellRecord, RunData, Status
-from orchestrator.report.text import Excerpt, duration_words, read_excerpt
+from orchestrator.report.text import Excerpt, duration_words, read_excerpt, visible
 
 LISTED: Final = 40
 """Cells that a group of the overview lists; the grid shows all."""
@@ -20,6 +23,12 @@ TRIALS: Final = 100
 """Trials that a cell's table lists."""
 REASONS: Final = 12
 """Reasons that the overview names; those of the worst verdicts come first."""
+DIFFERENCES: Final = 6
+"""Explanations of failures and signatures that stand open."""
+SENTENCES: Final = 100
+"""Further explanations that the overview holds, folded."""
+NEW_SIGNATURES: Final = 5
+"""Signatures not seen before that the overview names."""
 SIGHTINGS: Final = 200
 """Cells that a signature's page lists."""
 SIGNATURES_LISTED: Final = 40
@@ -115,15 +124,17 @@ class IndexView:
 
     @cached_property
     def wrong(self) -> tuple[WrongGroup, ...]:
-        """Failures, errors and cells that did not run, by reason."""
+        """Failures, errors and cells that did not run, by reason; worst and most first."""
         groups: dict[tuple[Status, str], list[CellRecord]] = {}
         for record in self.data.worst_first:
             if record.status in (Status.FAIL, Status.ERROR, Status.NOT_RUN):
                 groups.setdefault((record.status, record.reason), []).append(record)
-        return tuple(
+        found = [
             WrongGroup(status=status, reason=reason, records=tuple(records))
             for (status, reason), records in groups.items()
-        )
+        ]
+        order = list(Status)
+        return tuple(sorted(found, key=lambda group: (order.index(group.status), -len(group.records))))
 
     @cached_property
     def reach(self) -> str:
@@ -132,12 +143,13 @@ class IndexView:
         asked = [record.cell for record in self.data.records]
         share = f"{words.cells(len(wrong))} of {len(asked):,} ({len(wrong) / len(asked):.1%})"
         every, touched = self._values(asked), self._values(wrong)
-        parts = [
-            f"{len(touched[axis])} of {len(values)} {axis}"
-            for axis, values in every.items()
-            if len(values) > 1 and axis in touched
-        ]
-        return f"{share}; values touched: {', '.join(parts)}." if parts else f"{share}."
+        axes = [axis for axis, values in every.items() if len(values) > 1 and axis in touched]
+        part = [axis for axis in axes if len(touched[axis]) < len(every[axis])]
+        whole = [axis for axis in axes if axis not in part]
+        said = [f"{len(touched[axis])} of {len(every[axis])} values of {axis}" for axis in part]
+        if whole:
+            said.append(f"every value of {', '.join(whole)}")
+        return f"{share}: {'; '.join(said)}." if said else f"{share}."
 
     @staticmethod
     def _values(cells: Iterable[Cell]) -> Mapping[str, set[str]]:
@@ -146,6 +158,16 @@ class IndexView:
             for axis, value in cell.axes.items():
                 found.setdefault(axis, set()).add(value)
         return found
+
+    @cached_property
+    def differences(self) -> tuple[Explanation, ...]:
+        """Which axes make the difference, for failures and crashes."""
+        return tuple(item for item in self.data.explanations if item.subject is not Subject.OUTCOME)
+
+    @cached_property
+    def outcomes(self) -> tuple[Explanation, ...]:
+        """Which axes make the difference, for the ways in which scenarios end."""
+        return tuple(item for item in self.data.explanations if item.subject is Subject.OUTCOME)
 
     @cached_property
     def evidence(self) -> tuple[str, ...]:
@@ -170,6 +192,19 @@ class IndexView:
     def seconds(self) -> float:
         """Time in cells, added up; cells run at once count each."""
         return sum(result.seconds for result in self.data.results)
+
+
+def explained(item: Explanation) -> Markup:
+    """An explanation's sentence, its rules set as code."""
+    rules = sorted({visible(rule.expression) for rule in item.rules}, key=len, reverse=True)
+    sentence = visible(item.sentence)
+    if not rules:
+        return escape(sentence)
+    parts = re.split("(" + "|".join(re.escape(rule) for rule in rules) + ")", sentence)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
 
 
 def streams(data: RunData, record: CellRecord, limit: int) -> tuple[Stream, ...]:

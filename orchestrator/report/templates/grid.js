@@ -17,7 +17,7 @@
   ];
   const EXCLUDED = 5;
   const SQUARES = 1600;
-  const LISTED = 50;
+  const LISTED = 20;
   const total = data.ids.length;
   const axes = data.axes;
   const axisOf = new Map(axes.map((axis) => [axis.name, axis]));
@@ -74,7 +74,7 @@
     return { rows, columns };
   })();
   const fresh = () => ({
-    rows: [...usual.rows], columns: [...usual.columns], status: new Set(), is: new Map(), signature: "", text: "",
+    rows: [...usual.rows], columns: [...usual.columns], status: new Set(), is: new Map(), signature: "", change: "", text: "",
   });
   let state = fresh();
 
@@ -86,6 +86,7 @@
     if (state.status.size) add("verdict", [...state.status].sort().map((status) => STATUS[status].css === "skip" ? STATUS[status].name : STATUS[status].css));
     for (const [name, values] of state.is) add(`is.${name}`, [...values].sort((a, b) => a - b).map((value) => axisOf.get(name).values[value]));
     if (state.signature) add("signature", [state.signature]);
+    if (state.change) add("change", [state.change]);
     if (state.text) add("text", [state.text]);
     return parts.join("&");
   };
@@ -103,6 +104,8 @@
         found.status = new Set(values.map((value) => STATUS.findIndex((one) => one.name === value || (one.css === value && one.css !== "skip"))).filter((status) => status >= 0));
       } else if (name === "signature") {
         found.signature = data.names.some((one) => one.slug === values[0]) ? values[0] : "";
+      } else if (name === "change") {
+        found.change = data.tables.change.includes(values[0]) ? values[0] : "";
       } else if (name === "text") {
         [found.text] = values;
       } else if (name.startsWith("is.") && axisOf.has(name.slice(3))) {
@@ -148,38 +151,52 @@
       return { column: axisOf.get(name).cells, allowed };
     });
     const number = state.signature ? data.names.findIndex((one) => one.slug === state.signature) : -1;
+    const change = state.change ? data.tables.change.indexOf(state.change) : -1;
     const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
     if (words.length && !hay) hay = data.ids.map((id, cell) => `${id} ${seenOf(cell)} ${whyOf(cell)}`.toLowerCase());
     return order.filter((cell) => {
       if (state.status.size && !state.status.has(statusOf[cell])) return false;
       if (!limits.every((limit) => limit.allowed[limit.column[cell]])) return false;
       if (number >= 0 && !(cell < data.planned && data.signatures[cell].includes(number))) return false;
+      if (change >= 0 && data.change[cell] !== change) return false;
       return words.every((word) => hay[cell].includes(word));
     });
   };
 
   // ---- the grid ------------------------------------------------------------------------------------------
+  // A line of the grid is named by one number, made of its axes' values; numbers sort as the values do.
+  const liner = (names) => {
+    const columns = names.map((name) => axisOf.get(name));
+    return {
+      of: (cell) => columns.reduce((number, axis) => number * axis.values.length + axis.cells[cell], 0),
+      values: (number) => columns.reduceRight(([rest, values], axis) => [
+        Math.floor(rest / axis.values.length), [rest % axis.values.length, ...values],
+      ], [number, []])[1],
+    };
+  };
+
   const pivot = (found) => {
-    const key = (names, cell) => names.map((name) => axisOf.get(name).cells[cell]);
-    const lines = { rows: new Map(), columns: new Map() };
+    const row = liner(state.rows);
+    const column = liner(state.columns);
+    const rows = new Set();
+    const columns = new Set();
     const squares = new Map();
     const asked = state.status.has(EXCLUDED);
-    // What was excluded stands in the grid only beside what was planned, unless it is asked for.
-    for (const cell of [...found].sort((a, b) => a - b)) {
-      const row = key(state.rows, cell);
-      const column = key(state.columns, cell);
-      if (cell >= data.planned && !asked && !(lines.rows.has(row.join()) && lines.columns.has(column.join()))) continue;
-      lines.rows.set(row.join(), row);
-      lines.columns.set(column.join(), column);
-      const place = `${row.join()}|${column.join()}`;
-      if (!squares.has(place)) squares.set(place, []);
-      squares.get(place).push(cell);
-    }
-    const sorted = (map) => [...map.values()].sort((a, b) => {
-      const at = a.findIndex((value, index) => value !== b[index]);
-      return at < 0 ? 0 : a[at] - b[at];
-    });
-    return { rows: sorted(lines.rows), columns: sorted(lines.columns), squares };
+    const put = (cell) => {
+      const [down, across] = [row.of(cell), column.of(cell)];
+      // What was excluded stands in the grid only beside what was planned, unless it is asked for.
+      if (cell >= data.planned && !asked && !(rows.has(down) && columns.has(across))) return;
+      rows.add(down);
+      columns.add(across);
+      if (!squares.has(down)) squares.set(down, new Map());
+      const line = squares.get(down);
+      if (line.has(across)) line.get(across).push(cell);
+      else line.set(across, [cell]);
+    };
+    for (const cell of found) if (cell < data.planned) put(cell);
+    for (const cell of found) if (cell >= data.planned) put(cell);
+    const sorted = (numbers, line) => [...numbers].sort((a, b) => a - b).map((number) => ({ number, values: line.values(number) }));
+    return { rows: sorted(rows, row), columns: sorted(columns, column), squares };
   };
 
   const headings = (names, lines, level) => {
@@ -187,9 +204,9 @@
     const spans = [];
     for (const line of lines) {
       const last = spans[spans.length - 1];
-      const same = last && line.slice(0, level + 1).join() === last.line.slice(0, level + 1).join();
+      const same = last && line.values.slice(0, level + 1).join() === last.line.slice(0, level + 1).join();
       if (same) last.span += 1;
-      else spans.push({ line, span: 1, text: valueName(axisOf.get(names[level]).values[line[level]]) });
+      else spans.push({ line: line.values, span: 1, text: valueName(axisOf.get(names[level]).values[line.values[level]]) });
     }
     return spans;
   };
@@ -205,7 +222,7 @@
         return make("td", own, make("span", { class: "in", title: whyOf(cell), tabindex: "-1" }, mark(worst), make("span", { class: "soft" }, "excluded")));
       }
       const care = data.care[cell] === "1" ? make("span", { class: "flag", title: "the evidence has limits" }, "!", make("span", { class: "unseen" }, " read with care")) : null;
-      const words = make("span", {}, make("span", { class: "status" }, STATUS[worst].name), " ", make("span", { class: "saw" }, seenOf(cell)));
+      const words = make("span", {}, make("span", { class: "unseen" }, `${STATUS[worst].name} `), make("span", { class: "saw" }, seenOf(cell)));
       return make("td", own, make("a", { class: "in", href: pageOf(cell), title: whyOf(cell), tabindex: "-1" }, mark(worst), words, care));
     }
     const counts = new Map();
@@ -254,7 +271,7 @@
         const span = at.get(index);
         if (span) line.append(make("th", { scope: span.span > 1 ? "rowgroup" : "row", rowspan: span.span }, span.text));
       });
-      for (const column of columns) line.append(square(squares.get(`${row.join()}|${column.join()}`), row, column));
+      for (const column of columns) line.append(square(squares.get(row.number).get(column.number), row.values, column.values));
       body.append(line);
     });
     const caption = make("caption", { class: "unseen" }, `Verdicts: ${state.rows.join(" and ")} by ${state.columns.join(" and ") || "all else"}. Arrow keys move between squares.`);
@@ -288,19 +305,42 @@
     }
   };
 
+  // ---- a cell's verdicts over the runs, as on its own page -----------------------------------------------
+  const history = data.tables.past.some((series) => series !== "");
+  const SPARK = { f: "M0 1h6v14h-6Z", p: "M0 11h6v4h-6Z", e: "M0 15h6l-3-11Z", "-": "M2 14h2v1h-2Z" };
+  const spark = (series) => {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    const names = [...series].map((letter) => STATUS.find((one) => one.letter === letter)?.name || "absent");
+    svg.setAttribute("class", "spark");
+    svg.setAttribute("viewBox", `0 0 ${series.length * 7} 16`);
+    svg.setAttribute("width", String(series.length * 7));
+    svg.setAttribute("height", "16");
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", `oldest first: ${names.join(", ")}`);
+    [...series].forEach((letter, index) => {
+      const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      path.setAttribute("class", STATUS.find((one) => one.letter === letter)?.css || "absent");
+      path.setAttribute("transform", `translate(${index * 7} 0)`);
+      path.setAttribute("d", SPARK[letter] || "M0 9h6v6h-6Zm1 1v4h4v-4Z");
+      svg.append(path);
+    });
+    return svg;
+  };
+
   // ---- the list of what is left --------------------------------------------------------------------------
   let listed = LISTED;
   const list = (found) => {
     const planned = found.filter((cell) => cell < data.planned);
     const folded = planned.length > document.querySelectorAll("#grid td[data-cell]").length;
-    if (!planned.length || !(folded || state.text || state.signature)) return null;
+    if (!planned.length || !(folded || state.text || state.signature || state.change)) return null;
     const body = make("tbody", {}, ...planned.slice(0, listed).map((cell) => make("tr", {},
       make("td", {}, make("span", { class: `status ${STATUS[statusOf[cell]].css}` }, mark(statusOf[cell]), ` ${STATUS[statusOf[cell]].name}`)),
       make("td", {}, make("a", { class: "mono", href: pageOf(cell) }, data.ids[cell])),
-      make("td", {}, whyOf(cell)))));
-    const head = make("thead", {}, make("tr", {}, ...["verdict", "cell", "why"].map((text) => make("th", { scope: "col" }, text))));
+      make("td", {}, whyOf(cell)),
+      history ? make("td", {}, spark(data.tables.past[data.past[cell]])) : null)));
+    const head = make("thead", {}, make("tr", {}, ...["verdict", "cell", "why", ...(history ? ["runs"] : [])].map((text) => make("th", { scope: "col" }, text))));
     const more = planned.length - listed;
-    const next = () => { listed += 10 * LISTED; render(); };
+    const next = () => { listed += 200; render(); };
     return make("div", { id: "list" },
       make("div", { class: "sheet scroll" }, make("table", { class: "list flow" }, make("caption", { class: "unseen" }, "The cells of this view, worst first"), head, body)),
       more > 0 ? make("p", {}, make("button", { type: "button", onclick: next }, `Show more: ${cells(more)} are not listed yet`)) : null);
@@ -353,6 +393,11 @@
   const verdicts = STATUS.map((one, status) => (statusCounts.has(status)
     ? use(chip(() => state.status.has(status), () => go(() => toggle(state.status, status)), make("span", { class: one.css }, mark(status)), ` ${one.name} `, make("span", { class: "soft" }, statusCounts.get(status).toLocaleString("en"))))
     : null));
+  const changeCounts = tally(data.change);
+  const kinds = data.tables.change.map((kind, number) => (kind && changeCounts.has(number)
+    ? use(chip(() => state.change === kind, () => go(() => { state.change = state.change === kind ? "" : kind; }), `${kind} `, make("span", { class: "soft" }, changeCounts.get(number).toLocaleString("en"))))
+    : null)).filter(Boolean);
+  if (kinds.length) kinds.unshift(make("span", { class: "label" }, "changed:"));
   const filters = axes.filter((axis) => varied.includes(axis.name)).map((axis) => {
     const counts = tally(axis.cells.slice(0, data.planned));
     const flip = (value) => go(() => {
@@ -369,7 +414,7 @@
   const where = make("details", { class: "where" }, make("summary", {}, "Filter by axis"), ...filters);
   syncs.push(() => { if (state.is.size) where.open = true; });
   const clearing = make("button", { type: "button", onclick: clear }, "Clear filters");
-  syncs.push(() => { clearing.hidden = !(state.text || state.signature || state.status.size || state.is.size); });
+  syncs.push(() => { clearing.hidden = !(state.text || state.signature || state.change || state.status.size || state.is.size); });
 
   const controls = make("div", { class: "controls", role: "search", "aria-label": "What the grid shows" },
     make("div", { class: "line" },
@@ -378,9 +423,10 @@
       make("button", { type: "button", onclick: swap }, "Swap"),
       make("label", { class: "label", for: "text" }, "Find"), box,
       data.names.length ? make("label", { class: "label", for: "signature" }, "Signature") : null, data.names.length ? signature : null),
-    make("div", { class: "line chips", role: "group", "aria-label": "Only these verdicts" }, ...verdicts, clearing),
+    make("div", { class: "line chips", role: "group", "aria-label": "Only these verdicts" }, ...verdicts, ...kinds, clearing),
     where);
   const place = make("div", { id: "place" });
+  const below = document.getElementById("below");
 
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, select, textarea");
@@ -393,7 +439,7 @@
     for (const sync of syncs) sync();
     place.replaceChildren(grid(found));
     const rows = list(found);
-    if (rows) place.append(rows);
+    below.replaceChildren(...(rows ? [rows] : []));
     const planned = found.filter((cell) => cell < data.planned).length;
     told.textContent = planned === data.planned ? `${cells(planned)} asked` : `${planned.toLocaleString("en")} of ${cells(data.planned)}`;
   };
