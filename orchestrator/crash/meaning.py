@@ -87,12 +87,10 @@ def _near_null(scene: _Scene) -> str | None:
     address = scene.fault.address
     if address is None:
         return None
-    empty = [name for name, value in _pointers(scene) if value == 0]
-    which = f" ({', '.join(empty)} {'is' if len(empty) == 1 else 'are'} 0)" if empty else ""
     if address < NEAR:
-        return f"near NULL: {address:#x} bytes from a NULL pointer{which}"
+        return f"near NULL: {address:#x} bytes from a NULL pointer"
     if address >= (1 << 64) - NEAR:
-        return f"near NULL: {(1 << 64) - address:#x} bytes before a NULL pointer{which}"
+        return f"near NULL: {(1 << 64) - address:#x} bytes before a NULL pointer"
     return None
 
 

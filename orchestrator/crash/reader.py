@@ -5,12 +5,13 @@ called for is the crash, and the signal that ended the process is only `delivere
 be read is said in `warnings`; without gdb what the core's own notes tell is still given.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from orchestrator.crash.backends import NOTES, STACKS, read_stacks
+from orchestrator.crash.meaning import explain_fault
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
 from orchestrator.crash.signals import Fault, handled_fault, parse_siginfo
 from orchestrator.crash.signature import sign
@@ -48,7 +49,7 @@ def interpret(core: Core, sysroot: Sysroot, reading: Reading, lacking: Sequence[
         arch=core.arch,
         truncated=core.truncated,
         warnings=(*_core_warnings(core), *sysroot.problems, *lacking, *doubts, *reading.warnings),
-        signal=_signal(site),
+        signal=_signal(site, explain_fault(core, site.fault, _registers(crashed, site))),
         crash=_crash_site(core, frames),
         threads=threads,
         modules=tuple(
@@ -121,13 +122,18 @@ def _core_warnings(core: Core) -> list[str]:
     return [*([cut] if cut else []), *core.damage, *nameless]
 
 
-def _signal(site: _Site) -> SignalInfo:
+def _registers(crashed: ThreadReading | None, site: _Site) -> Mapping[str, int]:
+    return crashed.registers.get(site.frame, {}) if crashed else {}
+
+
+def _signal(site: _Site, meaning: str | None) -> SignalInfo:
     fault, delivered = site.fault, site.delivered
     return SignalInfo(
         number=fault.number,
         name=fault.name if fault.number else "?",
         code=fault.code,
         fault_address=None if fault.address is None else hex(fault.address),
+        meaning=meaning,
         delivered=delivered.name if delivered and delivered.number not in (0, fault.number) else None,
     )
 
