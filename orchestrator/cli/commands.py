@@ -146,7 +146,9 @@ def lock_images(arguments: argparse.Namespace) -> int:
     """`crashmatrix images lock`: pin what the catalogue names."""
     console = _console()
     place = pipeline.lock_images(
-        arguments.project, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True)
+        arguments.project,
+        lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
+        tags=not arguments.downloads_only,
     )
     console.print(f"{place} is up to date", markup=False, soft_wrap=True)
     return EXIT_OK
@@ -205,6 +207,7 @@ def _request(arguments: argparse.Namespace, project: Project) -> Request:
         shard=arguments.shard,
         trials=arguments.trials,
         timeout=arguments.timeout,
+        offline=arguments.offline,
         allow_empty=arguments.allow_empty,
     )
 

@@ -110,6 +110,11 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         help="where every chosen cell is excluded, report the reasons instead of refusing (for nightly jobs)",
     )
     group.add_argument(
+        "--offline",
+        action="store_true",
+        help="ask no image registry whether it answers; what is pinned of them is taken to be here",
+    )
+    group.add_argument(
         "--trials", type=_positive, metavar="N", help="trials a cell, instead of its scenario's number"
     )
     group.add_argument(
@@ -246,6 +251,9 @@ def _images(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "images", "Look after what images are made from")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     lock = _command(verbs, "lock", "Pin what images/catalogue.yaml names by digest, in images/lock.yaml")
+    lock.add_argument(
+        "--downloads-only", action="store_true", help="ask no registry what the tags of its images stand for"
+    )
     lock.set_defaults(command=commands.lock_images)
 
 

@@ -3,6 +3,16 @@
 from orchestrator.images.build import Progress, Result, build_all
 from orchestrator.images.catalogue import load_catalogue, lock_catalogue
 from orchestrator.images.recipe import Recipes
+from orchestrator.images.registries import silent_registries
 from orchestrator.images.rendered import render
 
-__all__ = ["Progress", "Recipes", "Result", "build_all", "load_catalogue", "lock_catalogue", "render"]
+__all__ = [
+    "Progress",
+    "Recipes",
+    "Result",
+    "build_all",
+    "load_catalogue",
+    "lock_catalogue",
+    "render",
+    "silent_registries",
+]

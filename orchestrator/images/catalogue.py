@@ -24,9 +24,10 @@ class CatalogueFile(CatalogueParts):
 def load_catalogue(path: Path) -> Catalogue:
     """Load and check the catalogue and its lock; raises InputError with file, line and column."""
     parts = read_catalogue(path)
-    downloads = lockfile.joined(wanted_files(parts, path), lockfile.read(path.parent))
+    document = lockfile.read(path.parent)
+    downloads = lockfile.joined(wanted_files(parts, path), document)
     fields = {name: getattr(parts, name) for name in CatalogueParts.model_fields}
-    return Catalogue(**fields, downloads=downloads)
+    return Catalogue(**fields, downloads=downloads, images=document.value.images if document else ())
 
 
 def read_catalogue(path: Path) -> CatalogueFile:
@@ -47,8 +48,12 @@ def wanted_files(catalogue: CatalogueFile, path: Path) -> tuple[Wanted, ...]:
     )
 
 
-def lock_catalogue(path: Path, stop: threading.Event, say: Callable[[str], None]) -> Path:
+def lock_catalogue(
+    path: Path, resolve: Callable[[str], str] | None, stop: threading.Event, say: Callable[[str], None]
+) -> Path:
     """Pin what the catalogue wants in the lock beside it; returns the lock's path.
+
+    `resolve` asks a registry for the digest of a tag; None leaves what is pinned of images alone.
 
     Raises InputError for a wrong file; HostError where something could not be pinned, of which `say`
     has told, once all else is.
@@ -56,11 +61,13 @@ def lock_catalogue(path: Path, stop: threading.Event, say: Callable[[str], None]
     parts = read_catalogue(path)
     known = lockfile.read(path.parent)
     locked = lockfile.pin_all(wanted_files(parts, path), known.value if known else Lock(), stop, say)
+    failures = locked.failures
+    if resolve:
+        locked = lockfile.pin_images(parts, locked.lock, resolve, say)
+        failures += locked.failures
     place = lockfile.write(path.parent, locked.lock)
-    if locked.failures:
-        raise HostError(
-            f"{len(locked.failures)} could not be pinned", mend=f"then run `{lockfile.COMMAND}` again"
-        )
+    if failures:
+        raise HostError(f"{len(failures)} could not be pinned", mend=f"then run `{lockfile.COMMAND}` again")
     return place
 
 

@@ -45,6 +45,7 @@ class Drafts:
         parents: Mapping[str, ImageSpec | None],
         files: Sequence[ContextFile],
         values: Mapping[str, str | None],
+        pulls: str | None = None,
     ) -> ImageSpec:
         """An image made by a Dockerfile, whose template is given the tags of its parents by name.
 
@@ -54,7 +55,7 @@ class Drafts:
         platforms = {f"{name}_platform": self._foreign(spec) for name, spec in parents.items()}
         text = fill(self.project / "images", template, {**tags, **platforms, **values})
         keys = tuple(spec.key for spec in parents.values() if spec)
-        return self.add(role, ImageKind.DOCKERFILE, arch, text, files=tuple(files), parents=keys)
+        return self.add(role, ImageKind.DOCKERFILE, arch, text, files=tuple(files), parents=keys, pulls=pulls)
 
     def _foreign(self, spec: ImageSpec | None) -> str | None:
         return None if spec is None or spec.arch is self.host else spec.arch.platform
@@ -68,11 +69,14 @@ class Drafts:
         *,
         files: tuple[ContextFile, ...] = (),
         parents: tuple[str, ...] = (),
+        pulls: str | None = None,
     ) -> ImageSpec:
         """An image of this text and these files, the same one where it was drafted before."""
         name = _slug(role)
         key = content_key(name, kind, arch, text, files)
-        spec = ImageSpec(role=name, kind=kind, arch=arch, text=text, files=files, parents=parents, key=key)
+        spec = ImageSpec(
+            role=name, kind=kind, arch=arch, text=text, files=files, parents=parents, pulls=pulls, key=key
+        )
         return self.specs.setdefault(key, spec)
 
     def download(self, name: str, arch: Arch, version: str | None = None) -> ContextFile:

@@ -9,10 +9,10 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from orchestrator.errors import CrashmatrixError, InputError
+from orchestrator.errors import CrashmatrixError, HostError, InputError
 from orchestrator.images import cache
 from orchestrator.images.download import obtain
-from orchestrator.model import Download, Lock, Pin, Wanted
+from orchestrator.model import CatalogueParts, Download, ImagePin, Lock, Pin, Wanted
 from orchestrator.tools import yamlfile
 from orchestrator.tools.cache import cache_folder
 from orchestrator.tools.files import write_atomically
@@ -92,7 +92,38 @@ def pin_all(
         except CrashmatrixError as error:
             failures.append(error)
             say(f"not pinned: {item.title}: {error}")
-    return Locked(lock=Lock(downloads=tuple(pins)), failures=tuple(failures))
+    return Locked(lock=Lock(downloads=tuple(pins), images=lock.images), failures=tuple(failures))
+
+
+def pin_images(
+    catalogue: CatalogueParts, lock: Lock, resolve: Callable[[str], str], say: Callable[[str], None]
+) -> Locked:
+    """Pin what the tags of the registries' images stand for now; `resolve` asks, and may raise HostError.
+
+    Where a registry does not answer, what was pinned before stays.
+    """
+    known = {(pin.image, pin.tag): pin for pin in lock.images}
+    pins: list[ImagePin] = []
+    failures: list[CrashmatrixError] = []
+    for image, tag in _tagged(catalogue):
+        old = known.get((image, tag))
+        try:
+            pin = ImagePin(image=image, tag=tag, digest=resolve(f"{image}:{tag}"))
+        except HostError as error:
+            failures.append(error)
+            say(f"not resolved: {image}:{tag}{' (its old pin stays)' if old else ''}: {error}")
+            pins += [old] if old else []
+            continue
+        if pin != old:
+            say(f"pinned {image}:{tag}: {pin.digest}")
+        pins.append(pin)
+    return Locked(lock=lock.model_copy(update={"images": tuple(pins)}), failures=tuple(failures))
+
+
+def _tagged(catalogue: CatalogueParts) -> list[tuple[str, str]]:
+    """The images and tags that the catalogue's bases name, each once."""
+    images = [base.registry for base in catalogue.bases if base.registry]
+    return list(dict.fromkeys((image, item.tag) for item in images for image in item.images.values()))
 
 
 def _pin(item: Wanted, stop: threading.Event) -> Pin:

@@ -10,6 +10,7 @@ from typing import IO, Final
 
 from orchestrator.errors import BuildError, EngineError, HostError
 from orchestrator.images import context, rootfs
+from orchestrator.images.network import persistently
 from orchestrator.images.rendered import LOG, keep_packages
 from orchestrator.model import LABEL, LABEL_KEY, LABEL_PACKAGES, ImageKind, ImageSpec
 from orchestrator.tools.cache import cache_folder
@@ -63,6 +64,9 @@ class Maker:
         return image
 
     def _dockerfile(self, spec: ImageSpec, log: IO[str]) -> str:
+        if spec.pulls:
+            log.write(f"Pulling {spec.pulls}\n")
+            persistently(self.engine.pull, self.stop)(spec.pulls, spec.arch)
         with tempfile.TemporaryFile(dir=cache_folder(SCRATCH)) as archive:
             context.write(spec, archive, self.stop)
             archive.seek(0)

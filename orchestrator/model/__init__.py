@@ -12,7 +12,9 @@ from orchestrator.model.catalogue import (
     InterpreterKind,
     MadeOf,
     OwnPython,
+    RegistryImage,
     Suite,
+    registry_of,
 )
 from orchestrator.model.cell import (
     ABSENT,
@@ -57,6 +59,7 @@ from orchestrator.model.crash import (
 )
 from orchestrator.model.download import (
     Download,
+    ImagePin,
     LocalFile,
     Lock,
     NpmFile,
@@ -160,6 +163,7 @@ __all__ = [
     "Finding",
     "History",
     "ImageKind",
+    "ImagePin",
     "ImageSpec",
     "Instruction",
     "Instrument",
@@ -186,6 +190,7 @@ __all__ = [
     "PypiFile",
     "PythonFrame",
     "Rate",
+    "RegistryImage",
     "Rule",
     "Scenario",
     "ScenarioExclusion",
@@ -209,4 +214,5 @@ __all__ = [
     "Wanted",
     "axis_sort_key",
     "orders_as_version",
+    "registry_of",
 ]

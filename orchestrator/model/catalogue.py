@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from orchestrator.model.base import Value
 from orchestrator.model.cell import Arch
-from orchestrator.model.download import Download, Name, VersionText
+from orchestrator.model.download import Download, ImageName, ImagePin, Name, Tag, VersionText
 
 Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]{1,99}$")]
 Program = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,8}$")]
@@ -77,28 +77,59 @@ class CrossSysroot(Value):
     shell: Package = "busybox-static"
 
 
+class RegistryImage(Value):
+    """A root filesystem that an image registry holds, for each architecture.
+
+    `packages` are installed by the image's own apt. Where its base has another source too, that one
+    is taken, the same everywhere, unless this one is `preferred`.
+    """
+
+    images: Annotated[dict[Arch, ImageName], Field(min_length=1)]
+    tag: Tag
+    packages: tuple[Package, ...] = ()
+    preferred: bool = False
+
+
 class Base(Value):
-    """A root filesystem that brings a glibc; exactly one of `debian` and `sysroot` says where it is from."""
+    """A root filesystem that brings a glibc, from one of `debian` and `sysroot`, or from `registry`."""
 
     name: BaseName
     glibc: VersionText
     arches: Arches
     debian: Suite | None = None
     sysroot: CrossSysroot | None = None
+    registry: RegistryImage | None = None
     pythons: tuple[OwnPython, ...] = ()
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if (self.debian is None) == (self.sysroot is None):
-            raise ValueError("exactly one of `debian` and `sysroot` must say where a base comes from")
+        if self.debian and self.sysroot:
+            raise ValueError("only one of `debian` and `sysroot` can say where a base comes from")
+        if not (self.debian or self.sysroot or self.registry):
+            raise ValueError("one of `debian`, `sysroot` and `registry` must say where a base comes from")
+        if self.registry and not self.registry.images.keys() >= set(self.arches):
+            raise ValueError("`registry` must name an image for each of `arches`")
         return self
+
+    @property
+    def pulled(self) -> RegistryImage | None:
+        """The registry's image, where this base is taken from there."""
+        others = self.debian or self.sysroot
+        return self.registry if self.registry and (self.registry.preferred or not others) else None
 
     @property
     def origin(self) -> str:
         """Where its files come from, in words, as plans show it."""
+        if self.pulled:
+            return f"{next(iter(self.pulled.images.values()))}:{self.pulled.tag}"
         if self.debian:
             return f"Debian {self.debian.suite} by mmdebstrap"
         return "the portable toolchain's sysroot"
+
+
+def registry_of(image: str) -> str:
+    """The host of an image's registry."""
+    return image.partition("/")[0]
 
 
 class MadeOf(Value):
@@ -164,6 +195,31 @@ class Catalogue(CatalogueParts):
     """images/catalogue.yaml and images/lock.yaml together: what a plan can use, each download pinned."""
 
     downloads: tuple[Download, ...]
+    images: tuple[ImagePin, ...] = ()
+    silent: frozenset[str] = frozenset()
+    """The registries that were asked for this plan and did not answer."""
+
+    def pin_of(self, base: Base, arch: Arch) -> ImagePin | None:
+        """The pinned image that a base is pulled as, if its tag has been locked."""
+        wanted = base.pulled
+        if wanted is None:
+            return None
+        tagged = (wanted.images[arch], wanted.tag)
+        return next((pin for pin in self.images if (pin.image, pin.tag) == tagged), None)
+
+    def lacks_source(self, base: Base, arch: Arch) -> str | None:
+        """Why a base cannot be had here, if it cannot."""
+        if base.pulled is None:
+            return None
+        host = registry_of(base.pulled.images[arch])
+        said = f"no source for glibc {base.glibc} without an image registry"
+        if self.pin_of(base, arch) is None:
+            return f"{said} (`crashmatrix images lock` pins its image where {host} answers)"
+        return (
+            f"{said} ({host} does not answer; --offline where its image is here)"
+            if host in self.silent
+            else None
+        )
 
     def download(self, name: str, arch: Arch, version: str | None = None) -> Download | None:
         """The pinned file of this name that runs on this architecture, if the catalogue has one.

@@ -1,6 +1,6 @@
 """Downloads: what the catalogue wants by name and version, and the digest that the lock pins it to."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -18,6 +18,11 @@ Url = Annotated[
     str, StringConstraints(pattern=r"^https?://[A-Za-z0-9][A-Za-z0-9.:-]{0,252}/[A-Za-z0-9._~%+@/-]{1,500}$")
 ]
 """No query and no user: an address that a person can read, and that holds no secret."""
+_HOST: Final = r"[a-z0-9][a-z0-9.-]{0,252}(:\d{1,5})?"
+ImageName = Annotated[str, StringConstraints(pattern=rf"^{_HOST}(/[a-z0-9][a-z0-9._-]{{0,127}}){{1,6}}$")]
+"""With its registry, so that nobody's default decides which one is asked."""
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+ImageDigest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 FilePath = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,1000}$")]
 
 
@@ -78,10 +83,24 @@ class Pin(Value):
         return (self.name, self.version, self.arch) == (wanted.name, wanted.version, wanted.arch)
 
 
+class ImagePin(Value):
+    """The one content that a tag of a registry's image stands for: the digest of its manifest."""
+
+    image: ImageName
+    tag: Tag
+    digest: ImageDigest
+
+    @property
+    def reference(self) -> str:
+        """The image as an engine pulls it."""
+        return f"{self.image}@{self.digest}"
+
+
 class Lock(Value):
     """images/lock.yaml: all that `crashmatrix images lock` has pinned."""
 
     downloads: tuple[Pin, ...] = ()
+    images: tuple[ImagePin, ...] = ()
 
     def pin(self, wanted: _Wanted) -> Pin | None:
         """The pin of a wanted file, if it has one."""

@@ -53,6 +53,8 @@ class ImageSpec(Value):
     text: str
     files: tuple[ContextFile, ...] = ()
     parents: tuple[str, ...] = ()
+    pulls: str | None = None
+    """The image of a registry that the Dockerfile begins with, by digest."""
     key: str
 
     @property

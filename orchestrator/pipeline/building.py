@@ -42,6 +42,16 @@ def build_images(planned: PlannedRun, out: Path, jobs: int, progress: Progress) 
     return len(failed)
 
 
-def lock_images(root: Path, say: Callable[[str], None]) -> Path:
-    """Pin all that a project's catalogue names; returns the place of the lock."""
-    return images.lock_catalogue(root / "images" / "catalogue.yaml", threading.Event(), say)
+def lock_images(root: Path, say: Callable[[str], None], *, tags: bool) -> Path:
+    """Pin all that a project's catalogue names; returns the place of the lock.
+
+    With `tags` the engine is asked to resolve the tags of registries' images, too.
+    """
+    path, stop = root / "images" / "catalogue.yaml", threading.Event()
+    if not tags:
+        return images.lock_catalogue(path, None, stop, say)
+    engine = Engine.connect()
+    try:
+        return images.lock_catalogue(path, engine.resolve, stop, say)
+    finally:
+        engine.close()

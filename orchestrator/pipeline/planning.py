@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from orchestrator.model import (
     PlannedImage,
     Scenario,
     SelectedCell,
+    Selection,
 )
 from orchestrator.plan import Matrix, Request
 
@@ -65,7 +66,7 @@ class PlannedRun:
 
 def make_plan(project: Project, request: Request) -> PlannedRun:
     """Plan a run: cells, expectations, and the key of every image."""
-    selection = planning.select(project.matrix, project.catalogue, request)
+    project, selection = _select(project, request)
     recipes = images.Recipes(project.catalogue, project.root, _host())
     planned = [_with_image(project, item, recipes) for item in selection.cells]
     now = datetime.now(UTC)
@@ -82,6 +83,27 @@ def make_plan(project: Project, request: Request) -> PlannedRun:
         images=tuple(_listed(spec) for spec in recipes.specs),
     )
     return PlannedRun(plan=plan, specs=recipes.specs)
+
+
+def _select(project: Project, request: Request) -> tuple[Project, Selection]:
+    """Choose the cells; where a registry that they need does not answer, without those.
+
+    A registry is asked only where a chosen cell's base has a pinned image there: planning is quick
+    and silent otherwise.
+    """
+    selection = planning.select(project.matrix, project.catalogue, request)
+    if request.offline:
+        return project, selection
+    # Every shard asks for the cells of all, or they would divide different lists.
+    whole = selection
+    if request.shard:
+        whole = planning.select(project.matrix, project.catalogue, replace(request, shard=None))
+    silent = images.silent_registries(project.catalogue, (item.cell for item in whole.cells))
+    if not silent:
+        return project, selection
+    catalogue = project.catalogue.model_copy(update={"silent": silent})
+    project = replace(project, catalogue=catalogue)
+    return project, planning.select(project.matrix, catalogue, request)
 
 
 def _with_image(project: Project, item: SelectedCell, recipes: images.Recipes) -> PlannedCell:

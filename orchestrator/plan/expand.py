@@ -15,6 +15,7 @@ from orchestrator.model import (
     Cell,
     ExcludedCell,
     Expectation,
+    OwnPython,
     Instrument,
     Scenario,
     SelectedCell,
@@ -42,6 +43,8 @@ class Request:
     shard: tuple[int, int] | None = None
     trials: int | None = None
     timeout: float | None = None
+    offline: bool = False
+    """Whether no registry is asked if it answers: its images are taken to be here already."""
     allow_empty: bool = False
     """Whether a selection of which every cell is excluded is a run of skips instead of a mistake."""
 
@@ -176,8 +179,13 @@ def _unavailable(cell: Cell, catalogue: Catalogue) -> str | None:
     base = catalogue.base_for(cell.glibc, Arch(cell.arch))
     if base is None:
         return f"no base with glibc {cell.glibc} for {cell.arch} in the catalogue"
-    if catalogue.interpreter_for(base, cell.python, Arch(cell.arch)) is None:
+    if lacks := catalogue.lacks_source(base, Arch(cell.arch)):
+        return lacks
+    interpreter = catalogue.interpreter_for(base, cell.python, Arch(cell.arch))
+    if interpreter is None:
         return _no_interpreter(cell, base, catalogue)
+    if cell.launcher != "plain" and isinstance(interpreter, OwnPython) and not interpreter.toolchain:
+        return f"{base.name}'s own CPython {cell.python} has no library that {cell.launcher} could be built with"
     if cell.launcher not in catalogue.launchers:
         return f"no launcher {cell.launcher} in the catalogue"
     if cell.probe not in catalogue.languages:

@@ -42,6 +42,18 @@ def download(url: str, path: Path, stop: threading.Event) -> None:
         raise ToolError(f"{url} could not be fetched: {_cause(error)}", mend=MEND) from error
 
 
+def answers(url: str, seconds: float) -> bool:
+    """Whether a server answers, in whatever way, within so many seconds."""
+    bundle = ca_bundle()
+    try:
+        with requests.get(
+            url, stream=True, timeout=seconds, verify=str(bundle) if bundle else True
+        ) as answer:
+            return answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    except requests.exceptions.RequestException:
+        return False
+
+
 def _take(answer: requests.Response, path: Path, have: int, stop: threading.Event) -> None:
     if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
         if answer.headers.get("Content-Range", "").endswith(f"/{have}"):

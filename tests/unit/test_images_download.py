@@ -218,14 +218,14 @@ def test_locking_pins_what_is_new_keeps_what_is_known_and_drops_what_is_gone(
     told: list[str] = []
     (tmp_path / "here.tar").write_bytes(OTHER)
     path.write_text(CATALOGUE)
-    lock = lock_catalogue(path, stop, told.append)
+    lock = lock_catalogue(path, None, stop, told.append)
     assert load_catalogue(path).downloads[0].sha256 == hashlib.sha256(OTHER).hexdigest()
     assert len(told) == 1
 
     more = '  - {name: there, version: "2.0", source: url, urls: ["%s"]}\n'
     path.write_text(CATALOGUE + more % server.url("there.tar"))
     (tmp_path / "here.tar").unlink()
-    lock_catalogue(path, stop, told.append)
+    lock_catalogue(path, None, stop, told.append)
     here, there = load_catalogue(path).downloads
     assert (here.filename, there.filename) == ("here.tar", "there.tar")
     assert told[1:] == [f"pinned there 2.0: there.tar, sha256 {hashlib.sha256(CONTENT).hexdigest()}"]
@@ -234,7 +234,7 @@ def test_locking_pins_what_is_new_keeps_what_is_known_and_drops_what_is_gone(
 
     written = lock.read_text()
     path.write_text(CATALOGUE)
-    lock_catalogue(path, stop, told.append)
+    lock_catalogue(path, None, stop, told.append)
     assert "there" in written
     assert "there" not in lock.read_text()
 
@@ -245,6 +245,6 @@ def test_one_that_cannot_be_pinned_keeps_no_other_from_it(server: Server, tmp_pa
     more = '  - {name: there, version: "2.0", source: url, urls: ["%s"]}\n'
     path.write_text(CATALOGUE + more % server.url("there.tar"))
     with pytest.raises(HostError, match="1 could not be pinned"):
-        lock_catalogue(path, threading.Event(), told.append)
+        lock_catalogue(path, None, threading.Event(), told.append)
     assert "not pinned: here 1.0" in told[0]
     assert "name: there" in (tmp_path / "lock.yaml").read_text()

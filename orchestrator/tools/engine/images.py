@@ -1,8 +1,8 @@
 """Images: listed, built with the classic builder, loaded from archives."""
 
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from typing import IO, Final
 from urllib.parse import urlsplit
 
@@ -10,14 +10,30 @@ import docker
 import requests
 from docker.errors import APIError, NotFound, NullResource
 
-from orchestrator.errors import BuildError, InputError
-from orchestrator.model import LABEL, LABEL_KEY
+from orchestrator.errors import BuildError, EngineError, HostError, InputError, ToolError
+from orchestrator.model import LABEL, LABEL_KEY, Arch
 from orchestrator.tools.engine.calls import engine_errors, retried
 from orchestrator.tools.engine.connection import Connection
 
 BUILD_TIMEOUT: Final = 3600
 """Seconds that a build step may be silent; a compile under qemu-user takes its time."""
 CONFLICT: Final = 409
+REGISTRY_MEND: Final = (
+    "check that the engine reaches the registry (its proxy, its certificates), then try again"
+)
+
+
+@contextmanager
+def _registry_errors(doing: str) -> Generator[None]:
+    """A registry that refuses or is away is no failure of the engine, which reports it as its own."""
+    try:
+        yield
+    except EngineError as error:
+        cause = error.__cause__
+        if not isinstance(cause, APIError):
+            raise
+        kind = HostError if cause.is_client_error() else ToolError
+        raise kind(f"{doing}: {cause.explanation or cause}", mend=REGISTRY_MEND) from cause
 
 
 class Images(Connection):
@@ -84,6 +100,32 @@ class Images(Connection):
                 if answer := self._builds.pop(threading.get_ident(), None):
                     answer.close()
             return str(self._api.inspect_image(tag)["Id"])
+
+    def resolve(self, image: str) -> str:
+        """The digest that a tag stands for now, as its registry says; raises HostError.
+
+        The engine asks, as it also pulls: its proxy, its certificates, its trust in loopback.
+        """
+        with _registry_errors(f"resolving {image}"), engine_errors(f"resolving {image}"):
+            return str(self._api.inspect_distribution(image)["Descriptor"]["digest"])
+
+    def pull(self, image: str, arch: Arch) -> None:
+        """Have an image of a registry, by digest, here for an architecture; one that is, is not asked for.
+
+        Raises ToolError where another attempt may work, HostError where the registry has no such image.
+        """
+        with _registry_errors(f"pulling {image}"), engine_errors(f"pulling {image}"):
+            if self._architecture(image) == arch.debian:
+                return
+            for step in self._api.pull(image, platform=arch.platform, stream=True, decode=True):
+                if "error" in step:
+                    raise ToolError(f"pulling {image}: {step['error']}", mend=REGISTRY_MEND)
+
+    def _architecture(self, image: str) -> str | None:
+        try:
+            return str(self._api.inspect_image(image)["Architecture"])
+        except NotFound:
+            return None
 
     def stop_builds(self) -> None:
         """Break off every build that runs: the engine kills and removes the container of its step."""

@@ -1,0 +1,39 @@
+"""Which image registries answer from here: asked once a plan, and only those that it would pull from."""
+
+import ipaddress
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from orchestrator.model import Catalogue, Cell, registry_of
+from orchestrator.tools import http
+
+PATIENCE: Final = 3
+"""Seconds for a registry to answer; planning must stay quick where a firewall swallows what is sent."""
+DOCKER_HUB: Final = {"docker.io": "registry-1.docker.io"}
+"""The one registry whose images carry another name than its server."""
+
+
+def silent_registries(catalogue: Catalogue, cells: Iterable[Cell]) -> frozenset[str]:
+    """The registries that the bases of these cells are pulled from and that do not answer now."""
+    environments = {(cell.glibc, cell.arch) for cell in cells}
+    bases = ((catalogue.base_for(glibc, arch), arch) for glibc, arch in environments)
+    hosts = sorted({registry_of(base.pulled.images[arch]) for base, arch in bases if base and base.pulled})
+    if not hosts:
+        return frozenset()
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        answered = pool.map(lambda host: http.answers(_api(host), PATIENCE), hosts)
+        return frozenset(host for host, answer in zip(hosts, answered, strict=True) if not answer)
+
+
+def _api(host: str) -> str:
+    """The address of a registry's API; engines speak plain HTTP to registries of the loopback only."""
+    scheme = "http" if _is_loopback(host.partition(":")[0]) else "https"
+    return f"{scheme}://{DOCKER_HUB.get(host, host)}/v2/"
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
