@@ -31,7 +31,12 @@ def _pulled(drafts: Drafts, base: Base, image: RegistryImage, arch: Arch) -> Ima
         arch,
         parents={},
         files=[],
-        values={"image": pin.reference, "glibc": base.glibc, "packages": " ".join(image.packages) or None},
+        values={
+            "image": pin.reference,
+            "platform": None if arch is drafts.host else arch.platform,
+            "glibc": base.glibc,
+            "packages": " ".join(image.packages) or None,
+        },
         pulls=pin.reference,
     )
 

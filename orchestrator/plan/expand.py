@@ -9,14 +9,13 @@ from typing import Final
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
     ABSENT,
-    Arch,
     Base,
     Catalogue,
     Cell,
     ExcludedCell,
     Expectation,
-    OwnPython,
     Instrument,
+    OwnPython,
     Scenario,
     SelectedCell,
     Selection,
@@ -176,20 +175,24 @@ def _excluded(cell: Cell, matrix: Matrix, catalogue: Catalogue, question: "_Ques
 
 def _unavailable(cell: Cell, catalogue: Catalogue) -> str | None:
     """Why the catalogue cannot make this cell's environment, if it cannot."""
-    base = catalogue.base_for(cell.glibc, Arch(cell.arch))
+    base = catalogue.base_for(cell.glibc, cell.arch)
     if base is None:
         return f"no base with glibc {cell.glibc} for {cell.arch} in the catalogue"
-    if lacks := catalogue.lacks_source(base, Arch(cell.arch)):
+    if lacks := catalogue.lacks_source(base, cell.arch) or _lacks_interpreter(cell, base, catalogue):
         return lacks
-    interpreter = catalogue.interpreter_for(base, cell.python, Arch(cell.arch))
-    if interpreter is None:
-        return _no_interpreter(cell, base, catalogue)
-    if cell.launcher != "plain" and isinstance(interpreter, OwnPython) and not interpreter.toolchain:
-        return f"{base.name}'s own CPython {cell.python} has no library that {cell.launcher} could be built with"
     if cell.launcher not in catalogue.launchers:
         return f"no launcher {cell.launcher} in the catalogue"
     if cell.probe not in catalogue.languages:
         return f"no toolchain for {cell.probe} probes in the catalogue"
+    return None
+
+
+def _lacks_interpreter(cell: Cell, base: Base, catalogue: Catalogue) -> str | None:
+    interpreter = catalogue.interpreter_for(base, cell.python, cell.arch)
+    if interpreter is None:
+        return _no_interpreter(cell, base, catalogue)
+    if cell.launcher != "plain" and isinstance(interpreter, OwnPython) and not interpreter.toolchain:
+        return f"{base.name}'s own CPython {cell.python} brings nothing to build {cell.launcher} with"
     return None
 
 

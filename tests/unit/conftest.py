@@ -61,7 +61,7 @@ def catalogue() -> Catalogue:
     """Two bases, x86_64 only."""
 
     def base(name: str, glibc: str, python: str) -> Base:
-        own = OwnPython(version=python)
+        own = OwnPython(version=python, toolchain=("gcc",))
         debian = Suite(suite=name, packages=())
         return Base(name=name, glibc=glibc, arches=(Arch.X86_64,), debian=debian, pythons=(own,))
 

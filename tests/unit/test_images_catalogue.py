@@ -15,8 +15,11 @@ LOCK = CATALOGUE.parent / "lock.yaml"
 
 def test_the_projects_own_catalogue() -> None:
     catalogue = load_catalogue(CATALOGUE)
-    own = [(base.glibc, [python.version for python in base.pythons]) for base in catalogue.bases]
-    assert own == [("2.31", ["3.9"]), ("2.36", ["3.11"]), ("2.41", ["3.13"]), ("2.43", ["3.14", "3.15"])]
+    own = {base.glibc: [python.version for python in base.pythons] for base in catalogue.bases}
+    debian = {"2.31": ["3.9"], "2.36": ["3.11"], "2.41": ["3.13"], "2.43": ["3.14", "3.15"]}
+    assert own.items() >= debian.items()
+    pulled = {base.glibc for base in catalogue.bases if base.pulled}
+    assert pulled == {"2.28", "2.34", "2.35", "2.39"}
     wheel = catalogue.download("ziglang", Arch.X86_64)
     assert wheel is not None
     assert wheel.filename.endswith(".whl")
@@ -33,7 +36,7 @@ def test_the_projects_own_catalogue() -> None:
         (
             'glibc: "2.36"',
             'glibc: "2.31"',
-            r":17:.*bullseye and bookworm both bring glibc 2.31",
+            r":21:12: bullseye and bookworm both bring glibc 2.31",
         ),
         ("builder_suite: trixie", "builder_suite: trixy", r":\d+:16:.*did you mean 'trixie'"),
         ("1.0.0", "1.0.1", r"lock\.yaml:\d+.*cross-gcc-amd64 1.0.1 for x86_64 is not pinned.*images lock"),

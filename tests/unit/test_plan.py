@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import InputError
-from orchestrator.model import Catalogue, OutcomeKind, Selection
+from orchestrator.model import Arch, Catalogue, ImagePin, OutcomeKind, RegistryImage, Selection
 from orchestrator.plan import Request, load_matrix, select
 from orchestrator.tools.yamlfile import MAX_BYTES
 
@@ -359,3 +359,22 @@ def test_every_cell_of_the_cross_product_is_accounted_for_once(
     assert len(seen) == len(set(seen))
     assert set(seen) == wanted
     assert selection.deselected == 32 - len(seen)
+
+
+def test_a_registrys_glibc_has_a_source_once_it_is_pinned_and_answers(
+    project: Path, catalogue: Catalogue
+) -> None:
+    image = RegistryImage(images={Arch.X86_64: "r.example/new"}, tag="1", preferred=True)
+    old, new = catalogue.bases
+    pulled = catalogue.model_copy(update={"bases": (old, new.model_copy(update={"registry": image}))})
+    pin = ImagePin(image="r.example/new", tag="1", digest=f"sha256:{'0' * 64}")
+    locked = pulled.model_copy(update={"images": (pin,)})
+    silent = locked.model_copy(update={"silent": frozenset({"r.example"})})
+    moved = locked.model_copy(update={"images": (pin.model_copy(update={"tag": "2"}),)})
+    assert pulled.lacks_source(old, Arch.X86_64) is None
+    assert new.pulled is None
+    assert "py3.11-glibc2.36" in " ".join(item.cell.id for item in choose(project, locked).cells)
+    for lacking, why in ((pulled, "images lock"), (moved, "images lock"), (silent, "r.example does not")):
+        reasons = [item.reason for item in choose(project, lacking).excluded if item.cell.python == "3.11"]
+        assert any("no source for glibc 2.36 without an image registry" in said for said in reasons)
+        assert any(why in said for said in reasons)
