@@ -14,6 +14,9 @@ REGISTERS_A_LINE: Final = 4
 INNERMOST: Final = 12
 """Frames that are shown of a thread that did not crash."""
 
+NAMES: Final = 60
+"""Variables that are shown."""
+
 
 def show_crash(console: Console, crash: Crash) -> None:
     """Print the page."""
@@ -151,9 +154,9 @@ def _environment(environment: Environment) -> Iterator[str]:
 
 
 def _names(variables: Sequence[Variable]) -> str:
-    return escape(
-        ", ".join(item.name if item.value is None else f"{item.name}={item.value}" for item in variables)
-    )
+    shown = [item.name if item.value is None else f"{item.name}={item.value}" for item in variables[:NAMES]]
+    more = f", and {len(variables) - NAMES} more (all are in --json)" if len(variables) > NAMES else ""
+    return escape(", ".join(shown) + more)
 
 
 def _modules(crash: Crash) -> Table:

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from orchestrator.crash.limits import MAX_ANSWER, limited
 from orchestrator.errors import ToolError
 from orchestrator.tools import process
 
@@ -18,9 +19,6 @@ PROGRAMS: Final = ("gdb-multiarch", "gdb")
 SCRIPT: Final = Path(__file__).with_name("gdb_script.py")
 TIMEOUT: Final = 60
 """Seconds; a core of seven threads takes 0.3."""
-MEMORY: Final = 4 << 30
-"""Bytes of address space; debug files are mapped, so this is more than gdb uses."""
-MAX_ANSWER: Final = 64 << 20
 MAX_FRAMES: Final = 256
 """Frames of a thread that are read, innermost first."""
 MEND: Final = "install gdb-multiarch (`nox -s setup` does); the core is kept"
@@ -74,7 +72,7 @@ def read_with_gdb(core: Path, sysroot: Path, program: Path | None) -> GdbAnswer:
     with tempfile.TemporaryDirectory(prefix="crashmatrix-gdb-") as folder:
         answer = Path(folder) / "answer.json"
         done = process.run(
-            [*_limited(), gdb, *_arguments(core, sysroot, program)],
+            [*limited(), gdb, *_arguments(core, sysroot, program)],
             mend=MEND, timeout=TIMEOUT, cwd=Path(folder), check=False,
             env={
                 "CRASHMATRIX_OUT": str(answer), "CRASHMATRIX_FRAMES": str(MAX_FRAMES),
@@ -112,18 +110,11 @@ def _arguments(core: Path, sysroot: Path, program: Path | None) -> list[str]:
         "set auto-load off", "set auto-load safe-path /nonexistent", "set debuginfod enabled off",
         "set libthread-db-search-path /nonexistent", f"set sysroot {sysroot}",
         f"set debug-file-directory {sysroot}/usr/lib/debug", "set print frame-arguments none",
-        "set backtrace past-main on",
     ]  # fmt: skip
     return [
         "-nx", "-nh", "-batch", *(part for line in early for part in ("-iex", line)),
         f"--core={core}", *([f"--se={program}"] if program else []), "-x", str(SCRIPT),
     ]  # fmt: skip
-
-
-def _limited() -> list[str]:
-    """util-linux's prlimit, which every Debian has; without it gdb still has its time limit."""
-    prlimit = process.find("prlimit")
-    return [prlimit, f"--as={MEMORY}", f"--fsize={MAX_ANSWER}", "--core=0", "--"] if prlimit else []
 
 
 def _last_line(said: str) -> str:

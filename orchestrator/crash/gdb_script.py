@@ -13,7 +13,7 @@ import gdb
 
 REGISTERS = (
     "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-    "r15", "rip", "eflags", *(f"x{number}" for number in range(31)), "sp", "pc", "cpsr",
+    "r15", "rip", "eflags", "fs_base", "gs_base", *(f"x{number}" for number in range(31)), "sp", "pc", "cpsr",
 )  # fmt: skip
 ALIASES = {"rip": ("sp", "pc")}
 """On x86 gdb offers sp and pc as other names of rsp and rip."""
@@ -43,17 +43,13 @@ def read_registers(frame: "gdb.Frame") -> "dict[str, int]":
 def function_start(frame: "gdb.Frame") -> "int | None":
     """Where the frame's function is entered; None without debug information of it.
 
-    Not the start of its block: that is the lowest address, and a function's cold part may lie below.
+    Not the start of its block: that is the lowest address, and a function's cold part may lie below. A
+    function that was inlined is nowhere entered.
     """
     function = frame.function()
-    if function is None:
+    if function is None or frame.type() == gdb.INLINE_FRAME:
         return None
-    if frame.type() != gdb.INLINE_FRAME:
-        return address_of(function.value().address)
-    block = frame.block()
-    while block is not None and block.function is None:
-        block = block.superblock
-    return None if block is None else int(block.start)
+    return address_of(function.value().address)
 
 
 def describe(frame: "gdb.Frame") -> "dict[str, Any]":
@@ -73,19 +69,23 @@ def describe(frame: "gdb.Frame") -> "dict[str, Any]":
     }
 
 
+NEAR = 4
+"""Frames from a possible fault outwards whose registers are wanted: a walk may be in a caller."""
+
+
 def walk(crashed: bool, limit: int) -> "dict[str, Any]":
     """The frames of the selected thread; of the crashed one also the registers at possible faults."""
     frames: list[dict[str, Any]] = []
     registers: dict[int, dict[str, int]] = {}
     stopped = None
     frame = gdb.newest_frame()
-    wanted = crashed
+    wanted = NEAR if crashed else 0
     try:
         while frame is not None and len(frames) < limit:
             described = describe(frame)
-            if wanted:
+            if wanted > 0:
                 registers[len(frames)] = read_registers(frame)
-            wanted = crashed and described["trampoline"]
+            wanted = NEAR if crashed and described["trampoline"] else wanted - 1
             frames.append(described)
             reason = frame.unwind_stop_reason()
             if reason > gdb.FRAME_UNWIND_OUTERMOST:

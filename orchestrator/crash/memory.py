@@ -4,6 +4,7 @@ The kernel leaves mapped files' unchanged pages out of a core, so code comes fro
 mapped. A file whose build id is not the core's is another file and is not used.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +68,12 @@ class ProcessMemory:
         if module.path not in self._loaded:
             self._loaded[module.path] = self._load(module)
         return self._loaded[module.path]
+
+    def pointer(self, module: MappedModule, names: Collection[str]) -> int | None:
+        """Where a module's pointer variable of one of these names lies; None where it defines none."""
+        loaded = self.object_at(module.base)
+        found = loaded.source.find_pointers(names) if loaded else {}
+        return next((found[name] + loaded.bias for name in names if loaded and name in found), None)
 
     def debug_object(self, build_id: str) -> ObjectFile | None:
         """The separate debug file of a build id, where the sysroot has it."""

@@ -6,19 +6,26 @@ be read is said in `warnings`; without gdb what the core's own notes tell is sti
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from orchestrator.crash.backends import NOTES, STACKS, read_stacks
+from orchestrator.crash.environment import read_environment
+from orchestrator.crash.invocation import read_invocation
 from orchestrator.crash.meaning import explain_fault
+from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.python_stacks import EvaluatedFrame, PythonReading, merge, read_python, runs_python
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
 from orchestrator.crash.signals import Fault, handled_fault, parse_siginfo
 from orchestrator.crash.signature import sign
+from orchestrator.errors import ToolError
 from orchestrator.model import Crash, CrashSite, Module, NativeFrame, SignalInfo, Sysroot, Thread
 from orchestrator.tools.core import Core
 
-BACKENDS: Final = tuple(STACKS)
+PYSTACK: Final = "pystack"
+BACKENDS: Final = (*STACKS, PYSTACK)
 """All backends by name, best first."""
 _UNKNOWN: Final = Fault(number=0, code=None, address=None)
 
@@ -34,21 +41,51 @@ class _Site:
 
 def read_crash(path: Path, core: Core, sysroot: Sysroot, backends: Collection[str] = BACKENDS) -> Crash:
     """Read a crash; `path` is the plain core that `core` has open. What is lost is in the warnings."""
-    reading, lacking = read_stacks(path, core, Path(sysroot.path), backends)
-    return interpret(core, sysroot, reading, lacking)
+    root = Path(sysroot.path)
+    with ThreadPoolExecutor(1) as pool:
+        python = pool.submit(_read_python, path, core, root, backends)
+        reading, lacking = read_stacks(path, core, root, backends)
+        found, missing = python.result()
+    return interpret(core, sysroot, reading, found, lacking=(*lacking, *missing))
 
 
-def interpret(core: Core, sysroot: Sysroot, reading: Reading, lacking: Sequence[str] = ()) -> Crash:
+def _read_python(
+    path: Path, core: Core, root: Path, backends: Collection[str]
+) -> tuple[PythonReading | None, list[str]]:
+    """The Python stacks, or why a core that has the interpreter in it gives none."""
+    if PYSTACK not in backends or not runs_python(core):
+        return None, []
+    try:
+        return read_python(path, core, root), []
+    except ToolError as error:
+        return None, [f"without Python frames: pystack: {error.what}"]
+
+
+def interpret(
+    core: Core,
+    sysroot: Sysroot,
+    reading: Reading,
+    python: PythonReading | None = None,
+    *,
+    lacking: Sequence[str] = (),
+) -> Crash:
     """What the stacks of a core tell of its crash; `lacking` says which backends could not be used."""
     crashed = next((thread for thread in reading.threads if thread.crashed), None)
     site, doubts = _find_site(core, crashed)
-    threads = tuple(_thread(core, thread, site) for thread in reading.threads)
+    stacks = {thread.tid: thread.frames for thread in python.threads} if python else {}
+    threads = tuple(_thread(core, thread, site, stacks.get(thread.tid, ())) for thread in reading.threads)
     frames = next((thread.native[site.frame :] for thread in threads if thread.crashed), ())
+    memory = ProcessMemory(core, Path(sysroot.path))
+    invocation = read_invocation(core)
+    held = crashed.registers.items() if crashed else ()
+    near = {number: values for number, values in held if number >= site.frame}
     signature, how = sign(site.fault.name if site.fault.number else "?", frames)
     return Crash(
         arch=core.arch,
         truncated=core.truncated,
         warnings=(*_core_warnings(core), *sysroot.problems, *lacking, *doubts, *reading.warnings),
+        process=invocation.name,
+        command=invocation.command,
         signal=_signal(site, explain_fault(core, site.fault, _registers(crashed, site))),
         crash=_crash_site(core, frames),
         threads=threads,
@@ -58,9 +95,16 @@ def interpret(core: Core, sysroot: Sysroot, reading: Reading, lacking: Sequence[
         signature=signature,
         signature_note=how,
         backends={
-            **dict.fromkeys(STACKS),
+            **dict.fromkeys(BACKENDS),
             **({reading.backend: reading.version} if reading.backend != NOTES else {}),
+            **({PYSTACK: python.version} if python else {}),
         },
+        sources={
+            **dict.fromkeys(("signal", "modules", "command", "environment"), "core"),
+            **dict.fromkeys(("native", "registers"), reading.backend),
+            **({"python": PYSTACK} if python else {}),
+        },
+        environment=read_environment(memory, invocation.environment, near),
     )
 
 
@@ -87,13 +131,14 @@ def _derived(fault: Fault) -> list[str]:
     ]
 
 
-def _thread(core: Core, thread: ThreadReading, site: _Site) -> Thread:
+def _thread(core: Core, thread: ThreadReading, site: _Site, python: Sequence[EvaluatedFrame] = ()) -> Thread:
     registers = thread.registers.get(site.frame, {}) if thread.crashed else {}
     return Thread(
         tid=thread.tid,
         crashed=thread.crashed,
         registers={name: hex(value) for name, value in registers.items()},
         native=tuple(_frame(core, frame) for frame in thread.frames),
+        python=merge(python, thread.frames),
     )
 
 
@@ -129,6 +174,7 @@ def _registers(crashed: ThreadReading | None, site: _Site) -> Mapping[str, int]:
 def _signal(site: _Site, meaning: str | None) -> SignalInfo:
     fault, delivered = site.fault, site.delivered
     return SignalInfo(
+        sender=fault.sender,
         number=fault.number,
         name=fault.name if fault.number else "?",
         code=fault.code,

@@ -38,7 +38,8 @@ class ThreadReading:
     """One thread, innermost frame first; `registers` by the number of the frame that has them.
 
     Of the crashed thread, the registers of frame 0 and of every frame below a trampoline are wanted:
-    one of these is where the original fault happened.
+    one of these is where the original fault happened. Those of the three frames outside of these help to
+    tell what a caller was at.
     """
 
     tid: int

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.model import Arch
+from orchestrator.model import Arch, Sender
 from orchestrator.tools.core import Core, Segment
 
 FAULTS: Final = {
@@ -21,6 +21,8 @@ FAULTS: Final = {
 }  # fmt: skip
 """Signals that the CPU causes, with the names of si_code from 1 on (include/uapi/asm-generic/siginfo.h)."""
 _SENT: Final = {0: "SI_USER", 0x80: "SI_KERNEL", -1: "SI_QUEUE", -2: "SI_TIMER", -6: "SI_TKILL"}
+_WITH_SENDER: Final = frozenset({0, -1, -6})
+"""Of kill, sigqueue and tgkill the kernel notes who sent it (sigaction(2))."""
 _SIGINFO: Final = struct.Struct("<iii4xQ")
 """si_signo, si_errno, si_code, and the address or, for a signal that was sent, pid and uid."""
 _LAST_SIGNAL: Final = 64
@@ -54,6 +56,7 @@ class Fault:
     number: int
     code: str | None
     address: int | None
+    sender: Sender | None = None
     derived: bool = False
     """Worked out from the interrupted context, since the kernel laid no siginfo_t on the stack."""
 
@@ -80,7 +83,10 @@ def parse_siginfo(raw: bytes | None) -> Fault | None:
         return None
     names = next((codes for item, codes in FAULTS.items() if item == number), ())
     named = names[code - 1] if 0 < code <= len(names) else _SENT.get(code, str(code))
-    return Fault(number=number, code=named, address=address if 0 < code <= len(names) else None)
+    if 0 < code <= len(names):
+        return Fault(number=number, code=named, address=address)
+    sender = Sender(pid=address & 0xFFFFFFFF, uid=address >> 32) if code in _WITH_SENDER else None
+    return Fault(number=number, code=named, address=None, sender=sender)
 
 
 def handled_fault(core: Core, stack: int) -> Fault | None:

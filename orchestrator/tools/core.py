@@ -33,7 +33,7 @@ _ARCHES: Final = {62: Arch.X86_64, 183: Arch.ARM64}
 _ET_CORE: Final = 4
 _PN_XNUM: Final = 0xFFFF
 _PT_LOAD, _PT_NOTE, _PF_X = 1, 4, 1
-_NT_PRSTATUS, _NT_AUXV, _NT_FILE, _NT_SIGINFO = 1, 6, 0x46494C45, 0x53494749
+_NT_PRSTATUS, _NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x53494749
 _NT_GNU_BUILD_ID: Final = 3
 _FILES_HEAD, _FILES_ENTRY = struct.Struct("<QQ"), struct.Struct("<QQQ")
 """NT_FILE: count and page size, then start, end and page offset of each; the names follow."""
@@ -109,6 +109,7 @@ class Core:
         notes = list(self._notes())
         self.threads = tuple(state for kind, desc in notes if (state := self._thread(kind, desc)))
         self.siginfo = next((desc for kind, desc in notes if kind == _NT_SIGINFO), None)
+        self.psinfo = next((desc for kind, desc in notes if kind == _NT_PRPSINFO), None)
         self.auxv = next((_auxv(desc) for kind, desc in notes if kind == _NT_AUXV), {})
         self.files = next((self._files(desc) for kind, desc in notes if kind == _NT_FILE), ())
 

@@ -36,7 +36,9 @@ _SHT_SYMTAB, _SHT_DYNSYM, _SHT_NOBITS = 2, 11, 8
 _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_GNU_HASH = 4, 5, 6, 10, 0x6FFFFEF5
 _FUNCTIONS: Final = frozenset({0, 2, 10})
 """STT_NOTYPE (hand-written assembly), STT_FUNC, STT_GNU_IFUNC."""
-_GLOBAL: Final = 1
+_OBJECT, _GLOBAL = 1, 1
+"""STT_OBJECT, STB_GLOBAL."""
+_WORD: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,16 @@ class ObjectFile:
             address: replace(symbol, name=names(place))
             for address, (symbol, place, names) in search.results().items()
         }
+
+    def find_pointers(self, names: Collection[str]) -> dict[str, int]:
+        """The addresses of the pointer variables of these names that the object defines."""
+        found: dict[str, int] = {}
+        for table, text in self._symbol_tables():
+            whole = len(table) // _SYMBOL.size * _SYMBOL.size
+            for name, info, _, section, start, size in _SYMBOL.iter_unpack(memoryview(table)[:whole]):
+                if section and size == _WORD and info & 0xF == _OBJECT and (said := text(name)) in names:
+                    found.setdefault(said, start)
+        return found
 
     def _symbol_tables(self) -> Iterator[tuple[bytes, Callable[[int], str]]]:
         tables = [item for item in self.sections if item.kind in (_SHT_SYMTAB, _SHT_DYNSYM)]

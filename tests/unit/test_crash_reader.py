@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.crash.gdb import parse_answer
 from orchestrator.crash.gdb_stacks import complete
-from orchestrator.crash.reader import interpret, read_crash
+from orchestrator.crash.reader import BACKENDS, interpret, read_crash
 from orchestrator.model import SCHEMA, Crash, Sysroot, Value
 from orchestrator.tools.core import Core, open_core
 from orchestrator.tools.unpack import plain_core
@@ -88,7 +88,7 @@ def test_without_gdb_the_notes_still_tell(sysroot: Sysroot, monkeypatch: pytest.
     monkeypatch.setattr("orchestrator.crash.gdb.PROGRAMS", ())
     with opened("plain") as (path, core):
         crash = read_crash(path, core, sysroot, backends=["gdb"])
-    assert crash.backends == {"gdb": None, "elf": None}
+    assert crash.backends == dict.fromkeys(BACKENDS)
     assert crash.signal.name == "SIGABRT"
     assert crash.crash.module == "/usr/lib/x86_64-linux-gnu/libc.so.6"
     assert len(crash.threads) == 2

@@ -1,0 +1,16 @@
+"""Bounds for programs that read hostile cores."""
+
+from typing import Final
+
+from orchestrator.tools import process
+
+MEMORY: Final = 4 << 30
+"""Bytes of address space; debug files are mapped, so this is more than gdb uses."""
+MAX_ANSWER: Final = 64 << 20
+"""Bytes of any file that such a program writes."""
+
+
+def limited() -> list[str]:
+    """util-linux's prlimit, which every Debian has; without it a time limit still holds."""
+    prlimit = process.find("prlimit")
+    return [prlimit, f"--as={MEMORY}", f"--fsize={MAX_ANSWER}", "--core=0", "--"] if prlimit else []
