@@ -2,7 +2,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.model.rate import Rate, at_most, percent, upper_bound
@@ -29,6 +29,7 @@ def test_fifty_nine_quiet_trials_are_under_five_percent_and_fifty_eight_are_not(
     assert upper_bound(0, 59) < 0.05 < upper_bound(0, 58)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(1, 60), st.floats(0.001, 0.999), st.sampled_from([0.8, 0.95, 0.99]))
 def test_the_interval_holds_the_true_rate_as_often_as_it_says(
     trials: int, true: float, confidence: float
@@ -52,6 +53,7 @@ def test_it_also_holds_where_trials_stop_at_the_first_event(true: float, most: i
     assert held >= 0.95
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400), st.floats(0, 1))
 def test_the_distribution_rises_to_one(trials: int, rate: float) -> None:
     values = [at_most(count, trials, rate) for count in range(trials + 1)]
