@@ -1,6 +1,7 @@
-"""Images to containers to outcomes: one fresh, locked-down container for each trial."""
+"""Images to containers to outcomes: fresh, locked-down containers, a few trials in each."""
 
+from orchestrator.execute.command import Question
 from orchestrator.execute.leftovers import owner_labels, remove_leftovers
-from orchestrator.execute.trial import TrialRequest, by_hand, run_trial
+from orchestrator.execute.trial import TrialRequest, run_trials
 
-__all__ = ["TrialRequest", "by_hand", "owner_labels", "remove_leftovers", "run_trial"]
+__all__ = ["Question", "TrialRequest", "owner_labels", "remove_leftovers", "run_trials"]

@@ -1,4 +1,4 @@
-"""The supervisor's account of how the process under question ended.
+"""The supervisor's account of how each process under question ended.
 
 The supervisor (images/launch/supervisor.py) runs in the container as the parent of that process, so
 it knows the true wait status: the container's own exit code cannot tell a signal from `exit(139)`,
@@ -16,7 +16,7 @@ from orchestrator.model import OutcomeKind, Value
 
 FATE_FOLDER: Final = ".crashmatrix"
 FATE_NAME: Final = "fate.json"
-MAX_BYTES: Final = 64 * 1024
+MAX_BYTES: Final = 1 << 20
 _SIGNALS: Final = frozenset(item.name for item in signal.Signals)
 _UNNAMED: Final = re.compile(r"SIG\d{1,2}")
 """A real-time signal between the named ones, as the supervisor writes it."""
@@ -25,17 +25,19 @@ Short = Annotated[str, Field(max_length=500)]
 
 
 class Fate(Value):
-    """How the process under question ended; `seconds` is its own wall time."""
+    """How one process under question ended; `seconds` is its own wall time.
 
-    schema_version: Literal[1] = Field(alias="schema")
+    `after` counts the seconds from the supervisor's start to the process's.
+    """
+
     pid: Annotated[int, Field(ge=1)] | None
     kind: OutcomeKind
     status: Annotated[int, Field(ge=0, le=255)] | None = None
     signal: Short | None = None
     core_dumped: bool = False
     interrupted: bool = False
+    after: Annotated[float, Field(ge=0)] = 0.0
     seconds: Annotated[float, Field(ge=0)]
-    versions: Annotated[dict[Short, Short], Field(max_length=20)] = {}
     notes: Annotated[tuple[Short, ...], Field(max_length=50)] = ()
 
     @field_validator("signal")
@@ -46,12 +48,20 @@ class Fate(Value):
         return name
 
 
-def parse_fate(raw: bytes) -> Fate:
+class Account(Value):
+    """The fates of a container's trials, in their order, and what the container says of itself."""
+
+    schema_version: Literal[2] = Field(alias="schema")
+    versions: Annotated[dict[Short, Short], Field(max_length=20)] = {}
+    trials: Annotated[tuple[Fate, ...], Field(max_length=1000)]
+
+
+def parse_account(raw: bytes) -> Account:
     """Parse the account; raises EngineError where it is not one, since nothing was seen then."""
     if len(raw) > MAX_BYTES:
         raise _unreadable(f"{len(raw)} bytes long")
     try:
-        return Fate.model_validate_json(raw)
+        return Account.model_validate_json(raw)
     except ValidationError as error:
         raise _unreadable(error.errors()[0]["msg"]) from error
 

@@ -25,7 +25,8 @@ from orchestrator.model import (
     Scenario,
 )
 
-SUPERVISOR: Final = Path("images/launch/supervisor.py")
+LAUNCH: Final = Path("images/launch")
+"""The supervisor and its modules, which lie beside it in the image."""
 
 
 class Recipes:
@@ -51,6 +52,7 @@ class Recipes:
         drafts = self._drafts
         base, python = _environment(drafts.catalogue, cell)
         probe = _probe(drafts, scenario, cell.probe, cell.arch)
+        launch = drafts.project / LAUNCH
         server = _server(drafts, cell.launcher, base, python, cell.arch)
         return drafts.dockerfile(
             f"cell-{cell.scenario}-{_label(base, python)}-{cell.launcher}-{cell.probe}",
@@ -58,7 +60,7 @@ class Recipes:
             cell.arch,
             parents={"base": base_image(drafts, base, cell.arch), "probe": probe, "server": server},
             files=[
-                drafts.file(drafts.project / SUPERVISOR, "opt/supervisor.py"),
+                *(drafts.file(path, f"opt/{path.name}") for path in sorted(launch.glob("*.py"))),
                 drafts.file(Path(scenario.folder) / scenario.driver, f"opt/scenario/{scenario.driver}"),
             ],
             values={

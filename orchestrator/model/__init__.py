@@ -116,6 +116,7 @@ from orchestrator.model.scenario import (
     Scenario,
     ScenarioExclusion,
 )
+from orchestrator.model.survival import Decision, Survival
 
 __all__ = [
     "ABSENT",
@@ -153,6 +154,7 @@ __all__ = [
     "Crash",
     "CrashSite",
     "CrossSysroot",
+    "Decision",
     "Download",
     "Environment",
     "ExcludedCell",
@@ -203,6 +205,7 @@ __all__ = [
     "SignatureHistory",
     "Subject",
     "Suite",
+    "Survival",
     "Sysroot",
     "Thread",
     "Trial",

@@ -20,6 +20,9 @@ class SelectedCell(Value):
     cell: Cell
     expectation: Expectation
     trials: int
+    """The most that are run; a cell is settled by fewer where they tell enough."""
+    share: int = 1
+    """How many of them may share a container."""
     timeout: float
 
 

@@ -55,7 +55,7 @@ class CoreFile(Value):
 
 
 class Trial(Value):
-    """One run of a cell in a fresh container, with its evidence."""
+    """One run of a cell's process, with its evidence. `number` counts from 1 over all trials of the cell."""
 
     number: int
     outcome: Outcome
@@ -90,6 +90,8 @@ class CellResult(Value):
     expectation: Expectation
     judgement: Judgement
     trials: tuple[Trial, ...] = ()
+    not_kept: int = 0
+    """How many more trials were run whose evidence was not kept: they ended as others did that are here."""
     rate: Rate | None = None
     """How often the expected crash came, or, where none is expected, how often a trial was not as
     expected; of all trials that could be judged. None where none could."""

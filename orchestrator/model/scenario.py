@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestrator.errors import Location
 from orchestrator.model.base import Value
+from orchestrator.model.survival import Survival
 
 LAST_ADDRESS: Final = (1 << 64) - 1
 _RANGE: Final = re.compile(r"(?P<relation><=?|>=?|==)\s*(?P<bound>0x[0-9a-fA-F]{1,16}|\d{1,20})")
@@ -69,6 +70,8 @@ class Expectation(Value):
     frames: tuple[str, ...] = ()
     fault_address: AddressRange | None = None
     message: str | None = None
+    survive: Survival | None = None
+    """What the trials of a cell that should not crash have to show; None: each of a fixed number."""
     because: str
     source: str | None = None
     where: str | None = None
@@ -118,6 +121,8 @@ class Scenario(Value):
     driver: str
     timeout: float
     trials: int
+    share: int | None = None
+    """How many trials may share a container; None: as many as change nothing."""
     probes: tuple[ProbeSource, ...]
     axes: dict[str, tuple[str, ...]] = {}
     exclusions: tuple[ScenarioExclusion, ...] = ()

@@ -3,7 +3,6 @@
 import shlex
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Final
 
 from orchestrator import cores, crash, execute, verdict
 from orchestrator.errors import CoreError, ToolError
-from orchestrator.execute import TrialRequest
+from orchestrator.execute import Question, TrialRequest
 from orchestrator.model import (
     LABEL,
     Arch,
@@ -27,12 +26,13 @@ from orchestrator.model import (
     Scenario,
     Trial,
 )
+from orchestrator.pipeline.evidence import Evidence
 from orchestrator.tools.cache import cache_folder
 from orchestrator.tools.core import open_core
 from orchestrator.tools.engine import Engine
 from orchestrator.tools.files import write_atomically
 from orchestrator.tools.unpack import plain_core
-from orchestrator.verdict import Seen
+from orchestrator.verdict import Seen, Tally
 
 RESULT_FILE: Final = "result.json"
 CELLS: Final = "cells"
@@ -55,41 +55,52 @@ class CellRunner:
     def run(self, planned: PlannedCell, image: str, stop: threading.Event) -> CellResult:
         """Run a cell and write its result; raises HostError where nothing could be seen."""
         started, clock = datetime.now(UTC), time.monotonic()
-        seen: list[Seen] = []
-        for number in range(1, planned.trials + 1):
-            if seen and (stop.is_set() or verdict.is_settled(planned.expectation, seen[-1])):
-                break
-            seen.append(self._trial(planned, image, number))
-        judgement = verdict.judge(planned.expectation, seen)
-        return self._result(planned, judgement, image, seen, started=started, clock=clock)
+        tally, evidence = verdict.Tally(planned.expectation), Evidence()
+        share = planned.share if planned.cell.arch is self.host_arch else 1
+        done = 0
+        while done < planned.trials and not tally.settled and not (done and stop.is_set()):
+            request = self._request(planned, image, done + 1, min(share, planned.trials - done))
+            for index, outcome in enumerate(execute.run_trials(self.engine, request)):
+                done += 1
+                self._look(request, index, outcome, tally, evidence)
+        return self._result(planned, tally, image, evidence, started=started, clock=clock)
 
     def unseen(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
         """Write the result of a cell that could not be seen: `error`, with the reason."""
         return self._result(planned, verdict.judge_error(why), image)
 
-    def _trial(self, planned: PlannedCell, image: str, number: int) -> Seen:
-        cell = planned.cell
-        folder = self.folder / CELLS / cell.id / f"trial-{number}"
-        request = TrialRequest(
-            cell=cell,
+    def _request(self, planned: PlannedCell, image: str, first: int, count: int) -> TrialRequest:
+        return TrialRequest(
+            question=self._question(planned),
+            expectation=planned.expectation,
             image=image,
-            driver=self.scenarios[cell.scenario].driver,
-            timeout=planned.timeout,
-            number=number,
+            first=first,
+            count=count,
             root=self.folder,
-            folder=folder,
-            labels=execute.owner_labels(self.run_name, cell, number),
-            emulated=cell.arch is not self.host_arch,
+            folder=self.folder / CELLS / planned.cell.id,
+            labels=execute.owner_labels(self.run_name, planned.cell, first),
+            emulated=planned.cell.arch is not self.host_arch,
         )
-        outcome = execute.run_trial(self.engine, request)
-        core, read = self._core(request, outcome)
-        trial = Trial(number=number, outcome=outcome, core=core, crash=read)
-        return Seen(trial=trial, text=self._text(outcome))
 
-    def _core(self, request: TrialRequest, outcome: Outcome) -> tuple[CoreFile, Crash | None]:
+    def _question(self, planned: PlannedCell) -> Question:
+        driver = self.scenarios[planned.cell.scenario].driver
+        return Question(cell=planned.cell, driver=driver, timeout=planned.timeout)
+
+    def _look(
+        self, request: TrialRequest, index: int, outcome: Outcome, tally: Tally, evidence: Evidence
+    ) -> None:
+        """Collect and read a trial's core, judge the trial, and keep what tells something."""
+        folder = request.trial_folder(index)
+        core, read = self._core(request, outcome, folder)
+        trial = Trial(number=request.first + index, outcome=outcome, core=core, crash=read)
+        judgement = tally.add(Seen(trial=trial, text=self._text(outcome)))
+        must_crash = request.expectation.kind is OutcomeKind.SIGNAL
+        evidence.add(trial, judgement, must_crash=must_crash, folder=folder)
+
+    def _core(self, request: TrialRequest, outcome: Outcome, folder: Path) -> tuple[CoreFile, Crash | None]:
         if outcome.kind in (OutcomeKind.EXIT, OutcomeKind.OOM):
             return CoreFile(state=CoreState.NONE), None
-        core = cores.collect(outcome, folder=request.folder, root=self.folder)
+        core = cores.collect(outcome, folder=folder, root=self.folder)
         if core.state is not CoreState.FOUND or core.path is None:
             return core, None
         try:
@@ -112,28 +123,28 @@ class CellRunner:
     def _result(
         self,
         planned: PlannedCell,
-        judgement: Judgement,
+        seen: Tally | Judgement,
         image: str | None,
-        seen: Sequence[Seen] = (),
+        evidence: Evidence | None = None,
         *,
         started: datetime | None = None,
         clock: float | None = None,
     ) -> CellResult:
-        cell = planned.cell
-        driver = self.scenarios[cell.scenario].driver
+        cell, evidence = planned.cell, evidence or Evidence()
         result = CellResult(
             run=self.run_name,
             cell=cell,
             image=planned.image,
             image_id=image,
             expectation=planned.expectation,
-            judgement=judgement,
-            trials=tuple(item.trial for item in seen),
-            rate=verdict.rate(planned.expectation, seen),
+            judgement=seen.judgement if isinstance(seen, Tally) else seen,
+            trials=tuple(evidence.kept),
+            not_kept=evidence.not_kept,
+            rate=seen.rate if isinstance(seen, Tally) else None,
             started=(started or datetime.now(UTC)).isoformat(timespec="milliseconds"),
             seconds=0.0 if clock is None else round(time.monotonic() - clock, 3),
             repeat=f"./nox -s matrix -- --cell {shlex.quote(cell.id)}",
-            by_hand=execute.by_hand(cell, self.specs[planned.image].tag, driver, planned.timeout),
+            by_hand=self._question(planned).by_hand(self.specs[planned.image].tag),
         )
         write_atomically(self.folder / CELLS / cell.id / RESULT_FILE, result.model_dump_json(indent=1))
         return result

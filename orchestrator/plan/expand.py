@@ -15,6 +15,7 @@ from orchestrator.model import (
     ExcludedCell,
     Expectation,
     Instrument,
+    OutcomeKind,
     OwnPython,
     Scenario,
     SelectedCell,
@@ -26,6 +27,8 @@ from orchestrator.tools.yamlfile import nearest
 
 MAX_CELLS: Final = 200_000
 """A cross product beyond this is a mistake in the matrix, and would fill memory."""
+SHARE: Final = 16
+"""Trials in one container: its start and end cost half a second, and a stop waits for all of them."""
 MAX_ID: Final = 200
 """A cell's id becomes a path; file systems take 255 bytes a name."""
 
@@ -240,13 +243,25 @@ def _selected(cell: Cell, question: _Question, request: Request) -> SelectedCell
             f"the id of a cell is {len(cell.id)} characters long, at most {MAX_ID} make a folder: {cell.id}",
             mend="shorten the names of its axes and values",
         )
-    scenario = question.scenario
+    scenario, expectation = question.scenario, question.expectation(cell)
+    most = expectation.survive.design.most if expectation.survive else scenario.trials
+    trials = request.trials or most
     return SelectedCell(
         cell=cell,
-        expectation=question.expectation(cell),
-        trials=request.trials or scenario.trials,
+        expectation=expectation,
+        trials=trials,
+        share=min(trials, scenario.share or _share(cell, expectation)),
         timeout=request.timeout or scenario.timeout,
     )
+
+
+def _share(cell: Cell, expectation: Expectation) -> int:
+    """How many trials may share a container where the scenario does not say.
+
+    A hang and a memory limit are looked at from outside the container, an instrument leaves files.
+    """
+    apart = expectation.kind in (OutcomeKind.HANG, OutcomeKind.OOM) or cell.instrument is not Instrument.NONE
+    return 1 if apart else SHARE
 
 
 def _all_excluded(excluded: Sequence[ExcludedCell]) -> InputError:

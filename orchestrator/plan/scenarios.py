@@ -17,15 +17,18 @@ from orchestrator.model import (
     ProbeSource,
     Scenario,
     ScenarioExclusion,
+    Survival,
     Value,
 )
+from orchestrator.model.survival import MAX_TRIALS
 from orchestrator.plan.axes import Axes, check_axes
 from orchestrator.tools import yamlfile
 from orchestrator.tools.yamlfile import Document, nearest
 
 FILE: Final = "scenario.yaml"
 SIGNALS: Final = frozenset(item.name for item in signal.Signals)
-MAX_TRIALS: Final = 10_000
+MAX_SHARE: Final = 64
+"""Trials in one container. A stop waits for the container's end, and more would save nothing."""
 
 
 def _inside(name: str) -> str:
@@ -93,6 +96,7 @@ class ExpectFile(Value):
     frames: tuple[str, ...] = ()
     fault_address: Annotated[str, AfterValidator(_addresses)] | None = None
     message: Annotated[str, AfterValidator(_regular_expression)] | None = None
+    survive: Survival | None = None
     because: str
     source: str | None = None
 
@@ -106,6 +110,7 @@ class ScenarioFile(Value):
     driver: InsidePath
     timeout: Annotated[float, Field(gt=0, le=3600)]
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
+    share: Annotated[int, Field(ge=1, le=MAX_SHARE)] | None = None
     axes: dict[str, tuple[str, ...]] = {}
     exclude: tuple[ExclusionFile, ...] = ()
     probes: Annotated[dict[str, ProbeFile], Field(min_length=1)]
@@ -138,6 +143,7 @@ def _load(folder: Path, name: str, matrix_axes: Axes) -> Scenario:
         driver=entry.driver,
         timeout=entry.timeout,
         trials=entry.trials,
+        share=entry.share,
         probes=tuple(
             ProbeSource(language=language, source=probe.source, module=probe.module)
             for language, probe in sorted(entry.probes.items())
@@ -194,6 +200,7 @@ def _rule(document: Document[ScenarioFile], index: int) -> ExpectationRule:
         frames=entry.frames,
         fault_address=AddressRange.parse(entry.fault_address) if entry.fault_address else None,
         message=entry.message,
+        survive=entry.survive,
         because=entry.because.strip(),
         source=entry.source,
         where=str(place),
@@ -210,6 +217,12 @@ def _check_rule(document: Document[ScenarioFile], index: int) -> None:
             f"outcome {entry.outcome} has no exit status",
             mend="remove `status`",
             where=document.where("expect", index, "status"),
+        )
+    if entry.outcome is OutcomeKind.SIGNAL and entry.survive:
+        raise InputError(
+            "a cell that must crash cannot survive",
+            mend="remove `survive`, or say another outcome",
+            where=document.where("expect", index, "survive"),
         )
     if entry.outcome is OutcomeKind.SIGNAL and entry.signal is None:
         raise InputError(

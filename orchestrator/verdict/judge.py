@@ -5,7 +5,6 @@ could not be seen (no core, no engine) is `error`, and never a crash or a surviv
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.model import (
@@ -15,7 +14,6 @@ from orchestrator.model import (
     Judgement,
     NativeFrame,
     OutcomeKind,
-    Rate,
     Trial,
     Verdict,
 )
@@ -30,54 +28,13 @@ class Seen:
     text: str
 
 
-def is_settled(expectation: Expectation, seen: Seen) -> bool:
-    """Whether no further trial is needed: the crash that was expected came."""
-    return expectation.kind is OutcomeKind.SIGNAL and judge(expectation, [seen]).verdict is Verdict.PASS
-
-
 def judge_error(what: str) -> Judgement:
     """The verdict on a cell that could not be seen."""
     return Judgement(verdict=Verdict.ERROR, reason=what)
 
 
-def judge(expectation: Expectation, seen: list[Seen]) -> Judgement:
-    """Judge all trials of a cell.
-
-    A cell that must crash passes at the first trial that crashed as expected, and fails when none
-    did. Any other cell passes when every trial was as expected.
-    """
-    judgements = [_judge_one(expectation, item) for item in seen]
-    if not judgements:
-        return judge_error("no trial was run")
-    passed = [item for item in judgements if item.verdict is Verdict.PASS]
-    if expectation.kind is OutcomeKind.SIGNAL and passed:
-        return _with_rate(passed[0], len(passed), len(judgements))
-    for verdict in (Verdict.FAIL, Verdict.ERROR):
-        for item in judgements:
-            if item.verdict is verdict:
-                return _with_rate(item, len(passed), len(judgements))
-    return _with_rate(passed[0], len(passed), len(judgements))
-
-
-def rate(expectation: Expectation, seen: Sequence[Seen]) -> Rate | None:
-    """How often the expected crash came, or a trial of a cell that should not crash was not as expected."""
-    verdicts = [_judge_one(expectation, item).verdict for item in seen]
-    passed, failed = verdicts.count(Verdict.PASS), verdicts.count(Verdict.FAIL)
-    if not passed + failed:
-        return None
-    if expectation.kind is OutcomeKind.SIGNAL:
-        return Rate.of("crashed as expected", passed, passed + failed)
-    return Rate.of("were not as expected", failed, passed + failed)
-
-
-def _with_rate(judgement: Judgement, matched: int, trials: int) -> Judgement:
-    if trials == 1:
-        return judgement
-    reason = f"{judgement.reason} ({matched} of {trials} trials as expected)"
-    return judgement.model_copy(update={"reason": reason})
-
-
-def _judge_one(expectation: Expectation, seen: Seen) -> Judgement:
+def judge_trial(expectation: Expectation, seen: Seen) -> Judgement:
+    """Judge one trial by itself."""
     trial = seen.trial
     if expectation.wants_core and trial.core.state is CoreState.LOST:
         note = trial.core.note or "no core arrived"

@@ -45,6 +45,13 @@ def run(*arguments: str, reports: Path, project: Path = ROOT, env: dict[str, str
     return Run(code=done.returncode, stdout=done.stdout, stderr=done.stderr, reports=reports)
 
 
+RACE = """\
+import os, pathlib
+print("pid", os.getpid(), [str(item) for item in pathlib.Path("/tmp").iterdir()], flush=True)
+pathlib.Path("/tmp/left").touch()
+if os.urandom(1)[0] < {}:
+    os.abort()
+"""
 DRIVERS = {
     "own-axis": "import os\nprint('cleanup is', os.environ['CRASHMATRIX_CLEANUP'])\n",
     "hang": "import time\nprint('waiting', flush=True)\ntime.sleep(600)\n",
@@ -55,6 +62,9 @@ sys.stdout.buffer.write(b"<script>document.title='owned'</script>")
 sys.stderr.buffer.write(b"\\x00" * 70000 + b"end")
 sys.exit(3)
 """,
+    "quiet": "print('nothing happens')\n",
+    "race": RACE.format(64),
+    "coin": RACE.format(128),
     "memory": "block = bytearray(4 << 30)\nblock[::4096] = b'x' * len(block[::4096])\n",
     "core-lost": """\
 import ctypes, os
@@ -64,7 +74,7 @@ os.abort()
 }
 
 
-def add_scenario(project: Path, name: str, expect: str, *, timeout: int = 20) -> None:
+def add_scenario(project: Path, name: str, expect: str, *, timeout: int = 20, more: str = "") -> None:
     """A scenario whose driver is its whole question; the probe is tls-atexit's, and is not used."""
     folder = project / "scenarios" / name
     (folder / "cpp").mkdir(parents=True)
@@ -72,7 +82,7 @@ def add_scenario(project: Path, name: str, expect: str, *, timeout: int = 20) ->
     (folder / "cpp/tlsprobe.cpp").write_bytes(source.read_bytes())
     (folder / "driver.py").write_text(DRIVERS[name])
     (folder / "scenario.yaml").write_text(
-        f"schema: 1\ntitle: {name}\nstory: A test.\ndriver: driver.py\ntimeout: {timeout}\n"
+        f"schema: 1\ntitle: {name}\nstory: A test.\ndriver: driver.py\ntimeout: {timeout}\n{more}"
         "probes: {cpp: {source: cpp/tlsprobe.cpp, module: tlsprobe}}\n"
         f"expect: [{{when: 'true', {expect}, because: it must}}]\n"
     )

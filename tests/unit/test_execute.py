@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -5,26 +6,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import EngineError
-from orchestrator.execute.fate import MAX_BYTES, parse_fate
+from orchestrator.execute.fate import MAX_BYTES, Fate, parse_account
 from orchestrator.execute.leftovers import _is_gone, _owner
 from orchestrator.execute.streams import open_streams
+from orchestrator.execute.trial import _fates
 from orchestrator.model import OutcomeKind
+from orchestrator.tools.engine import Ended
 
 # As images/launch/supervisor.py wrote it in a uWSGI cell on glibc 2.36.
-FATE = (
-    b'{"schema": 1, "pid": 8, "kind": "signal", "status": null, "signal": "SIGABRT", "core_dumped": true, '
-    b'"interrupted": false, "seconds": 0.412, "versions": {"python": "3.11.2", "glibc": "2.36"}, "notes": []}'
+ACCOUNT = (
+    b'{"schema": 2, "versions": {"python": "3.11.2", "glibc": "2.36"}, "trials": [{"pid": 8, '
+    b'"kind": "signal", "status": null, "signal": "SIGABRT", "core_dumped": true, "interrupted": false, '
+    b'"after": 0.002, "seconds": 0.412, "notes": []}]}'
 )
+CLEAN, KILLED = Ended(status=0, oom=False), Ended(status=137, oom=False)
+
+
+def fate(**changes: object) -> Fate:
+    return Fate.model_validate({"pid": 8, "kind": "exit", "status": 0, "seconds": 0.1, **changes})
 
 
 def test_a_real_time_signal_has_a_number_only() -> None:
-    assert parse_fate(FATE.replace(b"SIGABRT", b"SIG41")).signal == "SIG41"
+    assert parse_account(ACCOUNT.replace(b"SIGABRT", b"SIG41")).trials[0].signal == "SIG41"
 
 
-def test_a_fate() -> None:
-    fate = parse_fate(FATE)
-    assert (fate.kind, fate.signal, fate.core_dumped, fate.pid) == (OutcomeKind.SIGNAL, "SIGABRT", True, 8)
-    assert fate.versions == {"python": "3.11.2", "glibc": "2.36"}
+def test_an_account() -> None:
+    account = parse_account(ACCOUNT)
+    (seen,) = account.trials
+    assert (seen.kind, seen.signal, seen.core_dumped, seen.pid) == (OutcomeKind.SIGNAL, "SIGABRT", True, 8)
+    assert account.versions == {"python": "3.11.2", "glibc": "2.36"}
 
 
 @pytest.mark.parametrize(
@@ -33,36 +43,75 @@ def test_a_fate() -> None:
         b"",
         b"[]",
         b"\xff",
-        FATE.replace(b"SIGABRT", b"<script>"),
-        FATE.replace(b'"schema": 1', b'"schema": 2'),
-        FATE.replace(b'"pid": 8', b'"pid": 0'),
-        FATE.replace(b"0.412", b"-1"),
-        FATE.replace(b"3.11.2", b"x" * 600),
-        FATE[:-1] + b', "more": 1}',
+        ACCOUNT.replace(b"SIGABRT", b"<script>"),
+        ACCOUNT.replace(b'"schema": 2', b'"schema": 1'),
+        ACCOUNT.replace(b'"pid": 8', b'"pid": 0'),
+        ACCOUNT.replace(b"0.412", b"-1"),
+        ACCOUNT.replace(b"3.11.2", b"x" * 600),
+        ACCOUNT[:-1] + b', "more": 1}',
         b" " * (MAX_BYTES + 1),
     ],
 )
-def test_a_forged_fate_is_infrastructure_trouble_and_no_verdict(raw: bytes) -> None:
+def test_a_forged_account_is_infrastructure_trouble_and_no_verdict(raw: bytes) -> None:
     with pytest.raises(EngineError) as caught:
-        parse_fate(raw)
+        parse_account(raw)
     assert caught.value.exit_code == 3
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_fate_or_an_engine_error(raw: bytes) -> None:
+def test_any_bytes_are_an_account_or_an_engine_error(raw: bytes) -> None:
     with pytest.raises(EngineError):
-        parse_fate(raw)
+        parse_account(raw)
+
+
+def test_the_engine_knows_what_the_supervisor_could_not_tell() -> None:
+    quiet, killed = fate(), fate(kind="signal", status=None, signal="SIGKILL")
+    assert _fates([quiet, quiet], CLEAN, False, 1) == (quiet, quiet)
+    oom = _fates([quiet, killed], Ended(status=0, oom=True), False, 1)
+    assert [item.kind for item in oom] == [OutcomeKind.EXIT, OutcomeKind.OOM]
+    gone = _fates([quiet], Ended(status=137, oom=True), False, 1)
+    assert [item.kind for item in gone] == [OutcomeKind.EXIT, OutcomeKind.OOM]
+    stuck = _fates([quiet], KILLED, True, 1)
+    assert [item.kind for item in stuck] == [OutcomeKind.EXIT, OutcomeKind.HANG]
+
+
+@pytest.mark.parametrize("told", [[], [fate()], [fate(), fate(interrupted=True)]])
+def test_a_trial_that_was_stopped_from_outside_is_no_verdict(told: list[Fate]) -> None:
+    with pytest.raises(EngineError):
+        _fates(told, KILLED, False, 1)
 
 
 def test_streams_are_kept_apart_and_a_cut_is_said(tmp_path: Path) -> None:
-    with open_streams(tmp_path / "trial-1", limit=5) as streams:
+    with open_streams([tmp_path / "trial-1"], limit=5) as streams:
         streams.write("stdout", b"abc")
         streams.write("stderr", b"\x00\xff")
         streams.write("stdout", b"defg")
         streams.write("stdout", b"h")
-        assert streams.cut == ("stdout",)
+        assert streams.cut(0) == ("stdout",)
     assert (tmp_path / "trial-1" / "stdout.txt").read_bytes() == b"abcde"
     assert (tmp_path / "trial-1" / "stderr.txt").read_bytes() == b"\x00\xff"
+
+
+MARK = b"\x1ecrashmatrix 00ff\x1e\n"
+
+
+@given(st.lists(st.binary(max_size=40) | st.just(MARK[:-1]), min_size=1, max_size=4), st.integers(1, 30))
+def test_shared_streams_come_apart_at_the_marks(outputs: list[bytes], size: int) -> None:
+    whole = MARK.join(outputs)
+    with tempfile.TemporaryDirectory() as name:
+        folders = [Path(name) / str(number) for number in range(len(outputs))]
+        with open_streams(folders, MARK) as streams:
+            for start in range(0, len(whole), size):
+                streams.write("stderr", whole[start : start + size])
+        assert [(folder / "stderr.txt").read_bytes() for folder in folders] == outputs
+
+
+def test_a_cut_is_the_trials_in_which_it_came(tmp_path: Path) -> None:
+    folders = [tmp_path / str(number) for number in range(3)]
+    with open_streams(folders, MARK, limit=6) as streams:
+        streams.write("stdout", b"abc" + MARK + b"defgh" + MARK + b"i")
+        streams.flush()
+        assert [streams.cut(index) for index in range(3)] == [(), ("stdout",), ("stdout",)]
 
 
 def test_an_owner_is_gone_when_its_process_is_or_its_pid_was_reused() -> None:

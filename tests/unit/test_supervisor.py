@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-SUPERVISOR = Path(__file__).parents[2] / "images" / "launch" / "supervisor.py"
+LAUNCH = Path(__file__).parents[2] / "images" / "launch"
 
 FAKE_UWSGI = f"""#!{sys.executable}
 import os, signal, socket, sys, time
@@ -53,7 +53,8 @@ class Cell:
             (root / name).mkdir()
         # `python3` is this interpreter, not a version manager's shim, which takes longer than the subject.
         (root / "path" / "python3").symlink_to(Path(sys.executable).resolve())
-        shutil.copy(SUPERVISOR, root / "supervisor.py")
+        for module in LAUNCH.glob("*.py"):
+            shutil.copy(module, root)
 
     def driver(self, text: str) -> None:
         (self.root / "scenario" / "driver.py").write_text(text)
@@ -63,9 +64,9 @@ class Cell:
         program.write_text(FAKE_UWSGI + text)
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
-    def start(self, launcher: str = "plain", timeout: float = 20) -> subprocess.Popen[bytes]:
+    def start(self, launcher: str = "plain", timeout: float = 20, *more: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, str(self.root / "supervisor.py"), "--launcher", launcher]
-        command += ["--driver", "driver.py", "--timeout", str(timeout)]
+        command += ["--driver", "driver.py", "--timeout", str(timeout), *more]
         return subprocess.Popen(
             command, cwd=self.work, env=os.environ | {"PATH": f"{self.root / 'path'}:{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -77,11 +78,25 @@ class Cell:
         assert process.returncode == 0
         return self.fate
 
+    def share(self, count: int, wanted: str = "exit") -> tuple[list[dict[str, Any]], list[bytes]]:
+        """Run trials in one container; returns their fates, and stdout cut at the marks."""
+        options = ("--trials", str(count), "--while", wanted, "--mark", "<MARK>", "--scratch", str(self.work))
+        process = self.start("plain", 20, *options)
+        stdout, stderr = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert stdout.count(b"<MARK>") == stderr.count(b"<MARK>")
+        return self.account["trials"], stdout.split(b"<MARK>")
+
+    @property
+    def account(self) -> dict[str, Any]:
+        assert [path.name for path in (self.work / ".crashmatrix").iterdir()] == ["fate.json"]
+        account: dict[str, Any] = json.loads((self.work / ".crashmatrix" / "fate.json").read_text())
+        return account
+
     @property
     def fate(self) -> dict[str, Any]:
-        assert [path.name for path in (self.work / ".crashmatrix").iterdir()] == ["fate.json"]
-        fate: dict[str, Any] = json.loads((self.work / ".crashmatrix" / "fate.json").read_text())
-        return fate
+        (fate,) = self.account["trials"]
+        return {**fate, **{name: self.account[name] for name in ("schema", "versions")}}
 
 
 @pytest.fixture
@@ -112,7 +127,7 @@ def no_cores() -> Iterator[None]:
 def test_exit_status_is_the_drivers(cell: Cell) -> None:
     cell.driver("raise SystemExit(3)")
     fate = cell.run()
-    assert (fate["schema"], fate["kind"], fate["status"], fate["signal"]) == (1, "exit", 3, None)
+    assert (fate["schema"], fate["kind"], fate["status"], fate["signal"]) == (2, "exit", 3, None)
     assert (fate["interrupted"], fate["core_dumped"], fate["notes"]) == (False, False, [])
     assert fate["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert fate["versions"]["glibc"].startswith("2.")
@@ -210,3 +225,53 @@ def test_server_that_never_answers_hangs(cell: Cell, before: str) -> None:
     cell.uwsgi(f"{before}\ntime.sleep(60)")
     fate = cell.run("uwsgi", timeout=0.2)
     assert (fate["kind"], fate["signal"]) == ("hang", "SIGABRT")
+
+
+COUNTING = """
+import os, pathlib
+count = len(list(pathlib.Path("..").glob("seen-*")))
+pathlib.Path(f"../seen-{count}").touch()
+print("trial", count, os.listdir(), flush=True)
+"""
+
+
+def test_trials_share_a_container_and_nothing_else(cell: Cell) -> None:
+    cell.driver(f"{COUNTING}\npathlib.Path('left').mkdir(); pathlib.Path('left/file').touch()")
+    fates, outputs = cell.share(3)
+    assert [fate["status"] for fate in fates] == [0, 0, 0]
+    assert outputs == [b"trial 0 []\n"] + [f"trial {number} ['.crashmatrix']\n".encode() for number in (1, 2)]
+    assert len({fate["pid"] for fate in fates}) == 3
+    assert [fate["after"] for fate in fates] == sorted(fate["after"] for fate in fates)
+
+
+@pytest.mark.parametrize(
+    ("end", "wanted", "count"),
+    [
+        ("if count == 2: os.abort()", "exit", 3),
+        ("raise SystemExit(count)", "exit:0", 2),
+        ("raise SystemExit(count)", "exit", 5),
+    ],
+)
+def test_an_end_that_must_be_looked_at_is_the_last(cell: Cell, end: str, wanted: str, count: int) -> None:
+    cell.driver(f"{COUNTING}\n{end}")
+    fates, outputs = cell.share(5, wanted)
+    assert len(fates) == len(outputs) == count
+
+
+def test_what_a_trial_leaves_running_is_ended_before_the_next(cell: Cell) -> None:
+    """A daemon with a session of its own, whose parent is gone: it would write into the next trial."""
+    leave = """
+if count == 0 and os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        pathlib.Path("../pid").write_text(str(os.getpid()))
+        import time; time.sleep(0.3); os.write(1, b"late"); time.sleep(60)
+    os._exit(0)
+while not pathlib.Path("../pid").exists(): pass
+if count: import time; time.sleep(0.5)
+"""
+    cell.driver(f"{COUNTING}\n{leave}")
+    _, outputs = cell.share(2)
+    assert outputs[1] == b"trial 1 ['.crashmatrix']\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((cell.root / "pid").read_text()), 0)

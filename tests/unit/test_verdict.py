@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 
 from orchestrator.model import (
@@ -7,20 +9,42 @@ from orchestrator.model import (
     Crash,
     CrashSite,
     Expectation,
+    Judgement,
     NativeFrame,
     Outcome,
     OutcomeKind,
+    Rate,
     SignalInfo,
+    Survival,
     Thread,
     Trial,
     Verdict,
 )
-from orchestrator.verdict import Seen, is_settled, judge, rate
+from orchestrator.verdict import Seen, Tally
 
 SEGV = Expectation(
     kind=OutcomeKind.SIGNAL, signal="SIGSEGV", frames=("atexit_handler", "Py_FinalizeEx"), because="it must"
 )
 QUIET = Expectation(kind=OutcomeKind.EXIT, status=0, message=r"callback ran, .* gone", because="it must")
+
+
+def tally(expectation: Expectation, seen: Sequence[Seen]) -> Tally:
+    counted = Tally(expectation)
+    for item in seen:
+        counted.add(item)
+    return counted
+
+
+def judge(expectation: Expectation, seen: Sequence[Seen]) -> Judgement:
+    return tally(expectation, seen).judgement
+
+
+def is_settled(expectation: Expectation, seen: Seen) -> bool:
+    return tally(expectation, [seen]).settled
+
+
+def rate(expectation: Expectation, seen: Sequence[Seen]) -> Rate | None:
+    return tally(expectation, seen).rate
 
 
 def outcome(kind: OutcomeKind, *, status: int | None = None, signal: str | None = None) -> Outcome:
@@ -172,6 +196,54 @@ def test_trials() -> None:
     assert judge(QUIET, [gone, gone]).verdict is Verdict.PASS
     assert judge(QUIET, [gone, bad, gone]).verdict is Verdict.FAIL
     assert judge(QUIET, []).verdict is Verdict.ERROR
+
+
+def test_a_lost_core_may_have_been_the_crash_so_it_comes_before_a_failure() -> None:
+    assert judge(SEGV, [ended(0, ""), died(CoreState.LOST), ended(0, "")]).verdict is Verdict.ERROR
+
+
+GONE, BAD = ended(0, "callback ran, value gone"), ended(3, "")
+
+
+def surviving(**survive: float) -> Expectation:
+    return QUIET.model_copy(update={"survive": Survival(**survive)})
+
+
+def test_a_cell_that_survives_states_the_bound_of_its_trials() -> None:
+    claim = surviving(rate=0.05)
+    assert not tally(claim, []).settled
+    assert not tally(claim, [GONE] * 58).settled
+    assert tally(claim, [GONE] * 59).settled
+    assert judge(claim, [GONE] * 59).reason == (
+        "exit 0, as expected; rate under 5 % with 95 % confidence after 59 trials"
+    )
+    assert judge(claim, [GONE] * 10).reason == (
+        "exit 0, as expected; cut short: rate under 26 % with 95 % confidence after 10 of 59 trials"
+    )
+    assert judge(QUIET, [GONE] * 10).reason == (
+        "exit 0, as expected; rate under 26 % with 95 % confidence after 10 trials"
+    )
+
+
+def test_a_crash_is_never_retried_away() -> None:
+    for expectation in (QUIET, surviving(rate=0.05)):
+        counted = tally(expectation, [GONE, GONE, BAD])
+        assert counted.settled
+        assert counted.judgement.verdict is Verdict.FAIL
+        assert "(1 of 3 trials)" in counted.judgement.reason
+
+
+def test_what_a_scenario_tolerates_is_said() -> None:
+    some = surviving(rate=0.05, tolerate=0.005)
+    assert some.survive is not None
+    most = some.survive.design.most
+    open_ = tally(some, [GONE, BAD])
+    assert not open_.settled
+    assert open_.judgement.verdict is Verdict.ERROR
+    passed = tally(some, [BAD, *[GONE] * (most - 1)])
+    assert (passed.settled, passed.judgement.verdict) == (True, Verdict.PASS)
+    assert "1 of them not as expected" in passed.judgement.reason
+    assert tally(some, [BAD] * 4).judgement.verdict is Verdict.FAIL
 
 
 def test_rates_count_what_could_be_judged() -> None:

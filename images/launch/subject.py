@@ -1,0 +1,180 @@
+"""The process under question, from its start to its end, and how it ended."""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import socket
+import time
+
+POLL = 0.005
+"""Seconds between looks at what sends no event: a port that is not yet bound, a worker not yet idle."""
+ABORT_GRACE = 5.0
+"""Seconds that a hung subject gets to die of SIGABRT before SIGKILL."""
+DUMP_GRACE = 60.0
+"""Seconds that the kernel gets to write a core; SIGKILL would cut it short."""
+
+
+class TimedOutError(Exception):
+    """The deadline passed while the subject was still running."""
+
+
+class InterruptedRunError(Exception):
+    """This program was told to stop."""
+
+
+class Wakeup:
+    """The signals that this program waits for, as bytes of a socket."""
+
+    def __init__(self) -> None:
+        """Take the signals; done once, so that none is lost between two trials."""
+        self.socket, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(self._writer.fileno())
+
+    def check(self) -> None:
+        """Take what came; raises InterruptedRunError where this program was told to stop."""
+        if set(self.socket.recv(64)) & {signal.SIGTERM, signal.SIGINT}:
+            raise InterruptedRunError
+
+
+class Subject:
+    """The process under question. Times are `time.monotonic` seconds."""
+
+    def __init__(self, command: list[str], wakeup: Wakeup) -> None:
+        """Start the command; raises OSError where it cannot be started."""
+        self._wakeup = wakeup
+        self._killed_before = oom_kills()
+        self.wait_status: int | None = None
+        self.started = self.ended = time.monotonic()
+        # Python ignores SIGPIPE and SIGXFSZ, and a child would inherit that.
+        defaults = [signal.SIGPIPE, signal.SIGXFSZ]
+        self.pid = os.posix_spawnp(command[0], command, os.environ, setsigdef=defaults)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended; reaps it where it has."""
+        if self.wait_status is None:
+            pid, wait_status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.wait_status, self.ended = wait_status, time.monotonic()
+        return self.wait_status is None
+
+    def pause(self, deadline: float, *files: socket.socket, longest: float = math.inf) -> list[socket.socket]:
+        """Sleep until a file is readable, a signal comes, or `longest` seconds went by.
+
+        Returns the readable files. Raises TimedOutError at the deadline, and InterruptedRunError where
+        this program got SIGTERM or SIGINT.
+        """
+        left = min(deadline - time.monotonic(), longest)
+        if left <= 0:
+            raise TimedOutError
+        ready, _, _ = select.select([self._wakeup.socket, *files], [], [], left)
+        if self._wakeup.socket in ready:
+            self._wakeup.check()
+        return [file for file in files if file in ready]
+
+    def join(self, deadline: float) -> None:
+        """Wait for its end; raises as `pause` does."""
+        while self.alive:
+            self.pause(deadline)
+
+    def send(self, number: int) -> None:
+        """Send it a signal; one that has ended gets none, since its pid may be another's by now."""
+        if self.alive:
+            os.kill(self.pid, number)
+
+    def is_idle(self) -> bool:
+        """Whether its main thread sleeps in the kernel."""
+        with open(f"/proc/{self.pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[0] == b"S"
+
+    def was_out_of_memory(self) -> bool:
+        """Whether the kernel killed a process of this container for its memory limit since the start."""
+        return oom_kills() > self._killed_before
+
+    def is_dumping(self) -> bool:
+        """Whether the kernel is writing its core right now (Linux 4.15 and later say so)."""
+        with open(f"/proc/{self.pid}/status", "rb") as status:
+            return b"CoreDumping:\t1" in status.read()
+
+
+def finish(subject: Subject, deadline: float) -> bool:
+    """Wait for the end of a subject that has been signalled, at most until the deadline; says if it came."""
+    try:
+        subject.join(deadline)
+    except TimedOutError:
+        return False
+    return True
+
+
+def end_dump(subject: Subject) -> bool:
+    """Let a core that is being written be written; says whether the subject ended by that."""
+    return subject.alive and subject.is_dumping() and finish(subject, time.monotonic() + DUMP_GRACE)
+
+
+def kill(subject: Subject) -> None:
+    """End the subject, whatever it does."""
+    subject.send(signal.SIGKILL)
+    while subject.alive:
+        time.sleep(POLL)
+
+
+def abort(subject: Subject) -> list[str]:
+    """End a hung subject by SIGABRT, so that a core shows where each thread waits; returns notes."""
+    subject.send(signal.SIGABRT)
+    if finish(subject, time.monotonic() + ABORT_GRACE) or end_dump(subject):
+        return []
+    kill(subject)
+    return [f"the hung subject did not die of SIGABRT within {ABORT_GRACE:g} s and was killed"]
+
+
+def describe(
+    subject: Subject, after: float, hung: bool, interrupted: bool, notes: list[str]
+) -> dict[str, object]:
+    """The fate of a subject that has ended, as fate.json holds it."""
+    wait_status = subject.wait_status
+    if wait_status is None:
+        raise ValueError("a subject that has not ended has no fate")
+    signalled = os.WIFSIGNALED(wait_status)
+    kind = "hang" if hung else "signal" if signalled else "exit"
+    if kind == "signal" and os.WTERMSIG(wait_status) == signal.SIGKILL and subject.was_out_of_memory():
+        kind = "oom"
+    return {
+        "pid": subject.pid,
+        "kind": kind,
+        "status": None if signalled else os.WEXITSTATUS(wait_status),
+        "signal": signal_name(os.WTERMSIG(wait_status)) if signalled else None,
+        "core_dumped": os.WCOREDUMP(wait_status),
+        "interrupted": interrupted,
+        "after": round(after, 3),
+        "seconds": round(subject.ended - subject.started, 3),
+        "notes": notes,
+    }
+
+
+def oom_kills() -> int:
+    """How many processes of this container the kernel killed for its memory limit (cgroup v2, then v1).
+
+    Not every engine says so itself: Podman 4.3 does not through Docker's API.
+    """
+    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        try:
+            with open(path, encoding="ascii") as counters:
+                found = dict(line.split() for line in counters)
+        except OSError:
+            continue
+        return int(found.get("oom_kill", "0"))
+    return 0
+
+
+def signal_name(number: int) -> str:
+    """SIGSEGV for 11; real-time signals between the named ones keep their number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"

@@ -1,0 +1,62 @@
+"""The command that a trial's container runs, and the shell command that repeats it by hand."""
+
+import shlex
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.model import Cell, Expectation, OutcomeKind
+
+WORK: Final = "/work"
+SUPERVISOR: Final = "/opt/crashmatrix/supervisor.py"
+SCRATCH: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - inside the container
+"""The folders that a process in the container can write to (tools.engine makes the rest read-only)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a container is asked: a cell's driver, under a time limit in seconds for each trial."""
+
+    cell: Cell
+    driver: str
+    timeout: float
+
+    def command(self) -> tuple[str, ...]:
+        """The command of a single trial."""
+        options = {
+            "--launcher": self.cell.launcher,
+            "--timeout": f"{self.timeout:g}",
+            "--driver": self.driver,
+        }
+        return ("python3", SUPERVISOR, *(word for option in options.items() for word in option))
+
+    def shared_command(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:
+        """The command of several trials: the next follows only while the last was as `going_on` says."""
+        scratch = (word for folder in SCRATCH for word in ("--scratch", folder))
+        shared = ("--trials", str(count), "--while", going_on, "--mark", mark)
+        return (*self.command(), *shared, *scratch)
+
+    def environment(self) -> dict[str, str]:
+        """The cell as its process sees it: CRASHMATRIX_LAUNCHER=uwsgi, and so on, own axes too."""
+        return {f"CRASHMATRIX_{axis.upper()}": value for axis, value in self.cell.axes.items()}
+
+    def by_hand(self, tag: str) -> str:
+        """The shell command that repeats a trial without this tool, under the same restrictions."""
+        tmpfs = ("--tmpfs", f"{WORK}:mode=1777", "--tmpfs", "/tmp")  # noqa: S108 - inside the container
+        locked = (
+            "--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only",
+        )  # fmt: skip
+        limits = (
+            "--memory", "1g", "--pids-limit", "512", "--ulimit", "core=-1", "--ulimit", "nofile=1024:4096",
+        )  # fmt: skip
+        axes = [part for name, value in self.environment().items() for part in ("--env", f"{name}={value}")]
+        options = ("--rm", "--init", *locked, *tmpfs, *limits, *axes, "--platform", self.cell.arch.platform)
+        return shlex.join(["docker", "run", *options, tag, *self.command()])
+
+
+def goes_on_while(expectation: Expectation) -> str:
+    """The end after which the next trial may follow at once: one that settles nothing and leaves no core.
+
+    Any other end is looked at first, with its core, before more is asked.
+    """
+    status = expectation.status
+    return "exit" if expectation.kind is not OutcomeKind.EXIT or status is None else f"exit:{status}"

@@ -1,0 +1,33 @@
+"""Which trials of a cell keep their evidence: all that tell something, and a few of the others."""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from orchestrator.model import Judgement, OutcomeKind, Trial, Verdict
+
+TELLING: Final = 20
+"""Crashes, hangs and failures of one cell that are kept; each may have a core of many megabytes."""
+QUIET: Final = 3
+"""Trials that ended as every one should, or as a race does that was not lost."""
+
+
+@dataclass
+class Evidence:
+    """The trials of one cell whose evidence stays; `not_kept` counts the others."""
+
+    kept: list[Trial] = field(default_factory=list)
+    not_kept: int = 0
+    _telling: int = 0
+
+    def add(self, trial: Trial, judgement: Judgement, *, must_crash: bool, folder: Path) -> None:
+        """Keep a trial, or remove its `folder` where enough like it are kept."""
+        quiet = trial.outcome.kind is OutcomeKind.EXIT and (must_crash or judgement.verdict is Verdict.PASS)
+        alike = len(self.kept) - self._telling if quiet else self._telling
+        if alike >= (QUIET if quiet else TELLING) and judgement.verdict is not Verdict.ERROR:
+            self.not_kept += 1
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        self._telling += not quiet
+        self.kept.append(trial)

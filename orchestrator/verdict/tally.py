@@ -1,0 +1,112 @@
+"""The trials of one cell, judged one after the other, until they settle it."""
+
+from dataclasses import dataclass, field
+
+from orchestrator.model import Decision, Expectation, Judgement, OutcomeKind, Rate, Verdict
+from orchestrator.model.rate import percent, upper_bound
+from orchestrator.verdict.judge import Seen, judge_error, judge_trial
+
+
+@dataclass
+class Tally:
+    """What the trials of a cell come to.
+
+    A cell that must crash is settled by its first crash as expected. A cell that should not crash and
+    states no `survive` fails at its first trial not as expected; with `survive` its test decides.
+    """
+
+    expectation: Expectation
+    _judgements: list[Judgement] = field(default_factory=list)
+
+    def add(self, seen: Seen) -> Judgement:
+        """Judge one more trial; the text that it wrote is not kept."""
+        self._judgements.append(judge_trial(self.expectation, seen))
+        return self._judgements[-1]
+
+    @property
+    def settled(self) -> bool:
+        """Whether no further trial is needed."""
+        if self._must_crash:
+            return self._count(Verdict.PASS) > 0
+        return self._count(Verdict.ERROR) > 0 or self._decision is not Decision.GO_ON
+
+    @property
+    def judgement(self) -> Judgement:
+        """The verdict on all trials so far, with the rate that they support."""
+        if not self._judgements:
+            return judge_error("no trial was run")
+        return self._crash() if self._must_crash else self._survival()
+
+    @property
+    def rate(self) -> Rate | None:
+        """How often the expected crash came, or, where none is expected, a trial was not as expected."""
+        if not self._judged:
+            return None
+        if self._must_crash:
+            return Rate.of("crashed as expected", self._count(Verdict.PASS), self._judged)
+        return Rate.of("were not as expected", self._count(Verdict.FAIL), self._judged)
+
+    @property
+    def _must_crash(self) -> bool:
+        return self.expectation.kind is OutcomeKind.SIGNAL
+
+    @property
+    def _judged(self) -> int:
+        return self._count(Verdict.PASS) + self._count(Verdict.FAIL)
+
+    @property
+    def _decision(self) -> Decision:
+        wrong = self._count(Verdict.FAIL)
+        if self.expectation.survive:
+            return self.expectation.survive.design.decide(wrong, self._judged)
+        return Decision.GIVE_UP if wrong else Decision.GO_ON
+
+    def _count(self, verdict: Verdict) -> int:
+        return sum(item.verdict is verdict for item in self._judgements)
+
+    def _first(self, *verdicts: Verdict) -> Judgement:
+        """The first judgement of the first of these verdicts that there is."""
+        found = (item for verdict in verdicts for item in self._judgements if item.verdict is verdict)
+        return next(found)
+
+    def _crash(self) -> Judgement:
+        """A crash whose core was lost may have been the expected one, so that comes before a failure."""
+        first = self._first(Verdict.PASS, Verdict.ERROR, Verdict.FAIL)
+        crashed = self._count(Verdict.PASS)
+        if len(self._judgements) == 1:
+            return first
+        bound = f": {self._under()}" if first.verdict is Verdict.FAIL else ""
+        return _with(first, f" ({crashed} of {len(self._judgements)} trials as expected{bound})")
+
+    def _survival(self) -> Judgement:
+        wrong, trials = self._count(Verdict.FAIL), len(self._judgements)
+        if self._count(Verdict.ERROR):
+            return self._first(Verdict.ERROR)
+        survive = self.expectation.survive
+        if survive and self._decision is Decision.CLAIM:
+            but = f", {wrong} of them not as expected" if wrong else ""
+            claim = f"rate under {percent(survive.rate)} with {percent(survive.confidence)} confidence"
+            return _with(
+                self._first(Verdict.PASS, Verdict.FAIL), f"; {claim} after {trials} trials{but}", wrong
+            )
+        if wrong and survive and self._decision is Decision.GO_ON:
+            return judge_error(f"undecided: {wrong} of {trials} trials were not as expected, of "
+                               f"up to {survive.design.most} that may be needed")  # fmt: skip
+        if wrong:
+            return _with(self._first(Verdict.FAIL), f" ({wrong} of {trials} trials)" if trials > 1 else "")
+        first = self._first(Verdict.PASS)
+        if survive:
+            return _with(
+                first, f"; cut short: {self._under()} after {trials} of {survive.design.most} trials"
+            )
+        return _with(first, f"; {self._under()} after {trials} trials") if trials > 1 else first
+
+    def _under(self) -> str:
+        wrong = self._count(Verdict.PASS if self._must_crash else Verdict.FAIL)
+        return f"rate under {percent(upper_bound(wrong, self._judged))} with 95 % confidence"
+
+
+def _with(judgement: Judgement, words: str, tolerated: int = 0) -> Judgement:
+    """A judgement with more words; one that passes although trials were not as expected says so there."""
+    verdict = Verdict.PASS if tolerated else judgement.verdict
+    return Judgement(verdict=verdict, reason=f"{judgement.reason}{words}")

@@ -1,0 +1,83 @@
+"""Races: several trials of a cell, a few in each container."""
+
+from pathlib import Path
+
+from orchestrator.model import CellResult, CoreState, Trial, Verdict
+from tests.integration.runs import Run, add_scenario, ask
+
+
+def only_result(ended: Run) -> CellResult:
+    (result,) = ended.results.values()
+    return result
+
+
+def check_core(ended: Run, trial: Trial) -> None:
+    """The core is this very trial's: its process id, which the process itself said, is the core's."""
+    assert trial.core.state is CoreState.FOUND
+    assert trial.crash is not None
+    assert trial.crash.crashed_thread is not None
+    assert trial.crash.crashed_thread.tid == trial.outcome.pid
+    said = (ended.folder / trial.outcome.stdout).read_text()
+    assert said == f"pid {trial.outcome.pid} []\n"  # and /tmp was empty
+
+
+def test_a_race_is_lost_within_a_few_trials_of_one_container(project: Path, tmp_path: Path) -> None:
+    add_scenario(project, "race", "outcome: signal, signal: SIGABRT", more="trials: 60\n")
+    ended = ask(project, tmp_path, "race")
+    assert ended.code == 0, ended.stdout + ended.stderr
+    result = only_result(ended)
+    crashed = result.trials[-1]
+    check_core(ended, crashed)
+    assert result.rate is not None
+    assert (result.rate.count, result.rate.trials) == (1, crashed.number)
+    assert len(result.trials) + result.not_kept == crashed.number
+    folders = list((ended.folder / "cells" / result.cell.id).glob("trial-*"))
+    assert len(folders) == len(result.trials)
+
+
+def test_crashes_between_quiet_trials_keep_their_own_cores(project: Path, tmp_path: Path) -> None:
+    """Every second trial crashes, so that the test goes on over several crashes and containers."""
+    survive = "outcome: exit, status: 0, survive: {rate: 0.6, tolerate: 0.4, confidence: 0.9}"
+    add_scenario(project, "coin", survive)
+    ended = ask(project, tmp_path, "coin", "--trials", "12")
+    result = only_result(ended)
+    crashed = [trial for trial in result.trials if trial.outcome.signal]
+    assert crashed, "six quiet trials at the beginning come about once in sixty runs"
+    for trial in crashed:
+        check_core(ended, trial)
+    assert len({trial.core.path for trial in crashed}) == len(crashed)
+    assert result.rate is not None
+    assert (result.rate.count, result.rate.trials) == (len(crashed), result.trials[-1].number)
+    assert len({trial.outcome.container for trial in result.trials}) > 1
+
+
+def test_fifty_nine_quiet_trials_take_seconds_and_state_their_bound(project: Path, tmp_path: Path) -> None:
+    add_scenario(project, "quiet", "outcome: exit, status: 0, survive: {rate: 0.05}")
+    ended = ask(project, tmp_path, "quiet")
+    assert ended.code == 0, ended.stdout + ended.stderr
+    result = only_result(ended)
+    assert result.judgement.reason == (
+        "exit 0, as expected; rate under 5 % with 95 % confidence after 59 trials"
+    )
+    assert (len(result.trials), result.not_kept) == (3, 56)
+    assert len({trial.outcome.container for trial in result.trials}) == 1
+    assert result.seconds < 30
+
+
+def test_a_race_that_should_be_quiet_fails_at_its_first_crash(project: Path, tmp_path: Path) -> None:
+    add_scenario(project, "race", "outcome: exit, status: 0, survive: {rate: 0.05}")
+    ended = ask(project, tmp_path, "race")
+    assert ended.code == 1, ended.stdout + ended.stderr
+    result = only_result(ended)
+    assert result.judgement.verdict is Verdict.FAIL
+    assert result.judgement.reason.startswith("saw SIGABRT")
+    check_core(ended, result.trials[-1])
+
+
+def test_a_race_that_is_never_lost_is_not_the_expected_crash(project: Path, tmp_path: Path) -> None:
+    add_scenario(project, "quiet", "outcome: signal, signal: SIGABRT", more="trials: 20\nshare: 20\n")
+    ended = ask(project, tmp_path, "quiet")
+    assert ended.code == 1
+    assert only_result(ended).judgement.reason == (
+        "saw exit 0; expected SIGABRT (0 of 20 trials as expected: rate under 14 % with 95 % confidence)"
+    )
