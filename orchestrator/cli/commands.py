@@ -13,8 +13,17 @@ from orchestrator import host, pipeline
 from orchestrator.cli import tables
 from orchestrator.cli.analysis import show_crash
 from orchestrator.cli.progress import progress_for
-from orchestrator.errors import EXIT_HOST, EXIT_OK, InputError, Location
-from orchestrator.model import STANDARD_AXES, CellResult, Comparison, Crash, Explanations, History, Plan
+from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
+from orchestrator.model import (
+    STANDARD_AXES,
+    CellResult,
+    Comparison,
+    Crash,
+    Explanations,
+    History,
+    Plan,
+    RunDigest,
+)
 from orchestrator.pipeline import BACKENDS, AnalyzeRequest, Project, RunOptions
 from orchestrator.plan import Request
 from orchestrator.plan.matrix import MatrixFile
@@ -31,6 +40,7 @@ SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "crash": Crash.model_json_schema,
     "explanations": Explanations.model_json_schema,
     "comparison": Comparison.model_json_schema,
+    "digest": RunDigest.model_json_schema,
     "history": History.model_json_schema,
 }
 
@@ -70,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         fail_fast=arguments.fail_fast,
         resume=_run_folder(reports, arguments.resume) if arguments.resume else None,
         rerun=latest,
+        baseline=_baseline(arguments, reports),
     )
     console = _console()
     with progress_for(console) as progress:
@@ -82,10 +93,24 @@ def report(arguments: argparse.Namespace) -> int:
     """`crashmatrix report`: render again."""
     folder = _run_folder(_reports(arguments), arguments.run or "latest")
     console = _console()
-    data = pipeline.write_reports(folder)
+    data = pipeline.write_reports(folder, _baseline(arguments, _reports(arguments)))
     tables.show_findings(console, data)
     tables.show_places(console, folder)
     return EXIT_OK
+
+
+def diff(arguments: argparse.Namespace) -> int:
+    """`crashmatrix diff`: what changed from one run to another."""
+    reports = _reports(arguments)
+    before, after = (_run_folder(reports, name) for name in (arguments.before, arguments.after))
+    comparison = pipeline.compare_runs(before, after)
+    if arguments.json:
+        sys.stdout.write(comparison.model_dump_json(indent=1) + "\n")
+    else:
+        tables.show_comparison(_console(), comparison)
+    if not comparison.compared:
+        return EXIT_HOST
+    return EXIT_FAILED if comparison.changes else EXIT_OK
 
 
 def merge(arguments: argparse.Namespace) -> int:
@@ -93,7 +118,7 @@ def merge(arguments: argparse.Namespace) -> int:
     console = _console()
     into = arguments.into or _reports(arguments) / "merged"
     with progress_for(console) as progress:
-        data = pipeline.merge_runs(arguments.runs, into, progress)
+        data = pipeline.merge_runs(arguments.runs, into, progress.say)
     tables.show_findings(console, data)
     tables.show_places(console, into)
     return pipeline.exit_code(into)
@@ -185,6 +210,10 @@ def _run_folder(reports: Path, name: str) -> Path:
     raise InputError(
         f"there is no run {name!r}", where=Location(file=str(reports)), mend=nearest(name, known)
     )
+
+
+def _baseline(arguments: argparse.Namespace, reports: Path) -> Path | None:
+    return _run_folder(reports, arguments.baseline) if arguments.baseline else None
 
 
 def _planned(arguments: argparse.Namespace) -> pipeline.PlannedRun:

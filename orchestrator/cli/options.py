@@ -56,7 +56,20 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder with matrix.yaml, scenarios/ and images/ (default: this one)",
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_plan, _render, _build, _run, _report, _merge, _analyze, _doctor, _setup, _images, _schema):
+    for add in (
+        _plan,
+        _render,
+        _build,
+        _run,
+        _report,
+        _diff,
+        _merge,
+        _analyze,
+        _doctor,
+        _setup,
+        _images,
+        _schema,
+    ):
         add(subparsers)
     return parser
 
@@ -186,6 +199,7 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         choices=["failed"],
         help="run again what failed, could not be seen or did not start in the latest run",
     )
+    _add_baseline(group)
     parser.set_defaults(command=commands.run)
 
 
@@ -193,7 +207,30 @@ def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "report", "Render a run's report again from its results on disk")
     _add_reports(parser)
     parser.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the latest)")
+    _add_baseline(parser)
     parser.set_defaults(command=commands.report)
+
+
+def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        subparsers,
+        "diff",
+        "Say what changed from one run to another",
+        "Exit codes: 0 nothing changed; 1 some cell did; 2 the input is wrong; 3 no cell can be compared.",
+    )
+    _add_reports(parser)
+    parser.add_argument("before", metavar="BEFORE", help="name or folder of the earlier run")
+    parser.add_argument("after", metavar="AFTER", help="name or folder of the later run, or `latest`")
+    parser.add_argument("--json", action="store_true", help="as JSON (the format of comparison.json)")
+    parser.set_defaults(command=commands.diff)
+
+
+def _add_baseline(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="compare with this run (default: the newest earlier one that asked for the same cells)",
+    )
 
 
 def _merge(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from orchestrator import report
 from orchestrator.host import Capability
-from orchestrator.model import Plan, PlannedCell
+from orchestrator.model import Comparison, Plan, PlannedCell
 from orchestrator.pipeline import Finished
 from orchestrator.report import Row, RunData, Status
 from orchestrator.report.text import one_line
@@ -77,11 +77,25 @@ def show_findings(console: Console, data: RunData) -> None:
     """The outcome, and which axes make the difference, in the sentences that every report has."""
     excluded = f"; {len(data.plan.excluded)} are excluded, with reasons" if data.plan.excluded else ""
     console.print(f"[bold]{escape(report.headline(data))}[/]{excluded}.", soft_wrap=True)
+    if data.comparison:
+        console.print(f"  {escape(one_line(data.comparison.sentence, SENTENCE))}", soft_wrap=True)
     for sentence in report.differences(data, EXPLANATIONS):
         console.print(f"  {escape(one_line(sentence, SENTENCE))}", soft_wrap=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in report.annotations(data):
             console.print(line, markup=False, soft_wrap=True)
+
+
+def show_comparison(console: Console, comparison: Comparison) -> None:
+    """What changed between two runs, worst first, and what cannot be compared."""
+    for change in comparison.changes:
+        beside = f" ({'; '.join(change.differences)})" if change.differences else ""
+        said = one_line(f"{change.sentence}{beside}", SENTENCE)
+        console.print(f"[bold]{change.kind}[/] {escape(change.cell)}: {escape(said)}", soft_wrap=True)
+    for group in comparison.not_comparable:
+        said = one_line(f"{group.count:,}: {group.reason}, for example {group.cells[0]}", SENTENCE)
+        console.print(f"[dim]not comparable[/] {escape(said)}", soft_wrap=True)
+    console.print(f"[bold]{escape(one_line(comparison.sentence, SENTENCE))}[/]", soft_wrap=True)
 
 
 def _results(rows: Sequence[Row]) -> Table:

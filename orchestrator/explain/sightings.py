@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.model import CellResult, OutcomeKind, Subject, Trial, Verdict
+from orchestrator.model import CellResult, Subject, Verdict
 
 JUDGED = (Verdict.PASS, Verdict.FAIL)
 """Verdicts of cells that were seen; a cell that could not be seen speaks neither for nor against."""
@@ -39,23 +39,11 @@ def sightings(results: Iterable[CellResult]) -> list[Sighting]:
     return _without_repetition([found[key] for key in ordered])
 
 
-def outcome_name(trial: Trial) -> str:
-    """How a trial ended, in a word or two; of a crash that was read, the original fault."""
-    if trial.crash and trial.outcome.kind is OutcomeKind.SIGNAL:
-        return trial.crash.signal.name
-    outcome = trial.outcome
-    if outcome.kind is OutcomeKind.EXIT:
-        return f"exit {outcome.status}"
-    if outcome.kind is OutcomeKind.SIGNAL:
-        return outcome.signal or "a signal"
-    return {OutcomeKind.HANG: "a hang", OutcomeKind.OOM: "out of memory"}[outcome.kind]
-
-
 def _shows(result: CellResult) -> Iterator[tuple[Subject, str, int]]:
     if result.judgement.verdict is Verdict.FAIL:
         yield Subject.FAILURE, result.cell.scenario, len(result.trials)
     crashes = Counter(trial.crash.signature for trial in result.trials if trial.crash)
-    outcomes = Counter(outcome_name(trial) for trial in result.trials)
+    outcomes = Counter(trial.ended for trial in result.trials)
     for signature, count in crashes.items():
         yield Subject.SIGNATURE, signature, count
     for outcome, count in outcomes.items():

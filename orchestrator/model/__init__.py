@@ -39,6 +39,7 @@ from orchestrator.model.comparison import (
     History,
     NotComparable,
     PastRun,
+    RunDigest,
     Side,
     SignatureHistory,
 )
@@ -194,6 +195,7 @@ __all__ = [
     "Rate",
     "RegistryImage",
     "Rule",
+    "RunDigest",
     "Scenario",
     "ScenarioExclusion",
     "SelectedCell",

@@ -66,6 +66,22 @@ class Comparison(Value):
     sentence: str
 
 
+class RunDigest(Value):
+    """digest.json of a run's folder: what a history takes from it, so that old results are not read again.
+
+    `cells` has a letter for each planned cell (see History), `signatures` how many cells showed each.
+    """
+
+    schema_version: int = SCHEMA
+    run: str
+    created: str
+    profile: str
+    selection: str
+    shard: str | None = None
+    cells: dict[str, str]
+    signatures: dict[str, int]
+
+
 class PastRun(Value):
     """A run whose folder is there."""
 

@@ -69,3 +69,7 @@ class Plan(Value):
     excluded: tuple[ExcludedCell, ...]
     deselected: int
     images: tuple[PlannedImage, ...]
+    missing_shards: tuple[str, ...] = ()
+    """Of a merged run: shards that were not there, so that their cells are in no count of it."""
+    replaced: int = 0
+    """Of a merged run: cells that stood in several runs; the one planned last counts."""

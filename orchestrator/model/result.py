@@ -62,6 +62,17 @@ class Trial(Value):
     core: CoreFile
     crash: Crash | None = None
 
+    @property
+    def ended(self) -> str:
+        """How it ended, in a word or two; of a crash that was read, the original fault."""
+        if self.crash and self.outcome.kind is OutcomeKind.SIGNAL:
+            return self.crash.signal.name
+        if self.outcome.kind is OutcomeKind.EXIT:
+            return f"exit {self.outcome.status}"
+        if self.outcome.kind is OutcomeKind.SIGNAL:
+            return self.outcome.signal or "a signal"
+        return {OutcomeKind.HANG: "a hang", OutcomeKind.OOM: "out of memory"}[self.outcome.kind]
+
 
 class Verdict(StrEnum):
     """Seen and expected, compared."""

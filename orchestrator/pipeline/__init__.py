@@ -5,7 +5,7 @@ from orchestrator.pipeline.building import build_images, lock_images, render_ima
 from orchestrator.pipeline.merge import merge_runs
 from orchestrator.pipeline.planning import PlannedRun, Project, make_plan
 from orchestrator.pipeline.progress import Progress
-from orchestrator.pipeline.reporting import write_reports
+from orchestrator.pipeline.reporting import compare_runs, write_reports
 from orchestrator.pipeline.run import Finished, RunOptions, exit_code, latest_run, run_matrix
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "RunOptions",
     "analyze_core",
     "build_images",
+    "compare_runs",
     "exit_code",
     "latest_run",
     "lock_images",

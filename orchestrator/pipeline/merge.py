@@ -2,15 +2,14 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.errors import InputError, Location
 from orchestrator.model import Plan
-from orchestrator.pipeline.cell import CELLS
+from orchestrator.pipeline.cell import CELLS, RESULT_FILE
 from orchestrator.pipeline.planning import PLAN_FILE, read_plan
-from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import IMAGES
 from orchestrator.report import RunData
@@ -19,7 +18,7 @@ from orchestrator.tools.files import write_atomically
 T = TypeVar("T")
 
 
-def merge_runs(folders: Sequence[Path], into: Path, progress: Progress) -> RunData:
+def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) -> RunData:
     """Copy the runs' results into one new folder and render its report.
 
     Says which shards are missing, and which cells stand in several runs: of those the run that was
@@ -30,17 +29,21 @@ def merge_runs(folders: Sequence[Path], into: Path, progress: Progress) -> RunDa
         ((read_plan(folder / PLAN_FILE), folder) for folder in folders), key=lambda pair: pair[0].created
     )
     plans = [plan for plan, _ in by_plan]
-    for missing in _missing_shards(plans):
-        progress.say(f"Shard {missing} is missing: its cells are in no count of this report.")
-    if twice := _cells_twice(plans):
-        progress.say(
-            f"{len(twice)} cells stand in several runs, for example {twice[0]}: the last run counts."
-        )
+    missing, twice = _missing_shards(plans), _cells_twice(plans)
+    for shard in missing:
+        say(f"Shard {shard} is missing: its cells are in no count of this report.")
+    if twice:
+        say(f"{len(twice)} cells stand in several runs, for example {twice[0]}: the last run counts.")
     for _, folder in by_plan:
+        _forget_replaced(folder, into)
         for part in (CELLS, IMAGES):
             if (folder / part).is_dir():
-                shutil.copytree(folder / part, into / part, dirs_exist_ok=True)
-    write_atomically(into / PLAN_FILE, _merged(plans, into.name).model_dump_json(indent=1))
+                # A link would bring in a file from outside the run, which may have come from elsewhere.
+                shutil.copytree(folder / part, into / part, dirs_exist_ok=True, symlinks=True)
+    plan = _merged(plans, into.name).model_copy(
+        update={"missing_shards": tuple(missing), "replaced": len(twice)}
+    )
+    write_atomically(into / PLAN_FILE, plan.model_dump_json(indent=1))
     return write_reports(into)
 
 
@@ -51,6 +54,12 @@ def _check_empty(into: Path) -> None:
             where=Location(file=str(into)),
             mend="name another folder with --into",
         )
+
+
+def _forget_replaced(folder: Path, into: Path) -> None:
+    """Remove what an earlier run left of the cells of this one, lest two runs' trials lie in one folder."""
+    for result in (folder / CELLS).rglob(RESULT_FILE):
+        shutil.rmtree(into / CELLS / result.parent.relative_to(folder / CELLS), ignore_errors=True)
 
 
 def _cells_twice(plans: Sequence[Plan]) -> list[str]:

@@ -22,7 +22,7 @@ MAX_RUNS: Final = 100
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What the user asked of a run. `resume` and `rerun` are folders of earlier runs."""
+    """What the user asked of a run. `resume`, `rerun` and `baseline` are folders of earlier runs."""
 
     request: Request
     reports: Path
@@ -30,6 +30,7 @@ class RunOptions:
     fail_fast: bool = False
     resume: Path | None = None
     rerun: Path | None = None
+    baseline: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,19 +67,20 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         schedule.execute(todo, planned.specs, folder / IMAGES)
     finally:
         engine.close()
-    write_reports(folder)
+    write_reports(folder, options.baseline)
     return Finished(folder=folder, stopped=schedule.stopped, exit_code=exit_code(folder))
 
 
 def exit_code(folder: Path) -> int:
-    """0 all as expected, 1 some cell failed, 3 some cell could not be seen or did not run."""
+    """0 all as expected, 1 some cell failed, 3 some cell was not seen or not run, or a shard is missing."""
     data = report.load_results(folder)
     verdicts = {result.judgement.verdict for result in data.results}
     if Verdict.ERROR in verdicts:
         return EXIT_HOST
     if Verdict.FAIL in verdicts:
         return EXIT_FAILED
-    return EXIT_HOST if len(data.results) < len(data.plan.cells) else EXIT_OK
+    whole = len(data.results) == len(data.plan.cells) and not data.plan.missing_shards
+    return EXIT_OK if whole else EXIT_HOST
 
 
 def latest_run(reports: Path) -> Path:

@@ -4,7 +4,16 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.report.annotations import annotations
-from orchestrator.report.data import EXPLANATIONS_FILE, CellRecord, RunData, Status, load, load_results
+from orchestrator.report.data import (
+    COMPARISON_FILE,
+    EXPLANATIONS_FILE,
+    HISTORY_FILE,
+    CellRecord,
+    RunData,
+    Status,
+    load,
+    load_results,
+)
 from orchestrator.report.html import INDEX, write_html
 from orchestrator.report.junit import junit_xml
 from orchestrator.report.signatures import group_signatures
@@ -17,7 +26,9 @@ JUNIT: Final = "junit.xml"
 SUMMARY: Final = "summary.md"
 
 __all__ = [
+    "COMPARISON_FILE",
     "EXPLANATIONS_FILE",
+    "HISTORY_FILE",
     "INDEX",
     "JUNIT",
     "SUMMARY",

@@ -65,6 +65,8 @@ def _properties(
     run = {"run": data.plan.run, "profile": data.plan.profile, "emulated": str(emulated).lower()}
     if data.plan.engine:
         run["engine"] = data.plan.engine
+    if data.plan.missing_shards:
+        run["missing_shards"] = ", ".join(data.plan.missing_shards)
     shown = dict.fromkeys(item.words for cell in items for item in data.explained.get(cell.cell.id, ()))
     said = {f"explanation.{number}": text for number, text in enumerate(shown, start=1)}
     return {name: visible(value) for name, value in (axes | run | said).items()}

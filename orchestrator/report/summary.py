@@ -63,6 +63,9 @@ def _head(data: RunData) -> Iterator[str]:
     facts = [("run", plan.run), ("selection", plan.selection), ("engine", plan.engine), ("shard", plan.shard)]
     yield " · ".join(f"{name} {code_markdown(value)}" for name, value in facts if value)
     yield ""
+    for sentence in words.merging(plan):
+        yield f"**{escape_markdown(sentence)}**"
+        yield ""
 
 
 def _wrong(data: RunData) -> Iterator[str]:

@@ -11,6 +11,7 @@ from orchestrator.model import (
     Finding,
     NativeFrame,
     OutcomeKind,
+    Plan,
     SignalInfo,
     Subject,
     Trial,
@@ -43,6 +44,17 @@ def headline(data: RunData) -> str:
         return f"{every} as expected" if passed else "No cell ran"
     parts = [f"{data.counts[status]:,} {PLURALS[status]}" for status in bad]
     return f"{', '.join(parts)}, of {cells(planned)}"
+
+
+def merging(plan: Plan) -> tuple[str, ...]:
+    """What a merged run lacks, and what stood in it twice."""
+    said: list[str] = []
+    if plan.missing_shards:
+        shards = ", ".join(plan.missing_shards)
+        said.append(f"Missing: shard {shards}. Its cells are in no count here, so this answer is not whole.")
+    if plan.replaced:
+        said.append(f"{cells(plan.replaced)} stood in several runs; of each the run planned last counts.")
+    return tuple(said)
 
 
 def differences(data: RunData, limit: int) -> Iterator[str]:

@@ -10,7 +10,7 @@ from orchestrator.cli import main
 from orchestrator.cli.commands import SCHEMAS
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["plan", "render", "build", "run", "report", "merge", "doctor", "setup", "schema"]
+COMMANDS = ["plan", "render", "build", "run", "report", "diff", "merge", "doctor", "setup", "schema"]
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))

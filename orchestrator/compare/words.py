@@ -1,0 +1,38 @@
+"""Comparisons in words, made here once for all reports."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from orchestrator.model import ChangeKind, Comparison, Side, Verdict
+
+
+def comparison(item: Comparison) -> str:
+    """What changed against the baseline, in one sentence."""
+    apart = sum(group.count for group in item.not_comparable)
+    rest = f"; {_cells(apart)} cannot be compared" if apart else ""
+    if not item.compared:
+        return f"Nothing can be compared with {item.baseline}{rest}."
+    counts = Counter(change.kind for change in item.changes)
+    if not counts:
+        return f"Nothing changed since {item.baseline} in {_cells(item.compared)}{rest}."
+    changed = ", ".join(f"{counts[kind]:,} {kind}" for kind in ChangeKind if counts[kind])
+    return f"Since {item.baseline}: {changed}, of {_cells(item.compared)} compared{rest}."
+
+
+def change(kind: ChangeKind, then: Side, now: Side) -> str:
+    """What a cell did there and does here."""
+    if kind is ChangeKind.RATE and then.rate and now.rate:
+        return f"{then.rate.words}; now {now.rate.words}."
+    if kind is ChangeKind.SIGNATURE:
+        return f"{' and '.join(then.signatures)} became {' and '.join(now.signatures)}."
+    return f"{_side(then)}; now {_side(now)}."
+
+
+def _side(side: Side) -> str:
+    seen: Sequence[str] = side.signatures or side.outcomes or ("nothing",)
+    judged = "as expected" if side.verdict is Verdict.PASS else "not as expected"
+    return f"{' and '.join(seen)}, {judged}"
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count:,} cells"

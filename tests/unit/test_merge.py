@@ -1,0 +1,74 @@
+"""Merging runs: whole or said to be not, and each cell from one run only."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.model import Plan, Verdict
+from orchestrator.pipeline import exit_code, merge_runs
+from orchestrator.report import load
+from tests.unit import run_factory as factory
+
+SHARDS = 3
+
+
+def shard(
+    folder: Path, number: int, *, day: int = 20, changes: dict[str, factory.Change] | None = None
+) -> Path:
+    cells = factory.smoke_cells()[number - 1 :: SHARDS]
+    factory.write_run(folder, factory.RunSpec(cells=cells, changes=changes or {}, run=folder.name))
+    path = folder / "plan.json"
+    plan = Plan.model_validate_json(path.read_text())
+    named = {"shard": f"{number}/{SHARDS}", "created": f"2026-11-{day}T06:00:00+00:00"}
+    path.write_text(plan.model_copy(update=named).model_dump_json())
+    return folder
+
+
+def test_all_shards_are_one_whole_run(tmp_path: Path) -> None:
+    said: list[str] = []
+    parts = [shard(tmp_path / f"part{number}", number) for number in range(1, SHARDS + 1)]
+    data = merge_runs(parts, tmp_path / "merged", said.append)
+    assert len(data.results) == 12
+    assert said == []
+    assert exit_code(tmp_path / "merged") == 0
+    assert 'launcher == "uwsgi" and probe == "cpp"' in data.explanations[0].sentence
+
+
+def test_a_missing_shard_is_said_everywhere_and_is_no_success(tmp_path: Path) -> None:
+    said: list[str] = []
+    data = merge_runs(
+        [shard(tmp_path / "one", 1), shard(tmp_path / "three", 3)], tmp_path / "merged", said.append
+    )
+    assert said == ["Shard 2/3 is missing: its cells are in no count of this report."]
+    assert data.plan.missing_shards == ("2/3",)
+    assert exit_code(tmp_path / "merged") == 3
+    assert "shard 2/3" in (tmp_path / "merged" / "summary.md").read_text().replace("&#47;", "/")
+    assert 'name="missing_shards" value="2/3"' in (tmp_path / "merged" / "junit.xml").read_text()
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_of_a_shard_that_ran_twice_the_later_counts_whole(tmp_path: Path, reverse: bool) -> None:
+    cell = factory.smoke_cells()[0]
+    first = shard(tmp_path / "first", 1, changes={cell.id: factory.judged(Verdict.FAIL, "x")})
+    (first / "cells" / cell.id / "trial-9").mkdir()
+    parts = [first, shard(tmp_path / "again", 1, day=21), shard(tmp_path / "b", 2), shard(tmp_path / "c", 3)]
+    said: list[str] = []
+    data = merge_runs(parts[::-1] if reverse else parts, tmp_path / "merged", said.append)
+    assert data.plan.replaced == 4
+    assert said[0].startswith("4 cells stand in several runs")
+    assert {result.judgement.verdict for result in data.results} == {Verdict.PASS}
+    assert not (tmp_path / "merged" / "cells" / cell.id / "trial-9").exists()
+
+
+def test_a_link_in_a_shard_brings_nothing_in(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret of this host")
+    part = shard(tmp_path / "part", 1)
+    cell = factory.smoke_cells()[0]
+    stdout = part / "cells" / cell.id / "trial-1" / "stdout.txt"
+    stdout.unlink()
+    stdout.symlink_to(secret)
+    merge_runs([part], tmp_path / "merged", lambda _: None)
+    assert load(tmp_path / "merged").inside(f"cells/{cell.id}/trial-1/stdout.txt") is None
+    pages = [path for path in (tmp_path / "merged").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert not [path for path in pages if b"a secret of this host" in path.read_bytes()]
