@@ -2,13 +2,13 @@
 
 import argparse
 import os
-import re
 from pathlib import Path
 from typing import Final
 
 from orchestrator import __version__
 from orchestrator.cli import commands
-from orchestrator.model import AXIS_NAME, STANDARD_AXES
+from orchestrator.cli.arguments import own_axis, positive, seconds, shard, values
+from orchestrator.model import STANDARD_AXES
 from orchestrator.pipeline import BACKENDS
 
 AXIS_HELP: Final = {
@@ -94,14 +94,14 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("which cells")
     for axis in sorted(STANDARD_AXES, key=list(AXIS_HELP).index):
         group.add_argument(
-            f"--{axis}", action="append", default=[], metavar="VALUE", type=_values, help=AXIS_HELP[axis]
+            f"--{axis}", action="append", default=[], metavar="VALUE", type=values, help=AXIS_HELP[axis]
         )
     group.add_argument(
         "--axis",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        type=_own_axis,
+        type=own_axis,
         help="the same for an axis of your own, or of a scenario's",
     )
     group.add_argument("-k", dest="expression", metavar="EXPR", help="keep the cells that EXPR is true of")
@@ -116,7 +116,7 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         dest="cells",
         help="exactly this cell, whatever the profile; repeatable",
     )
-    group.add_argument("--shard", metavar="I/N", type=_shard, help="the I-th of N parts of the selection")
+    group.add_argument("--shard", metavar="I/N", type=shard, help="the I-th of N parts of the selection")
     group.add_argument(
         "--allow-empty",
         action="store_true",
@@ -128,11 +128,11 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         help="ask no image registry whether it answers; what is pinned of them is taken to be here",
     )
     group.add_argument(
-        "--trials", type=_positive, metavar="N", help="trials a cell, instead of its scenario's number"
+        "--trials", type=positive, metavar="N", help="trials a cell, instead of its scenario's number"
     )
     group.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="time limit of one trial, instead of its scenario's",
     )
@@ -303,7 +303,7 @@ def _schema(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
 def _add_jobs(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--jobs",
-        type=_positive,
+        type=positive,
         default=min(MOST_JOBS, max(2, os.cpu_count() or 2)),
         metavar="N",
         help="images and cells at a time (default: %(default)s)",
@@ -318,36 +318,3 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where Dockerfiles and logs go (default: %(default)s)",
     )
-
-
-def _values(text: str) -> tuple[str, ...]:
-    values = tuple(value.strip() for value in text.split(","))
-    if not all(values):
-        raise argparse.ArgumentTypeError(f"{text!r} has an empty value")
-    return values
-
-
-def _own_axis(text: str) -> tuple[str, tuple[str, ...]]:
-    name, equals, values = text.partition("=")
-    if not equals or not AXIS_NAME.fullmatch(name):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, _values(values)
-
-
-def _shard(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} is not I/N with 1 <= I <= N")
-    return int(match[1]), int(match[2])
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"\d{1,5}(\.\d+)?", text) or not 0 < float(text) <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time up to 3600 seconds")
-    return float(text)

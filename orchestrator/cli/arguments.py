@@ -1,0 +1,44 @@
+"""Values of flags, from text; argparse turns the errors into a usage message and exit code 2."""
+
+import argparse
+import re
+
+from orchestrator.model import AXIS_NAME
+
+
+def values(text: str) -> tuple[str, ...]:
+    """Comma-separated values, none of them empty."""
+    found = tuple(value.strip() for value in text.split(","))
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty value")
+    return found
+
+
+def own_axis(text: str) -> tuple[str, tuple[str, ...]]:
+    """NAME=VALUE with the name of an axis and its values."""
+    name, equals, rest = text.partition("=")
+    if not equals or not AXIS_NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, values(rest)
+
+
+def shard(text: str) -> tuple[int, int]:
+    """I/N with 1 <= I <= N."""
+    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N with 1 <= I <= N")
+    return int(match[1]), int(match[2])
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 to 10,000."""
+    if not text.isdigit() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time in seconds, up to an hour."""
+    if not re.fullmatch(r"\d{1,5}(\.\d+)?", text) or not 0 < float(text) <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time up to 3600 seconds")
+    return float(text)
