@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import select
 import signal
 import socket
@@ -13,6 +14,10 @@ POLL = 0.005
 """Seconds between looks at what sends no event: a port that is not yet bound, a worker not yet idle."""
 ABORT_GRACE = 5.0
 """Seconds that a hung subject gets to die of SIGABRT before SIGKILL."""
+EMULATED_GRACE = 30.0
+"""The same under qemu-user, which writes the core of its guest itself, unseen by the kernel."""
+EMULATOR_CORE = r"qemu_.+_\d{8}-\d{6}_%d\.core"
+"""How qemu-user names its guest's core, in the guest's working directory (linux-user/elfload.c)."""
 DUMP_GRACE = 60.0
 """Seconds that the kernel gets to write a core; SIGKILL would cut it short."""
 
@@ -124,13 +129,13 @@ def kill(subject: Subject) -> None:
         time.sleep(POLL)
 
 
-def abort(subject: Subject) -> list[str]:
+def abort(subject: Subject, grace: float) -> list[str]:
     """End a hung subject by SIGABRT, so that a core shows where each thread waits; returns notes."""
     subject.send(signal.SIGABRT)
-    if finish(subject, time.monotonic() + ABORT_GRACE) or end_dump(subject):
+    if finish(subject, time.monotonic() + grace) or end_dump(subject):
         return []
     kill(subject)
-    return [f"the hung subject did not die of SIGABRT within {ABORT_GRACE:g} s and was killed"]
+    return [f"the hung subject did not die of SIGABRT within {grace:g} s and was killed"]
 
 
 def describe(
@@ -150,11 +155,18 @@ def describe(
         "status": None if signalled else os.WEXITSTATUS(wait_status),
         "signal": signal_name(os.WTERMSIG(wait_status)) if signalled else None,
         "core_dumped": os.WCOREDUMP(wait_status),
+        "emulator_core": emulator_core(subject.pid),
         "interrupted": interrupted,
         "after": round(after, 3),
         "seconds": round(subject.ended - subject.started, 3),
         "notes": notes,
     }
+
+
+def emulator_core(pid: int) -> str | None:
+    """The core that qemu-user has written of a process here; None where there is none."""
+    pattern = re.compile(EMULATOR_CORE % pid)
+    return next((name for name in sorted(os.listdir(".")) if pattern.fullmatch(name)), None)
 
 
 def oom_kills() -> int:

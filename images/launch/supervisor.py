@@ -22,7 +22,18 @@ import time
 
 import server
 import tidy
-from subject import InterruptedRunError, Subject, TimedOutError, Wakeup, abort, describe, end_dump, kill
+from subject import (
+    ABORT_GRACE,
+    EMULATED_GRACE,
+    InterruptedRunError,
+    Subject,
+    TimedOutError,
+    Wakeup,
+    abort,
+    describe,
+    end_dump,
+    kill,
+)
 
 HOME = os.path.dirname(os.path.abspath(__file__))
 FOLDER = ".crashmatrix"
@@ -30,8 +41,13 @@ FATE = os.path.join(FOLDER, "fate.json")
 SCHEMA = 2
 
 
-def watch(subject: Subject, launcher: str, port: int, timeout: float) -> tuple[bool, bool, list[str]]:
-    """Follow the subject to its end; returns whether it hung, whether we were interrupted, and notes."""
+def watch(
+    subject: Subject, launcher: str, port: int, timeout: float, grace: float = ABORT_GRACE
+) -> tuple[bool, bool, list[str]]:
+    """Follow the subject to its end; returns whether it hung, whether we were interrupted, and notes.
+
+    `grace` counts the seconds that one that hung gets to die of SIGABRT.
+    """
     deadline = subject.started + timeout
     notes = []
     try:
@@ -43,7 +59,7 @@ def watch(subject: Subject, launcher: str, port: int, timeout: float) -> tuple[b
             # One that crashed just before the deadline, and whose core is being written, did not hang.
             hung = subject.alive and not end_dump(subject)
             if hung:
-                notes += abort(subject)
+                notes += abort(subject, grace)
             return hung, False, notes
     except InterruptedRunError:
         kill(subject)
@@ -93,6 +109,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--while", dest="wanted", default="exit", help="go on while a fate is this: exit:0")
     parser.add_argument("--mark", default="", help="what to write to stdout and stderr between two trials")
     parser.add_argument("--scratch", action="append", default=[], help="a folder to empty between two trials")
+    parser.add_argument("--emulated", action="store_true", help="this runs under qemu-user, which is slow")
     return parser.parse_args(arguments)
 
 
@@ -106,7 +123,8 @@ def run_trial(options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict
     except OSError as error:
         error.filename = command[0]
         raise
-    followed = watch(subject, options.launcher, port, options.timeout)
+    grace = EMULATED_GRACE if options.emulated else ABORT_GRACE
+    followed = watch(subject, options.launcher, port, options.timeout, grace)
     return describe(subject, subject.started - began, *followed)
 
 

@@ -58,9 +58,35 @@ def collect(
     if not outcome.core_dumped and outcome.signal not in DUMPING:
         return CoreFile(state=CoreState.NONE)
     try:
+        if outcome.emulated:
+            return _collect_emulated(outcome, root)
         return _collect(outcome, folder, root, deadline, pattern)
     except ToolError as error:
         return _lost(outcome, str(error))
+
+
+def _collect_emulated(outcome: Outcome, root: Path) -> CoreFile:
+    """The core that qemu-user wrote. The kernel's is one of qemu itself, and is never taken for it."""
+    if outcome.emulator_core is None:
+        return _lost(
+            outcome,
+            "qemu-user wrote no core: did the process change its working directory or its RLIMIT_CORE?",
+        )
+    emulator = [core for core in find_cores(outcome.hostname) if is_emulator(core)]
+    aside = "; this host also stored a core of the emulator itself, which was left aside" if emulator else ""
+    kept = root / outcome.emulator_core
+    return CoreFile(
+        state=CoreState.FOUND,
+        path=outcome.emulator_core,
+        bytes=kept.stat().st_size,
+        signal=outcome.signal,
+        note=f"written by qemu-user{aside}",
+    )
+
+
+def is_emulator(core: StoredCore) -> bool:
+    """Whether a core is one of qemu-user itself, which tells nothing of the program that ran in it."""
+    return core.exe is not None and PurePosixPath(core.exe).name.startswith("qemu-")
 
 
 def _collect(outcome: Outcome, folder: Path, root: Path, deadline: float, pattern: Path) -> CoreFile:
@@ -95,7 +121,8 @@ def choose(cores: Sequence[StoredCore], container: str, pid: int | None) -> Matc
     A core whose cgroup is not known was matched by the container's unique hostname alone; that is
     said. One of another pid is never taken where both pids are known.
     """
-    own = [core for core in cores if core.cgroup is None or container in core.cgroup]
+    program = [core for core in cores if not is_emulator(core)]
+    own = [core for core in program if core.cgroup is None or container in core.cgroup]
     exact = [core for core in own if pid is None or core.pid in (pid, None)]
     if not exact:
         return None

@@ -20,7 +20,7 @@ from orchestrator.tools import process
 MESSAGE_ID: Final = "fc2e22bc6ee647b6b90729ab34a250b1"
 """SD_MESSAGE_COREDUMP of sd-messages(3): one per process that dumped core."""
 FIELDS: Final = (
-    "COREDUMP_CGROUP", "COREDUMP_COMM", "COREDUMP_FILENAME", "COREDUMP_PROC_STATUS",
+    "COREDUMP_CGROUP", "COREDUMP_COMM", "COREDUMP_EXE", "COREDUMP_FILENAME", "COREDUMP_PROC_STATUS",
     "COREDUMP_SIGNAL_NAME", "COREDUMP_TRUNCATED", "_PID",
 )  # fmt: skip
 DUMP_TIMEOUT: Final = 600
@@ -42,6 +42,7 @@ class StoredCore:
     cgroup: str | None
     pid: int | None
     comm: str
+    exe: str | None
     signal: str | None
     truncated: bool
     collector: str | None
@@ -107,6 +108,7 @@ def parse_core(entry: Mapping[str, str]) -> StoredCore:
         cgroup=entry.get("COREDUMP_CGROUP"),
         pid=int(pids[1].split()[-1]) if pids else None,
         comm=entry.get("COREDUMP_COMM", "?"),
+        exe=entry.get("COREDUMP_EXE"),
         signal=entry.get("COREDUMP_SIGNAL_NAME"),
         truncated=entry.get("COREDUMP_TRUNCATED") == "1",
         collector=entry.get("_PID"),

@@ -44,14 +44,20 @@ class ContainerSource:
         return self._title
 
     def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
-        """Fetch one file from the container."""
+        """Fetch one file from the container; a link is followed there."""
         try:
-            for member, content in self._engine.fetch(self._container, str(path), limit=MAX_FILE):
-                if member.name == path.name:
-                    shutil.copyfileobj(content, target)
-                    return True
+            if self._copy(path, target):
+                return True
+            linked = self._engine.link_target(self._container, str(path))
+            return linked is not None and self._copy(PurePosixPath(linked), target)
         except FileNotFoundError:
             return False
+
+    def _copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
+        for member, content in self._engine.fetch(self._container, str(path), limit=MAX_FILE):
+            if member.name == path.name:
+                shutil.copyfileobj(content, target)
+                return True
         return False
 
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from orchestrator.cores.linkmap import find_modules
 from orchestrator.cores.sources import Source, image_source
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import Sysroot
@@ -67,9 +68,12 @@ def make_sysroot(source: Source, core: Core, *, folder: Path, store: Path) -> Sy
     and ToolError.
     """
     with _locked(folder):
+        maker = _Maker(source=source, folder=folder, store=store)
+        if not core.files:
+            core.adopt(find_modules(core, maker.bring))
         modules = core.modules[:MAX_MODULES]
         _link_merged(folder, modules)
-        problems = _Maker(source=source, folder=folder, store=store).add(modules)
+        problems = maker.add(modules)
         _link_loader(folder, core)
     if len(core.modules) > MAX_MODULES:
         problems.append(f"only the first {MAX_MODULES} of {len(core.modules)} modules were fetched")
@@ -96,6 +100,10 @@ class _Maker:
         self._known_absent = frozenset(register.read_text().split("\0")) if register.exists() else frozenset()
         self._absent: set[str] = set()
 
+    def bring(self, path: PurePosixPath) -> Path | None:
+        """One file of the root, unverified; None where it is not there."""
+        return place(self._folder, path) if self._have(path, None, debug=False) else None
+
     def add(self, modules: Iterable[MappedModule]) -> list[str]:
         """Bring every module and its debug file; returns what is wrong, in words."""
         problems, unchecked = [], []
@@ -117,8 +125,10 @@ class _Maker:
             return f"{module.path} is not in {self._source}, so its frames have no names"
         if problem := self._verify(path, module):
             return problem
-        if module.build_id and _BUILD_ID.fullmatch(module.build_id):
-            self._have(debug_path(module.build_id), module.build_id, debug=True)
+        # Where the core does not say which file it was, the debug file goes with the one that is there.
+        build_id = module.build_id or read_names(place(self._folder, path)).build_id
+        if build_id and _BUILD_ID.fullmatch(build_id):
+            self._have(debug_path(build_id), build_id, debug=True)
         return None
 
     def _verify(self, path: PurePosixPath, module: MappedModule) -> str | None:

@@ -110,7 +110,7 @@ def interpret(
 
 def _find_site(core: Core, crashed: ThreadReading | None) -> tuple[_Site, list[str]]:
     """The original fault: the innermost one that a handler on the crashed stack was called for."""
-    delivered = parse_siginfo(core.siginfo) or _UNKNOWN
+    delivered = parse_siginfo(core.siginfo) or _noted(core)
     frames = crashed.frames if crashed else ()
     handlers = [number for number, frame in enumerate(frames) if frame.trampoline]
     for number in handlers:
@@ -120,6 +120,12 @@ def _find_site(core: Core, crashed: ThreadReading | None) -> tuple[_Site, list[s
             return _Site(fault=fault, frame=number + 1, delivered=delivered), _derived(fault)
     doubt = "a signal handler was running; no fault that it was called for can be told from its frame"
     return _Site(fault=delivered), [doubt] if handlers else []
+
+
+def _noted(core: Core) -> Fault:
+    """The signal by the crashed thread's own note, where the core holds no siginfo, as qemu-user's do not."""
+    number = core.threads[0].signal if core.threads else 0
+    return Fault(number=number, code=None, address=None) if number else _UNKNOWN
 
 
 def _derived(fault: Fault) -> list[str]:
@@ -163,8 +169,9 @@ def _frame(core: Core, frame: Frame) -> NativeFrame:
 
 def _core_warnings(core: Core) -> list[str]:
     cut = "the core is truncated: memory is missing, so stacks may end early" if core.truncated else None
-    nameless = [] if core.files else ["the core does not say which files were mapped"]
-    return [*([cut] if cut else []), *core.damage, *nameless]
+    nameless = None if core.files else "the core does not say which files were mapped"
+    bare = None if core.siginfo else "the core has no siginfo: the signal's code and address are not known"
+    return [*filter(None, (cut, nameless, bare)), *core.damage]
 
 
 def _registers(crashed: ThreadReading | None, site: _Site) -> Mapping[str, int]:

@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.execute import emulation
 from orchestrator.model import Cell, Expectation, OutcomeKind
 
 WORK: Final = "/work"
@@ -14,11 +15,15 @@ SCRATCH: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - inside the container
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What a container is asked: a cell's driver, under a time limit in seconds for each trial."""
+    """What a container is asked: a cell's driver, under a time limit in seconds for each trial.
+
+    `emulated`: its architecture is not the host's, so it runs under qemu-user.
+    """
 
     cell: Cell
     driver: str
     timeout: float
+    emulated: bool = False
 
     def command(self) -> tuple[str, ...]:
         """The command of a single trial."""
@@ -27,7 +32,8 @@ class Question:
             "--timeout": f"{self.timeout:g}",
             "--driver": self.driver,
         }
-        return ("python3", SUPERVISOR, *(word for option in options.items() for word in option))
+        flags = ("--emulated",) if self.emulated else ()
+        return ("python3", SUPERVISOR, *(word for option in options.items() for word in option), *flags)
 
     def shared_command(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:
         """The command of several trials: the next follows only while the last was as `going_on` says."""
@@ -37,7 +43,8 @@ class Question:
 
     def environment(self) -> dict[str, str]:
         """The cell as its process sees it: CRASHMATRIX_LAUNCHER=uwsgi, and so on, own axes too."""
-        return {f"CRASHMATRIX_{axis.upper()}": value for axis, value in self.cell.axes.items()}
+        axes = {f"CRASHMATRIX_{axis.upper()}": value for axis, value in self.cell.axes.items()}
+        return axes | (emulation.ENVIRONMENT if self.emulated else {})
 
     def by_hand(self, tag: str) -> str:
         """The shell command that repeats a trial without this tool, under the same restrictions."""

@@ -36,6 +36,7 @@ class Fate(Value):
     signal: Short | None = None
     core_dumped: bool = False
     interrupted: bool = False
+    emulator_core: Annotated[str, Field(max_length=255, pattern=r"^qemu_[^/\x00-\x1f]+\.core$")] | None = None
     after: Annotated[float, Field(ge=0)] = 0.0
     seconds: Annotated[float, Field(ge=0)]
     notes: Annotated[tuple[Short, ...], Field(max_length=50)] = ()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import EngineError
+from orchestrator.execute import emulation
 from orchestrator.execute.command import WORK, Question, goes_on_while
 from orchestrator.execute.fate import FATE_FOLDER, FATE_NAME, Account, Fate, parse_account
 from orchestrator.execute.streams import Streams, open_streams
@@ -40,7 +41,6 @@ class TrialRequest:
     root: Path
     folder: Path
     labels: Mapping[str, str]
-    emulated: bool = False
 
     def trial_folder(self, index: int) -> Path:
         """The folder of the trial of this index in the container."""
@@ -91,6 +91,7 @@ def _watch(
     overdue = threading.Event()
     folders = [request.trial_folder(index) for index in range(request.count)]
     deadline = request.count * (request.question.timeout + BETWEEN) + GRACE
+    deadline += emulation.GRACE if request.question.emulated else 0
     with open_streams(folders, mark.encode()) as streams:
         ended = _run_with_deadline(engine, container, streams, deadline, overdue)
     account = _account(engine, container)
@@ -109,12 +110,23 @@ def _watch(
             stdout=str(folder.relative_to(request.root) / streams.file_name("stdout")),
             stderr=str(folder.relative_to(request.root) / streams.file_name("stderr")),
             cut=streams.cut(index),
-            emulated=request.emulated,
+            emulated=request.question.emulated,
+            emulator_core=_emulator_core(engine, container, fate, folder, request),
             versions=account.versions if account else {},
             notes=fate.notes,
         )
         for index, (fate, folder) in enumerate(zip(fates, folders, strict=False))
     )
+
+
+def _emulator_core(
+    engine: Engine, container: str, fate: Fate, folder: Path, request: TrialRequest
+) -> str | None:
+    """Where the core that qemu-user wrote of a trial is kept, relative to the run's folder."""
+    if fate.emulator_core is None or not request.question.emulated:
+        return None
+    kept = emulation.keep_core(engine, container, f"{WORK}/{fate.emulator_core}", folder)
+    return str(kept.relative_to(request.root)) if kept else None
 
 
 def _run_with_deadline(

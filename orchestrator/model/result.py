@@ -28,6 +28,9 @@ class Outcome(Value):
     cut: tuple[str, ...] = ()
     """Streams that were longer than the limit and are not whole."""
     emulated: bool = False
+    """Under qemu-user, whose own core of the process is then the one that counts."""
+    emulator_core: str | None = None
+    """The core that qemu-user wrote of the process, fetched out of the container."""
     versions: dict[str, str] = {}
     """What the container itself said: exact python and glibc."""
     notes: tuple[str, ...] = ()

@@ -79,12 +79,12 @@ class CellRunner:
             root=self.folder,
             folder=self.folder / CELLS / planned.cell.id,
             labels=execute.owner_labels(self.run_name, planned.cell, first),
-            emulated=planned.cell.arch is not self.host_arch,
         )
 
     def _question(self, planned: PlannedCell) -> Question:
         driver = self.scenarios[planned.cell.scenario].driver
-        return Question(cell=planned.cell, driver=driver, timeout=planned.timeout)
+        emulated = planned.cell.arch is not self.host_arch
+        return Question(cell=planned.cell, driver=driver, timeout=planned.timeout, emulated=emulated)
 
     def _look(
         self, request: TrialRequest, index: int, outcome: Outcome, tally: Tally, evidence: Evidence

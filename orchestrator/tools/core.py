@@ -7,7 +7,7 @@ those of core(5), elf(5) and the kernel's include/uapi/linux/elfcore.h and fs/bi
 import mmap
 import struct
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,8 +39,8 @@ _FILES_HEAD, _FILES_ENTRY = struct.Struct("<QQ"), struct.Struct("<QQQ")
 """NT_FILE: count and page size, then start, end and page offset of each; the names follow."""
 _WIDE: Final = 8
 """p_align of GNU property notes; all other notes are aligned to 4 whatever p_align says."""
-_AT_BASE, _AT_ENTRY = 7, 9
-_PRSTATUS_PID, _PRSTATUS_REGISTERS = 32, 112
+_AT_BASE, _AT_ENTRY, _AT_EXECFN = 7, 9, 31
+_PRSTATUS_SIGNAL, _PRSTATUS_PID, _PRSTATUS_REGISTERS = 12, 32, 112
 """Offsets in struct elf_prstatus, equal on both architectures."""
 _REGISTERS: Final = {
     Arch.X86_64: ("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx",
@@ -76,12 +76,13 @@ class MappedRange:
 
 @dataclass(frozen=True, kw_only=True)
 class ThreadState:
-    """A thread by its NT_PRSTATUS: its id in the process's own pid namespace, and its registers."""
+    """A thread by its NT_PRSTATUS: its id in the process's own pid namespace, signal and registers."""
 
     tid: int
     sp: int
     pc: int
     registers: Mapping[str, int] = field(default_factory=dict)
+    signal: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,7 @@ class Core:
         """Parse headers and notes; raises CoreError where this is no core that can be read at all."""
         self._data = data
         self._damage: list[str] = []
+        self._adopted: dict[str, MappedModule] = {}
         self.arch, count, offset = self._header()
         self.segments = self._segments(count, offset)
         self.loads = sorted((s for s in self.segments if s.kind == _PT_LOAD), key=lambda s: s.start)
@@ -133,9 +135,39 @@ class Core:
         segment = self.loads[index] if index >= 0 else None
         return segment if segment and address < segment.start + segment.size else None
 
+    def text(self, address: int, limit: int = 4096) -> str | None:
+        """A string of C in memory; None where it is not there, or does not end within `limit` bytes."""
+        raw, end, _ = self.read(address, limit).partition(b"\0")
+        return raw.decode(errors="replace") if end else None
+
+    @property
+    def invoked(self) -> str | None:
+        """The path that the program was executed by, which may be a link (AT_EXECFN of getauxval(3))."""
+        return self.text(self.auxv.get(_AT_EXECFN, 0))
+
+    @property
+    def entry(self) -> int | None:
+        """The program's entry point as it was loaded."""
+        return self.auxv.get(_AT_ENTRY)
+
+    @property
+    def loaded_at(self) -> int | None:
+        """Where the dynamic loader was loaded (AT_BASE)."""
+        return self.auxv.get(_AT_BASE)
+
+    def adopt(self, modules: Iterable[MappedModule]) -> None:
+        """Take the list of modules from elsewhere, for a core without one; before anybody asks for them."""
+        self._adopted = {item.path: item for item in modules}
+        self.files = tuple(
+            MappedRange(start=item.base, end=item.end, offset=0, path=item.path)
+            for item in self._adopted.values()
+        )
+
     @cached_property
     def modules(self) -> tuple[MappedModule, ...]:
         """The mapped ELF files in order of first mapping; other mapped files (locales, data) are left out."""
+        if self._adopted:
+            return tuple(self._adopted.values())
         found: dict[str, MappedRange] = {}
         ends: dict[str, int] = {}
         for item in self.files:
@@ -222,7 +254,8 @@ class Core:
         registers = dict(zip(names, values, strict=True))
         sp, pc = _STACK_AND_PC[self.arch]
         tid = int.from_bytes(desc[_PRSTATUS_PID : _PRSTATUS_PID + 4], "little")
-        return ThreadState(tid=tid, sp=registers[sp], pc=registers[pc], registers=registers)
+        number = int.from_bytes(desc[_PRSTATUS_SIGNAL : _PRSTATUS_SIGNAL + 2], "little")
+        return ThreadState(tid=tid, signal=number, sp=registers[sp], pc=registers[pc], registers=registers)
 
     def _files(self, desc: bytes) -> tuple[MappedRange, ...]:
         if len(desc) < _FILES_HEAD.size:

@@ -30,6 +30,16 @@ class ElfNames:
     interpreter: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ElfLayout:
+    """Addresses as a file is linked: entry point, PT_DYNAMIC, and the range that its segments take."""
+
+    entry: int
+    dynamic: int | None
+    start: int
+    end: int
+
+
 def read_names(path: Path) -> ElfNames:
     """Read build id, DT_SONAME and PT_INTERP; raises CoreError where the file is no readable ELF."""
     with path.open("rb") as stream:
@@ -43,6 +53,23 @@ def read_names(path: Path) -> ElfNames:
                 tags = segment.iter_tags("DT_SONAME")
                 soname = next((str(tag.soname) for tag in tags), None)  # type: ignore[attr-defined]
     return ElfNames(build_id=build_id_of(head), soname=soname, interpreter=interpreter)
+
+
+def read_layout(path: Path) -> ElfLayout:
+    """Read where a file's parts belong; raises CoreError where it is no readable ELF with segments."""
+    with _open(path) as elf:
+        segments = [
+            (str(item["p_type"]), int(item["p_vaddr"]), int(item["p_memsz"])) for item in elf.iter_segments()
+        ]
+        loads = [(start, start + size) for kind, start, size in segments if kind == "PT_LOAD"]
+        if not loads:
+            raise CoreError(f"{path.name} has nothing that is loaded", mend="its symbols are not used")
+        return ElfLayout(
+            entry=int(elf["e_entry"]),
+            dynamic=next((start for kind, start, _ in segments if kind == "PT_DYNAMIC"), None),
+            start=min(start for start, _ in loads) // PAGE * PAGE,
+            end=max(end for _, end in loads),
+        )
 
 
 def first_address(path: Path) -> int:

@@ -66,6 +66,12 @@ sys.exit(3)
     "race": RACE.format(64),
     "coin": RACE.format(128),
     "memory": "block = bytearray(4 << 30)\nblock[::4096] = b'x' * len(block[::4096])\n",
+    "guest-crash": """\
+import ctypes, threading
+thread = threading.Thread(target=ctypes.string_at, args=(16,))
+thread.start()
+thread.join()
+""",
     "core-lost": """\
 import ctypes, os
 ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE

@@ -135,6 +135,19 @@ class Containers(Connection):
                     mend="see `docker ps --all`; one that ran with --rm is gone, its image may serve",
                 ) from error
 
+    def link_target(self, container: str, path: str) -> str | None:
+        """Where a link leads in the end, inside the container; None where the path is no link.
+
+        Raises FileNotFoundError where the path does not exist in the container.
+        """
+        with engine_errors(f"looking at {path}"):
+            try:
+                stream, stat = retried(self._api.get_archive)(container, path)
+            except NotFound as error:
+                raise FileNotFoundError(path) from error
+            stream.close()
+        return str(stat["linkTarget"]) or None
+
     def fetch(
         self, container: str, path: str, *, limit: int = FETCH_LIMIT
     ) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:

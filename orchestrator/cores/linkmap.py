@@ -1,0 +1,96 @@
+"""The modules of a core that lists no mapped files: the dynamic loader's own list of them, read from memory.
+
+qemu-user writes such cores, without NT_FILE and without the pages that hold ELF headers. What is there
+is writable memory: the loader's struct r_debug, to which the program's DT_DEBUG points, and the chain
+of struct link_map behind it (glibc's elf/link.h, which debuggers rely on). Where DT_DEBUG lies, and how
+large each module is, only the files themselves say.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from orchestrator.errors import CoreError
+from orchestrator.tools.core import Core, MappedModule
+from orchestrator.tools.elf import ElfLayout, read_layout, read_names
+
+Bring = Callable[[PurePosixPath], Path | None]
+"""Has a file of the process's root by its name there; None where there is none."""
+
+MAX_MODULES: Final = 1000
+MAX_TAGS: Final = 1000
+_DT_DEBUG: Final = 21
+_TAG: Final = struct.Struct("<QQ")
+_R_MAP_AT: Final = 8
+"""Of struct r_debug: r_version and padding come before r_map."""
+_LINK_MAP: Final = struct.Struct("<QQQQ")
+"""l_addr, l_name, l_ld, l_next."""
+
+
+def find_modules(core: Core, bring: Bring) -> tuple[MappedModule, ...]:
+    """The modules by the loader's list, the program first; empty where the chain cannot be followed.
+
+    The chain and all names come out of the core and are untrusted: it is cut at MAX_MODULES, and at
+    the first entry that stands in it twice. No build id is known of these modules.
+    """
+    program = core.invoked
+    file = _bring(bring, program)
+    if program is None or core.entry is None or file is None:
+        return ()
+    try:
+        layout, interpreter = read_layout(file), read_names(file).interpreter
+    except CoreError:
+        return ()
+    bias = core.entry - layout.entry
+    found = {program: _module(program, bias, layout)}
+    for text, loaded_at in _loaded(core, bias, layout):
+        # The loader's own name is the program's PT_INTERP, on a page that such a core does not hold.
+        name = interpreter if loaded_at == core.loaded_at else text
+        library = _bring(bring, name)
+        if name is None or library is None:
+            continue
+        try:
+            found.setdefault(name, _module(name, loaded_at, read_layout(library)))
+        except CoreError:
+            continue
+    return tuple(found.values())
+
+
+def _bring(bring: Bring, name: str | None) -> Path | None:
+    return bring(PurePosixPath(name)) if name and name.startswith("/") else None
+
+
+def _module(path: str, bias: int, layout: ElfLayout) -> MappedModule:
+    return MappedModule(path=path, base=bias + layout.start, end=bias + layout.end, build_id=None)
+
+
+def _loaded(core: Core, bias: int, program: ElfLayout) -> Iterator[tuple[str | None, int]]:
+    """Name and load bias of each library, in the order in which the loader has them.
+
+    The name is empty for the program, and None where it is not in the core.
+    """
+    debug = _debug(core, bias + program.dynamic) if program.dynamic is not None else 0
+    place = _pointer(core, debug + _R_MAP_AT) if debug else 0
+    seen: set[int] = set()
+    while place and place not in seen and len(seen) < MAX_MODULES:
+        seen.add(place)
+        raw = core.read(place, _LINK_MAP.size)
+        if len(raw) < _LINK_MAP.size:
+            return
+        loaded_at, name, _, place = _LINK_MAP.unpack(raw)
+        yield core.text(name), loaded_at
+
+
+def _debug(core: Core, dynamic: int) -> int:
+    """What DT_DEBUG holds: the address of struct r_debug; 0 where there is none."""
+    for number in range(MAX_TAGS):
+        raw = core.read(dynamic + number * _TAG.size, _TAG.size)
+        tag, value = _TAG.unpack(raw) if len(raw) == _TAG.size else (0, 0)
+        if tag in (0, _DT_DEBUG):
+            return int(value)
+    return 0
+
+
+def _pointer(core: Core, address: int) -> int:
+    return int.from_bytes(core.read(address, 8), "little")

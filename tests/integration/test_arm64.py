@@ -1,0 +1,53 @@
+"""arm64 under qemu-user: cells with their own cores, and no hang. Left out where arm64 is native."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.host import HostPaths, probe
+from orchestrator.model import CellResult, CoreState, Verdict
+from orchestrator.tools.core import open_core
+from tests.integration.runs import add_scenario, ask
+
+pytestmark = pytest.mark.skipif(probe.emulation(HostPaths()).native, reason="arm64 is native here")
+
+
+def ask_arm64(project: Path, tmp_path: Path, scenario: str, expect: str, *, timeout: int) -> CellResult:
+    add_scenario(project, scenario, expect, timeout=timeout)
+    ended = ask(project, tmp_path, scenario, "--arch", "arm64")
+    (result,) = ended.results.values()
+    assert result.judgement.verdict is Verdict.PASS, ended.stdout + ended.stderr
+    assert result.trials[0].outcome.emulated
+    assert ended.code == 0
+    return result
+
+
+def test_a_guests_core_is_read_and_the_emulators_own_is_left_aside(project: Path, tmp_path: Path) -> None:
+    expect = "outcome: signal, signal: SIGSEGV, frames: [string_at, thread_run, start_thread]"
+    result = ask_arm64(project, tmp_path, "guest-crash", expect, timeout=20)
+    (trial,) = result.trials
+    assert trial.core.state is CoreState.FOUND
+    assert trial.core.note == (
+        "written by qemu-user; this host also stored a core of the emulator itself, which was left aside"
+    )
+    assert trial.crash is not None
+    assert trial.crash.arch == "arm64"
+    assert len(trial.crash.threads) == 2
+    names = {Path(module.path).name for module in trial.crash.modules}
+    assert {"libc.so.6", "ld-linux-aarch64.so.1"} <= names
+    frames = [frame for thread in trial.crash.threads for frame in thread.native]
+    assert any(frame.function == "Py_RunMain" and frame.exact for frame in frames)
+    assert trial.crash.crashed_thread is not None
+    assert {"x0", "x29", "sp", "pc"} <= trial.crash.crashed_thread.registers.keys()
+    assert any("not checked" in warning for warning in trial.crash.warnings)
+    assert trial.core.path is not None
+    with open_core(next(tmp_path.glob(f"reports/*/{trial.core.path}"))) as core:
+        assert core.arch == "arm64"
+
+
+def test_a_hanging_guest_ends_with_its_core(project: Path, tmp_path: Path) -> None:
+    result = ask_arm64(project, tmp_path, "hang", "outcome: hang", timeout=2)
+    (trial,) = result.trials
+    assert (trial.outcome.signal, trial.core.state) == ("SIGABRT", CoreState.FOUND)
+    assert trial.crash is not None
+    assert any(frame.function == "Py_RunMain" for frame in trial.crash.threads[0].native)
