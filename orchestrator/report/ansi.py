@@ -103,8 +103,10 @@ def _extended(codes: Iterator[int]) -> int | None:
     """The nearest of the sixteen colours to one of 256 (5;n) or of all (2;r;g;b)."""
     kind = next(codes, None)
     if kind == 5:
-        number = min(next(codes, 0), 255)
-        return number if number < 16 else _nearest(*_of_256(number))
+        number = min(next(codes, -1), 255)
+        if number < 16:
+            return number if number >= 0 else None
+        return _nearest(*_of_256(number))
     if kind == 2:
         red, green, blue = (min(next(codes, 0), 255) for _ in range(3))
         return _nearest(red, green, blue)

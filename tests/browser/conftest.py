@@ -1,5 +1,6 @@
 """Debian's Chromium, driven by Playwright; every request and every complaint of a page is recorded."""
 
+import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from orchestrator import report
+from tests.unit import large_run
 from tests.unit import run_factory as factory
 
 ARGUMENTS = [
@@ -21,6 +23,10 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+COLOURS = b"".join(
+    b"\x1b[%dmink %d\x1b[0m \x1b[%dmpaper\x1b[0m " % (code, code, code + 10)
+    for code in (*range(30, 38), *range(90, 98))
+)
 HOSTILE = (
     b"<script>document.title='pwned'</script>"
     b"<img src='http://192.0.2.1/x.png' onerror=\"document.title='pwned'\">\n"
@@ -71,6 +77,25 @@ def tab(browser: Browser) -> Iterator[Tab]:
 def bad_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a run with each thing that goes wrong."""
     folder = factory.bad_run(tmp_path_factory.mktemp("bad"))
+    report.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def told_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with explanations, a baseline and a past, and output in all of a terminal's colours."""
+    folder = factory.bad_run(tmp_path_factory.mktemp("told"))
+    for path in folder.rglob("stderr.txt"):
+        path.write_bytes(COLOURS)
+    large_run.write_context(folder, [cell.id for cell in factory.smoke_cells()], random.Random(3))  # noqa: S311
+    report.write(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ten_thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a synthetic run of ten thousand cells."""
+    folder = large_run.write_large(tmp_path_factory.mktemp("large"), 10_000)
     report.write(folder)
     return folder
 

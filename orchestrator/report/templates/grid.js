@@ -119,11 +119,19 @@
   };
   let written = null;
   let later = 0;
+  let pending = null;
+  const flush = () => {
+    clearTimeout(later);
+    if (pending) pending();
+    pending = null;
+  };
+  // Who follows a link right after typing must find the view as it was when coming back.
+  document.addEventListener("click", flush, true);
   // A step that Back undoes; typing replaces the step it is in, once it rests.
   const go = (change, typing = false) => {
     change();
     render();
-    clearTimeout(later);
+    flush();
     const keep = () => {
       const hash = write();
       if (hash === written) return;
@@ -131,8 +139,9 @@
       if (typing) location.replace(`#${hash}`);
       else location.hash = hash;
     };
-    if (typing) later = setTimeout(keep, 250);
-    else keep();
+    pending = keep;
+    if (typing) later = setTimeout(flush, 250);
+    else flush();
   };
   window.addEventListener("hashchange", () => {
     const hash = location.hash.slice(1);
@@ -185,7 +194,11 @@
     const put = (cell) => {
       const [down, across] = [row.of(cell), column.of(cell)];
       // What was excluded stands in the grid only beside what was planned, unless it is asked for.
-      if (cell >= data.planned && !asked && !(rows.has(down) && columns.has(across))) return;
+      if (cell >= data.planned && !asked) {
+        if (!rows.has(down) || !columns.has(across)) return;
+        const there = squares.get(down).get(across);
+        if (there && there[0] < data.planned) return;
+      }
       rows.add(down);
       columns.add(across);
       if (!squares.has(down)) squares.set(down, new Map());
