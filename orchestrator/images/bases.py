@@ -1,9 +1,15 @@
-"""The images under every cell: a base, which brings a glibc, and what is copied or compiled beside it."""
+"""The images of bases, each of which brings a glibc, and of the compilers that run on one of them."""
+
+from typing import Final
 
 from orchestrator.errors import InputError
 from orchestrator.images import rootfs
 from orchestrator.images.drafts import Drafts
-from orchestrator.model import Arch, Base, ImageKind, ImageSpec, RegistryImage
+from orchestrator.model import Arch, Base, CrossSysroot, ImageKind, ImageSpec, RegistryImage
+
+TOOLCHAIN_ARCH: Final = Arch.X86_64
+"""What the cross toolchains run on, whatever they compile for."""
+ETC: Final = ("group", "hosts", "nsswitch.conf", "passwd")
 
 
 def base_image(drafts: Drafts, base: Base, arch: Arch) -> ImageSpec:
@@ -14,9 +20,17 @@ def base_image(drafts: Drafts, base: Base, arch: Arch) -> ImageSpec:
 def _base(drafts: Drafts, base: Base, arch: Arch) -> ImageSpec:
     if base.pulled:
         return _pulled(drafts, base, base.pulled, arch)
-    if base.debian is None:
-        raise InputError(f"base {base.name} cannot be made yet", mend="use another glibc")
-    return drafts.add(f"base-{base.name}", ImageKind.ROOTFS, arch, rootfs.command(base.debian, arch))
+    if base.debian:
+        return drafts.add(f"base-{base.name}", ImageKind.ROOTFS, arch, rootfs.command(base.debian, arch))
+    etc = drafts.project / "images" / "sysroot" / "etc"
+    return drafts.dockerfile(
+        f"base-{base.name}",
+        "Dockerfile.sysroot.j2",
+        arch,
+        parents={"toolchain": toolchain(drafts, arch)},
+        files=[drafts.file(etc / name, f"sysroot/etc/{name}") for name in ETC],
+        values={"glibc": base.glibc, "triplet": triplet(arch)},
+    )
 
 
 def _pulled(drafts: Drafts, base: Base, image: RegistryImage, arch: Arch) -> ImageSpec:
@@ -51,3 +65,30 @@ def builder_base(drafts: Drafts, arch: Arch) -> Base:
             mend="add the architecture to that base in images/catalogue.yaml",
         )
     return base
+
+
+def toolchain(drafts: Drafts, target: Arch) -> ImageSpec:
+    """The compiler of all that is made once for every glibc, for one architecture."""
+    return drafts.once(("toolchain", target), lambda: _toolchain(drafts, target))
+
+
+def _toolchain(drafts: Drafts, target: Arch) -> ImageSpec:
+    archive = drafts.download(f"cross-gcc-{target.debian}", TOOLCHAIN_ARCH)
+    return drafts.dockerfile(
+        f"toolchain-{target}",
+        "Dockerfile.toolchain.j2",
+        TOOLCHAIN_ARCH,
+        parents={"base": base_image(drafts, builder_base(drafts, TOOLCHAIN_ARCH), TOOLCHAIN_ARCH)},
+        files=[archive],
+        values={
+            "archive": archive.name,
+            "triplet": triplet(target),
+            "glibc": drafts.catalogue.probe_glibc,
+            "shell": CrossSysroot().shell,
+        },
+    )
+
+
+def triplet(arch: Arch) -> str:
+    """The cross toolchain's name of an architecture, by which its programs are called."""
+    return f"{arch.gnu}-unknown-linux-gnu"

@@ -35,6 +35,7 @@ def read_catalogue(path: Path) -> CatalogueFile:
     document = yamlfile.read(path, CatalogueFile)
     _check_bases(document)
     _check_downloads(document)
+    _check_interpreters(document)
     return document.value
 
 
@@ -101,3 +102,20 @@ def _check_downloads(document: Document[CatalogueFile]) -> None:
                 mend="keep one of the two",
             )
         seen.add((item.name, item.version, item.arch))
+
+
+def _check_interpreters(document: Document[CatalogueFile]) -> None:
+    sources = {(item.name, item.version) for item in document.value.downloads}
+    seen: set[tuple[str, Arch]] = set()
+    for index, python in enumerate(document.value.interpreters):
+        place = document.where("interpreters", index)
+        its = {(python.version, arch) for arch in python.arches}
+        if seen & its:
+            raise InputError(f"CPython {python.version} stands here twice", where=place, mend="keep one")
+        seen |= its
+        if (python.source, python.version) not in sources:
+            raise InputError(
+                f"no file of {python.source} {python.version} is in the catalogue's downloads",
+                where=place,
+                mend="add it there, then run `crashmatrix images lock`",
+            )

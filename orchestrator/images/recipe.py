@@ -11,6 +11,7 @@ from typing import Final
 from orchestrator.errors import InputError
 from orchestrator.images.bases import base_image, builder_base
 from orchestrator.images.drafts import Drafts
+from orchestrator.images.interpreters import environment_image, label, uwsgi_image
 from orchestrator.model import (
     SYSTEM_PYTHON,
     Arch,
@@ -55,10 +56,14 @@ class Recipes:
         launch = drafts.project / LAUNCH
         server = _server(drafts, cell.launcher, base, python, cell.arch)
         return drafts.dockerfile(
-            f"cell-{cell.scenario}-{_label(base, python)}-{cell.launcher}-{cell.probe}",
+            f"cell-{cell.scenario}-{label(base, python)}-{cell.launcher}-{cell.probe}",
             "Dockerfile.cell.j2",
             cell.arch,
-            parents={"base": base_image(drafts, base, cell.arch), "probe": probe, "server": server},
+            parents={
+                "environment": environment_image(drafts, base, python, cell.arch),
+                "probe": probe,
+                "server": server,
+            },
             files=[
                 *(drafts.file(path, f"opt/{path.name}") for path in sorted(launch.glob("*.py"))),
                 drafts.file(Path(scenario.folder) / scenario.driver, f"opt/scenario/{scenario.driver}"),
@@ -83,12 +88,6 @@ def _environment(catalogue: Catalogue, cell: Cell) -> tuple[Base, OwnPython | Co
             mend="add them to images/catalogue.yaml, or exclude the cell",
         )
     return base, python
-
-
-def _label(base: Base, python: OwnPython | CopiedPython) -> str:
-    """The environment in an image's role; a base's only interpreter of its own needs no mention."""
-    only_own = isinstance(python, OwnPython) and len(base.pythons) == 1
-    return base.name if only_own else f"{base.name}-py{python.version}"
 
 
 def _program(python: OwnPython | CopiedPython) -> str | None:
@@ -175,7 +174,7 @@ def _server(
     """The image that brings the launcher's server program; None for a launcher that needs none."""
     makers: Mapping[str, Callable[[], ImageSpec | None]] = {
         "plain": lambda: None,
-        "uwsgi": partial(_uwsgi, drafts, base, python, arch),
+        "uwsgi": partial(uwsgi_image, drafts, base, python, arch),
     }
     if launcher not in makers or launcher not in drafts.catalogue.launchers:
         raise InputError(
@@ -183,30 +182,6 @@ def _server(
             mend=f"use one of {', '.join(drafts.catalogue.launchers)}",
         )
     return makers[launcher]()
-
-
-def _uwsgi(drafts: Drafts, base: Base, python: OwnPython | CopiedPython, arch: Arch) -> ImageSpec:
-    if isinstance(python, CopiedPython):
-        raise InputError(f"no uWSGI for {python.kind} CPython yet", mend="use the launcher plain")
-    own: OwnPython = python
-    what = ("uwsgi", base.name, own.version, arch)
-    return drafts.once(what, lambda: _own_uwsgi(drafts, base, own, arch))
-
-
-def _own_uwsgi(drafts: Drafts, base: Base, python: OwnPython, arch: Arch) -> ImageSpec:
-    sdist = drafts.download("uwsgi", arch)
-    return drafts.dockerfile(
-        f"uwsgi-{_label(base, python)}",
-        "Dockerfile.uwsgi.j2",
-        arch,
-        parents={"base": base_image(drafts, base, arch)},
-        files=[sdist, drafts.file(drafts.project / "images" / "uwsgi.ini", "uwsgi.ini")],
-        values={
-            "sdist": sdist.name,
-            "packages": " ".join(python.toolchain),
-            "program": python.program.removeprefix("/usr/bin/"),
-        },
-    )
 
 
 def _target(catalogue: Catalogue, arch: Arch) -> str:

@@ -193,22 +193,24 @@ def _unavailable(cell: Cell, catalogue: Catalogue) -> str | None:
 def _lacks_interpreter(cell: Cell, base: Base, catalogue: Catalogue) -> str | None:
     interpreter = catalogue.interpreter_for(base, cell.python, cell.arch)
     if interpreter is None:
-        return _no_interpreter(cell, base, catalogue)
+        return _no_interpreter(cell, catalogue)
     if cell.launcher != "plain" and isinstance(interpreter, OwnPython) and not interpreter.toolchain:
         return f"{base.name}'s own CPython {cell.python} brings nothing to build {cell.launcher} with"
     return None
 
 
-def _no_interpreter(cell: Cell, base: Base, catalogue: Catalogue) -> str:
-    """Why no interpreter of this version can run on the base, and where there is one."""
+def _no_interpreter(cell: Cell, catalogue: Catalogue) -> str:
+    """Why no interpreter of this version can run on the cell's base, and where there is one."""
     others = [
         other.name
         for other in catalogue.bases
-        if cell.arch in other.arches and any(own.version == cell.python for own in other.pythons)
+        if cell.arch in other.arches
+        and any(own.version == cell.python for own in other.pythons)
+        and not catalogue.lacks_source(other, cell.arch)
     ]
     if others:
         return f"CPython {cell.python} for {cell.arch} only as {' and '.join(others)}'s own binary"
-    return f"no source for CPython {cell.python} on {base.name} for {cell.arch} in the catalogue"
+    return f"no source for CPython {cell.python} for {cell.arch} in the catalogue"
 
 
 class _Question:

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.errors import InputError
 from orchestrator.images import load_catalogue
-from orchestrator.model import Arch
+from orchestrator.model import Arch, InterpreterKind
 
 CATALOGUE = Path(__file__).parents[2] / "images" / "catalogue.yaml"
 LOCK = CATALOGUE.parent / "lock.yaml"
@@ -16,8 +16,8 @@ LOCK = CATALOGUE.parent / "lock.yaml"
 def test_the_projects_own_catalogue() -> None:
     catalogue = load_catalogue(CATALOGUE)
     own = {base.glibc: [python.version for python in base.pythons] for base in catalogue.bases}
-    debian = {"2.31": ["3.9"], "2.36": ["3.11"], "2.41": ["3.13"], "2.43": ["3.14", "3.15"]}
-    assert own.items() >= debian.items()
+    brought = {"2.17": [], "2.31": ["3.9"], "2.36": ["3.11"], "2.41": ["3.13"], "2.43": ["3.14", "3.15"]}
+    assert own.items() >= brought.items()
     pulled = {base.glibc for base in catalogue.bases if base.pulled}
     assert pulled == {"2.28", "2.34", "2.35", "2.39"}
     wheel = catalogue.download("ziglang", Arch.X86_64)
@@ -31,12 +31,41 @@ def test_the_projects_own_catalogue() -> None:
 
 
 @pytest.mark.parametrize(
+    ("glibc", "python", "version", "kind"),
+    [
+        ("2.36", "3.11", "3.11", InterpreterKind.OWN),
+        ("2.36", "3.11.2", "3.11.2", InterpreterKind.PORTABLE),  # never the base's own: a suite changes it
+        ("2.17", "3.13", "3.13.5", InterpreterKind.PORTABLE),  # the first listed of the series
+        ("2.41", "3.13.15", "3.13.15", InterpreterKind.PORTABLE),
+        ("2.43", "3.15", "3.15", InterpreterKind.OWN),
+        ("2.43", "3.1", None, None),  # 3.1 is no series of 3.13
+        ("2.41", "3.15", None, None),
+        ("2.99", "3.11", None, None),
+    ],
+)
+def test_what_a_python_means_on_a_base(
+    glibc: str, python: str, version: str | None, kind: InterpreterKind | None
+) -> None:
+    made_of = load_catalogue(CATALOGUE).made_of(python, glibc, Arch.X86_64)
+    assert (made_of and made_of.version, made_of and made_of.interpreter) == (version, kind)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("sysroot: {}", "pythons: []", r"bases\.0.*one of `debian`, `sysroot` and `registry`"),
+        (
+            'version: "3.9.2", source: cpython,',
+            'version: "3.9.3", source: cpython,',
+            r":\d+:5: no file of cpython 3.9.3 is in the catalogue's downloads",
+        ),
+        ('kind: portable, version: "3.13.5"', 'kind: portable, version: "3.13.15"', "stands here twice"),
+        ("kind: portable", "kind: own", "interpreters"),
+        ("program: /usr/bin/python3.15", "program: python3.15", "program"),
         (
             'glibc: "2.36"',
             'glibc: "2.31"',
-            r":21:12: bullseye and bookworm both bring glibc 2.31",
+            r":\d+:12:.*bullseye and bookworm both bring glibc 2.31",
         ),
         ("builder_suite: trixie", "builder_suite: trixy", r":\d+:16:.*did you mean 'trixie'"),
         ("1.0.0", "1.0.1", r"lock\.yaml:\d+.*cross-gcc-amd64 1.0.1 for x86_64 is not pinned.*images lock"),

@@ -83,6 +83,49 @@ def test_the_twelve_smoke_cells_share_bases_builder_probes_and_servers(project: 
     assert counts == {"base": 3, "builder": 1, "probe": 2, "uwsgi": 3, "cell": 12}
 
 
+def test_portable_things_are_made_once_for_all_bases(project: Path) -> None:
+    recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
+    for python in ("3.9.2", "3.13", "3.13.15"):
+        for glibc in ("2.17", "2.31", "2.36", "2.43"):
+            recipes.image_of(cell(python=python, glibc=glibc), scenario_of(project))
+    roles = [spec.role for spec in recipes.specs]
+    for once in ("toolchain-x86-64", "python-3-13-5", "uwsgi-py3-13-5", "python-3-13-15", "uwsgi-py3-9-2"):
+        assert roles.count(once) == 1
+    assert sum(role.startswith("python-") for role in roles) == 3
+    assert sum(role.startswith("uwsgi-") for role in roles) == 3
+    assert sum(role.startswith("environment-") for role in roles) == 3 * 4
+    assert sum(role.startswith("probe-") for role in roles) == 1
+
+
+def test_a_base_of_several_interpreters_gives_each_its_own_server_and_program(project: Path) -> None:
+    usual, newer = chain(project, python="3.14", glibc="2.43"), chain(project, python="3.15", glibc="2.43")
+    assert "ln -s" not in usual["cell-tls-atexit-forky-py3-14-uwsgi-cpp"].text
+    assert "ln -s /usr/bin/python3.15 " in newer["cell-tls-atexit-forky-py3-15-uwsgi-cpp"].text
+    assert " python3.15 uwsgiconfig.py" in newer["uwsgi-forky-py3-15"].text
+    assert "libpython3.15-dev" in newer["uwsgi-forky-py3-15"].text
+    assert usual["base-forky"].key == newer["base-forky"].key
+
+
+def test_an_archive_is_unpacked_once_and_checked_in_each_base(project: Path) -> None:
+    catalogue = project / "images" / "catalogue.yaml"
+    text = catalogue.read_text().replace(
+        'kind: portable, version: "3.9.2"', 'kind: archive, version: "3.9.2"'
+    )
+    catalogue.write_text(text)
+    specs = chain(project, python="3.9.2", launcher="plain")
+    assert "tar -xf /src/Python-3.9.2.tar.xz" in specs["python-3-9-2-archive"].text
+    assert "check.py 3.9.2" in specs["environment-bookworm-py3-9-2"].text
+    assert "(archive)" in specs["environment-bookworm-py3-9-2"].text
+
+
+def test_the_oldest_glibc_comes_from_the_toolchain_and_is_checked(project: Path) -> None:
+    specs = chain(project, glibc="2.17")
+    base = specs["base-sysroot-2-17"]
+    assert base.parents == (specs["toolchain-x86-64"].key,)
+    assert 'test "$(getconf GNU_LIBC_VERSION)" = "glibc 2.17"' in base.text
+    assert {"sysroot/etc/passwd", "sysroot/etc/hosts"} <= {item.name for item in base.files}
+
+
 def test_a_plain_cell_has_no_server(project: Path) -> None:
     specs = chain(project, launcher="plain")
     assert not any(role.startswith("uwsgi") for role in specs)
@@ -159,7 +202,7 @@ def test_a_base_is_one_command_line(project: Path) -> None:
     ("axes", "said"),
     [
         ({"glibc": "2.99"}, "glibc 2.99 and Python 3.11"),
-        ({"python": "3.13"}, "glibc 2.36 and Python 3.13"),
+        ({"python": "3.15"}, "glibc 2.36 and Python 3.15"),
         ({"launcher": "gunicorn"}, "launcher 'gunicorn'"),
         ({"probe": "zig"}, "no zig probe"),
     ],

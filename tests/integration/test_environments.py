@@ -1,0 +1,94 @@
+"""glibc 2.17 with a portable CPython, for real; and the full matrix, planned and found in a moment."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from requests import PreparedRequest, Response, Session
+
+from orchestrator import images
+from orchestrator.model import CoreState, Verdict
+from orchestrator.pipeline import Project
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.plan import Request
+from orchestrator.tools.engine import Engine
+from tests.integration.runs import ROOT, Run, run
+
+USUAL = "tls-atexit/py3.11-glibc2.17-x86_64-uwsgi-cpp"
+DEFERRED = f"{USUAL}+defer=request"
+
+
+@pytest.fixture(scope="module")
+def oldest_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """uWSGI and the C++ probe on glibc 2.17, with the first touch while loading and in a request."""
+    selection = ("--profile", "oldest", "--launcher", "uwsgi", "--probe", "cpp")
+    return run(*selection, reports=tmp_path_factory.mktemp("oldest"))
+
+
+def test_on_the_oldest_glibc_the_first_touch_decides(oldest_run: Run) -> None:
+    assert oldest_run.code == 0, oldest_run.stdout + oldest_run.stderr
+    seen = {cell: result.trials[0].outcome.signal for cell, result in oldest_run.results.items()}
+    assert seen == {USUAL: None, DEFERRED: "SIGABRT"}  # uWSGI's own handler raises it after the fault
+    for result in oldest_run.results.values():
+        assert result.judgement.verdict is Verdict.PASS
+        assert result.trials[0].outcome.versions == {"python": "3.11.2", "glibc": "2.17"}
+
+
+def test_the_core_from_the_oldest_glibc_is_read_with_names_and_lines(oldest_run: Run) -> None:
+    (trial,) = oldest_run.results[DEFERRED].trials
+    assert trial.core.state is CoreState.FOUND
+    assert trial.crash is not None
+    assert trial.crash.signal.name == "SIGSEGV"
+    crashed = trial.crash.crashed_thread
+    assert crashed is not None
+    by_module: dict[str, set[str]] = {}
+    for frame in crashed.native:
+        if frame.function and frame.exact and frame.line:
+            by_module.setdefault(Path(frame.module or "").name, set()).add(frame.function)
+    assert "atexit_handler" in by_module["tlsprobe.abi3.so"]
+    assert "Py_FinalizeEx" in by_module["libpython3.11.so.1.0"]
+    assert "__GI_exit" in by_module["libc-2.17.so"]
+    assert "uwsgi_plugins_atexit" in by_module["uwsgi"]
+
+
+class Silent:
+    """A progress that nobody looks at, of images that are all there."""
+
+    def image_started(self, role: str) -> None:
+        raise AssertionError(f"{role} is built again")
+
+    def image_ended(self, role: str, seconds: float, error: str | None) -> None:
+        raise AssertionError(f"{role} ended after {seconds} s: {error}")
+
+    def say(self, text: str) -> None:
+        raise AssertionError(text)
+
+
+def test_the_full_matrix_is_planned_and_its_images_found_in_two_seconds(
+    oldest_run: Run, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert oldest_run.code == 0
+    there = engine.images()
+    asked: list[str] = []
+    send = Session.send
+
+    def counted(self: Session, request: PreparedRequest, **options: Any) -> Response:  # noqa: ANN401
+        asked.append(request.path_url)
+        return send(self, request, **options)
+
+    monkeypatch.setattr(Session, "send", counted)
+    began = time.process_time()
+    planned = make_plan(Project.load(ROOT), Request(profile="full"))
+    present = [spec for spec in planned.specs if spec.key in there]
+    found = images.build_all(
+        engine, present, jobs=1, logs=tmp_path, stop=threading.Event(),
+        on_ready=lambda *_: None, progress=Silent(),
+    )  # fmt: skip
+    assert time.process_time() - began < 2
+    assert len(asked) == 1
+    assert "/images/json" in asked[0]
+    assert len(planned.plan.cells) > 100
+    assert found == {spec.key: there[spec.key] for spec in present}
+    assert len(found) > 10
