@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from orchestrator.explain import words
 from orchestrator.explain.search import Found, RuleTerms, rule_text, shortest_rules
 from orchestrator.explain.sightings import JUDGED, Sighting, sightings
-from orchestrator.explain.space import SCENARIO, Space
+from orchestrator.explain.space import SCENARIO, Space, as_bits
 from orchestrator.model import (
     ABSENT,
     Cell,
@@ -29,18 +29,44 @@ SETTLING_RULES: Final = 16
 
 
 def explain(plan: Plan, results: Sequence[CellResult]) -> Explanations:
-    """Explain a run's results; deterministic, and about 100 ms for 1,000 cells."""
+    """Explain a run's results; the same for the same results, whatever their order on disk."""
     seen = [result for result in results if result.judgement.verdict in JUDGED]
-    unseen = list(_unseen(plan, results))
-    found = tuple(_explanation(item, seen, unseen) for item in sightings(seen))
-    return Explanations(run=plan.run, explanations=found)
+    unseen = tuple(_unseen(plan, results))
+    scopes: dict[frozenset[str], _Scope] = {}
+    found: list[Explanation] = []
+    for item in sightings(seen):
+        names = frozenset(item.scenarios)
+        if names not in scopes:
+            scopes[names] = _Scope.of(names, seen, unseen)
+        found.append(_explanation(item, scopes[names], seen))
+    return Explanations(run=plan.run, explanations=tuple(found))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scope:
+    """The cells of some scenarios: those that were seen, by position among the results, and the others."""
+
+    positions: tuple[int, ...]
+    space: Space
+    unseen: tuple[tuple[Cell, str], ...]
+
+    @classmethod
+    def of(
+        cls, names: frozenset[str], seen: Sequence[CellResult], unseen: Iterable[tuple[Cell, str]]
+    ) -> "_Scope":
+        positions = tuple(at for at, result in enumerate(seen) if result.cell.scenario in names)
+        return cls(
+            positions=positions,
+            space=Space.of([seen[at].cell for at in positions]),
+            unseen=tuple((cell, why) for cell, why in unseen if cell.scenario in names),
+        )
 
 
 def _unseen(plan: Plan, results: Iterable[CellResult]) -> Iterator[tuple[Cell, str]]:
     """Cells that speak neither for nor against, those that can simply be run first, with the reason."""
-    by_id = {result.cell.id: result for result in results}
+    by_cell = {result.cell: result for result in results}
     for item in plan.cells:
-        result = by_id.get(item.cell.id)
+        result = by_cell.get(item.cell)
         if result is None:
             yield item.cell, "not run"
         elif result.judgement.verdict not in JUDGED:
@@ -49,18 +75,14 @@ def _unseen(plan: Plan, results: Iterable[CellResult]) -> Iterator[tuple[Cell, s
         yield excluded.cell, f"excluded: {excluded.reason}"
 
 
-def _explanation(
-    item: Sighting, seen: Sequence[CellResult], unseen: Sequence[tuple[Cell, str]]
-) -> Explanation:
-    inside = [result for result in seen if result.cell.scenario in item.scenarios]
-    space = Space.of([result.cell for result in inside])
-    shown = sum(1 << at for at, result in enumerate(inside) if result.cell.id in item.trials)
-    everything = (1 << len(inside)) - 1
-    finding, found = _find(space, shown, everything & ~shown)
-    others = [(cell, why) for cell, why in unseen if cell.scenario in item.scenarios]
+def _explanation(item: Sighting, scope: _Scope, seen: Sequence[CellResult]) -> Explanation:
+    space = scope.space
+    shown = as_bits(position in item.trials for position in scope.positions)
+    contrary = len(space.cells) - shown.bit_count()
+    finding, found = _find(space, shown, ((1 << len(space.cells)) - 1) & ~shown)
     rules = found.rules if finding in (Finding.RULE, Finding.TIE) else ()
-    settling = _settling(space, rules, others)
-    mixed = _mixed(item, inside)
+    settling = _settling(space, rules, scope.unseen)
+    mixed = _mixed(item, seen)
     made = Explanation(
         subject=item.subject,
         name=item.name,
@@ -69,8 +91,8 @@ def _explanation(
         rules=tuple(_rule(space, rule, found.cost) for rule in rules[:NAMED]),
         rules_count=len(rules),
         shown=shown.bit_count(),
-        contrary=len(inside) - shown.bit_count(),
-        unknown=len(others),
+        contrary=contrary,
+        unknown=len(scope.unseen),
         cells=tuple(cell.id for cell in space.chosen(shown)),
         settling=settling[:NAMED],
         settling_count=len(settling),
@@ -149,11 +171,11 @@ def _holds(space: Space, rule: RuleTerms, axes: Mapping[str, str]) -> bool | Non
     return True if True in terms else None if None in terms else False
 
 
-def _mixed(item: Sighting, inside: Iterable[CellResult]) -> tuple[MixedCell, ...]:
+def _mixed(item: Sighting, seen: Sequence[CellResult]) -> tuple[MixedCell, ...]:
     return tuple(
-        MixedCell(cell=result.cell.id, shown=item.trials[result.cell.id], trials=len(result.trials))
-        for result in inside
-        if result.cell.id in item.trials and item.trials[result.cell.id] < len(result.trials)
+        MixedCell(cell=seen[at].cell.id, shown=shown, trials=len(seen[at].trials))
+        for at, shown in item.trials.items()
+        if shown < len(seen[at].trials)
     )
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.model import CellResult, Subject, Verdict
+from orchestrator.model import CellResult, Subject, Trial, Verdict
 
 JUDGED = (Verdict.PASS, Verdict.FAIL)
 """Verdicts of cells that were seen; a cell that could not be seen speaks neither for nor against."""
@@ -12,42 +12,67 @@ JUDGED = (Verdict.PASS, Verdict.FAIL)
 
 @dataclass(kw_only=True)
 class Sighting:
-    """A subject with the cells that show it, by id, and in how many of their trials."""
+    """A subject with the results that show it, by position, and in how many of their trials."""
 
     subject: Subject
     name: str
     scenarios: dict[str, None] = field(default_factory=dict)
-    trials: dict[str, int] = field(default_factory=dict)
+    trials: dict[int, int] = field(default_factory=dict)
 
 
-def sightings(results: Iterable[CellResult]) -> list[Sighting]:
-    """Failures, signatures and outcomes, worst first and then by name.
+def sightings(seen: Iterable[CellResult]) -> list[Sighting]:
+    """Failures, signatures and outcomes of cells that were seen, worst first and then by name.
 
     A scenario with one outcome has nothing to explain, and an outcome that is seen where a signature
     is, and nowhere else, is that crash once more.
     """
-    seen = [result for result in results if result.judgement.verdict in JUDGED]
+    results = tuple(seen)
+    telling = _told_by_message(results)
     found: dict[tuple[Subject, str, str], Sighting] = {}
-    for result in seen:
-        for subject, name, count in _shows(result):
+    for at, result in enumerate(results):
+        for subject, name, count in _shows(result, telling):
             scope = "" if subject is Subject.SIGNATURE else result.cell.scenario
             item = found.setdefault((subject, scope, name), Sighting(subject=subject, name=name))
             item.scenarios.setdefault(result.cell.scenario)
-            item.trials[result.cell.id] = count
+            item.trials[at] = count
     order = list(Subject)
     ordered = sorted(found, key=lambda key: (order.index(key[0]), *key[1:]))
     return _without_repetition([found[key] for key in ordered])
 
 
-def _shows(result: CellResult) -> Iterator[tuple[Subject, str, int]]:
+def _told_by_message(results: Iterable[CellResult]) -> set[tuple[str, str]]:
+    """Ways to end, by scenario, that are several outcomes: `exit 0` with one message here, another there.
+
+    A message is known to have come only where a trial was as expected; one contrary trial leaves it open.
+    """
+    messages: dict[tuple[str, str], set[str | None]] = {}
+    open_still: set[tuple[str, str]] = set()
+    for result in results:
+        for trial in result.trials:
+            key = (result.cell.scenario, trial.ended)
+            messages.setdefault(key, set()).add(result.expectation.message)
+            as_expected = result.judgement.verdict is Verdict.PASS
+            if not as_expected or trial.outcome.kind is not result.expectation.kind:
+                open_still.add(key)
+    return {key for key, found in messages.items() if len(found) > 1} - open_still
+
+
+def _shows(result: CellResult, telling: set[tuple[str, str]]) -> Iterator[tuple[Subject, str, int]]:
     if result.judgement.verdict is Verdict.FAIL:
         yield Subject.FAILURE, result.cell.scenario, len(result.trials)
     crashes = Counter(trial.crash.signature for trial in result.trials if trial.crash)
-    outcomes = Counter(trial.ended for trial in result.trials)
+    outcomes = Counter(_outcome(result, trial, telling) for trial in result.trials)
     for signature, count in crashes.items():
         yield Subject.SIGNATURE, signature, count
     for outcome, count in outcomes.items():
         yield Subject.OUTCOME, outcome, count
+
+
+def _outcome(result: CellResult, trial: Trial, telling: set[tuple[str, str]]) -> str:
+    message = result.expectation.message
+    if message is None or (result.cell.scenario, trial.ended) not in telling:
+        return trial.ended
+    return f"{trial.ended} with /{message}/"
 
 
 def _without_repetition(items: Sequence[Sighting]) -> list[Sighting]:

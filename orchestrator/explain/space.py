@@ -4,7 +4,7 @@ Python's integers make an intersection over 10,000 cells one operation of about 
 exact search stays possible without a solver.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, pairwise
@@ -157,8 +157,7 @@ class Space:
             bits: dict[str, int] = {}
             column = [row.get(name, ABSENT) for row in rows]
             for value in dict.fromkeys(column):
-                text = "".join("1" if item == value else "0" for item in reversed(column))
-                bits[value] = int(text, 2)
+                bits[value] = as_bits(item == value for item in column)
             if len(bits) == 1:
                 silent[name] = column[0]
                 continue
@@ -176,7 +175,8 @@ class Space:
 
     def chosen(self, bits: int) -> Iterator[Cell]:
         """The cells of a set."""
-        return (cell for at, cell in enumerate(self.cells) if bits >> at & 1)
+        marks = f"{bits:b}"[::-1]
+        return (cell for cell, mark in zip(self.cells, marks, strict=False) if mark == "1")
 
     @cached_property
     def together(self) -> tuple[tuple[str, ...], ...]:
@@ -185,6 +185,11 @@ class Space:
         for axis in self.axes:
             groups.setdefault(frozenset(axis.bits), []).append(axis.name)
         return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def as_bits(marks: Iterable[bool]) -> int:
+    """A set as an integer: bit N is the N-th mark. By way of text, which is linear in their number."""
+    return int("".join("1" if mark else "0" for mark in marks)[::-1] or "0", 2)
 
 
 def _in_order(name: str, values: Mapping[str, int]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from orchestrator.explain.search import MOST_RULES
 from orchestrator.model import ABSENT, Boundary, Explanation, Finding, MixedCell, SettlingCell, Subject
 
 
@@ -52,11 +53,10 @@ def _subject(item: Explanation) -> str:
 
 
 def _rules(item: Explanation) -> str:
+    listed = ", or as well where ".join(rule.expression for rule in item.rules)
     more = item.rules_count - len(item.rules)
-    listed = [rule.expression for rule in item.rules]
-    if more:
-        listed.append(f"{more} more rules hold")
-    return ", or as well where ".join(listed)
+    least = "at least " if item.rules_count >= MOST_RULES else ""
+    return f"{listed} (and {least}{more} more rules)" if more else listed
 
 
 def _tie(item: Explanation) -> str:

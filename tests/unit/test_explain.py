@@ -52,6 +52,19 @@ def paired(cells: Iterable[Cell]) -> list[Cell]:
     return [cell for cell in cells if (cell.python, cell.glibc) in PAIRS]
 
 
+def plan_of(planned: Iterable[PlannedCell], excluded: Iterable[Cell] = ()) -> Plan:
+    return Plan(
+        run="r",
+        created=factory.STARTED,
+        profile="p",
+        selection="",
+        cells=tuple(planned),
+        excluded=tuple(ExcludedCell(cell=cell, reason="left out") for cell in excluded),
+        deselected=0,
+        images=(),
+    )
+
+
 def failures(
     ran: Iterable[Cell],
     fails: Callable[[Cell], bool],
@@ -66,16 +79,7 @@ def failures(
         PlannedCell(cell=cell, expectation=factory.SURVIVES, trials=1, timeout=9, image=factory.KEY)
         for cell in (*ran, *not_run)
     ]
-    plan = Plan(
-        run="r",
-        created=factory.STARTED,
-        profile="p",
-        selection="",
-        cells=tuple(planned),
-        excluded=tuple(ExcludedCell(cell=cell, reason="left out") for cell in excluded),
-        deselected=0,
-        images=(),
-    )
+    plan = plan_of(planned, excluded)
     results = []
     for item in planned[: len(ran)]:
         made = factory.judged(Verdict.FAIL if fails(item.cell) else Verdict.PASS, "said")(
@@ -176,16 +180,7 @@ def test_a_cell_that_varies_is_named() -> None:
     plan_cells = [
         PlannedCell(cell=cell, expectation=factory.SURVIVES, trials=3, timeout=9, image="k") for cell in cells
     ]
-    plan = Plan(
-        run="r",
-        created=factory.STARTED,
-        profile="p",
-        selection="",
-        cells=tuple(plan_cells),
-        excluded=(),
-        deselected=0,
-        images=(),
-    )
+    plan = plan_of(plan_cells)
     found = explain(plan, [vary(factory.result_of(item)) for item in plan_cells]).explanations
     crash = next(item for item in found if item.subject is Subject.SIGNATURE)
     assert [(item.cell, item.shown, item.trials) for item in crash.mixed] == [(cells[0].id, 1, 3)]
@@ -215,16 +210,7 @@ def test_signatures_and_outcomes_are_explained_and_not_twice() -> None:
         )
         for cell in matrix()
     ]
-    plan = Plan(
-        run="r",
-        created=factory.STARTED,
-        profile="p",
-        selection="",
-        cells=tuple(planned),
-        excluded=(),
-        deselected=0,
-        images=(),
-    )
+    plan = plan_of(planned)
     found = explain(plan, [factory.result_of(item) for item in planned]).explanations
     assert [(item.subject, item.name, [rule.expression for rule in item.rules]) for item in found] == [
         (
@@ -353,16 +339,46 @@ def test_ten_thousand_cells_take_less_than_two_seconds() -> None:
         mitigation=("none", "skip", "guard", "lock"),
     )
     dice = random.Random(1)  # noqa: S311 - reproducible, not secret
+    item = PlannedCell(cell=cells[0], expectation=factory.SURVIVES, trials=1, timeout=9, image=factory.KEY)
+    plan = plan_of([item.model_copy(update={"cell": cell}) for cell in cells])
+    passed = factory.result_of(item)
+    failed = factory.judged(Verdict.FAIL, "said")(passed)
+    assert failed is not None
     for noise in (0.0, 0.002, 0.5):
-        begin = perf_counter()
-        space = Space.of(cells)
-        marks = [
-            (cell.glibc < "2.41" and cell.launcher == "uwsgi") != (dice.random() < noise) for cell in cells
+        results = [
+            (failed if fails != (dice.random() < noise) else passed).model_copy(update={"cell": cell})
+            for cell in cells
+            for fails in (cell.glibc < "2.41" and cell.launcher == "uwsgi",)
         ]
-        shown = sum(1 << at for at, mark in enumerate(marks) if mark)
-        found = shortest_rules(space, shown, ((1 << len(cells)) - 1) & ~shown)
+        begin = perf_counter()
+        said = explain(plan, results).explanations[0]
         assert perf_counter() - begin < 2
-        assert bool(found.rules) == (noise == 0.0)
+        assert bool(said.rules) == (noise == 0.0)
+
+
+def test_ends_that_differ_by_message_alone_are_told_apart_where_all_were_as_expected() -> None:
+    cells = matrix()
+    new = factory.SURVIVES.model_copy(update={"message": "new text"})
+    old = factory.SURVIVES.model_copy(update={"message": "old text"})
+    planned = [
+        PlannedCell(
+            cell=cell, expectation=old if cell.glibc < "2.41" else new, trials=1, timeout=9, image="k"
+        )
+        for cell in cells
+    ]
+    results = [
+        factory.result_of(item).model_copy(update={"trials": (factory.quiet_trial(item.cell),)})
+        for item in planned
+    ]
+    found = explain(plan_of(planned), results).explanations
+    assert [(item.name, item.rules[0].expression) for item in found] == [
+        ("exit 0 with /new text/", 'glibc >= "2.41"'),
+        ("exit 0 with /old text/", 'glibc < "2.41"'),
+    ]
+    results[0] = results[0].model_copy(
+        update={"judgement": results[0].judgement.model_copy(update={"verdict": Verdict.FAIL})}
+    )
+    assert [item.subject for item in explain(plan_of(planned), results).explanations] == [Subject.FAILURE]
 
 
 def test_a_rule_reads_back_as_an_expression() -> None:
