@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from orchestrator.model.rate import percent
 from orchestrator.report import ansi, stacks, text, views, words
 from orchestrator.report.data import CellRecord, RunData, Status
 from orchestrator.report.packing import Places
@@ -97,6 +98,7 @@ def _environment() -> Environment:
         "when": text.time_words,
         "one_line": text.one_line,
         "explained": views.explained,
+        "percent": percent,
         "coloured": ansi.coloured,
         "as_data": htmlsafe_json_dumps,
         "basename": lambda path: PurePosixPath(path).name or path,

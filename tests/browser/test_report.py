@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from orchestrator import report
-from tests.browser.conftest import Tab
+from tests.browser.conftest import HOSTILE, Tab
 from tests.unit import run_factory as factory
 
 CRASHED = factory.cell(2)
@@ -131,3 +131,23 @@ def test_no_page_is_wider_than_the_window(
     background = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert (sum(int(part) for part in background[4:-1].split(",")) < 3 * 128) is dark
     context.close()
+
+
+def test_fifty_megabytes_in_one_line_are_cut_with_a_link_to_the_whole(tab: Tab, tmp_path: Path) -> None:
+    cell = factory.cell()
+    folder = factory.write_run(tmp_path, factory.RunSpec(cells=(cell,), stdout=HOSTILE))
+    line = b"\xff\xe2\x80\xae<script>document.title='pwned'</script>\x1b[31m" * (50_000_000 // 48)
+    (folder / "cells" / cell.id / "trial-1" / "stdout.txt").write_bytes(line)
+    report.write(folder)
+    page = folder / "cells" / cell.id / "index.html"
+    assert page.stat().st_size < 1_000_000
+    tab.page.goto(page.as_uri())
+    output = tab.page.locator("section[aria-labelledby=output]")
+    expect(output.get_by_text("left out here; the whole file has them.")).to_be_visible()
+    expect(output.get_by_role("link", name="the whole file").nth(1)).to_have_attribute(
+        "href", "trial-1/stdout.txt"
+    )
+    expect(output.locator("pre .t-i1").first).to_contain_text("\\xff⟨U+202E⟩<script>document.title='pwned'")
+    assert tab.page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert tab.page.title() != "pwned"
+    tab.assert_quiet()

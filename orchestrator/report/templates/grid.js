@@ -429,13 +429,14 @@
   const clearing = make("button", { type: "button", onclick: clear }, "Clear filters");
   syncs.push(() => { clearing.hidden = !(state.text || state.signature || state.change || state.status.size || state.is.size); });
 
+  const field = (...parts) => make("span", { class: "field" }, ...parts);
   const controls = make("div", { class: "controls", role: "search", "aria-label": "What the grid shows" },
     make("div", { class: "line" },
-      make("span", { class: "label" }, "Rows"), chooser("rows", 0), chooser("rows", 1),
-      make("span", { class: "label" }, "Columns"), chooser("columns", 0), chooser("columns", 1),
+      field(make("span", { class: "label" }, "Rows"), chooser("rows", 0), chooser("rows", 1)),
+      field(make("span", { class: "label" }, "Columns"), chooser("columns", 0), chooser("columns", 1)),
       make("button", { type: "button", onclick: swap }, "Swap"),
-      make("label", { class: "label", for: "text" }, "Find"), box,
-      data.names.length ? make("label", { class: "label", for: "signature" }, "Signature") : null, data.names.length ? signature : null),
+      field(make("label", { class: "label", for: "text" }, "Find"), box),
+      data.names.length ? field(make("label", { class: "label", for: "signature" }, "Signature"), signature) : null),
     make("div", { class: "line chips", role: "group", "aria-label": "Only these verdicts" }, ...verdicts, ...kinds, clearing),
     where);
   const place = make("div", { id: "place" });
