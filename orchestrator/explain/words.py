@@ -47,9 +47,11 @@ def notes(item: Explanation, *, cut: bool) -> Iterator[str]:
 def _subject(item: Explanation) -> str:
     if item.subject is Subject.FAILURE:
         return f"{item.name} is not as expected"
+    one = len(item.scenarios) == 1
     if item.subject is Subject.SIGNATURE:
-        return f"{_and(item.scenarios)}: {item.name}"
-    return f"{_and(item.scenarios)} ends in {item.name}"
+        # Not "crashes": a hang has a core and a signature too.
+        return f"{_and(item.scenarios)} {'shows' if one else 'show'} {item.name}"
+    return f"{_and(item.scenarios)} {'ends' if one else 'end'} in {item.name}"
 
 
 def _rules(item: Explanation) -> str:
