@@ -1,11 +1,15 @@
 """Cores as they are stored, compressed, to plain ones that can be mapped."""
 
+import gzip
+import lzma
 import tempfile
-from collections.abc import Generator
+import zlib
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
+import lz4.frame
 import zstandard
 
 from orchestrator.errors import CoreError
@@ -13,34 +17,85 @@ from orchestrator.errors import CoreError
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 MAX_BYTES: Final = 8 << 30
 """Bytes that a core may unpack to; a few kB of zstd can hold any number of them."""
+MAX_MEMORY: Final = 128 << 20
+"""Bytes of memory that unpacking may take: an archive says itself how much its dictionary needs."""
 CHUNK: Final = 1 << 20
+
+Unpacker = Callable[[BinaryIO], Iterator[bytes]]
 
 
 @contextmanager
 def plain_core(path: Path, *, limit: int = MAX_BYTES) -> Generator[Path]:
     """A core as a plain file: itself, or unpacked to a temporary one that is removed afterwards.
 
-    zstd is told by its magic number, not by its name. Raises CoreError where it is damaged or unpacks
-    to more than `limit` bytes.
+    zstd, lz4, xz and gzip are told by their magic numbers, not by the file's name. Of an archive that
+    is cut, what there is of it is unpacked: the core then says itself that it is truncated. Raises
+    CoreError where it is damaged or unpacks to more than `limit` bytes.
     """
     with path.open("rb") as stream:
-        packed = stream.read(len(ZSTD_MAGIC)) == ZSTD_MAGIC
-    if not packed:
+        head = stream.read(max(map(len, UNPACKERS)))
+    unpacker = next((unpack for magic, unpack in UNPACKERS.items() if head.startswith(magic)), None)
+    if unpacker is None:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="crashmatrix-core-") as folder:
         target = Path(folder) / "core"
-        _unpack(path, target, limit)
+        _unpack(path, target, unpacker, limit)
         yield target
 
 
-def _unpack(source: Path, target: Path, limit: int) -> None:
-    try:
-        with source.open("rb") as packed, target.open("wb") as plain:
-            for chunk in zstandard.ZstdDecompressor().read_to_iter(packed, write_size=CHUNK):
-                plain.write(chunk)
+def _unpack(source: Path, target: Path, unpacker: Unpacker, limit: int) -> None:
+    with source.open("rb") as packed, target.open("wb") as plain:
+        try:
+            for chunk in unpacker(packed):
+                _write(chunk, plain)
                 if plain.tell() > limit:
-                    raise CoreError(f"{source.name} unpacks to more than {limit} bytes",
-                                    mend="give the core unpacked, if it is meant to be so large")  # fmt: skip
-    except zstandard.ZstdError as error:
-        raise CoreError(f"{source.name} is damaged: {error}", mend="collect the core again") from error
+                    raise CoreError(
+                        f"{source.name} unpacks to more than {limit} bytes",
+                        mend="give the core unpacked, if it is meant to be so large",
+                    )
+        except EOFError:
+            pass  # Cut: what is missing shows in the core itself.
+        except (zstandard.ZstdError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, RuntimeError) as error:
+            raise CoreError(f"{source.name} is damaged: {error}", mend="collect the core again") from error
+        plain.truncate()
+
+
+def _write(chunk: bytes, plain: BinaryIO) -> None:
+    """Cores are full of zeros, which need no disk."""
+    if chunk.strip(b"\0"):
+        plain.write(chunk)
+    else:
+        plain.seek(len(chunk), 1)
+
+
+def _zstd(packed: BinaryIO) -> Iterator[bytes]:
+    return zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY).read_to_iter(packed, write_size=CHUNK)
+
+
+def _lz4(packed: BinaryIO) -> Iterator[bytes]:
+    with lz4.frame.LZ4FrameFile(packed) as file:
+        yield from iter(lambda: file.read(CHUNK), b"")
+
+
+def _gzip(packed: BinaryIO) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=packed) as file:
+        yield from iter(lambda: file.read(CHUNK), b"")
+
+
+def _xz(packed: BinaryIO) -> Iterator[bytes]:
+    unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MAX_MEMORY)
+    while not unpacker.eof:
+        fed = packed.read(CHUNK) if unpacker.needs_input else b""
+        if unpacker.needs_input and not fed:
+            raise EOFError
+        yield unpacker.decompress(fed, CHUNK)
+
+
+UNPACKERS: Final[Mapping[bytes, Unpacker]] = {
+    ZSTD_MAGIC: _zstd,
+    b"\x04\x22\x4d\x18": _lz4,
+    b"\xfd7zXZ\0": _xz,
+    b"\x1f\x8b": _gzip,
+}
+"""By magic number; what systemd-coredump may write (compress.c), and what people use."""

@@ -1,9 +1,13 @@
 """tools.core on real cores of tests/data/cores/handler.c, and on what an attacker makes of them."""
 
+import gzip
+import lzma
 import struct
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import lz4.frame
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -160,3 +164,49 @@ def test_a_damaged_archive_is_an_error_of_ours(tmp_path: Path) -> None:
     path.write_bytes((DATA / "plain.core.zst").read_bytes()[:5000] + bytes(5000))
     with pytest.raises(CoreError, match="damaged"), plain_core(path):
         pass
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "zstd": zstandard.ZstdCompressor().compress,
+    "lz4": lz4.frame.compress,
+    "xz": lzma.compress,
+    "gzip": gzip.compress,
+}
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_archives_are_told_by_their_content(name: str, tmp_path: Path) -> None:
+    with plain_core(DATA / "plain.core.zst") as core:
+        raw = core.read_bytes()
+    path = tmp_path / "no-suffix"
+    path.write_bytes(PACKERS[name](raw))
+    with plain_core(path) as plain:
+        assert plain.read_bytes() == raw
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_of_a_cut_archive_the_beginning_is_read(name: str, tmp_path: Path) -> None:
+    with plain_core(DATA / "plain.core.zst") as core:
+        raw = core.read_bytes()
+    path = tmp_path / "cut"
+    packed = PACKERS[name](raw)
+    path.write_bytes(packed[: len(packed) // 2])
+    with plain_core(path) as plain:
+        got = plain.read_bytes()
+    assert raw.startswith(got)
+    assert len(got) < len(raw)
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_no_archive_unpacks_beyond_the_limit(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "bomb"
+    path.write_bytes(PACKERS[name](bytes(1 << 22)))
+    with pytest.raises(CoreError, match="more than 1048576"), plain_core(path, limit=1 << 20):
+        pass
+
+
+def test_zeros_at_the_end_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "core"
+    path.write_bytes(gzip.compress(b"x" + bytes(3 << 20)))
+    with plain_core(path) as plain:
+        assert plain.stat().st_size == (3 << 20) + 1
