@@ -88,6 +88,12 @@ def unit(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Read 100,000 damaged cores, some minutes; arguments go to `python -m tests.fuzz`. Tests read a few."""
+    run(session, environment(session, "tests"), "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, the layers between modules, and the workflows."""
     python = environment(session, "lint")

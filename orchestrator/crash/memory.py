@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import CoreError
-from orchestrator.tools.core import PAGE, Core, MappedModule, build_id_of
+from orchestrator.tools.core import PAGE, Core, MappedModule
+from orchestrator.tools.notes import build_id_of
 from orchestrator.tools.objectfile import ObjectFile, map_object
 
 _AT_SYSINFO_EHDR: Final = 33

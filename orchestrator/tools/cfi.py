@@ -13,11 +13,13 @@ from typing import Final
 from orchestrator.tools.expression import ExpressionError, leb128
 from orchestrator.tools.objectfile import ObjectFile
 
-MAX_ENTRY: Final = 1 << 16
+MAX_ENTRY: Final = 1 << 14
 """Bytes of an entry that are read; the longest of libpython has 300."""
 MAX_LINEAR: Final = 4 << 20
 """Bytes of .eh_frame that are searched entry by entry where there is no sorted table."""
 MAX_REMEMBERED: Final = 32
+MAX_RULES: Final = 128
+"""Registers with a rule; more than these no architecture here has."""
 _INDEX_FORM: Final = (0x1B, 0x03, 0x3B)
 """How all linkers encode .eh_frame_hdr: pc-relative, count, and pairs relative to the table."""
 _PAIR: Final = struct.Struct("<ii")
@@ -251,6 +253,8 @@ class _Program:
 
     def _register_rule(self, code: int) -> None:
         number = self._leb()
+        if len(self.row.rules) > MAX_RULES:
+            raise CfiError("the unwind information has rules for too many registers")
         data_align = self._common.data_align
         if code == 0x05:
             self._offset(number, self._leb() * data_align)

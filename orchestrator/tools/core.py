@@ -16,9 +16,13 @@ from typing import Final
 
 from orchestrator.errors import CoreError
 from orchestrator.model import Arch
+from orchestrator.tools.notes import build_id_of, notes_in, parse_auxv
 
-MAX_NOTES: Final = 64 << 20
+MAX_NOTES: Final = 32 << 20
 """Bytes of notes that are read; 170 threads need 0.6 MB."""
+MAX_THREADS: Final = 1 << 12
+MAX_SEGMENTS: Final = 1 << 17
+"""Program headers that are read: one a mapping, of which the kernel allows 65530 (vm.max_map_count)."""
 MAX_MAPPINGS: Final = 1 << 16
 """Entries of NT_FILE that are read; the kernel's vm.max_map_count is 65530."""
 PAGE: Final = 4096
@@ -27,18 +31,16 @@ PAGE: Final = 4096
 _MAGIC: Final = b"\x7fELF"
 _EHDR: Final = struct.Struct("<16sHHIQQQIHHHHHH")
 _PHDR: Final = struct.Struct("<IIQQQQQQ")
-_NHDR: Final = struct.Struct("<III")
 _ARCHES: Final = {62: Arch.X86_64, 183: Arch.ARM64}
 """e_machine: EM_X86_64, EM_AARCH64."""
 _ET_CORE: Final = 4
-_PN_XNUM: Final = 0xFFFF
+_PN_XNUM, _SH_INFO = 0xFFFF, 44
+"""With more headers than fit, the number is in sh_info of the first section header (elf(5))."""
 _PT_LOAD, _PT_NOTE, _PF_X = 1, 4, 1
 _NT_PRSTATUS, _NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x53494749
-_NT_GNU_BUILD_ID: Final = 3
+_OTHER_NOTES: Final = frozenset({_NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO})
 _FILES_HEAD, _FILES_ENTRY = struct.Struct("<QQ"), struct.Struct("<QQQ")
 """NT_FILE: count and page size, then start, end and page offset of each; the names follow."""
-_WIDE: Final = 8
-"""p_align of GNU property notes; all other notes are aligned to 4 whatever p_align says."""
 _AT_BASE, _AT_ENTRY, _AT_EXECFN = 7, 9, 31
 _PRSTATUS_SIGNAL, _PRSTATUS_PID, _PRSTATUS_REGISTERS = 12, 32, 112
 """Offsets in struct elf_prstatus, equal on both architectures."""
@@ -52,7 +54,7 @@ _STACK_AND_PC: Final = {Arch.X86_64: ("rsp", "rip"), Arch.ARM64: ("sp", "pc")}
 _MEND: Final = "give a core of a 64-bit x86_64 or arm64 process"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Segment:
     """A program header: memory range (`size` bytes), and the bytes of the file that hold it."""
 
@@ -64,7 +66,7 @@ class Segment:
     stored: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MappedRange:
     """An entry of NT_FILE: addresses, offset in the file in bytes, and the path in the process's root."""
 
@@ -101,24 +103,26 @@ class Core:
     def __init__(self, data: mmap.mmap | bytes) -> None:
         """Parse headers and notes; raises CoreError where this is no core that can be read at all."""
         self._data = data
-        self._damage: list[str] = []
+        self._damage: dict[str, None] = {}
         self._adopted: dict[str, MappedModule] = {}
         self.arch, count, offset = self._header()
         self.segments = self._segments(count, offset)
         self.loads = sorted((s for s in self.segments if s.kind == _PT_LOAD), key=lambda s: s.start)
         self._starts = [segment.start for segment in self.loads]
         self.truncated = any(s.offset + s.stored > len(data) for s in self.segments)
-        notes = list(self._notes())
-        self.threads = tuple(state for kind, desc in notes if (state := self._thread(kind, desc)))
-        self.siginfo = next((desc for kind, desc in notes if kind == _NT_SIGINFO), None)
-        self.psinfo = next((desc for kind, desc in notes if kind == _NT_PRPSINFO), None)
-        self.auxv = next((_auxv(desc) for kind, desc in notes if kind == _NT_AUXV), {})
-        self.files = next((self._files(desc) for kind, desc in notes if kind == _NT_FILE), ())
+        threads, others = self._sorted_notes()
+        self.threads = tuple(state for desc in threads if (state := self._thread(desc)))
+        self.siginfo, self.psinfo = others.get(_NT_SIGINFO), others.get(_NT_PRPSINFO)
+        self.auxv = parse_auxv(others.get(_NT_AUXV, b""))
+        self.files = self._files(others[_NT_FILE]) if _NT_FILE in others else ()
 
     @property
     def damage(self) -> tuple[str, ...]:
         """What could not be read, in words."""
         return tuple(self._damage)
+
+    def _lose(self, what: str) -> None:
+        self._damage[what] = None
 
     def read(self, address: int, size: int) -> bytes:
         """Memory as it was; shorter than `size` where the core does not hold all of it."""
@@ -210,25 +214,47 @@ class Core:
         head = bytes(self._data[: _EHDR.size])
         if head[:4] != _MAGIC or len(head) < _EHDR.size:
             raise CoreError("this file is not ELF, so it is no core", mend=_MEND)
-        ident, kind, machine, _, _, offset, _, _, _, size, count, *_ = _EHDR.unpack(head)
+        fields = _EHDR.unpack(head)
+        ident, kind, machine, _, _, offset, _, _, _, size, count, *_ = fields
         if ident[4:6] != b"\x02\x01" or machine not in _ARCHES:
             raise CoreError(f"a core of this machine (ELF machine {machine}) cannot be read", mend=_MEND)
         if kind != _ET_CORE:
             raise CoreError(f"this ELF file is no core (its type is {kind})", mend=_MEND)
-        if size != _PHDR.size or count == _PN_XNUM:
+        if size != _PHDR.size:
             raise CoreError("the core's program headers cannot be read", mend=_MEND)
+        if count == _PN_XNUM:
+            sections = fields[6]
+            count = (
+                int.from_bytes(self._data[sections + _SH_INFO : sections + _SH_INFO + 4], "little") or count
+            )
         return _ARCHES[machine], count, offset
 
     def _segments(self, count: int, offset: int) -> tuple[Segment, ...]:
+        if count > MAX_SEGMENTS:
+            self._lose(f"only {MAX_SEGMENTS} of {count} program headers are read")
+            count = MAX_SEGMENTS
         table = bytes(self._data[offset : offset + count * _PHDR.size])
         whole = len(table) // _PHDR.size
         if whole < count:
-            self._damage.append(f"{count - whole} of {count} program headers lie past the end of the file")
+            self._lose(f"{count - whole} of {count} program headers lie past the end of the file")
         headers = _PHDR.iter_unpack(table[: whole * _PHDR.size])
         return tuple(
             Segment(kind=kind, flags=flags, offset=place, start=start, size=size, stored=stored)
             for kind, flags, place, start, _, stored, size, _ in headers
         )
+
+    def _sorted_notes(self) -> tuple[list[bytes], dict[int, bytes]]:
+        """The threads' notes in their order, and of the other kinds that are read the first one each."""
+        threads: list[bytes] = []
+        others: dict[int, bytes] = {}
+        for kind, desc in self._notes():
+            if kind == _NT_PRSTATUS:
+                threads.append(desc)
+            elif kind in _OTHER_NOTES:
+                others.setdefault(kind, desc)
+        if len(threads) > MAX_THREADS:
+            self._lose(f"only {MAX_THREADS} of {len(threads)} threads are read")
+        return threads[:MAX_THREADS], others
 
     def _notes(self) -> Iterator[tuple[int, bytes]]:
         left = MAX_NOTES
@@ -238,17 +264,17 @@ class Core:
             size = min(segment.stored, left)
             data = bytes(self._data[segment.offset : segment.offset + size])
             if len(data) < segment.stored:
-                self._damage.append(f"{segment.stored - len(data)} bytes of the core's notes are missing")
+                self._lose(f"{segment.stored - len(data)} bytes of the core's notes are missing")
             left -= len(data)
             for kind, _, desc in notes_in(data, 4):
                 yield kind, desc
+            if not left:
+                return
 
-    def _thread(self, kind: int, desc: bytes) -> ThreadState | None:
-        if kind != _NT_PRSTATUS:
-            return None
+    def _thread(self, desc: bytes) -> ThreadState | None:
         names = _REGISTERS[self.arch]
         if len(desc) < _PRSTATUS_REGISTERS + 8 * len(names):
-            self._damage.append("a thread's registers are cut")
+            self._lose("a thread's registers are cut")
             return None
         values = struct.unpack_from(f"<{len(names)}Q", desc, _PRSTATUS_REGISTERS)
         registers = dict(zip(names, values, strict=True))
@@ -259,14 +285,14 @@ class Core:
 
     def _files(self, desc: bytes) -> tuple[MappedRange, ...]:
         if len(desc) < _FILES_HEAD.size:
-            self._damage.append("the list of mapped files is cut")
+            self._lose("the list of mapped files is cut")
             return ()
         count, page = _FILES_HEAD.unpack_from(desc)
         held = min(count, (len(desc) - _FILES_HEAD.size) // _FILES_ENTRY.size, MAX_MAPPINGS)
         names_at = _FILES_HEAD.size + _FILES_ENTRY.size * held
-        names = desc[names_at:].split(b"\0")[:-1]
+        names = desc[names_at:].split(b"\0", held)[:-1]
         if held < count or len(names) < held:
-            self._damage.append("the list of mapped files is cut")
+            self._lose("the list of mapped files is cut")
         ranges = _FILES_ENTRY.iter_unpack(desc[_FILES_HEAD.size : names_at])
         return tuple(
             MappedRange(start=start, end=end, offset=place * page, path=name.decode(errors="replace"))
@@ -299,42 +325,3 @@ def open_core(path: Path) -> Generator[Core]:
             raise CoreError(f"{path.name} is empty", mend=_MEND) from error
         with data:
             yield Core(data)
-
-
-def notes_in(data: bytes, align: int) -> Iterator[tuple[int, bytes, bytes]]:
-    """The notes of a PT_NOTE segment as (type, name, description); ends at the first cut one (elf(5))."""
-    place = 0
-    while place + _NHDR.size <= len(data):
-        name_size, desc_size, kind = _NHDR.unpack_from(data, place)
-        name = place + _NHDR.size
-        desc = name + _aligned(name_size, align)
-        if desc + desc_size > len(data):
-            return
-        yield kind, data[name : name + name_size], data[desc : desc + desc_size]
-        place = desc + _aligned(desc_size, align)
-
-
-def build_id_of(head: bytes) -> str | None:
-    """The GNU build id in the first bytes of an ELF file or of its mapping; None where they lack it."""
-    if head[:6] != b"\x7fELF\x02\x01" or len(head) < _EHDR.size:
-        return None
-    fields = _EHDR.unpack_from(head)
-    offset, count = fields[5], fields[10]
-    whole = max(0, min(count, (len(head) - offset) // _PHDR.size))
-    table = head[offset : offset + whole * _PHDR.size]
-    for kind, _, place, _, _, stored, _, align in _PHDR.iter_unpack(table):
-        if kind != _PT_NOTE:
-            continue
-        for note, name, desc in notes_in(head[place : place + stored], _WIDE if align == _WIDE else 4):
-            if note == _NT_GNU_BUILD_ID and name == b"GNU\0":
-                return desc.hex()
-    return None
-
-
-def _auxv(desc: bytes) -> dict[int, int]:
-    whole = len(desc) // 16 * 16
-    return dict(struct.iter_unpack("<QQ", desc[:whole]))
-
-
-def _aligned(size: int, align: int) -> int:
-    return (size + align - 1) // align * align

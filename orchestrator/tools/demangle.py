@@ -4,6 +4,7 @@ Both are in Python: names come out of untrusted files, and libstdc++'s own deman
 What they do not understand stays as it is, which is still the function's name.
 """
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -11,7 +12,10 @@ import itanium_demangler
 import rust_demangler
 
 LONGEST: Final = 1024
-"""Characters of a name that is demangled; the parsers are recursive."""
+"""Characters of a name, mangled or not; the parsers are recursive."""
+MOST_REFERENCES: Final = 40
+"""References of a name back into itself: two of them may double it, in the parser's time as well."""
+_REFERENCE: Final = re.compile(r"[ST][0-9A-Z]*_|B[0-9a-zA-Z]*_")
 
 
 @lru_cache(maxsize=4096)
@@ -19,6 +23,8 @@ def demangle(name: str) -> str:
     """A function's name without its arguments and without what GNU's versions add (`@@GLIBC_2.34`)."""
     plain = name.partition("@")[0] if name[0:1] != "@" else name
     if not plain.startswith(("_Z", "_R")) or len(plain) > LONGEST:
+        return plain
+    if len(_REFERENCE.findall(plain)) > MOST_REFERENCES:
         return plain
     return _rust(plain) or _cpp(plain) or plain
 
@@ -35,6 +41,18 @@ def _cpp(name: str) -> str | None:
         tree = itanium_demangler.parse(name)
         if tree is not None and tree.kind == "func":
             tree = tree.name
-        return str(tree) if tree is not None else None
+        return str(tree) if tree is not None and _length(tree, {}) <= LONGEST else None
     except Exception:  # noqa: BLE001 - NotImplementedError, IndexError, RecursionError and more
         return None
+
+
+def _length(node: object, known: dict[int, int]) -> int:
+    """How many parts a parsed name has when written out, in steps as many as it has distinct parts.
+
+    Parts refer back to others, so that a name of 300 letters can stand for one of 2^40.
+    """
+    if not isinstance(node, tuple):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 1 + sum(_length(part, known) for part in node)
+    return known[id(node)]

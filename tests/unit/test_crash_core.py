@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from orchestrator.crash.signals import handled_fault, parse_siginfo
 from orchestrator.errors import CoreError
-from orchestrator.tools.core import MAX_MAPPINGS, Core, build_id_of, notes_in, open_core
+from orchestrator.tools.core import MAX_MAPPINGS, Core, open_core
 from orchestrator.tools.elf import find_symbols, read_names
+from orchestrator.tools.notes import build_id_of, notes_in
 from orchestrator.tools.unpack import plain_core
 
 DATA = Path(__file__).parents[1] / "data" / "cores"

@@ -1,0 +1,1 @@
+"""Mutated real cores and programs, read as `crashmatrix analyze --backend elf` reads them."""

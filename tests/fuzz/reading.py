@@ -1,0 +1,111 @@
+"""One fuzzed reading: it must end soon, with an answer or an error of ours."""
+
+import random
+import shutil
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from orchestrator.crash import read_crash
+from orchestrator.errors import CoreError
+from orchestrator.model import Sysroot
+from orchestrator.tools.core import Core, open_core
+from orchestrator.tools.unpack import plain_core
+from tests.fuzz.mutate import mutate
+
+DATA: Final = Path(__file__).parents[1] / "data" / "cores"
+PROGRAMS: Final = {"tiny": "tiny", "unindexed": "tiny-unindexed", "jump": "tiny", "siginfo": "handler"}
+"""Cores, and the program that each is of."""
+FOLDERS: Final = {"handler": "fx"}
+SECONDS: Final = 5
+"""For one input; on these cores a reading takes some milliseconds."""
+SMALL: Final = 4 << 20
+
+
+class Fuzzer:
+    """Reads mutated cores with mutated programs in a sysroot of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._cores = {name: _plain(name) for name in PROGRAMS}
+        self._programs = {name: (DATA / name).read_bytes() for name in set(PROGRAMS.values())}
+
+    def read(self, seed: int) -> str:
+        """Read the input of a seed; returns what came of it. Raises whatever is no error of ours."""
+        rng = random.Random(seed)  # noqa: S311 - it must be repeatable, not secret
+        name = rng.choice(sorted(PROGRAMS))
+        program, data = self._programs[PROGRAMS[name]], self._cores[name]
+        what = rng.choice(("core", "core", "program", "both", "archive"))
+        if what in ("program", "both"):
+            program = mutate(rng, program)
+        if what in ("core", "both"):
+            data = mutate(rng, data)
+        self._put(PROGRAMS[name], program)
+        with _alarm():
+            if what == "archive":
+                return self._archive(mutate(rng, (DATA / f"{name}.core.zst").read_bytes()))
+            return self._outcome(data)
+
+    def _put(self, name: str, program: bytes) -> None:
+        target = self._root / FOLDERS.get(name, "faults") / name
+        target.parent.mkdir(exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.write_bytes(program)
+
+    def _archive(self, data: bytes) -> str:
+        path = self._root / "core.zst"
+        path.write_bytes(data)
+        try:
+            with plain_core(path, limit=SMALL) as plain, open_core(plain):
+                return "unpacked"
+        except CoreError:
+            return "refused"
+
+    def _outcome(self, data: bytes) -> str:
+        try:
+            core = Core(data)
+            crash = read_crash(self._root, core, Sysroot(path=str(self._root)), backends=["elf"])
+            crash.model_dump_json()
+        except CoreError:
+            return "refused"
+        return "partial" if crash.warnings else "whole"
+
+
+def fuzz(first: int, count: int) -> Counter[str]:
+    """Read `count` inputs from seed `first` on; raises AssertionError that names the seed that went wrong."""
+    root = Path(tempfile.mkdtemp(prefix="crashmatrix-fuzz-"))
+    outcomes: Counter[str] = Counter()
+    try:
+        fuzzer = Fuzzer(root)
+        for seed in range(first, first + count):
+            try:
+                outcomes[fuzzer.read(seed)] += 1
+            except Exception as error:
+                raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
+    finally:
+        shutil.rmtree(root)
+    return outcomes
+
+
+def _plain(name: str) -> bytes:
+    with plain_core(DATA / f"{name}.core.zst") as path:
+        return path.read_bytes()
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    def late(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"it took more than {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

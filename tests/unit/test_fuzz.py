@@ -1,0 +1,22 @@
+"""The first inputs of `nox -s fuzz`, which reads a hundred thousand."""
+
+import pytest
+
+from tests.fuzz.reading import Fuzzer, fuzz
+
+INPUTS = 1500
+
+
+def test_no_damage_lets_anything_but_our_errors_out() -> None:
+    outcomes = fuzz(0, INPUTS)
+    assert outcomes.total() == INPUTS
+    assert min(outcomes["refused"], outcomes["partial"], outcomes["whole"]) > 0
+
+
+def test_an_error_that_is_not_ours_is_named_by_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(_self: Fuzzer, seed: int) -> str:
+        raise IndexError(seed)
+
+    monkeypatch.setattr(Fuzzer, "read", wrong)
+    with pytest.raises(AssertionError, match="seed 7: IndexError"):
+        fuzz(7, 1)
