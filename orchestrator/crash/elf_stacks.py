@@ -1,8 +1,10 @@
 """The backend `elf`: stacks and names without any debugger, from the core and the sysroot's files."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from orchestrator.crash.machine import MACHINES
 from orchestrator.crash.memory import LoadedObject, ProcessMemory
@@ -11,10 +13,13 @@ from orchestrator.crash.unwind import Stack, Step, Unwinder
 from orchestrator.errors import ToolError
 from orchestrator.tools.core import Core
 from orchestrator.tools.demangle import demangle
+from orchestrator.tools.lines import Line, find_lines
 from orchestrator.tools.objectfile import ObjectFile, Symbol
 
 VERSION = "1"
 MAIN = "main"
+MAX_SECONDS: Final = 10.0
+"""For all lines of a core; what is not found by then goes without."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,8 @@ class _Names:
         self._memory = memory
         self._machine = MACHINES[memory.core.arch]
         self._symbols: dict[int, tuple[Symbol, int]] = {}
+        self._lines: dict[int, Line] = {}
+        self._deadline = time.monotonic() + MAX_SECONDS
         wanted: dict[int, tuple[LoadedObject, set[int]]] = {}
         for step in steps:
             address = _meant(step)
@@ -77,6 +84,10 @@ class _Names:
             ends_before=not symbol.covering and symbol.size > 0,
         )
 
+    def line(self, step: Step) -> Line | None:
+        """Where in the source a frame is; None without debug information."""
+        return self._lines.get(_meant(step))
+
     def registers(self, step: Step) -> dict[str, int]:
         """The registers of a frame by name."""
         return self._machine.named(step.registers)
@@ -91,6 +102,8 @@ class _Names:
         if loaded.build_id and (debug := self._memory.debug_object(loaded.build_id)):
             sources.insert(0, debug)
         for source in reversed(sources):
+            found = find_lines(source, addresses, self._deadline)
+            self._lines |= {address + loaded.bias: line for address, line in found.items()}
             for address, symbol in source.find_symbols(addresses).items():
                 known = self._symbols.get(address + loaded.bias)
                 if known is None or symbol.covering or not known[0].covering:
@@ -100,7 +113,7 @@ class _Names:
 def _thread(tid: int, stack: Stack, names: _Names, *, crashed: bool) -> ThreadReading:
     frames: list[Frame] = []
     for step in stack.steps:
-        frame = _frame(step, names.of(step))
+        frame = _frame(step, names.of(step), names.line(step))
         frames.append(frame)
         if frame.function == MAIN and names.is_program(step):
             break  # What called main is the same in every program, and debuggers leave it out as well.
@@ -109,7 +122,7 @@ def _thread(tid: int, stack: Stack, names: _Names, *, crashed: bool) -> ThreadRe
     return ThreadReading(tid=tid, crashed=crashed, frames=tuple(frames), registers=registers)
 
 
-def _frame(step: Step, name: _Name | None) -> Frame:
+def _frame(step: Step, name: _Name | None, line: Line | None) -> Frame:
     nearest = name if name and name.ends_before else None
     named = name if name and not name.ends_before else None
     return Frame(
@@ -118,6 +131,8 @@ def _frame(step: Step, name: _Name | None) -> Frame:
         function=named.function if named else None,
         start=named.start if named else None,
         exact=bool(named and named.exact),
+        file=line.file if line else None,
+        line=line.line if line else None,
         trampoline=step.trampoline,
         scanned=step.scanned,
         nearest=f"{nearest.function}+{step.pc - nearest.start:#x}" if nearest else None,

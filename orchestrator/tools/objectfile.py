@@ -266,8 +266,13 @@ _Match = tuple[tuple[int, bool, bool], Symbol, int, Callable[[int], str]]
 
 def _keep(found: dict[int, _Match], address: int, match: _Match) -> None:
     known = found.get(address)
-    if known is None or match[0] >= known[0]:
+    if known is None or match[0] > known[0] or (match[0] == known[0] and _is_plainer(match, known)):
         found[address] = match
+
+
+def _is_plainer(match: _Match, known: _Match) -> bool:
+    """Of the names of one function the shortest is its plain one: free, not cfree or __libc_free."""
+    return len(match[3](match[2])) < len(known[3](known[2]))
 
 
 def map_object(path: Path) -> ObjectFile:
