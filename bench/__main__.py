@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from bench.big_core import measure as measure_big_core
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROGRAM: Final = (sys.executable, "-m", "orchestrator")
 
@@ -52,7 +54,13 @@ def main() -> int:
     """Run both sides alternately and print their medians and the ratio."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each side (default: %(default)s)")
+    parser.add_argument(
+        "case", nargs="?", choices=("matrix", "big-core"), default="matrix",
+        help="the matrix against a shell loop, or the reading of a large core (default: %(default)s)",
+    )  # fmt: skip
     arguments = parser.parse_args()
+    if arguments.case == "big-core":
+        return measure_big_core()
     with tempfile.TemporaryDirectory(prefix="crashmatrix-bench-") as name:
         folder = Path(name)
         cells = _warm_up(folder)

@@ -72,9 +72,9 @@ class _Names:
             self._read(loaded, addresses)
 
     def of(self, step: Step) -> _Name | None:
-        """The function that a frame is in, or the nearest one before."""
+        """The function that a frame is in, or the nearest one before; data has none, whatever its symbols."""
         found = self._symbols.get(_meant(step))
-        if found is None or not found[0].name:
+        if found is None or not found[0].name or not self._memory.is_code(_meant(step)):
             return None
         symbol, bias = found
         return _Name(
