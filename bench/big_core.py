@@ -52,7 +52,8 @@ path = Path(sys.argv[1])
 with open_core(path) as core:
     crash = read_crash(path, core, Sysroot(path="/"), ["elf"])
 print(json.dumps({
-    "seconds": time.monotonic() - begin, "cpu": time.process_time() - cpu, "threads": len(crash.threads), "signature": crash.signature,
+    "seconds": time.monotonic() - begin, "cpu": time.process_time() - cpu,
+    "threads": len(crash.threads), "signature": crash.signature,
     "frames": sum(len(thread.native) for thread in crash.threads),
     "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
 }))
@@ -71,8 +72,8 @@ def measure() -> int:
     read = json.loads(done.stdout)
     sys.stdout.write(
         f"a core of {size / 1e9:.2f} GB with {read['threads']} threads: {read['frames']} frames in "
-        f"{read['seconds']:.2f} s (may be {SECONDS:.0f}; {read['cpu']:.2f} s of the processor), peak memory {read['megabytes']:.0f} MB "
-        f"(may be {MEGABYTES}); {read['signature']}\n"
+        f"{read['seconds']:.2f} s (may be {SECONDS:.0f}; {read['cpu']:.2f} s of the processor), "
+        f"peak memory {read['megabytes']:.0f} MB (may be {MEGABYTES}); {read['signature']}\n"
     )
     return int(read["seconds"] > SECONDS or read["megabytes"] > MEGABYTES)
 
