@@ -102,6 +102,7 @@ def lint(session: nox.Session) -> None:
     run(session, python, "-m", "ruff", "format", "--check", ".")
     run(session, scripts / "lint-imports")
     run(session, scripts / "shellcheck", "nox", ".ci/run")
+    run(session, scripts / "shellcheck", "--severity=warning", "images/python/build.sh")
     run(session, actionlint(session, scripts), "-shellcheck", scripts / "shellcheck")
     run(session, scripts / "zizmor", "--offline", "--pedantic", ".github")
 

@@ -54,6 +54,7 @@ def command(base: Suite, arch: Arch) -> str:
         '--aptopt=APT::Install-Recommends "false"',
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Retries "3"',
+        *(['--aptopt=Acquire::Check-Valid-Until "false"'] if base.may_be_expired else []),
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT),
         *(f"--hook-dir={HOOKS}/{name}" for name in base.hooks),

@@ -62,13 +62,15 @@ class Suite(Value):
     """A root filesystem of a Debian suite, made by mmdebstrap.
 
     `packages` are installed. Of the `debug` packages only the separate debug files are taken.
-    `hooks` are folders of mmdebstrap's own hooks.
+    `hooks` are folders of mmdebstrap's own hooks. A suite that still moves is signed for a week only, and
+    on a mirror that lags behind that is over: where it `may_be_expired`, the signature alone counts.
     """
 
     suite: Name
     packages: tuple[Package, ...]
     debug: tuple[Package, ...] = ()
     hooks: tuple[Name, ...] = ()
+    may_be_expired: bool = False
 
 
 class CrossSysroot(Value):

@@ -1,10 +1,14 @@
 """glibc 2.17 with a portable CPython, for real; and the full matrix, planned and found in a moment."""
 
+import gzip
+import hashlib
+import json
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from requests import PreparedRequest, Response, Session
 
@@ -51,6 +55,45 @@ def test_the_core_from_the_oldest_glibc_is_read_with_names_and_lines(oldest_run:
     assert "Py_FinalizeEx" in by_module["libpython3.11.so.1.0"]
     assert "__GI_exit" in by_module["libc-2.17.so"]
     assert "uwsgi_plugins_atexit" in by_module["uwsgi"]
+
+
+@pytest.fixture
+def archive(oldest_run: Run, tmp_path: Path) -> Path:
+    """An interpreter's archive of the shape of python-build-standalone's, made of the portable one."""
+    assert oldest_run.code == 0
+    (tag,) = {spec.tag for spec in make_plan(Project.load(ROOT), Request(profile="oldest")).specs
+              if spec.role == "python-3-11-2"}  # fmt: skip
+    client = docker.from_env()
+    container = client.containers.create(tag, ["-"])
+    try:
+        chunks, _ = container.get_archive("/opt/crashmatrix/python")
+        path = tmp_path / "cpython-3.11.2-install_only.tar.gz"
+        with gzip.open(path, "wb", compresslevel=1) as out:
+            out.writelines(chunks)
+    finally:
+        container.remove()
+        client.close()
+    return path
+
+
+def test_an_archive_of_this_host_is_an_interpreter_like_any_other(
+    archive: Path, project: Path, tmp_path: Path
+) -> None:
+    catalogue, lock = project / "images/catalogue.yaml", project / "images/lock.yaml"
+    text = catalogue.read_text()
+    portable = '{kind: portable, version: "3.11.2", source: cpython,'
+    assert portable in text
+    text = text.replace(portable, '{kind: archive, version: "3.11.2", source: cpython-archive,')
+    wanted = f'  - {{name: cpython-archive, version: "3.11.2", source: file, path: {archive}}}\n'
+    catalogue.write_text(text.replace("\ndownloads:\n", f"\ndownloads:\n{wanted}"))
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    pin = f"- name: cpython-archive\n  version: 3.11.2\n  filename: {archive.name}\n  sha256: {digest}\n"
+    lock.write_text(lock.read_text().replace("\ndownloads:\n", f"\ndownloads:\n{pin}"))
+    done = run("--cell", USUAL, reports=tmp_path / "reports", project=project)
+    assert done.code == 0, done.stdout + done.stderr
+    (planned,) = json.loads((done.folder / "plan.json").read_text())["cells"]
+    assert planned["made_of"]["interpreter"] == "archive"
+    assert done.results[USUAL].trials[0].outcome.versions == {"python": "3.11.2", "glibc": "2.17"}
 
 
 class Silent:

@@ -97,6 +97,12 @@ def test_portable_things_are_made_once_for_all_bases(project: Path) -> None:
     assert sum(role.startswith("probe-") for role in roles) == 1
 
 
+def test_only_a_suite_that_still_moves_may_be_expired(project: Path) -> None:
+    moving, fixed = chain(project, python="3.14", glibc="2.43")["base-forky"], chain(project)["base-bookworm"]
+    assert 'Check-Valid-Until "false"' in moving.text
+    assert "Valid-Until" not in fixed.text
+
+
 def test_a_base_of_several_interpreters_gives_each_its_own_server_and_program(project: Path) -> None:
     usual, newer = chain(project, python="3.14", glibc="2.43"), chain(project, python="3.15", glibc="2.43")
     assert "ln -s" not in usual["cell-tls-atexit-forky-py3-14-uwsgi-cpp"].text
