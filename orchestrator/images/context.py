@@ -9,8 +9,14 @@ from typing import IO, Final
 from orchestrator.errors import HostError
 from orchestrator.images import cache
 from orchestrator.model import ContextFile, ImageSpec
+from orchestrator.tools.network import ca_bundle
 
 DOCKERFILE: Final = "Dockerfile"
+HOST_CA: Final = "host-ca.crt"
+"""The host's bundle of certificate authorities, for a Dockerfile that copies it into a stage with a network.
+
+It is in no key: it decides whether a build succeeds, never what comes out.
+"""
 
 
 def write(spec: ImageSpec, out: IO[bytes], stop: threading.Event) -> None:
@@ -20,6 +26,10 @@ def write(spec: ImageSpec, out: IO[bytes], stop: threading.Event) -> None:
     """
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, DOCKERFILE, io.BytesIO(spec.text.encode()), len(spec.text.encode()), executable=False)
+        if HOST_CA in spec.text:
+            bundle = ca_bundle()
+            content = bundle.read_bytes() if bundle else b""
+            _add(tar, HOST_CA, io.BytesIO(content), len(content), executable=False)
         for item in spec.files:
             path = _path(item, stop)
             with path.open("rb") as stream:

@@ -19,6 +19,7 @@ from orchestrator.errors import ToolError
 from orchestrator.images.network import persistently
 from orchestrator.model import Arch, ImageSpec, Suite
 from orchestrator.tools import process
+from orchestrator.tools.network import proxies
 
 TIMEOUT: Final = 1800
 """Seconds for one mmdebstrap; under qemu-user it takes minutes."""
@@ -96,7 +97,7 @@ def make(spec: ImageSpec, folder: Path, log: IO[str], stop: threading.Event) -> 
 
 def _run(argv: list[str], log: IO[str]) -> None:
     Path(argv[-1]).unlink(missing_ok=True)
-    done = process.run(argv, root=True, check=False, mend=MEND, timeout=TIMEOUT)
+    done = process.run(argv, root=True, check=False, mend=MEND, timeout=TIMEOUT, env=proxies())
     log.write(done.stderr.decode(errors="replace"))
     if done.status != 0:
         raise ToolError(f"mmdebstrap ended with status {done.status}", mend=MEND)

@@ -1,4 +1,4 @@
-"""How this host reaches the network: whose certificates it trusts."""
+"""How this host reaches the network: through which proxies, and whose certificates it trusts."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,24 @@ from typing import Final
 CA_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 CA_BUNDLES: Final = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """Where Debian and Fedora keep the bundle that an administrator adds a company's authority to."""
+PROXY_VARIABLES: Final = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+"""In both cases these are the build arguments that an engine knows without an ARG, and records nowhere."""
+
+
+def proxies() -> dict[str, str]:
+    """The host's proxy variables, each in lower and upper case, since programs read one or the other.
+
+    all_proxy stands for those of http_proxy and https_proxy that are not set: engines pass only those on.
+    """
+    found = {name: _either(name) for name in PROXY_VARIABLES}
+    for name in ("http_proxy", "https_proxy"):
+        found[name] = found[name] or _either("all_proxy")
+    known = {name: value for name, value in found.items() if value}
+    return known | {name.upper(): value for name, value in known.items()}
+
+
+def _either(name: str) -> str:
+    return os.environ.get(name) or os.environ.get(name.upper()) or ""
 
 
 def ca_bundle() -> Path | None:

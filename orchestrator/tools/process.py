@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ToolError
+from orchestrator.tools.network import proxies
 
 LAST_LINES = 12
 """How much of a failed program's stderr an error shows; enough for apt and gdb to say why."""
@@ -51,8 +52,14 @@ def is_root() -> bool:
 
 
 def as_root(args: Sequence[str]) -> tuple[str, ...]:
-    """The command line that runs `args` as root: unchanged for root, else by a sudo that never asks."""
-    return tuple(args) if is_root() else ("sudo", "-n", *args)
+    """The command line that runs `args` as root: unchanged for root, else by a sudo that never asks.
+
+    sudo drops the proxy variables unless it is told to keep them.
+    """
+    if is_root():
+        return tuple(args)
+    kept = [name for name in proxies() if name in os.environ]
+    return ("sudo", "-n", *([f"--preserve-env={','.join(kept)}"] if kept else []), *args)
 
 
 def run(

@@ -14,6 +14,7 @@ from orchestrator.errors import BuildError, EngineError, HostError, InputError, 
 from orchestrator.model import LABEL, LABEL_KEY, Arch
 from orchestrator.tools.engine.calls import engine_errors, retried
 from orchestrator.tools.engine.connection import Connection
+from orchestrator.tools.network import proxies
 
 BUILD_TIMEOUT: Final = 3600
 """Seconds that a build step may be silent; a compile under qemu-user takes its time."""
@@ -85,6 +86,7 @@ class Images(Connection):
                     forcerm=True,
                     decode=True,
                     labels=dict(labels),
+                    buildargs=proxies(),
                     pull=False,
                     timeout=BUILD_TIMEOUT,
                 )
