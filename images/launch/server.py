@@ -7,10 +7,11 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
-from subject import POLL
+from subject import POLL, Worker
+from tidy import children
 
 if TYPE_CHECKING:
-    from subject import Subject
+    from subject import Subject, Wakeup
 
 HOME = os.path.dirname(os.path.abspath(__file__))
 
@@ -22,14 +23,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def uwsgi_command(driver: str, port: int) -> list[str]:
-    """One uWSGI process without a master: the master's exit status is 0 even when its worker crashed.
+def uwsgi_command(driver: str, port: int, options: list[str]) -> list[str]:
+    """One uWSGI worker, without a master unless the options say so.
 
     uWSGI's own SIGSEGV handler ends the process without a core; `--use-abort` makes it leave one.
     """
     return [
         os.path.join(HOME, "bin", "uwsgi"), "--http-socket", f"127.0.0.1:{port}", "--wsgi-file", driver,
-        "--need-app", "--enable-threads", "--die-on-term", "--use-abort",
+        "--need-app", "--enable-threads", "--die-on-term", "--use-abort", *options,
     ]  # fmt: skip
 
 
@@ -65,6 +66,15 @@ def request(subject: Subject, port: int, deadline: float) -> str:
     return answer.partition(b"\r\n")[0].decode("latin-1")
 
 
+def worker_of(master: Subject, wakeup: Wakeup, deadline: float) -> Subject:
+    """The worker of a master, whose exit status is 0 even when its worker crashed; else the master."""
+    while master.alive:
+        for pid in children(master.pid):
+            return Worker(master, pid, wakeup)
+        master.pause(deadline, longest=POLL)
+    return master
+
+
 def visit(subject: Subject, port: int, deadline: float) -> list[str]:
     """Have the server serve one request, then tell it to stop; returns notes on what was odd.
 
@@ -74,5 +84,5 @@ def visit(subject: Subject, port: int, deadline: float) -> list[str]:
     line = request(subject, port, deadline)
     while subject.alive and not subject.is_idle():
         subject.pause(deadline, longest=POLL)
-    subject.send(signal.SIGTERM)
+    subject.send(signal.SIGINT if isinstance(subject, Worker) else signal.SIGTERM)  # as a master does
     return [] if " 200 " in f"{line} " else [f"the server's answer was {line!r}, not 200"]

@@ -53,7 +53,7 @@ class Subject:
     def __init__(self, command: list[str], wakeup: Wakeup) -> None:
         """Start the command; raises OSError where it cannot be started."""
         self._wakeup = wakeup
-        self._killed_before = oom_kills()
+        self.killed_before = oom_kills()
         self.wait_status: int | None = None
         self.started = self.ended = time.monotonic()
         # Python ignores SIGPIPE and SIGXFSZ, and a child would inherit that.
@@ -100,7 +100,7 @@ class Subject:
 
     def was_out_of_memory(self) -> bool:
         """Whether the kernel killed a process of this container for its memory limit since the start."""
-        return oom_kills() > self._killed_before
+        return oom_kills() > self.killed_before
 
     def is_dumping(self) -> bool:
         """Whether the kernel is writing its core right now (Linux 4.15 and later say so)."""
@@ -167,6 +167,37 @@ def emulator_core(pid: int) -> str | None:
     """The core that qemu-user has written of a process here; None where there is none."""
     pattern = re.compile(EMULATOR_CORE % pid)
     return next((name for name in sorted(os.listdir(".")) if pattern.fullmatch(name)), None)
+
+
+class Worker(Subject):
+    """A subject that is a child of the server's master, whose fate only that process could wait for.
+
+    The master stands still meanwhile, so the worker stays a zombie, and /proc tells its wait status.
+    """
+
+    def __init__(self, master: Subject, pid: int, wakeup: Wakeup) -> None:
+        """Follow the worker of this pid from now on, and stop its master."""
+        self.master = master
+        self.pid, self.started, self.ended = pid, master.started, master.started
+        self.wait_status = None
+        self._wakeup, self.killed_before = wakeup, master.killed_before
+        master.send(signal.SIGSTOP)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is no zombie yet."""
+        if self.wait_status is None:
+            with open(f"/proc/{self.pid}/stat", "rb") as stat:
+                fields = stat.read().rpartition(b")")[2].split()
+            if fields[0] == b"Z":
+                # Field 52 of proc(5), counted from the third here.
+                self.wait_status, self.ended = int(fields[49]), time.monotonic()
+        return self.wait_status is None
+
+    def join(self, deadline: float) -> None:
+        """Wait for its end; looks again and again, since it is not this process that is told."""
+        while self.alive:
+            self.pause(deadline, longest=POLL)
 
 
 def oom_kills() -> int:

@@ -41,6 +41,22 @@ FATE = os.path.join(FOLDER, "fate.json")
 SCHEMA = 2
 
 
+def follow(
+    started: Subject, options: argparse.Namespace, wakeup: Wakeup, port: int
+) -> tuple[Subject, tuple[bool, bool, list[str]]]:
+    """Follow what was started to its end, or, where that is a master, its worker."""
+    subject = started
+    if "--master" in options.option:
+        try:
+            subject = server.worker_of(started, wakeup, started.started + options.timeout)
+        except (TimedOutError, InterruptedRunError) as error:
+            kill(started)
+            no_worker = isinstance(error, TimedOutError)
+            return started, (no_worker, not no_worker, ["the master started no worker"])
+    grace = EMULATED_GRACE if options.emulated else ABORT_GRACE
+    return subject, watch(subject, options.launcher, port, options.timeout, grace)
+
+
 def watch(
     subject: Subject, launcher: str, port: int, timeout: float, grace: float = ABORT_GRACE
 ) -> tuple[bool, bool, list[str]]:
@@ -105,6 +121,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--timeout", type=float, required=True, help="seconds from a subject's start to its end"
     )
+    parser.add_argument("--option", action="append", default=[], help="an option of the launcher's program")
     parser.add_argument("--trials", type=int, default=1, help="how many, one after the other")
     parser.add_argument("--while", dest="wanted", default="exit", help="go on while a fate is this: exit:0")
     parser.add_argument("--mark", default="", help="what to write to stdout and stderr between two trials")
@@ -117,14 +134,18 @@ def run_trial(options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict
     """Run one subject to its end; raises OSError where it cannot be started."""
     driver = os.path.join(HOME, "scenario", options.driver)
     port = server.free_port() if options.launcher == "uwsgi" else 0
-    command = server.uwsgi_command(driver, port) if options.launcher == "uwsgi" else ["python3", driver]
+    if options.launcher == "uwsgi":
+        command = server.uwsgi_command(driver, port, options.option)
+    else:
+        command = ["python3", *options.option, driver]
     try:
-        subject = Subject(command, wakeup)
+        started = Subject(command, wakeup)
     except OSError as error:
         error.filename = command[0]
         raise
-    grace = EMULATED_GRACE if options.emulated else ABORT_GRACE
-    followed = watch(subject, options.launcher, port, options.timeout, grace)
+    subject, followed = follow(started, options, wakeup, port)
+    if subject is not started:
+        kill(started)
     return describe(subject, subject.started - began, *followed)
 
 

@@ -16,8 +16,8 @@ def adopt_orphans() -> bool:
     return ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
 
 
-def children() -> list[int]:
-    """The processes whose parent this one is."""
+def children(pid: int) -> list[int]:
+    """The processes whose parent the given one is."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -25,7 +25,7 @@ def children() -> list[int]:
                 parent = int(stat.read().rpartition(b")")[2].split()[1])
         except (OSError, ValueError):  # it ended meanwhile
             continue
-        if parent == os.getpid():
+        if parent == pid:
             found.append(int(name))
     return found
 
@@ -34,7 +34,7 @@ def end_stragglers() -> int:
     """End all that a subject left running, children's children too; returns how many there were."""
     ended = 0
     while True:
-        left = children()
+        left = children(os.getpid())
         if not left:
             return ended
         for pid in left:

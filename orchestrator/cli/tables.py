@@ -66,6 +66,9 @@ def show_run(console: Console, finished: Finished) -> None:
     shown = [row for row in rows if len(rows) <= ALL_ROWS or row.status is not Status.PASS]
     if shown:
         console.print(_results(shown))
+    if found := report.remedies(data):
+        console.print()
+        console.print(_remedies(found))
     console.print()
     show_findings(console, data)
     if finished.stopped:
@@ -113,6 +116,21 @@ def _results(rows: Sequence[Row]) -> Table:
             seen,
             row.duration,
         )
+    return table
+
+
+def _remedies(found: Sequence[report.Remedy]) -> Table:
+    """Does a mitigation hold everywhere: of the cells that crash without it, how many do not with it."""
+    table = Table(
+        "scenario", "mitigation", "mended", "seen with it", header_style="bold", pad_edge=False, box=None
+    )
+    for item in found:
+        whole = item.mended == item.cells and not item.unknown
+        unknown = f", {item.unknown} cannot be compared" if item.unknown else ""
+        mended = f"{item.mended} of {item.cells} that crash without it{unknown}"
+        style = "green" if whole else "bold yellow"
+        seen = ", ".join(f"{words} ({count})" for words, count in item.seen)
+        table.add_row(escape(item.scenario), escape(item.mitigation), f"[{style}]{mended}[/]", escape(seen))
     return table
 
 

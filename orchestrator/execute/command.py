@@ -24,16 +24,15 @@ class Question:
     driver: str
     timeout: float
     emulated: bool = False
+    options: tuple[str, ...] = ()
+    """Options of the launcher's program."""
 
     def command(self) -> tuple[str, ...]:
         """The command of a single trial."""
-        options = {
-            "--launcher": self.cell.launcher,
-            "--timeout": f"{self.timeout:g}",
-            "--driver": self.driver,
-        }
+        limit, cell = f"{self.timeout:g}", self.cell
+        command = ("python3", SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
         flags = ("--emulated",) if self.emulated else ()
-        return ("python3", SUPERVISOR, *(word for option in options.items() for word in option), *flags)
+        return (*command, "--driver", self.driver, *flags, *(f"--option={item}" for item in self.options))
 
     def shared_command(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:
         """The command of several trials: the next follows only while the last was as `going_on` says."""

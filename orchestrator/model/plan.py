@@ -24,6 +24,8 @@ class SelectedCell(Value):
     share: int = 1
     """How many of them may share a container."""
     timeout: float
+    options: tuple[str, ...] = ()
+    """Options of the launcher's program."""
 
 
 class Selection(Value):

@@ -70,6 +70,8 @@ class Expectation(Value):
     frames: tuple[str, ...] = ()
     fault_address: AddressRange | None = None
     message: str | None = None
+    absent: str | None = None
+    """A regular expression that must match nowhere there: what a remedy must not lose or bring about."""
     survive: Survival | None = None
     """What the trials of a cell that should not crash have to show; None: each of a fixed number."""
     because: str
@@ -100,6 +102,14 @@ class ScenarioExclusion(Value):
     """Where the entry stands, as the plan and the report name it."""
 
 
+class LauncherOptions(Value):
+    """Options of the launcher's program, uWSGI's or the interpreter's, in the cells that `when` holds of."""
+
+    when: str
+    where: Location
+    options: tuple[str, ...]
+
+
 class ProbeSource(Value):
     """The source of one probe, relative to the scenario's folder, compiled once per (language, arch)."""
 
@@ -126,4 +136,5 @@ class Scenario(Value):
     probes: tuple[ProbeSource, ...]
     axes: dict[str, tuple[str, ...]] = {}
     exclusions: tuple[ScenarioExclusion, ...] = ()
+    launcher_options: tuple[LauncherOptions, ...] = ()
     rules: tuple[ExpectationRule, ...]

@@ -83,8 +83,13 @@ class CellRunner:
 
     def _question(self, planned: PlannedCell) -> Question:
         driver = self.scenarios[planned.cell.scenario].driver
-        emulated = planned.cell.arch is not self.host_arch
-        return Question(cell=planned.cell, driver=driver, timeout=planned.timeout, emulated=emulated)
+        return Question(
+            cell=planned.cell,
+            driver=driver,
+            timeout=planned.timeout,
+            emulated=planned.cell.arch is not self.host_arch,
+            options=planned.options,
+        )
 
     def _look(
         self, request: TrialRequest, index: int, outcome: Outcome, tally: Tally, evidence: Evidence

@@ -12,6 +12,7 @@ from orchestrator.model import (
     AXIS_NAME,
     AXIS_VALUE,
     INSTRUMENT,
+    MITIGATION,
     VERSION_AXES,
     VERSION_VALUE,
     Instrument,
@@ -41,9 +42,10 @@ def check_axes(document: Document[Any], axes: Axes) -> None:
 def vocabulary(axes: Axes, scenarios: Iterable[Scenario]) -> dict[str, tuple[str, ...]]:
     """All axes of a project with their values: the matrix's, then those of its scenarios' own.
 
-    An axis that not every cell has also has the value `none`, as the cells without it read.
+    An axis that not every cell has also has the value `none`, as the cells without it read. Those of
+    the product, `mitigation` and `instrument`, are known also where nothing has them.
     """
-    words = dict(axes)
+    words = {MITIGATION: (ABSENT,), INSTRUMENT: (ABSENT,)} | dict(axes)
     for scenario in scenarios:
         for axis, values in scenario.axes.items():
             words[axis] = tuple(dict.fromkeys((ABSENT, *words.get(axis, ()), *values)))

@@ -223,7 +223,15 @@ class _Question:
             Exclusion(when=parse(item.when, words, item.where), reason=item.reason, where=item.place)
             for item in scenario.exclusions
         ]
+        self._options = [
+            (parse(item.when, words, item.where), item.options) for item in scenario.launcher_options
+        ]
         self._rules = [(parse(rule.when, words, rule.where), rule.expectation) for rule in scenario.rules]
+
+    def options(self, cell: Cell) -> tuple[str, ...]:
+        """The launcher's options in a cell: of every entry that holds of it, in their order."""
+        axes = cell.axes
+        return tuple(option for when, options in self._options if when.holds(axes) for option in options)
 
     def expectation(self, cell: Cell) -> Expectation:
         """The one rule that speaks of a cell; none or several is an error in the scenario."""
@@ -254,6 +262,7 @@ def _selected(cell: Cell, question: _Question, request: Request) -> SelectedCell
         trials=trials,
         share=min(trials, scenario.share or _share(cell, expectation)),
         timeout=request.timeout or scenario.timeout,
+        options=question.options(cell),
     )
 
 

@@ -13,6 +13,7 @@ from orchestrator.model import (
     AddressRange,
     Expectation,
     ExpectationRule,
+    LauncherOptions,
     OutcomeKind,
     ProbeSource,
     Scenario,
@@ -27,6 +28,8 @@ from orchestrator.tools.yamlfile import Document, nearest
 
 FILE: Final = "scenario.yaml"
 SIGNALS: Final = frozenset(item.name for item in signal.Signals)
+SEVERAL_WORKERS: Final = frozenset({"-p", "--processes", "--workers", "--cheaper", "-M"})
+"""uWSGI's options that would hide whose outcome it is; --master has to be spelt out for the supervisor."""
 MAX_SHARE: Final = 64
 """Trials in one container. A stop waits for the container's end, and more would save nothing."""
 
@@ -63,6 +66,15 @@ def _module(name: str) -> str:
     return name
 
 
+def _option(text: str) -> str:
+    name = text.partition("=")[0]
+    if name in SEVERAL_WORKERS:
+        raise ValueError(f"{name}: the outcome is that of one worker, which must be the only one")
+    if not re.fullmatch(r"[\x21-\x7e]{1,200}", text):
+        raise ValueError(f"{text[:80]!r} is not one word of a command line")
+    return text
+
+
 def _reason(text: str) -> str:
     if not text.strip():
         raise ValueError("the reason is empty; say why these cells are left out")
@@ -77,6 +89,13 @@ class ExclusionFile(Value):
 
     when: str
     reason: Annotated[str, AfterValidator(_reason)]
+
+
+class OptionsFile(Value):
+    """One entry of `launcher_options`: options for the cells that `when` holds of."""
+
+    when: str
+    options: Annotated[tuple[Annotated[str, AfterValidator(_option)], ...], Field(min_length=1)]
 
 
 class ProbeFile(Value):
@@ -96,6 +115,7 @@ class ExpectFile(Value):
     frames: tuple[str, ...] = ()
     fault_address: Annotated[str, AfterValidator(_addresses)] | None = None
     message: Annotated[str, AfterValidator(_regular_expression)] | None = None
+    absent: Annotated[str, AfterValidator(_regular_expression)] | None = None
     survive: Survival | None = None
     because: str
     source: str | None = None
@@ -113,6 +133,7 @@ class ScenarioFile(Value):
     share: Annotated[int, Field(ge=1, le=MAX_SHARE)] | None = None
     axes: dict[str, tuple[str, ...]] = {}
     exclude: tuple[ExclusionFile, ...] = ()
+    launcher_options: tuple[OptionsFile, ...] = ()
     probes: Annotated[dict[str, ProbeFile], Field(min_length=1)]
     expect: Annotated[tuple[ExpectFile, ...], Field(min_length=1)]
 
@@ -150,6 +171,7 @@ def _load(folder: Path, name: str, matrix_axes: Axes) -> Scenario:
         ),
         axes=entry.axes,
         exclusions=tuple(_exclusion(document, index) for index in range(len(entry.exclude))),
+        launcher_options=tuple(_options(document, index) for index in range(len(entry.launcher_options))),
         rules=tuple(_rule(document, index) for index in range(len(entry.expect))),
     )
 
@@ -173,6 +195,12 @@ def _exclusion(document: Document[ScenarioFile], index: int) -> ScenarioExclusio
         reason=entry.reason,
         place=str(document.where("exclude", index)),
     )
+
+
+def _options(document: Document[ScenarioFile], index: int) -> LauncherOptions:
+    entry = document.value.launcher_options[index]
+    start = document.text_start("launcher_options", index, "when")
+    return LauncherOptions(when=entry.when, where=start, options=entry.options)
 
 
 def _check_files(document: Document[ScenarioFile], folder: Path) -> None:
@@ -200,6 +228,7 @@ def _rule(document: Document[ScenarioFile], index: int) -> ExpectationRule:
         frames=entry.frames,
         fault_address=AddressRange.parse(entry.fault_address) if entry.fault_address else None,
         message=entry.message,
+        absent=entry.absent,
         survive=entry.survive,
         because=entry.because.strip(),
         source=entry.source,

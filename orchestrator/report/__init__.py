@@ -16,6 +16,7 @@ from orchestrator.report.data import (
 )
 from orchestrator.report.html import INDEX, write_html
 from orchestrator.report.junit import junit_xml
+from orchestrator.report.remedies import Remedy, remedies
 from orchestrator.report.signatures import group_signatures
 from orchestrator.report.summary import summary_markdown
 from orchestrator.report.table import Row, table_rows
@@ -33,6 +34,7 @@ __all__ = [
     "JUNIT",
     "SUMMARY",
     "CellRecord",
+    "Remedy",
     "Row",
     "RunData",
     "Status",
@@ -41,6 +43,7 @@ __all__ = [
     "headline",
     "load",
     "load_results",
+    "remedies",
     "table_rows",
     "write",
 ]

@@ -79,6 +79,8 @@ def _differences(expectation: Expectation, seen: Seen) -> list[str]:
         wrong.append(f"not among the frames in this order: {', '.join(absent)}")
     if expectation.message is not None and not _said(expectation.message, seen):
         wrong.append(f"no output matches /{expectation.message}/")
+    if expectation.absent is not None and _said(expectation.absent, seen):
+        wrong.append(f"some output matches /{expectation.absent}/")
     return wrong
 
 

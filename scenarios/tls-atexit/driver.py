@@ -14,6 +14,16 @@ if os.environ["CRASHMATRIX_DEFER"] == "none":
     tlsprobe.touch()
 atexit.register(tlsprobe.atexit_handler)
 
+if os.environ.get("CRASHMATRIX_MITIGATION") == "worker-exit":
+    import uwsgi  # there in a uWSGI worker only
+
+    def leave():
+        """End the worker here: uWSGI calls this before it finalizes Python."""
+        os.write(2, b"tlsprobe: the worker leaves by _exit\n")
+        os._exit(30)
+
+    uwsgi.atexit = leave
+
 
 def application(environ, start_response):
     """Answer 200 after a touch in the thread that serves the request, which is the main thread."""

@@ -21,6 +21,17 @@ FAKE_UWSGI = f"""#!{sys.executable}
 import os, signal, socket, sys, time
 host, port = sys.argv[sys.argv.index("--http-socket") + 1].split(":")
 """
+MASTER = """
+def master():
+    \"\"\"Fork a worker, and take its fate: exit with 0 whatever it was, as uWSGI's master does.\"\"\"
+    worker = os.fork()
+    if worker:
+        os.waitpid(worker, 0)
+        os._exit(0)
+    signal.signal(signal.SIGINT, lambda *_: {end})
+
+master()
+"""
 SERVE = """
 server = socket.create_server((host, int(port)))
 connection, _ = server.accept()
@@ -275,3 +286,28 @@ if count: import time; time.sleep(0.5)
     assert outputs[1] == b"trial 1 ['.crashmatrix']\n"
     with pytest.raises(ProcessLookupError):
         os.kill(int((cell.root / "pid").read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("end", "kind", "told"),
+    [
+        ("os._exit(7)", "exit", (7, None)),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "signal", (None, "SIGSEGV")),
+    ],
+)
+def test_under_a_master_the_fate_is_the_workers(
+    cell: Cell, end: str, kind: str, told: tuple[int | None, str | None]
+) -> None:
+    """The trap: the master itself ends with 0 although its worker crashed."""
+    cell.uwsgi(MASTER.replace("{end}", end) + serve("200 OK"))
+    process = cell.start("uwsgi", 20, "--option=--master")
+    process.communicate(timeout=30)
+    fate = cell.fate
+    assert (fate["kind"], (fate["status"], fate["signal"]), fate["notes"]) == (kind, told, [])
+
+
+def test_a_hang_under_a_master_is_the_workers(cell: Cell) -> None:
+    cell.uwsgi(MASTER.replace("{end}", "None") + serve("200 OK"))
+    process = cell.start("uwsgi", 1.5, "--option=--master")
+    process.communicate(timeout=30)
+    assert (cell.fate["kind"], cell.fate["signal"]) == ("hang", "SIGABRT")

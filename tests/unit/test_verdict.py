@@ -187,6 +187,13 @@ def test_a_quiet_end_is_judged_by_status_and_message(seen: Seen, verdict: Verdic
     assert judge(QUIET, [seen]).verdict is verdict
 
 
+def test_what_must_be_absent_is_looked_for() -> None:
+    lost = Expectation(kind=OutcomeKind.EXIT, absent="callback ran", because="it is skipped")
+    assert judge(lost, [ended(0, "nothing")]).verdict is Verdict.PASS
+    ran = judge(lost, [ended(0, "x\ncallback ran")])
+    assert (ran.verdict, ran.reason) == (Verdict.FAIL, "saw exit 0; some output matches /callback ran/")
+
+
 def test_trials() -> None:
     good, bad = crashed("atexit_handler", "Py_FinalizeEx"), ended(0, "")
     first = judge(SEGV, [bad, bad, good])

@@ -64,9 +64,21 @@ unsafe extern "C" fn touch(_module: Object, _arguments: Object) -> Object {
     PyLong_FromLong(SESSION.with(|session| session.borrow_mut().use_once()))
 }
 
+/// What the mitigation `try-with` does instead: the destroyed value is an error, not a panic.
+fn handle_error() {
+    match SESSION.try_with(|session| session.borrow_mut().use_once()) {
+        Ok(uses) => eprintln!("tlsprobe: atexit callback ran, value alive (use {uses})"),
+        Err(_) => eprintln!("tlsprobe: atexit callback ran, value destroyed (try_with said so)"),
+    }
+}
+
 /// `with` panics once the value is destroyed. A panic must not leave an `extern "C"` function: that aborts.
 #[inline(never)]
 unsafe extern "C" fn atexit_handler(_module: Object, _arguments: Object) -> Object {
+    if std::env::var_os("CRASHMATRIX_MITIGATION").is_some_and(|name| name == "try-with") {
+        handle_error();
+        return Py_BuildValue(c"".as_ptr());
+    }
     match catch_unwind(|| SESSION.with(|session| session.borrow_mut().use_once())) {
         Ok(uses) => eprintln!("tlsprobe: atexit callback ran, value alive (use {uses})"),
         Err(_) => eprintln!("tlsprobe: atexit callback ran, value destroyed (panic caught)"),

@@ -1,0 +1,75 @@
+"""Does a mitigation hold everywhere? Each cell with one beside the same cell without."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.model import ABSENT, MITIGATION, Cell, CellResult, OutcomeKind
+from orchestrator.report import words
+from orchestrator.report.data import CellRecord, RunData
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remedy:
+    """A mitigation of a scenario, over the cells that crash or hang without it.
+
+    `mended` of those `cells` neither crash nor hang with it; `unknown` could not be compared, since
+    one of the two did not run or could not be seen. `seen` says what came instead, with the number of cells.
+    """
+
+    scenario: str
+    mitigation: str
+    cells: int
+    mended: int
+    unknown: int
+    seen: tuple[tuple[str, int], ...]
+
+
+def remedies(data: RunData) -> tuple[Remedy, ...]:
+    """One remedy a scenario and mitigation, in the plan's order; none where no cell has a mitigation."""
+    plain = {_without(record.cell): record for record in data.records if _mitigation(record.cell) == ABSENT}
+    groups: dict[tuple[str, str], list[CellRecord]] = {}
+    for record in data.records:
+        if _mitigation(record.cell) != ABSENT:
+            groups.setdefault((record.cell.scenario, _mitigation(record.cell)), []).append(record)
+    return tuple(_remedy(*names, records, plain) for names, records in groups.items())
+
+
+def _remedy(
+    scenario: str, mitigation: str, records: Iterable[CellRecord], plain: Mapping[Cell, CellRecord]
+) -> Remedy:
+    seen: Counter[str] = Counter()
+    mended = unknown = 0
+    for record in records:
+        other = plain.get(_without(record.cell))
+        before, after = _went_wrong(other.result if other else None), _went_wrong(record.result)
+        if before is None or (before and after is None):
+            unknown += 1
+        elif before:
+            mended += not after
+            seen[words.cell_seen(record)] += 1
+    return Remedy(
+        scenario=scenario,
+        mitigation=mitigation,
+        cells=seen.total(),
+        mended=mended,
+        unknown=unknown,
+        seen=tuple(seen.most_common()),
+    )
+
+
+def _mitigation(cell: Cell) -> str:
+    return cell.axes.get(MITIGATION, ABSENT)
+
+
+def _without(cell: Cell) -> Cell:
+    """The same cell without its mitigation."""
+    own = tuple((axis, ABSENT if axis == MITIGATION else value) for axis, value in cell.own)
+    return cell.model_copy(update={"own": own})
+
+
+def _went_wrong(result: CellResult | None) -> bool | None:
+    """Whether some trial crashed or hung; None where nothing was seen."""
+    if result is None or not result.trials:
+        return None
+    return any(trial.outcome.kind is not OutcomeKind.EXIT for trial in result.trials)

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+from orchestrator.model import Verdict
+from orchestrator.report import load, remedies
+from tests.unit.run_factory import RunSpec, cell, crashed_trial, judged, quiet_trial, write_run
+
+
+def test_a_remedy_is_held_against_the_same_cell_without_it(tmp_path: Path) -> None:
+    """Three cells that crash without it: mended, not mended, not seen; and one that does not crash."""
+    bare = [cell(pair, mitigation="none") for pair in range(3)] + [cell(0, "plain", mitigation="none")]
+    with_it = [cell(pair, mitigation="skip") for pair in range(3)] + [cell(0, "plain", mitigation="skip")]
+    changes = {
+        with_it[0].id: judged(Verdict.PASS, "", trials=(quiet_trial(with_it[0]),)),
+        with_it[1].id: judged(Verdict.PASS, "", trials=(crashed_trial(with_it[1]),)),
+        with_it[2].id: judged(Verdict.ERROR, "", trials=()),
+    }
+    folder = write_run(tmp_path / "run", RunSpec(cells=(*bare, *with_it), changes=changes))
+    (remedy,) = remedies(load(folder))
+    assert (remedy.mitigation, remedy.cells, remedy.mended, remedy.unknown) == ("skip", 2, 1, 1)
+    assert dict(remedy.seen) == {"exit 0": 1, "SIGSEGV in (anonymous namespace)::atexit_handler": 1}
+
+
+def test_a_run_without_mitigations_has_no_table(tmp_path: Path) -> None:
+    assert remedies(load(write_run(tmp_path / "run"))) == ()
