@@ -3,10 +3,9 @@
 from orchestrator.cores.collection import collect
 from orchestrator.cores.journal import dump
 from orchestrator.cores.sources import ContainerSource, FolderSource, ProgramSource, Source, image_source
-from orchestrator.cores.sysroot import STORE, image_sysroot, make_sysroot
+from orchestrator.cores.sysroot import image_sysroot, make_sysroot
 
 __all__ = [
-    "STORE",
     "ContainerSource",
     "FolderSource",
     "ProgramSource",

@@ -60,12 +60,13 @@ def image_sysroot(
         return make_sysroot(source, core, folder=cache / match[1], store=cache / STORE)
 
 
-def make_sysroot(source: Source, core: Core, *, folder: Path, store: Path) -> Sysroot:
+def make_sysroot(source: Source, core: Core, *, folder: Path, store: Path | None = None) -> Sysroot:
     """Make, or complete, the sysroot of a core in `folder`, with the files that `source` has of it.
 
-    `store` keeps verified files by build id, on the same filesystem. What cannot be had, or is another
-    file than the one that crashed and so is not used, is in the result's problems. Raises EngineError
-    and ToolError.
+    `store` keeps verified files by build id, on the same filesystem; only for images that were made from
+    the same packages, since a stripped file has the build id of the whole one. What cannot be had, or is
+    another file than the one that crashed and so is not used, is in the result's problems. Raises
+    EngineError and ToolError.
     """
     with _locked(folder):
         maker = _Maker(source=source, folder=folder, store=store)
@@ -92,7 +93,7 @@ def _locked(folder: Path) -> Generator[None]:
 class _Maker:
     """Fills one sysroot."""
 
-    def __init__(self, *, source: Source, folder: Path, store: Path) -> None:
+    def __init__(self, *, source: Source, folder: Path, store: Path | None) -> None:
         self._source = source
         self._folder = folder
         self._store = store
@@ -164,7 +165,7 @@ class _Maker:
             return False
         except OSError as error:
             if error.errno not in _NAME_ERRORS:
-                mend = f"free space under {self._store.parent}, or set CRASHMATRIX_CACHE"
+                mend = f"free space under {self._folder.parent}, or set CRASHMATRIX_CACHE"
                 raise ToolError(f"{path} cannot be kept: {error.strerror}", mend=mend) from error
             return False
         if debug:
@@ -181,14 +182,15 @@ class _Maker:
             os.link(stream.name, target)
         return True
 
-    def _stored(self, build_id: str, *, debug: bool) -> Path:
+    def _stored(self, build_id: str | None, *, debug: bool) -> Path | None:
+        """Where the store has, or would have, a file."""
+        if self._store is None or not build_id or not _BUILD_ID.fullmatch(build_id):
+            return None
         return self._store / build_id[:2] / f"{build_id[2:]}{'.debug' if debug else '.elf'}"
 
     def _from_store(self, path: PurePosixPath, build_id: str | None, *, debug: bool) -> bool:
-        if not build_id or not _BUILD_ID.fullmatch(build_id):
-            return False
         kept = self._stored(build_id, debug=debug)
-        if not kept.exists():
+        if kept is None or not kept.exists():
             return False
         target = place(self._folder, path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -196,20 +198,17 @@ class _Maker:
         return True
 
     def _keep(self, file: Path, build_id: str | None, *, debug: bool) -> None:
-        if not build_id or not _BUILD_ID.fullmatch(build_id):
-            return
         kept = self._stored(build_id, debug=debug)
-        if not kept.exists():
+        if kept and not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileExistsError):
                 os.link(file, kept)
 
     def _forget(self, file: Path, build_id: str) -> None:
         """Remove a file that is not what it should be, also where the store has just that file."""
-        if _BUILD_ID.fullmatch(build_id):
-            kept = self._stored(build_id, debug=False)
-            if kept.exists() and kept.samefile(file):
-                kept.unlink()
+        kept = self._stored(build_id, debug=False)
+        if kept and kept.exists() and kept.samefile(file):
+            kept.unlink()
         file.unlink()
 
 

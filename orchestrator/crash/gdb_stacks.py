@@ -83,6 +83,7 @@ def _frame(frame: GdbFrame, symbol: Symbol | None) -> Frame:
         file=frame.file,
         line=frame.line,
         trampoline=frame.trampoline,
+        inline=frame.inline,
     )
 
 

@@ -29,6 +29,8 @@ class Frame:
     file: str | None = None
     line: int | None = None
     trampoline: bool = False
+    inline: bool = False
+    """Inlined into the next frame outwards that is not; it has no start of its own."""
     scanned: bool = False
     nearest: str | None = None
 

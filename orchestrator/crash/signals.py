@@ -20,6 +20,8 @@ FAULTS: Final = {
                      "SEGV_ADIDERR", "SEGV_ADIPERR", "SEGV_MTEAERR", "SEGV_MTESERR", "SEGV_CPERR"),
 }  # fmt: skip
 """Signals that the CPU causes, with the names of si_code from 1 on (include/uapi/asm-generic/siginfo.h)."""
+_SYS: Final = {1: "SYS_SECCOMP", 2: "SYS_USER_DISPATCH"}
+"""si_code of SIGSYS; what lies at the fault address then is the place of the call."""
 _SENT: Final = {0: "SI_USER", 0x80: "SI_KERNEL", -1: "SI_QUEUE", -2: "SI_TIMER", -6: "SI_TKILL"}
 _WITH_SENDER: Final = frozenset({0, -1, -6})
 """Of kill, sigqueue and tgkill the kernel notes who sent it (sigaction(2))."""
@@ -82,7 +84,8 @@ def parse_siginfo(raw: bytes | None) -> Fault | None:
     if not 1 <= number <= _LAST_SIGNAL:
         return None
     names = next((codes for item, codes in FAULTS.items() if item == number), ())
-    named = names[code - 1] if 0 < code <= len(names) else _SENT.get(code, str(code))
+    others = _SENT | _SYS if number == signal.SIGSYS else _SENT
+    named = names[code - 1] if 0 < code <= len(names) else others.get(code, str(code))
     if 0 < code <= len(names):
         return Fault(number=number, code=named, address=address)
     sender = Sender(pid=address & 0xFFFFFFFF, uid=address >> 32) if code in _WITH_SENDER else None

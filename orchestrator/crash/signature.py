@@ -30,6 +30,8 @@ TELLING: Final = 3
 _INTERPRETER: Final = re.compile(r"(lib)?python\d?(\.\d+)?[dt]*(\.so[\d.]*)?")
 _GLIBC: Final = re.compile(r"(libc|libpthread|ld)(-2)?|ld-linux(-.+)?")
 """Module names up to the first dot: libc.so.6, and libc-2.31.so as it was up to glibc 2.33."""
+_RUNTIME: Final = re.compile(r"libstdc\+\+|libgcc_s|libc\+\+(abi)?|libunwind")
+"""The languages' runtimes: whether their inner functions have names depends on what is installed."""
 _SYSTEM: Final = ("/usr/", "/lib")
 _USERS: Final = ("/usr/local/", "/usr/src/")
 _CLONE: Final = re.compile(r"(\.(isra|constprop|part|cold|lto_priv|llvm)(\.\d+)?| ?\[clone [^]]*\])+$")
@@ -40,6 +42,8 @@ _TEMPLATE: Final = re.compile(r"(?<!operator)(?<!operator<)<[^<>]*>")
 _GLIBC_VARIANT: Final = re.compile(r"__(\w+?)_(sse2|ssse3|sse4_[12]|avx|avx2|avx512|evex|erms|generic)\w*")
 """The variant of a string function that glibc chose for the CPU, such as __strlen_evex."""
 _GLIBC_PREFIXES: Final = ("__GI_", "__libc_")
+_GLIBC_ALIASES: Final = {"cfree": "free", "gsignal": "raise"}
+"""Other names of the same function, which a symbol table may have first."""
 _GLIBC_OWN: Final = frozenset(
     {"free", "malloc", "calloc", "realloc", "memalign", "abort", "raise", "system", "message", "fatal"}
 )
@@ -145,10 +149,11 @@ def _name(frame: NativeFrame) -> str | None:
         name = normalise(frame.function)
         if _is_glibc(frame) and (variant := _GLIBC_VARIANT.fullmatch(name)):
             name = variant[1]
+        name = _GLIBC_ALIASES.get(name, name) if _is_glibc(frame) else name
         return None if name in UNTELLING or frame.function in UNTELLING else name
     if frame.module is None:
         return "?"
-    if _is_glibc(frame):
+    if _is_glibc(frame) or _RUNTIME.fullmatch(_module_name(frame.module)):
         return None
     module = _module_name(frame.module)
     if frame.module.startswith(_SYSTEM) and not frame.module.startswith(_USERS):

@@ -66,7 +66,7 @@ def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[Sysroot]:
         if request.program:
             source, kept = _with_program(source, core, request.program), None
         folder = cache / kept if kept else stack.enter_context(_temporary(cache))
-        yield cores.make_sysroot(source, core, folder=folder, store=cache / cores.STORE)
+        yield cores.make_sysroot(source, core, folder=folder)
 
 
 def _source(request: AnalyzeRequest, stack: ExitStack) -> tuple[Source, str | None]:

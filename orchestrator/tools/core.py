@@ -36,7 +36,9 @@ _ARCHES: Final = {62: Arch.X86_64, 183: Arch.ARM64}
 _ET_CORE: Final = 4
 _PN_XNUM, _SH_INFO = 0xFFFF, 44
 """With more headers than fit, the number is in sh_info of the first section header (elf(5))."""
-_PT_LOAD, _PT_NOTE, _PF_X = 1, 4, 1
+_PT_LOAD, _PT_NOTE = 1, 4
+PF_X: Final = 1
+"""The flag of a segment that may be executed."""
 _NT_PRSTATUS, _NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x53494749
 _OTHER_NOTES: Final = frozenset({_NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO})
 _FILES_HEAD, _FILES_ENTRY = struct.Struct("<QQ"), struct.Struct("<QQQ")
@@ -306,7 +308,7 @@ class Core:
 
     @cached_property
     def _executable_paths(self) -> frozenset[str]:
-        executable = {load.start for load in self.loads if load.flags & _PF_X}
+        executable = {load.start for load in self.loads if load.flags & PF_X}
         return frozenset(item.path for item in self.files if item.start in executable)
 
     @cached_property

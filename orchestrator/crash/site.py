@@ -1,0 +1,130 @@
+"""Where the original fault happened: its signal, frame, registers, and the code around it.
+
+Where a signal handler ended the process, the fault that it was called for is the crash, and the signal
+that ended the process is only `delivered`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from orchestrator.crash.meaning import explain_fault
+from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.reading import Frame, ThreadReading
+from orchestrator.crash.signals import Fault, handled_fault, parse_siginfo
+from orchestrator.model import CrashSite, Instruction, NativeFrame, SignalInfo
+from orchestrator.tools.core import Core
+from orchestrator.tools.disasm import disassemble
+
+_UNKNOWN: Final = Fault(number=0, code=None, address=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """The original fault, and the number of the crashed thread's frame that it happened in.
+
+    `near` has the registers of that frame and of some outside of it, by number.
+    """
+
+    fault: Fault
+    frame: int = 0
+    delivered: Fault | None = None
+    frames: tuple[Frame, ...] = ()
+    near: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def signal(self) -> str:
+        """The signal's name; `?` where none is known."""
+        return self.fault.name if self.fault.number else "?"
+
+    @property
+    def registers(self) -> Mapping[str, int]:
+        """The registers as they were at the fault."""
+        return self.near.get(self.frame, {})
+
+
+def find_site(core: Core, crashed: ThreadReading | None) -> Site:
+    """The original fault: the innermost one that a handler on the crashed stack was called for."""
+    delivered = parse_siginfo(core.siginfo) or _noted(core)
+    if crashed is None:
+        return Site(fault=delivered)
+    frames = crashed.frames
+    handlers = [number for number, frame in enumerate(frames) if frame.trampoline]
+    for number in handlers:
+        stack = frames[number].sp
+        fault = handled_fault(core, stack) if stack is not None else None
+        if fault and number + 1 < len(frames):
+            return _site(crashed, fault, number + 1, delivered, _derived(fault))
+    doubt = "a signal handler was running; no fault that it was called for can be told from its frame"
+    return _site(crashed, delivered, 0, None, (doubt,) if handlers else ())
+
+
+def describe_signal(core: Core, site: Site) -> SignalInfo:
+    """The signal with all that is known of its cause."""
+    fault, delivered = site.fault, site.delivered
+    return SignalInfo(
+        number=fault.number,
+        name=site.signal,
+        code=fault.code,
+        fault_address=None if fault.address is None else hex(fault.address),
+        meaning=explain_fault(core, fault, site.registers),
+        sender=fault.sender,
+        delivered=delivered.name if delivered and delivered.number not in (0, fault.number) else None,
+    )
+
+
+def describe_site(memory: ProcessMemory, site: Site, frames: Sequence[NativeFrame]) -> CrashSite:
+    """The place; `frames` from the fault outwards."""
+    if not frames:
+        return CrashSite(pc=None, function=None)
+    frame = frames[0]
+    module = memory.core.module_at(int(frame.pc, 16)) if frame.pc else None
+    return CrashSite(
+        pc=frame.pc,
+        function=frame.function,
+        offset=frame.offset,
+        exact=frame.exact,
+        module=frame.module,
+        build_id=module.build_id if module else None,
+        disassembly=_disassembly(memory, site),
+    )
+
+
+def _noted(core: Core) -> Fault:
+    """The signal by the crashed thread's own note, where the core holds no siginfo, as qemu-user's do not."""
+    number = core.threads[0].signal if core.threads else 0
+    return Fault(number=number, code=None, address=None) if number else _UNKNOWN
+
+
+def _site(
+    crashed: ThreadReading, fault: Fault, frame: int, delivered: Fault | None, doubts: tuple[str, ...]
+) -> Site:
+    near = {number: held for number, held in crashed.registers.items() if number >= frame}
+    return Site(
+        fault=fault, frame=frame, delivered=delivered, frames=crashed.frames, near=near, doubts=doubts
+    )
+
+
+def _derived(fault: Fault) -> tuple[str, ...]:
+    if not fault.derived:
+        return ()
+    return (
+        f"{fault.name} is worked out from the interrupted context: its handler was installed without "
+        "SA_SIGINFO, so the kernel left no siginfo",
+    )
+
+
+def _disassembly(memory: ProcessMemory, site: Site) -> tuple[Instruction, ...]:
+    frames = site.frames[site.frame :]
+    entered = next((frame for frame in frames if not frame.inline), None)
+    lines = disassemble(
+        memory.core.arch, frames[0].pc, site.registers, memory.read, start=entered.start if entered else None
+    )
+    return tuple(
+        Instruction(
+            address=hex(line.address), text=line.text, operands=line.note if line.current else None,
+            current=line.current,
+        )
+        for line in lines
+    )  # fmt: skip

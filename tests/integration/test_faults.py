@@ -1,0 +1,247 @@
+"""Real cores of every kind of death, read with gdb and without: what each must tell."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import main
+from orchestrator.model import Crash, Environment
+from orchestrator.pipeline import AnalyzeRequest, analyze_core
+from orchestrator.tools.engine import Engine
+from orchestrator.tools.unpack import plain_core
+from tests.integration.dying import build, die
+from tests.integration.runs import Run
+
+Read = Callable[..., Crash]
+FAULTS = "/faults/faults"
+NATIVE = pytest.mark.parametrize("backend", ["gdb", "elf"])
+
+
+@pytest.fixture(scope="session")
+def image(engine: Engine, smoke_run: Run) -> str:
+    assert smoke_run.code == 0, smoke_run.stdout + smoke_run.stderr
+    return build(engine)
+
+
+@pytest.fixture(scope="session")
+def core_of(engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The stored core of a command, made at the first call."""
+    made: dict[tuple[str, ...], Path] = {}
+    folder = tmp_path_factory.mktemp("faults")
+
+    def core_of(*command: str) -> Path:
+        if command not in made:
+            made[command] = die(engine, image, folder / str(len(made)), *command)
+        return made[command]
+
+    return core_of
+
+
+@pytest.fixture
+def read(core_of: Callable[..., Path], image: str) -> Read:
+    def read(*command: str, backend: str) -> Crash:
+        request = AnalyzeRequest(core=str(core_of(*command)), image=image, backends=(backend, "pystack"))
+        crash = analyze_core(request)
+        assert crash.backends[backend], crash.warnings
+        assert crash.sources["native"] == backend
+        return crash
+
+    return read
+
+
+FACTS = {
+    "segv": ("SIGSEGV", "SEGV_MAPERR", "touch", "touch > segv > main"),
+    "bus": ("SIGBUS", "BUS_ADRERR", "bus", "bus > main"),
+    "fpe": ("SIGFPE", "FPE_INTDIV", "fpe", "fpe > main"),
+    "ill": ("SIGILL", "ILL_ILLOPN", "ill", "ill > main"),
+    "trap": ("SIGTRAP", "SI_KERNEL", "trap", "trap > main"),
+    "abrt": ("SIGABRT", "SI_TKILL", "__pthread_kill_implementation", "abrt > main"),
+    "sys": ("SIGSYS", "SYS_SECCOMP", "syscall", "syscall > sys > main"),
+    "twice": ("SIGABRT", "SI_TKILL", "__pthread_kill_implementation", "free > twice > main"),
+    "claim": ("SIGABRT", "SI_TKILL", "__pthread_kill_implementation", "claim > main"),
+    "overflow": ("SIGSEGV", "SEGV_MAPERR", "deeper", "deeper"),
+    "wild": ("SIGSEGV", "SEGV_MAPERR", None, "? > wild > main"),
+    "gone": ("SIGSEGV", "SEGV_MAPERR", None, "? > gone > main"),
+    "threads": ("SIGSEGV", "SEGV_MAPERR", "touch", "touch > threads > main"),
+    "terminate": ("SIGABRT", "SI_TKILL", "__pthread_kill_implementation", "terminate > main"),
+    "stale": ("SIGSEGV", "SEGV_MAPERR", "walk", "walk > stale > main"),
+}
+
+
+@NATIVE
+@pytest.mark.parametrize("way", FACTS)
+def test_each_way_to_die_is_named(way: str, backend: str, read: Read) -> None:
+    crash = read(FAULTS, way, backend=backend)
+    signal, code, function, stack = FACTS[way]
+    assert (crash.signal.name, crash.signal.code) == (signal, code)
+    assert (crash.crash.function, crash.crash.exact) == (function, function is not None)
+    assert crash.signature == f"{signal} {stack}"
+    assert crash.command == (FAULTS, way)
+    assert crash.process == "faults"
+    assert not crash.truncated
+    assert all(module.build_id for module in crash.modules)
+    if way != "overflow":
+        assert crash.warnings == ()
+
+
+@NATIVE
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("twice", "double free or corruption (!prev)"),
+        ("claim", 'faults: faults.c:66: claim: Assertion `zero == 1 && "the answer"\' failed.'),
+        ("terminate", "uncaught exception std::runtime_error: the reason"),
+        ("abrt", None),
+    ],
+)
+def test_what_the_program_said_is_told(way: str, message: str | None, backend: str, read: Read) -> None:
+    assert read(FAULTS, way, backend=backend).message == message
+
+
+@NATIVE
+@pytest.mark.parametrize(
+    ("way", "meaning"),
+    [
+        ("segv", "near NULL: 0x60 bytes"), ("overflow", "the stack overflowed"),
+        ("wild", "nothing is mapped"), ("gone", "nothing is mapped"),
+        ("data", "not executable"), ("getenv_race", "no process can have"),
+    ],
+)  # fmt: skip
+def test_the_address_has_a_meaning(way: str, meaning: str, backend: str, read: Read) -> None:
+    assert meaning in (read(FAULTS, way, backend=backend).signal.meaning or "")
+
+
+@NATIVE
+def test_a_jump_into_data_is_not_given_the_name_of_a_variable(backend: str, read: Read) -> None:
+    crash = read(FAULTS, "data", backend=backend)
+    assert (crash.crash.function, crash.crash.module) == (None, FAULTS)
+    assert crash.signature.endswith(" > data > main")
+
+
+@NATIVE
+def test_the_instruction_has_its_operands(backend: str, read: Read) -> None:
+    (current,) = (line for line in read(FAULTS, "segv", backend=backend).crash.disassembly if line.current)
+    assert "0x60" in current.text
+    assert current.operands is not None
+    assert "rax=0x0" in current.operands
+
+
+@NATIVE
+def test_a_signal_that_was_sent_has_its_sender(backend: str, read: Read) -> None:
+    crash = read(FAULTS, "own", backend=backend)
+    assert (crash.signal.code, crash.signal.fault_address) == ("SI_USER", None)
+    assert crash.signal.sender is not None
+    assert crash.signal.sender.uid == 0
+    assert crash.threads[0].tid == crash.signal.sender.pid
+
+
+@NATIVE
+def test_a_handler_does_not_hide_the_fault(backend: str, read: Read) -> None:
+    crash = read(FAULTS, "handler", backend=backend)
+    assert (crash.signal.name, crash.signal.delivered) == ("SIGSEGV", "SIGABRT")
+    assert crash.signature == "SIGSEGV touch > handler > main"
+
+
+@NATIVE
+def test_all_threads_are_read(backend: str, read: Read) -> None:
+    crash = read(FAULTS, "threads", backend=backend)
+    assert [thread.crashed for thread in crash.threads] == [True, False, False, False]
+    for thread in crash.threads[1:]:
+        names = [frame.function for frame in thread.native]
+        assert names[-2:] == ["start_thread", names[-1]]
+        assert "wait_here" in names
+        assert not thread.registers
+
+
+@NATIVE
+def test_static_and_stripped_programs(backend: str, read: Read) -> None:
+    crash = read("/faults/static", "segv", backend=backend)
+    assert crash.signature == "SIGSEGV touch > segv > main"
+    assert [module.path for module in crash.modules] == ["/faults/static"]
+    stripped = read("/faults/stripped", "segv", backend=backend)
+    assert (stripped.crash.module, stripped.crash.exact) == ("/faults/stripped", False)
+    assert stripped.signal.fault_address == "0x60"
+    assert stripped.crash.offset is not None
+
+
+@NATIVE
+def test_python_frames_are_merged(backend: str, read: Read) -> None:
+    crash = read("python3", "/faults/inner.py", backend=backend)
+    thread = crash.crashed_thread
+    assert thread is not None
+    said = [(frame.function, frame.file, frame.line) for frame in thread.python]
+    place = "/faults/inner.py"
+    assert said == [
+        ("fall", place, 5),
+        ("<listcomp>", place, 9),
+        ("stumble", place, 9),
+        ("<module>", place, 12),
+    ]
+    (number,) = {frame.native for frame in thread.python}
+    assert number is not None
+    assert (thread.native[number].function or "").startswith("_PyEval_EvalFrameDefault")
+    assert crash.signature == "SIGSEGV touch_field > crash"
+    assert crash.sources["python"] == "pystack"
+
+
+@NATIVE
+def test_the_stale_array_is_found_and_compared(backend: str, read: Read) -> None:
+    environment = read(FAULTS, "stale", backend=backend).environment
+    assert environment is not None
+    assert environment.source == f"environ of {FAULTS}"
+    values = {item.name: item.value for item in environment.variables}
+    assert values["LANG"] == "C.UTF-8"
+    assert (values["SECRET"], values["TOKEN_ADDED"]) == (None, None)
+    assert environment.walked is not None
+    assert [item.name for item in environment.walked.added] == ["SSL_CERT_FILE", "TOKEN_ADDED"]
+    assert [item.name for item in environment.walked.removed] == ["REMOVED_SINCE"]
+    assert environment.walked.overwritten == 1
+    assert "hunter2" not in Environment.model_dump_json(environment)
+    assert "secret-of-the-old" not in Environment.model_dump_json(environment)
+
+
+def test_a_healthy_walk_finds_no_other_array(read: Read) -> None:
+    environment = read(FAULTS, "segv", backend="gdb").environment
+    assert environment is not None
+    assert environment.walked is None
+
+
+def test_files_come_from_a_folder_a_container_or_the_program_alone(
+    core_of: Callable[..., Path], engine: Engine, image: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    core = str(core_of(FAULTS, "segv"))
+    expected = analyze_core(AnalyzeRequest(core=core, image=image))
+    container = engine.hold(image, labels={"crashmatrix": "test"})
+    try:
+        assert analyze_core(AnalyzeRequest(core=core, container=container)) == expected
+        for member, content in engine.fetch(container, "/faults/faults"):
+            (tmp_path / member.name).write_bytes(content.read())
+    finally:
+        engine.remove(container)
+    alone = analyze_core(AnalyzeRequest(core=core, program=tmp_path / "faults"))
+    assert alone.crash == expected.crash
+    assert main(["analyze", core, "--exe", str(tmp_path / "faults")]) == 0
+    assert "touch+0xc in faults" in capsys.readouterr().out
+
+
+def test_another_program_is_refused_by_its_build_id(core_of: Callable[..., Path], image: str) -> None:
+    other = shutil.which("env")
+    assert other is not None
+    request = AnalyzeRequest(core=str(core_of(FAULTS, "segv")), program=Path(other), image=image)
+    crash = analyze_core(request)
+    assert any("is not the file that crashed and is not used" in warning for warning in crash.warnings)
+    assert crash.crash.function is None
+
+
+@NATIVE
+def test_a_cut_core_says_what_is_lost(backend: str, core_of: Callable[..., Path], tmp_path: Path) -> None:
+    with plain_core(core_of(FAULTS, "segv")) as plain:
+        whole = plain.read_bytes()
+    (tmp_path / "cut").write_bytes(whole[: len(whole) // 3])
+    crash = analyze_core(AnalyzeRequest(core=str(tmp_path / "cut"), backends=(backend,)))
+    assert crash.truncated
+    assert (crash.signal.name, crash.signal.fault_address) == ("SIGSEGV", "0x60")
+    assert any("truncated" in warning for warning in crash.warnings)
