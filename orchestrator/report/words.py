@@ -184,7 +184,4 @@ def _crash_cautions(crash: Crash) -> Iterator[str]:
         yield f"nearest symbol: the fault is near {crash.crash.function}, perhaps not in it"
     elif crash.crash.function is None:
         yield "no symbol at the fault"
-    for backend, version in crash.backends.items():
-        if version is None:
-            yield f"{backend} was not there to read the core"
     yield from crash.warnings

@@ -312,6 +312,7 @@ def bad_run(folder: Path) -> Path:
         update={
             "crash": read.crash.model_copy(update={"exact": False}),
             "backends": {"gdb": "13.1", "pystack": None},
+            "warnings": ("pystack: no such program",),
             "signature": "SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit",
         }
     )

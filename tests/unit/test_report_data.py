@@ -59,7 +59,7 @@ def test_the_table_has_a_row_a_cell_and_says_what_limits_the_evidence(tmp_path: 
     assert near.seen == "SIGSEGV in (anonymous namespace)::atexit_handler"
     assert near.cautions[0] == "emulated architecture"
     assert near.cautions[1].startswith("nearest symbol:")
-    assert near.cautions[2] == "pystack was not there to read the core"
+    assert near.cautions[2] == "pystack: no such program"
 
 
 @pytest.mark.parametrize("stated", [0, 2, None])
