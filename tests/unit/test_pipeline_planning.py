@@ -1,0 +1,41 @@
+"""Planning at the size of real matrices: thousands of cells share a few images."""
+
+import time
+from pathlib import Path
+from shutil import copy, copytree
+
+from orchestrator.pipeline import Project
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.plan import Request
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_thousands_of_cells_are_planned_in_two_seconds(tmp_path: Path) -> None:
+    for name in ("scenarios", "images"):
+        copytree(ROOT / name, tmp_path / name)
+    matrix = tmp_path / copy(ROOT / "matrix.yaml", tmp_path)
+    variants = ", ".join(f"v{number}" for number in range(6))
+    matrix.write_text(matrix.read_text().replace("axes:\n", f"axes:\n  variant: [{variants}]\n", 1))
+    began = time.process_time()
+    planned = make_plan(Project.load(tmp_path), Request(profile="full"))
+    assert time.process_time() - began < 2
+    alone = make_plan(Project.load(ROOT), Request(profile="full"))
+    assert len(planned.plan.cells) == 6 * len(alone.plan.cells) > 3000
+    assert len(planned.specs) == len(alone.specs)  # an axis that only programs read makes no image
+
+
+def test_every_cell_says_what_it_is_made_of() -> None:
+    planned = make_plan(Project.load(ROOT), Request(profile="full"))
+    made_of = {
+        (item.cell.python, item.cell.glibc): (item.made_of.base, item.made_of.interpreter)
+        for item in planned.plan.cells
+        if item.made_of and item.cell.arch == "x86_64"
+    }
+    assert made_of["3.11", "2.17"] == ("sysroot-2.17", "portable")
+    assert made_of["3.11", "2.36"] == ("bookworm", "own")
+    assert made_of["3.15", "2.43"] == ("forky", "own")
+    assert all(item.made_of for item in planned.plan.cells)
+    reasons = {item.reason.split(" (")[0] for item in planned.plan.excluded}
+    assert "no source for glibc 2.28 without an image registry" in reasons
+    assert "CPython 3.15 for x86_64 only as forky's own binary" in reasons
