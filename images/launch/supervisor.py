@@ -39,6 +39,17 @@ HOME = os.path.dirname(os.path.abspath(__file__))
 FOLDER = ".crashmatrix"
 FATE = os.path.join(FOLDER, "fate.json")
 SCHEMA = 2
+LAST_WORDS = 5.0
+"""Seconds that an instrument gets to write down the end of what it watched."""
+
+
+INSTRUMENTS = {
+    # -D: strace is not the parent of what it watches, so the subject stays this program's own child.
+    "strace": [
+        "strace", "-D", "-f", "-qq", "-s", "200", "-e", "trace=execve,execveat", "-e", "signal=none",
+        "-o", os.path.join(FOLDER, "strace.txt"), "--",
+    ],
+}  # fmt: skip
 
 
 def follow(
@@ -121,6 +132,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--timeout", type=float, required=True, help="seconds from a subject's start to its end"
     )
+    parser.add_argument("--instrument", choices=sorted(INSTRUMENTS), help="what watches the subject")
     parser.add_argument("--option", action="append", default=[], help="an option of the launcher's program")
     parser.add_argument("--trials", type=int, default=1, help="how many, one after the other")
     parser.add_argument("--while", dest="wanted", default="exit", help="go on while a fate is this: exit:0")
@@ -138,6 +150,8 @@ def run_trial(options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict
         command = server.uwsgi_command(driver, port, options.option)
     else:
         command = ["python3", *options.option, driver]
+    if options.instrument:
+        command = INSTRUMENTS[options.instrument] + command
     try:
         started = Subject(command, wakeup)
     except OSError as error:
@@ -152,6 +166,9 @@ def run_trial(options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict
 def main(arguments: list[str] | None = None) -> int:
     """Run the subjects and write their fates; returns this program's exit status."""
     options = parse(arguments)
+    if options.instrument:
+        os.makedirs(FOLDER, exist_ok=True)
+        tidy.adopt_orphans()
     began, wakeup = time.monotonic(), Wakeup()
     # A process that a subject left behind and that cannot be ended would run on into the next trial.
     most = options.trials if options.trials == 1 or tidy.adopt_orphans() else 1
@@ -167,6 +184,8 @@ def main(arguments: list[str] | None = None) -> int:
         except OSError as error:
             print(f"supervisor: cannot start {error.filename}: {error.strerror}", file=sys.stderr)
             return 1
+        if options.instrument:
+            tidy.await_stragglers(LAST_WORDS)
         write(fates)
         if not goes_on(fates[-1], options.wanted):
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 
 
 def adopt_orphans() -> bool:
@@ -42,6 +43,14 @@ def end_stragglers() -> int:
         for pid in left:
             os.waitpid(pid, 0)
             ended += 1
+
+
+def await_stragglers(seconds: float) -> None:
+    """Wait for all that a subject left running to end by itself, at most so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and children(os.getpid()):
+        if os.waitpid(-1, os.WNOHANG)[0] == 0:
+            time.sleep(0.01)
 
 
 def empty(folder: str, keep: str) -> None:

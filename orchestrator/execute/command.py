@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.execute import emulation
-from orchestrator.model import Cell, Expectation, OutcomeKind
+from orchestrator.model import Cell, Expectation, Instrument, OutcomeKind
 
 WORK: Final = "/work"
 SUPERVISOR: Final = "/opt/crashmatrix/supervisor.py"
@@ -31,7 +31,9 @@ class Question:
         """The command of a single trial."""
         limit, cell = f"{self.timeout:g}", self.cell
         command = ("python3", SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
-        flags = ("--emulated",) if self.emulated else ()
+        emulated = ("--emulated",) if self.emulated else ()
+        watched = () if cell.instrument is Instrument.NONE else ("--instrument", cell.instrument)
+        flags = (*emulated, *watched)
         return (*command, "--driver", self.driver, *flags, *(f"--option={item}" for item in self.options))
 
     def shared_command(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:

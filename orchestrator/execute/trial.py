@@ -14,8 +14,9 @@ from orchestrator.errors import EngineError
 from orchestrator.execute import emulation
 from orchestrator.execute.command import WORK, Question, goes_on_while
 from orchestrator.execute.fate import FATE_FOLDER, FATE_NAME, Account, Fate, parse_account
+from orchestrator.execute.instruments import fetch_evidence
 from orchestrator.execute.streams import Streams, open_streams
-from orchestrator.model import Expectation, Outcome, OutcomeKind
+from orchestrator.model import Evidence, Expectation, Instrument, Outcome, OutcomeKind
 from orchestrator.tools.engine import ContainerSpec, Ended, Engine
 
 BETWEEN: Final = 5.0
@@ -114,9 +115,18 @@ def _watch(
             emulator_core=_emulator_core(engine, container, fate, folder, request),
             versions=account.versions if account else {},
             notes=fate.notes,
+            evidence=_evidence(engine, container, folder, request),
         )
         for index, (fate, folder) in enumerate(zip(fates, folders, strict=False))
     )
+
+
+def _evidence(engine: Engine, container: str, folder: Path, request: TrialRequest) -> Evidence | None:
+    """What the cell's instrument saw of its one trial in this container."""
+    instrument = request.question.cell.instrument
+    if instrument is Instrument.NONE:
+        return None
+    return fetch_evidence(engine, container, instrument, work=WORK, folder=folder, root=request.root)
 
 
 def _emulator_core(

@@ -21,6 +21,7 @@ from orchestrator.model import (
     ContextFile,
     CopiedPython,
     ImageSpec,
+    Instrument,
     OwnPython,
     ProbeSource,
     Scenario,
@@ -46,7 +47,16 @@ class Recipes:
 
         Raises InputError for a cell that the catalogue cannot make and for a file that is missing.
         """
-        what = ("cell", cell.scenario, cell.python, cell.glibc, cell.arch, cell.launcher, cell.probe)
+        what = (
+            "cell",
+            cell.scenario,
+            cell.python,
+            cell.glibc,
+            cell.arch,
+            cell.launcher,
+            cell.probe,
+            cell.instrument,
+        )
         return self._drafts.once(what, lambda: self._cell(cell, scenario))
 
     def _cell(self, cell: Cell, scenario: Scenario) -> ImageSpec:
@@ -60,7 +70,7 @@ class Recipes:
             "Dockerfile.cell.j2",
             cell.arch,
             parents={
-                "environment": environment_image(drafts, base, python, cell.arch),
+                "environment": _watched(drafts, environment_image(drafts, base, python, cell.arch), cell),
                 "probe": probe,
                 "server": server,
             },
@@ -77,6 +87,20 @@ class Recipes:
                 "language": cell.probe,
             },
         )
+
+
+def _watched(drafts: Drafts, environment: ImageSpec, cell: Cell) -> ImageSpec:
+    """The environment with the cell's instrument in it; itself where the cell has none."""
+    if cell.instrument is Instrument.NONE:
+        return environment
+    return drafts.dockerfile(
+        f"{cell.instrument}-{environment.role}",
+        "Dockerfile.instrument.j2",
+        cell.arch,
+        parents={"environment": environment},
+        files=[],
+        values={"instrument": cell.instrument},
+    )
 
 
 def _environment(catalogue: Catalogue, cell: Cell) -> tuple[Base, OwnPython | CopiedPython]:

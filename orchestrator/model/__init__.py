@@ -69,6 +69,7 @@ from orchestrator.model.download import (
     UrlFile,
     Wanted,
 )
+from orchestrator.model.evidence import Evidence, Sighting, WantedSighting
 from orchestrator.model.explanation import (
     Boundary,
     Explanation,
@@ -159,6 +160,7 @@ __all__ = [
     "Decision",
     "Download",
     "Environment",
+    "Evidence",
     "ExcludedCell",
     "Expectation",
     "ExpectationRule",
@@ -205,6 +207,7 @@ __all__ = [
     "Sender",
     "SettlingCell",
     "Side",
+    "Sighting",
     "SignalInfo",
     "SignatureHistory",
     "Subject",
@@ -219,6 +222,7 @@ __all__ = [
     "Verdict",
     "WalkedArray",
     "Wanted",
+    "WantedSighting",
     "axis_sort_key",
     "orders_as_version",
     "registry_of",

@@ -5,6 +5,7 @@ from enum import StrEnum
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.cell import Cell
 from orchestrator.model.crash import Crash
+from orchestrator.model.evidence import Evidence
 from orchestrator.model.rate import Rate
 from orchestrator.model.scenario import Expectation, OutcomeKind
 
@@ -34,6 +35,8 @@ class Outcome(Value):
     versions: dict[str, str] = {}
     """What the container itself said: exact python and glibc."""
     notes: tuple[str, ...] = ()
+    evidence: Evidence | None = None
+    """What the cell's instrument saw; None where it has none."""
 
 
 class CoreState(StrEnum):

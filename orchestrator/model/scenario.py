@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestrator.errors import Location
 from orchestrator.model.base import Value
+from orchestrator.model.evidence import WantedSighting
 from orchestrator.model.survival import Survival
 
 LAST_ADDRESS: Final = (1 << 64) - 1
@@ -72,6 +73,8 @@ class Expectation(Value):
     message: str | None = None
     absent: str | None = None
     """A regular expression that must match nowhere there: what a remedy must not lose or bring about."""
+    evidence: WantedSighting | None = None
+    """What the cell's instrument must have seen."""
     survive: Survival | None = None
     """What the trials of a cell that should not crash have to show; None: each of a fixed number."""
     because: str

@@ -29,6 +29,8 @@ MAX_CELLS: Final = 200_000
 """A cross product beyond this is a mistake in the matrix, and would fill memory."""
 SHARE: Final = 16
 """Trials in one container: its start and end cost half a second, and a stop waits for all of them."""
+INSTRUMENTS: Final = frozenset({Instrument.STRACE})
+"""Those that images and supervisor know."""
 MAX_ID: Final = 200
 """A cell's id becomes a path; file systems take 255 bytes a name."""
 
@@ -170,9 +172,7 @@ def _excluded(cell: Cell, matrix: Matrix, catalogue: Catalogue, question: "_Ques
     scenario = question.scenario
     if cell.probe not in {probe.language for probe in scenario.probes}:
         return ExcludedCell(cell=cell, reason=f"scenario {scenario.name} has no {cell.probe} probe")
-    if cell.instrument is not Instrument.NONE:
-        return ExcludedCell(cell=cell, reason=f"instrument {cell.instrument} is not built yet")
-    reason = _unavailable(cell, catalogue)
+    reason = _unavailable(cell, catalogue) or _lacks_instrument(cell, catalogue)
     return ExcludedCell(cell=cell, reason=reason) if reason else None
 
 
@@ -187,6 +187,17 @@ def _unavailable(cell: Cell, catalogue: Catalogue) -> str | None:
         return f"no launcher {cell.launcher} in the catalogue"
     if cell.probe not in catalogue.languages:
         return f"no toolchain for {cell.probe} probes in the catalogue"
+    return None
+
+
+def _lacks_instrument(cell: Cell, catalogue: Catalogue) -> str | None:
+    if cell.instrument is Instrument.NONE:
+        return None
+    if cell.instrument not in INSTRUMENTS:
+        return f"instrument {cell.instrument} is not built yet"
+    base = catalogue.base_for(cell.glibc, cell.arch)
+    if base is None or base.debian is None or base.pulled:
+        return f"instrument {cell.instrument} is installed on Debian's bases only"
     return None
 
 

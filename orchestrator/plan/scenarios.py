@@ -20,6 +20,7 @@ from orchestrator.model import (
     ScenarioExclusion,
     Survival,
     Value,
+    WantedSighting,
 )
 from orchestrator.model.survival import MAX_TRIALS
 from orchestrator.plan.axes import Axes, check_axes
@@ -116,6 +117,7 @@ class ExpectFile(Value):
     fault_address: Annotated[str, AfterValidator(_addresses)] | None = None
     message: Annotated[str, AfterValidator(_regular_expression)] | None = None
     absent: Annotated[str, AfterValidator(_regular_expression)] | None = None
+    evidence: WantedSighting | None = None
     survive: Survival | None = None
     because: str
     source: str | None = None
@@ -229,6 +231,7 @@ def _rule(document: Document[ScenarioFile], index: int) -> ExpectationRule:
         fault_address=AddressRange.parse(entry.fault_address) if entry.fault_address else None,
         message=entry.message,
         absent=entry.absent,
+        evidence=entry.evidence,
         survive=entry.survive,
         because=entry.because.strip(),
         source=entry.source,

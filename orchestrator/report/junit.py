@@ -116,6 +116,7 @@ def _details(data: RunData, record: CellRecord) -> str:
         trial = words.telling_trial(result)
         if trial:
             lines += [f"seen: {words.trial_seen(trial)}", f"core: {words.core_words(trial.core)}"]
+            lines += words.evidence_lines(trial)
         if trial and trial.crash:
             lines += [f"signature: {trial.crash.signature}", "", words.backtrace_text(trial.crash), ""]
         lines.append(f"repeat: {result.repeat}")

@@ -185,3 +185,14 @@ def _crash_cautions(crash: Crash) -> Iterator[str]:
     elif crash.crash.function is None:
         yield "no symbol at the fault"
     yield from crash.warnings
+
+
+def evidence_lines(trial: Trial) -> list[str]:
+    """What a trial's instrument saw, a line a kind with the first of its sightings."""
+    evidence = trial.outcome.evidence
+    if evidence is None:
+        return []
+    lines = [
+        f"{evidence.instrument}: {item.kind}, {item.count} times: {item.first}" for item in evidence.sightings
+    ]
+    return lines + ([f"{evidence.instrument}: {evidence.note}"] if evidence.note else [])

@@ -16,6 +16,7 @@ from orchestrator.model import (
     OutcomeKind,
     Trial,
     Verdict,
+    WantedSighting,
 )
 from orchestrator.verdict.frames import inexact_frames, missing_frames
 
@@ -79,6 +80,8 @@ def _differences(expectation: Expectation, seen: Seen) -> list[str]:
         wrong.append(f"not among the frames in this order: {', '.join(absent)}")
     if expectation.message is not None and not _said(expectation.message, seen):
         wrong.append(f"no output matches /{expectation.message}/")
+    if expectation.evidence is not None:
+        wrong += _wrong_evidence(expectation.evidence, trial)
     if expectation.absent is not None and _said(expectation.absent, seen):
         wrong.append(f"some output matches /{expectation.absent}/")
     return wrong
@@ -90,6 +93,17 @@ def _wrong_address(wanted: AddressRange, trial: Trial) -> list[str]:
     if found is not None and wanted.holds(int(found, 16)):
         return []
     return [f"expected a fault address {wanted.text}, saw {found or 'none'}"]
+
+
+def _wrong_evidence(wanted: WantedSighting, trial: Trial) -> list[str]:
+    """What is wrong with what the instrument saw; without any, nothing that was wanted was seen."""
+    evidence = trial.outcome.evidence
+    seen = evidence.count(wanted.kind) if evidence else 0
+    if evidence and wanted.at_least <= seen <= (seen if wanted.at_most is None else wanted.at_most):
+        return []
+    most = "" if wanted.at_most is None else f" and at most {wanted.at_most}"
+    why = f" ({evidence.note})" if evidence and evidence.note else ""
+    return [f"expected {wanted.kind} at least {wanted.at_least}{most} times, seen {seen}{why}"]
 
 
 def _words(expectation: Expectation) -> str:

@@ -62,6 +62,7 @@ sys.stdout.buffer.write(b"<script>document.title='owned'</script>")
 sys.stderr.buffer.write(b"\\x00" * 70000 + b"end")
 sys.exit(3)
 """,
+    "execute": "import os\ntry:\n    os.execv('/nonexist', ['x'])\nexcept OSError:\n    os.system('true')\n",
     "quiet": "print('nothing happens')\n",
     "race": RACE.format(64),
     "coin": RACE.format(128),
