@@ -245,3 +245,22 @@ def test_a_cut_core_says_what_is_lost(backend: str, core_of: Callable[..., Path]
     assert crash.truncated
     assert (crash.signal.name, crash.signal.fault_address) == ("SIGSEGV", "0x60")
     assert any("truncated" in warning for warning in crash.warnings)
+
+
+AGREE = ["segv", "handler", "abrt", "twice", "wild"]
+
+
+@pytest.mark.parametrize("program", [FAULTS, "/faults/static", "/faults/stripped"])
+@pytest.mark.parametrize("way", AGREE)
+def test_both_backends_agree_frame_by_frame(way: str, program: str, read: Read) -> None:
+    gdb, elf = (read(program, way, backend=backend) for backend in ("gdb", "elf"))
+    assert [thread.tid for thread in elf.threads] == [thread.tid for thread in gdb.threads]
+    for ours, theirs in zip(elf.threads, gdb.threads, strict=True):
+        # gdb adds frames for inlined and for tail calls; the stack itself has none of these.
+        added = iter(frame.pc for frame in theirs.native)
+        assert all(frame.pc in added for frame in ours.native), (ours.native, theirs.native)
+        assert (ours.native[0].pc, ours.native[-1].pc) == (theirs.native[0].pc, theirs.native[-1].pc)
+        assert not any(frame.scanned for frame in ours.native)
+        for name, value in theirs.registers.items():
+            assert ours.registers.get(name, value) == value
+    assert elf.signature == gdb.signature
