@@ -54,9 +54,11 @@ def show_plan(console: Console, plan: Plan) -> None:
 
 def _made_of(item: PlannedCell) -> str:
     made_of = item.made_of
+    slow = f"; emulated, so {item.timeout:g} s a trial" if item.emulated else ""
     if made_of is None:
-        return ""
-    return f"; CPython {made_of.version} ({made_of.interpreter}) on {made_of.base} ({made_of.origin})"
+        return slow
+    python = f"; CPython {made_of.version} ({made_of.interpreter}) on {made_of.base} ({made_of.origin})"
+    return f"{python}{slow}"
 
 
 def show_run(console: Console, finished: Finished) -> None:

@@ -84,9 +84,8 @@ def uwsgi_image(drafts: Drafts, base: Base, python: OwnPython | CopiedPython, ar
     """uWSGI: by the base's own compiler for the base's own CPython, else once per interpreter."""
     if isinstance(python, OwnPython):
         own: OwnPython = python
-        return drafts.once(
-            ("uwsgi", base.name, own.version, arch), lambda: _own_uwsgi(drafts, base, own, arch)
-        )
+        make = _own_uwsgi if arch is drafts.host else _cross_uwsgi
+        return drafts.once(("uwsgi", base.name, own.version, arch), lambda: make(drafts, base, own, arch))
     copied: CopiedPython = python
     what = ("uwsgi", copied.kind, copied.version, arch)
     return drafts.once(what, lambda: _portable_uwsgi(drafts, copied, arch))
@@ -104,6 +103,27 @@ def _own_uwsgi(drafts: Drafts, base: Base, python: OwnPython, arch: Arch) -> Ima
             "sdist": sdist.name,
             "packages": " ".join(python.toolchain),
             "program": python.program.removeprefix("/usr/bin/"),
+        },
+    )
+
+
+def _cross_uwsgi(drafts: Drafts, base: Base, python: OwnPython, arch: Arch) -> ImageSpec:
+    """uWSGI by the suite's compilers on the host's architecture; emulated they took over ten minutes."""
+    sdist = drafts.download("uwsgi", arch)
+    return drafts.dockerfile(
+        f"uwsgi-{label(base, python)}",
+        "Dockerfile.uwsgi-cross.j2",
+        arch,
+        parents={"base": base_image(drafts, base, arch), "builder": base_image(drafts, base, drafts.host)},
+        files=[sdist, drafts.file(drafts.project / "images" / "uwsgi.ini", "uwsgi.ini")],
+        values={
+            "sdist": sdist.name,
+            "packages": " ".join(python.toolchain),
+            "program": python.program.removeprefix("/usr/bin/"),
+            "version": python.version,
+            "debian": arch.debian,
+            "gnu": arch.gnu,
+            "gnu_package": arch.gnu.replace("_", "-"),
         },
     )
 

@@ -44,6 +44,8 @@ class PlannedCell(SelectedCell):
     image: str
     made_of: MadeOf | None = None
     """The base and the interpreter; None in plans from before these were recorded."""
+    emulated: bool = False
+    """Not the architecture of the host that planned: it runs under qemu-user, with a longer timeout."""
 
 
 class PlannedImage(Value):

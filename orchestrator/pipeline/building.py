@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator import images
+from orchestrator import host, images
 from orchestrator.errors import CrashmatrixError
+from orchestrator.model import Arch
 from orchestrator.pipeline.planning import PlannedRun
 from orchestrator.pipeline.progress import Progress
 from orchestrator.tools.engine import Engine
@@ -27,6 +28,7 @@ def build_images(planned: PlannedRun, out: Path, jobs: int, progress: Progress) 
 
     engine = Engine.connect()
     try:
+        check_host(engine, planned)
         progress.begin(len(planned.specs), 0)
         images.build_all(
             engine,
@@ -40,6 +42,13 @@ def build_images(planned: PlannedRun, out: Path, jobs: int, progress: Progress) 
     finally:
         engine.close()
     return len(failed)
+
+
+def check_host(engine: Engine, planned: PlannedRun) -> None:
+    """Raise HostError where an architecture of the plan does not run here; not asked of another machine."""
+    if engine.endpoint.startswith("unix://"):
+        arches = {item.cell.arch for item in planned.plan.cells}
+        host.check_arches(arches, Arch.from_machine(engine.info().arch))
 
 
 def lock_images(root: Path, say: Callable[[str], None], *, tags: bool) -> Path:

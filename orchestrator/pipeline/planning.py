@@ -27,6 +27,8 @@ from orchestrator.plan import Matrix, Request
 
 REPORTS: Final = "reports"
 PLAN_FILE: Final = "plan.json"
+EMULATION_FACTOR: Final = 5
+"""How many times its timeout a trial gets under qemu-user: 10 s were seen where 0.4 are usual."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ def make_plan(project: Project, request: Request) -> PlannedRun:
     """Plan a run: cells, expectations, and the key of every image."""
     project, selection = _select(project, request)
     recipes = images.Recipes(project.catalogue, project.root, _host())
-    planned = [_with_image(project, item, recipes) for item in selection.cells]
+    planned = [_patient(_with_image(project, item, recipes), request) for item in selection.cells]
     now = datetime.now(UTC)
     shard = "{}/{}".format(*request.shard) if request.shard else None
     plan = Plan(
@@ -120,6 +122,14 @@ def _host() -> Arch:
         return Arch.from_machine(machine)
     except ValueError as error:
         raise HostError(f"nothing is known of {machine} machines", mend=f"use {' or '.join(Arch)}") from error
+
+
+def _patient(planned: PlannedCell, request: Request) -> PlannedCell:
+    """A cell with the time that emulation takes, unless the user has set the time."""
+    if planned.cell.arch is _host():
+        return planned
+    timeout = request.timeout or planned.timeout * EMULATION_FACTOR
+    return planned.model_copy(update={"emulated": True, "timeout": timeout})
 
 
 def _listed(spec: ImageSpec) -> PlannedImage:

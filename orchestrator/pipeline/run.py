@@ -7,6 +7,7 @@ from typing import Final
 from orchestrator import execute, images, report
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.model import Arch, CellResult, Plan, PlannedCell, Verdict
+from orchestrator.pipeline.building import check_host
 from orchestrator.pipeline.cell import CELLS, RESULT_FILE, CellRunner
 from orchestrator.pipeline.planning import PLAN_FILE, PlannedRun, Project, make_plan, plan_again
 from orchestrator.pipeline.progress import Progress
@@ -51,6 +52,7 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
     engine = Engine.connect()
     try:
         info = engine.info()
+        check_host(engine, planned)
         planned, folder = _claim_folder(planned, options)
         _write_plan(planned, folder, str(info))
         _clear_leftovers(engine, progress)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.errors import HostError
+from orchestrator.host import HostPaths, check_arches
 from orchestrator.host.facts import (
     handler_of_arm64,
     parse_binfmt,
@@ -13,6 +15,7 @@ from orchestrator.host.facts import (
     parse_storage,
     pipes_to_coredump,
 )
+from orchestrator.model import Arch
 
 DATA = Path(__file__).parents[1] / "data/host"
 
@@ -84,3 +87,14 @@ def test_the_last_storage_wins_and_comments_do_not_count() -> None:
     assert parse_storage([shipped]) == "external"
     assert parse_storage([shipped, "[Coredump]\nStorage=none\n"]) == "none"
     assert parse_storage(["[Coredump]\nStorage=none\n", "[Coredump]\nStorage = external\n"]) == "external"
+
+
+def test_a_foreign_architecture_needs_a_handler_that_works_in_containers(tmp_path: Path) -> None:
+    paths = HostPaths(binfmt=tmp_path)
+    check_arches([Arch.X86_64], Arch.X86_64, paths=paths)
+    with pytest.raises(HostError, match="arm64 programs do not run on this x86_64 host"):
+        check_arches([Arch.ARM64, Arch.X86_64], Arch.X86_64, paths=paths)
+    (tmp_path / "qemu-aarch64").write_text(captured("binfmt-qemu-aarch64.txt"))
+    check_arches([Arch.ARM64, Arch.X86_64], Arch.X86_64, paths=paths)
+    with pytest.raises(HostError, match="x86_64 programs"):
+        check_arches([Arch.X86_64], Arch.ARM64, paths=paths)
