@@ -59,11 +59,11 @@ def interpret(
 ) -> Crash:
     """What the stacks of a core tell of its crash; `lacking` says which backends could not be used."""
     crashed = next((thread for thread in reading.threads if thread.crashed), None)
-    site = find_site(core, crashed)
+    memory = ProcessMemory(core, Path(sysroot.path))
+    site = find_site(memory, crashed)
     stacks = {thread.tid: thread.frames for thread in python.threads} if python else {}
     threads = tuple(_thread(core, thread, site, stacks.get(thread.tid, ())) for thread in reading.threads)
     frames = next((thread.native[site.frame :] for thread in threads if thread.crashed), ())
-    memory = ProcessMemory(core, Path(sysroot.path))
     invocation = read_invocation(core)
     signature, how = sign(site.signal, frames)
     return Crash(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from orchestrator.crash.arm_fault import worked_out
 from orchestrator.crash.meaning import explain_fault
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.reading import Frame, ThreadReading
@@ -44,8 +45,9 @@ class Site:
         return self.near.get(self.frame, {})
 
 
-def find_site(core: Core, crashed: ThreadReading | None) -> Site:
+def find_site(memory: ProcessMemory, crashed: ThreadReading | None) -> Site:
     """The original fault: the innermost one that a handler on the crashed stack was called for."""
+    core = memory.core
     delivered = parse_siginfo(core.siginfo) or _noted(core)
     if crashed is None:
         return Site(fault=delivered)
@@ -53,7 +55,7 @@ def find_site(core: Core, crashed: ThreadReading | None) -> Site:
     handlers = [number for number, frame in enumerate(frames) if frame.trampoline]
     for number in handlers:
         stack = frames[number].sp
-        fault = handled_fault(core, stack) if stack is not None else None
+        fault = handled_fault(core, stack) or worked_out(memory, stack) if stack is not None else None
         if fault and number + 1 < len(frames):
             return _site(crashed, fault, number + 1, delivered, _derived(fault))
     doubt = "a signal handler was running; no fault that it was called for can be told from its frame"

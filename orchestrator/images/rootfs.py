@@ -51,6 +51,7 @@ def command(base: Suite, arch: Arch) -> str:
         f"--architectures={arch.debian}",
         f"--include={','.join(base.packages)}",
         *_foreign(arch),
+        *_without_security(base, arch),
         # These stay in the image, where they also make a compile stage small and fast.
         '--aptopt=APT::Install-Recommends "false"',
         '--aptopt=Acquire::Languages "none"',
@@ -70,6 +71,12 @@ def command(base: Suite, arch: Arch) -> str:
 def _foreign(arch: Arch) -> list[str]:
     """Do without mmdebstrap's own test, which wants arch-test: that the host can run it is known already."""
     return [] if arch is Arch.X86_64 else ["--skip=check/qemu"]
+
+
+def _without_security(base: Suite, arch: Arch) -> list[str]:
+    """Leave the security archive out, before anything is fetched, where mirrors list what they lack."""
+    hook = r'--setup-hook=sed -i "/-security/d" "$1/etc/apt/sources.list"'
+    return [hook] if arch in base.without_security else []
 
 
 def _debug_hook(base: Suite) -> list[str]:

@@ -64,6 +64,7 @@ class Suite(Value):
     `packages` are installed. Of the `debug` packages only the separate debug files are taken.
     `hooks` are folders of mmdebstrap's own hooks. A suite that still moves is signed for a week only, and
     on a mirror that lags behind that is over: where it `may_be_expired`, the signature alone counts.
+    Of the architectures `without_security` the suite's security updates are not taken.
     """
 
     suite: Name
@@ -71,6 +72,7 @@ class Suite(Value):
     debug: tuple[Package, ...] = ()
     hooks: tuple[Name, ...] = ()
     may_be_expired: bool = False
+    without_security: tuple[Arch, ...] = ()
 
 
 class CrossSysroot(Value):

@@ -1,0 +1,100 @@
+"""Cores that qemu-user wrote of arm64 guests: tests/data/cores/handler.c under qemu 7.2, on glibc 2.36."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from orchestrator.cores.linkmap import find_modules
+from orchestrator.crash.arm_fault import worked_out
+from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.signals import handled_fault
+from orchestrator.tools.core import Core, open_core
+from orchestrator.tools.unpack import plain_core
+
+CORES = Path(__file__).parents[1] / "data/cores"
+PROGRAM = PurePosixPath("/g/guest")
+FRAME = 0x150
+"""From the innermost stack pointer, in abort(), to the signal frame."""
+
+
+@contextmanager
+def guest(name: str, root: Path) -> Iterator[Core]:
+    """A core that has found its modules, with the program alone in the sysroot `root`."""
+    file = root / PROGRAM.relative_to("/")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes((CORES / "guest").read_bytes())
+    with plain_core(CORES / f"guest-{name}.core.zst") as plain, open_core(plain) as core:
+        core.adopt(find_modules(core, lambda path: file if path == PROGRAM else None))
+        yield core
+
+
+def test_the_loaders_list_names_the_modules_of_a_core_without_one() -> None:
+    asked: list[str] = []
+
+    def bring(path: PurePosixPath) -> Path:
+        asked.append(str(path))
+        return CORES / "guest"  # the libraries' own layout does not matter here
+
+    with plain_core(CORES / "guest-plain.core.zst") as plain, open_core(plain) as core:
+        assert core.files == ()
+        modules = {module.path: module for module in find_modules(core, bring)}
+        assert list(modules) == [
+            "/g/guest", "/lib/aarch64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libpthread.so.0",
+            "/lib/ld-linux-aarch64.so.1",
+        ]  # fmt: skip
+        assert asked == list(modules)
+        assert modules["/lib/ld-linux-aarch64.so.1"].base == core.loaded_at
+        program = modules["/g/guest"]
+        assert core.entry is not None
+        assert program.base <= core.entry < program.end
+        assert all(module.build_id is None for module in modules.values())
+
+
+def test_without_the_programs_file_no_module_is_made_up() -> None:
+    with plain_core(CORES / "guest-plain.core.zst") as plain, open_core(plain) as core:
+        assert find_modules(core, lambda _: None) == ()
+
+
+def test_a_guests_signal_is_in_its_threads_note(tmp_path: Path) -> None:
+    with guest("plain", tmp_path) as core:
+        assert core.siginfo is None
+        assert [thread.signal for thread in core.threads] == [6, 0]
+
+
+def test_a_siginfo_that_qemu_laid_is_read(tmp_path: Path) -> None:
+    with guest("siginfo", tmp_path) as core:
+        fault = handled_fault(core, core.threads[0].sp + FRAME)
+        assert fault is not None
+        assert (fault.name, fault.code, fault.address, fault.derived) == (
+            "SIGSEGV",
+            "SEGV_MAPERR",
+            0x60,
+            False,
+        )
+
+
+def test_without_a_siginfo_the_fault_is_worked_out_from_the_instruction(tmp_path: Path) -> None:
+    with guest("plain", tmp_path) as core:
+        stack = core.threads[0].sp + FRAME
+        assert handled_fault(core, stack) is None
+        fault = worked_out(ProcessMemory(core, tmp_path), stack)
+        assert fault is not None
+        assert (fault.name, fault.code, fault.address, fault.derived) == (
+            "SIGSEGV",
+            "SEGV_MAPERR",
+            0x60,
+            True,
+        )
+
+
+@pytest.mark.parametrize("off", [-16, 8, 1 << 20])
+def test_what_is_no_signal_frame_tells_no_fault(tmp_path: Path, off: int) -> None:
+    with guest("plain", tmp_path) as core:
+        assert worked_out(ProcessMemory(core, tmp_path), core.threads[0].sp + FRAME + off) is None
+
+
+def test_without_the_code_the_address_is_not_believed(tmp_path: Path) -> None:
+    with guest("plain", tmp_path) as core:
+        assert worked_out(ProcessMemory(core, tmp_path / "empty"), core.threads[0].sp + FRAME) is None
