@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.crash.gdb import MAX_FRAMES, GdbAnswer, GdbFrame, GdbThread, read_with_gdb
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
-from orchestrator.errors import CoreError
+from orchestrator.errors import CoreError, ToolError
 from orchestrator.tools.core import Core, MappedModule
 from orchestrator.tools.elf import find_symbols, first_address
 from orchestrator.tools.objectfile import Symbol
@@ -21,7 +21,11 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:
     """The backend `gdb`; raises ToolError where gdb is missing or cannot read this core."""
     program = core.executable
     file = root / program.path.lstrip("/") if program else None
-    return complete(core, root, read_with_gdb(path, root, file if file and file.is_file() else None))
+    reading = complete(core, root, read_with_gdb(path, root, file if file and file.is_file() else None))
+    if core.has_adopted and not any(frame.function for thread in reading.threads for frame in thread.frames):
+        # gdb 13 does not relocate a position-independent program where the core lacks its program headers.
+        raise ToolError("gdb did not find the modules of a core without ELF headers", mend="none is needed")
+    return reading
 
 
 def complete(core: Core, root: Path, answer: GdbAnswer) -> Reading:

@@ -161,6 +161,11 @@ class Core:
         """Where the dynamic loader was loaded (AT_BASE)."""
         return self.auxv.get(_AT_BASE)
 
+    @property
+    def has_adopted(self) -> bool:
+        """Whether its modules come from elsewhere, since the core itself lists none."""
+        return bool(self._adopted)
+
     def adopt(self, modules: Iterable[MappedModule]) -> None:
         """Take the list of modules from elsewhere, for a core without one; before anybody asks for them."""
         self._adopted = {item.path: item for item in modules}
