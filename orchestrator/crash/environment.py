@@ -93,9 +93,36 @@ def _walked(
             if common >= min(_WORTH, max(1, len(environ.pointers))):
                 candidates.append((common, -number, name, array))
     if not candidates:
-        return None
+        return _overwritten(core, environ, registers)
     common, number, name, array = max(candidates, key=lambda item: item[:2])
     return _compare(core, environ, array, f"{name} of frame {-number} points into it")
+
+
+def _overwritten(
+    core: Core, environ: _Array, registers: Mapping[int, Mapping[str, int]]
+) -> WalkedArray | None:
+    """A block that is full of one word which another register has: a freed array that was used again.
+
+    With nothing of its entries left, nothing can be compared; that a walk was there is told.
+    """
+    for number, held in sorted(registers.items()):
+        for name, value in held.items():
+            word_there = word(core, value) if value % WORD == 0 and not _is_in(environ, value) else None
+            others = {other for key, other in held.items() if key != name}
+            if not word_there or word_there not in others or core.read(word_there, 1):
+                continue
+            before, after = (_repeated(core, value, word_there, step) for step in (-WORD, WORD))
+            if before + after > _GAP:
+                found = f"{name} of frame {number} points into it; every word of it is {word_there:#x}"
+                start = value - WORD * before
+                return WalkedArray(address=hex(start), found=found, kept=0, overwritten=before + 1 + after)
+    return None
+
+
+def _repeated(core: Core, place: int, wanted: int, step: int) -> int:
+    """How many words in a row, from the next one on, are the same."""
+    places = range(1, MAX_ENTRIES)
+    return next((n - 1 for n in places if word(core, place + step * n) != wanted), MAX_ENTRIES - 1)
 
 
 def _array_around(core: Core, address: int) -> _Array | None:

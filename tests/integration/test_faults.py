@@ -202,6 +202,16 @@ def test_the_stale_array_is_found_and_compared(backend: str, read: Read) -> None
     assert "secret-of-the-old" not in Environment.model_dump_json(environment)
 
 
+@NATIVE
+def test_an_array_that_was_freed_and_used_again_is_said(backend: str, read: Read) -> None:
+    environment = read(FAULTS, "getenv_race", backend=backend).environment
+    assert environment is not None
+    assert environment.walked is not None
+    assert "every word of it is 0x4141414141414141" in environment.walked.found
+    assert environment.walked.kept == 0
+    assert environment.walked.overwritten > 4
+
+
 def test_a_healthy_walk_finds_no_other_array(read: Read) -> None:
     environment = read(FAULTS, "segv", backend="gdb").environment
     assert environment is not None
