@@ -13,12 +13,15 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from orchestrator.errors import HostError, InputError, Location, ToolError
 from orchestrator.images.network import persistently
 from orchestrator.model import LocalFile, NpmFile, Pin, PypiFile, UrlFile, Wanted
-from orchestrator.tools import http, process
+from orchestrator.tools import apt, http, process
 
 TIMEOUT: Final = 900
 """Seconds for one file of 100 MB on a slow line."""
 PIP_MEND: Final = "check the network and pip's configuration (index, proxy, certificates), then try again"
 NPM_MEND: Final = "install npm where it is missing, or check its registry, proxy and cafile, then try again"
+APT_MEND: Final = (
+    "run on Debian or a system made from it, or give the file an address in images/catalogue.yaml"
+)
 WHEEL_TAGS: Final = ("manylinux2014_{}", "manylinux_2_28_{}", "manylinux_2_34_{}")
 """Of a wheel whose name is not pinned yet: what runs on some base of the catalogue, the oldest first."""
 
@@ -67,9 +70,12 @@ def _(wanted: NpmFile, _pin: Pin | None, folder: Path, _stop: threading.Event) -
 
 @_obtain.register
 def _(wanted: UrlFile, _pin: Pin | None, folder: Path, stop: threading.Event) -> Path:
-    path = folder / url_filename(wanted.urls[0])
+    urls = [*wanted.urls, *(f"{mirror}pool/{wanted.pool}" for mirror in apt.mirrors() if wanted.pool)]
+    if not urls:
+        raise HostError(f"{wanted.title} is in Debian's archive only, and apt names no mirror", mend=APT_MEND)
+    path = folder / url_filename(urls[0])
     failures: list[HostError] = []
-    for url in wanted.urls:
+    for url in urls:
         try:
             http.download(url, path, stop)
         except HostError as error:

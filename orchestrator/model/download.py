@@ -18,6 +18,7 @@ Url = Annotated[
     str, StringConstraints(pattern=r"^https?://[A-Za-z0-9][A-Za-z0-9.:-]{0,252}/[A-Za-z0-9._~%+@/-]{1,500}$")
 ]
 """No query and no user: an address that a person can read, and that holds no secret."""
+PoolPath = Annotated[str, StringConstraints(pattern=r"^main(/[A-Za-z0-9][A-Za-z0-9._~%+-]{0,199}){3}$")]
 _HOST: Final = r"[a-z0-9][a-z0-9.-]{0,252}(:\d{1,5})?"
 ImageName = Annotated[str, StringConstraints(pattern=rf"^{_HOST}(/[a-z0-9][a-z0-9._-]{{0,127}}){{1,6}}$")]
 """With its registry, so that nobody's default decides which one is asked."""
@@ -53,10 +54,20 @@ class NpmFile(_Wanted):
 
 
 class UrlFile(_Wanted):
-    """A file with an address; of several, the first that gives it counts. All must hold the same bytes."""
+    """A file with an address; of several, the first that gives it counts. All must hold the same bytes.
+
+    `pool` is its path below `pool/` of a Debian archive: after the addresses, apt's mirrors are asked.
+    """
 
     source: Literal["url"]
-    urls: Annotated[tuple[Url, ...], Field(min_length=1)]
+    urls: tuple[Url, ...] = ()
+    pool: PoolPath | None = None
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> Self:
+        if not self.urls and self.pool is None:
+            raise ValueError("neither `urls` nor `pool` says where the file lies")
+        return self
 
 
 class LocalFile(_Wanted):

@@ -114,6 +114,24 @@ def test_a_download_that_breaks_off_goes_on_where_it_stopped(server: Server) -> 
     assert [wanted for _, wanted in server.asked] == [None, f"bytes={half}-", f"bytes={half + quarter}-"]
 
 
+def test_a_file_of_debian_is_taken_from_the_mirrors_that_apt_uses_here(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """apt-get itself answers, from sources of the test's own."""
+    archive = server.url("pool/main/f/f/f_1.0.orig.tar").partition("pool/")[0]
+    sources = tmp_path / "sources.list"
+    sources.write_text(f"deb [trusted=yes] {archive} bookworm main\n")
+    settings = tmp_path / "apt.conf"
+    settings.write_text(f'Dir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "/dev/null";\n')
+    monkeypatch.setenv("APT_CONFIG", str(settings))
+    item = pinned(UrlFile(source="url", name="f", version="1.0", pool="main/f/f/f_1.0.orig.tar"))
+    assert fetch(item).read_bytes() == CONTENT
+    sources.write_text("")
+    cache_folder(cache.DOWNLOADS).joinpath(item.sha256, "f.tar").unlink()
+    with pytest.raises(HostError, match=r"f 1\.0 is in Debian's archive only, and apt names no mirror"):
+        fetch(item)
+
+
 def test_what_an_earlier_run_left_is_gone_on_with(server: Server) -> None:
     server.breaks = 3
     item = pinned(file_at(server.url("f.tar")))
