@@ -1,5 +1,6 @@
 """Planning at the size of real matrices: thousands of cells share a few images."""
 
+import re
 import time
 from pathlib import Path
 from shutil import copy, copytree
@@ -16,11 +17,13 @@ def test_thousands_of_cells_are_planned_in_two_seconds(tmp_path: Path) -> None:
         copytree(ROOT / name, tmp_path / name)
     matrix = tmp_path / copy(ROOT / "matrix.yaml", tmp_path)
     variants = ", ".join(f"v{number}" for number in range(6))
-    matrix.write_text(matrix.read_text().replace("axes:\n", f"axes:\n  variant: [{variants}]\n", 1))
+    text = re.sub(r"scenario: \[.*\]", "scenario: [tls-atexit]", matrix.read_text(), count=1)
+    matrix.write_text(text)
+    alone = make_plan(Project.load(tmp_path), Request(profile="full"))
+    matrix.write_text(text.replace("axes:\n", f"axes:\n  variant: [{variants}]\n", 1))
     began = time.process_time()
     planned = make_plan(Project.load(tmp_path), Request(profile="full"))
     assert time.process_time() - began < 2
-    alone = make_plan(Project.load(ROOT), Request(profile="full"))
     assert len(planned.plan.cells) == 6 * len(alone.plan.cells) > 3000
     assert len(planned.specs) == len(alone.specs)  # an axis that only programs read makes no image
 
