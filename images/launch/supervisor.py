@@ -1,8 +1,8 @@
 """Run one subject after the other inside a container and write down how each ended.
 
-A subject is `python3 DRIVER` or a uWSGI server that serves DRIVER. It is this program's own child,
-because an exit status alone proves little: only the parent sees the signal and the core flag of its
-wait status. The subject inherits stdout and stderr; between two trials, and only there, this program
+A subject is `python3 DRIVER`, a uWSGI server that serves DRIVER, or PROGRAM alone. It is this program's
+own child, because an exit status alone proves little: only the parent sees the signal and the core flag of
+its wait status. The subject inherits stdout and stderr; between two trials, and only there, this program
 writes the given mark to both, so that their output can be told apart.
 
 It uses the standard library of Python 3.8 only and runs under whichever interpreter the image brings.
@@ -128,7 +128,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Run subjects and write .crashmatrix/fate.json.")
     parser.add_argument("--launcher", choices=("plain", "uwsgi"), required=True)
-    parser.add_argument("--driver", required=True, help="a file in the scenario folder beside this program")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--driver", help="a Python file in the scenario folder beside this program")
+    what.add_argument("--program", help="a program there, started by itself")
     parser.add_argument(
         "--timeout", type=float, required=True, help="seconds from a subject's start to its end"
     )
@@ -144,12 +146,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def run_trial(options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict[str, object]:
     """Run one subject to its end; raises OSError where it cannot be started."""
-    driver = os.path.join(HOME, "scenario", options.driver)
+    path = os.path.join(HOME, "scenario", options.program or options.driver)
     port = server.free_port() if options.launcher == "uwsgi" else 0
-    if options.launcher == "uwsgi":
-        command = server.uwsgi_command(driver, port, options.option)
+    if options.program:
+        command = [path, *options.option]
+    elif options.launcher == "uwsgi":
+        command = server.uwsgi_command(path, port, options.option)
     else:
-        command = ["python3", *options.option, driver]
+        command = ["python3", *options.option, path]
     if options.instrument:
         command = INSTRUMENTS[options.instrument] + command
     try:

@@ -58,7 +58,8 @@ def _made_of(item: PlannedCell) -> str:
     if made_of is None:
         return slow
     python = f"; CPython {made_of.version} ({made_of.interpreter}) on {made_of.base} ({made_of.origin})"
-    return f"{python}{slow}"
+    compiled = f"; probe by {item.toolchain}" if item.toolchain else ""
+    return f"{python}{compiled}{slow}"
 
 
 def show_run(console: Console, finished: Finished) -> None:

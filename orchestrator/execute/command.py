@@ -23,6 +23,8 @@ class Question:
     cell: Cell
     driver: str
     timeout: float
+    program: str | None = None
+    """The probe that is started in the driver's place, where the probe is a program."""
     emulated: bool = False
     options: tuple[str, ...] = ()
     """Options of the launcher's program."""
@@ -33,8 +35,8 @@ class Question:
         command = ("python3", SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
         emulated = ("--emulated",) if self.emulated else ()
         watched = () if cell.instrument is Instrument.NONE else ("--instrument", cell.instrument)
-        flags = (*emulated, *watched)
-        return (*command, "--driver", self.driver, *flags, *(f"--option={item}" for item in self.options))
+        subject = ("--program", self.program) if self.program else ("--driver", self.driver)
+        return (*command, *subject, *emulated, *watched, *(f"--option={item}" for item in self.options))
 
     def shared_command(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:
         """The command of several trials: the next follows only while the last was as `going_on` says."""

@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import InputError
-from orchestrator.images.bases import base_image, builder_base
 from orchestrator.images.drafts import Drafts
 from orchestrator.images.interpreters import environment_image, label, uwsgi_image
+from orchestrator.images.probes import probe_image
 from orchestrator.model import (
     SYSTEM_PYTHON,
     Arch,
     Base,
     Catalogue,
     Cell,
-    ContextFile,
     CopiedPython,
     ImageSpec,
     Instrument,
     OwnPython,
-    ProbeSource,
     Scenario,
 )
 
@@ -62,7 +60,7 @@ class Recipes:
     def _cell(self, cell: Cell, scenario: Scenario) -> ImageSpec:
         drafts = self._drafts
         base, python = _environment(drafts.catalogue, cell)
-        probe = _probe(drafts, scenario, cell.probe, cell.arch)
+        probe = probe_image(drafts, scenario, cell, base, python)
         launch = drafts.project / LAUNCH
         server = _server(drafts, cell.launcher, base, python, cell.arch)
         return drafts.dockerfile(
@@ -119,79 +117,6 @@ def _program(python: OwnPython | CopiedPython) -> str | None:
     return python.program if isinstance(python, OwnPython) and python.program != SYSTEM_PYTHON else None
 
 
-def _builder(drafts: Drafts, arch: Arch) -> ImageSpec:
-    """What compiles probes for an architecture; it runs on the host's own."""
-    make = _native_builder if arch is drafts.host else _cross_builder
-    return drafts.once(("builder", arch), lambda: make(drafts, arch))
-
-
-def _cross_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
-    packages = (f"{name}:{arch.debian}" for name in drafts.catalogue.cross_packages)
-    return drafts.dockerfile(
-        f"builder-for-{arch}",
-        "Dockerfile.cross.j2",
-        drafts.host,
-        parents={"builder": _builder(drafts, drafts.host)},
-        files=[],
-        values={
-            "packages": " ".join(packages),
-            "target": _target(drafts.catalogue, arch),
-            "triple": arch.rust,
-            "debian": arch.debian,
-            "gnu": arch.gnu,
-        },
-    )
-
-
-def _native_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
-    wheel = drafts.download("ziglang", arch)
-    return drafts.dockerfile(
-        "builder",
-        "Dockerfile.builder.j2",
-        arch,
-        parents={"base": base_image(drafts, builder_base(drafts, arch), arch)},
-        files=[wheel],
-        values={
-            "wheel": wheel.name,
-            "packages": " ".join(drafts.catalogue.builder_packages),
-            "target": _target(drafts.catalogue, arch),
-        },
-    )
-
-
-def _probe(drafts: Drafts, scenario: Scenario, language: str, arch: Arch) -> ImageSpec:
-    probe = next((item for item in scenario.probes if item.language == language), None)
-    if probe is None or language not in drafts.catalogue.languages:
-        raise InputError(
-            f"scenario {scenario.name} has no {language} probe that can be compiled for {arch}",
-            mend="add it to scenario.yaml, or exclude the cell",
-        )
-    found: ProbeSource = probe
-    return drafts.once(
-        ("probe", scenario.name, language, arch), lambda: _compiled(drafts, scenario, found, arch)
-    )
-
-
-def _compiled(drafts: Drafts, scenario: Scenario, probe: ProbeSource, arch: Arch) -> ImageSpec:
-    headers = builder_base(drafts, drafts.host).pythons[0].version
-    return drafts.dockerfile(
-        f"probe-{scenario.name}-{probe.language}",
-        "Dockerfile.probe.j2",
-        arch,
-        parents={"builder": _builder(drafts, arch)},
-        files=_sources(drafts, Path(scenario.folder), probe),
-        values={
-            "scenario": scenario.name,
-            "language": probe.language,
-            "source": probe.source,
-            "module": probe.module,
-            "target": _target(drafts.catalogue, arch),
-            "triple": None if arch is drafts.host else arch.rust,
-            "python": headers,
-        },
-    )
-
-
 def _server(
     drafts: Drafts, launcher: str, base: Base, python: OwnPython | CopiedPython, arch: Arch
 ) -> ImageSpec | None:
@@ -206,15 +131,3 @@ def _server(
             mend=f"use one of {', '.join(drafts.catalogue.launchers)}",
         )
     return makers[launcher]()
-
-
-def _target(catalogue: Catalogue, arch: Arch) -> str:
-    return f"{arch.gnu}-linux-gnu.{catalogue.probe_glibc}"
-
-
-def _sources(drafts: Drafts, folder: Path, probe: ProbeSource) -> list[ContextFile]:
-    """The probe's source and, where it has a folder of its own, the regular files beside it."""
-    source = folder / probe.source
-    beside = [] if source.parent == folder else sorted(source.parent.rglob("*"))
-    paths = {source, *(path for path in beside if path.is_file() and not path.is_symlink())}
-    return [drafts.file(path, f"src/{path.relative_to(folder)}") for path in sorted(paths)]

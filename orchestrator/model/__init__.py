@@ -115,9 +115,11 @@ from orchestrator.model.scenario import (
     ExpectationRule,
     LauncherOptions,
     OutcomeKind,
+    ProbeKind,
     ProbeSource,
     Scenario,
     ScenarioExclusion,
+    Toolchain,
 )
 from orchestrator.model.survival import Decision, Survival
 
@@ -193,6 +195,7 @@ __all__ = [
     "Plan",
     "PlannedCell",
     "PlannedImage",
+    "ProbeKind",
     "ProbeSource",
     "PypiFile",
     "PythonFrame",
@@ -215,6 +218,7 @@ __all__ = [
     "Survival",
     "Sysroot",
     "Thread",
+    "Toolchain",
     "Trial",
     "UrlFile",
     "Value",

@@ -121,6 +121,14 @@ class Base(Value):
         others = self.debian or self.sysroot
         return self.registry if self.registry and (self.registry.preferred or not others) else None
 
+    def compiler_beside(self, python: "OwnPython | CopiedPython") -> tuple[Package, ...]:
+        """The packages of its own compiler and of the headers of an interpreter; empty where it has none.
+
+        Beside a copied one they are those of its own, since a probe keeps to the stable ABI.
+        """
+        beside = (python,) if isinstance(python, OwnPython) else self.pythons
+        return next((own.toolchain for own in beside if own.toolchain), ())
+
     @property
     def origin(self) -> str:
         """Where its files come from, in words, as plans show it."""

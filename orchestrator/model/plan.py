@@ -3,7 +3,7 @@
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.catalogue import MadeOf
 from orchestrator.model.cell import Cell
-from orchestrator.model.scenario import Expectation
+from orchestrator.model.scenario import Expectation, Toolchain
 
 
 class ExcludedCell(Value):
@@ -44,6 +44,8 @@ class PlannedCell(SelectedCell):
     image: str
     made_of: MadeOf | None = None
     """The base and the interpreter; None in plans from before these were recorded."""
+    toolchain: Toolchain | None = None
+    """What compiled the probe; None as above."""
     emulated: bool = False
     """Not the architecture of the host that planned: it runs under qemu-user, with a longer timeout."""
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestrator.errors import Location
 from orchestrator.model.base import Value
+from orchestrator.model.catalogue import InterpreterKind
 from orchestrator.model.evidence import WantedSighting
 from orchestrator.model.survival import Survival
 
@@ -113,12 +114,50 @@ class LauncherOptions(Value):
     options: tuple[str, ...]
 
 
-class ProbeSource(Value):
-    """The source of one probe, relative to the scenario's folder, compiled once per (language, arch)."""
+class Toolchain(StrEnum):
+    """What compiles a probe, and with it whose unwinder and runtime the probe brings."""
 
-    language: str
+    ZIG = "zig"
+    """clang and, for Rust, the linker, against the lowest glibc; libc++ and LLVM's unwinder are linked in."""
+    GCC = "gcc-2.17"
+    """gcc 4.8.5 and, for Rust, its linker, against glibc 2.17; libstdc++ and libgcc_s are the base's."""
+    NATIVE = "native"
+    """The base's own compiler, so that the probe is made once for each base."""
+
+
+class ProbeKind(StrEnum):
+    """What a probe is, which is a value of the probe axis."""
+
+    CPP = "cpp"
+    RUST = "rust"
+    C = "c"
+    C_EMBED = "c-embed"
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it is started by itself, where the others are modules that Python loads."""
+        return self in (ProbeKind.C, ProbeKind.C_EMBED)
+
+
+class ProbeSource(Value):
+    """The source of one probe, relative to the scenario's folder; `name` is its module's or program's.
+
+    A module is compiled against CPython's stable ABI, so once for every interpreter.
+    """
+
+    language: ProbeKind
     source: str
-    module: str
+    name: str
+    toolchain: Toolchain = Toolchain.ZIG
+
+    def toolchain_for(self, interpreter: InterpreterKind) -> Toolchain:
+        """What compiles it where the cell's interpreter is of this kind.
+
+        What embeds Python is linked with one libpython, and compiled by what that was compiled by.
+        """
+        if self.language is not ProbeKind.C_EMBED:
+            return self.toolchain
+        return Toolchain.NATIVE if interpreter is InterpreterKind.OWN else Toolchain.GCC
 
 
 class Scenario(Value):
@@ -141,3 +180,7 @@ class Scenario(Value):
     exclusions: tuple[ScenarioExclusion, ...] = ()
     launcher_options: tuple[LauncherOptions, ...] = ()
     rules: tuple[ExpectationRule, ...]
+
+    def probe(self, language: str) -> ProbeSource | None:
+        """The probe that a value of the probe axis means, if the scenario has it."""
+        return next((probe for probe in self.probes if probe.language == language), None)

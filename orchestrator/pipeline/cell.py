@@ -82,10 +82,12 @@ class CellRunner:
         )
 
     def _question(self, planned: PlannedCell) -> Question:
-        driver = self.scenarios[planned.cell.scenario].driver
+        scenario = self.scenarios[planned.cell.scenario]
+        probe = scenario.probe(planned.cell.probe)
         return Question(
             cell=planned.cell,
-            driver=driver,
+            driver=scenario.driver,
+            program=probe.name if probe and probe.language.is_program else None,
             timeout=planned.timeout,
             emulated=planned.cell.arch is not self.host_arch,
             options=planned.options,

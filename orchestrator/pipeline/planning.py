@@ -112,7 +112,10 @@ def _with_image(project: Project, item: SelectedCell, recipes: images.Recipes) -
     cell = item.cell
     image = recipes.image_of(cell, project.scenarios[cell.scenario])
     made_of = project.catalogue.made_of(cell.python, cell.glibc, cell.arch)
-    return PlannedCell.model_validate(dict(item) | {"image": image.key, "made_of": made_of})
+    probe = project.scenarios[cell.scenario].probe(cell.probe)
+    toolchain = probe.toolchain_for(made_of.interpreter) if probe and made_of else None
+    added = {"image": image.key, "made_of": made_of, "toolchain": toolchain}
+    return PlannedCell.model_validate(dict(item) | added)
 
 
 def _host() -> Arch:

@@ -17,9 +17,12 @@ from orchestrator.model import (
     Instrument,
     OutcomeKind,
     OwnPython,
+    ProbeKind,
+    ProbeSource,
     Scenario,
     SelectedCell,
     Selection,
+    Toolchain,
 )
 from orchestrator.plan.expression import Vocabulary, parse
 from orchestrator.plan.matrix import Exclusion, Matrix, Profile
@@ -113,8 +116,14 @@ def _cross_product(matrix: Matrix) -> list[dict[str, str]]:
 
 
 def _grid(matrix: Matrix, scenario: Scenario) -> dict[str, tuple[str, ...]]:
-    """The axes of one scenario's cells: the matrix's, and its own."""
-    return {**matrix.axes, "scenario": (scenario.name,), **scenario.axes}
+    """The axes of one scenario's cells: the matrix's, and its own.
+
+    A scenario without a C++ probe lacks something, which is said of each cell; one without a program
+    of its own does not, and has no such cells.
+    """
+    programs = {kind for kind in ProbeKind if kind.is_program and scenario.probe(kind) is None}
+    probes = tuple(value for value in matrix.axes["probe"] if value not in programs)
+    return {**matrix.axes, "scenario": (scenario.name,), "probe": probes, **scenario.axes}
 
 
 def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Clause]:
@@ -170,9 +179,14 @@ def _excluded(cell: Cell, matrix: Matrix, catalogue: Catalogue, question: "_Ques
         if rule.when.holds(axes):
             return ExcludedCell(cell=cell, reason=rule.reason, where=rule.where)
     scenario = question.scenario
-    if cell.probe not in {probe.language for probe in scenario.probes}:
+    probe = scenario.probe(cell.probe)
+    if probe is None:
         return ExcludedCell(cell=cell, reason=f"scenario {scenario.name} has no {cell.probe} probe")
-    reason = _unavailable(cell, catalogue) or _lacks_instrument(cell, catalogue)
+    reason = (
+        _unavailable(cell, catalogue)
+        or _not_compiled(cell, catalogue, probe)
+        or _lacks_instrument(cell, catalogue)
+    )
     return ExcludedCell(cell=cell, reason=reason) if reason else None
 
 
@@ -199,6 +213,19 @@ def _lacks_instrument(cell: Cell, catalogue: Catalogue) -> str | None:
     if base is None or base.debian is None or base.pulled:
         return f"instrument {cell.instrument} is installed on Debian's bases only"
     return None
+
+
+def _not_compiled(cell: Cell, catalogue: Catalogue, probe: ProbeSource) -> str | None:
+    """Why a probe cannot be compiled for this cell, or not started there, if it cannot."""
+    if probe.language.is_program and cell.launcher != "plain":
+        return f"a {cell.probe} probe is a program of its own, which {cell.launcher} does not load"
+    base = catalogue.base_for(cell.glibc, cell.arch)
+    python = catalogue.interpreter_for(base, cell.python, cell.arch) if base else None
+    if base is None or python is None or probe.toolchain_for(python.kind) is not Toolchain.NATIVE:
+        return None
+    return (
+        None if base.compiler_beside(python) else f"{base.name} brings nothing to compile {cell.probe} with"
+    )
 
 
 def _lacks_interpreter(cell: Cell, base: Base, catalogue: Catalogue) -> str | None:

@@ -15,10 +15,12 @@ from orchestrator.model import (
     ExpectationRule,
     LauncherOptions,
     OutcomeKind,
+    ProbeKind,
     ProbeSource,
     Scenario,
     ScenarioExclusion,
     Survival,
+    Toolchain,
     Value,
     WantedSighting,
 )
@@ -100,10 +102,12 @@ class OptionsFile(Value):
 
 
 class ProbeFile(Value):
-    """One entry of `probes`."""
+    """One entry of `probes`: `module` where Python loads it, `program` where it is started by itself."""
 
     source: InsidePath
-    module: Annotated[str, AfterValidator(_module)]
+    module: Annotated[str, AfterValidator(_module)] | None = None
+    program: Annotated[str, AfterValidator(_module)] | None = None
+    toolchain: Toolchain | None = None
 
 
 class ExpectFile(Value):
@@ -136,7 +140,7 @@ class ScenarioFile(Value):
     axes: dict[str, tuple[str, ...]] = {}
     exclude: tuple[ExclusionFile, ...] = ()
     launcher_options: tuple[OptionsFile, ...] = ()
-    probes: Annotated[dict[str, ProbeFile], Field(min_length=1)]
+    probes: Annotated[dict[ProbeKind, ProbeFile], Field(min_length=1)]
     expect: Annotated[tuple[ExpectFile, ...], Field(min_length=1)]
 
 
@@ -167,10 +171,7 @@ def _load(folder: Path, name: str, matrix_axes: Axes) -> Scenario:
         timeout=entry.timeout,
         trials=entry.trials,
         share=entry.share,
-        probes=tuple(
-            ProbeSource(language=language, source=probe.source, module=probe.module)
-            for language, probe in sorted(entry.probes.items())
-        ),
+        probes=tuple(_probe(document, language, probe) for language, probe in sorted(entry.probes.items())),
         axes=entry.axes,
         exclusions=tuple(_exclusion(document, index) for index in range(len(entry.exclude))),
         launcher_options=tuple(_options(document, index) for index in range(len(entry.launcher_options))),
@@ -196,6 +197,31 @@ def _exclusion(document: Document[ScenarioFile], index: int) -> ScenarioExclusio
         where=document.text_start("exclude", index, "when"),
         reason=entry.reason,
         place=str(document.where("exclude", index)),
+    )
+
+
+def _probe(document: Document[ScenarioFile], language: ProbeKind, probe: ProbeFile) -> ProbeSource:
+    """One probe, where its entry fits what it is; raises InputError."""
+    place = document.where("probes", language)
+    wanted, other = ("program", "module") if language.is_program else ("module", "program")
+    name: str | None = getattr(probe, wanted)
+    if name is None or getattr(probe, other) is not None:
+        is_one = "a program" if language.is_program else "a module that Python loads"
+        raise InputError(f"a {language} probe is {is_one}", where=place, mend=f"name it by `{wanted}:` alone")
+    if probe.toolchain and language is ProbeKind.C_EMBED:
+        raise InputError(
+            "what embeds Python is compiled as the cell's libpython was",
+            where=document.where("probes", language, "toolchain"),
+            mend="remove `toolchain`",
+        )
+    if probe.toolchain is Toolchain.NATIVE and language is ProbeKind.RUST:
+        raise InputError(
+            "rust probes are made once for all bases",
+            where=document.where("probes", language, "toolchain"),
+            mend=f"write {Toolchain.ZIG} or {Toolchain.GCC}",
+        )
+    return ProbeSource(
+        language=language, source=probe.source, name=name, toolchain=probe.toolchain or Toolchain.ZIG
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from orchestrator import images
 from orchestrator.errors import InputError
 from orchestrator.images.templates import fill
-from orchestrator.model import Arch, Catalogue, Cell, ImageKind, ImageSpec, ProbeSource, Scenario
+from orchestrator.model import Arch, Catalogue, Cell, ImageKind, ImageSpec, ProbeKind, ProbeSource, Scenario
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,8 +32,8 @@ def scenario_of(project: Path) -> Scenario:
         name="tls-atexit", title="", story="", folder=str(project / "scenarios" / "tls-atexit"),
         driver="driver.py", timeout=20, trials=1, rules=(),
         probes=(
-            ProbeSource(language="cpp", source="cpp/tlsprobe.cpp", module="tlsprobe"),
-            ProbeSource(language="rust", source="rust/tlsprobe.rs", module="tlsprobe"),
+            ProbeSource(language=ProbeKind.CPP, source="cpp/tlsprobe.cpp", name="tlsprobe"),
+            ProbeSource(language=ProbeKind.RUST, source="rust/tlsprobe.rs", name="tlsprobe"),
         ),
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ def test_the_twelve_smoke_cells_share_bases_builder_probes_and_servers(project: 
         for base in catalogue.bases
         if base.glibc in {"2.31", "2.36", "2.41"}
         for launcher in catalogue.launchers
-        for probe in catalogue.languages
+        for probe in ("cpp", "rust")
     ]
     recipes = images.Recipes(catalogue, project, Arch.X86_64)
     for one in cells:
@@ -280,3 +280,57 @@ def test_rendering_leaves_the_recipe_and_what_went_in(
     script = (images.render(specs["base-bookworm"], tmp_path / "out") / "mmdebstrap.sh").read_text()
     command = script.split("\n", 2)[2].replace("\\\n", " ")
     assert shlex.split(command) == [*shlex.split(specs["base-bookworm"].text), "rootfs.tar"]
+
+
+def with_probe(project: Path, language: str, **more: str) -> Scenario:
+    """Story 1 with one more probe of a language."""
+    fields = {"language": language, "source": "cpp/tlsprobe.cpp", "name": "probe", **more}
+    probe = ProbeSource.model_validate(fields)
+    return scenario_of(project).model_copy(update={"probes": (probe,)})
+
+
+def probe_of(project: Path, scenario: Scenario, **axes: str) -> dict[str, ImageSpec]:
+    """All images of a cell of a scenario, by role."""
+    recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
+    language = str(scenario.probes[0].language)
+    recipes.image_of(cell(launcher="plain", probe=language, **axes), scenario)
+    return {spec.role: spec for spec in recipes.specs}
+
+
+@pytest.mark.parametrize("language", ["cpp", "rust", "c"])
+def test_the_cross_gcc_stands_beside_zig_and_compiles_or_links(project: Path, language: str) -> None:
+    specs = probe_of(project, with_probe(project, language, toolchain="gcc-2.17"))
+    probe = specs[f"probe-tls-atexit-{language}"].text
+    assert specs["builder-gcc"].parents == (specs["builder"].key, specs["toolchain-x86-64"].key)
+    assert "/opt/gcc/bin/x86_64-unknown-linux-gnu-g" in probe
+    assert "/opt/zig" not in probe
+    assert "zig-linker" not in probe
+
+
+def test_a_native_probe_is_made_on_each_base_by_its_own_compiler(project: Path) -> None:
+    scenario = with_probe(project, "cpp", toolchain="native")
+    specs = probe_of(project, scenario, python="3.9.2", glibc="2.31")
+    probe = specs["probe-tls-atexit-cpp-bullseye"]
+    assert probe.parents == (specs["base-bullseye"].key,)
+    assert "libpython3-dev python3-distutils g++" in probe.text
+    assert " && g++ -std=c++11 " in probe.text
+    assert "builder" not in specs
+
+
+def test_what_embeds_python_is_linked_with_the_libpython_of_its_cell(project: Path) -> None:
+    scenario = with_probe(project, "c-embed")
+    own = probe_of(project, scenario, python="3.15", glibc="2.43")["probe-tls-atexit-c-embed-forky-py3-15"]
+    assert "-I" not in own.text
+    assert "-isystem /usr/include/python3.15 " in own.text
+    assert "-lpython3.15" in own.text
+    copied = probe_of(project, scenario, python="3.13.15")["probe-tls-atexit-c-embed-py3-13-15"]
+    assert "-Wl,-rpath,/opt/crashmatrix/python/lib -lpython3.13" in copied.text
+    assert "/opt/gcc/bin/x86_64-unknown-linux-gnu-gcc" in copied.text
+    assert "apt-get" not in copied.text
+
+
+def test_the_cross_gcc_says_on_which_hosts_it_runs(project: Path) -> None:
+    recipes = images.Recipes(catalogue_of(project), project, Arch.ARM64)
+    scenario = with_probe(project, "cpp", toolchain="gcc-2.17")
+    with pytest.raises(InputError, match="runs on x86_64 only"):
+        recipes.image_of(cell(launcher="plain"), scenario)

@@ -378,3 +378,45 @@ def test_a_registrys_glibc_has_a_source_once_it_is_pinned_and_answers(
         reasons = [item.reason for item in choose(project, lacking).excluded if item.cell.python == "3.11"]
         assert any("no source for glibc 2.36 without an image registry" in said for said in reasons)
         assert any(why in said for said in reasons)
+
+
+def test_a_program_is_for_the_launcher_plain_alone(project: Path, catalogue: Catalogue) -> None:
+    edit(project / "matrix.yaml", "probe: [cpp, rust]", "probe: [cpp, rust, c]")
+    scenario = project / "scenarios" / "tls-atexit" / "scenario.yaml"
+    edit(scenario, "  rust: {", "  c: {source: probe.cpp, program: probe}\n  rust: {")
+    known = catalogue.model_copy(update={"languages": ("cpp", "rust", "c")})
+    selection = choose(project, known, Request(axes={"probe": ("c",)}, expression='python == "3.9"'))
+    assert [item.cell.launcher for item in selection.cells] == ["plain"]
+    assert "a c probe is a program of its own, which uwsgi does not load" in {
+        item.reason for item in selection.excluded
+    }
+
+
+def test_a_native_probe_needs_a_base_with_a_compiler(project: Path, catalogue: Catalogue) -> None:
+    scenario = project / "scenarios" / "tls-atexit" / "scenario.yaml"
+    edit(scenario, "module: probe}\n  rust", "module: probe, toolchain: native}\n  rust")
+    old, new = catalogue.bases
+    bare = new.model_copy(update={"pythons": (new.pythons[0].model_copy(update={"toolchain": ()}),)})
+    known = catalogue.model_copy(update={"bases": (old, bare)})
+    selection = choose(project, known, Request(axes={"probe": ("cpp",), "launcher": ("plain",)}))
+    assert [item.cell.glibc for item in selection.cells] == ["2.31"]
+    assert "new brings nothing to compile cpp with" in {item.reason for item in selection.excluded}
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("c: {source: probe.cpp, module: probe}", "name it by `program:` alone"),
+        ("cpp: {source: probe.cpp, program: probe}", "name it by `module:` alone"),
+        ("cpp: {source: probe.cpp, module: probe, toolchain: gcc}", "'gcc-2.17'"),
+        ("rust: {source: probe.rs, module: probe, toolchain: native}", "write zig or gcc-2.17"),
+        ("c-embed: {source: probe.cpp, program: probe, toolchain: zig}", "remove `toolchain`"),
+        ("go: {source: probe.cpp, module: probe}", "c-embed"),
+    ],
+)
+def test_a_probe_fits_what_it_is(project: Path, catalogue: Catalogue, entry: str, said: str) -> None:
+    scenario = project / "scenarios" / "tls-atexit" / "scenario.yaml"
+    text = scenario.read_text()
+    head, _, tail = text.partition("  cpp: {")
+    scenario.write_text(f"{head}  {entry}\nexpect:{tail.partition('expect:')[2]}")
+    assert said in refusal(project, catalogue)

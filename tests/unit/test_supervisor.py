@@ -173,6 +173,16 @@ def test_subject_ignores_and_blocks_no_signal_because_of_us(cell: Cell) -> None:
     assert [int(fields[name], 16) & ours for name in ("SigBlk", "SigIgn")] == [0, 0]
 
 
+def test_a_program_is_started_by_itself(cell: Cell) -> None:
+    program = cell.root / "scenario" / "probe"
+    program.write_text("#!/bin/sh\nexit 7\n")
+    program.chmod(0o755)
+    command = [sys.executable, str(cell.root / "supervisor.py"), "--launcher", "plain", "--timeout", "20"]
+    done = subprocess.run([*command, "--program", "probe"], cwd=cell.work, check=False, timeout=30)
+    assert done.returncode == 0
+    assert (cell.fate["kind"], cell.fate["status"]) == ("exit", 7)
+
+
 def test_hang_is_aborted_so_that_a_core_shows_where(cell: Cell) -> None:
     cell.driver("import time; time.sleep(60)")
     fate = cell.run(timeout=0.15)

@@ -1,0 +1,195 @@
+"""The images of probes and of what compiles them: once per (language, arch), or for one base or libpython."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import InputError
+from orchestrator.images.bases import TOOLCHAIN_ARCH, base_image, builder_base, toolchain, triplet
+from orchestrator.images.drafts import Drafts
+from orchestrator.images.interpreters import interpreter_image, label
+from orchestrator.model import (
+    Arch,
+    Base,
+    Catalogue,
+    Cell,
+    ContextFile,
+    CopiedPython,
+    ImageSpec,
+    OwnPython,
+    ProbeKind,
+    ProbeSource,
+    Scenario,
+    Toolchain,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A scenario's probe for an architecture."""
+
+    scenario: Scenario
+    probe: ProbeSource
+    arch: Arch
+
+
+def probe_image(
+    drafts: Drafts, scenario: Scenario, cell: Cell, base: Base, python: OwnPython | CopiedPython
+) -> ImageSpec:
+    """The image of a cell's probe, shared by all cells for which it is compiled alike.
+
+    Raises InputError where the scenario has no such probe.
+    """
+    probe = scenario.probe(cell.probe)
+    if probe is None or cell.probe not in drafts.catalogue.languages:
+        raise InputError(
+            f"scenario {scenario.name} has no {cell.probe} probe that can be compiled for {cell.arch}",
+            mend="add it to scenario.yaml, or exclude the cell",
+        )
+    asked = _Asked(scenario=scenario, probe=probe, arch=cell.arch)
+    what = ("probe", scenario.name, probe.language, cell.arch)
+    if probe.toolchain_for(python.kind) is Toolchain.NATIVE:
+        return drafts.once((*what, base.name, python.version), lambda: _native(drafts, asked, base, python))
+    if probe.language is ProbeKind.C_EMBED and isinstance(python, CopiedPython):
+        copied: CopiedPython = python
+        return drafts.once((*what, copied.kind, copied.version), lambda: _embedding(drafts, asked, copied))
+    return drafts.once(what, lambda: _portable(drafts, asked))
+
+
+def _portable(drafts: Drafts, asked: _Asked) -> ImageSpec:
+    """A probe that every base and interpreter can load."""
+    arch, compiler = asked.arch, asked.probe.toolchain
+    builder = _gcc_builder if compiler is Toolchain.GCC else _builder
+    values = {
+        "target": _target(drafts.catalogue, arch),
+        "triple": None if arch is drafts.host else arch.rust,
+        "triplet": triplet(arch),
+        "toolchain": compiler,
+        "python": builder_base(drafts, drafts.host).pythons[0].version,
+    }
+    return _compiled(drafts, asked, parents={"builder": builder(drafts, arch)}, values=values)
+
+
+def _native(drafts: Drafts, asked: _Asked, base: Base, python: OwnPython | CopiedPython) -> ImageSpec:
+    """A probe by the base's own compiler, against its own CPython's headers and, embedding it, libpython."""
+    own = python if isinstance(python, OwnPython) else next(item for item in base.pythons if item.toolchain)
+    values = {
+        "packages": " ".join(base.compiler_beside(own)),
+        "toolchain": Toolchain.NATIVE,
+        "prefix": "/usr",
+        "python": own.version,
+    }
+    parents = {"builder": base_image(drafts, base, asked.arch)}
+    return _compiled(drafts, asked, on=label(base, own), parents=parents, values=values)
+
+
+def _embedding(drafts: Drafts, asked: _Asked, python: CopiedPython) -> ImageSpec:
+    """A program that is linked with the libpython of an interpreter that is copied into bases."""
+    arch = asked.arch
+    parents = {"builder": toolchain(drafts, arch), "interpreter": interpreter_image(drafts, python, arch)}
+    values = {
+        "triplet": triplet(arch),
+        "toolchain": Toolchain.GCC,
+        "prefix": "/opt/crashmatrix/python",
+        "python": ".".join(python.version.split(".")[:2]),
+    }
+    return _compiled(drafts, asked, on=f"py{python.version}", parents=parents, values=values)
+
+
+def _compiled(
+    drafts: Drafts,
+    asked: _Asked,
+    *,
+    parents: Mapping[str, ImageSpec],
+    values: Mapping[str, str | None],
+    on: str = "",
+) -> ImageSpec:
+    scenario, probe = asked.scenario, asked.probe
+    named = {
+        "scenario": scenario.name,
+        "language": probe.language,
+        "source": probe.source,
+        "name": probe.name,
+    }
+    absent: dict[str, str | None] = dict.fromkeys(("target", "triple", "triplet", "packages", "prefix"))
+    role = f"probe-{scenario.name}-{probe.language}"
+    return drafts.dockerfile(
+        f"{role}-{on}" if on else role,
+        "Dockerfile.probe.j2",
+        asked.arch,
+        parents={"interpreter": None, **parents},
+        files=_sources(drafts, Path(scenario.folder), probe),
+        values={**absent, **named, **values},
+    )
+
+
+def _builder(drafts: Drafts, arch: Arch) -> ImageSpec:
+    """What compiles probes for an architecture by zig; it runs on the host's own."""
+    make = _native_builder if arch is drafts.host else _cross_builder
+    return drafts.once(("builder", arch), lambda: make(drafts, arch))
+
+
+def _gcc_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
+    """The same with the cross gcc beside zig; raises InputError where that cannot run."""
+    if drafts.host is not TOOLCHAIN_ARCH:
+        raise InputError(
+            f"the toolchain {Toolchain.GCC} runs on {TOOLCHAIN_ARCH} only, this host is {drafts.host}",
+            mend="leave out the scenarios that name it, or run them on another host",
+        )
+    return drafts.once(
+        ("builder", Toolchain.GCC, arch),
+        lambda: drafts.dockerfile(
+            "builder-gcc" if arch is drafts.host else f"builder-gcc-for-{arch}",
+            "Dockerfile.builder-gcc.j2",
+            drafts.host,
+            parents={"builder": _builder(drafts, arch), "toolchain": toolchain(drafts, arch)},
+            files=[],
+            values={"glibc": drafts.catalogue.probe_glibc},
+        ),
+    )
+
+
+def _cross_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
+    packages = (f"{name}:{arch.debian}" for name in drafts.catalogue.cross_packages)
+    return drafts.dockerfile(
+        f"builder-for-{arch}",
+        "Dockerfile.cross.j2",
+        drafts.host,
+        parents={"builder": _builder(drafts, drafts.host)},
+        files=[],
+        values={
+            "packages": " ".join(packages),
+            "target": _target(drafts.catalogue, arch),
+            "triple": arch.rust,
+            "debian": arch.debian,
+            "gnu": arch.gnu,
+        },
+    )
+
+
+def _native_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
+    wheel = drafts.download("ziglang", arch)
+    return drafts.dockerfile(
+        "builder",
+        "Dockerfile.builder.j2",
+        arch,
+        parents={"base": base_image(drafts, builder_base(drafts, arch), arch)},
+        files=[wheel],
+        values={
+            "wheel": wheel.name,
+            "packages": " ".join(drafts.catalogue.builder_packages),
+            "target": _target(drafts.catalogue, arch),
+        },
+    )
+
+
+def _target(catalogue: Catalogue, arch: Arch) -> str:
+    return f"{arch.gnu}-linux-gnu.{catalogue.probe_glibc}"
+
+
+def _sources(drafts: Drafts, folder: Path, probe: ProbeSource) -> list[ContextFile]:
+    """The probe's source and, where it has a folder of its own, the regular files beside it."""
+    source = folder / probe.source
+    beside = [] if source.parent == folder else sorted(source.parent.rglob("*"))
+    paths = {source, *(path for path in beside if path.is_file() and not path.is_symlink())}
+    return [drafts.file(path, f"src/{path.relative_to(folder)}") for path in sorted(paths)]
