@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.execute import emulation
+from orchestrator.execute.instruments import ENVIRONMENT
 from orchestrator.model import Cell, Expectation, Instrument, OutcomeKind
 
 WORK: Final = "/work"
@@ -47,7 +48,8 @@ class Question:
     def environment(self) -> dict[str, str]:
         """The cell as its process sees it: CRASHMATRIX_LAUNCHER=uwsgi, and so on, own axes too."""
         axes = {f"CRASHMATRIX_{axis.upper()}": value for axis, value in self.cell.axes.items()}
-        return axes | (emulation.ENVIRONMENT if self.emulated else {})
+        watched = ENVIRONMENT.get(self.cell.instrument, {})
+        return {**axes, **watched, **(emulation.ENVIRONMENT if self.emulated else {})}
 
     def by_hand(self, tag: str) -> str:
         """The shell command that repeats a trial without this tool, under the same restrictions."""

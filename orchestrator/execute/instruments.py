@@ -1,10 +1,12 @@
 """What an instrument wrote in a container, fetched and parsed. All of it is untrusted."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from orchestrator.execute.fate import FATE_FOLDER
+from orchestrator.execute.valgrind import parse_valgrind
 from orchestrator.model import Evidence, Instrument, Sighting
 from orchestrator.tools.engine import Engine
 
@@ -22,11 +24,19 @@ _RESUMED: Final = re.compile(
 """The same, where another thread's line came between the call's beginning and its end."""
 
 
+FILES: Final = {Instrument.STRACE: "strace.txt", Instrument.VALGRIND: "valgrind.xml"}
+"""What the supervisor has each instrument write, in the account's folder."""
+ENVIRONMENT: Final[Mapping[Instrument, Mapping[str, str]]] = {
+    # CPython's own allocator hands out parts of large blocks, of which valgrind knows nothing.
+    Instrument.VALGRIND: {"PYTHONMALLOC": "malloc"},
+}
+
+
 def fetch_evidence(
     engine: Engine, container: str, instrument: Instrument, *, work: str, folder: Path, root: Path
 ) -> Evidence:
     """Keep what the instrument wrote in the trial's `folder`, and parse it."""
-    name = f"{instrument}.txt"
+    name = FILES[instrument]
     try:
         files = engine.fetch(container, f"{work}/{FATE_FOLDER}/{name}", limit=LIMIT)
         content = next((file.read() for _, file in files), b"")
@@ -36,8 +46,15 @@ def fetch_evidence(
         return Evidence(instrument=instrument, note=f"{instrument} wrote more than {LIMIT >> 20} MiB")
     path = folder / name
     path.write_bytes(content)
-    sightings = parse_strace(content.decode(errors="replace"))
-    return Evidence(instrument=instrument, sightings=sightings, path=str(path.relative_to(root)))
+    sightings, note = _parse(instrument, content.decode(errors="replace"))
+    place = str(path.relative_to(root))
+    return Evidence(instrument=instrument, sightings=sightings, path=place, note=note)
+
+
+def _parse(instrument: Instrument, text: str) -> tuple[tuple[Sighting, ...], str | None]:
+    if instrument is Instrument.VALGRIND:
+        return parse_valgrind(text)
+    return parse_strace(text), None
 
 
 def parse_strace(text: str) -> tuple[Sighting, ...]:

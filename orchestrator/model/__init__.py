@@ -69,7 +69,14 @@ from orchestrator.model.download import (
     UrlFile,
     Wanted,
 )
-from orchestrator.model.evidence import Evidence, Sighting, WantedSighting
+from orchestrator.model.evidence import (
+    Evidence,
+    Sighting,
+    StackRole,
+    WantedSighting,
+    WatchedFrame,
+    WatchedStack,
+)
 from orchestrator.model.explanation import (
     Boundary,
     Explanation,
@@ -213,6 +220,7 @@ __all__ = [
     "Sighting",
     "SignalInfo",
     "SignatureHistory",
+    "StackRole",
     "Subject",
     "Suite",
     "Survival",
@@ -227,6 +235,8 @@ __all__ = [
     "WalkedArray",
     "Wanted",
     "WantedSighting",
+    "WatchedFrame",
+    "WatchedStack",
     "axis_sort_key",
     "orders_as_version",
     "registry_of",

@@ -1,5 +1,6 @@
 """What an instrument says of a trial, besides how its process ended."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -8,15 +9,49 @@ from orchestrator.model.base import Value
 from orchestrator.model.cell import Instrument
 
 
+class StackRole(StrEnum):
+    """What a stack of a sighting shows."""
+
+    SEEN = "seen"
+    """Where the program was when the instrument saw it."""
+    FREED = "freed"
+    """Where the block in question had been freed."""
+    ALLOCATED = "allocated"
+    """Where the block in question had been allocated."""
+    OTHER = "other"
+
+
+class WatchedFrame(Value):
+    """A frame by the instrument's own symbols, which no other backend has checked."""
+
+    function: str | None = None
+    module: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+
+class WatchedStack(Value):
+    """A stack of a sighting, innermost frame first; `title` is the instrument's own sentence for it."""
+
+    role: StackRole
+    title: str
+    frames: tuple[WatchedFrame, ...] = ()
+    left_out: int = 0
+    """Frames further out that were not kept."""
+
+
 class Sighting(Value):
     """One kind of thing that an instrument saw, with how often, and the first of them in its own words.
 
-    For strace `kind` is the call and its error, for example `execve EFAULT`.
+    For strace `kind` is the call and its error, for example `execve EFAULT`; for valgrind its own name of
+    the error, with ` in a freed block` where it says so, or `fatal SIGSEGV`; for AddressSanitizer its own
+    name, for example `heap-use-after-free`.
     """
 
     kind: str
     count: Annotated[int, Field(ge=1)]
     first: str
+    stacks: tuple[WatchedStack, ...] = ()
 
 
 class Evidence(Value):
@@ -28,14 +63,27 @@ class Evidence(Value):
     note: str | None = None
     """What is not whole, or why there is nothing."""
 
-    def count(self, kind: str) -> int:
-        """How often a kind of thing was seen."""
-        return sum(sighting.count for sighting in self.sightings if sighting.kind == kind)
-
 
 class WantedSighting(Value):
-    """What an expectation wants of the evidence: a kind, seen at least (and at most) so often."""
+    """What an expectation wants of the evidence: a kind, seen at least (and at most) so often.
+
+    Functions that are named must stand in the sighting's own stack, in the one that freed the block and in
+    the one that allocated it, each from the innermost out; others may stand between.
+    """
 
     kind: str
     at_least: Annotated[int, Field(ge=0)] = 1
     at_most: Annotated[int, Field(ge=0)] | None = None
+    frames: tuple[str, ...] = ()
+    freed: tuple[str, ...] = ()
+    allocated: tuple[str, ...] = ()
+
+    @property
+    def stacks(self) -> dict[StackRole, tuple[str, ...]]:
+        """The functions wanted, by what the stack shows; only where there are any."""
+        wanted = {
+            StackRole.SEEN: self.frames,
+            StackRole.FREED: self.freed,
+            StackRole.ALLOCATED: self.allocated,
+        }
+        return {role: functions for role, functions in wanted.items() if functions}

@@ -19,6 +19,7 @@ from orchestrator.model import (
     CoreState,
     Crash,
     ImageSpec,
+    Instrument,
     Judgement,
     Outcome,
     OutcomeKind,
@@ -37,6 +38,7 @@ from orchestrator.verdict import Seen, Tally
 RESULT_FILE: Final = "result.json"
 CELLS: Final = "cells"
 SYSROOTS: Final = "sysroots"
+VALGRINDS_CORE: Final = "the kernel's core is valgrind's, not the program's; its evidence has the stack"
 TEXT_LIMIT: Final = 1 << 20
 """Bytes of each stream that a message may be looked for in; the whole is on disk."""
 
@@ -107,6 +109,8 @@ class CellRunner:
     def _core(self, request: TrialRequest, outcome: Outcome, folder: Path) -> tuple[CoreFile, Crash | None]:
         if outcome.kind in (OutcomeKind.EXIT, OutcomeKind.OOM):
             return CoreFile(state=CoreState.NONE), None
+        if request.question.cell.instrument is Instrument.VALGRIND:
+            return CoreFile(state=CoreState.NONE, note=VALGRINDS_CORE), None
         core = cores.collect(outcome, folder=folder, root=self.folder)
         if core.state is not CoreState.FOUND or core.path is None:
             return core, None

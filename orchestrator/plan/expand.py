@@ -32,8 +32,10 @@ MAX_CELLS: Final = 200_000
 """A cross product beyond this is a mistake in the matrix, and would fill memory."""
 SHARE: Final = 16
 """Trials in one container: its start and end cost half a second, and a stop waits for all of them."""
-INSTRUMENTS: Final = frozenset({Instrument.STRACE})
+INSTRUMENTS: Final = frozenset({Instrument.STRACE, Instrument.VALGRIND})
 """Those that images and supervisor know."""
+SLOWER: Final = {Instrument.VALGRIND: 10}
+"""How many times its timeout a trial gets under an instrument: CPython alone took 4 s to start and end."""
 MAX_ID: Final = 200
 """A cell's id becomes a path; file systems take 255 bytes a name."""
 
@@ -299,7 +301,7 @@ def _selected(cell: Cell, question: _Question, request: Request) -> SelectedCell
         expectation=expectation,
         trials=trials,
         share=min(trials, scenario.share or _share(cell, expectation)),
-        timeout=request.timeout or scenario.timeout,
+        timeout=request.timeout or scenario.timeout * SLOWER.get(cell.instrument, 1),
         options=question.options(cell),
     )
 

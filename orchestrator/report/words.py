@@ -15,6 +15,7 @@ from orchestrator.model import (
     SignalInfo,
     Subject,
     Trial,
+    WantedSighting,
 )
 from orchestrator.report.data import CellRecord, RunData, Status
 
@@ -187,12 +188,27 @@ def _crash_cautions(crash: Crash) -> Iterator[str]:
     yield from crash.warnings
 
 
+def wanted_evidence(wanted: WantedSighting) -> str:
+    """What an expectation wants an instrument to see, on one line."""
+    most = "" if wanted.at_most is None else f" and at most {wanted.at_most}"
+    stacks = "".join(f", {role.value} by {' > '.join(names)}" for role, names in wanted.stacks.items())
+    return f"{wanted.kind}{stacks}, at least {wanted.at_least}{most} times"
+
+
+EVIDENCE_FRAMES = 8
+"""Frames of each of an instrument's stacks in plain text; result.json has more."""
+
+
 def evidence_lines(trial: Trial) -> list[str]:
-    """What a trial's instrument saw, a line a kind with the first of its sightings."""
+    """What a trial's instrument saw: a line a kind with the first of its sightings, and its stacks."""
     evidence = trial.outcome.evidence
     if evidence is None:
         return []
-    lines = [
-        f"{evidence.instrument}: {item.kind}, {item.count} times: {item.first}" for item in evidence.sightings
-    ]
+    lines = []
+    for item in evidence.sightings:
+        times = "once" if item.count == 1 else f"{item.count} times"
+        lines.append(f"{evidence.instrument}: {item.kind}, {times}: {item.first}")
+        for stack in item.stacks:
+            shown = (frame.function or "??" for frame in stack.frames[:EVIDENCE_FRAMES])
+            lines.append(f"  {stack.role}: {' < '.join(shown)}")
     return lines + ([f"{evidence.instrument}: {evidence.note}"] if evidence.note else [])

@@ -20,17 +20,26 @@ def plain_name(function: str) -> str:
 
 def matches(frame: NativeFrame, name: str) -> bool:
     """Whether a frame is in the named function: by full name, or by the part behind the last `::`."""
-    if frame.function is None:
+    return _is_named(frame.function, name)
+
+
+def _is_named(function: str | None, name: str) -> bool:
+    if function is None:
         return False
-    function = plain_name(frame.function)
-    return name in (function, function.rpartition("::")[2])
+    plain = plain_name(function)
+    return name in (plain, plain.rpartition("::")[2])
 
 
 def missing_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> tuple[str, ...]:
     """Those of the wanted functions that do not follow in this order, from the innermost frame out."""
+    return missing_functions([frame.function for frame in frames], wanted)
+
+
+def missing_functions(functions: Sequence[str | None], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The same of a stack's functions alone; None is a frame without a symbol."""
     left = list(wanted)
-    for frame in frames:
-        if left and matches(frame, left[0]):
+    for function in functions:
+        if left and _is_named(function, left[0]):
             left.pop(0)
     return tuple(left)
 

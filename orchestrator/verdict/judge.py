@@ -14,11 +14,12 @@ from orchestrator.model import (
     Judgement,
     NativeFrame,
     OutcomeKind,
+    Sighting,
     Trial,
     Verdict,
     WantedSighting,
 )
-from orchestrator.verdict.frames import inexact_frames, missing_frames
+from orchestrator.verdict.frames import inexact_frames, missing_frames, missing_functions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +99,25 @@ def _wrong_address(wanted: AddressRange, trial: Trial) -> list[str]:
 def _wrong_evidence(wanted: WantedSighting, trial: Trial) -> list[str]:
     """What is wrong with what the instrument saw; without any, nothing that was wanted was seen."""
     evidence = trial.outcome.evidence
-    seen = evidence.count(wanted.kind) if evidence else 0
+    matching = [item for item in evidence.sightings if _matches(item, wanted)] if evidence else []
+    seen = sum(item.count for item in matching)
     if evidence and wanted.at_least <= seen <= (seen if wanted.at_most is None else wanted.at_most):
         return []
     most = "" if wanted.at_most is None else f" and at most {wanted.at_most}"
     why = f" ({evidence.note})" if evidence and evidence.note else ""
-    return [f"expected {wanted.kind} at least {wanted.at_least}{most} times, seen {seen}{why}"]
+    what = "".join(f", {role} by {' > '.join(names)}" for role, names in wanted.stacks.items())
+    return [f"expected {wanted.kind}{what} at least {wanted.at_least}{most} times, seen {seen}{why}"]
+
+
+def _matches(sighting: Sighting, wanted: WantedSighting) -> bool:
+    """Whether a sighting is of the wanted kind, and each wanted function is in a stack of its role."""
+    return sighting.kind == wanted.kind and all(
+        any(
+            stack.role is role and not missing_functions([frame.function for frame in stack.frames], names)
+            for stack in sighting.stacks
+        )
+        for role, names in wanted.stacks.items()
+    )
 
 
 def _words(expectation: Expectation) -> str:

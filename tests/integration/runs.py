@@ -63,6 +63,14 @@ sys.stderr.buffer.write(b"\\x00" * 70000 + b"end")
 sys.exit(3)
 """,
     "execute": "import os\ntry:\n    os.execv('/nonexist', ['x'])\nexcept OSError:\n    os.system('true')\n",
+    "use-after-free": """\
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+block = ctypes.c_void_p(libc.malloc(16))
+libc.free(block)
+ctypes.string_at(block, 4)
+""",
     "quiet": "print('nothing happens')\n",
     "race": RACE.format(64),
     "coin": RACE.format(128),

@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
-from orchestrator.model import Verdict
+from orchestrator.model import CellResult, Evidence, Verdict
 from tests.integration.runs import add_scenario, ask
 
 WATCHED = "axes: {instrument: [strace, asan]}\n"
+
+
+def evidence_of(result: CellResult) -> Evidence:
+    evidence = result.trials[0].outcome.evidence
+    assert evidence is not None
+    return evidence
 
 
 def test_strace_counts_the_failed_calls_and_its_lines_are_kept(project: Path, tmp_path: Path) -> None:
@@ -14,14 +20,34 @@ def test_strace_counts_the_failed_calls_and_its_lines_are_kept(project: Path, tm
     ended = ask(project, tmp_path, "execute", "--axis", "instrument=strace,asan")
     assert ended.code == 0, ended.stdout + ended.stderr
     (result,) = ended.results.values()
-    evidence = result.trials[0].outcome.evidence
-    assert evidence is not None
+    evidence = evidence_of(result)
     assert [(item.kind, item.count) for item in evidence.sightings] == [("execve ENOENT", 1)]
     assert '/nonexist", ["x"]' in evidence.sightings[0].first
-    assert "strace: execve ENOENT, 1 times" in (ended.folder / "junit.xml").read_text()
+    assert "strace: execve ENOENT, once" in (ended.folder / "junit.xml").read_text()
     assert evidence.path is not None
     assert (ended.folder / evidence.path).read_text().count("execve(") > 1
     assert "instrument asan is not built yet" in (ended.folder / "plan.json").read_text()
+
+
+def test_valgrind_tells_who_freed_and_who_allocated_the_block(project: Path, tmp_path: Path) -> None:
+    wanted = (
+        "evidence: {kind: InvalidRead in a freed block, at_most: 9,"
+        " frames: [PyBytes_FromStringAndSize], freed: [free, ffi_call], allocated: [malloc, ffi_call]}"
+    )
+    more = "axes: {instrument: [none, valgrind]}\n"
+    add_scenario(project, "use-after-free", f"outcome: exit, status: 0, {wanted}", more=more)
+    ended = ask(project, tmp_path, "use-after-free", "--axis", "instrument=none,valgrind")
+    results = ended.results
+    watched = next(result for cell, result in results.items() if cell.endswith("+instrument=valgrind"))
+    assert watched.judgement.verdict is Verdict.PASS, watched.judgement.reason
+    (sighting,) = evidence_of(watched).sightings
+    assert [stack.role for stack in sighting.stacks] == ["seen", "freed", "allocated"]
+    page = (ended.folder / f"cells/{watched.cell.id}/index.html").read_text()
+    assert "PyBytes_FromStringAndSize" in page
+    # The same question without the instrument: nothing is seen of it.
+    (unwatched,) = (result for result in results.values() if result is not watched)
+    assert unwatched.judgement.verdict is Verdict.FAIL
+    assert unwatched.trials[0].outcome.status == 0
 
 
 def test_what_the_instrument_did_not_see_fails(project: Path, tmp_path: Path) -> None:

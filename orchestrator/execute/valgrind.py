@@ -1,0 +1,169 @@
+"""Valgrind's report, parsed: its XML protocol 4 (docs/internals/xml-output-protocol4.txt in its source).
+
+The program under question can write to the file as well, so it is untrusted: what the protocol has no use
+for is refused before a parser sees it, and elements, sightings and frames are bounded.
+"""
+
+import io
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from orchestrator.model import Sighting, StackRole, WatchedFrame, WatchedStack
+
+ELEMENTS: Final = 200_000
+"""Elements that are read; an error with three deep stacks has about 400."""
+SIGHTINGS: Final = 20
+"""Errors that are kept with their stacks; of the others the kind is counted."""
+STACKS: Final = 4
+FRAMES: Final = 32
+TEXT: Final = 500
+"""Characters of a sentence or a name."""
+_FREED: Final = re.compile(r"a block of size [\d,]+ free'd$")
+"""Not valgrind's sentence on an address that is "not stack'd, malloc'd or (recently) free'd"."""
+_ALLOCATED: Final = re.compile(r"(a block of size [\d,]+ alloc'd|Block was alloc'd at)$")
+
+
+@dataclass
+class _Report:
+    """What has been read: each error by its number, and how often each came."""
+
+    sightings: dict[str, Sighting] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    more: dict[str, str] = field(default_factory=dict)
+    """Errors beyond those that are kept: the kind by the number."""
+
+
+def parse_valgrind(text: str) -> tuple[tuple[Sighting, ...], str | None]:
+    """The errors in their order with their stacks, and what is not whole about the report."""
+    if "<!" in text:
+        return (), "valgrind's report holds a declaration, which valgrind never writes: it was not read"
+    report = _Report()
+    note = _read(text, report)
+    counted = [
+        item.model_copy(update={"count": max(1, report.counts.get(number, 1))})
+        for number, item in report.sightings.items()
+    ]
+    others: dict[str, int] = {}
+    for number, kind in report.more.items():
+        others[kind] = others.get(kind, 0) + max(1, report.counts.get(number, 1))
+    counted += [
+        Sighting(kind=kind, count=count, first="more of the same kind, without their stacks")
+        for kind, count in others.items()
+    ]
+    return tuple(counted), note
+
+
+def _read(text: str, report: _Report) -> str | None:
+    """Read all that is whole; returns what is not."""
+    # As text: a parser of bytes would believe an encoding that the file declares.
+    events = ET.iterparse(io.StringIO(text), ("start", "end"))  # noqa: S314 - no declaration, so no entity
+    elements = 0
+    try:
+        for event, element in events:
+            if event == "end":
+                _take(element, report)
+                continue
+            elements += 1
+            if elements > ELEMENTS:
+                return f"only the first {ELEMENTS:,} elements of valgrind's report were read"
+    except ET.ParseError as error:
+        return f"valgrind's report is not whole ({str(error)[:TEXT]})"
+    return None
+
+
+def _take(element: ET.Element, report: _Report) -> None:
+    """Take an element that has ended; what has been taken frees its memory."""
+    if element.tag == "error":
+        number = _text(element, "unique")
+        if len(report.sightings) < SIGHTINGS:
+            report.sightings[number] = _error(element)
+        else:
+            report.more[number] = _kind(element)
+        element.clear()
+    elif element.tag == "fatal_signal":
+        report.sightings["fatal"] = _fatal(element)
+        element.clear()
+    elif element.tag == "pair":
+        count = _text(element, "count")
+        if count.isdecimal() and len(count) < 10:
+            report.counts[_text(element, "unique")] = int(count)
+        element.clear()
+
+
+def _error(element: ET.Element) -> Sighting:
+    stacks = tuple(_stacks(element))
+    sentences = [stacks[0].title] if stacks else []
+    sentences += [title for title in _titles(element) if title not in sentences]
+    first = "; ".join(sentences[:2])[:TEXT]
+    return Sighting(kind=_kind(element), count=1, first=first, stacks=stacks)
+
+
+def _kind(element: ET.Element) -> str:
+    freed = any(_role(title) is StackRole.FREED for title in _titles(element))
+    return (_text(element, "kind") or "unnamed")[:80] + (" in a freed block" if freed else "")
+
+
+def _titles(element: ET.Element) -> list[str]:
+    """Valgrind's sentences on an error, in their order."""
+    return [title for child in element if (title := _title(child)) is not None]
+
+
+def _title(child: ET.Element) -> str | None:
+    if child.tag in ("what", "auxwhat"):
+        return (child.text or "")[:TEXT]
+    return _text(child, "text") if child.tag in ("xwhat", "xauxwhat") else None
+
+
+def _stacks(element: ET.Element) -> Iterator[WatchedStack]:
+    """An error's stacks, each under the sentence that stands before it."""
+    title, role = "", StackRole.SEEN
+    found = 0
+    for child in element:
+        sentence = _title(child)
+        if sentence is not None:
+            title = sentence
+        elif child.tag == "stack" and found < STACKS:
+            role = _role(title) if found else StackRole.SEEN
+            yield _stack(child, role, title)
+            found += 1
+
+
+def _role(title: str) -> StackRole:
+    if _FREED.search(title):
+        return StackRole.FREED
+    return StackRole.ALLOCATED if _ALLOCATED.search(title) else StackRole.OTHER
+
+
+def _stack(element: ET.Element, role: StackRole, title: str) -> WatchedStack:
+    frames = element.findall("frame")
+    return WatchedStack(
+        role=role,
+        title=title,
+        frames=tuple(_frame(frame) for frame in frames[:FRAMES]),
+        left_out=max(0, len(frames) - FRAMES),
+    )
+
+
+def _frame(element: ET.Element) -> WatchedFrame:
+    line = _text(element, "line")
+    return WatchedFrame(
+        function=_text(element, "fn") or None,
+        module=_text(element, "obj") or None,
+        file=_text(element, "file") or None,
+        line=int(line) if line.isdecimal() and len(line) < 10 else None,
+    )
+
+
+def _fatal(element: ET.Element) -> Sighting:
+    name, event = _text(element, "signame") or "signal", _text(element, "event")
+    address = _text(element, "siaddr")
+    title = f"the process ended by {name}" + (f": {event} at {address}" if event and address else "")
+    stacks = (_stack(stack, StackRole.SEEN, title) for stack in element.findall("stack")[:1])
+    return Sighting(kind=f"fatal {name}", count=1, first=title[:TEXT], stacks=tuple(stacks))
+
+
+def _text(element: ET.Element, tag: str) -> str:
+    return (element.findtext(tag) or "")[:TEXT]
