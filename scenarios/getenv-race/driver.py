@@ -17,6 +17,7 @@ NAMES = 120
 
 READER = os.environ["CRASHMATRIX_READER"]
 WRITER = os.environ["CRASHMATRIX_WRITER"]
+LOCALE = os.environ["CRASHMATRIX_LOCALE"]
 MITIGATION = os.environ["CRASHMATRIX_MITIGATION"]
 READERS = {"getenv": 0, "strerror": 1}
 BY_RUST = 2
@@ -26,6 +27,9 @@ probe = ctypes.CDLL(importlib.util.find_spec("envrace").origin)
 
 def choose_locale():
     """With the locale C, strerror asks for no LANGUAGE since glibc 2.21; applications set their user's."""
+    if LOCALE == "C":
+        locale.setlocale(locale.LC_ALL, "C")
+        return
     try:
         locale.setlocale(locale.LC_ALL, "C.UTF-8")
     except locale.Error:

@@ -1,0 +1,93 @@
+"""Stories 4 and 5 in a cell or two each, expectations turned round, and the traps that the stories have."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.model import CellResult, Verdict
+from tests.integration.runs import Run, run
+
+OLD = "py3.11-glibc2.36-x86_64-plain"
+NEW = "py3.13-glibc2.41-x86_64-plain"
+GETENV = f"getenv-race/{OLD}-cpp+reader=getenv+writer=native"
+STRERROR = f"getenv-race/{OLD}-cpp+reader=strerror+writer=native"
+SYSTEM = f"putenv-system/{OLD}-rust+change=grow+execute=system+writer=native"
+INHERITED = f"putenv-system/{NEW}-cpp+change=grow+execute=posix-spawn-inherited+writer=native"
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    cells = (GETENV, STRERROR, f"{STRERROR}+locale=C", SYSTEM, INHERITED)
+    selected = [part for cell in cells for part in ("--cell", cell)]
+    return run(*selected, reports=tmp_path_factory.mktemp("stories"))
+
+
+def told(result: CellResult) -> CellResult:
+    """The result, for the message where it is not as expected."""
+    assert result.judgement.verdict is Verdict.PASS, result.judgement.reason
+    return result
+
+
+def test_stories_4_and_5_are_as_their_mechanism_says(stories: Run) -> None:
+    assert stories.code == 0, stories.stdout + stories.stderr
+    assert len(stories.results) == 5
+
+
+def test_a_program_that_could_not_be_executed_is_seen(stories: Run) -> None:
+    result = told(stories.results[SYSTEM])
+    said = (stories.folder / result.trials[-1].outcome.stdout).read_text()
+    assert "call failed: os.system returned 32512" in said
+
+
+def test_the_array_that_getenv_walked_is_found_beside_environ(stories: Run) -> None:
+    crash = told(stories.results[GETENV]).trials[-1].crash
+    assert crash is not None
+    assert crash.environment is not None
+    assert crash.environment.walked is not None
+    assert crash.crash.function in ("getenv", "__GI_getenv")
+
+
+def test_the_locale_decides_whether_strerror_reads_the_environment(stories: Run) -> None:
+    """The trap: with the locale C nothing crashes, and the story seems to be mended."""
+    assert told(stories.results[STRERROR]).trials[-1].crash is not None
+    assert told(stories.results[f"{STRERROR}+locale=C"]).rate is not None
+    assert all(trial.crash is None for trial in stories.results[f"{STRERROR}+locale=C"].trials)
+
+
+def test_pythons_own_defect_is_named(stories: Run) -> None:
+    crash = told(stories.results[INHERITED]).trials[-1].crash
+    assert crash is not None
+    assert crash.message is not None
+    assert "invalid pointer" in crash.message
+
+
+def test_nothing_that_may_crash_is_process_1(stories: Run) -> None:
+    """The trap: as process 1 of a container, abort() kills nothing but itself by another signal, or hangs."""
+    pids = [trial.outcome.pid for result in stories.results.values() for trial in result.trials]
+    assert pids
+    assert all(pid is not None and pid > 1 for pid in pids)
+
+
+SURVIVES = (
+    "outcome: exit\n    message: 'getenv-race: survived'\n    survive: {rate: 0.25}\n    because: From 2.21"
+)
+CRASHES = "outcome: signal\n    signal: SIGSEGV\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "right", "wrong"),
+    [
+        (GETENV, f"{CRASHES}    frames: [getenv]\n", "outcome: exit\n"),
+        (f"{STRERROR}+locale=C", SURVIVES, f"{CRASHES}    because: From 2.21"),
+        (SYSTEM, "os.system returned (32512|-1)", "os.system returned 256"),
+    ],
+)
+def test_an_expectation_turned_round_fails(
+    project: Path, tmp_path: Path, cell: str, right: str, wrong: str
+) -> None:
+    path = project / "scenarios" / cell.partition("/")[0] / "scenario.yaml"
+    assert right in path.read_text()
+    path.write_text(path.read_text().replace(right, wrong))
+    ended = run("--cell", cell, "--trials", "8", reports=tmp_path / "reports", project=project)
+    assert ended.code == 1, ended.stdout + ended.stderr
+    assert [result.judgement.verdict for result in ended.results.values()] == [Verdict.FAIL]
