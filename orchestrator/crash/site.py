@@ -6,6 +6,7 @@ that ended the process is only `delivered`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
 from orchestrator.crash.arm_fault import worked_out
@@ -46,20 +47,35 @@ class Site:
 
 
 def find_site(memory: ProcessMemory, crashed: ThreadReading | None) -> Site:
-    """The original fault: the innermost one that a handler on the crashed stack was called for."""
+    """The original fault: the innermost one that a handler on the crashed stack was called for.
+
+    A handler may raise its signal once more, as faulthandler does for the one that it replaced. The
+    kernel puts the thread's last trap into every signal frame, so all frames inside of the fault tell of
+    it, and it happened just outside of the outermost of them.
+    """
     core = memory.core
     delivered = parse_siginfo(core.siginfo) or _noted(core)
     if crashed is None:
         return Site(fault=delivered)
     frames = crashed.frames
-    handlers = [number for number, frame in enumerate(frames) if frame.trampoline]
-    for number in handlers:
-        stack = frames[number].sp
-        fault = handled_fault(core, stack) or worked_out(memory, stack) if stack is not None else None
-        if fault and number + 1 < len(frames):
-            return _site(crashed, fault, number + 1, delivered, _derived(fault))
-    doubt = "a signal handler was running; no fault that it was called for can be told from its frame"
-    return _site(crashed, delivered, 0, None, (doubt,) if handlers else ())
+    handlers = [number for number, frame in enumerate(frames[:-1]) if frame.trampoline]
+    told = [(number, fault) for number in handlers if (fault := _told(memory, frames[number].sp))]
+    if not told:
+        doubt = "a signal handler was running; no fault that it was called for can be told from its frame"
+        return _site(crashed, delivered, 0, None, (doubt,) if handlers else ())
+    _, last = told[0]
+    *_, (number, fault) = takewhile(lambda item: _is_same(item[1], last), told)
+    return _site(crashed, fault, number + 1, delivered, _derived(fault))
+
+
+def _told(memory: ProcessMemory, stack: int | None) -> Fault | None:
+    """The fault that the signal frame at `stack` tells of."""
+    return None if stack is None else handled_fault(memory.core, stack) or worked_out(memory, stack)
+
+
+def _is_same(one: Fault, other: Fault) -> bool:
+    """Whether two signal frames tell of one trap; only one of them may have the siginfo_t with its code."""
+    return (one.number, one.address) == (other.number, other.address)
 
 
 def describe_signal(core: Core, site: Site) -> SignalInfo:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.crash.gdb import GdbThread, complaints_in, parse_answer
+from orchestrator.crash.gdb_stacks import complete
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.signals import FAULTS, handled_fault, parse_siginfo, signal_name
+from orchestrator.crash.site import find_site
 from orchestrator.errors import ToolError
 from orchestrator.tools.core import Core
 from orchestrator.tools.unpack import plain_core
@@ -45,6 +48,24 @@ def test_a_handler_of_sigterm_was_called_for_no_fault() -> None:
     assert fault is not None
     assert fault.number == signal.SIGSEGV
     assert handled_fault(core("chained"), outer) is None
+
+
+def test_where_a_handler_raised_its_signal_again_the_fault_is_outside_of_both(tmp_path: Path) -> None:
+    """The kernel lays the thread's last trap into the frame of a signal that was only raised, too."""
+    with plain_core(DATA / "chained.core.zst") as path:
+        data = bytearray(path.read_bytes())
+    whole = Core(bytes(data))
+    inner, outer = trampolines("chained")
+    answer = parse_answer((DATA / "gdb-chained.json").read_bytes())
+    numbers = [number for number, frame in enumerate(crashed("chained").frames) if frame.trampoline]
+    thread = complete(whole, tmp_path, answer).threads[0]
+    assert find_site(ProcessMemory(whole, tmp_path), thread).frame == numbers[0] + 1
+    load = next(item for item in whole.loads if item.start <= outer < item.start + item.stored)
+    at = load.offset + outer - load.start + 192  # err, trapno, oldmask, cr2: see signals.py
+    data[at : at + 32] = whole.read(inner + 192, 32)
+    site = find_site(ProcessMemory(Core(bytes(data)), tmp_path), thread)
+    assert site.frame == numbers[1] + 1
+    assert (site.fault.name, site.fault.address) == ("SIGSEGV", 0x60)
 
 
 def test_a_stale_siginfo_is_not_believed() -> None:
