@@ -1,5 +1,6 @@
 """Axes as people write them, in matrix.yaml and in a scenario.yaml: names and values, checked once."""
 
+import keyword
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, Final
@@ -20,8 +21,8 @@ from orchestrator.model import (
 )
 from orchestrator.tools.yamlfile import Document, nearest
 
-RESERVED: Final = frozenset({"true", "false", "and", "or", "not", "in", "is", "if", "else", "lambda"})
-"""Words of the expression language, which no axis may be called."""
+RESERVED: Final = frozenset({"true", "false", *keyword.kwlist})
+"""Words that no axis may be called: Python's parser reads expressions, and takes its own words for itself."""
 
 Axes = Mapping[str, tuple[str, ...]]
 
@@ -30,9 +31,15 @@ def check_axes(document: Document[Any], axes: Axes) -> None:
     """Check the axes that stand under `axes` of a file; raises InputError with the place."""
     for axis, values in axes.items():
         place = document.where("axes", axis)
-        if not AXIS_NAME.fullmatch(axis) or axis in RESERVED:
+        if not AXIS_NAME.fullmatch(axis):
             raise InputError(
                 f"{axis!r} cannot name an axis", where=place, mend="use small letters, digits and _"
+            )
+        if axis in RESERVED:
+            raise InputError(
+                f"{axis!r} cannot name an axis, since expressions could not name it",
+                where=place,
+                mend="choose a word that is none of Python's own",
             )
         if not values:
             raise InputError(f"axis {axis!r} has no values", where=place, mend="list at least one")

@@ -286,6 +286,7 @@ def test_a_cell_without_an_axis_reads_as_none(
     [
         ("window:", "launcher:", r":7:13: the matrix has an axis 'launcher' already"),
         ("window:", "not:", r"'not' cannot name an axis"),
+        ("window:", "from:", r"'from' cannot name an axis, since expressions could not name it"),
         ("window: [during, after]", "window: []", r":7:11: axis 'window' has no values"),
         ("window: [during, after]", "instrument: [none, valgrin]", r"did you mean 'valgrind'"),
         ("'window ==", "'windw ==", r"yaml:10:12: unknown axis 'windw'; did you mean 'window'"),
