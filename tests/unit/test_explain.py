@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterable
 from itertools import product
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -350,9 +350,9 @@ def test_ten_thousand_cells_take_less_than_two_seconds() -> None:
             for cell in cells
             for fails in (cell.glibc < "2.41" and cell.launcher == "uwsgi",)
         ]
-        begin = perf_counter()
+        begin = process_time()
         said = explain(plan, results).explanations[0]
-        assert perf_counter() - begin < 2
+        assert process_time() - begin < 2
         assert bool(said.rules) == (noise == 0.0)
 
 
