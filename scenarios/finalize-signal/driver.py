@@ -35,7 +35,11 @@ def arm():
     if CALL == "signal-in-atexit":
         atexit.register(set_signal)
     else:
+        # uWSGI is told to stop by a signal, which any thread may get that does not block it. The probe's own
+        # thread, which inherits this mask, would then end the process and wait for itself.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         probe.late_arm(CALL.encode(), CALLER.encode(), MITIGATION.encode())
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if MITIGATION != "no-faulthandler":
         faulthandler.enable()
 
