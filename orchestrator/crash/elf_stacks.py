@@ -16,7 +16,8 @@ from orchestrator.tools.demangle import demangle
 from orchestrator.tools.lines import Line, find_lines
 from orchestrator.tools.objectfile import ObjectFile, Symbol
 
-VERSION = "1"
+NAME: Final = "elf"
+VERSION: Final = "1"
 MAIN = "main"
 MAX_SECONDS: Final = 10.0
 """For all lines of a core; what is not found by then goes without."""
@@ -50,7 +51,7 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 
         for line in _doubts(thread.tid, stack)
     ]
     return Reading(
-        backend="elf", version=VERSION, threads=threads, warnings=(*dict.fromkeys(memory.problems), *warnings)
+        backend=NAME, version=VERSION, threads=threads, warnings=(*dict.fromkeys(memory.problems), *warnings)
     )
 
 

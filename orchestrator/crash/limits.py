@@ -7,10 +7,13 @@ from orchestrator.tools import process
 MEMORY: Final = 4 << 30
 """Bytes of address space; debug files are mapped, so this is more than gdb uses."""
 MAX_ANSWER: Final = 64 << 20
-"""Bytes of any file that such a program writes."""
+"""Bytes of an answer that is read."""
 
 
-def limited() -> list[str]:
-    """util-linux's prlimit, which every Debian has; without it a time limit still holds."""
+def limited(*, written: int = MAX_ANSWER) -> list[str]:
+    """util-linux's prlimit, which every Debian has; without it a time limit still holds.
+
+    `written`: bytes that any one file may grow to; a program that writes more is killed.
+    """
     prlimit = process.find("prlimit")
-    return [prlimit, f"--as={MEMORY}", f"--fsize={MAX_ANSWER}", "--core=0", "--"] if prlimit else []
+    return [prlimit, f"--as={MEMORY}", f"--fsize={written}", "--core=0", "--"] if prlimit else []

@@ -6,12 +6,14 @@ the core and the sysroot themselves. Whatever cannot be read is said in `warning
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from orchestrator.crash.backends import STACKS, read_stacks
 from orchestrator.crash.environment import read_environment
 from orchestrator.crash.invocation import read_invocation
+from orchestrator.crash.known import KnownStacks
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.messages import read_message
 from orchestrator.crash.python_stacks import EvaluatedFrame, PythonReading, merge, read_python, runs_python
@@ -27,14 +29,41 @@ BACKENDS: Final = (*STACKS, PYSTACK)
 """All backends by name, best first."""
 
 
-def read_crash(path: Path, core: Core, sysroot: Sysroot, backends: Collection[str] = BACKENDS) -> Crash:
-    """Read a crash; `path` is the plain core that `core` has open. What is lost is in the warnings."""
+@dataclass(frozen=True, kw_only=True)
+class Remembered:
+    """What this run has read already; the core is of `image`, and `origin` says in words of which trial."""
+
+    stacks: KnownStacks
+    image: str
+    origin: str
+
+
+def read_crash(
+    path: Path, core: Core, sysroot: Sysroot, backends: Collection[str] = BACKENDS,
+    remembered: Remembered | None = None,
+) -> Crash:  # fmt: skip
+    """Read a crash; `path` is the plain core that `core` has open. What is lost is in the warnings.
+
+    Stacks that `remembered` has named already are not read by a debugger again.
+    """
     root = Path(sysroot.path)
     with ThreadPoolExecutor(1) as pool:
         python = pool.submit(_read_python, path, core, root, backends)
-        reading, lacking = read_stacks(path, core, root, backends)
+        reading, lacking = _read_stacks(path, core, root, backends, remembered)
         found, missing = python.result()
     return interpret(core, sysroot, reading, found, lacking=(*lacking, *missing))
+
+
+def _read_stacks(
+    path: Path, core: Core, root: Path, backends: Collection[str], remembered: Remembered | None
+) -> tuple[Reading, list[str]]:
+    if remembered is None:
+        return read_stacks(path, core, root, backends)
+    if known := remembered.stacks.read(core, root, remembered.image):
+        return known, []
+    reading, lacking = read_stacks(path, core, root, backends)
+    remembered.stacks.learn(core, root, remembered.image, reading, remembered.origin)
+    return reading, lacking
 
 
 def _read_python(
@@ -83,12 +112,15 @@ def interpret(
         signature_note=how,
         backends=_backends(reading, python),
         sources=_sources(reading, python),
+        named_from=reading.named_from,
         environment=read_environment(memory, invocation.environment, site.near),
     )
 
 
 def _backends(reading: Reading, python: PythonReading | None) -> dict[str, str | None]:
-    used = {reading.backend: reading.version} | ({PYSTACK: python.version} if python else {})
+    used = dict(filter(None, [(reading.backend, reading.version), reading.named_by])) | (
+        {PYSTACK: python.version} if python else {}
+    )
     return {name: used.get(name) for name in BACKENDS}
 
 
@@ -96,6 +128,8 @@ def _sources(reading: Reading, python: PythonReading | None) -> dict[str, str]:
     """Which backend gave each fact; `core` stands for this program's own reading of core and files."""
     own = ("signal", "crash", "modules", "command", "message", "environment")
     sources = dict.fromkeys(own, "core") | dict.fromkeys(("native", "registers"), reading.backend)
+    if reading.named_by:
+        sources["names"] = f"{reading.named_by[0]}, of another core"
     return sources | ({"python": PYSTACK} if python else {})
 
 

@@ -7,8 +7,12 @@ used at all; what it could not read otherwise is in the warnings. Addresses are 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from orchestrator.tools.core import Core
+
+NEAR: Final = 4
+"""Frames from a possible fault outwards whose registers are wanted: a walk may be in a caller."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,10 @@ class Reading:
     version: str
     threads: tuple[ThreadReading, ...]
     warnings: tuple[str, ...] = ()
+    named_by: tuple[str, str] | None = None
+    """Backend and version that gave the names, where these come from another core's reading."""
+    named_from: str | None = None
+    """In words, which one, and how it is known that the names are these."""
 
 
 Backend = Callable[[Path, Core, Path], Reading]

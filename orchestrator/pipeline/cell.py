@@ -3,12 +3,13 @@
 import shlex
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from orchestrator import cores, crash, execute, verdict
+from orchestrator.crash import KnownStacks, Remembered
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.execute import Question, TrialRequest
 from orchestrator.model import (
@@ -53,6 +54,7 @@ class CellRunner:
     scenarios: dict[str, Scenario]
     specs: dict[str, ImageSpec]
     host_arch: Arch
+    known: KnownStacks = field(default_factory=KnownStacks)
 
     def run(self, planned: PlannedCell, image: str, stop: threading.Event) -> CellResult:
         """Run a cell and write its result; raises HostError where nothing could be seen."""
@@ -100,33 +102,35 @@ class CellRunner:
     ) -> None:
         """Collect and read a trial's core, judge the trial, and keep what tells something."""
         folder = request.trial_folder(index)
-        core, read = self._core(request, outcome, folder)
+        core, read = self._core(request, index, outcome)
         trial = Trial(number=request.first + index, outcome=outcome, core=core, crash=read)
         judgement = tally.add(Seen(trial=trial, text=self._text(outcome)))
         must_crash = request.expectation.kind is OutcomeKind.SIGNAL
         evidence.add(trial, judgement, must_crash=must_crash, folder=folder)
 
-    def _core(self, request: TrialRequest, outcome: Outcome, folder: Path) -> tuple[CoreFile, Crash | None]:
+    def _core(self, request: TrialRequest, index: int, outcome: Outcome) -> tuple[CoreFile, Crash | None]:
         if outcome.kind in (OutcomeKind.EXIT, OutcomeKind.OOM):
             return CoreFile(state=CoreState.NONE), None
         if request.question.cell.instrument is Instrument.VALGRIND:
             return CoreFile(state=CoreState.NONE, note=VALGRINDS_CORE), None
-        core = cores.collect(outcome, folder=folder, root=self.folder)
+        core = cores.collect(outcome, folder=request.trial_folder(index), root=self.folder)
         if core.state is not CoreState.FOUND or core.path is None:
             return core, None
         try:
-            return core, self._read(self.folder / core.path, request)
+            return core, self._read(self.folder / core.path, request, index)
         except (CoreError, ToolError) as error:
             note = f"the core could not be read: {error}"
             return core.model_copy(update={"note": note}), None
 
-    def _read(self, path: Path, request: TrialRequest) -> Crash:
+    def _read(self, path: Path, request: TrialRequest, index: int) -> Crash:
         labels = {**request.labels, LABEL: "sysroot"}
         with plain_core(path) as plain, open_core(plain) as core:
             sysroot = cores.image_sysroot(
                 self.engine, request.image, core, cache=cache_folder(SYSROOTS), labels=labels
             )
-            return crash.read_crash(plain, core, sysroot)
+            origin = f"trial {request.first + index} of {request.question.cell.id}"
+            remembered = Remembered(stacks=self.known, image=request.image, origin=origin)
+            return crash.read_crash(plain, core, sysroot, remembered=remembered)
 
     def _text(self, outcome: Outcome) -> str:
         return "\n".join(_head_and_tail(self.folder / path) for path in (outcome.stdout, outcome.stderr))

@@ -1,12 +1,15 @@
 """Real runs on the real engine."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from orchestrator.model import Crash
+from orchestrator.pipeline import AnalyzeRequest, analyze_core
 from orchestrator.tools.engine import Engine
+from tests.integration.dying import Read, build, die
 from tests.integration.runs import ROOT, Run
 
 
@@ -34,3 +37,35 @@ def project(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, copy / name)
     shutil.copy(ROOT / "matrix.yaml", copy)
     return copy
+
+
+@pytest.fixture(scope="session")
+def image(engine: Engine, smoke_run: Run) -> str:
+    assert smoke_run.code == 0, smoke_run.stdout + smoke_run.stderr
+    return build(engine)
+
+
+@pytest.fixture(scope="session")
+def core_of(engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The stored core of a command, made at the first call."""
+    made: dict[tuple[str, ...], Path] = {}
+    folder = tmp_path_factory.mktemp("faults")
+
+    def core_of(*command: str) -> Path:
+        if command not in made:
+            made[command] = die(engine, image, folder / str(len(made)), *command)
+        return made[command]
+
+    return core_of
+
+
+@pytest.fixture
+def read(core_of: Callable[..., Path], image: str) -> Read:
+    def read(*command: str, backend: str) -> Crash:
+        request = AnalyzeRequest(core=str(core_of(*command)), image=image, backends=(backend, "pystack"))
+        crash = analyze_core(request)
+        assert crash.backends[backend], crash.warnings
+        assert crash.sources["native"] == backend
+        return crash
+
+    return read

@@ -4,18 +4,22 @@ import io
 import json
 import tarfile
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from orchestrator.cores import collect
 from orchestrator.errors import InputError
-from orchestrator.model import LABEL, CoreState, Outcome, OutcomeKind
+from orchestrator.model import LABEL, CoreState, Crash, Outcome, OutcomeKind
 from orchestrator.pipeline import Project, make_plan
 from orchestrator.plan import Request
 from orchestrator.tools.engine import ContainerSpec, Engine
 from tests.integration.runs import ROOT
 
+Read = Callable[..., Crash]
+"""Reads the core of a command: `read(*command, backend=...)`."""
+FAULTS = "/faults/faults"
 SOURCES = Path(__file__).with_name("faults")
 LABELS = {LABEL: "test"}
 CELL = "tls-atexit/py3.11-glibc2.36-x86_64-plain-cpp"

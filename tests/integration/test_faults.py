@@ -7,48 +7,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.model import Crash, Environment
+from orchestrator.model import Environment
 from orchestrator.pipeline import AnalyzeRequest, analyze_core
 from orchestrator.tools.engine import Engine
 from orchestrator.tools.unpack import plain_core
-from tests.integration.dying import build, die
-from tests.integration.runs import Run
+from tests.integration.dying import FAULTS, Read
 
-Read = Callable[..., Crash]
-FAULTS = "/faults/faults"
 NATIVE = pytest.mark.parametrize("backend", ["gdb", "elf"])
-
-
-@pytest.fixture(scope="session")
-def image(engine: Engine, smoke_run: Run) -> str:
-    assert smoke_run.code == 0, smoke_run.stdout + smoke_run.stderr
-    return build(engine)
-
-
-@pytest.fixture(scope="session")
-def core_of(engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """The stored core of a command, made at the first call."""
-    made: dict[tuple[str, ...], Path] = {}
-    folder = tmp_path_factory.mktemp("faults")
-
-    def core_of(*command: str) -> Path:
-        if command not in made:
-            made[command] = die(engine, image, folder / str(len(made)), *command)
-        return made[command]
-
-    return core_of
-
-
-@pytest.fixture
-def read(core_of: Callable[..., Path], image: str) -> Read:
-    def read(*command: str, backend: str) -> Crash:
-        request = AnalyzeRequest(core=str(core_of(*command)), image=image, backends=(backend, "pystack"))
-        crash = analyze_core(request)
-        assert crash.backends[backend], crash.warnings
-        assert crash.sources["native"] == backend
-        return crash
-
-    return read
 
 
 FACTS = {
@@ -255,22 +220,3 @@ def test_a_cut_core_says_what_is_lost(backend: str, core_of: Callable[..., Path]
     assert crash.truncated
     assert (crash.signal.name, crash.signal.fault_address) == ("SIGSEGV", "0x60")
     assert any("truncated" in warning for warning in crash.warnings)
-
-
-AGREE = ["segv", "handler", "abrt", "twice", "wild"]
-
-
-@pytest.mark.parametrize("program", [FAULTS, "/faults/static", "/faults/stripped"])
-@pytest.mark.parametrize("way", AGREE)
-def test_both_backends_agree_frame_by_frame(way: str, program: str, read: Read) -> None:
-    gdb, elf = (read(program, way, backend=backend) for backend in ("gdb", "elf"))
-    assert [thread.tid for thread in elf.threads] == [thread.tid for thread in gdb.threads]
-    for ours, theirs in zip(elf.threads, gdb.threads, strict=True):
-        # gdb adds frames for inlined and for tail calls; the stack itself has none of these.
-        added = iter(frame.pc for frame in theirs.native)
-        assert all(frame.pc in added for frame in ours.native), (ours.native, theirs.native)
-        assert (ours.native[0].pc, ours.native[-1].pc) == (theirs.native[0].pc, theirs.native[-1].pc)
-        assert not any(frame.scanned for frame in ours.native)
-        for name, value in theirs.registers.items():
-            assert ours.registers.get(name, value) == value
-    assert elf.signature == gdb.signature

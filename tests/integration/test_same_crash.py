@@ -1,0 +1,77 @@
+"""The same crash in many trials: a debugger names it once, and each core tells the rest itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cores import image_sysroot
+from orchestrator.crash import KnownStacks, Remembered, read_crash
+from orchestrator.model import Crash
+from orchestrator.tools.cache import cache_folder
+from orchestrator.tools.core import open_core
+from orchestrator.tools.engine import Engine
+from orchestrator.tools.unpack import plain_core
+from tests.integration.dying import FAULTS, LABELS, die
+
+Look = Callable[..., Crash]
+
+
+@pytest.fixture
+def look(engine: Engine, image: str) -> Look:
+    """Reads a core as a run does, with what was read before; each has an image's name of its own choice."""
+
+    def look(core: Path, known: KnownStacks | None, name: str = "image") -> Crash:
+        with plain_core(core) as plain, open_core(plain) as opened:
+            sysroot = image_sysroot(engine, image, opened, cache=cache_folder("sysroots"), labels=LABELS)
+            remembered = Remembered(stacks=known, image=name, origin="trial 1 of x") if known else None
+            return read_crash(plain, opened, sysroot, remembered=remembered)
+
+    return look
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(FAULTS, "segv"), (FAULTS, "threads"), (FAULTS, "handler"), (FAULTS, "twice"), (FAULTS, "stale"),
+     (FAULTS, "terminate"), ("python3", "/faults/inner.py")],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_second_core_is_named_by_the_first_and_tells_all_else_itself(
+    command: tuple[str, str], engine: Engine, image: str, look: Look, tmp_path: Path
+) -> None:
+    first, second = (die(engine, image, tmp_path / name, *command) for name in ("first", "second"))
+    known = KnownStacks()
+    learnt = look(first, known)
+    assert learnt.named_from is None
+    quick, slow = look(second, known), look(second, None)
+    assert quick.named_from is not None
+    assert "gave trial 1 of x, in the same image" in quick.named_from
+    assert (slow.sources["native"], quick.sources["native"]) == ("gdb", "elf")
+    differ = {"named_from", "sources", "backends", "threads"}
+    assert quick.model_dump(exclude=differ) == slow.model_dump(exclude=differ)
+    assert [thread.native for thread in quick.threads] == [thread.native for thread in slow.threads]
+    assert [thread.python for thread in quick.threads] == [thread.python for thread in slow.threads]
+    for ours, theirs in zip(quick.threads, slow.threads, strict=True):
+        # The flags are not in what is read of a handler's frame; they are where no handler ran.
+        flags = {"eflags"} if command[1] == "handler" else set()
+        assert {name: ours.registers.get(name) for name in theirs.registers.keys() - flags} == {
+            name: value for name, value in theirs.registers.items() if name not in flags
+        }
+    assert quick.threads != learnt.threads  # addresses differ from process to process
+
+
+def test_another_fault_or_another_image_is_read_by_the_debugger(
+    core_of: Callable[..., Path], look: Look
+) -> None:
+    known = KnownStacks()
+    look(core_of(FAULTS, "segv"), known)
+    assert look(core_of(FAULTS, "segv"), known).named_from is not None
+    assert look(core_of(FAULTS, "segv"), known, "other").named_from is None
+    for way in ("fpe", "threads", "wild", "abrt"):
+        assert look(core_of(FAULTS, way), known).named_from is None
+
+
+def test_a_wild_jump_is_never_taken_for_another(core_of: Callable[..., Path], look: Look) -> None:
+    known = KnownStacks()
+    for _ in range(2):
+        assert look(core_of(FAULTS, "wild"), known).named_from is None

@@ -1,0 +1,120 @@
+"""Stacks that were named once in a run: what is carried over to another core, and what never is.
+
+The debugger's part is played by the backend `elf` under gdb's name, on real cores of tiny.c.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.crash import elf_stacks
+from orchestrator.crash.known import KnownStacks
+from orchestrator.crash.reading import Reading
+from orchestrator.tools.core import Core, open_core
+from orchestrator.tools.unpack import plain_core
+
+CORES = Path(__file__).parents[1] / "data/cores"
+IMAGE = "an image"
+
+
+@contextmanager
+def opened(name: str) -> Iterator[Core]:
+    with plain_core(CORES / f"{name}.core.zst") as plain, open_core(plain) as core:
+        yield core
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "faults").mkdir()
+    shutil.copy(CORES / "tiny", tmp_path / "faults/tiny")
+    return tmp_path
+
+
+def learn(
+    core: Core, root: Path, change: Callable[[Reading], Reading] = lambda reading: reading
+) -> KnownStacks:
+    """What a debugger that read this core, with a change of its answer, leaves."""
+    known = KnownStacks()
+    reading = replace(elf_stacks.read_stacks(Path(), core, root), backend="gdb", version="13.1")
+    known.learn(core, root, IMAGE, change(reading), "trial 1 of a-cell")
+    return known
+
+
+def damaged(core: Core, word: int) -> Core:
+    """The same core with one word of its memory one higher."""
+    raw = bytearray(core._data)
+    place = raw.index(word.to_bytes(8, "little"), core.loads[0].offset)
+    raw[place : place + 8] = (word + 1).to_bytes(8, "little")
+    return Core(bytes(raw))
+
+
+def test_the_same_stack_has_the_same_names_and_its_own_addresses(root: Path) -> None:
+    with opened("tiny") as core:
+        expected = elf_stacks.read_stacks(Path(), core, root)
+        reading = learn(core, root).read(core, root, IMAGE)
+    assert reading is not None
+    assert [thread.frames for thread in reading.threads] == [thread.frames for thread in expected.threads]
+    assert (reading.backend, reading.named_by) == ("elf", ("gdb", "13.1"))
+    assert reading.named_from is not None
+    assert "that gdb 13.1 gave trial 1 of a-cell, in the same image" in reading.named_from
+    assert reading.warnings == ()
+
+
+def test_the_registers_are_those_of_the_fault_and_near_it(root: Path) -> None:
+    with opened("tiny") as core:
+        (expected,) = elf_stacks.read_stacks(Path(), core, root).threads
+        reading = learn(core, root).read(core, root, IMAGE)
+    assert reading is not None
+    (thread,) = reading.threads
+    assert expected.registers
+    for number, registers in expected.registers.items():
+        assert registers.items() <= thread.registers[number].items()
+
+
+def test_another_image_is_not_known(root: Path) -> None:
+    with opened("tiny") as core:
+        assert learn(core, root).read(core, root, "another image") is None
+
+
+def test_one_other_return_address_is_another_stack(root: Path) -> None:
+    with opened("tiny") as core:
+        known = learn(core, root)
+        (thread,) = elf_stacks.read_stacks(Path(), core, root).threads
+        outer = next(frame.pc for frame in thread.frames if frame.function == "descend")
+        assert known.read(core, root, IMAGE) is not None
+        assert known.read(damaged(core, outer), root, IMAGE) is None
+
+
+def test_a_reading_with_doubts_is_not_learnt(root: Path) -> None:
+    with opened("tiny") as core:
+        known = learn(core, root, lambda reading: replace(reading, warnings=("gdb: may not match",)))
+        assert known.read(core, root, IMAGE) is None
+
+
+@pytest.mark.parametrize("left_out", [0, 3, -1])
+def test_a_debugger_that_saw_another_stack_is_not_learnt_from(left_out: int, root: Path) -> None:
+    def shortened(reading: Reading) -> Reading:
+        (thread,) = reading.threads
+        frames = list(thread.frames)
+        del frames[left_out]
+        # A debugger may leave out what called main; nothing else.
+        return replace(reading, threads=(replace(thread, frames=tuple(frames)),))
+
+    with opened("tiny") as core:
+        known = learn(core, root, shortened)
+        assert (known.read(core, root, IMAGE) is None) is (left_out != -1)
+
+
+def test_what_is_not_unwound_by_call_frames_alone_is_not_known(root: Path) -> None:
+    with opened("jump") as core:
+        assert learn(core, root).read(core, root, IMAGE) is None
+
+
+def test_a_stack_that_could_not_be_unwound_is_not_known(tmp_path: Path) -> None:
+    with opened("tiny") as core:
+        known = learn(core, tmp_path, lambda reading: replace(reading, warnings=()))
+        assert known.read(core, tmp_path, IMAGE) is None
