@@ -24,7 +24,10 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:
     reading = complete(core, root, read_with_gdb(path, root, file if file and file.is_file() else None))
     if core.has_adopted and not any(frame.function for thread in reading.threads for frame in thread.frames):
         # gdb 13 does not relocate a position-independent program where the core lacks its program headers.
-        raise ToolError("gdb did not find the modules of a core without ELF headers", mend="none is needed")
+        raise ToolError(
+            "gdb does not place the modules of a core that qemu-user wrote",
+            mend="the backend elf reads such cores",
+        )
     return reading
 
 

@@ -30,6 +30,7 @@ class LoadedObject:
     bias: int
     path: str
     build_id: str | None = None
+    """By which its debug file is found: the core's, or its file's own where the core holds none."""
     from_core: bool = False
     """Its file is not in the sysroot: only what the core holds of it is known."""
 
@@ -80,20 +81,21 @@ class ProcessMemory:
         """The separate debug file of a build id, where the sysroot has it."""
         path = f"usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
         try:
-            return self._map(path, build_id)
+            return self._map(path, build_id)[0]
         except (CoreError, OSError):
             return None
 
     def _load(self, module: MappedModule) -> LoadedObject | None:
         try:
-            source = self._map(module.path, module.build_id)
+            source, build_id = self._map(module.path, module.build_id)
             bias = module.base - source.first_address
-            return LoadedObject(source=source, bias=bias, path=module.path, build_id=module.build_id)
+            return LoadedObject(source=source, bias=bias, path=module.path, build_id=build_id)
         except (CoreError, OSError) as error:
             self.problems.append(f"{module.path}: not used, only what the core holds of it ({_why(error)})")
         return self._from_core(module)
 
-    def _map(self, path: str, build_id: str | None) -> ObjectFile:
+    def _map(self, path: str, build_id: str | None) -> tuple[ObjectFile, str | None]:
+        """A file of the sysroot with its build id; raises CoreError where that is not the one given."""
         inside = self._root.resolve()
         file = (inside / path.lstrip("/")).resolve()
         if not file.is_relative_to(inside) or not file.is_file():
@@ -103,7 +105,7 @@ class ProcessMemory:
             found = build_id_of(stream.read(PAGE))
         if build_id and found and found != build_id:
             raise CoreError(f"its build id is {found}, the core's is {build_id}", mend="give the same file")
-        return source
+        return source, build_id or found
 
     def _from_core(self, module: MappedModule) -> LoadedObject | None:
         """The object as far as its pages are in the core."""

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.cores.linkmap import find_modules
 from orchestrator.crash.arm_fault import worked_out
+from orchestrator.crash.elf_stacks import read_stacks
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.signals import handled_fault
 from orchestrator.tools.core import Core, open_core
@@ -15,6 +16,7 @@ from orchestrator.tools.unpack import plain_core
 
 CORES = Path(__file__).parents[1] / "data/cores"
 PROGRAM = PurePosixPath("/g/guest")
+BUILD_ID = "9a6a98bc624615a1125350d66fb710efc07a1a96"
 FRAME = 0x150
 """From the innermost stack pointer, in abort(), to the signal frame."""
 
@@ -100,3 +102,30 @@ def test_what_is_no_signal_frame_tells_no_fault(tmp_path: Path, off: int) -> Non
 def test_without_the_code_the_address_is_not_believed(tmp_path: Path) -> None:
     with guest("plain", tmp_path) as core:
         assert worked_out(ProcessMemory(core, tmp_path / "empty"), core.threads[0].sp + FRAME) is None
+
+
+def test_a_debug_file_is_found_by_the_build_id_of_the_file_where_the_core_holds_none(tmp_path: Path) -> None:
+    whole = (CORES / "guest").read_bytes()
+    debug = tmp_path / f"usr/lib/debug/.build-id/{BUILD_ID[:2]}/{BUILD_ID[2:]}.debug"
+    with guest("plain", tmp_path) as core:
+        (tmp_path / "g/guest").write_bytes(_without_sections(whole))
+        assert _functions(core, tmp_path).isdisjoint({"give_up", "_start"})
+        debug.parent.mkdir(parents=True)
+        debug.write_bytes(whole)
+        assert _functions(core, tmp_path) >= {"give_up", "_start"}
+        # Another file's debug file, under the right name, would mislead.
+        debug.write_bytes(whole.replace(bytes.fromhex(BUILD_ID), bytes(20)))
+        assert _functions(core, tmp_path).isdisjoint({"give_up", "_start"})
+
+
+def _functions(core: Core, root: Path) -> set[str | None]:
+    (crashed, *_) = read_stacks(CORES, core, root).threads
+    return {frame.function for frame in crashed.frames}
+
+
+def _without_sections(file: bytes) -> bytes:
+    """An ELF file whose header knows of no sections, and so of no symbols: it is stripped of all names."""
+    header = bytearray(file[:64])
+    header[0x28:0x30] = bytes(8)  # e_shoff
+    header[0x3C:0x40] = bytes(4)  # e_shnum, e_shstrndx
+    return bytes(header) + file[64:]
