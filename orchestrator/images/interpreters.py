@@ -110,6 +110,7 @@ def _own_uwsgi(drafts: Drafts, base: Base, python: OwnPython, arch: Arch) -> Ima
 def _cross_uwsgi(drafts: Drafts, base: Base, python: OwnPython, arch: Arch) -> ImageSpec:
     """uWSGI by the suite's compilers on the host's architecture; emulated they took over ten minutes."""
     sdist = drafts.download("uwsgi", arch)
+    suite = base.debian
     return drafts.dockerfile(
         f"uwsgi-{label(base, python)}",
         "Dockerfile.uwsgi-cross.j2",
@@ -123,6 +124,8 @@ def _cross_uwsgi(drafts: Drafts, base: Base, python: OwnPython, arch: Arch) -> I
             "version": python.version,
             "debian": arch.debian,
             "gnu": arch.gnu,
+            # Not the security updates, which the base is without as well.
+            "release": suite.suite if suite and arch in suite.without_security else None,
             "gnu_package": arch.gnu.replace("_", "-"),
         },
     )
