@@ -27,10 +27,18 @@ def _base(drafts: Drafts, base: Base, arch: Arch) -> ImageSpec:
         f"base-{base.name}",
         "Dockerfile.sysroot.j2",
         arch,
-        parents={"toolchain": toolchain(drafts, arch)},
+        parents={
+            "toolchain": toolchain(drafts, arch),
+            "empty": None if arch is drafts.host else _empty(drafts, arch),
+        },
         files=[drafts.file(etc / name, f"sysroot/etc/{name}") for name in ETC],
         values={"glibc": base.glibc, "triplet": triplet(arch)},
     )
+
+
+def _empty(drafts: Drafts, arch: Arch) -> ImageSpec:
+    text = f"No files: what is built from it is recorded as {arch.platform}.\n"
+    return drafts.once(("empty", arch), lambda: drafts.add("empty", ImageKind.EMPTY, arch, text))
 
 
 def _pulled(drafts: Drafts, base: Base, image: RegistryImage, arch: Arch) -> ImageSpec:
@@ -73,6 +81,7 @@ def toolchain(drafts: Drafts, target: Arch) -> ImageSpec:
 
 
 def _toolchain(drafts: Drafts, target: Arch) -> ImageSpec:
+    shell = CrossSysroot().shell
     archive = drafts.download(f"cross-gcc-{target.debian}", TOOLCHAIN_ARCH)
     return drafts.dockerfile(
         f"toolchain-{target}",
@@ -84,7 +93,9 @@ def _toolchain(drafts: Drafts, target: Arch) -> ImageSpec:
             "archive": archive.name,
             "triplet": triplet(target),
             "glibc": drafts.catalogue.probe_glibc,
-            "shell": CrossSysroot().shell,
+            "shell": shell if target is TOOLCHAIN_ARCH else f"{shell}:{target.debian}",
+            "gnu": None if target is TOOLCHAIN_ARCH else target.gnu,
+            "debian": target.debian,
         },
     )
 

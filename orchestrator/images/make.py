@@ -4,6 +4,7 @@ import hashlib
 import re
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -41,8 +42,7 @@ class Maker:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with path.open("w", encoding="utf-8", buffering=1) as log:
-                make = self._rootfs if spec.kind is ImageKind.ROOTFS else self._dockerfile
-                return make(spec, log)
+                return self._makers[spec.kind](spec, log)
         except EngineError:
             raise
         except HostError as error:
@@ -51,17 +51,33 @@ class Maker:
             mend = "make room on the disk, or mend the rights of its folders"
             raise BuildError(f"image {spec.role} could not be built: {error}", mend=mend) from error
 
+    @property
+    def _makers(self) -> dict[ImageKind, Callable[[ImageSpec, IO[str]], str]]:
+        return {
+            ImageKind.ROOTFS: self._rootfs,
+            ImageKind.DOCKERFILE: self._dockerfile,
+            ImageKind.EMPTY: self._empty,
+        }
+
     def _rootfs(self, spec: ImageSpec, log: IO[str]) -> str:
         # Not in /tmp, which may be memory: the tars are large.
         with tempfile.TemporaryDirectory(dir=cache_folder(SCRATCH), prefix=".rootfs-") as folder:
             made = rootfs.make(spec, Path(folder), log, self.stop)
             labels = _labels(spec) | {LABEL_PACKAGES: hashlib.sha256(made.packages.encode()).hexdigest()}
-            with tempfile.TemporaryFile(dir=folder) as archive:
-                rootfs.archive(spec, made, labels, archive)
-                archive.seek(0)
-                image = self.engine.load(archive, tag=spec.tag)
+            image = self._load(spec, made, labels, Path(folder))
         keep_packages(spec, self.logs, made.packages)
         return image
+
+    def _empty(self, spec: ImageSpec, log: IO[str]) -> str:
+        log.write(spec.text)
+        with tempfile.TemporaryDirectory() as folder:
+            return self._load(spec, rootfs.empty(Path(folder)), _labels(spec), Path(folder))
+
+    def _load(self, spec: ImageSpec, made: rootfs.Rootfs, labels: dict[str, str], folder: Path) -> str:
+        with tempfile.TemporaryFile(dir=folder) as archive:
+            rootfs.archive(spec, made, labels, archive)
+            archive.seek(0)
+            return self.engine.load(archive, tag=spec.tag)
 
     def _dockerfile(self, spec: ImageSpec, log: IO[str]) -> str:
         if spec.pulls:

@@ -9,7 +9,7 @@ from orchestrator.tools.cache import cache_folder
 from orchestrator.tools.files import write_atomically
 
 LOG: Final = "build.log"
-RECIPE: Final = {ImageKind.DOCKERFILE: "Dockerfile", ImageKind.ROOTFS: "mmdebstrap.sh"}
+RECIPE: Final = {ImageKind.DOCKERFILE: "Dockerfile", ImageKind.ROOTFS: "mmdebstrap.sh", ImageKind.EMPTY: "image.txt"}
 FILES: Final = "context.sha256"
 PACKAGES: Final = "packages.txt"
 KEPT: Final = "packages"
@@ -43,7 +43,7 @@ def _cached_packages(spec: ImageSpec) -> Path:
 
 
 def _text(spec: ImageSpec) -> str:
-    if spec.kind is ImageKind.DOCKERFILE:
+    if spec.kind is not ImageKind.ROOTFS:
         return spec.text
     args = " \\\n    ".join(shlex.quote(arg) for arg in [*shlex.split(spec.text), "rootfs.tar"])
     return f"#!/bin/sh\n# Then loaded into the engine as {spec.tag}\n{args}\n"

@@ -102,6 +102,13 @@ def make(spec: ImageSpec, folder: Path, log: IO[str], stop: threading.Event) -> 
     return Rootfs(tar=tar, packages=packages(text))
 
 
+def empty(folder: Path) -> Rootfs:
+    """A root filesystem of no files."""
+    tar = folder / "rootfs.tar"
+    tarfile.open(tar, "w").close()
+    return Rootfs(tar=tar, packages="")
+
+
 def _run(argv: list[str], log: IO[str]) -> None:
     Path(argv[-1]).unlink(missing_ok=True)
     done = process.run(argv, root=True, check=False, mend=MEND, timeout=TIMEOUT, env=proxies())

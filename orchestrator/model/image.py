@@ -24,6 +24,8 @@ class ImageKind(StrEnum):
 
     ROOTFS = "rootfs"
     DOCKERFILE = "dockerfile"
+    EMPTY = "empty"
+    """Nothing but an architecture, to build on: the classic builder takes `scratch` for the engine's own."""
 
 
 class ContextFile(Value):
@@ -43,7 +45,7 @@ class ImageSpec(Value):
     """All that decides an image's content. Two specs with equal keys are the same image.
 
     `text` is the rendered Dockerfile, or the mmdebstrap command line of a rootfs (without its
-    target, one argument a line, quoted as for a shell). `parents` are keys of images that must exist
+    target, one argument a line, quoted as for a shell), or says what an empty image is. `parents` are keys of images that must exist
     first; their tags stand in `text`, so a parent's change changes the key.
     """
 
