@@ -5,10 +5,8 @@ from typing import Final
 from orchestrator.errors import InputError
 from orchestrator.images import rootfs
 from orchestrator.images.drafts import Drafts
-from orchestrator.model import Arch, Base, CrossSysroot, ImageKind, ImageSpec, RegistryImage
+from orchestrator.model import TOOLCHAIN_ARCH, Arch, Base, CrossSysroot, ImageKind, ImageSpec, RegistryImage
 
-TOOLCHAIN_ARCH: Final = Arch.X86_64
-"""What the cross toolchains run on, whatever they compile for."""
 ETC: Final = ("group", "hosts", "nsswitch.conf", "passwd")
 
 

@@ -9,7 +9,11 @@ from orchestrator.tools.cache import cache_folder
 from orchestrator.tools.files import write_atomically
 
 LOG: Final = "build.log"
-RECIPE: Final = {ImageKind.DOCKERFILE: "Dockerfile", ImageKind.ROOTFS: "mmdebstrap.sh", ImageKind.EMPTY: "image.txt"}
+RECIPE: Final = {
+    ImageKind.DOCKERFILE: "Dockerfile",
+    ImageKind.ROOTFS: "mmdebstrap.sh",
+    ImageKind.EMPTY: "image.txt",
+}
 FILES: Final = "context.sha256"
 PACKAGES: Final = "packages.txt"
 KEPT: Final = "packages"

@@ -3,6 +3,7 @@
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.catalogue import (
     SYSTEM_PYTHON,
+    TOOLCHAIN_ARCH,
     Base,
     Catalogue,
     CatalogueParts,
@@ -146,6 +147,7 @@ __all__ = [
     "SCHEMA",
     "STANDARD_AXES",
     "SYSTEM_PYTHON",
+    "TOOLCHAIN_ARCH",
     "VERSION_AXES",
     "VERSION_VALUE",
     "AddressRange",

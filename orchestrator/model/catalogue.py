@@ -13,6 +13,8 @@ Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]{1,99}$
 Program = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,8}$")]
 BaseName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
 Arches = Annotated[tuple[Arch, ...], Field(min_length=1)]
+TOOLCHAIN_ARCH: Final = Arch.X86_64
+"""What the cross toolchains run on, whatever they compile for."""
 SYSTEM_PYTHON: Final = "/usr/bin/python3"
 
 
@@ -210,6 +212,16 @@ class Catalogue(CatalogueParts):
     images: tuple[ImagePin, ...] = ()
     silent: frozenset[str] = frozenset()
     """The registries that were asked for this plan and did not answer."""
+    host: Arch = TOOLCHAIN_ARCH
+    """What this machine runs without emulation."""
+
+    @property
+    def lacks_toolchain(self) -> str | None:
+        """Why nothing can be compiled against the lowest glibc here, if it cannot."""
+        if self.host is TOOLCHAIN_ARCH:
+            return None
+        needs = f"the toolchain of glibc {self.probe_glibc} runs on {TOOLCHAIN_ARCH} only"
+        return f"{needs}, this host is {self.host}"
 
     def pin_of(self, base: Base, arch: Arch) -> ImagePin | None:
         """The pinned image that a base is pulled as, if its tag has been locked."""
@@ -222,7 +234,7 @@ class Catalogue(CatalogueParts):
     def lacks_source(self, base: Base, arch: Arch) -> str | None:
         """Why a base cannot be had here, if it cannot."""
         if base.pulled is None:
-            return None
+            return self.lacks_toolchain if base.sysroot else None
         host = registry_of(base.pulled.images[arch])
         said = f"no source for glibc {base.glibc} without an image registry"
         if self.pin_of(base, arch) is None:

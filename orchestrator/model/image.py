@@ -45,8 +45,9 @@ class ImageSpec(Value):
     """All that decides an image's content. Two specs with equal keys are the same image.
 
     `text` is the rendered Dockerfile, or the mmdebstrap command line of a rootfs (without its
-    target, one argument a line, quoted as for a shell), or says what an empty image is. `parents` are keys of images that must exist
-    first; their tags stand in `text`, so a parent's change changes the key.
+    target, one argument a line, quoted as for a shell), or says what an empty image is. `parents`
+    are keys of images that must exist first; their tags stand in `text`, so a parent's change
+    changes the key.
     """
 
     role: str

@@ -68,7 +68,8 @@ class PlannedRun:
 
 def make_plan(project: Project, request: Request) -> PlannedRun:
     """Plan a run: cells, expectations, and the key of every image."""
-    project, selection = _select(project, request)
+    catalogue = project.catalogue.model_copy(update={"host": _host()})
+    project, selection = _select(replace(project, catalogue=catalogue), request)
     recipes = images.Recipes(project.catalogue, project.root, _host())
     planned = [_patient(_with_image(project, item, recipes), request) for item in selection.cells]
     now = datetime.now(UTC)

@@ -15,6 +15,7 @@ from orchestrator.model import (
     ExcludedCell,
     Expectation,
     Instrument,
+    InterpreterKind,
     OutcomeKind,
     OwnPython,
     ProbeKind,
@@ -223,7 +224,10 @@ def _not_compiled(cell: Cell, catalogue: Catalogue, probe: ProbeSource) -> str |
         return f"a {cell.probe} probe is a program of its own, which {cell.launcher} does not load"
     base = catalogue.base_for(cell.glibc, cell.arch)
     python = catalogue.interpreter_for(base, cell.python, cell.arch) if base else None
-    if base is None or python is None or probe.toolchain_for(python.kind) is not Toolchain.NATIVE:
+    compiler = probe.toolchain_for(python.kind) if python else None
+    if compiler is Toolchain.GCC:
+        return catalogue.lacks_toolchain
+    if base is None or python is None or compiler is not Toolchain.NATIVE:
         return None
     return (
         None if base.compiler_beside(python) else f"{base.name} brings nothing to compile {cell.probe} with"
@@ -234,6 +238,8 @@ def _lacks_interpreter(cell: Cell, base: Base, catalogue: Catalogue) -> str | No
     interpreter = catalogue.interpreter_for(base, cell.python, cell.arch)
     if interpreter is None:
         return _no_interpreter(cell, catalogue)
+    if interpreter.kind is InterpreterKind.PORTABLE and catalogue.lacks_toolchain:
+        return catalogue.lacks_toolchain
     if cell.launcher != "plain" and isinstance(interpreter, OwnPython) and not interpreter.toolchain:
         return f"{base.name}'s own CPython {cell.python} brings nothing to build {cell.launcher} with"
     return None

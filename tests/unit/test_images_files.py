@@ -141,6 +141,18 @@ def test_the_package_list_holds_what_is_installed() -> None:
     assert rootfs.packages(STATUS) == "base-files 12.4+deb12u12 amd64\nzlib1g 1:1.2.13.dfsg-1 amd64\n"
 
 
+def test_an_empty_image_has_an_architecture_and_no_file(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    rootfs.archive(spec_of("No files.\n", arch=Arch.ARM64), rootfs.empty(tmp_path), {}, out)
+    out.seek(0)
+    with tarfile.open(fileobj=out) as tar:
+        contents = {member.name: stream.read() for member in tar if (stream := tar.extractfile(member))}
+    (entry,) = json.loads(contents["manifest.json"])
+    assert json.loads(contents[entry["Config"]])["architecture"] == "arm64"
+    with tarfile.open(fileobj=io.BytesIO(contents[entry["Layers"][0]])) as layer:
+        assert layer.getnames() == []
+
+
 def test_an_image_archive_says_its_own_architecture_and_layer(tmp_path: Path) -> None:
     layer = tmp_path / "rootfs.tar"
     with tarfile.open(layer, "w") as tar:

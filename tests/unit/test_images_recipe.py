@@ -132,6 +132,35 @@ def test_the_oldest_glibc_comes_from_the_toolchain_and_is_checked(project: Path)
     assert {"sysroot/etc/passwd", "sysroot/etc/hosts"} <= {item.name for item in base.files}
 
 
+def test_glibc_2_17_for_arm64_is_made_by_a_toolchain_that_behaves_as_an_arm64_machine(project: Path) -> None:
+    catalogue, for_x86_64 = (
+        project / "images" / "catalogue.yaml",
+        'version: "3.13.5", source: cpython, arches: [',
+    )
+    catalogue.write_text(catalogue.read_text().replace(f"{for_x86_64}x86_64]", f"{for_x86_64}arm64]"))
+    specs = chain(project, python="3.13", glibc="2.17", arch="arm64")
+    compiler, base = specs["toolchain-arm64"], specs["base-sysroot-2-17"]
+    assert compiler.arch is Arch.X86_64
+    assert "ENV QEMU_LD_PREFIX=/opt/gcc/aarch64-unknown-linux-gnu/sysroot" in compiler.text
+    assert "busybox-static:arm64" in compiler.text
+    # The classic builder records what begins at scratch as the engine's own architecture.
+    assert f"\nFROM --platform=linux/arm64 {specs['empty'].tag}\n" in base.text
+    assert (base.arch, specs["empty"].arch, specs["empty"].kind) == (Arch.ARM64, Arch.ARM64, ImageKind.EMPTY)
+    assert set(base.parents) == {compiler.key, specs["empty"].key}
+    for made in ("python-3-13-5", "uwsgi-py3-13-5"):
+        assert compiler.key in specs[made].parents
+    native = chain(project, glibc="2.17")
+    assert "empty" not in native
+    assert "\nFROM scratch\n" in native["base-sysroot-2-17"].text
+    assert "qemu" not in native["toolchain-x86-64"].text.lower()
+
+
+def test_a_base_without_security_updates_has_its_server_compiled_without_them(project: Path) -> None:
+    without = chain(project, python="3.9", glibc="2.31", arch="arm64")["uwsgi-bullseye"].text
+    assert " download -t bullseye libpython3.9-dev:arm64 " in without
+    assert " download libpython3.11-dev:arm64 " in chain(project, arch="arm64")["uwsgi-bookworm"].text
+
+
 def test_a_plain_cell_has_no_server(project: Path) -> None:
     specs = chain(project, launcher="plain")
     assert not any(role.startswith("uwsgi") for role in specs)

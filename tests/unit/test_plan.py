@@ -10,7 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import InputError
-from orchestrator.model import Arch, Catalogue, ImagePin, OutcomeKind, RegistryImage, Selection
+from orchestrator.model import (
+    Arch,
+    Catalogue,
+    CopiedPython,
+    CrossSysroot,
+    ImagePin,
+    InterpreterKind,
+    OutcomeKind,
+    RegistryImage,
+    Selection,
+)
 from orchestrator.plan import Request, load_matrix, select
 from orchestrator.tools.yamlfile import MAX_BYTES
 
@@ -379,6 +389,26 @@ def test_a_registrys_glibc_has_a_source_once_it_is_pinned_and_answers(
         reasons = [item.reason for item in choose(project, lacking).excluded if item.cell.python == "3.11"]
         assert any("no source for glibc 2.36 without an image registry" in said for said in reasons)
         assert any(why in said for said in reasons)
+
+
+def test_what_the_cross_toolchain_makes_cannot_be_had_on_another_host(
+    project: Path, catalogue: Catalogue
+) -> None:
+    old, new = catalogue.bases
+    made = old.model_copy(update={"debian": None, "sysroot": CrossSysroot()})
+    copied = CopiedPython(
+        kind=InterpreterKind.PORTABLE, version="3.9.2", source="cpython", arches=tuple(Arch)
+    )
+    here = catalogue.model_copy(update={"bases": (made, new), "interpreters": (copied,)})
+    there = here.model_copy(update={"host": Arch.ARM64})
+    own = [item.cell for item in choose(project, there).cells]
+    lost = {item.cell for item in choose(project, here).cells} - set(own)
+    reasons = {item.cell: item.reason for item in choose(project, there).excluded}
+    assert {(cell.python, cell.glibc) for cell in own} == {("3.11", "2.36")}
+    assert {(cell.python, cell.glibc) for cell in lost} == {("3.9", "2.31"), ("3.9", "2.36")}
+    assert {reasons[cell] for cell in lost} == {
+        "the toolchain of glibc 2.17 runs on x86_64 only, this host is arm64"
+    }
 
 
 def test_a_program_is_for_the_launcher_plain_alone(project: Path, catalogue: Catalogue) -> None:
