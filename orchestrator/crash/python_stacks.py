@@ -67,6 +67,8 @@ def read_python(path: Path, core: Core, root: Path) -> PythonReading:
         [*limited(), sys.executable, "-I", str(SCRIPT), str(path), str(file), str(root), str(MAX_FRAMES)],
         mend=MEND, timeout=TIMEOUT, check=False,
     )  # fmt: skip
+    if done.status != 0 and core.has_adopted:
+        raise ToolError("it finds no interpreter in a core that qemu-user wrote", mend=MEND)
     if done.status != 0:
         said = done.complaint.splitlines()[-1:] or [f"it ended with status {done.status}"]
         raise ToolError(said[0][:300], mend=MEND)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import InputError
-from orchestrator.images.bases import TOOLCHAIN_ARCH, base_image, builder_base, toolchain, triplet
+from orchestrator.images.bases import base_image, builder_base, toolchain, triplet
 from orchestrator.images.drafts import Drafts
 from orchestrator.images.interpreters import interpreter_image, label
 from orchestrator.model import (
+    TOOLCHAIN_ARCH,
     Arch,
     Base,
     Catalogue,
