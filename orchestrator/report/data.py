@@ -7,7 +7,7 @@ names that become paths are held to what the matrix allows, and files must lie i
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -91,6 +91,7 @@ class RunData:
     """Against the baseline, where one was given."""
     history: History | None = None
     """The runs that were beside this one when it was reported."""
+    _inside: dict[str, Path | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def results(self) -> tuple[CellResult, ...]:
@@ -126,8 +127,11 @@ class RunData:
 
     def inside(self, name: str) -> Path | None:
         """The file of this relative name, if it is one and lies inside the run's folder."""
-        path = (self.folder / name).resolve()
-        return path if path.is_relative_to(self.folder) and path.is_file() else None
+        # A page asks several times for each of its files, and following links takes a call for each folder.
+        if name not in self._inside:
+            path = (self.folder / name).resolve()
+            self._inside[name] = path if path.is_relative_to(self.folder) and path.is_file() else None
+        return self._inside[name]
 
 
 def load(folder: Path) -> RunData:

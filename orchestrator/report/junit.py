@@ -3,6 +3,10 @@
 The document is held to the schema that Jenkins' xunit plugin checks (tests/data/junit.xsd), the strictest of
 the common readers: of junit-xml's attributes it does not know `disabled`, and it takes times in
 milliseconds at most. So the suites are made by junit-xml, and the document around them here.
+
+GitLab takes files of up to 30 MB and 250,000 elements (https://docs.gitlab.com/ci/testing/unit_test_reports),
+libxml2 texts of up to 10 MB. So the worst cells, those with a page of their own, are told in full and share
+one allowance of output; of the others a case says the verdict and why.
 """
 
 import xml.etree.ElementTree as ET
@@ -13,11 +17,14 @@ from junit_xml import TestCase, TestSuite
 
 from orchestrator.model import ENVIRONMENT_AXES, CellResult, ExcludedCell
 from orchestrator.report import words
-from orchestrator.report.data import CELLS, CellRecord, RunData, Status
-from orchestrator.report.text import excerpt_text, one_line, read_excerpt, visible
+from orchestrator.report.data import CellRecord, RunData, Status
+from orchestrator.report.packing import Places
+from orchestrator.report.text import LIMIT, excerpt_text, one_line, read_excerpt, visible
 
 MESSAGE_LIMIT: Final = 1000
 """Characters of a case's message; readers show it on one line."""
+OUTPUT: Final = 1 << 19
+"""Bytes of program output in the whole document; the cells that are told in full share it evenly."""
 
 
 def junit_xml(data: RunData) -> str:
@@ -26,9 +33,10 @@ def junit_xml(data: RunData) -> str:
     items: list[CellRecord | ExcludedCell] = [*data.records, *data.plan.excluded]
     for item in items:
         suites.setdefault(item.cell.environment, []).append(item)
+    places = Places.of(data)
     root = ET.Element("testsuites", {"name": visible(data.plan.run)})
     for environment, its_items in suites.items():
-        root.append(_suite(data, environment, its_items))
+        root.append(_suite(data, places, environment, its_items))
     for total in ("tests", "failures", "errors"):
         root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
     root.set("time", _seconds(data.results))
@@ -38,9 +46,11 @@ def junit_xml(data: RunData) -> str:
     )
 
 
-def _suite(data: RunData, environment: str, items: Sequence[CellRecord | ExcludedCell]) -> ET.Element:
+def _suite(
+    data: RunData, places: Places, environment: str, items: Sequence[CellRecord | ExcludedCell]
+) -> ET.Element:
     results = [item.result for item in items if isinstance(item, CellRecord) and item.result]
-    cases = [_case(data, item) if isinstance(item, CellRecord) else _excluded(item) for item in items]
+    cases = [_case(data, places, item) if isinstance(item, CellRecord) else _excluded(item) for item in items]
     suite = TestSuite(
         environment,
         cases,
@@ -72,7 +82,7 @@ def _properties(
     return {name: visible(value) for name, value in (axes | run | said).items()}
 
 
-def _case(data: RunData, record: CellRecord) -> TestCase:
+def _case(data: RunData, places: Places, record: CellRecord) -> TestCase:
     result = record.result
     case = TestCase(
         record.cell.question,
@@ -80,18 +90,21 @@ def _case(data: RunData, record: CellRecord) -> TestCase:
         elapsed_sec=round(result.seconds, 3) if result else None,
     )
     message = one_line(record.reason, MESSAGE_LIMIT)
-    details = visible(_details(data, record))
+    whole = record.cell.id in places.own
+    details = visible(_details(data, places, record) if whole else _brief(places, record))
     if record.status is Status.FAIL:
         case.add_failure_info(message, details, "fail")
     elif record.status in (Status.ERROR, Status.NOT_RUN):
         case.add_error_info(message, details, str(record.status))
     elif record.status is Status.SKIP:
         case.add_skipped_info(message, details)
-    if result:
-        case.stdout, case.stderr = _output(data, result, "stdout"), _output(data, result, "stderr")
+    if result and whole:
+        limit = min(LIMIT, OUTPUT // (2 * len(places.own)))
+        case.stdout = _output(data, result, "stdout", limit)
+        case.stderr = _output(data, result, "stderr", limit)
     if record.status is Status.PASS:
         # A case that passed has no message of its own, and a crash as expected is what a reader wants to see.
-        case.stdout = f"{message}\n{details}\n\nstdout:\n{case.stdout}"
+        case.stdout = f"{message}\n{details}\n\nstdout:\n{case.stdout}" if whole else message
     return case
 
 
@@ -101,7 +114,19 @@ def _excluded(item: ExcludedCell) -> TestCase:
     return case
 
 
-def _details(data: RunData, record: CellRecord) -> str:
+def _brief(places: Places, record: CellRecord) -> str:
+    """What is said of a cell that is not told in full: where all of it is, and how to repeat it."""
+    lines = [f"repeat: {record.result.repeat}"] if record.result else []
+    return "\n".join([*lines, f"page: {_page(places, record)}"])
+
+
+def _page(places: Places, record: CellRecord) -> str:
+    """A cell's page in the run's folder, as a browser takes it."""
+    page, fragment = places.url(record)
+    return f"{page}#{fragment}" if fragment else page
+
+
+def _details(data: RunData, places: Places, record: CellRecord) -> str:
     """What a reader of a failed case needs, from the expectation to the command that repeats it."""
     expectation, result = record.planned.expectation, record.result
     lines = [
@@ -120,11 +145,11 @@ def _details(data: RunData, record: CellRecord) -> str:
         if trial and trial.crash:
             lines += [f"signature: {trial.crash.signature}", "", words.backtrace_text(trial.crash), ""]
         lines.append(f"repeat: {result.repeat}")
-    lines.append(f"page: {CELLS}/{record.cell.id}/index.html")
+    lines.append(f"page: {_page(places, record)}")
     return "\n".join(lines)
 
 
-def _output(data: RunData, result: CellResult, stream: str) -> str:
+def _output(data: RunData, result: CellResult, stream: str, limit: int) -> str:
     """One stream of the telling trial, cut in the middle where it is long."""
     trial = words.telling_trial(result)
     if trial is None:
@@ -133,7 +158,7 @@ def _output(data: RunData, result: CellResult, stream: str) -> str:
     path = data.inside(name)
     if path is None:
         return f"[{visible(name)} is not in the run's folder]"
-    return excerpt_text(read_excerpt(path), visible(name))
+    return excerpt_text(read_excerpt(path, limit), visible(name))
 
 
 def _seconds(results: Iterable[CellResult]) -> str:

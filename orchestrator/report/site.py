@@ -67,7 +67,8 @@ class Site:
 
 def link(page: str, target: str, fragment: str = "") -> str:
     """A relative URL from one page of the run's folder to another file of it, and a place there."""
-    path = quote(posixpath.relpath(target, posixpath.dirname(page) or "."), safe="/")
+    start = posixpath.dirname(page)
+    path = quote(posixpath.relpath(target, start) if start else target, safe="/")
     return f"{path}#{quote(fragment, safe='/=')}" if fragment else path
 
 

@@ -8,7 +8,9 @@ from lxml import etree
 
 from orchestrator import report
 from orchestrator.model import Verdict
+from orchestrator.report.junit import OUTPUT
 from tests.unit import run_factory as factory
+from tests.unit.large_run import write_large
 
 SCHEMA = Path(__file__).parent.parent / "data" / "junit.xsd"
 HOSTILE = b"\x1b[31mred\x1b[0m ]]> <script>alert(1)</script> \0 \xff \xe2\x80\xae \xed\xa0\x80 &amp; \x0c\n"
@@ -81,6 +83,33 @@ def test_long_output_is_cut_with_the_place_of_the_whole(tmp_path: Path) -> None:
     assert len(said) < 70_000
     assert said.endswith("END")
     assert f"the whole is in cells/{factory.cell().id}/trial-1/stdout.txt]" in said
+
+
+def test_of_many_cells_the_worst_are_told_in_full_and_the_document_stays_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.report.packing.STATIC_PAGES", 40)
+    found = cases(write_large(tmp_path, 2_000))
+    kinds = [type(case.result[0]) if case.result else None for case in found.values()]
+    assert kinds.count(Failure) > 40
+    assert len(found) == 2_024
+    told = [case for case in found.values() if case.result and "axes: " in str(case.result[0].text)]
+    brief = [case for case in found.values() if case.result and "axes: " not in str(case.result[0].text)]
+    assert len(told) == 40
+    failure = next(case for case in brief if type(case.result[0]) is Failure).result[0]
+    assert str(failure.message).startswith("saw ")
+    page = str(failure.text).rpartition("page: ")[2]
+    assert page.startswith("cell.html#")
+    assert "repeat: nox -s matrix -- --cell" in str(failure.text)
+    passed = next(case for case in found.values() if case.is_passed)
+    assert str(passed.system_out).endswith("as expected")
+    assert (tmp_path / "junit.xml").stat().st_size < 700 * len(found)
+
+
+def test_the_output_of_all_cells_together_is_bounded(tmp_path: Path) -> None:
+    loud = factory.RunSpec(stdout=b"A" * 200_000, stderr=b"B" * 200_000)
+    cases(factory.write_run(tmp_path, loud))
+    assert (tmp_path / "junit.xml").stat().st_size < OUTPUT + 60_000
 
 
 def test_own_axes_are_in_the_name(tmp_path: Path) -> None:
