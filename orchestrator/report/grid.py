@@ -3,7 +3,7 @@
 Every text is in a table once and named by its number, so that ten thousand cells are a few hundred kilobytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
 from packaging.version import InvalidVersion, Version
@@ -24,6 +24,12 @@ LETTERS: Final = {
     Status.PASS: "p",
 }
 EXCLUDED: Final = "x"
+DOWN: Final = ("python", "glibc", "arch")
+"""Axes that stand as rows where no rule says otherwise, the first ones first."""
+ACROSS: Final = ("scenario", "launcher", "probe")
+"""Axes that stand as columns before a project's own."""
+SQUARES: Final = 1600
+"""Squares that the grid opens with at most; further axes are folded into counts."""
 WORDS: Final = 240
 """Characters of a reason that the grid knows; the cell's page has all of it."""
 
@@ -61,6 +67,7 @@ def grid_data(
     blank = seen.number("")
     return {
         "axes": _axes(cells),
+        "usual": first_view([record.cell for record in data.records], _telling(data)),
         "planned": len(data.records),
         "ids": [cell.id for cell in cells],
         "status": "".join(LETTERS[record.status] for record in data.records) + EXCLUDED * len(excluded),
@@ -99,6 +106,40 @@ def _axes(cells: Sequence[Cell]) -> list[Mapping[str, object]]:
         numbers = {value: number for number, value in enumerate(values)}
         axes.append({"name": name, "values": values, "cells": [numbers[value] for value in column]})
     return axes
+
+
+def first_view(cells: Sequence[Cell], telling: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """The axes that the grid opens with, at most two down and two across, outermost first.
+
+    Those of the rule that makes the difference (`telling`) stand outermost, so that it is to be seen as whole
+    rows and columns; then the environment goes down and the question across. Axes of one value tell nothing.
+    """
+    rows_of = [cell.axes for cell in cells]
+    names = list(dict.fromkeys(name for row in rows_of for name in row))
+    varied = [name for name in names if len({row.get(name) for row in rows_of}) > 1]
+    down = [name for name in telling if name in DOWN]
+    across = [name for name in telling if name not in DOWN]
+    rest = [name for name in varied if name not in DOWN and name not in ACROSS]
+    rows = _first_two([*down[:2], *across[2:], *DOWN], varied)
+    columns = _first_two([*across[:2], *down[2:], *ACROSS, *rest], [n for n in varied if n not in rows])
+    if not rows:
+        rows, columns = (columns[1:], columns[:1]) if len(columns) > 1 else (columns or names[:1], [])
+
+    def squares(axes: Sequence[str]) -> int:
+        return len({tuple(row.get(name) for name in axes) for row in rows_of})
+
+    while squares(rows) * squares(columns) > SQUARES and len(rows) + len(columns) > 2:
+        (columns if len(columns) > 1 else rows).pop()
+    return {"rows": rows, "columns": columns}
+
+
+def _first_two(preferred: Iterable[str], allowed: Container[str]) -> list[str]:
+    return [name for name in dict.fromkeys(preferred) if name in allowed][:2]
+
+
+def _telling(data: RunData) -> tuple[str, ...]:
+    """The axes of the first rule of the worst subject that has one."""
+    return next((item.rules[0].axes for item in data.explanations if item.rules), ())
 
 
 def _signatures_of(record: CellRecord, order: Mapping[str, int]) -> list[int]:

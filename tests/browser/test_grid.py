@@ -29,6 +29,9 @@ def test_the_overview_answers_in_order_and_then_shows_the_grid(tab: Tab, told_ru
         tab.page.get_by_text("24 cells newly fail").or_(tab.page.get_by_text("newly fail"))
     ).to_be_visible()
     expect(tab.page.locator(".explanation code").first).to_have_text('glibc < "2.41" and launcher == "uwsgi"')
+    # The axes of that rule stand outermost, so that it is to be seen as whole rows and columns.
+    corner = [head.inner_text() for head in tab.page.locator("#grid thead tr").first.locator("th").all()]
+    assert corner == ["glibc", "python", "launcher plain", "launcher uwsgi"]
     tab.assert_quiet()
 
 

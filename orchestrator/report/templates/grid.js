@@ -55,34 +55,16 @@
 
   // ---- the view: what the URL says -----------------------------------------------------------------------
   const varied = axes.filter((axis) => new Set(axis.cells.slice(0, data.planned)).size > 1).map((axis) => axis.name);
-  const combinations = (names) => {
-    const found = new Set();
-    for (let cell = 0; cell < data.planned; cell += 1) found.add(names.map((name) => axisOf.get(name).cells[cell]).join());
-    return found.size || 1;
-  };
-  const usual = (() => {
-    const pick = (preferred, taken, most) => [
-      ...preferred.filter((name) => varied.includes(name) && !taken.includes(name)),
-    ].slice(0, most);
-    const rows = pick(["python", "glibc", "arch", ...varied], ["scenario", "launcher", "probe"], 2);
-    const columns = pick(["scenario", "launcher", "probe", ...varied], rows, 2);
-    if (!rows.length && columns.length > 1) rows.push(columns.pop());
-    while (combinations(rows) * combinations(columns) > SQUARES && columns.length + rows.length > 2) {
-      (columns.length > 1 ? columns : rows).pop();
-    }
-    if (!rows.length) rows.push(axes[0].name);
-    return { rows, columns };
-  })();
   const fresh = () => ({
-    rows: [...usual.rows], columns: [...usual.columns], status: new Set(), is: new Map(), signature: "", change: "", text: "",
+    rows: [...data.usual.rows], columns: [...data.usual.columns], status: new Set(), is: new Map(), signature: "", change: "", text: "",
   });
   let state = fresh();
 
   const write = () => {
     const parts = [];
     const add = (name, values) => parts.push(`${encodeURIComponent(name)}=${values.map(encodeURIComponent).join(",")}`);
-    if (state.rows.join() !== usual.rows.join()) add("rows", state.rows);
-    if (state.columns.join() !== usual.columns.join()) add("columns", state.columns);
+    if (state.rows.join() !== data.usual.rows.join()) add("rows", state.rows);
+    if (state.columns.join() !== data.usual.columns.join()) add("columns", state.columns);
     if (state.status.size) add("verdict", [...state.status].sort().map((status) => STATUS[status].css === "skip" ? STATUS[status].name : STATUS[status].css));
     for (const [name, values] of state.is) add(`is.${name}`, [...values].sort((a, b) => a - b).map((value) => axisOf.get(name).values[value]));
     if (state.signature) add("signature", [state.signature]);
