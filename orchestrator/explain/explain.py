@@ -1,7 +1,7 @@
 """One explanation for each failure, signature and outcome of a run."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -37,7 +37,7 @@ def explain(plan: Plan, results: Sequence[CellResult]) -> Explanations:
     for item in sightings(seen):
         names = frozenset(item.scenarios)
         if names not in scopes:
-            scopes[names] = _Scope.of(names, seen, unseen)
+            scopes[names] = _Scope.of(names, seen, unseen, plan.ordered)
         found.append(_explanation(item, scopes[names], seen))
     return Explanations(run=plan.run, explanations=tuple(found))
 
@@ -52,12 +52,16 @@ class _Scope:
 
     @classmethod
     def of(
-        cls, names: frozenset[str], seen: Sequence[CellResult], unseen: Iterable[tuple[Cell, str]]
+        cls,
+        names: frozenset[str],
+        seen: Sequence[CellResult],
+        unseen: Iterable[tuple[Cell, str]],
+        ordered: Container[str],
     ) -> "_Scope":
         positions = tuple(at for at, result in enumerate(seen) if result.cell.scenario in names)
         return cls(
             positions=positions,
-            space=Space.of([seen[at].cell for at in positions]),
+            space=Space.of([seen[at].cell for at in positions], ordered),
             unseen=tuple((cell, why) for cell, why in unseen if cell.scenario in names),
         )
 
@@ -172,8 +176,14 @@ def _holds(space: Space, rule: RuleTerms, axes: Mapping[str, str]) -> bool | Non
 
 
 def _mixed(item: Sighting, seen: Sequence[CellResult]) -> tuple[MixedCell, ...]:
+    """Cells whose kept trials differ; trials that were not kept ended as some of those did."""
     return tuple(
-        MixedCell(cell=seen[at].cell.id, shown=shown, trials=len(seen[at].trials))
+        MixedCell(
+            cell=seen[at].cell.id,
+            shown=shown,
+            trials=len(seen[at].trials) + seen[at].not_kept,
+            not_kept=seen[at].not_kept,
+        )
         for at, shown in item.trials.items()
         if shown < len(seen[at].trials)
     )

@@ -4,7 +4,7 @@ Python's integers make an intersection over 10,000 cells one operation of about 
 exact search stays possible without a solver.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, pairwise
@@ -12,7 +12,7 @@ from typing import Final
 
 from packaging.version import Version
 
-from orchestrator.model import ABSENT, Boundary, Cell, orders_as_version
+from orchestrator.model import ABSENT, VERSION_AXES, Boundary, Cell, orders_as_version
 
 SCENARIO: Final = "scenario"
 ALL_SUBSETS: Final = 6
@@ -147,8 +147,11 @@ class Space:
     """Axes of which one value ran, with that value."""
 
     @classmethod
-    def of(cls, cells: Sequence[Cell]) -> "Space":
-        """The space of some cells; an axis that a cell lacks reads `none` there."""
+    def of(cls, cells: Sequence[Cell], ordered: Container[str] = VERSION_AXES) -> "Space":
+        """The space of some cells; an axis that a cell lacks reads `none` there.
+
+        Only axes in `ordered` get ranges: `-k` refuses one where a value that did not run is no version.
+        """
         rows = [cell.axes for cell in cells]
         names = list(dict.fromkeys(name for row in rows for name in row))
         axes: list[Axis] = []
@@ -168,7 +171,7 @@ class Space:
                     name,
                     values,
                     tuple(bits[item] for item in values),
-                    orders_as_version(name, values),
+                    name in ordered and orders_as_version(name, values),
                 )
             )
         return cls(tuple(cells), tuple(axes), silent)

@@ -84,7 +84,9 @@ def _boundaries(found: Sequence[Boundary]) -> str:
 
 
 def _mixed(cells: Sequence[MixedCell], count: int) -> str:
-    named = ", ".join(f"{item.cell} ({item.shown} of {item.trials})" for item in cells)
+    named = ", ".join(
+        f"{item.cell} ({'at least ' if item.not_kept else ''}{item.shown} of {item.trials})" for item in cells
+    )
     more = f", and {count - len(cells):,} more" if count > len(cells) else ""
     cell = "1 cell" if count == 1 else f"{count:,} cells"
     return f"In {cell} only some of the trials show it: {named}{more}; more trials may change the rule."

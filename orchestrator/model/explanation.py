@@ -65,11 +65,15 @@ class SettlingCell(Value):
 
 
 class MixedCell(Value):
-    """A cell in which some trials showed the subject and some did not."""
+    """A cell in which some trials showed the subject and some did not.
+
+    `shown` counts those whose evidence was kept; `not_kept` of the `trials` ended as others of them did.
+    """
 
     cell: str
     shown: int
     trials: int
+    not_kept: int = 0
 
 
 class Explanation(Value):

@@ -2,7 +2,7 @@
 
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.catalogue import MadeOf
-from orchestrator.model.cell import Cell
+from orchestrator.model.cell import VERSION_AXES, Cell
 from orchestrator.model.scenario import Expectation, Toolchain
 
 
@@ -75,6 +75,8 @@ class Plan(Value):
     excluded: tuple[ExcludedCell, ...]
     deselected: int
     images: tuple[PlannedImage, ...]
+    ordered: tuple[str, ...] = tuple(sorted(VERSION_AXES))
+    """Axes that the project's expressions compare as versions; values that were not planned decide it too."""
     missing_shards: tuple[str, ...] = ()
     """Of a merged run: shards that were not there, so that their cells are in no count of it."""
     replaced: int = 0

@@ -89,6 +89,7 @@ def _merged(plans: Sequence[Plan], run: str) -> Plan:
         excluded=tuple(_unique([item for plan in plans for item in plan.excluded])),
         deselected=first.deselected,
         images=tuple({image.key: image for plan in plans for image in plan.images}.values()),
+        ordered=tuple(axis for axis in first.ordered if all(axis in plan.ordered for plan in plans)),
     )
 
 

@@ -22,6 +22,7 @@ from orchestrator.model import (
     Scenario,
     SelectedCell,
     Selection,
+    orders_as_version,
 )
 from orchestrator.plan import Matrix, Request
 
@@ -84,6 +85,9 @@ def make_plan(project: Project, request: Request) -> PlannedRun:
         excluded=selection.excluded,
         deselected=selection.deselected,
         images=tuple(_listed(spec) for spec in recipes.specs),
+        ordered=tuple(
+            axis for axis, values in project.matrix.vocabulary.items() if orders_as_version(axis, values)
+        ),
     )
     return PlannedRun(plan=plan, specs=recipes.specs)
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import product
 
 from orchestrator.errors import Location
-from orchestrator.model import Arch, Cell
+from orchestrator.model import Arch, Cell, CellResult, Judgement, Plan, PlannedCell, Verdict
 from orchestrator.plan.expression import Expression, parse
+from tests.unit import run_factory as factory
 
 VALUES: Mapping[str, Sequence[str]] = {
     "python": ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"),
@@ -18,6 +19,17 @@ VALUES: Mapping[str, Sequence[str]] = {
     "window": ("during", "after", "before"),
     "numpy": ("1.26", "2.0", "2.3"),
 }
+LARGE: Mapping[str, Sequence[str]] = {
+    "python": tuple(f"3.{minor}" for minor in range(7, 15)),
+    "glibc": ("2.17", "2.28", "2.31", "2.36", "2.41", "2.43"),
+    "arch": tuple(Arch),
+    "launcher": ("plain", "uwsgi", "gunicorn"),
+    "probe": ("cpp", "rust", "c"),
+    "window": ("before", "during", "after"),
+    "mitigation": ("none", "skip", "guard", "lock"),
+}
+NOISE = (0.0, 0.002, 0.5)
+"""Shares of cells that are turned: cells of a rule, of a rule with exceptions, and of none."""
 ORDERED = ("python", "glibc", "numpy")
 
 
@@ -91,3 +103,35 @@ def _condition(dice: random.Random, name: str, values: Sequence[str]) -> tuple[s
         two = dice.sample(list(values), 2)
         forms.append((f'{name} in ("{two[0]}", "{two[1]}")', 2))
     return dice.choice(forms)
+
+
+def noisy_run(noise: float) -> tuple[Plan, list[CellResult]]:
+    """A run of more than 10,000 cells that fail by one rule, but for the share `noise` of them."""
+    dice = random.Random(1)  # noqa: S311 - reproducible, not secret
+    cells = [
+        Cell.from_axes({"scenario": "s"} | dict(zip(LARGE, values, strict=True)))
+        for values in product(*LARGE.values())
+    ]
+    item = PlannedCell(cell=cells[0], expectation=factory.SURVIVES, trials=1, timeout=9, image=factory.KEY)
+    plan = Plan(
+        run="large",
+        created=factory.STARTED,
+        profile="large",
+        selection="",
+        cells=tuple(item.model_copy(update={"cell": cell}) for cell in cells),
+        excluded=(),
+        deselected=0,
+        images=(),
+    )
+    judged = {
+        verdict: factory.result_of(item).model_copy(
+            update={"judgement": Judgement(verdict=verdict, reason="said")}
+        )
+        for verdict in (Verdict.PASS, Verdict.FAIL)
+    }
+    results: list[CellResult] = []
+    for cell in cells:
+        fails = (cell.glibc < "2.41" and cell.launcher == "uwsgi") != (dice.random() < noise)
+        result = judged[Verdict.FAIL if fails else Verdict.PASS]
+        results.append(result.model_copy(update={"cell": cell}))
+    return plan, results

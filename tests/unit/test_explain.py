@@ -24,6 +24,7 @@ from orchestrator.model import (
     PlannedCell,
     Subject,
     Verdict,
+    orders_as_version,
 )
 from orchestrator.plan.expression import parse
 from tests.unit import rules_factory as rules
@@ -187,6 +188,45 @@ def test_a_cell_that_varies_is_named() -> None:
     assert "In 1 cell only some of the trials show it" in crash.words
 
 
+def test_trials_that_were_not_kept_are_counted_and_said_to_be_more() -> None:
+    cells = matrix()
+    planned = [
+        PlannedCell(cell=cell, expectation=factory.SURVIVES, trials=9, timeout=9, image="k") for cell in cells
+    ]
+    results = [factory.result_of(item) for item in planned]
+    trials = (factory.quiet_trial(cells[0]), factory.crashed_trial(cells[0]))
+    results[0] = results[0].model_copy(update={"trials": trials, "not_kept": 7})
+    found = explain(plan_of(planned), results).explanations
+    crash = next(item for item in found if item.subject is Subject.SIGNATURE)
+    assert [(item.shown, item.trials, item.not_kept) for item in crash.mixed] == [(1, 9, 7)]
+    assert f"{cells[0].id} (at least 1 of 9)" in crash.words
+
+
+@pytest.mark.parametrize("others", [(), ("latest",)])
+def test_an_axis_with_a_value_that_is_no_version_gets_no_range(others: tuple[str, ...]) -> None:
+    """Only versions of it ran; the project also has `latest`, so that -k compares none of them."""
+    versions = ("1.0", "1.5", "2.0", "2.5", "3.0", "3.5", "4.0")
+    cells = matrix(python=("3.9",), numpy=versions)
+    planned = [
+        PlannedCell(cell=cell, expectation=factory.SURVIVES, trials=1, timeout=9, image="k") for cell in cells
+    ]
+    vocabulary = {"scenario": ("tls-atexit",), **SMALL, "numpy": (*versions, *others)}
+    plan = plan_of(planned).model_copy(
+        update={"ordered": tuple(axis for axis in vocabulary if orders_as_version(axis, vocabulary[axis]))}
+    )
+    results = []
+    for item in planned:
+        bad = item.cell.axes["numpy"] in versions[:3]
+        made = factory.judged(Verdict.FAIL if bad else Verdict.PASS, "said")(factory.result_of(item))
+        assert made is not None
+        results.append(made)
+    said = explain(plan, results).explanations[0]
+    expected = 'numpy in ("1.0", "1.5", "2.0")' if others else 'numpy < "2.5"'
+    assert [rule.expression for rule in said.rules] == [expected]
+    rule = parse(said.rules[0].expression, vocabulary, Location(file="rule"))
+    assert [cell.id for cell in cells if rule.holds(cell.axes)] == list(said.cells)
+
+
 def test_a_cell_that_could_not_be_seen_speaks_neither_for_nor_against() -> None:
     cells = matrix()
 
@@ -328,32 +368,15 @@ def brute_force(space: Space, shown: int, contrary: int) -> int | None:
     return min(best, default=None)
 
 
-def test_ten_thousand_cells_take_less_than_two_seconds() -> None:
-    cells = matrix(
-        python=tuple(f"3.{minor}" for minor in range(7, 15)),
-        glibc=("2.17", "2.28", "2.31", "2.36", "2.41", "2.43"),
-        arch=("x86_64", "arm64"),
-        launcher=("plain", "uwsgi", "gunicorn"),
-        probe=("cpp", "rust", "c"),
-        window=("before", "during", "after"),
-        mitigation=("none", "skip", "guard", "lock"),
-    )
-    dice = random.Random(1)  # noqa: S311 - reproducible, not secret
-    item = PlannedCell(cell=cells[0], expectation=factory.SURVIVES, trials=1, timeout=9, image=factory.KEY)
-    plan = plan_of([item.model_copy(update={"cell": cell}) for cell in cells])
-    passed = factory.result_of(item)
-    failed = factory.judged(Verdict.FAIL, "said")(passed)
-    assert failed is not None
-    for noise in (0.0, 0.002, 0.5):
-        results = [
-            (failed if fails != (dice.random() < noise) else passed).model_copy(update={"cell": cell})
-            for cell in cells
-            for fails in (cell.glibc < "2.41" and cell.launcher == "uwsgi",)
-        ]
-        begin = process_time()
-        said = explain(plan, results).explanations[0]
-        assert process_time() - begin < 2
-        assert bool(said.rules) == (noise == 0.0)
+@pytest.mark.parametrize("noise", rules.NOISE)
+def test_ten_thousand_cells_take_less_than_two_seconds(noise: float) -> None:
+    plan, results = rules.noisy_run(noise)
+    assert len(results) > 10_000
+    # Of the processor: what else the machine does is not measured here, but by `nox -s bench -- explain`.
+    begin = process_time()
+    said = explain(plan, results).explanations[0]
+    assert process_time() - begin < 2
+    assert bool(said.rules) == (noise == 0.0)
 
 
 def test_ends_that_differ_by_message_alone_are_told_apart_where_all_were_as_expected() -> None:
