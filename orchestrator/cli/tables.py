@@ -95,12 +95,12 @@ def show_findings(console: Console, data: RunData) -> None:
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """What changed between two runs, worst first, and what cannot be compared."""
     for change in comparison.changes:
-        beside = f" ({'; '.join(change.differences)})" if change.differences else ""
-        said = one_line(f"{change.sentence}{beside}", SENTENCE)
+        said = one_line(report.change_words(change), SENTENCE)
         console.print(f"[bold]{change.kind}[/] {escape(change.cell)}: {escape(said)}", soft_wrap=True)
     for group in comparison.not_comparable:
-        said = one_line(f"{group.count:,}: {group.reason}, for example {group.cells[0]}", SENTENCE)
-        console.print(f"[dim]not comparable[/] {escape(said)}", soft_wrap=True)
+        console.print(
+            f"[dim]{escape(one_line(report.incomparable_words(group), SENTENCE))}[/]", soft_wrap=True
+        )
     console.print(f"[bold]{escape(one_line(comparison.sentence, SENTENCE))}[/]", soft_wrap=True)
 
 
@@ -128,12 +128,11 @@ def _remedies(found: Sequence[report.Remedy]) -> Table:
         "scenario", "mitigation", "mended", "seen with it", header_style="bold", pad_edge=False, box=None
     )
     for item in found:
-        whole = item.mended == item.cells and not item.unknown
-        unknown = f", {item.unknown} cannot be compared" if item.unknown else ""
-        mended = f"{item.mended} of {item.cells} that crash without it{unknown}"
-        style = "green" if whole else "bold yellow"
+        style = "green" if item.whole else "bold yellow" if item.cells or item.unknown else "dim"
         seen = ", ".join(f"{words} ({count})" for words, count in item.seen)
-        table.add_row(escape(item.scenario), escape(item.mitigation), f"[{style}]{mended}[/]", escape(seen))
+        table.add_row(
+            escape(item.scenario), escape(item.mitigation), f"[{style}]{item.words}[/]", escape(seen)
+        )
     return table
 
 

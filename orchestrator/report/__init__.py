@@ -20,7 +20,9 @@ from orchestrator.report.remedies import Remedy, remedies
 from orchestrator.report.signatures import group_signatures
 from orchestrator.report.summary import summary_markdown
 from orchestrator.report.table import Row, table_rows
+from orchestrator.report.words import change as change_words
 from orchestrator.report.words import differences, headline
+from orchestrator.report.words import not_comparable as incomparable_words
 from orchestrator.tools.files import write_atomically
 
 JUNIT: Final = "junit.xml"
@@ -39,8 +41,10 @@ __all__ = [
     "RunData",
     "Status",
     "annotations",
+    "change_words",
     "differences",
     "headline",
+    "incomparable_words",
     "load",
     "load_results",
     "remedies",

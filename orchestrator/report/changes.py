@@ -90,7 +90,8 @@ def changes_of(data: RunData) -> Changes:
     if data.history and len(data.history.runs) > 1:
         return _since_the_last(data, data.history)
     return Changes(
-        sentence="There is no earlier run beside this one to compare with; --baseline RUN names another."
+        sentence="There is no earlier run beside this one to compare with; --baseline RUN names another.",
+        notes=_unreadable(data.history),
     )
 
 
@@ -111,11 +112,12 @@ def signature_history(data: RunData, signature: str) -> SignatureHistory | None:
 
 
 def _compared(data: RunData, comparison: Comparison) -> Changes:
-    found = [(str(change.kind), change.cell, change.sentence) for change in comparison.changes]
+    found = [(str(change.kind), change.cell, words.change(change)) for change in comparison.changes]
     return Changes(
         sentence=comparison.sentence,
         groups=_groups(data, found, [str(kind) for kind in ChangeKind]),
         not_comparable=comparison.not_comparable,
+        notes=_unreadable(data.history),
     )
 
 
@@ -133,7 +135,15 @@ def _since_the_last(data: RunData, history: History) -> Changes:
         sentence=f"Since the last run, {last.run}: {said}.",
         groups=groups,
         new_signatures=fresh,
-        notes=(*notes, *history.unreadable),
+        notes=(*notes, *_unreadable(history)),
+    )
+
+
+def _unreadable(history: History | None) -> tuple[str, ...]:
+    return (
+        tuple(f"A run beside this one could not be read: {item}" for item in history.unreadable)
+        if history
+        else ()
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.model import CoreState, Subject, Trial
-from orchestrator.report import changes, grid, views, words
+from orchestrator.report import changes, grid, remedies, views, words
 from orchestrator.report.data import CellRecord, RunData
 from orchestrator.report.packing import (
     INDEX,
@@ -45,6 +45,7 @@ def write_html(data: RunData, signatures: Sequence[SignatureGroup]) -> None:
         view=view,
         changes=changed,
         signatures=signatures,
+        remedies=remedies.remedies(data),
         table=TABLE,
         grid=grid.grid_data(data, site.places, signatures, changed),
     )

@@ -24,6 +24,27 @@ class Remedy:
     unknown: int
     seen: tuple[tuple[str, int], ...]
 
+    @property
+    def whole(self) -> bool:
+        """Whether it held wherever it was needed, and nothing is left open."""
+        return self.cells > 0 and self.mended == self.cells and not self.unknown
+
+    @property
+    def failed(self) -> bool:
+        """Whether some cell went wrong in spite of it."""
+        return self.mended < self.cells
+
+    @property
+    def words(self) -> str:
+        """Where it held, in words."""
+        if not self.cells and not self.unknown:
+            return "no cell here crashes without it"
+        open_still = f"{words.cells(self.unknown)} could not be compared" if self.unknown else ""
+        if not self.cells:
+            return open_still
+        told = f"{self.mended:,} of {self.cells:,} that crash or hang without it"
+        return f"{told}; {open_still}" if open_still else told
+
 
 def remedies(data: RunData) -> tuple[Remedy, ...]:
     """One remedy a scenario and mitigation, in the plan's order; none where no cell has a mitigation."""

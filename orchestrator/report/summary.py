@@ -6,6 +6,7 @@ from typing import Final
 
 from orchestrator.report import words
 from orchestrator.report.data import CellRecord, RunData, Status
+from orchestrator.report.remedies import remedies
 from orchestrator.report.signatures import SignatureGroup
 from orchestrator.report.text import code_markdown, duration_words, escape_markdown
 
@@ -32,6 +33,7 @@ def summary_markdown(data: RunData, signatures: Sequence[SignatureGroup]) -> str
         _changed(data),
         _wrong(data),
         _differences(data),
+        _remedies(data),
         _signatures(signatures),
         _excluded(data),
         _cells(data),
@@ -98,11 +100,15 @@ def _changed(data: RunData) -> Iterator[str]:
     yield escape_markdown(comparison.sentence, SENTENCE)
     yield ""
     rows = (
-        (str(change.kind), code_markdown(change.cell), escape_markdown(change.sentence, SENTENCE))
+        (str(change.kind), code_markdown(change.cell), escape_markdown(words.change(change), SENTENCE))
         for change in comparison.changes
     )
     if comparison.changes:
         yield from _table(("", "cell", "what"), rows)
+    for item in comparison.not_comparable:
+        yield f"- {escape_markdown(words.not_comparable(item), SENTENCE)}"
+    if comparison.not_comparable:
+        yield ""
 
 
 def _differences(data: RunData) -> Iterator[str]:
@@ -113,6 +119,24 @@ def _differences(data: RunData) -> Iterator[str]:
     yield ""
     yield from (f"- {escape_markdown(sentence, SENTENCE)}" for sentence in said)
     yield ""
+
+
+def _remedies(data: RunData) -> Iterator[str]:
+    found = remedies(data)
+    if not found:
+        return
+    yield "### Does a mitigation hold?"
+    yield ""
+    rows = (
+        (
+            code_markdown(item.scenario),
+            code_markdown(item.mitigation),
+            escape_markdown(item.words),
+            escape_markdown(", ".join(f"{seen} ({count})" for seen, count in item.seen)),
+        )
+        for item in found
+    )
+    yield from _table(("scenario", "mitigation", "holds in", "seen with it"), rows)
 
 
 def _signatures(groups: Sequence[SignatureGroup]) -> Iterator[str]:

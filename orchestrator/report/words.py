@@ -1,15 +1,18 @@
 """Results in words: the same sentences for JUnit, HTML, summary and terminal."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from orchestrator.model import (
     CellResult,
+    Change,
     CoreFile,
     CoreState,
     Crash,
     Expectation,
     Finding,
     NativeFrame,
+    NotComparable,
     OutcomeKind,
     Plan,
     SignalInfo,
@@ -19,6 +22,8 @@ from orchestrator.model import (
 )
 from orchestrator.report.data import CellRecord, RunData, Status
 
+NAMED: Final = 3
+"""Cells that a sentence names; the grid and the run's JSON have all."""
 PLURALS = {
     Status.FAIL: "failed",
     Status.ERROR: "could not be seen",
@@ -56,6 +61,19 @@ def merging(plan: Plan) -> tuple[str, ...]:
     if plan.replaced:
         said.append(f"{cells(plan.replaced)} stood in several runs; of each the run planned last counts.")
     return tuple(said)
+
+
+def change(item: Change) -> str:
+    """What a cell did there and does here, and what else differs: that may be the cause."""
+    beside = f" Also: {'; '.join(item.differences)}." if item.differences else ""
+    return f"{item.sentence}{beside}"
+
+
+def not_comparable(item: NotComparable) -> str:
+    """How many cells cannot be compared, why, and which, as far as they are named."""
+    named = ", ".join(item.cells[:NAMED])
+    more = f", and {item.count - NAMED:,} more" if item.count > NAMED else ""
+    return f"{cells(item.count)} cannot be compared, {item.reason}: {named}{more}."
 
 
 def differences(data: RunData, limit: int) -> Iterator[str]:

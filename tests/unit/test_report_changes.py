@@ -4,7 +4,10 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.model import History, PastRun, SignatureHistory
+from lxml import html
+
+from orchestrator import report
+from orchestrator.model import History, PastRun, Plan, SignatureHistory
 from orchestrator.report.changes import changes_of, signature_history, spark
 from orchestrator.report.data import RunData, Status, load
 from tests.unit import large_run
@@ -81,6 +84,32 @@ def test_a_comparison_goes_before_the_history(tmp_path: Path) -> None:
     assert changes.sentence == f"Against {large_run.RUNS[-2]}: 3 cells newly fail, 1 is fixed."
     assert [(group.kind, len(group.changes)) for group in changes.groups] == [("new", 3), ("fixed", 1)]
     assert changes.not_comparable[0].count == 3
+
+
+def test_the_overview_says_what_else_differs_what_cannot_be_compared_and_what_could_not_be_read(
+    tmp_path: Path,
+) -> None:
+    factory.write_run(tmp_path)
+    large_run.write_context(tmp_path, CELLS, random.Random(1))  # noqa: S311
+    history = History.model_validate_json((tmp_path / "history.json").read_bytes())
+    damaged = history.model_copy(update={"unreadable": ("20261119-x: not a readable plan.json",)})
+    (tmp_path / "history.json").write_text(damaged.model_dump_json(), encoding="utf-8")
+    plan = Plan.model_validate_json((tmp_path / "plan.json").read_bytes())
+    part = plan.model_copy(update={"missing_shards": ("2/3",), "replaced": 4})
+    (tmp_path / "plan.json").write_text(part.model_dump_json(), encoding="utf-8")
+    report.write(tmp_path)
+    page = html.document_fromstring((tmp_path / "index.html").read_bytes())
+    (section,) = page.xpath("//section[@aria-labelledby='changed']")
+    said = " ".join(section.text_content().split())
+    assert "Also: image." in said
+    named = ", ".join(CELLS[1:4])
+    assert f"3 cells cannot be compared, only in this run: {named}." in said
+    assert "A run beside this one could not be read: 20261119-x: not a readable plan.json" in said
+    assert "Missing: shard 2/3. Its cells are in no count here" in said
+    assert "4 cells stood in several runs" in said
+    summary = (tmp_path / "summary.md").read_text()
+    assert "Also&#58; image&#46;" in summary
+    assert "3 cells cannot be compared" in summary
 
 
 def test_a_sparkline_has_a_mark_for_each_run(tmp_path: Path) -> None:

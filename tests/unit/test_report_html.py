@@ -10,7 +10,7 @@ import pytest
 from lxml import html
 
 from orchestrator import report
-from orchestrator.model import Verdict
+from orchestrator.model import AddressRange, Plan, Survival, Verdict
 from orchestrator.report.signatures import signature_slug
 from tests.unit import run_factory as factory
 
@@ -185,3 +185,27 @@ def test_signatures_that_read_alike_have_pages_of_their_own() -> None:
     slugs = {signature_slug(name) for name in names}
     assert len(slugs) == len(names)
     assert all(re.fullmatch(r"[a-z0-9-]{5,60}", slug) for slug in slugs)
+
+
+def test_an_expected_address_and_a_claim_to_survive_stand_beside_what_was_seen(tmp_path: Path) -> None:
+    folder = factory.write_run(tmp_path)
+    plan = Plan.model_validate_json((folder / "plan.json").read_bytes())
+    crash, survive = factory.cell(), factory.cell(1, "plain")
+    asked = {
+        crash.id: factory.CRASHES.model_copy(update={"fault_address": AddressRange.parse("< 0x2000")}),
+        survive.id: factory.SURVIVES.model_copy(update={"survive": Survival(rate=0.01)}),
+    }
+    cells = tuple(
+        item.model_copy(update={"expectation": asked.get(item.cell.id, item.expectation)})
+        for item in plan.cells
+    )
+    (folder / "plan.json").write_text(plan.model_copy(update={"cells": cells}).model_dump_json())
+    pages = render(folder)
+
+    def row(cell_id: str, name: str) -> str:
+        terms = cell_page(pages, cell_id).xpath(f"//section[@aria-labelledby='expected']//dt[.='{name}']")
+        return " ".join(words(term.getnext()) for term in terms)
+
+    assert row(crash.id, "address") == "< 0x2000"
+    assert row(survive.id, "claim") == "its rate is below 1 %, with 95 % confidence"
+    assert row(crash.id, "claim") == row(survive.id, "address") == ""

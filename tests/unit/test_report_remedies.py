@@ -1,5 +1,9 @@
 from pathlib import Path
 
+import pytest
+from lxml import html
+
+from orchestrator import report
 from orchestrator.model import Verdict
 from orchestrator.report import load, remedies
 from tests.unit.run_factory import RunSpec, cell, crashed_trial, judged, quiet_trial, write_run
@@ -17,8 +21,32 @@ def test_a_remedy_is_held_against_the_same_cell_without_it(tmp_path: Path) -> No
     folder = write_run(tmp_path / "run", RunSpec(cells=(*bare, *with_it), changes=changes))
     (remedy,) = remedies(load(folder))
     assert (remedy.mitigation, remedy.cells, remedy.mended, remedy.unknown) == ("skip", 2, 1, 1)
+    assert remedy.words == "1 of 2 that crash or hang without it; 1 cell could not be compared"
+    assert (remedy.whole, remedy.failed) == (False, True)
+    report.write(folder)
+    page = html.document_fromstring((folder / "index.html").read_bytes())
+    (row,) = page.xpath("//section[@aria-labelledby='remedies']//tbody/tr")
+    assert "1 of 2 that crash or hang without it" in row.text_content()
+    assert "Does a mitigation hold?" in (folder / "summary.md").read_text()
     assert dict(remedy.seen) == {"exit 0": 1, "SIGSEGV in (anonymous namespace)::atexit_handler": 1}
 
 
 def test_a_run_without_mitigations_has_no_table(tmp_path: Path) -> None:
     assert remedies(load(write_run(tmp_path / "run"))) == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "whole"),
+    [
+        (Verdict.PASS, "no cell here crashes without it", False),
+        (Verdict.ERROR, "1 cell could not be compared", False),
+    ],
+)
+def test_what_was_never_needed_is_no_success(
+    tmp_path: Path, status: Verdict, said: str, *, whole: bool
+) -> None:
+    bare, with_it = cell(0, mitigation="none"), cell(0, mitigation="skip")
+    trials = (quiet_trial(bare),) if status is Verdict.PASS else ()
+    changes = {bare.id: judged(status, "", trials=trials)}
+    (remedy,) = remedies(load(write_run(tmp_path, RunSpec(cells=(bare, with_it), changes=changes))))
+    assert (remedy.words, remedy.whole) == (said, whole)
