@@ -96,7 +96,9 @@ def _incomparable(before: Run, after: Run, cell: str) -> str | None:
         if result.judgement.verdict not in (Verdict.PASS, Verdict.FAIL):
             return f"{result.judgement.verdict} in {place}"
     if _question(before.planned[cell].expectation) != _question(after.planned[cell].expectation):
-        return "another expectation"
+        then, now = (run.seen[cell].judgement.verdict for run in (before, after))
+        # That a cell fails since it is asked for something else is no change, and yet what readers want.
+        return "another expectation" + (f" ({then} there, {now} here)" if then is not now else "")
     return None
 
 

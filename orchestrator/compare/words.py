@@ -2,14 +2,20 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from orchestrator.model import ChangeKind, Comparison, Side, Verdict
+
+REASONS: Final = 2
+"""Reasons why cells cannot be compared that the sentence names; of more only the number of cells is said."""
 
 
 def comparison(item: Comparison) -> str:
     """What changed against the baseline, in one sentence."""
     apart = sum(group.count for group in item.not_comparable)
-    rest = f"; {_cells(apart)} cannot be compared" if apart else ""
+    reasons = [group.reason for group in item.not_comparable]
+    why = f": {'; '.join(reasons)}" if len(reasons) <= REASONS else ""
+    rest = f"; {_cells(apart)} cannot be compared{why}" if apart else ""
     if not item.compared:
         return f"Nothing can be compared with {item.baseline}{rest}."
     counts = Counter(change.kind for change in item.changes)

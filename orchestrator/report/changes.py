@@ -165,10 +165,9 @@ def _turned(history: History) -> Iterator[tuple[str, str, str]]:
 def _groups(
     data: RunData, found: Sequence[tuple[str, str, str]], order: Sequence[str]
 ) -> tuple[ChangeGroup, ...]:
-    records = {record.cell.id: record for record in data.records}
     grouped: dict[str, list[CellChange]] = {}
     for kind, cell, said in found:
-        change = CellChange(kind=kind, cell=cell, record=records.get(cell), words=said)
+        change = CellChange(kind=kind, cell=cell, record=data.by_id.get(cell), words=said)
         grouped.setdefault(kind, []).append(change)
     return tuple(
         ChangeGroup(kind=kind, tone=_TONES.get(kind, Status.NOT_RUN), changes=tuple(grouped[kind]))

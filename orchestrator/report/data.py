@@ -117,6 +117,11 @@ class RunData:
         return tuple(sorted(self.records, key=lambda record: order.index(record.status)))
 
     @cached_property
+    def by_id(self) -> Mapping[str, CellRecord]:
+        """The planned cells by id."""
+        return {record.cell.id: record for record in self.records}
+
+    @cached_property
     def explained(self) -> Mapping[str, tuple[Explanation, ...]]:
         """The explanations of what a cell shows, by the cell's id; worst subjects first."""
         found: dict[str, list[Explanation]] = {}

@@ -131,6 +131,23 @@ def test_what_cannot_be_compared_has_its_reason(tmp_path: Path) -> None:
     assert found.compared == 8
 
 
+def test_that_a_cell_fails_by_another_expectation_is_said_first(tmp_path: Path) -> None:
+    """It did the same in both runs; a reader who finds it red must not be told that nothing changed."""
+    result = factory.judged(Verdict.FAIL, "saw SIGSEGV; expected exit 0")
+
+    def stricter(plan: Plan) -> Plan:
+        cells = tuple(
+            item.model_copy(update={"expectation": factory.SURVIVES}) if item.cell == factory.cell() else item
+            for item in plan.cells
+        )
+        return plan.model_copy(update={"cells": cells})
+
+    before, after = run(tmp_path / "a"), run(tmp_path / "b", {factory.cell().id: result}, plan=stricter)
+    assert compare_runs(before, after).sentence.endswith(
+        "in 11 cells; 1 cell cannot be compared: another expectation (pass there, fail here)."
+    )
+
+
 def test_diff_exits_by_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = str(run(tmp_path / "a"))
     other = str(run(tmp_path / "b", {CELL.id: factory.judged(Verdict.FAIL, "x")}))
