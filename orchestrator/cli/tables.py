@@ -81,7 +81,8 @@ def show_run(console: Console, finished: Finished) -> None:
 
 def show_findings(console: Console, data: RunData) -> None:
     """The outcome, and which axes make the difference, in the sentences that every report has."""
-    excluded = f"; {len(data.plan.excluded)} are excluded, with reasons" if data.plan.excluded else ""
+    count = len(data.plan.excluded)
+    excluded = f"; {count:,} {'is' if count == 1 else 'are'} excluded, with reasons" if count else ""
     console.print(f"[bold]{escape(report.headline(data))}[/]{excluded}.", soft_wrap=True)
     if data.comparison:
         console.print(f"  {escape(one_line(data.comparison.sentence, SENTENCE))}", soft_wrap=True)
@@ -125,7 +126,7 @@ def _results(rows: Sequence[Row]) -> Table:
 def _remedies(found: Sequence[report.Remedy]) -> Table:
     """Does a mitigation hold everywhere: of the cells that crash without it, how many do not with it."""
     table = Table(
-        "scenario", "mitigation", "mended", "seen with it", header_style="bold", pad_edge=False, box=None
+        "scenario", "mitigation", "holds in", "seen with it", header_style="bold", pad_edge=False, box=None
     )
     for item in found:
         style = "green" if item.whole else "bold yellow" if item.cells or item.unknown else "dim"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.model import ABSENT, MITIGATION, Cell, CellResult, OutcomeKind
 from orchestrator.report import words
-from orchestrator.report.data import CellRecord, RunData
+from orchestrator.report.data import CellRecord, RunData, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def _remedy(
             unknown += 1
         elif before:
             mended += not after
-            seen[words.cell_seen(record)] += 1
+            seen[_seen(record)] += 1
     return Remedy(
         scenario=scenario,
         mitigation=mitigation,
@@ -77,6 +77,16 @@ def _remedy(
         unknown=unknown,
         seen=tuple(seen.most_common()),
     )
+
+
+def _seen(record: CellRecord) -> str:
+    """How a cell with the remedy ends, with what it lost or said on the way where that was expected."""
+    seen, expectation = words.cell_seen(record), record.planned.expectation
+    if record.status is Status.PASS and expectation.absent is not None:
+        return f"{seen} without /{expectation.absent}/"
+    if record.status is Status.PASS and expectation.message is not None:
+        return f"{seen} with /{expectation.message}/"
+    return seen
 
 
 def _mitigation(cell: Cell) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from orchestrator.model import Cell, CellResult, CoreState, ExcludedCell, Explanation, OutcomeKind, Subject
 from orchestrator.report import words
 from orchestrator.report.data import CellRecord, RunData, Status
+from orchestrator.report.grid import sorted_values
 from orchestrator.report.text import Excerpt, duration_words, read_excerpt, visible
 
 LISTED: Final = 40
@@ -21,6 +22,8 @@ PLOTTED: Final = 240
 """Trials that a cell's plot shows."""
 TRIALS: Final = 100
 """Trials that a cell's table lists."""
+VALUES: Final = 3
+"""Values of an axis that are named; of more the number is said."""
 REASONS: Final = 12
 """Reasons that the overview names; those of the worst verdicts come first."""
 DIFFERENCES: Final = 6
@@ -146,7 +149,7 @@ class IndexView:
         axes = [axis for axis, values in every.items() if len(values) > 1 and axis in touched]
         part = [axis for axis in axes if len(touched[axis]) < len(every[axis])]
         whole = [axis for axis in axes if axis not in part]
-        said = [f"{len(touched[axis])} of {len(every[axis])} values of {axis}" for axis in part]
+        said = [_part(axis, touched[axis], len(every[axis])) for axis in part]
         if whole:
             said.append(f"every value of {', '.join(whole)}")
         return f"{share}: {'; '.join(said)}." if said else f"{share}."
@@ -192,6 +195,16 @@ class IndexView:
     def seconds(self) -> float:
         """Time in cells, added up; cells run at once count each."""
         return sum(result.seconds for result in self.data.results)
+
+
+def _part(axis: str, touched: set[str], count: int) -> str:
+    """Which of an axis' values are touched, by name where they are few."""
+    *most, last = sorted_values(axis, touched)
+    if not most:
+        return f"{axis} {last} only"
+    if len(most) < VALUES:
+        return f"{axis} {', '.join(most)} and {last}, of {count} values"
+    return f"{len(touched)} of {count} values of {axis}"
 
 
 def explained(item: Explanation) -> Markup:

@@ -151,3 +151,12 @@ def test_fifty_megabytes_in_one_line_are_cut_with_a_link_to_the_whole(tab: Tab, 
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= 1280
     assert tab.page.title() != "pwned"
     tab.assert_quiet()
+
+
+def test_what_is_folded_on_the_overview_is_open_in_print(tab: Tab, told_run: Path) -> None:
+    tab.page.goto((told_run / "index.html").as_uri())
+    folded = tab.page.locator(".answers details:not([open]) .explanation").first
+    expect(folded).to_be_hidden()
+    tab.page.emulate_media(media="print")
+    expect(folded).to_be_visible()
+    expect(tab.page.locator(".controls")).to_be_hidden()

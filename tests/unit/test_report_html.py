@@ -11,7 +11,9 @@ from lxml import html
 
 from orchestrator import report
 from orchestrator.model import AddressRange, Plan, Survival, Verdict
+from orchestrator.report.data import load
 from orchestrator.report.signatures import signature_slug
+from orchestrator.report.views import IndexView
 from tests.unit import run_factory as factory
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e\x1b[31m\0]]>"
@@ -185,6 +187,24 @@ def test_signatures_that_read_alike_have_pages_of_their_own() -> None:
     slugs = {signature_slug(name) for name in names}
     assert len(slugs) == len(names)
     assert all(re.fullmatch(r"[a-z0-9-]{5,60}", slug) for slug in slugs)
+
+
+def test_how_much_of_the_matrix_is_wrong_is_said_by_its_values(tmp_path: Path) -> None:
+    cells = [
+        factory.cell(pair, launcher, f"p{n}")
+        for pair in range(3)
+        for launcher in ("plain", "uwsgi")
+        for n in range(5)
+    ]
+    wrong = [
+        cell for cell in cells if cell.launcher == "uwsgi" and cell.python != "3.9" and cell.probe != "p4"
+    ]
+    fails = factory.judged(Verdict.FAIL, "saw exit 1; expected exit 0")
+    spec = factory.RunSpec(cells=tuple(cells), changes={cell.id: fails for cell in wrong})
+    assert IndexView(data=load(factory.write_run(tmp_path, spec))).reach == (
+        "8 cells of 30 (26.7%): python 3.11 and 3.13, of 3 values; glibc 2.36 and 2.41, of 3 values; "
+        "launcher uwsgi only; 4 of 5 values of probe."
+    )
 
 
 def test_an_expected_address_and_a_claim_to_survive_stand_beside_what_was_seen(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from lxml import html
 
 from orchestrator import report
-from orchestrator.model import Verdict
+from orchestrator.model import Plan, Verdict
 from orchestrator.report import load, remedies
 from tests.unit.run_factory import RunSpec, cell, crashed_trial, judged, quiet_trial, write_run
 
@@ -50,3 +50,26 @@ def test_what_was_never_needed_is_no_success(
     changes = {bare.id: judged(status, "", trials=trials)}
     (remedy,) = remedies(load(write_run(tmp_path, RunSpec(cells=(bare, with_it), changes=changes))))
     assert (remedy.words, remedy.whole) == (said, whole)
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        ({"absent": "callback ran"}, "exit 0 without /callback ran/"),
+        ({"message": "callback ran"}, "exit 0 with /callback ran/"),
+        ({"message": "leaves", "absent": "callback ran"}, "exit 0 without /callback ran/"),
+    ],
+)
+def test_what_a_remedy_costs_stands_beside_it(tmp_path: Path, expected: dict[str, str], said: str) -> None:
+    """A crash that is gone together with the callback is not the same as one that is mended."""
+    bare, with_it = cell(0, mitigation="none"), cell(0, mitigation="skip")
+    changes = {with_it.id: judged(Verdict.PASS, "", trials=(quiet_trial(with_it),))}
+    folder = write_run(tmp_path, RunSpec(cells=(bare, with_it), changes=changes))
+    plan = Plan.model_validate_json((folder / "plan.json").read_bytes())
+    cells = tuple(
+        item.model_copy(update={"expectation": item.expectation.model_copy(update=expected)})
+        for item in plan.cells
+    )
+    (folder / "plan.json").write_text(plan.model_copy(update={"cells": cells}).model_dump_json())
+    (remedy,) = remedies(load(folder))
+    assert remedy.seen == ((said, 1),)
