@@ -9,6 +9,7 @@ from typing import Final
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
     ABSENT,
+    Arch,
     Base,
     Catalogue,
     Cell,
@@ -212,6 +213,8 @@ def _lacks_instrument(cell: Cell, catalogue: Catalogue) -> str | None:
         return None
     if cell.instrument not in INSTRUMENTS:
         return f"instrument {cell.instrument} is not built yet"
+    if cell.arch is not Arch.X86_64:
+        return f"instrument {cell.instrument} is known to work on x86_64 only; qemu-user knows no ptrace"
     base = catalogue.base_for(cell.glibc, cell.arch)
     if base is None or base.debian is None or base.pulled:
         return f"instrument {cell.instrument} is installed on Debian's bases only"

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from shutil import copy, copytree
 
+from orchestrator.model import Arch, ExcludedCell
 from orchestrator.pipeline import Project
 from orchestrator.pipeline.planning import make_plan
 from orchestrator.plan import Request
@@ -42,3 +43,22 @@ def test_every_cell_says_what_it_is_made_of() -> None:
     reasons = {item.reason.split(" (")[0] for item in planned.plan.excluded}
     assert "no source for glibc 2.28 without an image registry" in reasons
     assert "CPython 3.15 for x86_64 only as forky's own binary" in reasons
+
+
+def test_what_cannot_be_watched_is_a_skip_with_its_reason() -> None:
+    project = Project.load(ROOT)
+    axes = {"scenario": ("putenv-system",), "python": ("3.11",), "instrument": ("strace",)}
+    narrow = 'change == "grow" and launcher == "plain"'
+    plan = make_plan(project, Request(profile="full", axes=axes, expression=narrow)).plan
+    asked = {(item.cell.glibc, item.cell.arch) for item in plan.cells}
+    assert asked == {("2.31", "x86_64"), ("2.36", "x86_64"), ("2.41", "x86_64"), ("2.43", "x86_64")}
+    reasons = {(item.cell.glibc, item.cell.arch): item.reason for item in plan.excluded if is_the_story(item)}
+    assert reasons["2.17", Arch.X86_64] == "instrument strace is installed on Debian's bases only"
+    assert "qemu-user knows no ptrace" in reasons["2.36", Arch.ARM64]
+
+
+def is_the_story(item: ExcludedCell) -> bool:
+    """Whether the scenario itself asks for this cell's instrument."""
+    axes = item.cell.axes
+    wanted = {"execute": "system", "writer": "native", "mitigation": "none", "probe": "cpp"}
+    return all(axes[axis] == value for axis, value in wanted.items())
