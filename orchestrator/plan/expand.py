@@ -30,7 +30,7 @@ from orchestrator.plan.expression import Vocabulary, parse
 from orchestrator.plan.matrix import Exclusion, Matrix, Profile
 from orchestrator.tools.yamlfile import nearest
 
-MAX_CELLS: Final = 200_000
+MAX_CELLS: Final = 1_000_000
 """A cross product beyond this is a mistake in the matrix, and would fill memory."""
 SHARE: Final = 16
 """Trials in one container: its start and end cost half a second, and a stop waits for all of them."""

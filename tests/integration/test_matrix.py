@@ -1,6 +1,7 @@
 """The main job as a user runs it: real containers, a real uWSGI, real cores."""
 
 import json
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -178,9 +179,9 @@ def test_a_core_that_cannot_be_had_is_said_and_is_an_error(project: Path, tmp_pa
             "did you mean 'tls-atexit/py3.13-glibc2.41-x86_64-uwsgi-cpp'?",
         ),
         (
-            ["run", "--cell", "tls-atexit/py3.9-glibc2.41-x86_64-uwsgi-cpp"],
+            ["run", "--cell", "tls-atexit/py3.10-glibc2.41-x86_64-uwsgi-cpp"],
             2,
-            "no CPython 3.9 for glibc 2.41",
+            "no source for CPython 3.10 for x86_64",
         ),
         (["run", "--shard", "3/2"], 2, "is not I/N"),
         (["report", "no-such-run"], 2, "there is no run 'no-such-run'"),
@@ -214,12 +215,17 @@ def test_render_and_build_have_the_same_images_as_a_run(smoke_run: Run, tmp_path
 
 
 def test_a_report_is_rendered_again_from_disk(smoke_run: Run) -> None:
-    before = (smoke_run.folder / "index.html").read_text()
+    before = without_nonce(smoke_run)
     (smoke_run.folder / "index.html").unlink()
     line = command("report", "--reports", smoke_run.reports)
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (smoke_run.folder / "index.html").read_text() == before
+    assert without_nonce(smoke_run) == before
+
+
+def without_nonce(run: Run) -> str:
+    """The overview, but for what is drawn anew each time: the word by which its own scripts are known."""
+    return re.sub(r"nonce(=\"|-)[A-Za-z0-9_-]+", "nonce", (run.folder / "index.html").read_text())
 
 
 def test_listing_runs_nothing_and_is_a_plan(tmp_path: Path) -> None:
