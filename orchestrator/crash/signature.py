@@ -50,7 +50,7 @@ _GLIBC_OWN: Final = frozenset(
 """Names that glibc has both plain and with a prefix, depending on which symbols are installed."""
 
 ABORTING: Final = frozenset({
-    "abort", "raise", "gsignal", "kill", "tgkill", "tkill", "pthread_kill", "__pthread_kill",
+    "abort", "raise", "gsignal", "kill", "__kill", "tgkill", "tkill", "pthread_kill", "__pthread_kill",
     "__pthread_kill_implementation", "__pthread_kill_internal", "__pthread_raise_internal",
     "__assert", "__assert_fail", "__assert_fail_base", "__assert_perror_fail", "message", "fatal",
     "__libc_message", "__libc_message_impl", "__libc_message_wrapper", "__libc_fatal", "__fortify_fail",

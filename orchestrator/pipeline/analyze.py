@@ -25,8 +25,8 @@ CORE_MEND: Final = "name a core file, or a match that `coredumpctl list` knows, 
 class AnalyzeRequest:
     """A core, by its file or by a match of coredumpctl, and at most one place to take its files from.
 
-    With none, they are taken from the container that a match names while it is there, else from this
-    host; files of another build id are refused in any case.
+    With none, they are taken from this host, also where a match is of a process in a container: name that
+    container. Files of another build id are refused in any case.
     """
 
     core: str
