@@ -12,6 +12,7 @@ from orchestrator.model.base import Value
 ENVIRONMENT_AXES: Final = ("python", "glibc", "arch", "launcher")
 STANDARD_AXES: Final = ("scenario", *ENVIRONMENT_AXES, "probe")
 VERSION_AXES: Final = frozenset({"python", "glibc"})
+_STANDARD: Final = frozenset(STANDARD_AXES)
 INSTRUMENT: Final = "instrument"
 """The axis that names what watches the process under question; its values are those of Instrument."""
 MITIGATION: Final = "mitigation"
@@ -80,7 +81,7 @@ class Cell(Value):
     @classmethod
     def from_axes(cls, values: Mapping[str, str]) -> "Cell":
         """Make the cell of a complete assignment of axis values."""
-        own = tuple((axis, value) for axis, value in values.items() if axis not in STANDARD_AXES)
+        own = tuple([item for item in values.items() if item[0] not in _STANDARD])
         return cls.model_validate({axis: values[axis] for axis in STANDARD_AXES} | {"own": own})
 
     @property

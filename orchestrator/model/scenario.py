@@ -134,6 +134,11 @@ class ProbeKind(StrEnum):
     C_EMBED = "c-embed"
 
     @property
+    def is_usual(self) -> bool:
+        """Whether every scenario should have one; the others are for questions that need them."""
+        return self in (ProbeKind.CPP, ProbeKind.RUST)
+
+    @property
     def is_program(self) -> bool:
         """Whether it is started by itself, where the others are modules that Python loads."""
         return self in (ProbeKind.C, ProbeKind.C_EMBED)

@@ -9,24 +9,19 @@ from typing import Final
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
     ABSENT,
-    Arch,
-    Base,
     Catalogue,
     Cell,
     ExcludedCell,
     Expectation,
     Instrument,
-    InterpreterKind,
     OutcomeKind,
-    OwnPython,
     ProbeKind,
-    ProbeSource,
     Scenario,
     SelectedCell,
     Selection,
-    Toolchain,
 )
-from orchestrator.plan.expression import Vocabulary, parse
+from orchestrator.plan.exclusion import Exclusions
+from orchestrator.plan.expression import Remembered, parse
 from orchestrator.plan.matrix import Exclusion, Matrix, Profile
 from orchestrator.tools.yamlfile import nearest
 
@@ -34,8 +29,6 @@ MAX_CELLS: Final = 1_000_000
 """A cross product beyond this is a mistake in the matrix, and would fill memory."""
 SHARE: Final = 16
 """Trials in one container: its start and end cost half a second, and a stop waits for all of them."""
-INSTRUMENTS: Final = frozenset({Instrument.STRACE, Instrument.VALGRIND})
-"""Those that images and supervisor know."""
 SLOWER: Final = {Instrument.VALGRIND: 10}
 """How many times its timeout a trial gets under an instrument: CPython alone took 4 s to start and end."""
 MAX_ID: Final = 200
@@ -77,13 +70,13 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
     profile = _profile(matrix, request)
     everything = _cross_product(matrix)
     chosen = _narrow(everything, _clauses(matrix, profile, request))
-    questions = {name: _Question(matrix.axes, scenario) for name, scenario in matrix.scenarios.items()}
+    questions = {name: _Question(matrix, scenario, catalogue) for name, scenario in matrix.scenarios.items()}
     cells: list[SelectedCell] = []
     excluded: list[ExcludedCell] = []
     for axes in chosen:
         cell = Cell.from_axes(axes)
         question = questions[cell.scenario]
-        left_out = _excluded(cell, matrix, catalogue, question)
+        left_out = question.exclusions.of(cell, axes)
         if left_out:
             excluded.append(left_out)
         else:
@@ -122,11 +115,11 @@ def _cross_product(matrix: Matrix) -> list[dict[str, str]]:
 def _grid(matrix: Matrix, scenario: Scenario) -> dict[str, tuple[str, ...]]:
     """The axes of one scenario's cells: the matrix's, and its own.
 
-    A scenario without a C++ probe lacks something, which is said of each cell; one without a program
-    of its own does not, and has no such cells.
+    A scenario without a C++ probe lacks something, which is said of each cell; one without a crate or
+    a program of its own does not, and has no such cells.
     """
-    programs = {kind for kind in ProbeKind if kind.is_program and scenario.probe(kind) is None}
-    probes = tuple(value for value in matrix.axes["probe"] if value not in programs)
+    others = {kind for kind in ProbeKind if not kind.is_usual and scenario.probe(kind) is None}
+    probes = tuple(value for value in matrix.axes["probe"] if value not in others)
     return {**matrix.axes, "scenario": (scenario.name,), "probe": probes, **scenario.axes}
 
 
@@ -177,105 +170,24 @@ def _narrow(cells: list[dict[str, str]], clauses: Iterator[_Clause]) -> list[dic
     return cells
 
 
-def _excluded(cell: Cell, matrix: Matrix, catalogue: Catalogue, question: "_Question") -> ExcludedCell | None:
-    axes = cell.axes
-    for rule in (*matrix.exclusions, *question.exclusions):
-        if rule.when.holds(axes):
-            return ExcludedCell(cell=cell, reason=rule.reason, where=rule.where)
-    scenario = question.scenario
-    probe = scenario.probe(cell.probe)
-    if probe is None:
-        return ExcludedCell(cell=cell, reason=f"scenario {scenario.name} has no {cell.probe} probe")
-    reason = (
-        _unavailable(cell, catalogue)
-        or _not_compiled(cell, catalogue, probe)
-        or _lacks_instrument(cell, catalogue)
-    )
-    return ExcludedCell(cell=cell, reason=reason) if reason else None
-
-
-def _unavailable(cell: Cell, catalogue: Catalogue) -> str | None:
-    """Why the catalogue cannot make this cell's environment, if it cannot."""
-    base = catalogue.base_for(cell.glibc, cell.arch)
-    if base is None:
-        return f"no base with glibc {cell.glibc} for {cell.arch} in the catalogue"
-    if lacks := catalogue.lacks_source(base, cell.arch) or _lacks_interpreter(cell, base, catalogue):
-        return lacks
-    if cell.launcher not in catalogue.launchers:
-        return f"no launcher {cell.launcher} in the catalogue"
-    if cell.probe not in catalogue.languages:
-        return f"no toolchain for {cell.probe} probes in the catalogue"
-    return None
-
-
-def _lacks_instrument(cell: Cell, catalogue: Catalogue) -> str | None:
-    if cell.instrument is Instrument.NONE:
-        return None
-    if cell.instrument not in INSTRUMENTS:
-        return f"instrument {cell.instrument} is not built yet"
-    if cell.arch is not Arch.X86_64:
-        return f"instrument {cell.instrument} is known to work on x86_64 only; qemu-user knows no ptrace"
-    base = catalogue.base_for(cell.glibc, cell.arch)
-    if base is None or base.debian is None or base.pulled:
-        return f"instrument {cell.instrument} is installed on Debian's bases only"
-    return None
-
-
-def _not_compiled(cell: Cell, catalogue: Catalogue, probe: ProbeSource) -> str | None:
-    """Why a probe cannot be compiled for this cell, or not started there, if it cannot."""
-    if probe.language.is_program and cell.launcher != "plain":
-        return f"a {cell.probe} probe is a program of its own, which {cell.launcher} does not load"
-    base = catalogue.base_for(cell.glibc, cell.arch)
-    python = catalogue.interpreter_for(base, cell.python, cell.arch) if base else None
-    compiler = probe.toolchain_for(python.kind) if python else None
-    if compiler is Toolchain.GCC:
-        return catalogue.lacks_toolchain
-    if base is None or python is None or compiler is not Toolchain.NATIVE:
-        return None
-    return (
-        None if base.compiler_beside(python) else f"{base.name} brings nothing to compile {cell.probe} with"
-    )
-
-
-def _lacks_interpreter(cell: Cell, base: Base, catalogue: Catalogue) -> str | None:
-    interpreter = catalogue.interpreter_for(base, cell.python, cell.arch)
-    if interpreter is None:
-        return _no_interpreter(cell, catalogue)
-    if interpreter.kind is InterpreterKind.PORTABLE and catalogue.lacks_toolchain:
-        return catalogue.lacks_toolchain
-    if cell.launcher != "plain" and isinstance(interpreter, OwnPython) and not interpreter.toolchain:
-        return f"{base.name}'s own CPython {cell.python} brings nothing to build {cell.launcher} with"
-    return None
-
-
-def _no_interpreter(cell: Cell, catalogue: Catalogue) -> str:
-    """Why no interpreter of this version can run on the cell's base, and where there is one."""
-    others = [
-        other.name
-        for other in catalogue.bases
-        if cell.arch in other.arches
-        and any(own.version == cell.python for own in other.pythons)
-        and not catalogue.lacks_source(other, cell.arch)
-    ]
-    if others:
-        return f"CPython {cell.python} for {cell.arch} only as {' and '.join(others)}'s own binary"
-    return f"no source for CPython {cell.python} for {cell.arch} in the catalogue"
-
-
 class _Question:
     """A scenario with its expressions parsed; they may name the matrix's axes and its own."""
 
-    def __init__(self, matrix_axes: Vocabulary, scenario: Scenario) -> None:
-        words = {**matrix_axes, **scenario.axes}
-        self.scenario = scenario
-        self.exclusions = [
+    def __init__(self, matrix: Matrix, scenario: Scenario, catalogue: Catalogue) -> None:
+        words = {**matrix.axes, **scenario.axes}
+        own = [
             Exclusion(when=parse(item.when, words, item.where), reason=item.reason, where=item.place)
             for item in scenario.exclusions
         ]
+        self.scenario = scenario
+        self.exclusions = Exclusions(scenario, catalogue, [*matrix.exclusions, *own])
         self._options = [
-            (parse(item.when, words, item.where), item.options) for item in scenario.launcher_options
+            (Remembered(parse(item.when, words, item.where)), item.options)
+            for item in scenario.launcher_options
         ]
-        self._rules = [(parse(rule.when, words, rule.where), rule.expectation) for rule in scenario.rules]
+        self._rules = [
+            (Remembered(parse(rule.when, words, rule.where)), rule.expectation) for rule in scenario.rules
+        ]
 
     def options(self, cell: Cell) -> tuple[str, ...]:
         """The launcher's options in a cell: of every entry that holds of it, in their order."""

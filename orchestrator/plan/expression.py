@@ -48,6 +48,10 @@ _MIRROR: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
 class Expression(Protocol):
     """A parsed expression."""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The axes that it names: of a cell's other values it says nothing."""
+
     def holds(self, axes: Mapping[str, str]) -> bool:
         """Whether it is true of a cell's axis values."""
 
@@ -57,6 +61,11 @@ class Constant:
     """`true` or `false`."""
 
     value: bool
+
+    @property
+    def names(self) -> frozenset[str]:
+        """None at all."""
+        return frozenset()
 
     def holds(self, axes: Mapping[str, str]) -> bool:  # noqa: ARG002 - the protocol's
         """The value, whatever the cell."""
@@ -69,6 +78,11 @@ class OneOf:
 
     axis: str
     values: frozenset[str]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The one axis."""
+        return frozenset({self.axis})
 
     def holds(self, axes: Mapping[str, str]) -> bool:
         """Whether the cell's value is one of them."""
@@ -83,6 +97,11 @@ class Ordered:
     compare: Callable[[Version, Version], bool]
     bound: Version
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The one axis."""
+        return frozenset({self.axis})
+
     def holds(self, axes: Mapping[str, str]) -> bool:
         """Whether the cell's version satisfies the comparison."""
         value = axes.get(self.axis, ABSENT)
@@ -95,6 +114,11 @@ class Not:
 
     part: Expression
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Those of the part."""
+        return self.part.names
+
     def holds(self, axes: Mapping[str, str]) -> bool:
         """Whether the part is false of the cell."""
         return not self.part.holds(axes)
@@ -105,6 +129,11 @@ class All:
     """Parts joined by `and`."""
 
     parts: tuple[Expression, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those of all parts."""
+        return frozenset().union(*(part.names for part in self.parts))
 
     def holds(self, axes: Mapping[str, str]) -> bool:
         """Whether every part is true of the cell."""
@@ -117,9 +146,30 @@ class Any:
 
     parts: tuple[Expression, ...]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Those of all parts."""
+        return frozenset().union(*(part.names for part in self.parts))
+
     def holds(self, axes: Mapping[str, str]) -> bool:
         """Whether some part is true of the cell."""
         return any(part.holds(axes) for part in self.parts)
+
+
+class Remembered:
+    """An expression that is evaluated once for all cells alike in the axes that it names."""
+
+    def __init__(self, expression: Expression) -> None:
+        self._expression = expression
+        self._names = sorted(expression.names)
+        self._known: dict[tuple[str, ...], bool] = {}
+
+    def holds(self, axes: Mapping[str, str]) -> bool:
+        """Whether it is true of a cell's axis values."""
+        values = tuple([axes.get(name, ABSENT) for name in self._names])
+        if values not in self._known:
+            self._known[values] = self._expression.holds(axes)
+        return self._known[values]
 
 
 def parse(text: str, vocabulary: Vocabulary, where: Location) -> Expression:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from orchestrator.errors import InputError, Location
-from orchestrator.plan.expression import MAX_LENGTH, Expression, parse
+from orchestrator.plan.expression import MAX_LENGTH, Expression, Remembered, parse
 
 VOCABULARY = {
     "python": ("3.9", "3.11", "3.13"),
@@ -132,3 +132,30 @@ def trees(draw: st.DrawFn, depth: int = 3) -> tuple[str, bool]:
 def test_trees_mean_what_python_says_they_mean(tree: tuple[str, bool]) -> None:
     text, meaning = tree
     assert read(text).holds(CELL) is meaning
+
+
+@given(
+    axes=st.lists(
+        st.fixed_dictionaries({axis: st.sampled_from(values) for axis, values in VOCABULARY.items()}),
+        min_size=2,
+        max_size=12,
+    )
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "true",
+        'python >= "3.11"',
+        'not (launcher == "uwsgi" and glibc < "2.36")',
+        'probe == "rust" or "1.26" < numpy and python in ("3.9", "3.13")',
+    ],
+)
+def test_what_is_remembered_is_what_would_be_worked_out(text: str, axes: list[dict[str, str]]) -> None:
+    expression = read(text)
+    remembered = Remembered(expression)
+    assert [remembered.holds(cell) for cell in axes] == [expression.holds(cell) for cell in axes]
+
+
+def test_an_expression_names_the_axes_that_decide_it() -> None:
+    text = 'not (launcher == "uwsgi" and "2.31" < glibc) or probe in ("cpp", "rust") or false'
+    assert read(text).names == {"launcher", "glibc", "probe"}
