@@ -60,15 +60,19 @@ def probe_image(
 def _portable(drafts: Drafts, asked: _Asked) -> ImageSpec:
     """A probe that every base and interpreter can load."""
     arch, compiler = asked.arch, asked.probe.toolchain
-    builder = _gcc_builder if compiler is Toolchain.GCC else _builder
+    make = _gcc_builder if compiler is Toolchain.GCC else _builder
+    builder = make(drafts, arch)
+    if asked.probe.language is ProbeKind.PYO3:
+        builder = _with_cargo(drafts, builder)
     values = {
         "target": _target(drafts.catalogue, arch),
         "triple": None if arch is drafts.host else arch.rust,
+        "rust_target": arch.rust,
         "triplet": triplet(arch),
         "toolchain": compiler,
         "python": builder_base(drafts, drafts.host).pythons[0].version,
     }
-    return _compiled(drafts, asked, parents={"builder": builder(drafts, arch)}, values=values)
+    return _compiled(drafts, asked, parents={"builder": builder}, values=values)
 
 
 def _native(drafts: Drafts, asked: _Asked, base: Base, python: OwnPython | CopiedPython) -> ImageSpec:
@@ -112,7 +116,9 @@ def _compiled(
         "source": probe.source,
         "name": probe.name,
     }
-    absent: dict[str, str | None] = dict.fromkeys(("target", "triple", "triplet", "packages", "prefix"))
+    absent: dict[str, str | None] = dict.fromkeys(
+        ("target", "triple", "rust_target", "triplet", "packages", "prefix")
+    )
     role = f"probe-{scenario.name}-{probe.language}"
     return drafts.dockerfile(
         f"{role}-{on}" if on else role,
@@ -147,6 +153,18 @@ def _gcc_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
             files=[],
             values={"glibc": drafts.catalogue.probe_glibc},
         ),
+    )
+
+
+def _with_cargo(drafts: Drafts, builder: ImageSpec) -> ImageSpec:
+    """A builder with cargo, which fetches the crates of a probe that has some."""
+    return drafts.dockerfile(
+        builder.role.replace("builder", "builder-cargo"),
+        "Dockerfile.builder-cargo.j2",
+        builder.arch,
+        parents={"builder": builder},
+        files=[],
+        values={},
     )
 
 
@@ -189,8 +207,13 @@ def _target(catalogue: Catalogue, arch: Arch) -> str:
 
 
 def _sources(drafts: Drafts, folder: Path, probe: ProbeSource) -> list[ContextFile]:
-    """The probe's source and, where it has a folder of its own, the regular files beside it."""
+    """The probe's source and, where it has a folder of its own, the regular files beside it.
+
+    But for what cargo has compiled there, which a user's own build leaves.
+    """
     source = folder / probe.source
     beside = [] if source.parent == folder else sorted(source.parent.rglob("*"))
+    compiled = source.parent / "target" if probe.language is ProbeKind.PYO3 else None
     paths = {source, *(path for path in beside if path.is_file() and not path.is_symlink())}
-    return [drafts.file(path, f"src/{path.relative_to(folder)}") for path in sorted(paths)]
+    kept = (path for path in paths if compiled not in path.parents)
+    return [drafts.file(path, f"src/{path.relative_to(folder)}") for path in sorted(kept)]

@@ -130,6 +130,8 @@ class ProbeKind(StrEnum):
 
     CPP = "cpp"
     RUST = "rust"
+    PYO3 = "pyo3"
+    """A crate that is a Python module by PyO3, with its Cargo.lock."""
     C = "c"
     C_EMBED = "c-embed"
 

@@ -31,6 +31,8 @@ from orchestrator.tools.yamlfile import Document, nearest
 
 FILE: Final = "scenario.yaml"
 SIGNALS: Final = frozenset(item.name for item in signal.Signals)
+MANIFEST: Final = "Cargo.toml"
+CRATES: Final = "Cargo.lock"
 SEVERAL_WORKERS: Final = frozenset({"-p", "--processes", "--workers", "--cheaper", "-M"})
 """uWSGI's options that would hide whose outcome it is; --master has to be spelt out for the supervisor."""
 MAX_SHARE: Final = 64
@@ -214,11 +216,17 @@ def _probe(document: Document[ScenarioFile], language: ProbeKind, probe: ProbeFi
             where=document.where("probes", language, "toolchain"),
             mend="remove `toolchain`",
         )
-    if probe.toolchain is Toolchain.NATIVE and language is ProbeKind.RUST:
+    if probe.toolchain is Toolchain.NATIVE and language in (ProbeKind.RUST, ProbeKind.PYO3):
         raise InputError(
-            "rust probes are made once for all bases",
+            f"{language} probes are made once for all bases",
             where=document.where("probes", language, "toolchain"),
             mend=f"write {Toolchain.ZIG} or {Toolchain.GCC}",
+        )
+    if language is ProbeKind.PYO3 and PurePosixPath(probe.source).name != MANIFEST:
+        raise InputError(
+            f"the source of a {language} probe is its crate's {MANIFEST}",
+            where=document.where("probes", language, "source"),
+            mend=f"write for example source: {language}/{MANIFEST}",
         )
     return ProbeSource(
         language=language, source=probe.source, name=name, toolchain=probe.toolchain or Toolchain.ZIG
@@ -235,6 +243,8 @@ def _check_files(document: Document[ScenarioFile], folder: Path) -> None:
     named: dict[tuple[str, ...], str] = {("driver",): document.value.driver}
     for language, probe in document.value.probes.items():
         named["probes", language, "source"] = probe.source
+        if language is ProbeKind.PYO3 and PurePosixPath(probe.source).name == MANIFEST:
+            named["probes", language] = str(PurePosixPath(probe.source).with_name(CRATES))
     for place, name in named.items():
         path = folder / name
         if not path.is_file():

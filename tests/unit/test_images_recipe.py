@@ -353,6 +353,40 @@ def test_what_embeds_python_is_linked_with_the_libpython_of_its_cell(project: Pa
     assert "apt-get" not in copied.text
 
 
+@pytest.mark.parametrize(
+    ("toolchain", "below", "linker"),
+    [
+        ("zig", "builder", "/usr/local/bin/zig-linker"),
+        ("gcc-2.17", "builder-gcc", "/opt/gcc/bin/x86_64-unknown-linux-gnu-gcc"),
+    ],
+)
+def test_a_crate_is_built_by_cargo_beside_the_usual_compilers(
+    project: Path, toolchain: str, below: str, linker: str
+) -> None:
+    scenario = with_probe(project, "pyo3", source="pyo3/Cargo.toml", toolchain=toolchain)
+    left = project / "scenarios" / "tls-atexit" / "pyo3" / "target" / "release" / "left.so"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    specs = probe_of(project, scenario)
+    probe = specs["probe-tls-atexit-pyo3"]
+    cargo = specs[below.replace("builder", "builder-cargo")]
+    assert (probe.parents, cargo.parents) == ((cargo.key,), (specs[below].key,))
+    assert f"-C linker={linker} " in probe.text
+    assert "cargo fetch --locked" in probe.text
+    assert "cargo build --frozen" in probe.text
+    names = [item.name for item in probe.files]
+    assert names == ["src/pyo3/Cargo.lock", "src/pyo3/Cargo.toml", "src/pyo3/tlsprobe.rs"]
+
+
+def test_a_crate_for_another_architecture_is_built_on_the_hosts_own(project: Path) -> None:
+    scenario = with_probe(project, "pyo3", source="pyo3/Cargo.toml")
+    specs = probe_of(project, scenario, python="3.13", glibc="2.41", arch="arm64")
+    probe = specs["probe-tls-atexit-pyo3"]
+    assert specs["builder-cargo-for-arm64"].parents == (specs["builder-for-arm64"].key,)
+    assert "CARGO_BUILD_TARGET=aarch64-unknown-linux-gnu " in probe.text
+    assert "--platform" not in probe.text
+
+
 def test_the_cross_gcc_says_on_which_hosts_it_runs(project: Path) -> None:
     recipes = images.Recipes(catalogue_of(project), project, Arch.ARM64)
     scenario = with_probe(project, "cpp", toolchain="gcc-2.17")

@@ -434,6 +434,15 @@ def test_a_native_probe_needs_a_base_with_a_compiler(project: Path, catalogue: C
     assert "new brings nothing to compile cpp with" in {item.reason for item in selection.excluded}
 
 
+def test_a_scenario_without_a_crate_or_a_program_has_no_such_cells(
+    project: Path, catalogue: Catalogue
+) -> None:
+    edit(project / "matrix.yaml", "probe: [cpp, rust]", "probe: [cpp, rust, pyo3, c]")
+    selection = choose(project, catalogue)
+    cells = [item.cell for item in selection.cells] + [item.cell for item in selection.excluded]
+    assert {cell.probe for cell in cells} == {"cpp", "rust"}
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
@@ -441,12 +450,19 @@ def test_a_native_probe_needs_a_base_with_a_compiler(project: Path, catalogue: C
         ("cpp: {source: probe.cpp, program: probe}", "name it by `module:` alone"),
         ("cpp: {source: probe.cpp, module: probe, toolchain: gcc}", "'gcc-2.17'"),
         ("rust: {source: probe.rs, module: probe, toolchain: native}", "write zig or gcc-2.17"),
+        ("pyo3: {source: crate/lib.rs, module: probe, toolchain: native}", "write zig or gcc-2.17"),
+        ("pyo3: {source: crate/lib.rs, module: probe}", "write for example source: pyo3/Cargo.toml"),
+        ("pyo3: {source: crate/Cargo.toml, module: probe}", "lacks its file crate/Cargo.lock"),
         ("c-embed: {source: probe.cpp, program: probe, toolchain: zig}", "remove `toolchain`"),
         ("go: {source: probe.cpp, module: probe}", "c-embed"),
     ],
 )
 def test_a_probe_fits_what_it_is(project: Path, catalogue: Catalogue, entry: str, said: str) -> None:
     scenario = project / "scenarios" / "tls-atexit" / "scenario.yaml"
+    crate = scenario.parent / "crate"
+    crate.mkdir()
+    for name in ("Cargo.toml", "lib.rs"):
+        (crate / name).touch()
     text = scenario.read_text()
     head, _, tail = text.partition("  cpp: {")
     scenario.write_text(f"{head}  {entry}\nexpect:{tail.partition('expect:')[2]}")
