@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 import threading
 import time
 from pathlib import Path
@@ -135,3 +136,33 @@ def test_the_full_matrix_is_planned_and_its_images_found_in_two_seconds(
     assert len(planned.plan.cells) > 100
     assert found == {spec.key: there[spec.key] for spec in present}
     assert len(found) > 10
+
+
+def test_an_interpreter_that_cannot_be_made_fails_its_own_cells_only(project: Path, tmp_path: Path) -> None:
+    """One whose build fails, and one whose source cannot be fetched; a third cell needs neither."""
+    catalogue, lock = project / "images/catalogue.yaml", project / "images/lock.yaml"
+    (project / "images/python/build.sh").write_text("echo no compiler today\nexit 7\n")
+    text, pins = catalogue.read_text(), lock.read_text()
+    wanted = re.compile(r'urls: \["https://\S+/Python-3\.9\.2\.tar\.xz"\]\n +pool: \S+\n')
+    text, changed = wanted.subn('urls: ["http://127.0.0.1:9/Python-3.9.2.tar.xz"]\n', text)
+    assert changed == 1
+    catalogue.write_text(text)
+    lock.write_text(re.sub(r"(filename: Python-3\.9\.2\.tar\.xz\n +sha256: )\w+", rf"\g<1>{'f' * 64}", pins))
+    unfetched = USUAL.replace("3.11", "3.9")
+    sound = "tls-atexit/py3.11-glibc2.36-x86_64-plain-cpp"
+    chosen = ("--cell", USUAL, "--cell", unfetched, "--cell", sound)
+    done = run(*chosen, reports=tmp_path / "reports", project=project)
+    assert done.code == 3, done.stdout + done.stderr
+    results = done.results
+    assert {cell: result.judgement.verdict for cell, result in results.items()} == {
+        USUAL: Verdict.ERROR, unfetched: Verdict.ERROR, sound: Verdict.PASS,
+    }  # fmt: skip
+    failed = results[USUAL].judgement.reason
+    assert "python-3-11-2" in failed
+    assert re.search(r"in Step \d+/\d+ : RUN sh /src/build\.sh 3\.11\.2", failed)
+    assert "no compiler today" in failed
+    (log,) = done.folder.glob("images/python-3-11-2-*/build.log")
+    assert str(log) in failed
+    assert "no compiler today" in log.read_text()
+    assert "Python-3.9.2.tar.xz" in results[unfetched].judgement.reason
+    assert not any(results[cell].trials for cell in (USUAL, unfetched))
