@@ -18,6 +18,8 @@ from orchestrator.report.text import one_line
 
 ALL_ROWS: Final = 60
 """Up to so many cells are all shown; of more, only those that are not as expected."""
+MANY_EXCLUDED: Final = 20
+"""Excluded cells shown of one reason: the stories' own axes multiply each that cannot be had by hundreds."""
 EXPLANATIONS: Final = 12
 SENTENCE: Final = 4_000
 STYLES: Final = {
@@ -44,8 +46,10 @@ def show_plan(console: Console, plan: Plan) -> None:
         reasons.setdefault(f"{excluded.reason}{place}", []).append(excluded.cell.id)
     for reason, cells in reasons.items():
         console.print(f"\n[yellow]excluded[/] {len(cells)}: {escape(reason)}", soft_wrap=True)
-        for cell in cells:
+        for cell in cells[:MANY_EXCLUDED]:
             console.print(f"  [dim]{escape(cell)}[/]", soft_wrap=True)
+        if len(cells) > MANY_EXCLUDED:
+            console.print(f"  [dim]and {len(cells) - MANY_EXCLUDED:,} more, all in --json[/]")
     console.print(
         f"\n{len(plan.cells)} cells run, {len(plan.excluded)} are excluded, "
         f"{plan.deselected} are outside this selection."

@@ -110,7 +110,7 @@ class Silent:
         raise AssertionError(text)
 
 
-def test_the_full_matrix_is_planned_and_its_images_found_in_two_seconds(
+def test_every_environment_is_planned_and_its_images_found_in_two_seconds(
     oldest_run: Run, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert oldest_run.code == 0
@@ -124,7 +124,9 @@ def test_the_full_matrix_is_planned_and_its_images_found_in_two_seconds(
 
     monkeypatch.setattr(Session, "send", counted)
     began = time.process_time()
-    planned = make_plan(Project.load(ROOT), Request(profile="full"))
+    # One question in every environment: the axes that the stories have of their own would multiply each cell.
+    asking = Request(profile="full", axes={"scenario": ("tls-atexit",), "mitigation": ("none",)})
+    planned = make_plan(Project.load(ROOT), asking)
     present = [spec for spec in planned.specs if spec.key in there]
     found = images.build_all(
         engine, present, jobs=1, logs=tmp_path, stop=threading.Event(),
