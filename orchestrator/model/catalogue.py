@@ -30,13 +30,15 @@ class InterpreterKind(StrEnum):
 
 
 class OwnPython(Value):
-    """A CPython that a base brings; its exact version is the base's business, hence a series here.
+    """A CPython that a base brings: its series, and the exact `release` that the base is known to have.
 
+    A suite may bring another release one day; the result then says that the plan was made for this one.
     `toolchain` is what a server is compiled with against it, on that base.
     """
 
     kind: Literal[InterpreterKind.OWN] = InterpreterKind.OWN
     version: VersionText
+    release: VersionText | None = None
     program: Program = SYSTEM_PYTHON
     toolchain: tuple[Package, ...] = ()
 
@@ -153,7 +155,7 @@ class MadeOf(Value):
     origin: str
     interpreter: InterpreterKind
     version: str
-    """The interpreter's version as the catalogue knows it: exact, but for a base's own a series."""
+    """The interpreter's version as the catalogue knows it: exact, or the series of a base's own."""
 
 
 class CatalogueParts(Value):
@@ -201,8 +203,21 @@ class CatalogueParts(Value):
         if base is None or interpreter is None:
             return None
         return MadeOf(
-            base=base.name, origin=base.origin, interpreter=interpreter.kind, version=interpreter.version
+            base=base.name,
+            origin=base.origin,
+            interpreter=interpreter.kind,
+            version=interpreter.release or interpreter.version
+            if isinstance(interpreter, OwnPython)
+            else interpreter.version,
         )
+
+    def release_of(self, python: str, glibc: str, arch: Arch) -> str | None:
+        """The exact version that a python axis value means there; a series where only that is known.
+
+        None where there is no such interpreter.
+        """
+        made_of = self.made_of(python, glibc, arch)
+        return made_of.version if made_of else None
 
 
 class Catalogue(CatalogueParts):

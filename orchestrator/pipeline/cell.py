@@ -66,7 +66,7 @@ class CellRunner:
             request = self._request(planned, image, done + 1, min(share, planned.trials - done))
             for index, outcome in enumerate(execute.run_trials(self.engine, request)):
                 done += 1
-                self._look(request, index, outcome, tally, evidence)
+                self._look(request, index, _as_planned(planned, outcome), tally, evidence)
         return self._result(planned, tally, image, evidence, started=started, clock=clock)
 
     def unseen(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
@@ -174,3 +174,14 @@ def _head_and_tail(path: Path) -> str:
         stream.seek(-min(rest, TEXT_LIMIT), 2)
         tail = stream.read() if rest else b""
     return (head + tail).decode(errors="replace")
+
+
+def _as_planned(planned: PlannedCell, outcome: Outcome) -> Outcome:
+    """An outcome, with a note where its interpreter is not the release that the plan was made for."""
+    wanted, seen = planned.made_of, outcome.versions.get("python")
+    if wanted is None or seen is None or f"{seen}.".startswith(f"{wanted.version}."):
+        return outcome
+    note = (
+        f"planned for CPython {wanted.version}, but {wanted.base} brings {seen}: mend images/catalogue.yaml"
+    )
+    return outcome.model_copy(update={"notes": (*outcome.notes, note)})

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import product
 from typing import Final
 
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
     ABSENT,
+    Arch,
     Catalogue,
     Cell,
     ExcludedCell,
@@ -21,7 +23,7 @@ from orchestrator.model import (
     Selection,
 )
 from orchestrator.plan.exclusion import Exclusions
-from orchestrator.plan.expression import Remembered, parse
+from orchestrator.plan.expression import Expression, Remembered, exact_name, parse
 from orchestrator.plan.matrix import Exclusion, Matrix, Profile
 from orchestrator.tools.yamlfile import nearest
 
@@ -69,14 +71,17 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
     """
     profile = _profile(matrix, request)
     everything = _cross_product(matrix)
-    chosen = _narrow(everything, _clauses(matrix, profile, request))
-    questions = {name: _Question(matrix, scenario, catalogue) for name, scenario in matrix.scenarios.items()}
+    releases = _Releases(catalogue)
+    chosen = _narrow(everything, _clauses(matrix, profile, request, releases))
+    questions = {
+        name: _Question(matrix, scenario, catalogue, releases) for name, scenario in matrix.scenarios.items()
+    }
     cells: list[SelectedCell] = []
     excluded: list[ExcludedCell] = []
     for axes in chosen:
         cell = Cell.from_axes(axes)
         question = questions[cell.scenario]
-        left_out = question.exclusions.of(cell, axes)
+        left_out = question.exclusions.of(cell, releases.beside(axes))
         if left_out:
             excluded.append(left_out)
         else:
@@ -123,7 +128,7 @@ def _grid(matrix: Matrix, scenario: Scenario) -> dict[str, tuple[str, ...]]:
     return {**matrix.axes, "scenario": (scenario.name,), "probe": probes, **scenario.axes}
 
 
-def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Clause]:
+def _clauses(matrix: Matrix, profile: Profile, request: Request, releases: "_Releases") -> Iterator[_Clause]:
     """Every narrowing, in the order in which it is named when nothing is left."""
     if request.cells is not None:
         yield _cells_clause(matrix, request.cells)
@@ -131,7 +136,9 @@ def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Cl
     for axis, values in profile.axes.items():
         if axis not in request.axes:
             yield _values_clause(f"profile {profile.name} ({axis}: {', '.join(values)})", axis, values)
-    yield _Clause(words=f"profile {profile.name} (select: {profile.select_text})", holds=profile.select.holds)
+    yield _Clause(
+        words=f"profile {profile.name} (select: {profile.select_text})", holds=releases.asked(profile.select)
+    )
     for axis, values in request.axes.items():
         for value in values:
             if value not in matrix.vocabulary[axis]:
@@ -142,7 +149,7 @@ def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Cl
         yield _values_clause(f"--{axis} {','.join(values)}", axis, values)
     if request.expression is not None:
         parsed = parse(request.expression, matrix.vocabulary, Location(file="-k", line=1, column=1))
-        yield _Clause(words=f"-k '{request.expression}'", holds=parsed.holds)
+        yield _Clause(words=f"-k '{request.expression}'", holds=releases.asked(parsed))
 
 
 def _cells_clause(matrix: Matrix, wanted: frozenset[str]) -> _Clause:
@@ -170,16 +177,33 @@ def _narrow(cells: list[dict[str, str]], clauses: Iterator[_Clause]) -> list[dic
     return cells
 
 
+class _Releases:
+    """Axis values with the exact release of python beside them, which expressions compare."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._of = cache(catalogue.release_of)
+
+    def beside(self, axes: Mapping[str, str]) -> Mapping[str, str]:
+        """The axes of a cell, with its interpreter's release where the catalogue has one."""
+        release = self._of(axes["python"], axes["glibc"], Arch(axes["arch"]))
+        return {**axes, exact_name("python"): release} if release else axes
+
+    def asked(self, expression: Expression) -> Callable[[Mapping[str, str]], bool]:
+        """An expression as a question of axis values alone."""
+        return lambda axes: expression.holds(self.beside(axes))
+
+
 class _Question:
     """A scenario with its expressions parsed; they may name the matrix's axes and its own."""
 
-    def __init__(self, matrix: Matrix, scenario: Scenario, catalogue: Catalogue) -> None:
+    def __init__(self, matrix: Matrix, scenario: Scenario, catalogue: Catalogue, releases: _Releases) -> None:
         words = {**matrix.axes, **scenario.axes}
         own = [
             Exclusion(when=parse(item.when, words, item.where), reason=item.reason, where=item.place)
             for item in scenario.exclusions
         ]
         self.scenario = scenario
+        self._releases = releases
         self.exclusions = Exclusions(scenario, catalogue, [*matrix.exclusions, *own])
         self._options = [
             (Remembered(parse(item.when, words, item.where)), item.options)
@@ -191,12 +215,12 @@ class _Question:
 
     def options(self, cell: Cell) -> tuple[str, ...]:
         """The launcher's options in a cell: of every entry that holds of it, in their order."""
-        axes = cell.axes
+        axes = self._releases.beside(cell.axes)
         return tuple(option for when, options in self._options if when.holds(axes) for option in options)
 
     def expectation(self, cell: Cell) -> Expectation:
         """The one rule that speaks of a cell; none or several is an error in the scenario."""
-        axes = cell.axes
+        axes = self._releases.beside(cell.axes)
         found = [expectation for when, expectation in self._rules if when.holds(axes)]
         if len(found) == 1:
             return found[0]

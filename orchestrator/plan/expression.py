@@ -91,11 +91,16 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Ordered:
-    """The axis, as a version, stands in an order to a version."""
+    """The axis, as a version, stands in an order to a version.
+
+    A comparison is as exact as its bound is written: 3.13.5 is not beyond "3.13". Of a series, such as the
+    python axis has, the exact release counts where the plan knows it (`exact_name`).
+    """
 
     axis: str
     compare: Callable[[Version, Version], bool]
     bound: Version
+    where: Location
 
     @property
     def names(self) -> frozenset[str]:
@@ -103,9 +108,33 @@ class Ordered:
         return frozenset({self.axis})
 
     def holds(self, axes: Mapping[str, str]) -> bool:
-        """Whether the cell's version satisfies the comparison."""
+        """Whether the cell's version satisfies the comparison; raises InputError where nobody can tell."""
         value = axes.get(self.axis, ABSENT)
-        return value != ABSENT and self.compare(Version(value), self.bound)
+        if value == ABSENT:
+            return False
+        exact = axes.get(exact_name(self.axis), value)
+        version, depth = _cut(Version(exact), len(self.bound.release)), len(Version(exact).release)
+        if (
+            exact_name(self.axis) in axes
+            and depth < len(self.bound.release)
+            and version == _cut(self.bound, depth)
+        ):
+            raise InputError(
+                f"how {self.axis} {exact} stands to {self.bound} cannot be told: its release is not known",
+                where=self.where,
+                mend="give its `release` in images/catalogue.yaml, or compare with a series",
+            )
+        return self.compare(version, self.bound)
+
+
+def exact_name(axis: str) -> str:
+    """The name beside an axis under which its exact version stands; no axis can be called so."""
+    return f"{axis} release"
+
+
+def _cut(version: Version, depth: int) -> Version:
+    """A version's first numbers: 3.13 of 3.13.5."""
+    return Version(".".join(map(str, version.release[:depth])))
 
 
 @dataclass(frozen=True)
@@ -157,11 +186,11 @@ class Any:
 
 
 class Remembered:
-    """An expression that is evaluated once for all cells alike in the axes that it names."""
+    """An expression that is evaluated once for all cells alike in the axes, and releases, that it names."""
 
     def __init__(self, expression: Expression) -> None:
         self._expression = expression
-        self._names = sorted(expression.names)
+        self._names = [name for axis in sorted(expression.names) for name in (axis, exact_name(axis))]
         self._known: dict[tuple[str, ...], bool] = {}
 
     def holds(self, axes: Mapping[str, str]) -> bool:
@@ -241,7 +270,7 @@ class _Parser:
             return found if op is ast.Eq else Not(found)
         if op not in _ORDER:
             self._refuse("`is` is not known here", right, "use == or !=")
-        return Ordered(axis, _ORDER[op], self._version(axis, right))
+        return Ordered(axis, _ORDER[op], self._version(axis, right), self._place(left.col_offset))
 
     def _axis(self, node: ast.expr) -> str:
         if not isinstance(node, ast.Name):

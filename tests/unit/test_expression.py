@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from orchestrator.errors import InputError, Location
-from orchestrator.plan.expression import MAX_LENGTH, Expression, Remembered, parse
+from orchestrator.plan.expression import MAX_LENGTH, Expression, Remembered, exact_name, parse
 
 VOCABULARY = {
     "python": ("3.9", "3.11", "3.13"),
@@ -159,3 +159,33 @@ def test_what_is_remembered_is_what_would_be_worked_out(text: str, axes: list[di
 def test_an_expression_names_the_axes_that_decide_it() -> None:
     text = 'not (launcher == "uwsgi" and "2.31" < glibc) or probe in ("cpp", "rust") or false'
     assert read(text).names == {"launcher", "glibc", "probe"}
+
+
+@pytest.mark.parametrize(
+    ("text", "release", "holds"),
+    [
+        ('python >= "3.13.8"', "3.13.5", False),
+        ('python >= "3.13.8"', "3.13.15", True),
+        ('python < "3.13.8"', "3.13.5", True),
+        ('python > "3.13"', "3.13.5", False),  # a comparison is as exact as it is written
+        ('python <= "3.13"', "3.13.5", True),
+        ('python == "3.13"', "3.13.5", True),  # what the axis says, not what it stands for
+        ('python >= "3.12.4"', "3.13", True),  # told by the series alone
+        ('python < "3.14.2"', "3.13", True),
+    ],
+)
+def test_of_a_series_the_exact_release_counts(text: str, release: str, holds: bool) -> None:
+    assert read(text).holds({"python": "3.13", exact_name("python"): release}) is holds
+
+
+def test_a_release_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(InputError, match="its release is not known") as caught:
+        read('glibc == "2.36" or python >= "3.13.8"').holds({"python": "3.13", exact_name("python"): "3.13"})
+    assert caught.value.where == Location(file="matrix.yaml", line=7, column=12 + 19)
+
+
+def test_what_is_remembered_of_one_release_is_not_said_of_another() -> None:
+    remembered = Remembered(read('python >= "3.13.8"'))
+    releases = ("3.13.5", "3.13.15", "3.13.5")
+    told = [remembered.holds({"python": "3.13", exact_name("python"): release}) for release in releases]
+    assert told == [False, True, False]

@@ -33,11 +33,11 @@ def test_the_projects_own_catalogue() -> None:
 @pytest.mark.parametrize(
     ("glibc", "python", "version", "kind"),
     [
-        ("2.36", "3.11", "3.11", InterpreterKind.OWN),
+        ("2.36", "3.11", "3.11.2", InterpreterKind.OWN),
         ("2.36", "3.11.2", "3.11.2", InterpreterKind.PORTABLE),  # never the base's own: a suite changes it
         ("2.17", "3.13", "3.13.5", InterpreterKind.PORTABLE),  # the first listed of the series
         ("2.41", "3.13.15", "3.13.15", InterpreterKind.PORTABLE),
-        ("2.43", "3.15", "3.15", InterpreterKind.OWN),
+        ("2.43", "3.15", "3.15.0", InterpreterKind.OWN),
         ("2.43", "3.1", None, None),  # 3.1 is no series of 3.13
         ("2.41", "3.15", None, None),
         ("2.99", "3.11", None, None),

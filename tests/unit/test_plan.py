@@ -467,3 +467,14 @@ def test_a_probe_fits_what_it_is(project: Path, catalogue: Catalogue, entry: str
     head, _, tail = text.partition("  cpp: {")
     scenario.write_text(f"{head}  {entry}\nexpect:{tail.partition('expect:')[2]}")
     assert said in refusal(project, catalogue)
+
+
+def test_expressions_compare_the_release_that_a_base_brings(project: Path, catalogue: Catalogue) -> None:
+    old, new = catalogue.bases
+    known = new.model_copy(update={"pythons": (new.pythons[0].model_copy(update={"release": "3.11.2"}),)})
+    exact = catalogue.model_copy(update={"bases": (old, known)})
+    asked = Request(expression='"3.11.2" <= python < "3.11.3"', axes={"launcher": ("plain",)})
+    assert [item.cell.id for item in choose(project, exact, asked).cells] == [
+        "tls-atexit/py3.11-glibc2.36-x86_64-plain-cpp"
+    ]
+    assert "how python 3.11 stands to 3.11.2 cannot be told" in refusal(project, catalogue, asked)
