@@ -25,7 +25,12 @@ Start = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts runs, and ends those that a failed test has left."""
+    """Starts runs, and ends those that a failed test has left.
+
+    A shell has what it starts in the background ignore SIGINT, and whatever that starts: a Ctrl-C of these
+    tests would be heard by nothing.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     started: list[subprocess.Popen[str]] = []
 
     def begin(
@@ -43,6 +48,7 @@ def start() -> Iterator[Start]:
     for process in started:
         process.kill()
         process.communicate()
+    signal.signal(signal.SIGINT, before)
 
 
 def results(reports: Path) -> list[CellResult]:
