@@ -161,6 +161,31 @@ def _hints(scene: _Scene) -> Iterator[str]:
     freed = [name for name, value in _pointers(scene) if _is_freed_chunk(scene.core, value)]
     if freed:
         yield f"{', '.join(freed)} looks like a freed block of glibc's heap (it is linked into main_arena)"
+    linked = [name for name, value in _pointers(scene) if _is_mangled_link(scene, value)]
+    if linked:
+        yield (
+            f"the address is the link that glibc leaves in a freed block, mangled with where it lies "
+            f"({', '.join(linked)} points there): a pointer was read from freed memory"
+        )
+
+
+def _is_mangled_link(scene: _Scene, place: int) -> bool:
+    """Whether the fault's address is malloc's link from `place` to another free block, or to none.
+
+    Since 2.32 glibc stores it as the link XOR the upper 52 bits of the place (PROTECT_PTR in malloc.c),
+    so that following it is most often a fault at the number of a page.
+    """
+    core, address = scene.core, scene.fault.address
+    if address is None or not _is_heap(core, place):
+        return False
+    link = (place >> 12) ^ address
+    return link == 0 or (link % 16 == 0 and _is_heap(core, link))
+
+
+def _is_heap(core: Core, address: int) -> bool:
+    """Whether an address lies in writable memory of no file."""
+    segment = core.segment_at(address)
+    return bool(segment and segment.flags & _WRITE and not core.module_at(address))
 
 
 def _is_freed_chunk(core: Core, address: int) -> bool:

@@ -15,6 +15,7 @@ from tests.integration.dying import FAULTS, Read
 WAYS = (
     "segv", "bus", "fpe", "ill", "trap", "abrt", "sys", "own", "twice", "claim", "overflow", "wild", "data",
     "gone", "threads", "terminate", "handler", "stale", "getenv_race",
+    "refilled", "released",
 )  # fmt: skip
 PROGRAMS = (FAULTS, "/faults/static", "/faults/stripped")
 SURVIVES = ("/faults/static", "getenv_race")

@@ -32,6 +32,8 @@ FACTS = {
     "threads": ("SIGSEGV", "SEGV_MAPERR", "touch", "touch > threads > main"),
     "terminate": ("SIGABRT", "SI_TKILL", "__pthread_kill_implementation", "terminate > main"),
     "stale": ("SIGSEGV", "SEGV_MAPERR", "walk", "walk > stale > main"),
+    "refilled": ("SIGSEGV", "SI_KERNEL", "walk", "walk > refilled > main"),
+    "released": ("SIGSEGV", "SEGV_MAPERR", "walk", "walk > released > main"),
 }
 
 
@@ -71,7 +73,8 @@ def test_what_the_program_said_is_told(way: str, message: str | None, backend: s
     [
         ("segv", "near NULL: 0x60 bytes"), ("overflow", "the stack overflowed"),
         ("wild", "nothing is mapped"), ("gone", "nothing is mapped"),
-        ("data", "not executable"), ("getenv_race", "no process can have"),
+        ("data", "not executable"), ("refilled", "no process can have"),
+        ("released", "the link that glibc leaves in a freed block"),
     ],
 )  # fmt: skip
 def test_the_address_has_a_meaning(way: str, meaning: str, backend: str, read: Read) -> None:
@@ -169,12 +172,21 @@ def test_the_stale_array_is_found_and_compared(backend: str, read: Read) -> None
 
 @NATIVE
 def test_an_array_that_was_freed_and_used_again_is_said(backend: str, read: Read) -> None:
-    environment = read(FAULTS, "getenv_race", backend=backend).environment
+    environment = read(FAULTS, "refilled", backend=backend).environment
     assert environment is not None
     assert environment.walked is not None
     assert "every word of it is 0x4141414141414141" in environment.walked.found
-    assert environment.walked.kept == 0
-    assert environment.walked.overwritten > 4
+    assert (environment.walked.kept, environment.walked.overwritten) == (0, 64)
+
+
+@NATIVE
+def test_an_array_that_was_only_freed_has_its_entries(backend: str, read: Read) -> None:
+    environment = read(FAULTS, "released", backend=backend).environment
+    assert environment is not None
+    assert environment.walked is not None
+    assert (environment.walked.kept, environment.walked.overwritten) == (len(environment.variables) - 2, 2)
+    assert not environment.walked.added
+    assert not environment.walked.removed
 
 
 def test_a_healthy_walk_finds_no_other_array(read: Read) -> None:

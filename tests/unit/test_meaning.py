@@ -105,3 +105,23 @@ def test_signals_that_were_sent_have_no_address_to_explain(fault: Fault) -> None
 def test_far_below_the_stack_is_no_overflow() -> None:
     said = explain_fault(core_with(CODE, STACKS), segv(STACK - (4 << 20)), AT)
     assert said == "not mapped"
+
+
+BIG_HEAP = (0x55BC5C734000, 0x21000, R | W, b"")
+
+
+@pytest.mark.parametrize(
+    ("address", "place", "said"),
+    [
+        (0x55BC5C73C, 0x55BC5C73CA50, True),  # the list's last block: seen in a real getenv race
+        (0x55BC5C73C ^ 0x55BC5C734010, 0x55BC5C73CA50, True),  # another block follows
+        (0x55BC5C73C ^ 0x55BC5C734011, 0x55BC5C73CA50, False),  # no block begins at an odd address
+        (0x55BC5C73D, 0x55BC5C73CA50, False),  # leads outside the heap
+        (0x55BC5C, 0x55BC5C73, False),  # the place is not mapped
+    ],
+)
+def test_the_link_of_a_freed_block_is_recognised(address: int, place: int, said: bool) -> None:
+    meaning = explain_fault(core_with(CODE, BIG_HEAP), segv(address), {**AT, "rdi": place})
+    assert meaning is not None
+    assert ("the link that glibc leaves in a freed block" in meaning) is said
+    assert ("(rdi points there)" in meaning) is said

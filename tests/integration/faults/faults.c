@@ -138,6 +138,23 @@ static void stale(void)
     walk(old);
 }
 
+/* What a walk through a freed array can meet: all of it used again, or only malloc's own words at its start. */
+static void refilled(void)
+{
+    size_t size = 64 * sizeof(char *);
+    walk(memset(malloc(size), 0x41, size));
+}
+
+static void released(void)
+{
+    int count = 0;
+    while (environ[count]) count++;
+    char **old = malloc((count + 1) * sizeof *old);
+    memcpy(old, environ, (count + 1) * sizeof *old);
+    free(old);
+    walk(old);
+}
+
 static void *ask(void *unused) { for (;;) if (getenv("NEVER_THERE")) return unused; }
 static void getenv_race(void)
 {
@@ -158,6 +175,7 @@ static const struct { const char *name; void (*die)(void); } ways[] = {
     {"segv", segv}, {"bus", bus}, {"fpe", fpe}, {"ill", ill}, {"trap", trap}, {"abrt", abrt}, {"own", own}, {"sys", sys},
     {"twice", twice}, {"claim", claim}, {"overflow", overflow}, {"wild", wild}, {"data", data}, {"threads", threads},
     {"gone", gone}, {"terminate", terminate}, {"handler", handler}, {"stale", stale}, {"getenv_race", getenv_race},
+    {"refilled", refilled}, {"released", released},
 };
 
 int main(int count, char **arguments)
