@@ -1,11 +1,17 @@
 """The one module that runs gdb: a core and a sysroot to the frames of every thread.
 
+A core that lists no files, as qemu-user's, is placed for gdb. By itself gdb 13 compares the program's
+headers with those in memory; such a core does not hold that page, gdb takes it for zeros, finds another
+program there, and leaves everything at the addresses it was linked to.
+
 The core is hostile. gdb reads no init file, loads nothing that a file asks it to, talks to no debug
 server, takes libraries and debug files from the sysroot only (else it silently takes the host's,
 and prints names that are not there), and has limits on time, memory and what it writes.
 """
 
 import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +33,14 @@ INDEXES: Final = "gdb-index"
 MAX_INDEX: Final = 1 << 29
 """Bytes of a file that gdb may write; CPython's index has 1.6 MB, its debug file 10."""
 MEND: Final = "install gdb-multiarch (`nox -s setup` does); the core is kept"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedFile:
+    """An ELF file, and the number that loading added to its addresses."""
+
+    file: Path
+    bias: int
 
 
 class _Answer(BaseModel):
@@ -66,18 +80,22 @@ class GdbAnswer(_Answer):
     complaints: tuple[str, ...] = ()
 
 
-def read_with_gdb(core: Path, sysroot: Path, program: Path | None) -> GdbAnswer:
+def read_with_gdb(
+    core: Path, sysroot: Path, program: Path | None, placed: Sequence[PlacedFile] = ()
+) -> GdbAnswer:
     """Read a plain core with gdb; raises ToolError where gdb is missing, fails, or takes too long.
 
     `sysroot` holds the libraries at their paths in the container, `program` is the executable's file.
+    Where files are `placed`, the program first, gdb looks for none itself.
     """
     gdb = next((path for name in PROGRAMS if (path := process.find(name))), None)
     if gdb is None:
         raise ToolError("gdb is not installed", mend=MEND)
     with tempfile.TemporaryDirectory(prefix="crashmatrix-gdb-") as folder:
         answer = Path(folder) / "answer.json"
+        orders = _place(placed, Path(folder)) if placed else _load(program)
         done = process.run(
-            [*limited(written=MAX_INDEX), gdb, *_arguments(core, sysroot, program)],
+            [*limited(written=MAX_INDEX), gdb, *_arguments(core, sysroot), *orders, "-x", str(SCRIPT)],
             mend=MEND, timeout=TIMEOUT, cwd=Path(folder), check=False,
             env={
                 "CRASHMATRIX_OUT": str(answer), "CRASHMATRIX_FRAMES": str(MAX_FRAMES),
@@ -110,17 +128,34 @@ def complaints_in(stderr: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(line for line in lines if any(part in line for part in telling)))[:20]
 
 
-def _arguments(core: Path, sysroot: Path, program: Path | None) -> list[str]:
+def _arguments(core: Path, sysroot: Path) -> list[str]:
     early = [
         "set auto-load off", "set auto-load safe-path /nonexistent", "set debuginfod enabled off",
         f"set index-cache directory {cache_folder(INDEXES)}", "set index-cache enabled on",
         "set libthread-db-search-path /nonexistent", f"set sysroot {sysroot}",
         f"set debug-file-directory {sysroot}/usr/lib/debug", "set print frame-arguments none",
     ]  # fmt: skip
-    return [
-        "-nx", "-nh", "-batch", *(part for line in early for part in ("-iex", line)),
-        f"--core={core}", *([f"--se={program}"] if program else []), "-x", str(SCRIPT),
-    ]  # fmt: skip
+    return ["-nx", "-nh", "-batch", *_each("-iex", early), f"--core={core}"]
+
+
+def _load(program: Path | None) -> list[str]:
+    return [f"--se={program}"] if program else []
+
+
+def _place(placed: Sequence[PlacedFile], folder: Path) -> list[str]:
+    """Orders that load files where they were, by links in `folder`, gdb's own: a name might be an order.
+
+    `exec-file` has gdb read code from files at all, and `symbol-file` moves the program's with its names.
+    """
+    for number, item in enumerate(placed):
+        (folder / f"placed-{number}").symlink_to(item.file)
+    program, *libraries = [f"symbol-file placed-{n} -o {item.bias:#x}" for n, item in enumerate(placed)]
+    orders = ["exec-file placed-0", program, *(f"add-{order}" for order in libraries)]
+    return [*_each("-iex", ["set auto-solib-add off"]), *_each("-ex", orders)]
+
+
+def _each(option: str, orders: Iterable[str]) -> list[str]:
+    return [part for order in orders for part in (option, order)]
 
 
 def _last_line(said: str) -> str:

@@ -7,11 +7,12 @@ investigation that it misled).
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.crash.gdb import MAX_FRAMES, GdbAnswer, GdbFrame, GdbThread, read_with_gdb
+from orchestrator.crash.gdb import MAX_FRAMES, GdbAnswer, GdbFrame, GdbThread, PlacedFile, read_with_gdb
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
-from orchestrator.errors import CoreError, ToolError
+from orchestrator.errors import CoreError
 from orchestrator.tools.core import Core, MappedModule
 from orchestrator.tools.elf import find_symbols, first_address
 from orchestrator.tools.objectfile import Symbol
@@ -21,14 +22,19 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:
     """The backend `gdb`; raises ToolError where gdb is missing or cannot read this core."""
     program = core.executable
     file = root / program.path.lstrip("/") if program else None
-    reading = complete(core, root, read_with_gdb(path, root, file if file and file.is_file() else None))
-    if core.has_adopted and not any(frame.function for thread in reading.threads for frame in thread.frames):
-        # gdb 13 does not relocate a position-independent program where the core lacks its program headers.
-        raise ToolError(
-            "gdb does not place the modules of a core that qemu-user wrote",
-            mend="the backend elf reads such cores",
-        )
-    return reading
+    found = file if file and file.is_file() else None
+    placed = _placed(core, root) if found and core.has_adopted else []
+    return complete(core, root, read_with_gdb(path, root, found, placed))
+
+
+def _placed(core: Core, root: Path) -> list[PlacedFile]:
+    """The files of a core that does not list them, the program first; what is no file is left out."""
+    placed = []
+    for module in sorted(core.modules, key=lambda module: module != core.executable):
+        file = (root / module.path.lstrip("/")).resolve()
+        with suppress(CoreError, OSError):
+            placed.append(PlacedFile(file=file, bias=module.base - first_address(file)))
+    return placed
 
 
 def complete(core: Core, root: Path, answer: GdbAnswer) -> Reading:
