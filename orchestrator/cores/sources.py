@@ -9,15 +9,17 @@ import shutil
 import stat
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Protocol
 
+from orchestrator.cores.layers import MAX_LINKS, UnclearLayersError, find
 from orchestrator.tools.engine import Engine
 
 MAX_FILE: Final = 1 << 30
 """Bytes of one file that are fetched."""
-MAX_LINKS: Final = 40
-"""Links that one name may lead through, as in Linux (path_resolution(7))."""
+COPY: Final = 1 << 20
+"""Bytes that are copied at a time."""
 
 
 class Source(Protocol):
@@ -62,7 +64,10 @@ class ContainerSource:
 
 
 class ImageSource:
-    """An image. A container of it is held only once a file is asked for; `close` removes that."""
+    """An image: its layers where this user may read the engine's store, else by the engine.
+
+    A container of it is held only once the engine is asked for a file; `close` removes that.
+    """
 
     def __init__(self, engine: Engine, image: str, labels: Mapping[str, str]) -> None:
         self._engine = engine
@@ -73,15 +78,40 @@ class ImageSource:
     def __str__(self) -> str:
         return f"image {self._image.removeprefix('sha256:')[:12]}"
 
+    @property
+    def holds(self) -> bool:
+        """Whether the engine had to be asked for a file."""
+        return self._held is not None
+
     def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
         """Fetch one file from the image."""
-        return self._source().copy(path, target)
+        found = self._copy_from_layers(path, target)
+        return self._source().copy(path, target) if found is None else found
 
     def close(self) -> None:
         """Remove the container, if one was made."""
         if self._held:
             self._engine.remove(self._held)
         self._held = None
+
+    @cached_property
+    def _layers(self) -> tuple[Path, ...]:
+        return self._engine.layers(self._image)
+
+    def _copy_from_layers(self, path: PurePosixPath, target: IO[bytes]) -> bool | None:
+        """Whether the layers have a file; None where only the engine can tell."""
+        if not self._layers:
+            return None
+        try:
+            file = find(self._layers, path)
+            if file:
+                return _copy_regular(file, target)
+        except (OSError, UnclearLayersError):
+            target.seek(0)
+            target.truncate()
+            return None
+        # An image that is removed meanwhile has nothing; that is the engine's to say.
+        return False if all(layer.is_dir() for layer in self._layers) else None
 
     def _source(self) -> ContainerSource:
         if self._held is None:
@@ -111,15 +141,9 @@ class FolderSource:
     def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
         """Copy one file; its links are followed inside the folder."""
         try:
-            descriptor = os.open(inside(self._folder, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            return _copy_regular(inside(self._folder, path), target)
         except FileNotFoundError:
             return False
-        with os.fdopen(descriptor, "rb") as stream:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
-                return False
-            shutil.copyfileobj(stream, target)
-        return True
 
 
 class ProgramSource:
@@ -140,6 +164,17 @@ class ProgramSource:
         with self._file.open("rb") as stream:
             shutil.copyfileobj(stream, target)
         return True
+
+
+def _copy_regular(file: Path, target: IO[bytes]) -> bool:
+    """Copy a file that is no link; False where it is no regular file or too large. Raises OSError."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
+            return False
+        shutil.copyfileobj(stream, target, COPY)
+    return True
 
 
 def inside(folder: Path, path: PurePosixPath) -> Path:

@@ -1,16 +1,17 @@
 """Real processes that crash in real containers; their cores collected, their sysroots made, and read."""
 
+import io
 import json
 import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from orchestrator.cores import collect, image_sysroot
+from orchestrator.cores import ContainerSource, collect, image_source, image_sysroot
 from orchestrator.crash import read_crash
 from orchestrator.model import LABEL, CoreFile, CoreState, Crash, Outcome, OutcomeKind, Sysroot
 from orchestrator.tools.core import open_core
@@ -233,3 +234,25 @@ def test_a_cut_core_still_tells_the_signal(
         assert crash.signal.name == "SIGSEGV"
         assert crash.crash.pc is not None
         assert any("truncated" in warning for warning in crash.warnings)
+
+
+@pytest.mark.parametrize(
+    "name", [PYTHON, "/usr/bin/python3", LIBC, "/lib/x86_64-linux-gnu/libc.so.6", "/etc/os-release",
+             "/lib64/ld-linux-x86-64.so.2", "/usr/lib", "/usr/lib/absent.so"],
+)  # fmt: skip
+def test_the_layers_of_an_image_and_the_engine_give_the_same_files(
+    engine: Engine, base_image: str, name: str
+) -> None:
+    if not engine.layers(base_image):
+        pytest.skip("this user cannot read where the engine keeps its layers")
+    container = engine.hold(base_image, labels=LABELS)
+    try:
+        asked = io.BytesIO()
+        there = ContainerSource(engine, container, "a container").copy(PurePosixPath(name), asked)
+    finally:
+        engine.remove(container)
+    read = io.BytesIO()
+    with image_source(engine, base_image, LABELS) as source:
+        assert source.copy(PurePosixPath(name), read) is there
+        assert not source.holds
+    assert read.getvalue() == asked.getvalue()

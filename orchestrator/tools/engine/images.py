@@ -1,8 +1,10 @@
 """Images: listed, built with the classic builder, loaded from archives."""
 
+import os
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Final
 from urllib.parse import urlsplit
 
@@ -19,6 +21,8 @@ from orchestrator.tools.network import proxies
 BUILD_TIMEOUT: Final = 3600
 """Seconds that a build step may be silent; a compile under qemu-user takes its time."""
 CONFLICT: Final = 409
+OVERLAYS: Final = frozenset({"overlay2", "overlay"})
+"""Storage drivers whose layers are those of overlayfs, by Docker's name and by Podman's."""
 REGISTRY_MEND: Final = (
     "check that the engine reaches the registry (its proxy, its certificates), then try again"
 )
@@ -67,6 +71,21 @@ class Images(Connection):
                 return str(retried(self._api.inspect_image)(name)["Id"])
             except (NotFound, NullResource) as error:
                 raise InputError(f"the engine has no image {name!r}", mend="see `docker images`") from error
+
+    def layers(self, image: str) -> tuple[Path, ...]:
+        """The folders of an image's layers, from the top down; empty where this user cannot read them.
+
+        Only Docker's and Podman's drivers of overlayfs tell of them, and only an engine of this host has
+        them here: their names are the engine's random ones, so no other engine's lie there by chance.
+        """
+        with engine_errors(f"looking at {image}"):
+            driver = retried(self._api.inspect_image)(image).get("GraphDriver") or {}
+        data = driver.get("Data") or {}
+        if driver.get("Name") not in OVERLAYS or not data.get("UpperDir"):
+            return ()
+        below = str(data.get("LowerDir") or "")
+        found = tuple(Path(name) for name in (data["UpperDir"], *filter(None, below.split(":"))))
+        return found if all(os.access(layer, os.R_OK | os.X_OK) for layer in found) else ()
 
     def build(self, context: IO[bytes], *, tag: str, labels: Mapping[str, str], log: IO[str]) -> str:
         """Build a Dockerfile from a tar of its context with the classic builder; returns the image id.
