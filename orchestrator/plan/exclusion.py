@@ -1,6 +1,6 @@
 """Why a cell does not run: a rule says so, or the catalogue cannot make what it needs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from orchestrator.model import (
@@ -14,6 +14,7 @@ from orchestrator.model import (
     Instrument,
     InterpreterKind,
     OwnPython,
+    ProbeKind,
     ProbeSource,
     Scenario,
     Toolchain,
@@ -32,9 +33,17 @@ class Exclusions:
     remembered for all cells that share them.
     """
 
-    def __init__(self, scenario: Scenario, catalogue: Catalogue, rules: Iterable[Exclusion]) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        catalogue: Catalogue,
+        rules: Iterable[Exclusion],
+        *,
+        pythons: Sequence[str],
+    ) -> None:
         self._scenario = scenario
         self._catalogue = catalogue
+        self._pythons = pythons
         self._rules = [(Remembered(rule.when), rule) for rule in rules]
         self._lacks: dict[tuple[str, ...], str | None] = {}
 
@@ -49,19 +58,19 @@ class Exclusions:
     def _lack(self, cell: Cell, instrument: str) -> str | None:
         made_of = (cell.python, cell.glibc, cell.arch, cell.launcher, cell.probe, instrument)
         if made_of not in self._lacks:
-            self._lacks[made_of] = _lack(cell, self._scenario, self._catalogue)
+            self._lacks[made_of] = self._lack_of(cell)
         return self._lacks[made_of]
 
-
-def _lack(cell: Cell, scenario: Scenario, catalogue: Catalogue) -> str | None:
-    probe = scenario.probe(cell.probe)
-    if probe is None:
-        return f"scenario {scenario.name} has no {cell.probe} probe"
-    return (
-        _unavailable(cell, catalogue)
-        or _not_compiled(cell, catalogue, probe)
-        or _lacks_instrument(cell, catalogue)
-    )
+    def _lack_of(self, cell: Cell) -> str | None:
+        catalogue, probe = self._catalogue, self._scenario.probe(cell.probe)
+        if probe is None:
+            return f"scenario {self._scenario.name} has no {cell.probe} probe"
+        return (
+            _unavailable(cell, catalogue)
+            or _not_compiled(cell, catalogue, probe)
+            or _same_elsewhere(cell, catalogue, probe, self._pythons)
+            or _lacks_instrument(cell, catalogue)
+        )
 
 
 def _unavailable(cell: Cell, catalogue: Catalogue) -> str | None:
@@ -105,6 +114,24 @@ def _not_compiled(cell: Cell, catalogue: Catalogue, probe: ProbeSource) -> str |
     return (
         None if base.compiler_beside(python) else f"{base.name} brings nothing to compile {cell.probe} with"
     )
+
+
+def _same_elsewhere(
+    cell: Cell, catalogue: Catalogue, probe: ProbeSource, pythons: Sequence[str]
+) -> str | None:
+    """Why a program without Python is not asked beside this interpreter: one stands for all of a base.
+
+    It is the first of the matrix that the base brings itself, or else the first that can be had there.
+    """
+    base = catalogue.base_for(cell.glibc, cell.arch)
+    if probe.language is not ProbeKind.C or base is None:
+        return None
+    there = {python: catalogue.interpreter_for(base, python, cell.arch) for python in pythons}
+    own = (python for python, found in there.items() if isinstance(found, OwnPython))
+    one = next(own, None) or next((python for python, found in there.items() if found), cell.python)
+    if cell.python == one:
+        return None
+    return f"a {cell.probe} probe has no Python in it: on glibc {cell.glibc} it is asked beside {one} only"
 
 
 def _lacks_interpreter(cell: Cell, base: Base, catalogue: Catalogue) -> str | None:

@@ -204,7 +204,9 @@ class _Question:
         ]
         self.scenario = scenario
         self._releases = releases
-        self.exclusions = Exclusions(scenario, catalogue, [*matrix.exclusions, *own])
+        self.exclusions = Exclusions(
+            scenario, catalogue, [*matrix.exclusions, *own], pythons=matrix.axes["python"]
+        )
         self._options = [
             (Remembered(parse(item.when, words, item.where)), item.options)
             for item in scenario.launcher_options

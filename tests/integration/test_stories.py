@@ -12,12 +12,13 @@ NEW = "py3.13-glibc2.41-x86_64-plain"
 GETENV = f"getenv-race/{OLD}-cpp+reader=getenv+writer=native"
 STRERROR = f"getenv-race/{OLD}-cpp+reader=strerror+writer=native"
 SYSTEM = f"putenv-system/{OLD}-rust+change=grow+execute=system+writer=native"
+WITHOUT_PYTHON = f"getenv-race/{OLD}-c+reader=getenv+writer=native"
 INHERITED = f"putenv-system/{NEW}-cpp+change=grow+execute=posix-spawn-inherited+writer=native"
 
 
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    cells = (GETENV, STRERROR, f"{STRERROR}+locale=C", SYSTEM, INHERITED)
+    cells = (GETENV, STRERROR, f"{STRERROR}+locale=C", SYSTEM, INHERITED, WITHOUT_PYTHON)
     selected = [part for cell in cells for part in ("--cell", cell)]
     return run(*selected, reports=tmp_path_factory.mktemp("stories"))
 
@@ -30,13 +31,21 @@ def told(result: CellResult) -> CellResult:
 
 def test_stories_4_and_5_are_as_their_mechanism_says(stories: Run) -> None:
     assert stories.code == 0, stories.stdout + stories.stderr
-    assert len(stories.results) == 5
+    assert len(stories.results) == 6
 
 
 def test_a_program_that_could_not_be_executed_is_seen(stories: Run) -> None:
     result = told(stories.results[SYSTEM])
     said = (stories.folder / result.trials[-1].outcome.stdout).read_text()
     assert "call failed: os.system returned 32512" in said
+
+
+def test_the_c_program_crashes_without_any_python(stories: Run) -> None:
+    crash = told(stories.results[WITHOUT_PYTHON]).trials[-1].crash
+    assert crash is not None
+    names = {Path(module.path).name for module in crash.modules}
+    assert "envrace" in names
+    assert not any("python" in name for name in names)
 
 
 def test_the_environment_at_the_crash_is_read(stories: Run) -> None:
@@ -82,7 +91,7 @@ CRASHES = "outcome: signal\n    signal: SIGSEGV\n"
     [
         (GETENV, f"{CRASHES}    frames: [getenv]\n", "outcome: exit\n"),
         (f"{STRERROR}+locale=C", SURVIVES, f"{CRASHES}    because: From 2.21"),
-        (SYSTEM, "os.system returned (32512|-1)", "os.system returned 256"),
+        (SYSTEM, "system returned (32512|-1)", "system returned 256"),
     ],
 )
 def test_an_expectation_turned_round_fails(

@@ -423,6 +423,33 @@ def test_a_program_is_for_the_launcher_plain_alone(project: Path, catalogue: Cat
     }
 
 
+def test_a_program_without_python_is_asked_once_a_base(project: Path, catalogue: Catalogue) -> None:
+    edit(project / "matrix.yaml", 'python: ["3.9", "3.11"]', 'python: ["3.9", "3.10", "3.11"]')
+    edit(project / "matrix.yaml", "probe: [cpp, rust]", "probe: [cpp, rust, c]")
+    scenario = project / "scenarios" / "tls-atexit" / "scenario.yaml"
+    edit(scenario, "  rust: {", "  c: {source: probe.cpp, program: probe}\n  rust: {")
+    old, new = catalogue.bases
+    copied = tuple(
+        CopiedPython(kind=InterpreterKind.PORTABLE, version=version, source="cpython", arches=tuple(Arch))
+        for version in ("3.10.1", "3.9.2")
+    )
+    bases = (old.model_copy(update={"pythons": ()}), new)
+    known = catalogue.model_copy(
+        update={"bases": bases, "interpreters": copied, "languages": ("cpp", "rust", "c")}
+    )
+    selection = choose(project, known, Request(axes={"launcher": ("plain",)}))
+    beside = {(item.cell.glibc, item.cell.python) for item in selection.cells if item.cell.probe == "c"}
+    # The base's own interpreter, though not the first of the matrix; else the first that can be had there.
+    assert beside == {("2.31", "3.9"), ("2.36", "3.11")}
+    assert {item.cell.python for item in selection.cells if item.cell.probe == "cpp"} == {
+        "3.9",
+        "3.10",
+        "3.11",
+    }
+    reasons = {item.reason for item in selection.excluded if item.cell.probe == "c"}
+    assert "a c probe has no Python in it: on glibc 2.36 it is asked beside 3.11 only" in reasons
+
+
 def test_a_native_probe_needs_a_base_with_a_compiler(project: Path, catalogue: Catalogue) -> None:
     scenario = project / "scenarios" / "tls-atexit" / "scenario.yaml"
     edit(scenario, "module: probe}\n  rust", "module: probe, toolchain: native}\n  rust")
