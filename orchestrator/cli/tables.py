@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from orchestrator import report
 from orchestrator.host import Capability
-from orchestrator.model import Comparison, Plan, PlannedCell
+from orchestrator.model import Comparison, ExcludedCells, Plan, PlannedCell
 from orchestrator.pipeline import Finished
 from orchestrator.report import Row, RunData, Status
 from orchestrator.report.text import one_line
@@ -40,18 +41,19 @@ def show_plan(console: Console, plan: Plan) -> None:
             f"{' ' + item.expectation.signal if item.expectation.signal else ''}{_made_of(item)}[/]",
             soft_wrap=True,
         )
-    reasons: dict[str, list[str]] = {}
+    reasons: dict[str, list[ExcludedCells]] = {}
     for excluded in plan.excluded:
         place = f" ({excluded.where})" if excluded.where else ""
-        reasons.setdefault(f"{excluded.reason}{place}", []).append(excluded.cell.id)
-    for reason, cells in reasons.items():
-        console.print(f"\n[yellow]excluded[/] {len(cells)}: {escape(reason)}", soft_wrap=True)
-        for cell in cells[:MANY_EXCLUDED]:
-            console.print(f"  [dim]{escape(cell)}[/]", soft_wrap=True)
-        if len(cells) > MANY_EXCLUDED:
-            console.print(f"  [dim]and {len(cells) - MANY_EXCLUDED:,} more, all in --json[/]")
+        reasons.setdefault(f"{excluded.reason}{place}", []).append(excluded)
+    for reason, groups in reasons.items():
+        count = sum(group.count for group in groups)
+        console.print(f"\n[yellow]excluded[/] {count}: {escape(reason)}", soft_wrap=True)
+        for left_out in islice(chain.from_iterable(group.each() for group in groups), MANY_EXCLUDED):
+            console.print(f"  [dim]{escape(left_out.cell.id)}[/]", soft_wrap=True)
+        if count > MANY_EXCLUDED:
+            console.print(f"  [dim]and {count - MANY_EXCLUDED:,} more, all in --json[/]")
     console.print(
-        f"\n{len(plan.cells)} cells run, {len(plan.excluded)} are excluded, "
+        f"\n{len(plan.cells)} cells run, {plan.excluded_count} are excluded, "
         f"{plan.deselected} are outside this selection."
     )
 
@@ -85,7 +87,7 @@ def show_run(console: Console, finished: Finished) -> None:
 
 def show_findings(console: Console, data: RunData) -> None:
     """The outcome, and which axes make the difference, in the sentences that every report has."""
-    count = len(data.plan.excluded)
+    count = data.plan.excluded_count
     excluded = f"; {count:,} {'is' if count == 1 else 'are'} excluded, with reasons" if count else ""
     console.print(f"[bold]{escape(report.headline(data))}[/]{excluded}.", soft_wrap=True)
     if data.comparison:

@@ -49,7 +49,7 @@ class Run:
     @cached_property
     def excluded(self) -> Mapping[str, str]:
         """Reasons by the id of an excluded cell."""
-        return {item.cell.id: item.reason for item in self.plan.excluded}
+        return {item.cell.id: item.reason for item in self.plan.each_excluded()}
 
 
 def compare(before: Run, after: Run) -> Comparison:
@@ -86,10 +86,9 @@ def compare(before: Run, after: Run) -> Comparison:
 def _incomparable(before: Run, after: Run, cell: str) -> str | None:
     """Why a cell of one of the plans cannot be compared, if it cannot."""
     for run, place in ((before, "the baseline"), (after, "this run")):
-        if cell in run.excluded:
-            return f"excluded in {place}: {run.excluded[cell]}"
         if cell not in run.planned:
-            return f"not in {place}"
+            excluded = run.excluded.get(cell)
+            return f"excluded in {place}: {excluded}" if excluded else f"not in {place}"
         result = run.seen.get(cell)
         if result is None:
             return f"not run in {place}"

@@ -75,7 +75,7 @@ def _unseen(plan: Plan, results: Iterable[CellResult]) -> Iterator[tuple[Cell, s
             yield item.cell, "not run"
         elif result.judgement.verdict not in JUDGED:
             yield item.cell, f"{result.judgement.verdict}: {result.judgement.reason}"
-    for excluded in plan.excluded:
+    for excluded in plan.each_excluded():
         yield excluded.cell, f"excluded: {excluded.reason}"
 
 

@@ -100,7 +100,10 @@ from orchestrator.model.image import (
     ImageSpec,
 )
 from orchestrator.model.plan import (
+    MAX_CELLS,
+    PLAN_SCHEMA,
     ExcludedCell,
+    ExcludedCells,
     Plan,
     PlannedCell,
     PlannedImage,
@@ -142,7 +145,9 @@ __all__ = [
     "LABEL_KEY",
     "LABEL_PACKAGES",
     "LABEL_RUN",
+    "MAX_CELLS",
     "MITIGATION",
+    "PLAN_SCHEMA",
     "REPOSITORY",
     "SCHEMA",
     "STANDARD_AXES",
@@ -173,6 +178,7 @@ __all__ = [
     "Environment",
     "Evidence",
     "ExcludedCell",
+    "ExcludedCells",
     "Expectation",
     "ExpectationRule",
     "Explanation",

@@ -108,7 +108,7 @@ class Cell(Value):
     @property
     def instrument(self) -> Instrument:
         """What watches the process."""
-        return Instrument(self.axes.get(INSTRUMENT, ABSENT))
+        return Instrument(next((value for axis, value in self.own if axis == INSTRUMENT), ABSENT))
 
     @property
     def _own_suffix(self) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.errors import InputError, Location
-from orchestrator.model import Plan
+from orchestrator.model import ExcludedCells, Plan
 from orchestrator.pipeline.cell import CELLS, RESULT_FILE
 from orchestrator.pipeline.planning import PLAN_FILE, read_plan
 from orchestrator.pipeline.reporting import write_reports
@@ -86,11 +86,23 @@ def _merged(plans: Sequence[Plan], run: str) -> Plan:
         profile=" + ".join(_unique([plan.profile for plan in plans])),
         selection=" | ".join(_unique([plan.selection for plan in plans])),
         cells=tuple({item.cell.id: item for plan in plans for item in plan.cells}.values()),
-        excluded=tuple(_unique([item for plan in plans for item in plan.excluded])),
+        excluded=_excluded(plans),
         deselected=first.deselected,
         images=tuple({image.key: image for plan in plans for image in plan.images}.values()),
         ordered=tuple(axis for axis in first.ordered if all(axis in plan.ordered for plan in plans)),
     )
+
+
+def _excluded(plans: Sequence[Plan]) -> tuple[ExcludedCells, ...]:
+    """The excluded cells of all plans, each once: those of other profiles may overlap."""
+    kept: dict[tuple[str, str | None], list[ExcludedCells]] = {}
+    for item in (item for plan in plans for item in plan.excluded):
+        same = kept.setdefault((item.reason, item.where), [])
+        left = [item]
+        for other in same:
+            left = [part for whole in left for part in whole.without(other)]
+        same += left
+    return tuple(item for same in kept.values() for item in same)
 
 
 def _unique(items: Sequence[T]) -> list[T]:

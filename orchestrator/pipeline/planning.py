@@ -2,10 +2,11 @@
 
 import gc
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -95,7 +96,6 @@ def _make_plan(project: Project, request: Request) -> PlannedRun:
     catalogue = project.catalogue.model_copy(update={"host": _host()})
     project, selection = _select(replace(project, catalogue=catalogue), request)
     recipes = images.Recipes(project.catalogue, project.root, _host())
-    planned = [_patient(_with_image(project, item, recipes), request) for item in selection.cells]
     now = datetime.now(UTC)
     shard = "{}/{}".format(*request.shard) if request.shard else None
     plan = Plan(
@@ -104,7 +104,7 @@ def _make_plan(project: Project, request: Request) -> PlannedRun:
         profile=selection.profile,
         selection=_selection_words(request, selection.profile),
         shard=shard,
-        cells=tuple(planned),
+        cells=tuple(_planned(project, selection.cells, recipes, patient=request.timeout is None)),
         excluded=selection.excluded,
         deselected=selection.deselected,
         images=tuple(_listed(spec) for spec in recipes.specs),
@@ -136,14 +136,23 @@ def _select(project: Project, request: Request) -> tuple[Project, Selection]:
     return project, planning.select(project.matrix, catalogue, request)
 
 
-def _with_image(project: Project, item: SelectedCell, recipes: images.Recipes) -> PlannedCell:
-    cell = item.cell
-    image = recipes.image_of(cell, project.scenarios[cell.scenario])
-    made_of = project.catalogue.made_of(cell.python, cell.glibc, cell.arch)
-    probe = project.scenarios[cell.scenario].probe(cell.probe)
-    toolchain = probe.toolchain_for(made_of.interpreter) if probe and made_of else None
-    added = {"image": image.key, "made_of": made_of, "toolchain": toolchain}
-    return PlannedCell.model_validate(dict(item) | added)
+def _planned(
+    project: Project, cells: Iterable[SelectedCell], recipes: images.Recipes, *, patient: bool
+) -> Iterator[PlannedCell]:
+    """The cells with their images; `patient` gives emulated ones the time that emulation takes."""
+    made_of, host = cache(project.catalogue.made_of), _host()
+    for item in cells:
+        cell, scenario = item.cell, project.scenarios[item.cell.scenario]
+        made, probe = made_of(cell.python, cell.glibc, cell.arch), scenario.probe(cell.probe)
+        emulated = cell.arch is not host
+        added = {
+            "image": recipes.image_of(cell, scenario).key,
+            "made_of": made,
+            "toolchain": probe.toolchain_for(made.interpreter) if probe and made else None,
+            "emulated": emulated,
+            "timeout": item.timeout * (EMULATION_FACTOR if emulated and patient else 1),
+        }
+        yield PlannedCell.model_validate(dict(item) | added)
 
 
 def _host() -> Arch:
@@ -153,14 +162,6 @@ def _host() -> Arch:
         return Arch.from_machine(machine)
     except ValueError as error:
         raise HostError(f"nothing is known of {machine} machines", mend=f"use {' or '.join(Arch)}") from error
-
-
-def _patient(planned: PlannedCell, request: Request) -> PlannedCell:
-    """A cell with the time that emulation takes, unless the user has set the time."""
-    if planned.cell.arch is _host():
-        return planned
-    timeout = request.timeout or planned.timeout * EMULATION_FACTOR
-    return planned.model_copy(update={"emulated": True, "timeout": timeout})
 
 
 def _listed(spec: ImageSpec) -> PlannedImage:
@@ -194,8 +195,8 @@ def plan_again(project: Project, folder: Path) -> PlannedRun:
     plan = read_plan(path)
     recipes = images.Recipes(project.catalogue, project.root, _host())
     for item in plan.cells:
-        again = _with_image(project, item, recipes)
-        if again.image != item.image:
+        again = recipes.image_of(item.cell, project.scenarios[item.cell.scenario])
+        if again.key != item.image:
             raise InputError(
                 f"the image of {item.cell.id} has changed since that run",
                 mend="start a new run",
@@ -215,8 +216,10 @@ def read_plan(path: Path) -> Plan:
             mend="name a folder under reports/",
         ) from error
     except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
         raise InputError(
-            f"not a plan of this version: {error.errors()[0]['msg']}",
+            f"not a plan that this version reads: {place}: {first['msg']}",
             where=Location(file=str(path)),
             mend="start a new run",
         ) from error

@@ -1,6 +1,7 @@
 """Why a cell does not run: a rule says so, or the catalogue cannot make what it needs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.model import (
@@ -9,151 +10,178 @@ from orchestrator.model import (
     Arch,
     Base,
     Catalogue,
-    Cell,
-    ExcludedCell,
+    ExcludedCells,
     Instrument,
     InterpreterKind,
     OwnPython,
     ProbeKind,
-    ProbeSource,
     Scenario,
     Toolchain,
 )
-from orchestrator.plan.expression import Remembered
+from orchestrator.plan.blocks import Block, Question, joined
 from orchestrator.plan.matrix import Exclusion
+from orchestrator.plan.releases import Releases
 
 INSTRUMENTS: Final = frozenset({Instrument.STRACE, Instrument.VALGRIND})
 """Those that images and supervisor know."""
 
 
-class Exclusions:
-    """What keeps cells of one scenario from running.
+@dataclass(frozen=True)
+class _Reason:
+    """Why, and where the rule stands that says so, if one does."""
 
-    Most cells of a large matrix are excluded, and alike: what was worked out of a few axis values is
-    remembered for all cells that share them.
-    """
+    text: str
+    where: str | None = None
+
+
+_Why = Question[_Reason | None]
+Axes = Mapping[str, str]
+
+
+class Exclusions:
+    """What keeps cells of one scenario from running: its rules and the matrix's, then what cannot be had."""
 
     def __init__(
         self,
         scenario: Scenario,
         catalogue: Catalogue,
         rules: Iterable[Exclusion],
+        releases: Releases,
         *,
         pythons: Sequence[str],
     ) -> None:
-        self._scenario = scenario
-        self._catalogue = catalogue
-        self._pythons = pythons
-        self._rules = [(Remembered(rule.when), rule) for rule in rules]
-        self._lacks: dict[tuple[str, ...], str | None] = {}
+        said = [releases.asked(rule.when, _Reason(rule.reason, rule.where)) for rule in rules]
+        lacks = _Lacks(scenario=scenario, catalogue=catalogue, pythons=pythons)
+        self._questions: list[_Why] = [*said, *lacks.questions()]
 
-    def of(self, cell: Cell, axes: Mapping[str, str]) -> ExcludedCell | None:
-        """Why a cell of these axis values does not run; None where it does. The first rule counts."""
-        for when, rule in self._rules:
-            if when.holds(axes):
-                return ExcludedCell(cell=cell, reason=rule.reason, where=rule.where)
-        reason = self._lack(cell, axes.get(INSTRUMENT, ABSENT))
-        return ExcludedCell(cell=cell, reason=reason) if reason else None
-
-    def _lack(self, cell: Cell, instrument: str) -> str | None:
-        made_of = (cell.python, cell.glibc, cell.arch, cell.launcher, cell.probe, instrument)
-        if made_of not in self._lacks:
-            self._lacks[made_of] = self._lack_of(cell)
-        return self._lacks[made_of]
-
-    def _lack_of(self, cell: Cell) -> str | None:
-        catalogue, probe = self._catalogue, self._scenario.probe(cell.probe)
-        if probe is None:
-            return f"scenario {self._scenario.name} has no {cell.probe} probe"
-        return (
-            _unavailable(cell, catalogue)
-            or _not_compiled(cell, catalogue, probe)
-            or _same_elsewhere(cell, catalogue, probe, self._pythons)
-            or _lacks_instrument(cell, catalogue)
-        )
+    def apart(self, blocks: Sequence[Block], grid: Block) -> tuple[list[Block], list[ExcludedCells]]:
+        """Those cells of a grid's blocks that run, and the others, each with the first reason that holds."""
+        left, excluded = list(blocks), list[ExcludedCells]()
+        for question in self._questions:
+            reasons: dict[_Reason | None, list[Block]] = {}
+            for block, reason in question.apart(left):
+                reasons.setdefault(reason, []).append(block)
+            left = joined(reasons.pop(None, []), grid)
+            excluded += [
+                ExcludedCells(axes=dict(block), reason=reason.text, where=reason.where)
+                for reason, out in reasons.items()
+                if reason
+                for block in joined(out, grid)
+            ]
+        return left, excluded
 
 
-def _unavailable(cell: Cell, catalogue: Catalogue) -> str | None:
-    """Why the catalogue cannot make this cell's environment, if it cannot."""
-    base = catalogue.base_for(cell.glibc, cell.arch)
-    if base is None:
-        return f"no base with glibc {cell.glibc} for {cell.arch} in the catalogue"
-    if lacks := catalogue.lacks_source(base, cell.arch) or _lacks_interpreter(cell, base, catalogue):
-        return lacks
-    if cell.launcher not in catalogue.launchers:
-        return f"no launcher {cell.launcher} in the catalogue"
-    if cell.probe not in catalogue.languages:
-        return f"no toolchain for {cell.probe} probes in the catalogue"
-    return None
+@dataclass(frozen=True, kw_only=True)
+class _Lacks:
+    """What the cells of a scenario may lack: a question for each, of as few axes as decide it."""
 
+    scenario: Scenario
+    catalogue: Catalogue
+    pythons: Sequence[str]
+    """All values of the python axis."""
 
-def _lacks_instrument(cell: Cell, catalogue: Catalogue) -> str | None:
-    if cell.instrument is Instrument.NONE:
+    def questions(self) -> Iterator[_Why]:
+        """In the order in which they are asked."""
+        yield _question(self._probe, "probe")
+        yield _question(self._environment, "python", "glibc", "arch", "launcher")
+        yield _question(self._language, "probe")
+        yield _question(self._compiler, "python", "glibc", "arch", "launcher", "probe")
+        yield _question(self._same_elsewhere, "python", "glibc", "arch", "probe")
+        yield _question(self._instrument, "glibc", "arch", INSTRUMENT)
+
+    def _probe(self, axes: Axes) -> str | None:
+        lacks = self.scenario.probe(axes["probe"]) is None
+        return f"scenario {self.scenario.name} has no {axes['probe']} probe" if lacks else None
+
+    def _environment(self, axes: Axes) -> str | None:
+        """Why the catalogue cannot make an environment, if it cannot."""
+        glibc, arch, launcher = axes["glibc"], Arch(axes["arch"]), axes["launcher"]
+        base = self.catalogue.base_for(glibc, arch)
+        if base is None:
+            return f"no base with glibc {glibc} for {arch} in the catalogue"
+        if lacks := self.catalogue.lacks_source(base, arch) or self._interpreter(base, axes):
+            return lacks
+        return None if launcher in self.catalogue.launchers else f"no launcher {launcher} in the catalogue"
+
+    def _interpreter(self, base: Base, axes: Axes) -> str | None:
+        python, arch, launcher = axes["python"], Arch(axes["arch"]), axes["launcher"]
+        found = self.catalogue.interpreter_for(base, python, arch)
+        if found is None:
+            return _no_interpreter(self.catalogue, python, arch)
+        if found.kind is InterpreterKind.PORTABLE and self.catalogue.lacks_toolchain:
+            return self.catalogue.lacks_toolchain
+        if launcher != "plain" and isinstance(found, OwnPython) and not found.toolchain:
+            return f"{base.name}'s own CPython {python} brings nothing to build {launcher} with"
         return None
-    if cell.instrument not in INSTRUMENTS:
-        return f"instrument {cell.instrument} is not built yet"
-    if cell.arch is not Arch.X86_64:
-        return f"instrument {cell.instrument} is known to work on x86_64 only; qemu-user knows no ptrace"
-    base = catalogue.base_for(cell.glibc, cell.arch)
-    if base is None or base.debian is None or base.pulled:
-        return f"instrument {cell.instrument} is installed on Debian's bases only"
-    return None
 
+    def _language(self, axes: Axes) -> str | None:
+        known = axes["probe"] in self.catalogue.languages
+        return None if known else f"no toolchain for {axes['probe']} probes in the catalogue"
 
-def _not_compiled(cell: Cell, catalogue: Catalogue, probe: ProbeSource) -> str | None:
-    """Why a probe cannot be compiled for this cell, or not started there, if it cannot."""
-    if probe.language.is_program and cell.launcher != "plain":
-        return f"a {cell.probe} probe is a program of its own, which {cell.launcher} does not load"
-    base = catalogue.base_for(cell.glibc, cell.arch)
-    python = catalogue.interpreter_for(base, cell.python, cell.arch) if base else None
-    compiler = probe.toolchain_for(python.kind) if python else None
-    if compiler is Toolchain.GCC:
-        return catalogue.lacks_toolchain
-    if base is None or python is None or compiler is not Toolchain.NATIVE:
+    def _compiler(self, axes: Axes) -> str | None:
+        """Why a probe cannot be compiled for a cell, or not started there, if it cannot."""
+        arch, launcher = Arch(axes["arch"]), axes["launcher"]
+        probe = self.scenario.probe(axes["probe"])
+        base = self.catalogue.base_for(axes["glibc"], arch)
+        python = self.catalogue.interpreter_for(base, axes["python"], arch) if base else None
+        if probe is None or base is None or python is None:
+            return None
+        if probe.language.is_program and launcher != "plain":
+            return f"a {probe.language} probe is a program of its own, which {launcher} does not load"
+        compiler = probe.toolchain_for(python.kind)
+        if compiler is Toolchain.GCC:
+            return self.catalogue.lacks_toolchain
+        if compiler is not Toolchain.NATIVE or base.compiler_beside(python):
+            return None
+        return f"{base.name} brings nothing to compile {probe.language} with"
+
+    def _same_elsewhere(self, axes: Axes) -> str | None:
+        """Why a program without Python is not asked beside this interpreter: one stands for all of a base.
+
+        It is the first of the matrix that the base brings itself, or else the first that can be had there.
+        """
+        glibc, arch, probe = axes["glibc"], Arch(axes["arch"]), axes["probe"]
+        base = self.catalogue.base_for(glibc, arch)
+        if probe != ProbeKind.C or base is None:
+            return None
+        there = {python: self.catalogue.interpreter_for(base, python, arch) for python in self.pythons}
+        own = (python for python, found in there.items() if isinstance(found, OwnPython))
+        one = next(own, None) or next((python for python, found in there.items() if found), axes["python"])
+        if axes["python"] == one:
+            return None
+        return f"a {probe} probe has no Python in it: on glibc {glibc} it is asked beside {one} only"
+
+    def _instrument(self, axes: Axes) -> str | None:
+        instrument, arch = Instrument(axes.get(INSTRUMENT, ABSENT)), Arch(axes["arch"])
+        if instrument is Instrument.NONE:
+            return None
+        if instrument not in INSTRUMENTS:
+            return f"instrument {instrument} is not built yet"
+        if arch is not Arch.X86_64:
+            return f"instrument {instrument} is known to work on x86_64 only; qemu-user knows no ptrace"
+        base = self.catalogue.base_for(axes["glibc"], arch)
+        if base is None or base.debian is None or base.pulled:
+            return f"instrument {instrument} is installed on Debian's bases only"
         return None
-    return (
-        None if base.compiler_beside(python) else f"{base.name} brings nothing to compile {cell.probe} with"
-    )
 
 
-def _same_elsewhere(
-    cell: Cell, catalogue: Catalogue, probe: ProbeSource, pythons: Sequence[str]
-) -> str | None:
-    """Why a program without Python is not asked beside this interpreter: one stands for all of a base.
+def _question(ask: Callable[[Axes], str | None], *axes: str) -> _Why:
+    def why(values: Axes) -> _Reason | None:
+        text = ask(values)
+        return _Reason(text) if text else None
 
-    It is the first of the matrix that the base brings itself, or else the first that can be had there.
-    """
-    base = catalogue.base_for(cell.glibc, cell.arch)
-    if probe.language is not ProbeKind.C or base is None:
-        return None
-    there = {python: catalogue.interpreter_for(base, python, cell.arch) for python in pythons}
-    own = (python for python, found in there.items() if isinstance(found, OwnPython))
-    one = next(own, None) or next((python for python, found in there.items() if found), cell.python)
-    if cell.python == one:
-        return None
-    return f"a {cell.probe} probe has no Python in it: on glibc {cell.glibc} it is asked beside {one} only"
+    return Question(axes, why)
 
 
-def _lacks_interpreter(cell: Cell, base: Base, catalogue: Catalogue) -> str | None:
-    interpreter = catalogue.interpreter_for(base, cell.python, cell.arch)
-    if interpreter is None:
-        return _no_interpreter(cell, catalogue)
-    if interpreter.kind is InterpreterKind.PORTABLE and catalogue.lacks_toolchain:
-        return catalogue.lacks_toolchain
-    if cell.launcher != "plain" and isinstance(interpreter, OwnPython) and not interpreter.toolchain:
-        return f"{base.name}'s own CPython {cell.python} brings nothing to build {cell.launcher} with"
-    return None
-
-
-def _no_interpreter(cell: Cell, catalogue: Catalogue) -> str:
-    """Why no interpreter of this version can run on the cell's base, and where there is one."""
+def _no_interpreter(catalogue: Catalogue, python: str, arch: Arch) -> str:
+    """Why no interpreter of this version can run on a base of this architecture, and where there is one."""
     others = [
         other.name
         for other in catalogue.bases
-        if cell.arch in other.arches
-        and any(own.version == cell.python for own in other.pythons)
-        and not catalogue.lacks_source(other, cell.arch)
+        if arch in other.arches
+        and any(own.version == python for own in other.pythons)
+        and not catalogue.lacks_source(other, arch)
     ]
     if others:
-        return f"CPython {cell.python} for {cell.arch} only as {' and '.join(others)}'s own binary"
-    return f"no source for CPython {cell.python} for {cell.arch} in the catalogue"
+        return f"CPython {python} for {arch} only as {' and '.join(others)}'s own binary"
+    return f"no source for CPython {python} for {arch} in the catalogue"

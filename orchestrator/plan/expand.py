@@ -1,19 +1,16 @@
 """Expanding a matrix: the cross product, narrowed by profile and flags, less what is excluded."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import product
 from typing import Final
 
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
-    ABSENT,
-    Arch,
+    MAX_CELLS,
     Catalogue,
     Cell,
-    ExcludedCell,
+    ExcludedCells,
     Expectation,
     Instrument,
     OutcomeKind,
@@ -22,13 +19,14 @@ from orchestrator.model import (
     SelectedCell,
     Selection,
 )
+from orchestrator.plan.blocks import Block, in_order, size
 from orchestrator.plan.exclusion import Exclusions
-from orchestrator.plan.expression import Expression, Remembered, exact_name, parse
+from orchestrator.plan.expression import Expression, OneOf, parse
 from orchestrator.plan.matrix import Exclusion, Matrix, Profile
+from orchestrator.plan.named import named_cells
+from orchestrator.plan.releases import Releases
 from orchestrator.tools.yamlfile import nearest
 
-MAX_CELLS: Final = 1_000_000
-"""A cross product beyond this is a mistake in the matrix, and would fill memory."""
 SHARE: Final = 16
 """Trials in one container: its start and end cost half a second, and a stop waits for all of them."""
 SLOWER: Final = {Instrument.VALGRIND: 10}
@@ -60,7 +58,7 @@ class _Clause:
     """One narrowing of the matrix, by the words in which the user gave it."""
 
     words: str
-    holds: Callable[[Mapping[str, str]], bool]
+    when: Expression
 
 
 def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
@@ -70,22 +68,17 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
     of its scenario speak of, and for an empty selection, which names the clause that emptied it.
     """
     profile = _profile(matrix, request)
-    everything = _cross_product(matrix)
-    releases = _Releases(catalogue)
-    chosen = _narrow(everything, _clauses(matrix, profile, request, releases))
-    questions = {
-        name: _Question(matrix, scenario, catalogue, releases) for name, scenario in matrix.scenarios.items()
-    }
+    grids = _grids(matrix)
+    releases = Releases(catalogue)
+    chosen = _chosen(grids, matrix, request, releases)
+    questions = [_Question(matrix, scenario, catalogue, releases) for scenario in matrix.scenarios.values()]
     cells: list[SelectedCell] = []
-    excluded: list[ExcludedCell] = []
-    for axes in chosen:
-        cell = Cell.from_axes(axes)
-        question = questions[cell.scenario]
-        left_out = question.exclusions.of(cell, releases.beside(axes))
-        if left_out:
-            excluded.append(left_out)
-        else:
-            cells.append(_selected(cell, question, request))
+    excluded: list[ExcludedCells] = []
+    for question, grid in zip(questions, grids, strict=True):
+        blocks = [block for block in chosen if block["scenario"] == grid["scenario"]]
+        left, out = question.exclusions.apart(blocks, grid)
+        cells += [_selected(axes, question, request) for axes in in_order(left, grid)]
+        excluded += out
     if not cells and not request.allow_empty:
         raise _all_excluded(excluded)
     if request.shard:
@@ -95,7 +88,7 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
         profile=profile.name,
         cells=tuple(cells),
         excluded=tuple(excluded),
-        deselected=len(everything) - len(chosen),
+        deselected=size(grids) - size(chosen),
     )
 
 
@@ -106,18 +99,19 @@ def _profile(matrix: Matrix, request: Request) -> Profile:
     return matrix.profiles[name]
 
 
-def _cross_product(matrix: Matrix) -> list[dict[str, str]]:
+def _grids(matrix: Matrix) -> list[Block]:
+    """Each scenario's cells, which are never named all: most of a large matrix is excluded."""
     grids = [_grid(matrix, scenario) for scenario in matrix.scenarios.values()]
-    if sum(math.prod(map(len, grid.values())) for grid in grids) > MAX_CELLS:
+    if size(grids) > MAX_CELLS:
         raise InputError(
             f"the matrix has more than {MAX_CELLS} cells",
             where=Location(file=matrix.file),
             mend="take values out of its axes",
         )
-    return [dict(zip(grid, values, strict=True)) for grid in grids for values in product(*grid.values())]
+    return grids
 
 
-def _grid(matrix: Matrix, scenario: Scenario) -> dict[str, tuple[str, ...]]:
+def _grid(matrix: Matrix, scenario: Scenario) -> Block:
     """The axes of one scenario's cells: the matrix's, and its own.
 
     A scenario without a C++ probe lacks something, which is said of each cell; one without a crate or
@@ -128,17 +122,28 @@ def _grid(matrix: Matrix, scenario: Scenario) -> dict[str, tuple[str, ...]]:
     return {**matrix.axes, "scenario": (scenario.name,), "probe": probes, **scenario.axes}
 
 
-def _clauses(matrix: Matrix, profile: Profile, request: Request, releases: "_Releases") -> Iterator[_Clause]:
-    """Every narrowing, in the order in which it is named when nothing is left."""
+def _chosen(grids: Sequence[Block], matrix: Matrix, request: Request, releases: Releases) -> list[Block]:
     if request.cells is not None:
-        yield _cells_clause(matrix, request.cells)
-        return
+        return named_cells(grids, request.cells, matrix.file)
+    left = [grid for grid in grids if size([grid])]
+    for clause in _clauses(matrix, _profile(matrix, request), request):
+        before, question = size(left), releases.asked(clause.when, then=True)
+        left = [block for block, holds in question.apart(left) if holds]
+        if not left:
+            raise InputError(
+                f"no cell is left: {clause.words} matches none of the {before} cells "
+                "that the clauses before it left",
+                mend="see `crashmatrix plan --list`",
+            )
+    return left
+
+
+def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Clause]:
+    """Every narrowing, in the order in which it is named when nothing is left."""
     for axis, values in profile.axes.items():
         if axis not in request.axes:
             yield _values_clause(f"profile {profile.name} ({axis}: {', '.join(values)})", axis, values)
-    yield _Clause(
-        words=f"profile {profile.name} (select: {profile.select_text})", holds=releases.asked(profile.select)
-    )
+    yield _Clause(words=f"profile {profile.name} (select: {profile.select_text})", when=profile.select)
     for axis, values in request.axes.items():
         for value in values:
             if value not in matrix.vocabulary[axis]:
@@ -149,81 +154,41 @@ def _clauses(matrix: Matrix, profile: Profile, request: Request, releases: "_Rel
         yield _values_clause(f"--{axis} {','.join(values)}", axis, values)
     if request.expression is not None:
         parsed = parse(request.expression, matrix.vocabulary, Location(file="-k", line=1, column=1))
-        yield _Clause(words=f"-k '{request.expression}'", holds=releases.asked(parsed))
-
-
-def _cells_clause(matrix: Matrix, wanted: frozenset[str]) -> _Clause:
-    known = {Cell.from_axes(axes).id for axes in _cross_product(matrix)}
-    for cell in sorted(wanted - known):
-        raise InputError(f"there is no cell {cell!r} in {matrix.file}", mend=nearest(cell, known))
-    return _Clause(words="--cell", holds=lambda axes: Cell.from_axes(axes).id in wanted)
+        yield _Clause(words=f"-k '{request.expression}'", when=parsed)
 
 
 def _values_clause(words: str, axis: str, values: Sequence[str]) -> _Clause:
-    wanted = frozenset(values)
-    return _Clause(words=words, holds=lambda axes: axes.get(axis, ABSENT) in wanted)
-
-
-def _narrow(cells: list[dict[str, str]], clauses: Iterator[_Clause]) -> list[dict[str, str]]:
-    for clause in clauses:
-        left = [axes for axes in cells if clause.holds(axes)]
-        if not left:
-            raise InputError(
-                f"no cell is left: {clause.words} matches none of the {len(cells)} cells "
-                "that the clauses before it left",
-                mend="see `crashmatrix plan --list`",
-            )
-        cells = left
-    return cells
-
-
-class _Releases:
-    """Axis values with the exact release of python beside them, which expressions compare."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._of = cache(catalogue.release_of)
-
-    def beside(self, axes: Mapping[str, str]) -> Mapping[str, str]:
-        """The axes of a cell, with its interpreter's release where the catalogue has one."""
-        release = self._of(axes["python"], axes["glibc"], Arch(axes["arch"]))
-        return {**axes, exact_name("python"): release} if release else axes
-
-    def asked(self, expression: Expression) -> Callable[[Mapping[str, str]], bool]:
-        """An expression as a question of axis values alone."""
-        return lambda axes: expression.holds(self.beside(axes))
+    return _Clause(words=words, when=OneOf(axis, frozenset(values)))
 
 
 class _Question:
     """A scenario with its expressions parsed; they may name the matrix's axes and its own."""
 
-    def __init__(self, matrix: Matrix, scenario: Scenario, catalogue: Catalogue, releases: _Releases) -> None:
+    def __init__(self, matrix: Matrix, scenario: Scenario, catalogue: Catalogue, releases: Releases) -> None:
         words = {**matrix.axes, **scenario.axes}
         own = [
             Exclusion(when=parse(item.when, words, item.where), reason=item.reason, where=item.place)
             for item in scenario.exclusions
         ]
         self.scenario = scenario
-        self._releases = releases
         self.exclusions = Exclusions(
-            scenario, catalogue, [*matrix.exclusions, *own], pythons=matrix.axes["python"]
+            scenario, catalogue, [*matrix.exclusions, *own], releases, pythons=matrix.axes["python"]
         )
         self._options = [
-            (Remembered(parse(item.when, words, item.where)), item.options)
+            releases.asked(parse(item.when, words, item.where), item.options)
             for item in scenario.launcher_options
         ]
         self._rules = [
-            (Remembered(parse(rule.when, words, rule.where)), rule.expectation) for rule in scenario.rules
+            releases.asked(parse(rule.when, words, rule.where), rule.expectation) for rule in scenario.rules
         ]
 
-    def options(self, cell: Cell) -> tuple[str, ...]:
+    def options(self, axes: Mapping[str, str]) -> tuple[str, ...]:
         """The launcher's options in a cell: of every entry that holds of it, in their order."""
-        axes = self._releases.beside(cell.axes)
-        return tuple(option for when, options in self._options if when.holds(axes) for option in options)
+        return tuple(option for entry in self._options for option in entry.of(axes) or ())
 
-    def expectation(self, cell: Cell) -> Expectation:
+    def expectation(self, cell: Cell, axes: Mapping[str, str]) -> Expectation:
         """The one rule that speaks of a cell; none or several is an error in the scenario."""
-        axes = self._releases.beside(cell.axes)
-        found = [expectation for when, expectation in self._rules if when.holds(axes)]
+        found = [expectation for rule in self._rules if (expectation := rule.of(axes))]
         if len(found) == 1:
             return found[0]
         places = " and ".join(str(expectation.where) for expectation in found)
@@ -234,13 +199,14 @@ class _Question:
         )
 
 
-def _selected(cell: Cell, question: _Question, request: Request) -> SelectedCell:
+def _selected(axes: Mapping[str, str], question: _Question, request: Request) -> SelectedCell:
+    cell = Cell.from_axes(axes)
     if len(cell.id) > MAX_ID:
         raise InputError(
             f"the id of a cell is {len(cell.id)} characters long, at most {MAX_ID} make a folder: {cell.id}",
             mend="shorten the names of its axes and values",
         )
-    scenario, expectation = question.scenario, question.expectation(cell)
+    scenario, expectation = question.scenario, question.expectation(cell, axes)
     most = expectation.survive.design.most if expectation.survive else scenario.trials
     trials = request.trials or most
     return SelectedCell(
@@ -249,7 +215,7 @@ def _selected(cell: Cell, question: _Question, request: Request) -> SelectedCell
         trials=trials,
         share=min(trials, scenario.share or _share(cell, expectation)),
         timeout=request.timeout or scenario.timeout * SLOWER.get(cell.instrument, 1),
-        options=question.options(cell),
+        options=question.options(axes),
     )
 
 
@@ -262,10 +228,13 @@ def _share(cell: Cell, expectation: Expectation) -> int:
     return 1 if apart else SHARE
 
 
-def _all_excluded(excluded: Sequence[ExcludedCell]) -> InputError:
-    reasons = list(dict.fromkeys(item.reason for item in excluded))
-    more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+def _all_excluded(excluded: Sequence[ExcludedCells]) -> InputError:
+    counts: Counter[str] = Counter()
+    for item in excluded:
+        counts[item.reason] += item.count
+    ((first, _),) = counts.most_common(1)
+    more = f" (and {len(counts) - 1} more reasons)" if len(counts) > 1 else ""
     return InputError(
-        f"no cell is left: all {len(excluded)} that match are excluded: {reasons[0]}{more}",
+        f"no cell is left: all {counts.total()} that match are excluded: {first}{more}",
         mend="see `crashmatrix plan --list` for each",
     )

@@ -185,22 +185,6 @@ class Any:
         return any(part.holds(axes) for part in self.parts)
 
 
-class Remembered:
-    """An expression that is evaluated once for all cells alike in the axes, and releases, that it names."""
-
-    def __init__(self, expression: Expression) -> None:
-        self._expression = expression
-        self._names = [name for axis in sorted(expression.names) for name in (axis, exact_name(axis))]
-        self._known: dict[tuple[str, ...], bool] = {}
-
-    def holds(self, axes: Mapping[str, str]) -> bool:
-        """Whether it is true of a cell's axis values."""
-        values = tuple([axes.get(name, ABSENT) for name in self._names])
-        if values not in self._known:
-            self._known[values] = self._expression.holds(axes)
-        return self._known[values]
-
-
 def parse(text: str, vocabulary: Vocabulary, where: Location) -> Expression:
     """Parse an expression; raises InputError with the place inside the expression.
 

@@ -6,7 +6,7 @@ names that become paths are held to what the matrix allows, and files must lie i
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -19,6 +19,8 @@ from orchestrator.errors import InputError, Location
 from orchestrator.model import (
     AXIS_NAME,
     AXIS_VALUE,
+    MAX_CELLS,
+    PLAN_SCHEMA,
     SCHEMA,
     VERSION_AXES,
     VERSION_VALUE,
@@ -39,6 +41,8 @@ EXPLANATIONS_FILE: Final = "explanations.json"
 COMPARISON_FILE: Final = "comparison.json"
 HISTORY_FILE: Final = "history.json"
 CELLS: Final = "cells"
+MAX_MERGED: Final = 10 * MAX_CELLS
+"""Excluded cells of a merged run: each of its runs may have left out another part, for another reason."""
 NOT_RUN: Final = "not run: interrupted"
 RERUN_MEND: Final = "run the matrix again, or report on another folder"
 
@@ -102,7 +106,7 @@ class RunData:
     def counts(self) -> Mapping[Status, int]:
         """How many cells have each status; excluded cells count as skipped."""
         counts = Counter(record.status for record in self.records)
-        counts[Status.SKIP] += len(self.plan.excluded)
+        counts[Status.SKIP] += self.plan.excluded_count
         return {status: counts[status] for status in Status}
 
     @cached_property
@@ -166,8 +170,7 @@ def load_results(folder: Path) -> RunData:
             mend="name a folder under reports/",
         )
     plan = _read(plan_file, Plan)
-    for cell in [item.cell for item in plan.cells] + [item.cell for item in plan.excluded]:
-        _check_names(cell, plan_file)
+    _check_plan(plan, plan_file)
     records = tuple(CellRecord(planned=item, result=_result(folder, item)) for item in plan.cells)
     return RunData(folder=folder, plan=plan, records=records)
 
@@ -191,11 +194,11 @@ def _result(folder: Path, planned: PlannedCell) -> CellResult | None:
 
 
 def _read(path: Path, kind: type[Document]) -> Document:
-    text = path.read_bytes()
+    text, known = path.read_bytes(), PLAN_SCHEMA if kind is Plan else SCHEMA
     try:
         document = kind.model_validate_json(text)
     except ValidationError as error:
-        _check_version(path, _stated_version(text))
+        _check_version(path, _stated_version(text, known), known)
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InputError(
@@ -204,32 +207,46 @@ def _read(path: Path, kind: type[Document]) -> Document:
             mend=RERUN_MEND,
         ) from error
     stated = document.schema_version if "schema_version" in document.model_fields_set else None
-    _check_version(path, stated)
+    _check_version(path, stated, known)
     return document
 
 
-def _stated_version(text: bytes) -> object:
-    """The schema version of a document that does not validate; SCHEMA where it cannot be told."""
+def _stated_version(text: bytes, known: int) -> object:
+    """The schema version of a document that does not validate; the known one where it cannot be told."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        return SCHEMA
-    return document.get("schema_version") if isinstance(document, dict) else SCHEMA
+        return known
+    return document.get("schema_version") if isinstance(document, dict) else known
 
 
-def _check_version(path: Path, stated: object) -> None:
-    if stated != SCHEMA:
+def _check_version(path: Path, stated: object, known: int) -> None:
+    if stated != known:
         said = "no schema version" if stated is None else f"schema version {stated}"
         raise InputError(
-            f"{path.name} has {said}, this program reads {SCHEMA}",
+            f"{path.name} has {said}, this program reads {known}",
             where=Location(file=str(path)),
             mend="report with the version of crashmatrix that made the run",
         )
 
 
-def _check_names(cell: Cell, where: Path) -> None:
-    """Refuse a cell whose values would make a path or an id that no matrix can make."""
-    for axis, value in cell.axes.items():
+def _check_plan(plan: Plan, where: Path) -> None:
+    """Refuse cells that no matrix can hold, and more of them than one can have."""
+    for item in plan.cells:
+        _check_names(item.cell.axes.items(), where)
+    for group in plan.excluded:
+        _check_names(((axis, value) for axis, values in group.axes.items() for value in values), where)
+    if plan.excluded_count > MAX_MERGED:
+        raise InputError(
+            f"{plan.excluded_count:,} cells are excluded, more than any matrix has",
+            where=Location(file=str(where)),
+            mend=RERUN_MEND,
+        )
+
+
+def _check_names(values: Iterable[tuple[str, str]], where: Path) -> None:
+    """Refuse axis values that would make a path or an id that no matrix can make."""
+    for axis, value in values:
         allowed = VERSION_VALUE if axis in VERSION_AXES else AXIS_VALUE
         if not AXIS_NAME.fullmatch(axis) or not allowed.fullmatch(value):
             raise InputError(

@@ -57,7 +57,7 @@ def grid_data(
 
     Excluded cells come after the planned ones, so that what was left out can be seen beside what ran.
     """
-    excluded = data.plan.excluded
+    excluded = tuple(data.plan.each_excluded())
     cells = [record.cell for record in data.records] + [item.cell for item in excluded]
     seen, why, kinds, past = Table(), Table(), Table(), Table()
     order = {group.signature: number for number, group in enumerate(signatures)}

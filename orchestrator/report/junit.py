@@ -30,7 +30,7 @@ OUTPUT: Final = 1 << 19
 def junit_xml(data: RunData) -> str:
     """A run as a JUnit document. A planned cell that did not run is an error; an excluded one is skipped."""
     suites: dict[str, list[CellRecord | ExcludedCell]] = {}
-    items: list[CellRecord | ExcludedCell] = [*data.records, *data.plan.excluded]
+    items: list[CellRecord | ExcludedCell] = [*data.records, *data.plan.each_excluded()]
     for item in items:
         suites.setdefault(item.cell.environment, []).append(item)
     places = Places.of(data)

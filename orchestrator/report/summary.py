@@ -158,7 +158,7 @@ def _signatures(groups: Sequence[SignatureGroup]) -> Iterator[str]:
 def _excluded(data: RunData) -> Iterator[str]:
     reasons: dict[str, int] = {}
     for item in data.plan.excluded:
-        reasons[item.reason] = reasons.get(item.reason, 0) + 1
+        reasons[item.reason] = reasons.get(item.reason, 0) + item.count
     if not reasons:
         return
     yield "### Excluded"

@@ -10,7 +10,16 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-from orchestrator.model import Cell, CellResult, CoreState, ExcludedCell, Explanation, OutcomeKind, Subject
+from orchestrator.model import (
+    Cell,
+    CellResult,
+    CoreState,
+    ExcludedCell,
+    ExcludedCells,
+    Explanation,
+    OutcomeKind,
+    Subject,
+)
 from orchestrator.report import words
 from orchestrator.report.data import CellRecord, RunData, Status
 from orchestrator.report.grid import sorted_values
@@ -68,12 +77,18 @@ class ExcludedGroup:
     number: int
     reason: str
     where: str | None
-    cells: tuple[ExcludedCell, ...]
+    cells: tuple[ExcludedCells, ...]
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return sum(item.count for item in self.cells)
 
     @property
     def shown(self) -> tuple[ExcludedCell, ...]:
         """As many as a page can bear."""
-        return self.cells[:LISTED]
+        each = itertools.chain.from_iterable(item.each() for item in self.cells)
+        return tuple(itertools.islice(each, LISTED))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +132,7 @@ class IndexView:
     @cached_property
     def excluded(self) -> tuple[ExcludedGroup, ...]:
         """Excluded cells by rule."""
-        groups: dict[tuple[str, str | None], list[ExcludedCell]] = {}
+        groups: dict[tuple[str, str | None], list[ExcludedCells]] = {}
         for item in self.data.plan.excluded:
             groups.setdefault((item.reason, item.where), []).append(item)
         return tuple(

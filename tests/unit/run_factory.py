@@ -15,7 +15,7 @@ from orchestrator.model import (
     CoreState,
     Crash,
     CrashSite,
-    ExcludedCell,
+    ExcludedCells,
     Expectation,
     Judgement,
     Module,
@@ -64,7 +64,7 @@ class RunSpec:
     stdout: bytes = b"probe loaded\nrequest served\n"
     stderr: bytes = b"*** Starting uWSGI 2.0.31 (64bit) ***\n!!! segmentation fault !!!\n"
     cells: tuple[Cell, ...] = ()
-    excluded: tuple[ExcludedCell, ...] = ()
+    excluded: tuple[ExcludedCells, ...] = ()
     run: str = RUN
 
 
@@ -92,26 +92,22 @@ def smoke_cells() -> tuple[Cell, ...]:
     )
 
 
-def smoke_excluded() -> tuple[ExcludedCell, ...]:
+def smoke_excluded() -> tuple[ExcludedCells, ...]:
     """The cells whose python no base of that glibc brings."""
     return tuple(
-        ExcludedCell(
-            cell=Cell(
-                scenario="tls-atexit",
-                python=python,
-                glibc=glibc,
-                arch=Arch.X86_64,
-                launcher=launcher,
-                probe=probe,
-            ),
+        ExcludedCells(
+            axes={
+                "scenario": ("tls-atexit",),
+                "python": tuple(python for python, _ in PAIRS if python != own),
+                "glibc": (glibc,),
+                "arch": ("x86_64",),
+                "launcher": ("plain", "uwsgi"),
+                "probe": ("cpp", "rust"),
+            },
             reason=f"the base with glibc {glibc} brings CPython {own}",
             where="images/catalogue.yaml",
         )
         for own, glibc in PAIRS
-        for python, _ in PAIRS
-        if python != own
-        for launcher in ("plain", "uwsgi")
-        for probe in ("cpp", "rust")
     )
 
 

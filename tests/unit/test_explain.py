@@ -16,7 +16,7 @@ from orchestrator.explain.space import Space
 from orchestrator.model import (
     Cell,
     CellResult,
-    ExcludedCell,
+    ExcludedCells,
     Explanation,
     Finding,
     OutcomeKind,
@@ -60,7 +60,7 @@ def plan_of(planned: Iterable[PlannedCell], excluded: Iterable[Cell] = ()) -> Pl
         profile="p",
         selection="",
         cells=tuple(planned),
-        excluded=tuple(ExcludedCell(cell=cell, reason="left out") for cell in excluded),
+        excluded=tuple(ExcludedCells.one(cell, "left out") for cell in excluded),
         deselected=0,
         images=(),
     )

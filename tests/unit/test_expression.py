@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from orchestrator.errors import InputError, Location
-from orchestrator.plan.expression import MAX_LENGTH, Expression, Remembered, exact_name, parse
+from orchestrator.plan.expression import MAX_LENGTH, Expression, exact_name, parse
 
 VOCABULARY = {
     "python": ("3.9", "3.11", "3.13"),
@@ -134,28 +134,6 @@ def test_trees_mean_what_python_says_they_mean(tree: tuple[str, bool]) -> None:
     assert read(text).holds(CELL) is meaning
 
 
-@given(
-    axes=st.lists(
-        st.fixed_dictionaries({axis: st.sampled_from(values) for axis, values in VOCABULARY.items()}),
-        min_size=2,
-        max_size=12,
-    )
-)
-@pytest.mark.parametrize(
-    "text",
-    [
-        "true",
-        'python >= "3.11"',
-        'not (launcher == "uwsgi" and glibc < "2.36")',
-        'probe == "rust" or "1.26" < numpy and python in ("3.9", "3.13")',
-    ],
-)
-def test_what_is_remembered_is_what_would_be_worked_out(text: str, axes: list[dict[str, str]]) -> None:
-    expression = read(text)
-    remembered = Remembered(expression)
-    assert [remembered.holds(cell) for cell in axes] == [expression.holds(cell) for cell in axes]
-
-
 def test_an_expression_names_the_axes_that_decide_it() -> None:
     text = 'not (launcher == "uwsgi" and "2.31" < glibc) or probe in ("cpp", "rust") or false'
     assert read(text).names == {"launcher", "glibc", "probe"}
@@ -182,10 +160,3 @@ def test_a_release_that_nobody_knows_is_refused() -> None:
     with pytest.raises(InputError, match="its release is not known") as caught:
         read('glibc == "2.36" or python >= "3.13.8"').holds({"python": "3.13", exact_name("python"): "3.13"})
     assert caught.value.where == Location(file="matrix.yaml", line=7, column=12 + 19)
-
-
-def test_what_is_remembered_of_one_release_is_not_said_of_another() -> None:
-    remembered = Remembered(read('python >= "3.13.8"'))
-    releases = ("3.13.5", "3.13.15", "3.13.5")
-    told = [remembered.holds({"python": "3.13", exact_name("python"): release}) for release in releases]
-    assert told == [False, True, False]

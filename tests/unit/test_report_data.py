@@ -7,7 +7,8 @@ import pytest
 
 from orchestrator import report
 from orchestrator.errors import EXIT_INPUT, InputError
-from orchestrator.model import Verdict
+from orchestrator.model import PLAN_SCHEMA, SCHEMA, Verdict
+from orchestrator.pipeline.planning import read_plan
 from orchestrator.report import Status
 from tests.unit import run_factory as factory
 
@@ -62,12 +63,12 @@ def test_the_table_has_a_row_a_cell_and_says_what_limits_the_evidence(tmp_path: 
     assert near.cautions[2] == "pystack: no such program"
 
 
-@pytest.mark.parametrize("stated", [0, 2, None])
-@pytest.mark.parametrize("which", ["plan", "result"])
-def test_another_schema_version_is_refused(tmp_path: Path, which: str, stated: object) -> None:
+@pytest.mark.parametrize("stated", [0, 3, None])
+@pytest.mark.parametrize(("which", "known"), [("plan", PLAN_SCHEMA), ("result", SCHEMA)])
+def test_another_schema_version_is_refused(tmp_path: Path, which: str, known: int, stated: object) -> None:
     folder = factory.write_run(tmp_path)
     edit(folder / "plan.json" if which == "plan" else result_file(folder), schema_version=stated)
-    with pytest.raises(InputError, match=r"schema version.*, this program reads 1") as caught:
+    with pytest.raises(InputError, match=rf"schema version.*, this program reads {known}") as caught:
         report.load(folder)
     assert caught.value.exit_code == EXIT_INPUT
     assert str(folder) in str(caught.value)
@@ -81,13 +82,13 @@ def test_a_newer_schema_with_new_fields_is_refused_for_its_version(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b"[]", b"null", b'{"schema_version": 1}', b"\xff\xfe", b"[" * 5000]
+    "damage", [b"", b"{", b"[]", b"null", b'{"schema_version": KNOWN}', b"\xff\xfe", b"[" * 5000]
 )
-@pytest.mark.parametrize("which", ["plan", "result"])
-def test_a_damaged_document_is_refused_by_name(tmp_path: Path, which: str, damage: bytes) -> None:
+@pytest.mark.parametrize(("which", "known"), [("plan", PLAN_SCHEMA), ("result", SCHEMA)])
+def test_a_damaged_document_is_refused_by_name(tmp_path: Path, which: str, known: int, damage: bytes) -> None:
     folder = factory.write_run(tmp_path)
     path = folder / "plan.json" if which == "plan" else result_file(folder)
-    path.write_bytes(damage)
+    path.write_bytes(damage.replace(b"KNOWN", str(known).encode()))
     with pytest.raises(InputError, match=f"not a readable {path.name}"):
         report.load(folder)
 
@@ -114,6 +115,40 @@ def test_a_plan_whose_names_would_leave_the_folder_is_refused(tmp_path: Path, ax
     edit(folder / "plan.json", cells=document["cells"])
     with pytest.raises(InputError, match="which no matrix can hold"):
         report.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("axes", "says"),
+    [
+        ({"launcher": ["../../etc"]}, "which no matrix can hold"),
+        ({"a b": ["c"]}, "which no matrix can hold"),
+        ({"arch": ["mips"]}, "mips"),
+        ({"probe": []}, "at least 1 item"),
+        ({f"axis{number}": [f"v{value}" for value in range(100)] for number in range(9)}, "than any matrix"),
+    ],
+)
+def test_excluded_cells_that_no_matrix_has_are_refused(
+    tmp_path: Path, axes: dict[str, list[str]], says: str
+) -> None:
+    folder = factory.write_run(tmp_path)
+    document = json.loads((folder / "plan.json").read_bytes())
+    document["excluded"][0]["axes"] |= axes
+    edit(folder / "plan.json", excluded=document["excluded"])
+    with pytest.raises(InputError, match=says):
+        report.load(folder)
+
+
+def test_the_plan_of_an_earlier_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    folder = factory.write_run(tmp_path)
+    left_out = {"cell": factory.cell().model_dump(mode="json"), "reason": "said", "where": None}
+    edit(folder / "plan.json", schema_version=1, excluded=[left_out])
+    with pytest.raises(InputError) as caught:
+        report.load(folder)
+    said = str(caught.value)
+    assert "plan.json has schema version 1, this program reads 2" in said
+    assert "\n" not in said
+    with pytest.raises(InputError, match="schema_version: Input should be 2"):
+        read_plan(folder / "plan.json")
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "cells/link", "cells"])
