@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from shutil import copy, copytree
 
+import pytest
+
 from orchestrator.model import Arch, ExcludedCell
 from orchestrator.pipeline import Project
 from orchestrator.pipeline.planning import make_plan
@@ -43,6 +45,20 @@ def test_every_cell_says_what_it_is_made_of() -> None:
     reasons = {item.reason.split(" (")[0] for item in planned.plan.excluded}
     assert "no source for glibc 2.28 without an image registry" in reasons
     assert "CPython 3.15 for x86_64 only as forky's own binary" in reasons
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "arm64"])
+@pytest.mark.parametrize(
+    ("glibc", "python"), [("2.17", ""), ("2.31", "3.9"), ("2.36", "3.11"), ("2.43", "3.14")]
+)
+def test_a_flag_for_glibc_alone_finds_cells_in_the_default_profile(
+    glibc: str, python: str, arch: str
+) -> None:
+    asked = Request(axes={"glibc": (glibc,), "arch": (arch,)})
+    cells = [item.cell for item in make_plan(Project.load(ROOT), asked).plan.cells]
+    assert len(cells) == 4
+    portable = {"x86_64": "3.11", "arm64": "3.13"}[arch]
+    assert {cell.python for cell in cells} == {python or portable}
 
 
 def test_what_cannot_be_watched_is_a_skip_with_its_reason() -> None:
