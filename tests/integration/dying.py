@@ -2,15 +2,18 @@
 
 import io
 import json
+import shutil
 import tarfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from orchestrator.cores import collect
 from orchestrator.errors import InputError
+from orchestrator.execute import emulation
 from orchestrator.model import LABEL, CoreState, Crash, Outcome, OutcomeKind
 from orchestrator.pipeline import Project, make_plan
 from orchestrator.plan import Request
@@ -22,7 +25,8 @@ Read = Callable[..., Crash]
 FAULTS = "/faults/faults"
 SOURCES = Path(__file__).with_name("faults")
 LABELS = {LABEL: "test"}
-CELL = "tls-atexit/py3.11-glibc2.36-x86_64-plain-cpp"
+GUESTS = Path(__file__).with_name("guests")
+CELL, GUEST_CELL = (f"tls-atexit/py3.11-glibc2.36-{arch}-plain-cpp" for arch in ("x86_64", "arm64"))
 PARENT = """\
 import json, os, signal, sys
 pid = os.spawnvp(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
@@ -31,16 +35,33 @@ killed = os.WIFSIGNALED(status)
 print(json.dumps({"pid": pid, "dumped": os.WCOREDUMP(status),
                   "signal": signal.Signals(os.WTERMSIG(status)).name if killed else None}))
 """
+GUESTS_PARENT = """\
+import glob, json, os, subprocess, sys
+for number, command in enumerate(json.loads(sys.argv[1])):
+    subprocess.run(command)
+    (core,) = glob.glob("qemu_*.core")
+    os.rename(core, f"{number}.guest")
+"""
 
 
 def build(engine: Engine) -> str:
     """The image of all programs; made once, since its tag is the digest of what it is made of."""
-    plan = make_plan(Project.load(ROOT), Request(cells=frozenset({CELL})))
+    return _build(engine, SOURCES / "Dockerfile", CELL, "builder")
+
+
+def build_guests(engine: Engine) -> str:
+    """The image of the same programs for arm64, cross-compiled."""
+    return _build(engine, GUESTS / "Dockerfile", GUEST_CELL, "builder-for-arm64")
+
+
+def _build(engine: Engine, recipe: Path, cell: str, builder: str) -> str:
+    plan = make_plan(Project.load(ROOT), Request(cells=frozenset({cell})))
     tags = {spec.role: spec.tag for spec in plan.specs}
     base = next(tag for role, tag in tags.items() if role.startswith("base-bookworm"))
-    files = {path.name: path.read_bytes() for path in sorted(SOURCES.iterdir())}
+    folders = dict.fromkeys((SOURCES, recipe.parent))
+    files = {path.name: path.read_bytes() for folder in folders for path in sorted(folder.iterdir())}
     text = files.pop("Dockerfile").decode()
-    text = text.replace("${BUILDER}", tags["builder"]).replace("${BASE}", base)
+    text = text.replace("${BUILDER}", tags[builder]).replace("${BASE}", base)
     digest = sha256(repr((text, files)).encode()).hexdigest()
     tag = f"crashmatrix/test-faults:{digest[:16]}"
     try:
@@ -52,21 +73,9 @@ def build(engine: Engine) -> str:
 
 def die(engine: Engine, image: str, folder: Path, *command: str) -> Path:
     """Run a command until it dies, in a locked-down container of its own; returns its stored core."""
-    hostname, started = f"cm-{uuid.uuid4().hex[:12]}", datetime.now(UTC)
-    spec = ContainerSpec(
-        image=image, command=("python3", "-c", PARENT, *command), hostname=hostname, labels=LABELS,
-        platform="linux/amd64", environment={"SECRET": "hunter2", "LANG": "C.UTF-8"},
-    )  # fmt: skip
-    written: list[bytes] = []
-    container = ""
-    try:
-        container = engine.create(spec)
-        engine.run(container, lambda name, data: written.append(data) if name == "stdout" else None)
-    finally:
-        if container:
-            engine.remove(container)
-        engine.remove_volume(hostname)
-    fate = json.loads(b"".join(written))
+    started = datetime.now(UTC)
+    with _ran(engine, image, "linux/amd64", PARENT, *command) as (container, hostname, said):
+        fate = json.loads(said)
     outcome = Outcome(
         kind=OutcomeKind.SIGNAL, signal=fate["signal"], core_dumped=fate["dumped"], pid=fate["pid"],
         seconds=0.0, started=started.isoformat(), container=container, hostname=hostname, stdout="stdout",
@@ -76,6 +85,37 @@ def die(engine: Engine, image: str, folder: Path, *command: str) -> Path:
     core = collect(outcome, folder=folder, root=folder)
     assert core.state is CoreState.FOUND, core.note
     return folder / (core.path or "")
+
+
+def die_emulated(engine: Engine, image: str, folder: Path, commands: Sequence[tuple[str, ...]]) -> list[Path]:
+    """Run commands until each dies, one after the other in one arm64 container; the cores that qemu wrote."""
+    with _ran(engine, image, "linux/arm64", GUESTS_PARENT, json.dumps(commands)) as (container, _, _):
+        for member, content in engine.fetch(container, "/work"):
+            with (folder / Path(member.name).name).open("wb") as stream:
+                shutil.copyfileobj(content, stream)
+    return [folder / f"{number}.guest" for number in range(len(commands))]
+
+
+@contextmanager
+def _ran(
+    engine: Engine, image: str, platform: str, program: str, *arguments: str
+) -> Iterator[tuple[str, str, bytes]]:
+    """A container that a Python program has run in, its name, and what it wrote to stdout."""
+    hostname = f"cm-{uuid.uuid4().hex[:12]}"
+    spec = ContainerSpec(
+        image=image, command=("python3", "-c", program, *arguments), hostname=hostname, labels=LABELS,
+        platform=platform, environment={"SECRET": "hunter2", "LANG": "C.UTF-8", **emulation.ENVIRONMENT},
+    )  # fmt: skip
+    written: list[bytes] = []
+    container = ""
+    try:
+        container = engine.create(spec)
+        engine.run(container, lambda name, data: written.append(data) if name == "stdout" else None)
+        yield container, hostname, b"".join(written)
+    finally:
+        if container:
+            engine.remove(container)
+        engine.remove_volume(hostname)
 
 
 def _tar(files: dict[str, bytes]) -> io.BytesIO:
