@@ -81,6 +81,28 @@ thread = threading.Thread(target=ctypes.string_at, args=(16,))
 thread.start()
 thread.join()
 """,
+    # Story 5 without its race: getenv meets a pointer to nowhere; before it dies, `environ` is made another.
+    "guest-stale": """\
+import ctypes, signal
+libc = ctypes.CDLL(None)
+environ = ctypes.POINTER(ctypes.c_void_p).in_dll(libc, "__environ")
+entries = []
+while environ[len(entries)]:
+    entries.append(environ[len(entries)])
+added = [ctypes.create_string_buffer(text) for text in (b"SSL_CERT_FILE=/ca.pem", b"SSL_CERT_DIR=/certs")]
+stale, fresh = list(entries), entries + [ctypes.addressof(text) for text in added]
+stale[len(stale) // 2] = 0x41414141
+stale, fresh = ((ctypes.c_void_p * (len(array) + 1))(*array, None) for array in (stale, fresh))
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def at_fault(number):
+    environ.contents = ctypes.c_void_p.from_buffer(fresh)
+    libc.signal(signal.SIGSEGV, None)
+
+libc.signal(signal.SIGSEGV, at_fault)
+environ.contents = ctypes.c_void_p.from_buffer(stale)
+libc.getenv(b"CM_NOT_THERE")
+""",
     "core-lost": """\
 import ctypes, os
 ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE

@@ -12,14 +12,17 @@ import pytest
 from orchestrator.host import HostPaths, probe
 from orchestrator.model import CellResult, CoreState, Verdict
 from orchestrator.tools.core import open_core
-from tests.integration.runs import add_scenario, ask
+from tests.integration.runs import add_scenario, run
 
 pytestmark = pytest.mark.skipif(probe.emulation(HostPaths()).native, reason="arm64 is native here")
 
 
-def ask_arm64(project: Path, tmp_path: Path, scenario: str, expect: str, *, timeout: int) -> CellResult:
+def ask_arm64(
+    project: Path, tmp_path: Path, scenario: str, expect: str, *, timeout: int, on: str = "py3.11-glibc2.36"
+) -> CellResult:
     add_scenario(project, scenario, expect, timeout=timeout)
-    ended = ask(project, tmp_path, scenario, "--arch", "arm64")
+    cell = f"{scenario}/{on}-arm64-plain-cpp"
+    ended = run("--cell", cell, reports=tmp_path / "reports", project=project)
     (result,) = ended.results.values()
     assert result.judgement.verdict is Verdict.PASS, ended.stdout + ended.stderr
     assert result.trials[0].outcome.emulated
@@ -56,3 +59,17 @@ def test_a_hanging_guest_ends_with_its_core(project: Path, tmp_path: Path) -> No
     assert (trial.outcome.signal, trial.core.state) == ("SIGABRT", CoreState.FOUND)
     assert trial.crash is not None
     assert any(frame.function == "Py_RunMain" for frame in trial.crash.threads[0].native)
+
+
+def test_story_5s_stale_array_is_told_from_a_guests_core(project: Path, tmp_path: Path) -> None:
+    expect = "outcome: signal, signal: SIGSEGV, frames: [getenv]"
+    result = ask_arm64(project, tmp_path, "guest-stale", expect, timeout=20)
+    crash = result.trials[0].crash
+    assert crash is not None
+    assert crash.crash.function in ("getenv", "__GI_getenv")
+    assert crash.environment is not None
+    walked = crash.environment.walked
+    assert walked is not None
+    assert [variable.name for variable in walked.added] == ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+    assert (walked.kept, walked.overwritten) == (len(crash.environment.variables) - 3, 1)
+    assert walked.removed == ()
