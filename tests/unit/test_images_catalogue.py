@@ -11,6 +11,11 @@ from orchestrator.model import Arch, InterpreterKind
 
 CATALOGUE = Path(__file__).parents[2] / "images" / "catalogue.yaml"
 LOCK = CATALOGUE.parent / "lock.yaml"
+REGISTRY = """\
+    registry:
+      images: {x86_64: quay.io/pypa/manylinux_2_28_x86_64, arm64: quay.io/pypa/manylinux_2_28_aarch64}
+      tag: latest
+"""
 
 
 def test_the_projects_own_catalogue() -> None:
@@ -53,7 +58,8 @@ def test_what_a_python_means_on_a_base(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("sysroot: {}", "pythons: []", r"bases\.0.*one of `debian`, `sysroot` and `registry`"),
+        (REGISTRY, "", r"bases\.5.*one of `debian`, `sysroot` and `registry`"),
+        ("sysroot: {}", "debian: {suite: trixie, packages: []}\n    sysroot: {}", r"bases\.0: only one of"),
         (
             'version: "3.9.2", source: cpython,',
             'version: "3.9.3", source: cpython,',
