@@ -26,14 +26,24 @@ def render(spec: ImageSpec, folder: Path) -> Path:
     context. packages.txt lists what a root filesystem really got, once it was built on this host.
     """
     place = folder / spec.folder
-    write_atomically(place / RECIPE[spec.kind], _text(spec))
+    _put(place / RECIPE[spec.kind], _text(spec))
     if spec.files:
         lines = [f"{item.sha256}  {item.name}\n" for item in spec.files]
-        write_atomically(place / FILES, "".join(lines))
+        _put(place / FILES, "".join(lines))
     known = _cached_packages(spec)
     if spec.kind is ImageKind.ROOTFS and known.is_file():
-        write_atomically(place / PACKAGES, known.read_text(encoding="utf-8"))
+        _put(place / PACKAGES, known.read_text(encoding="utf-8"))
     return place
+
+
+def _put(path: Path, text: str) -> None:
+    """Write a file that says something else, or is not there: a large matrix has two thousand, mostly known."""
+    try:
+        if path.read_bytes() == text.encode():
+            return
+    except OSError:
+        pass  # it is not there
+    write_atomically(path, text)
 
 
 def keep_packages(spec: ImageSpec, folder: Path, packages: str) -> None:

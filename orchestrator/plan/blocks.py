@@ -5,8 +5,6 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from itertools import product
 from typing import Generic, TypeVar
 
-from orchestrator.model import ABSENT
-
 Block = Mapping[str, tuple[str, ...]]
 """A cell for each combination of these values, each axis in the order of the matrix."""
 
@@ -23,14 +21,15 @@ class Question(Generic[Answer]):
     def __init__(self, axes: Iterable[str], ask: Callable[[Mapping[str, str]], Answer]) -> None:
         self._axes = tuple(sorted(axes))
         self._ask = ask
-        self._known: dict[tuple[str, ...], Answer] = {}
+        self._known: dict[tuple[str | None, ...], Answer] = {}
 
     def of(self, axes: Mapping[str, str]) -> Answer:
         """The answer for a cell of these axis values."""
-        values = tuple([axes.get(axis, ABSENT) for axis in self._axes])
-        if values not in self._known:
-            self._known[values] = self._ask(axes)
-        return self._known[values]
+        values = tuple(map(axes.get, self._axes))
+        try:
+            return self._known[values]
+        except KeyError:
+            return self._known.setdefault(values, self._ask(axes))
 
     def apart(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Answer]]:
         """The same cells in blocks of one answer each."""
