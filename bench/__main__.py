@@ -20,6 +20,7 @@ from typing import Any, Final
 from bench.big_core import measure as measure_big_core
 from bench.explain import measure as measure_explain
 from bench.one_core import measure as measure_one_core
+from bench.plan import measure as measure_plan
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROGRAM: Final = (sys.executable, "-m", "orchestrator")
@@ -57,15 +58,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each side (default: %(default)s)")
     parser.add_argument(
-        "case", nargs="?", choices=("matrix", "big-core", "one-core", "explain"), default="matrix",
+        "case", nargs="?", choices=("matrix", "big-core", "one-core", "explain", "plan"), default="matrix",
         help="the matrix against a shell loop; a large core; one core against reading it by hand; "
-        "the rules for 10,000 cells (default: %(default)s)",
+        "the rules for 10,000 cells; the full matrix planned (default: %(default)s)",
     )  # fmt: skip
     arguments = parser.parse_args()
     if arguments.case == "big-core":
         return measure_big_core()
     if arguments.case == "explain":
         return measure_explain(arguments.rounds)
+    if arguments.case == "plan":
+        return measure_plan(arguments.rounds)
     if arguments.case == "one-core":
         return measure_one_core(arguments.rounds)
     with tempfile.TemporaryDirectory(prefix="crashmatrix-bench-") as name:

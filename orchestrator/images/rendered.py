@@ -37,7 +37,7 @@ def render(spec: ImageSpec, folder: Path) -> Path:
 
 
 def _put(path: Path, text: str) -> None:
-    """Write a file that says something else, or is not there: a large matrix has two thousand, mostly known."""
+    """Write a file that is not there, or says something else: a large matrix has thousands, mostly known."""
     try:
         if path.read_bytes() == text.encode():
             return

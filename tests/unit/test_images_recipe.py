@@ -301,6 +301,11 @@ def test_rendering_leaves_the_recipe_and_what_went_in(
     assert place.name == specs["uwsgi-bookworm"].folder
     assert (place / "Dockerfile").read_text() == specs["uwsgi-bookworm"].text
     assert (place / "context.sha256").read_text().splitlines()[0].endswith("  uwsgi-2.0.31.tar.gz")
+    before = (place / "Dockerfile").stat()
+    (place / "context.sha256").write_text("changed by hand")
+    images.render(specs["uwsgi-bookworm"], tmp_path / "out")
+    assert (place / "Dockerfile").stat() == before  # what is there and right is left alone
+    assert "uwsgi-2.0.31.tar.gz" in (place / "context.sha256").read_text()
     script = (images.render(specs["base-bookworm"], tmp_path / "out") / "mmdebstrap.sh").read_text()
     command = script.split("\n", 2)[2].replace("\\\n", " ")
     assert shlex.split(command) == [*shlex.split(specs["base-bookworm"].text), "rootfs.tar"]

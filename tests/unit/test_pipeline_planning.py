@@ -31,6 +31,15 @@ def test_thousands_of_cells_are_planned_in_two_seconds(tmp_path: Path) -> None:
     assert len(planned.specs) == len(alone.specs)  # an axis that only programs read makes no image
 
 
+def test_excluded_cells_are_few_products_however_many_they_are() -> None:
+    one = Request(profile="full", axes={"scenario": ("freed-state",)})
+    plan = make_plan(Project.load(ROOT), one).plan
+    ids = [item.cell.id for item in plan.cells] + [item.cell.id for item in plan.each_excluded()]
+    assert len(ids) == len(set(ids)) == len(plan.cells) + plan.excluded_count
+    assert plan.excluded_count > 500
+    assert len(plan.excluded) < 100
+
+
 def test_every_cell_says_what_it_is_made_of() -> None:
     planned = make_plan(Project.load(ROOT), Request(profile="full"))
     made_of = {
