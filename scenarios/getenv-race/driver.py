@@ -14,6 +14,8 @@ from contextlib import suppress
 SECONDS = 0.4
 """Of one trial. Where the reader can crash, it mostly does within a tenth of that."""
 NAMES = 120
+M_ARENA_MAX = -8
+"""Of malloc.h."""
 
 READER = os.environ["CRASHMATRIX_READER"]
 WRITER = os.environ["CRASHMATRIX_WRITER"]
@@ -47,7 +49,8 @@ def read_by_oserror(stop):
 def put(stop):
     """The writer os.putenv: Python's own, with the GIL held.
 
-    It keeps text of the old array's size, as the probe does; 33 bytes of each object are its own.
+    It keeps text of the old array's size, as the probe does, and a block behind the new array, so that it
+    cannot grow in place; 33 bytes of each object are its own.
     """
     before = len(os.environ)
     kept = []
@@ -55,7 +58,8 @@ def put(stop):
         if stop.is_set():
             break
         os.putenv(f"CM_SET_{number}", "/etc/ssl/certs")
-        kept.append(b"A" * (8 * (before + number + 1) - 33))
+        size = 8 * (before + number + 1) - 33
+        kept += [b"A" * size, bytes(size)]
         time.sleep(0.001)
 
 
@@ -84,6 +88,9 @@ def start_writer(stop):
 
 def run():
     """One trial; comes back only where nothing crashed."""
+    # One heap for all threads: the array stays in the heap where it was first made, and a thread with a heap
+    # of its own would never use that memory again.
+    ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
     choose_locale()
     if MITIGATION == "before-threads":
         probe.envrace_set_now()

@@ -5,6 +5,7 @@ Plain Python runs this file to its end; uWSGI loads it and calls `application` f
 
 import ctypes
 import importlib.util
+import itertools
 import os
 import subprocess
 import threading
@@ -15,14 +16,23 @@ SECONDS = 0.3
 """Of one trial. Where a call can fail, the first failure mostly comes within 0.25 s."""
 CHANGES = 200
 """Made before any thread starts, by the mitigation `before-threads`."""
+FIRST_NAMES = 1000
+"""That are there before any thread starts: the kernel counts the names and then copies one after the other.
+The more there are, the longer the time in which a change can meet it."""
+M_ARENA_MAX = -8
+"""Of malloc.h."""
 
 CHANGE = os.environ["CRASHMATRIX_CHANGE"]
 EXECUTE = os.environ["CRASHMATRIX_EXECUTE"]
 WRITER = os.environ["CRASHMATRIX_WRITER"]
 MITIGATION = os.environ["CRASHMATRIX_MITIGATION"]
 
+libc = ctypes.CDLL(None)
 probe = ctypes.CDLL(importlib.util.find_spec("envchange").origin)
 probe.envchange_stop.restype = ctypes.c_long
+
+COPY = []
+"""The array of `copy_environ`, which must not go away."""
 
 
 def by_system():
@@ -79,14 +89,51 @@ def locked(execute):
         probe.envchange_unlock()
 
 
-def put_until(stop):
-    """The writer os.putenv: Python's own, with the GIL held. It does not help: `system` runs without it."""
+def copy_environ():
+    """Have `environ` point to an array that malloc never gave out, as it does in every new process.
+
+    CPython itself may have changed that before this file runs, by setting LC_CTYPE.
+    """
+    environ = ctypes.POINTER(ctypes.c_void_p).in_dll(libc, "environ")
+    strings = list(itertools.takewhile(bool, (environ[slot] for slot in itertools.count())))
+    COPY.append((ctypes.c_void_p * (len(strings) + 3))(None, None, *strings, None))
+    environ.contents = ctypes.c_void_p.from_buffer(COPY[0], 2 * ctypes.sizeof(ctypes.c_void_p))
+
+
+def prepare():
+    """Set what is there before the first thread starts; returns how many names there are.
+
+    One heap for all threads: the array of pointers stays in the heap where it was first made, and a thread
+    with a heap of its own would never use that memory again. A name that is only to be overwritten has to be
+    there: its first value would add a pointer to the array.
+    """
+    libc.mallopt(M_ARENA_MAX, 1)
+    names = [f"CM_FIRST_{number}" for number in range(FIRST_NAMES)]
+    if CHANGE == "overwrite":
+        names = ["CM_CHANGED"]
+    elif EXECUTE == "posix-spawn-inherited":
+        names = []  # glibc 2.41 and later, of which this is asked, replace the array only when it has doubled
+        copy_environ()
+    for name in names:
+        os.putenv(name, "first")
+    return len(os.environ) + len(names)
+
+
+def put_until(stop, before):
+    """The writer os.putenv: Python's own, with the GIL held. It does not help: `system` runs without it.
+
+    Where it adds, it uses memory as the probe does; 33 bytes of each object are its own.
+    """
+    kept = []
     number = 0
     while not stop.is_set():
         name = "CM_CHANGED" if CHANGE == "overwrite" else f"CM_{number % 20000}"
         os.putenv(name, "x" * (number % 2 + 1))
         if CHANGE == "shrink":
             os.unsetenv(name)
+        elif CHANGE == "grow":
+            size = 8 * (before + number + 1) - 33
+            kept += [b"A" * size, bytes(size)]
         number += 1
         time.sleep(0.00002)
 
@@ -95,6 +142,7 @@ def run():
     """One trial; returns what the first failed call said, and how many were made."""
     call = EXECUTIONS[EXECUTE]
     execute = (lambda: locked(call)) if MITIGATION == "lock" else call
+    before = prepare()
     stop, failures, calls = threading.Event(), [], []
 
     def worker():
@@ -106,14 +154,14 @@ def run():
                 stop.set()
 
     threads = [threading.Thread(target=worker) for _ in range(THREADS)]
-    if WRITER == "os-putenv":
-        threads.append(threading.Thread(target=put_until, args=(stop,)))
-    elif MITIGATION == "before-threads":
+    if MITIGATION == "before-threads":
         probe.envchange_now(CHANGE.encode(), ctypes.c_long(CHANGES))
-    else:
-        probe.envchange_start(CHANGE.encode(), int(MITIGATION == "lock"))
+    if WRITER == "os-putenv":
+        threads.append(threading.Thread(target=put_until, args=(stop, before)))
     for thread in threads:
         thread.start()
+    if MITIGATION != "before-threads" and WRITER == "native":
+        probe.envchange_start(CHANGE.encode(), int(MITIGATION == "lock"))
     stop.wait(SECONDS)
     stop.set()
     probe.envchange_stop()

@@ -11,36 +11,29 @@
 #include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace {
 
-// Arrays of up to 127 pointers (1032 bytes) go through malloc's store of a thread, which hands the old one out again at
-// once. Larger ones grow where they lie more often than they move.
-constexpr long MOST_NAMES = 120;
+// Each new name makes glibc's setenv reallocate the array of pointers.
+constexpr long MOST_NAMES = 1000;
 
 std::atomic<bool> running{false};
 std::mutex environment;  // the mitigation "lock"
 std::thread writer, reader;
-const char *volatile answer;  // read by nobody; it keeps the calls from being optimised away
+// Read by nobody; they keep the calls from being optimised away.
+const char *volatile answer;
+void *volatile block;
 
 // What a thread does besides: it uses the memory of the old array again, for text, in which a reader of the old array
-// finds letters for a pointer. Only the second half is written: what the old array began with is left to be found.
-void use_memory(const void *old, long pointers) {
+// finds letters for a pointer. Only the second half is written: what the old array began with is left to be found. Both
+// blocks stay: the other one lies behind the new array, so that it cannot grow in place.
+void use_memory(long pointers) {
     const size_t size = static_cast<size_t>(pointers) * sizeof(char *);
-    std::vector<void *> others;
-    void *text = std::malloc(size);
-    while (text != old && others.size() < 8) {  // what malloc held ready before it
-        others.push_back(text);
-        text = std::malloc(size);
-    }
-    std::memset(static_cast<char *>(text) + size / 2, 'A', size - size / 2);
-    static_cast<void>(std::strncpy(static_cast<char *>(std::malloc(24)), "small", 24));  // the new array cannot grow
-    for (void *other : others) {
-        std::free(other);
-    }
+    block = std::malloc(size);
+    std::memset(static_cast<char *>(block) + size / 2, 'A', size - size / 2);
+    block = std::malloc(size);
 }
 
 long count_names() {
@@ -62,10 +55,9 @@ void set_name(const std::string &name, bool locked) {
 void set_names(bool locked) {
     const long before = count_names();
     for (long number = 0; running && number < MOST_NAMES; ++number) {
-        const void *old = environ;
         set_name("CM_SET_" + std::to_string(number), locked);
-        use_memory(old, before + number + 1);
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        use_memory(before + number + 1);
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
 }
 

@@ -6,22 +6,20 @@
 use std::env::{set_var, var_os, vars_os};
 use std::ffi::{c_char, c_int};
 use std::hint::black_box;
-use std::mem::{forget, replace, size_of, MaybeUninit};
+use std::mem::{forget, size_of, MaybeUninit};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
 use std::thread::{sleep, spawn, JoinHandle};
 use std::time::Duration;
 
 extern "C" {
-    static mut environ: *const *const c_char;
     fn getenv(name: *const c_char) -> *mut c_char;
     fn strerror(number: c_int) -> *mut c_char;
 }
 
 const ENOENT: c_int = 2;
-/// Arrays of up to 127 pointers (1032 bytes) go through malloc's store of a thread, which hands the old one out again at
-/// once. Larger ones grow where they lie more often than they move.
-const MOST_NAMES: usize = 120;
+/// Each new name makes glibc's setenv reallocate the array of pointers.
+const MOST_NAMES: usize = 1000;
 
 static RUNNING: AtomicBool = AtomicBool::new(false);
 /// The mitigation "lock".
@@ -29,18 +27,14 @@ static ENVIRONMENT: Mutex<()> = Mutex::new(());
 static THREADS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
 /// What a thread does besides: it uses the memory of the old array again, for text, in which a reader of the old array
-/// finds letters for a pointer. Only the second half is written: what the old array began with is left to be found.
-fn use_memory(old: *const u8, pointers: usize) {
+/// finds letters for a pointer. Only the second half is written: what the old array began with is left to be found. Both
+/// blocks stay: the other one lies behind the new array, so that it cannot grow in place.
+fn use_memory(pointers: usize) {
     let size = pointers * size_of::<*const c_char>();
-    let mut others = Vec::new();
     let mut text = Vec::<u8>::with_capacity(size);
-    while text.as_ptr() != old && others.len() < 8 {
-        // What malloc held ready before it.
-        others.push(replace(&mut text, Vec::with_capacity(size)));
-    }
     text.spare_capacity_mut()[size / 2..].fill(MaybeUninit::new(b'A'));
     forget(black_box(text));
-    forget(black_box(Vec::<u8>::with_capacity(24))); // the new array cannot grow where it lies
+    forget(black_box(Vec::<u8>::with_capacity(size)));
 }
 
 fn set_name(name: &str, locked: bool) {
@@ -54,10 +48,9 @@ fn set_names(locked: bool) {
         if !RUNNING.load(Ordering::Relaxed) {
             break;
         }
-        let old = unsafe { environ } as *const u8;
         set_name(&format!("CM_SET_{number}"), locked);
-        use_memory(old, before + number + 1);
-        sleep(Duration::from_millis(1));
+        use_memory(before + number + 1);
+        sleep(Duration::from_micros(100));
     }
 }
 

@@ -25,9 +25,6 @@ std::thread changer;
 // Each new name makes glibc's setenv reallocate the array of pointers. The kernel refuses an environment of more
 // than a quarter of the stack limit (2 MiB of 8), so that a thread which adds for ever would fail by E2BIG.
 constexpr long MOST_NAMES = 20000;
-// Names that are there before one is removed: execve counts them, then copies one after the other, and the more there
-// are, the longer the time in which a removal meets it.
-constexpr long FIRST_NAMES = 1000;
 
 void change_once(const std::string &change, long number) {
     char name[32];
@@ -42,14 +39,17 @@ void change_once(const std::string &change, long number) {
     }
 }
 
-// What a thread does besides: memory of the size that the array of pointers had is used again, for text. The small
-// block stays, so that the array cannot grow where it lies. Without both, growing mostly happens to do no harm.
+// Holds what nobody reads: without it the compiler leaves out both the blocks and what is written to them.
+void *volatile block;
+
+// What a thread does besides: memory of the size that the array of pointers had is used again, for text. Both blocks
+// stay: the text fits where the old array was, and the other one lies behind the new array, so that it cannot grow in
+// place. Without them growing mostly does no harm.
 void use_memory(long pointers) {
-    static_cast<void>(std::strncpy(static_cast<char *>(std::malloc(24)), "kept", 24));
     const size_t size = static_cast<size_t>(pointers) * sizeof(char *);
-    auto *text = static_cast<char *>(std::malloc(size));
-    std::memset(text, 'A', size);
-    std::free(text);
+    block = std::malloc(size);
+    std::memset(block, 'A', size);
+    block = std::malloc(size);
 }
 
 long count_names() {
@@ -72,7 +72,7 @@ void change_until_stopped(const std::string &change, bool locked, long most) {
         ++changes;
         if (change == "grow") {
             use_memory(before + number + 1);
-            std::this_thread::sleep_for(std::chrono::microseconds(5));
+            std::this_thread::sleep_for(std::chrono::microseconds(50));
         }
     }
 }
@@ -87,10 +87,6 @@ EXPORT void envchange_now(const char *change, long most) {
 }
 
 EXPORT void envchange_start(const char *change, int locked) {
-    const long first = std::string(change) == "shrink" ? FIRST_NAMES : 0;
-    for (long number = 0; number < first; ++number) {
-        setenv(("CM_FIRST_" + std::to_string(number)).c_str(), "x", 1);
-    }
     running = true;
     changer = std::thread(change_until_stopped, std::string(change), locked != 0,
                           std::string(change) == "grow" ? MOST_NAMES : std::numeric_limits<long>::max());

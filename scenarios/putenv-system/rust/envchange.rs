@@ -19,9 +19,6 @@ static CHANGER: Mutex<Option<JoinHandle<()>>> = Mutex::new(None);
 
 /// The kernel refuses an environment of more than a quarter of the stack limit: adding ends here.
 const MOST_NAMES: i64 = 20_000;
-/// Names that are there before one is removed: execve counts them, then copies one after the other, and the more there
-/// are, the longer the time in which a removal meets it.
-const FIRST_NAMES: i64 = 1000;
 
 fn change_once(change: &str, number: i64) {
     if change == "overwrite" {
@@ -35,11 +32,13 @@ fn change_once(change: &str, number: i64) {
     }
 }
 
-/// What a thread does besides: memory of the size that the array of pointers had is used again, for text. The small
-/// block stays, so that the array cannot grow where it lies. Without both, growing mostly happens to do no harm.
+/// What a thread does besides: memory of the size that the array of pointers had is used again, for text. Both blocks
+/// stay: the text fits where the old array was, and the other one lies behind the new array, so that it cannot grow in
+/// place. Without them growing mostly does no harm. `black_box` keeps the compiler from leaving them out.
 fn use_memory(pointers: usize) {
-    std::mem::forget(std::hint::black_box(Vec::<u8>::with_capacity(24)));
-    std::hint::black_box(vec![b'A'; pointers * size_of::<*const c_char>()]);
+    let size = pointers * size_of::<*const c_char>();
+    std::mem::forget(std::hint::black_box(vec![b'A'; size]));
+    std::mem::forget(std::hint::black_box(Vec::<u8>::with_capacity(size)));
 }
 
 fn change_until_stopped(change: &str, locked: bool, most: i64) {
@@ -58,7 +57,7 @@ fn change_until_stopped(change: &str, locked: bool, most: i64) {
         CHANGES.fetch_add(1, Ordering::Relaxed);
         if change == "grow" {
             use_memory(before + number as usize + 1);
-            sleep(Duration::from_micros(5));
+            sleep(Duration::from_micros(50));
         }
     }
 }
@@ -79,9 +78,6 @@ pub unsafe extern "C" fn envchange_now(change: *const c_char, most: c_long) {
 #[no_mangle]
 pub unsafe extern "C" fn envchange_start(change: *const c_char, locked: c_int) {
     let change = CStr::from_ptr(change).to_string_lossy().into_owned();
-    for number in 0..if change == "shrink" { FIRST_NAMES } else { 0 } {
-        set_var(format!("CM_FIRST_{number}"), "x");
-    }
     RUNNING.store(true, Ordering::Relaxed);
     let most = if change == "grow" { MOST_NAMES } else { i64::MAX };
     let thread = spawn(move || change_until_stopped(&change, locked != 0, most));
