@@ -6,7 +6,7 @@ program there, and leaves everything at the addresses it was linked to.
 
 The core is hostile. gdb reads no init file, loads nothing that a file asks it to, talks to no debug
 server, takes libraries and debug files from the sysroot only (else it silently takes the host's,
-and prints names that are not there), and has limits on time, memory and what it writes.
+and prints names that are not there), has limits on time, memory and what it writes, and a jail (tools.jail).
 """
 
 import tempfile
@@ -21,6 +21,7 @@ from orchestrator.crash.limits import MAX_ANSWER, limited
 from orchestrator.errors import ToolError
 from orchestrator.tools import process
 from orchestrator.tools.cache import cache_folder
+from orchestrator.tools.jail import Jail
 
 PROGRAMS: Final = ("gdb-multiarch", "gdb")
 SCRIPT: Final = Path(__file__).with_name("gdb_script.py")
@@ -97,6 +98,7 @@ def read_with_gdb(
         done = process.run(
             [*limited(written=MAX_INDEX), gdb, *_arguments(core, sysroot), *orders, "-x", str(SCRIPT)],
             mend=MEND, timeout=TIMEOUT, cwd=Path(folder), check=False,
+            jail=Jail(writable=(Path(folder), cache_folder(INDEXES))),
             env={
                 "CRASHMATRIX_OUT": str(answer), "CRASHMATRIX_FRAMES": str(MAX_FRAMES),
                 "HOME": folder, "XDG_CACHE_HOME": folder, "DEBUGINFOD_URLS": "", "LC_ALL": "C.UTF-8",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from orchestrator.tools import process
+from orchestrator.tools import jail, process
 
 MEMORY: Final = 4 << 30
 """Bytes of address space; debug files are mapped, so this is more than gdb uses."""
@@ -17,3 +17,9 @@ def limited(*, written: int = MAX_ANSWER) -> list[str]:
     """
     prlimit = process.find("prlimit")
     return [prlimit, f"--as={MEMORY}", f"--fsize={written}", "--core=0", "--"] if prlimit else []
+
+
+def loose() -> tuple[str, ...]:
+    """What a report must say where this host confines such a program less than it should."""
+    lacks = jail.shortcomings()
+    return (f"what read the core ran less confined than it should: {'; '.join(lacks)}",) if lacks else ()

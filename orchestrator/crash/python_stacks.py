@@ -14,6 +14,7 @@ from orchestrator.errors import ToolError
 from orchestrator.model import PythonFrame
 from orchestrator.tools import process
 from orchestrator.tools.core import Core
+from orchestrator.tools.jail import Jail
 
 SCRIPT: Final = Path(__file__).with_name("pystack_script.py")
 TIMEOUT: Final = 60
@@ -65,7 +66,7 @@ def read_python(path: Path, core: Core, root: Path) -> PythonReading:
         raise ToolError("the program's own file is not in the sysroot", mend=MEND)
     done = process.run(
         [*limited(), sys.executable, "-I", str(SCRIPT), str(path), str(file), str(root), str(MAX_FRAMES)],
-        mend=MEND, timeout=TIMEOUT, check=False,
+        mend=MEND, timeout=TIMEOUT, check=False, jail=Jail(),
     )  # fmt: skip
     if done.status != 0 and core.has_adopted:
         raise ToolError("it finds no interpreter in a core that qemu-user wrote", mend=MEND)

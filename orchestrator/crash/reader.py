@@ -14,6 +14,7 @@ from orchestrator.crash.backends import STACKS, read_stacks
 from orchestrator.crash.environment import read_environment
 from orchestrator.crash.invocation import read_invocation
 from orchestrator.crash.known import KnownStacks
+from orchestrator.crash.limits import loose
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.messages import read_message
 from orchestrator.crash.python_stacks import EvaluatedFrame, PythonReading, merge, read_python, runs_python
@@ -24,6 +25,7 @@ from orchestrator.errors import ToolError
 from orchestrator.model import Crash, Module, NativeFrame, Sysroot, Thread
 from orchestrator.tools.core import PF_X, Core
 
+DEBUGGER: Final = "gdb"
 PYSTACK: Final = "pystack"
 BACKENDS: Final = (*STACKS, PYSTACK)
 """All backends by name, best first."""
@@ -51,7 +53,8 @@ def read_crash(
         python = pool.submit(_read_python, path, core, root, backends)
         reading, lacking = _read_stacks(path, core, root, backends, remembered)
         found, missing = python.result()
-    return interpret(core, sysroot, reading, found, lacking=(*lacking, *missing))
+    said = loose() if reading.backend == DEBUGGER or found else ()
+    return interpret(core, sysroot, reading, found, lacking=(*lacking, *missing, *said))
 
 
 def _read_stacks(

@@ -12,7 +12,7 @@ from orchestrator.host import probe
 from orchestrator.host.facts import ARM64_NAMES, Facts, HostPaths
 from orchestrator.host.plan import enough_pipes
 from orchestrator.model import Arch, Value
-from orchestrator.tools import process
+from orchestrator.tools import jail, process
 
 SETUP: Final = "run `nox -s setup`"
 DISK_WANTED: Final = 6 << 30
@@ -62,6 +62,7 @@ def doctor(*, paths: HostPaths | None = None) -> tuple[Capability, ...]:
         pipe_limit(facts),
         gdb(),
         pystack(),
+        confinement(),
         root(),
         disk("disk of the engine", _engine_root(facts)),
         disk("disk of the reports", Path.cwd()),
@@ -195,6 +196,16 @@ def pystack() -> Capability:
         return Capability(name="pystack", state=State.MISSING, found=str(error), mend=mend, required=False)
     version = importlib.metadata.version("pystack")
     return Capability(name="pystack", state=State.OK, found=version, required=False)
+
+
+def confinement() -> Capability:
+    """Whether programs that read hostile cores can be kept from the rest of this host."""
+    name, lacks = "confinement of gdb", jail.shortcomings()
+    if not lacks:
+        said = "Landlock, a filter of system calls, no privileges"
+        return Capability(name=name, state=State.OK, found=said, required=False)
+    mend = "boot a kernel with Landlock, install libseccomp2, or read only cores of programs that you trust"
+    return Capability(name=name, state=State.DEGRADED, found="; ".join(lacks), mend=mend, required=False)
 
 
 def root() -> Capability:

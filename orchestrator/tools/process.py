@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import ToolError
+from orchestrator.tools.jail import Jail, start_in
 from orchestrator.tools.network import proxies
 
 LAST_LINES = 12
@@ -62,7 +63,7 @@ def as_root(args: Sequence[str]) -> tuple[str, ...]:
     return ("sudo", "-n", *([f"--preserve-env={','.join(kept)}"] if kept else []), *args)
 
 
-def run(
+def run(  # noqa: PLR0913 - subprocess.run has them all
     args: Sequence[str],
     *,
     mend: str,
@@ -72,6 +73,7 @@ def run(
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    jail: Jail | None = None,
 ) -> Completed:
     """Run a program to its end; `timeout` is in seconds.
 
@@ -79,29 +81,43 @@ def run(
     (with `check`) ends with another status than 0; where sudo itself refused, the next step is ROOT_MEND.
     """
     argv = as_root(args) if root else tuple(args)
-    try:
-        done = subprocess.run(
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             argv,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            timeout=timeout,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=None if env is None else {**os.environ, **env},
             cwd=cwd,
             umask=ROOT_UMASK if root else -1,
-            check=False,
         )
+
+    try:
+        with start_in(jail, start) if jail else start() as running:
+            stdout, stderr = _communicate(running, stdin, timeout)
     except (FileNotFoundError, PermissionError) as error:
         raise ToolError(f"{argv[0]} cannot be run: {error.strerror}", mend=mend) from error
     except subprocess.TimeoutExpired as error:
         raise ToolError(f"{args[0]} did not end within {timeout:g} s", mend=mend) from error
-    completed = Completed(args=argv, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    completed = Completed(args=argv, status=running.returncode, stdout=stdout, stderr=stderr)
     if check and root and completed.status == 1 and completed.complaint.startswith("sudo: "):
         raise ToolError(f"{args[0]} needs root; {completed.complaint}", mend=ROOT_MEND)
     if check and completed.status != 0:
         said = f": {completed.complaint}" if completed.complaint else ""
         raise ToolError(f"{args[0]} ended with status {completed.status}{said}", mend=mend)
     return completed
+
+
+def _communicate(
+    running: subprocess.Popen[bytes], stdin: bytes | None, timeout: float | None
+) -> tuple[bytes, bytes]:
+    """As subprocess.run does it: whatever happens, the program is gone afterwards."""
+    try:
+        return running.communicate(stdin, timeout)
+    except BaseException:
+        running.kill()
+        raise
 
 
 def spawn_daemon(args: Sequence[str], *, pid_file: Path, log: Path, mend: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import main
+from orchestrator.crash.limits import loose
 from orchestrator.model import Environment
 from orchestrator.pipeline import AnalyzeRequest, analyze_core
 from orchestrator.tools.engine import Engine
@@ -50,7 +51,7 @@ def test_each_way_to_die_is_named(way: str, backend: str, read: Read) -> None:
     assert not crash.truncated
     assert all(module.build_id for module in crash.modules)
     if way != "overflow":
-        assert crash.warnings == ()
+        assert set(crash.warnings) <= set(loose())
 
 
 @NATIVE

@@ -1,0 +1,135 @@
+"""What a program in the jail may still do, beside what the same program does outside."""
+
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.crash import gdb
+from orchestrator.crash.limits import loose
+from orchestrator.errors import ToolError
+from orchestrator.host import doctor
+from orchestrator.tools import jail, process
+from orchestrator.tools.jail import Jail
+from orchestrator.tools.unpack import plain_core
+
+whole = pytest.mark.skipif(bool(jail.shortcomings()), reason="; ".join(jail.shortcomings()))
+ATTEMPTS = """
+import json, os, signal, socket, sys
+own, other, victim = sys.argv[1], sys.argv[2], int(sys.argv[3])
+attempts = {
+    "write own": lambda: open(own + "/new", "w").write("x"),
+    "write null": lambda: open("/dev/null", "w").write("x"),
+    "read": lambda: open(other + "/kept").read(),
+    "write": lambda: open(other + "/new", "w").write("x"),
+    "overwrite": lambda: open(other + "/kept", "r+").write("x"),
+    "cut": lambda: os.truncate(other + "/kept", 1),
+    "folder": lambda: os.mkdir(other + "/folder"),
+    "link": lambda: os.symlink("/etc", other + "/link"),
+    "move out": lambda: os.rename(own + "/new", other + "/moved"),
+    "mode": lambda: os.chmod(other + "/kept", 0o777),
+    "times": lambda: os.utime(other + "/kept"),
+    "internet": lambda: socket.socket(),
+    "unix": lambda: socket.socket(socket.AF_UNIX).connect(other + "/socket"),
+    "signal": lambda: os.kill(victim, 0),
+    "remove": lambda: os.remove(other + "/kept"),
+}
+said = {}
+for name, attempt in attempts.items():
+    try:
+        attempt()
+        said[name] = True
+    except OSError:
+        said[name] = False
+print(json.dumps(said))
+"""
+CORES = Path(__file__).parents[1] / "data/cores"
+HARMLESS = {"write own", "write null", "read"}
+
+
+def attempt(folder: Path, chosen: Jail | None) -> dict[str, bool]:
+    """What of all attempts succeeds, in folders of their own."""
+    own, other = folder / "own", folder / "other"
+    own.mkdir(parents=True)
+    other.mkdir()
+    (other / "kept").write_text("text")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(other / "socket"))
+        server.listen()
+        done = process.run(
+            [sys.executable, "-I", "-c", ATTEMPTS, str(own), str(other), str(os.getpid())],
+            mend="", jail=chosen,
+        )  # fmt: skip
+    said: dict[str, bool] = json.loads(done.stdout)
+    return said
+
+
+@whole
+def test_the_jail_leaves_reading_and_its_own_folder(tmp_path: Path) -> None:
+    inside = attempt(tmp_path / "jailed", Jail(writable=(tmp_path / "jailed/own",)))
+    assert {name for name, done in inside.items() if done} == HARMLESS
+    assert all(attempt(tmp_path / "free", None).values())
+
+
+@whole
+def test_this_process_stays_free(tmp_path: Path) -> None:
+    process.run(["true"], mend="", jail=Jail())
+    (tmp_path / "file").write_text("x")
+    socket.socket().close()
+
+
+@whole
+@pytest.mark.skipif(not process.find("gdb"), reason="gdb is not installed")
+def test_gdb_is_in_the_jail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import json, os\n"
+        f"try: open({str(tmp_path / 'new')!r}, 'w'); said = 'free'\n"
+        "except PermissionError: said = 'jailed'\n"
+        "open(os.environ['CRASHMATRIX_OUT'], 'w').write(json.dumps({'version': said, 'threads': []}))\n"
+    )
+    monkeypatch.setattr(gdb, "SCRIPT", script)
+    with plain_core(CORES / "plain.core.zst") as core:
+        assert gdb.read_with_gdb(core, tmp_path, None).version == "jailed"
+
+
+@whole
+def test_a_program_in_the_jail_can_still_be_stopped() -> None:
+    with pytest.raises(ToolError, match="did not end within"):
+        process.run(["sleep", "60"], mend="", jail=Jail(), timeout=0.2)
+
+
+@whole
+def test_the_jail_costs_less_than_20_ms() -> None:
+    def shortest(chosen: Jail | None) -> float:
+        took = []
+        for _ in range(20):
+            before = time.perf_counter()
+            process.run(["true"], mend="", jail=chosen)
+            took.append(time.perf_counter() - before)
+        return min(took)
+
+    assert shortest(Jail()) - shortest(None) < 0.02
+
+
+def test_a_kernel_without_landlock_runs_the_program_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jail, "_landlock", lambda: 0)
+    monkeypatch.setattr(jail, "shortcomings", jail.shortcomings.__wrapped__)
+    process.run(["sh", "-c", f": > '{tmp_path}/made'"], mend="", jail=Jail())
+    assert (tmp_path / "made").exists()
+    (said,) = loose()
+    assert "less confined than it should: its kernel has no Landlock" in said
+    (found,) = (item for item in doctor() if item.name == "confinement of gdb")
+    assert found.state == "degraded"
+    assert not found.blocks
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"confining a program to .*/none: No such file"):
+        process.run(["true"], mend="", jail=Jail(writable=(tmp_path / "none",)))
