@@ -99,12 +99,21 @@ PANICKING: Final = frozenset({
     "core::cell::panic_already_mutably_borrowed", "std::thread::local::panic_access_error",
 })  # fmt: skip
 """What lies between a Rust panic and its end."""
+SANITIZING: Final = frozenset({
+    "__sanitizer::Abort", "__sanitizer::Die", "__sanitizer::CheckFailed",
+    "__asan::ScopedInErrorReport::~ScopedInErrorReport", "__asan::ReportGenericError",
+    "__asan::ReportDoubleFree", "__asan::ReportFreeNotMalloced", "__asan::ReportDeadlySignal",
+    "__asan::AsanOnDeadlySignal", "__asan_report_error", "__asan_report_load_n", "__asan_report_store_n",
+    *(f"__asan_report_{access}{size}" for access in ("load", "store") for size in (1, 2, 4, 8, 16)),
+})  # fmt: skip
+"""AddressSanitizer's end of a program, after its report (compiler-rt's asan_report.cpp, asan_rtl.cpp)."""
 STARTING: Final = frozenset({
     "_start", "__libc_start_main", "__libc_start_main_impl", "__libc_start_call_main", "start_thread",
     "clone", "clone3", "__clone", "__clone3", "__clone_internal", "thread_start",
+    "asan_thread_start", "__asan::AsanThread::ThreadStart",
 })  # fmt: skip
 """The outer end of every stack."""
-UNTELLING: Final = ABORTING | ALLOCATOR | TERMINATING | PANICKING | STARTING
+UNTELLING: Final = ABORTING | ALLOCATOR | TERMINATING | PANICKING | SANITIZING | STARTING
 
 
 def sign(signal: str, frames: Sequence[NativeFrame]) -> tuple[str, str]:

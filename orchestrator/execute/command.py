@@ -35,7 +35,8 @@ class Question:
         limit, cell = f"{self.timeout:g}", self.cell
         command = ("python3", SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
         emulated = ("--emulated",) if self.emulated else ()
-        watched = () if cell.instrument is Instrument.NONE else ("--instrument", cell.instrument)
+        inside = cell.instrument in (Instrument.NONE, Instrument.ASAN)
+        watched = () if inside else ("--instrument", cell.instrument)
         subject = ("--program", self.program) if self.program else ("--driver", self.driver)
         return (*command, *subject, *emulated, *watched, *(f"--option={item}" for item in self.options))
 

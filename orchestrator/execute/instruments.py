@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from orchestrator.execute.asan import parse_asan
 from orchestrator.execute.fate import FATE_FOLDER
 from orchestrator.execute.valgrind import parse_valgrind
 from orchestrator.model import Evidence, Instrument, Sighting
@@ -24,21 +25,49 @@ _RESUMED: Final = re.compile(
 """The same, where another thread's line came between the call's beginning and its end."""
 
 
-FILES: Final = {Instrument.STRACE: "strace.txt", Instrument.VALGRIND: "valgrind.xml"}
-"""What the supervisor has each instrument write, in the account's folder."""
+FILES: Final = {
+    Instrument.STRACE: "strace.txt",
+    Instrument.VALGRIND: "valgrind.xml",
+    Instrument.ASAN: "asan.txt",
+}
+"""What is kept of each. The supervisor has them written under these names in the account's folder, but for
+AddressSanitizer, which is told by its options, and writes a file for each process."""
+_ASAN: Final = {
+    "log_path": "/work/asan",
+    # SIGABRT and a core, where it would end the process with status 1. Its shadow memory is not in the core.
+    "abort_on_error": "1",
+    "disable_coredump": "0",
+    # Libraries have no frame pointers, by which it unwinds otherwise.
+    "fast_unwind_on_malloc": "0",
+    "detect_leaks": "0",
+    # What it counted, at the end of a program in which it saw nothing: else its silence would prove nothing.
+    "atexit": "1",
+}
 ENVIRONMENT: Final[Mapping[Instrument, Mapping[str, str]]] = {
-    # CPython's own allocator hands out parts of large blocks, of which valgrind knows nothing.
+    # CPython's own allocator hands out parts of large blocks, of which neither knows anything.
     Instrument.VALGRIND: {"PYTHONMALLOC": "malloc"},
+    Instrument.ASAN: {
+        "PYTHONMALLOC": "malloc",
+        "ASAN_OPTIONS": ":".join(f"{name}={value}" for name, value in _ASAN.items()),
+    },
 }
 
 
 def fetch_evidence(
-    engine: Engine, container: str, instrument: Instrument, *, work: str, folder: Path, root: Path
+    engine: Engine,
+    container: str,
+    instrument: Instrument,
+    *,
+    pid: int | None,
+    work: str,
+    folder: Path,
+    root: Path,
 ) -> Evidence:
-    """Keep what the instrument wrote in the trial's `folder`, and parse it."""
+    """Keep what the instrument wrote of the process `pid` in the trial's `folder`, and parse it."""
     name = FILES[instrument]
+    written = f"asan.{pid}" if instrument is Instrument.ASAN else f"{FATE_FOLDER}/{name}"
     try:
-        files = engine.fetch(container, f"{work}/{FATE_FOLDER}/{name}", limit=LIMIT)
+        files = engine.fetch(container, f"{work}/{written}", limit=LIMIT)
         content = next((file.read() for _, file in files), b"")
     except FileNotFoundError:
         return Evidence(instrument=instrument, note=f"{instrument} wrote nothing")
@@ -54,6 +83,8 @@ def fetch_evidence(
 def _parse(instrument: Instrument, text: str) -> tuple[tuple[Sighting, ...], str | None]:
     if instrument is Instrument.VALGRIND:
         return parse_valgrind(text)
+    if instrument is Instrument.ASAN:
+        return parse_asan(text)
     return parse_strace(text), None
 
 

@@ -115,18 +115,20 @@ def _watch(
             emulator_core=_emulator_core(engine, container, fate, folder, request),
             versions=account.versions if account else {},
             notes=fate.notes,
-            evidence=_evidence(engine, container, folder, request),
+            evidence=_evidence(engine, container, fate.pid, folder, request),
         )
         for index, (fate, folder) in enumerate(zip(fates, folders, strict=False))
     )
 
 
-def _evidence(engine: Engine, container: str, folder: Path, request: TrialRequest) -> Evidence | None:
+def _evidence(
+    engine: Engine, container: str, pid: int | None, folder: Path, request: TrialRequest
+) -> Evidence | None:
     """What the cell's instrument saw of its one trial in this container."""
     instrument = request.question.cell.instrument
     if instrument is Instrument.NONE:
         return None
-    return fetch_evidence(engine, container, instrument, work=WORK, folder=folder, root=request.root)
+    return fetch_evidence(engine, container, instrument, pid=pid, work=WORK, folder=folder, root=request.root)
 
 
 def _emulator_core(

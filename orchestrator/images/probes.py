@@ -17,6 +17,7 @@ from orchestrator.model import (
     ContextFile,
     CopiedPython,
     ImageSpec,
+    Instrument,
     OwnPython,
     ProbeKind,
     ProbeSource,
@@ -32,6 +33,8 @@ class _Asked:
     scenario: Scenario
     probe: ProbeSource
     arch: Arch
+    sanitized: bool
+    """Whether AddressSanitizer is compiled into it."""
 
 
 def probe_image(
@@ -47,9 +50,10 @@ def probe_image(
             f"scenario {scenario.name} has no {cell.probe} probe that can be compiled for {cell.arch}",
             mend="add it to scenario.yaml, or exclude the cell",
         )
-    asked = _Asked(scenario=scenario, probe=probe, arch=cell.arch)
-    what = ("probe", scenario.name, probe.language, cell.arch)
-    if probe.toolchain_for(python.kind) is Toolchain.NATIVE:
+    sanitized = cell.instrument is Instrument.ASAN
+    asked = _Asked(scenario=scenario, probe=probe, arch=cell.arch, sanitized=sanitized)
+    what = ("probe", scenario.name, probe.language, cell.arch, sanitized)
+    if probe.toolchain_for(python.kind, cell.instrument) is Toolchain.NATIVE:
         return drafts.once((*what, base.name, python.version), lambda: _native(drafts, asked, base, python))
     if probe.language is ProbeKind.C_EMBED and isinstance(python, CopiedPython):
         copied: CopiedPython = python
@@ -85,7 +89,8 @@ def _native(drafts: Drafts, asked: _Asked, base: Base, python: OwnPython | Copie
         "python": own.version,
     }
     parents = {"builder": base_image(drafts, base, asked.arch)}
-    return _compiled(drafts, asked, on=label(base, own), parents=parents, values=values)
+    on = f"{label(base, own)}-{Instrument.ASAN}" if asked.sanitized else label(base, own)
+    return _compiled(drafts, asked, on=on, parents=parents, values=values)
 
 
 def _embedding(drafts: Drafts, asked: _Asked, python: CopiedPython) -> ImageSpec:
@@ -115,6 +120,7 @@ def _compiled(
         "language": probe.language,
         "source": probe.source,
         "name": probe.name,
+        "sanitized": "address" if asked.sanitized else None,
     }
     absent: dict[str, str | None] = dict.fromkeys(
         ("target", "triple", "rust_target", "triplet", "packages", "prefix")

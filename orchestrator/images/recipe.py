@@ -88,8 +88,8 @@ class Recipes:
 
 
 def _watched(drafts: Drafts, environment: ImageSpec, cell: Cell) -> ImageSpec:
-    """The environment with the cell's instrument in it; itself where the cell has none."""
-    if cell.instrument is Instrument.NONE:
+    """The environment with the cell's instrument in it; itself where there is nothing to install."""
+    if cell.instrument in (Instrument.NONE, Instrument.ASAN):
         return environment
     return drafts.dockerfile(
         f"{cell.instrument}-{environment.role}",

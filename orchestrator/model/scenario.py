@@ -9,6 +9,7 @@ from pydantic import Field
 from orchestrator.errors import Location
 from orchestrator.model.base import Value
 from orchestrator.model.catalogue import InterpreterKind
+from orchestrator.model.cell import Instrument
 from orchestrator.model.evidence import WantedSighting
 from orchestrator.model.survival import Survival
 
@@ -157,13 +158,17 @@ class ProbeSource(Value):
     name: str
     toolchain: Toolchain = Toolchain.ZIG
 
-    def toolchain_for(self, interpreter: InterpreterKind) -> Toolchain:
-        """What compiles it where the cell's interpreter is of this kind.
+    def toolchain_for(
+        self, interpreter: InterpreterKind, instrument: Instrument = Instrument.NONE
+    ) -> Toolchain:
+        """What compiles it where the cell's interpreter is of this kind, and the cell has this instrument.
 
         What embeds Python is linked with one libpython, and compiled by what that was compiled by.
+        AddressSanitizer is the compiler's, and its runtime is made for the base's own C library.
         """
         if self.language is not ProbeKind.C_EMBED:
-            return self.toolchain
+            sanitized = instrument is Instrument.ASAN and self.language is ProbeKind.C
+            return Toolchain.NATIVE if sanitized else self.toolchain
         return Toolchain.NATIVE if interpreter is InterpreterKind.OWN else Toolchain.GCC
 
 

@@ -148,7 +148,7 @@ def _planned(
         added = {
             "image": recipes.image_of(cell, scenario).key,
             "made_of": made,
-            "toolchain": probe.toolchain_for(made.interpreter) if probe and made else None,
+            "toolchain": probe.toolchain_for(made.interpreter, cell.instrument) if probe and made else None,
             "emulated": emulated,
             "timeout": item.timeout * (EMULATION_FACTOR if emulated and patient else 1),
         }

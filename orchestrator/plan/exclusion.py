@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from orchestrator.model import (
     ABSENT,
@@ -21,9 +20,6 @@ from orchestrator.model import (
 from orchestrator.plan.blocks import Block, Question, joined
 from orchestrator.plan.matrix import Exclusion
 from orchestrator.plan.releases import Releases
-
-INSTRUMENTS: Final = frozenset({Instrument.STRACE, Instrument.VALGRIND})
-"""Those that images and supervisor know."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +84,7 @@ class _Lacks:
         yield _question(self._compiler, "python", "glibc", "arch", "launcher", "probe")
         yield _question(self._same_elsewhere, "python", "glibc", "arch", "probe")
         yield _question(self._instrument, "glibc", "arch", INSTRUMENT)
+        yield _question(self._sanitizer, "python", "glibc", "arch", "probe", INSTRUMENT)
 
     def _probe(self, axes: Axes) -> str | None:
         lacks = self.scenario.probe(axes["probe"]) is None
@@ -153,15 +150,32 @@ class _Lacks:
 
     def _instrument(self, axes: Axes) -> str | None:
         instrument, arch = Instrument(axes.get(INSTRUMENT, ABSENT)), Arch(axes["arch"])
-        if instrument is Instrument.NONE:
+        if instrument in (Instrument.NONE, Instrument.ASAN):
             return None
-        if instrument not in INSTRUMENTS:
-            return f"instrument {instrument} is not built yet"
         if arch is not Arch.X86_64:
             return f"instrument {instrument} is known to work on x86_64 only; qemu-user knows no ptrace"
         base = self.catalogue.base_for(axes["glibc"], arch)
         if base is None or base.debian is None or base.pulled:
             return f"instrument {instrument} is installed on Debian's bases only"
+        return None
+
+    def _sanitizer(self, axes: Axes) -> str | None:
+        """Why AddressSanitizer cannot be compiled into what a cell runs, if it cannot."""
+        arch, probe = Arch(axes["arch"]), self.scenario.probe(axes["probe"])
+        base = self.catalogue.base_for(axes["glibc"], arch)
+        python = self.catalogue.interpreter_for(base, axes["python"], arch) if base else None
+        asked = Instrument(axes.get(INSTRUMENT, ABSENT)) is Instrument.ASAN
+        if not asked or probe is None or base is None or python is None:
+            return None
+        asan = f"instrument {Instrument.ASAN} is compiled into a program"
+        if not probe.language.is_program:
+            return f"{asan}, and Python, which loads a {probe.language} probe, is compiled without it"
+        if arch is not Arch.X86_64:
+            return f"instrument {Instrument.ASAN} is known to work on x86_64 only"
+        if probe.toolchain_for(python.kind, Instrument.ASAN) is not Toolchain.NATIVE:
+            return f"{asan} by the base's own compiler, and what embeds a copied CPython by gcc 4.8.5"
+        if not base.compiler_beside(python):
+            return f"{asan} by the base's own compiler, and {base.name} brings none"
         return None
 
 

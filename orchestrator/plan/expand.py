@@ -29,8 +29,9 @@ from orchestrator.tools.yamlfile import nearest
 
 SHARE: Final = 16
 """Trials in one container: its start and end cost half a second, and a stop waits for all of them."""
-SLOWER: Final = {Instrument.VALGRIND: 10}
-"""How many times its timeout a trial gets under an instrument: CPython alone took 4 s to start and end."""
+SLOWER: Final = {Instrument.VALGRIND: 10, Instrument.ASAN: 3}
+"""How many times its timeout a trial gets under an instrument: CPython alone took 4 s to start and end
+under valgrind; AddressSanitizer's authors measured twice the time, and stacks are unwound beside that."""
 MAX_ID: Final = 200
 """A cell's id becomes a path; file systems take 255 bytes a name."""
 

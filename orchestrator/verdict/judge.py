@@ -97,11 +97,12 @@ def _wrong_address(wanted: AddressRange, trial: Trial) -> list[str]:
 
 
 def _wrong_evidence(wanted: WantedSighting, trial: Trial) -> list[str]:
-    """What is wrong with what the instrument saw; without any, nothing that was wanted was seen."""
+    """What is wrong with what the instrument saw. One that wrote nothing proves no absence either."""
     evidence = trial.outcome.evidence
     matching = [item for item in evidence.sightings if _matches(item, wanted)] if evidence else []
     seen = sum(item.count for item in matching)
-    if evidence and wanted.at_least <= seen <= (seen if wanted.at_most is None else wanted.at_most):
+    watched = evidence and evidence.path
+    if watched and wanted.at_least <= seen <= (seen if wanted.at_most is None else wanted.at_most):
         return []
     most = "" if wanted.at_most is None else f" and at most {wanted.at_most}"
     why = f" ({evidence.note})" if evidence and evidence.note else ""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator.model import CellResult, Evidence, Verdict
-from tests.integration.runs import add_scenario, ask
+from tests.integration.runs import add_scenario, ask, run
 
 WATCHED = "axes: {instrument: [strace, asan]}\n"
 
@@ -26,7 +26,9 @@ def test_strace_counts_the_failed_calls_and_its_lines_are_kept(project: Path, tm
     assert "strace: execve ENOENT, once" in (ended.folder / "junit.xml").read_text()
     assert evidence.path is not None
     assert (ended.folder / evidence.path).read_text().count("execve(") > 1
-    assert "instrument asan is not built yet" in (ended.folder / "plan.json").read_text()
+    assert (
+        "Python, which loads a cpp probe, is compiled without it" in (ended.folder / "plan.json").read_text()
+    )
 
 
 def test_valgrind_tells_who_freed_and_who_allocated_the_block(project: Path, tmp_path: Path) -> None:
@@ -48,6 +50,22 @@ def test_valgrind_tells_who_freed_and_who_allocated_the_block(project: Path, tmp
     (unwatched,) = (result for result in results.values() if result is not watched)
     assert unwatched.judgement.verdict is Verdict.FAIL
     assert unwatched.trials[0].outcome.status == 0
+
+
+def test_asan_stops_the_read_of_a_freed_block_and_its_core_is_read(tmp_path: Path) -> None:
+    """No race: the thread reads when finalization is over. libpython takes malloc from the program."""
+    asked = "freed-state/py3.13-glibc2.41-x86_64-plain-c-embed+instrument=asan"
+    ended = run("--cell", asked, reports=tmp_path / "reports")
+    assert ended.code == 0, ended.stdout + ended.stderr
+    result = ended.results[asked]
+    (sighting,) = evidence_of(result).sightings
+    assert sighting.kind == "heap-use-after-free"
+    assert [stack.role for stack in sighting.stacks] == ["seen", "freed", "allocated", "other"]
+    assert "asan: heap-use-after-free, once" in (ended.folder / "junit.xml").read_text()
+    assert "freed by thread T0 here:" in (ended.folder / f"cells/{asked}/index.html").read_text()
+    crash = result.trials[0].crash
+    assert crash is not None
+    assert crash.signature == "SIGABRT look_at_state > run"
 
 
 def test_what_the_instrument_did_not_see_fails(project: Path, tmp_path: Path) -> None:

@@ -80,6 +80,18 @@ def test_glibcs_variants_for_cpus_are_one(name: str) -> None:
     assert sign("SIGSEGV", stack((name, PROBE)))[0] == f"SIGSEGV {name}"
 
 
+def test_asans_end_of_a_program_does_not_tell() -> None:
+    """As gdb names the frames of gcc 14's, in the program itself."""
+    report = "__asan::ReportGenericError(unsigned long, unsigned int, bool) [clone .part.0]"
+    frames = stack(
+        ("__GI_abort", LIBC), ("__sanitizer::Abort() [clone .cold]", PROBE), ("__sanitizer::Die()", PROBE),
+        ("__asan::ScopedInErrorReport::~ScopedInErrorReport()", PROBE), (report, PROBE),
+        ("__asan_report_load8", PROBE), ("look_at_state", PROBE), ("run", PROBE),
+        ("asan_thread_start(void*)", PROBE), ("start_thread", LIBC),
+    )  # fmt: skip
+    assert sign("SIGABRT", frames)[0] == "SIGABRT look_at_state > run"
+
+
 def test_different_faults_differ() -> None:
     assert sign("SIGSEGV", stack(("a", PROBE)))[0] != sign("SIGSEGV", stack(("b", PROBE)))[0]
     assert sign("SIGSEGV", stack(("a", PROBE)))[0] != sign("SIGBUS", stack(("a", PROBE)))[0]

@@ -336,6 +336,19 @@ def test_the_cross_gcc_stands_beside_zig_and_compiles_or_links(project: Path, la
     assert "zig-linker" not in probe
 
 
+@pytest.mark.parametrize("language", ["c", "c-embed"])
+def test_asan_is_compiled_in_by_the_base_and_changes_nothing_else(project: Path, language: str) -> None:
+    scenario = with_probe(project, language)
+    plain, watched = (probe_of(project, scenario, instrument=name) for name in ("none", "asan"))
+    probe = watched[f"probe-tls-atexit-{language}-bookworm-asan"]
+    assert " gcc -std=gnu11 " in probe.text
+    assert " -fsanitize=address -static-libasan -no-pie " in probe.text
+    assert probe.parents == (watched["base-bookworm"].key,)
+    others = {role: spec.key for role, spec in watched.items() if role.split("-")[0] not in ("probe", "cell")}
+    assert others == {role: plain[role].key for role in others}
+    assert not any("sanitize=address" in spec.text for spec in plain.values())
+
+
 def test_a_native_probe_is_made_on_each_base_by_its_own_compiler(project: Path) -> None:
     scenario = with_probe(project, "cpp", toolchain="native")
     specs = probe_of(project, scenario, python="3.9.2", glibc="2.31")

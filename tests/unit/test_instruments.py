@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.execute import Question
+from orchestrator.execute.asan import parse_asan
 from orchestrator.execute.instruments import parse_strace
 from orchestrator.execute.valgrind import parse_valgrind
 from orchestrator.model import (
@@ -58,10 +59,13 @@ def test_what_a_program_prints_into_the_trace_is_no_failed_call() -> None:
 )
 def test_an_expectation_is_held_against_the_evidence(wanted: WantedSighting, verdict: Verdict) -> None:
     evidence = Evidence(
-        instrument=Instrument.STRACE, sightings=(Sighting(kind="execve EFAULT", count=2, first=""),)
+        instrument=Instrument.STRACE,
+        sightings=(Sighting(kind="execve EFAULT", count=2, first=""),),
+        path="strace.txt",
     )
     expectation = Expectation(kind=OutcomeKind.EXIT, evidence=wanted, because="it must")
-    for found, then in ((evidence, verdict), (None, Verdict.FAIL)):
+    nothing = Evidence(instrument=Instrument.STRACE, note="strace wrote nothing")
+    for found, then in ((evidence, verdict), (nothing, Verdict.FAIL), (None, Verdict.FAIL)):
         seen = outcome(cell(), status=0).model_copy(update={"evidence": found})
         tally = Tally(expectation)
         tally.add(Seen(trial=Trial(number=1, outcome=seen, core=CoreFile(state=CoreState.NONE)), text=""))
@@ -129,6 +133,101 @@ def test_elements_are_bounded() -> None:
     assert "only the first 200,000" in (note or "")
 
 
+# As written by gcc 14's AddressSanitizer in a locked-down container, of a program that embeds CPython 3.13.5
+# and reads a thread state that finalization has freed (scenarios/freed-state).
+ASAN = (DATA / "asan-freed.txt").read_text()
+# By gcc 12's, with fewer frames and shorter addresses.
+BAD_FREE = """\
+=================================================================
+==2==ERROR: AddressSanitizer: attempting free on address which was not malloc()-ed: 0x7fff8988 in thread T0
+    #0 0x562c35c8bec8 in __interceptor_free.part.0 (/tmp/t+0x9bec8)
+    #1 0x562c35cd4ee7 in main /tmp/t.cpp:4
+
+Address 0x7fff8988 is located in stack of thread T0 at offset 40 in frame
+    #0 0x562c35cd4e5a in main /tmp/t.cpp:4
+
+SUMMARY: AddressSanitizer: bad-free (/tmp/t+0x9bec8) in __interceptor_free.part.0
+==2==ABORTING
+"""
+SEGV = """\
+AddressSanitizer:DEADLYSIGNAL
+=================================================================
+==3==ERROR: AddressSanitizer: SEGV on unknown address 0x000000000008 (pc 0x55f1 bp 0x7ff sp 0x7ff T0)
+==3==The signal is caused by a WRITE memory access.
+==3==Hint: address points to the zero page.
+    #0 0x55f18eb69f55 in operator new[](unsigned long) (/tmp/t+0x9de48)
+    #1 0x7f105da45249 in __libc_start_call_main ../sysdeps/nptl/libc_start_call_main.h:58
+
+AddressSanitizer can not provide additional info.
+SUMMARY: AddressSanitizer: SEGV /tmp/t.cpp:4 in main
+==3==ABORTING
+"""
+
+
+def test_a_use_after_free_has_the_stacks_of_both_threads() -> None:
+    (seen,), note = parse_asan(ASAN)
+    assert (seen.kind, seen.count, note) == ("heap-use-after-free", 1, None)
+    assert [(stack.role, stack.frames[0].function) for stack in seen.stacks] == [
+        ("seen", "look_at_state"), ("freed", "free.part.0"), ("allocated", "calloc"),
+        ("other", "pthread_create"),
+    ]  # fmt: skip
+    assert seen.first == (
+        "heap-use-after-free on address 0x51300001ff50; READ of size 8 at 0x51300001ff50 thread T1; "
+        "0x51300001ff50 is located 16 bytes inside of 336-byte region [0x51300001ff40,0x513000020090)"
+    )
+    assert seen.stacks[1].title == "freed by thread T0 here:"
+    inner, outer = seen.stacks[0].frames[0], seen.stacks[0].frames[2]
+    assert (inner.file, inner.line, inner.module) == ("c/freedstate.c", 18, None)
+    assert (outer.function, outer.module) == (
+        "asan_thread_start(void*)", "/opt/crashmatrix/scenario/freedstate",
+    )  # fmt: skip
+
+
+def test_an_error_has_asans_own_short_name() -> None:
+    (seen,), note = parse_asan(BAD_FREE)
+    assert (seen.kind, note) == ("bad-free", None)
+    assert seen.first == "attempting free on address which was not malloc()-ed: 0x7fff8988 in thread T0"
+    assert [frame.function for frame in seen.stacks[0].frames] == ["free.part.0", "main"]
+    assert [stack.role for stack in seen.stacks] == ["seen", "other"]
+
+
+def test_a_signal_is_told_with_its_address() -> None:
+    (seen,), _ = parse_asan(SEGV)
+    assert seen.kind == "SEGV"
+    assert seen.first == (
+        "SEGV on unknown address 0x000000000008; The signal is caused by a WRITE memory access."
+    )
+    assert seen.stacks[0].frames[0].function == "operator new[](unsigned long)"
+
+
+def test_the_numbers_of_a_program_in_which_nothing_was_seen_are_no_error() -> None:
+    assert parse_asan("AddressSanitizer exit stats:\nStats: 0M malloced (0M for red zones)\n") == ((), None)
+
+
+@pytest.mark.parametrize("end", [120, 900, ASAN.index("SUMMARY")])
+def test_a_report_of_asan_that_breaks_off_is_said_to(end: int) -> None:
+    (seen,), note = parse_asan(ASAN[:end])
+    assert seen.kind == "heap-use-after-free"
+    assert note == "AddressSanitizer's report is not whole"
+
+
+def test_an_asan_that_gives_up_has_seen_nothing() -> None:
+    gave_up = "==9==Shadow memory range interleaves with an existing memory mapping. ABORTING.\n"
+    seen, note = parse_asan(gave_up)
+    assert seen == ()
+    assert note == f"AddressSanitizer itself failed: {gave_up.strip()}"
+
+
+def test_errors_and_frames_of_asan_are_bounded() -> None:
+    frames = "".join(f"    #{number} 0x1 in f{number} f.c:1\n" for number in range(40))
+    said = "AddressSanitizer: double-free"
+    report = f"==9==ERROR: {said} on 0x1\n{frames}\nSUMMARY: {said} f.c:1 in f\n"
+    seen, note = parse_asan(report * 30)
+    assert len(seen) == 20
+    assert note == "only the first 20 of 30 errors were read"
+    assert (len(seen[0].stacks[0].frames), seen[0].stacks[0].left_out) == (32, 8)
+
+
 def wanted_of(**functions: tuple[str, ...]) -> WantedSighting:
     return WantedSighting(kind="InvalidRead in a freed block").model_copy(update=functions)
 
@@ -147,7 +246,8 @@ def wanted_of(**functions: tuple[str, ...]) -> WantedSighting:
 def test_functions_are_looked_for_in_the_stack_of_their_role(
     wanted: WantedSighting, verdict: Verdict
 ) -> None:
-    evidence = Evidence(instrument=Instrument.VALGRIND, sightings=parse_valgrind(VALGRIND)[0])
+    sightings = parse_valgrind(VALGRIND)[0]
+    evidence = Evidence(instrument=Instrument.VALGRIND, sightings=sightings, path="valgrind.xml")
     expectation = Expectation(kind=OutcomeKind.EXIT, evidence=wanted, because="it must")
     seen = outcome(cell(), status=0).model_copy(update={"evidence": evidence})
     tally = Tally(expectation)
@@ -163,3 +263,10 @@ def test_a_cell_under_valgrind_gets_more_time_and_the_allocator_that_it_can_watc
     assert "--instrument" in question.command()
     assert "PYTHONMALLOC=malloc" in question.by_hand("tag")
     assert "PYTHONMALLOC" not in Question(cell=cell(), driver="driver.py", timeout=30).environment()
+
+
+def test_a_program_with_asan_in_it_is_told_where_to_write_and_to_leave_a_core() -> None:
+    question = Question(cell=cell(probe="c", instrument="asan"), driver="driver.py", timeout=90, program="p")
+    options = dict(item.split("=") for item in question.environment()["ASAN_OPTIONS"].split(":"))
+    assert (options["log_path"], options["abort_on_error"]) == ("/work/asan", "1")
+    assert "--instrument" not in question.command()

@@ -457,6 +457,32 @@ def test_a_program_without_python_is_asked_once_a_base(project: Path, catalogue:
     assert "a c probe has no Python in it: on glibc 2.36 it is asked beside 3.11 only" in reasons
 
 
+def test_asan_is_for_programs_that_a_bases_own_compiler_makes(project: Path, catalogue: Catalogue) -> None:
+    edit(project / "matrix.yaml", "probe: [cpp, rust]", "probe: [cpp, rust, c, c-embed]")
+    scenario = project / "scenarios" / "tls-atexit" / "scenario.yaml"
+    programs = "  c: {source: probe.cpp, program: probe}\n  c-embed: {source: probe.cpp, program: probe}\n"
+    edit(scenario, "  rust: {", f"{programs}  rust: {{")
+    edit(scenario, "probes:", "axes: {instrument: [none, asan]}\nprobes:")
+    old, new = catalogue.bases
+    bare = old.model_copy(update={"pythons": (old.pythons[0].model_copy(update={"toolchain": ()}),)})
+    copied = CopiedPython(
+        kind=InterpreterKind.PORTABLE, version="3.9.2", source="cpython", arches=tuple(Arch)
+    )
+    known = catalogue.model_copy(update={
+        "bases": (bare, new), "interpreters": (copied,), "languages": ("cpp", "rust", "c", "c-embed"),
+    })  # fmt: skip
+    selection = choose(project, known, Request(axes={"instrument": ("asan",), "launcher": ("plain",)}))
+    assert {(item.cell.glibc, item.cell.python, item.cell.probe) for item in selection.cells} == {
+        ("2.36", "3.11", "c"), ("2.36", "3.11", "c-embed"),
+    }  # fmt: skip
+    asan = "instrument asan is compiled into a program"
+    assert {item.reason for item in selection.excluded} >= {
+        f"{asan}, and Python, which loads a cpp probe, is compiled without it",
+        f"{asan} by the base's own compiler, and what embeds a copied CPython by gcc 4.8.5",
+        f"{asan} by the base's own compiler, and old brings none",
+    }
+
+
 def test_a_native_probe_needs_a_base_with_a_compiler(project: Path, catalogue: Catalogue) -> None:
     scenario = project / "scenarios" / "tls-atexit" / "scenario.yaml"
     edit(scenario, "module: probe}\n  rust", "module: probe, toolchain: native}\n  rust")

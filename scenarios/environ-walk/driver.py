@@ -1,0 +1,1 @@
+"""Not run: the probe is a program of its own, without Python."""
