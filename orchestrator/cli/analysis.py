@@ -33,7 +33,8 @@ def _page(crash: Crash) -> Iterator[str]:
     crashed = crash.crashed_thread
     if crashed:
         yield ""
-        yield f"[bold]Thread {crashed.tid}, which crashed[/]"
+        yield f"[bold]Thread {crashed.tid}, which {'took the signal' if crash.hang else 'crashed'}[/]"
+        yield from _waits(crashed)
         yield from _stack(crashed.native, crash)
         yield from _python(crashed)
         yield from _registers(crashed)
@@ -46,6 +47,7 @@ def _page(crash: Crash) -> Iterator[str]:
         yield f"[bold]{len(others)} other threads[/]"
     for thread in others:
         yield f"Thread {thread.tid}"
+        yield from _waits(thread)
         yield from _stack(thread.native[:INNERMOST], crash)
         if len(thread.native) > INNERMOST:
             yield f"  ... and {len(thread.native) - INNERMOST} frames outside these (all are in --json)"
@@ -60,6 +62,8 @@ def _headline(crash: Crash) -> Iterator[str]:
     code = f" ({signal.code})" if signal.code else ""
     address = f" at address {signal.fault_address}" if signal.fault_address else ""
     yield f"[bold red]{escape(signal.name)}[/]{escape(code)}{address}"
+    if crash.hang:
+        yield "  it hung, and was made to write this core"
     if signal.meaning:
         yield f"  {escape(signal.meaning)}"
     if signal.sender:
@@ -116,6 +120,11 @@ def _python(thread: Thread) -> Iterator[str]:
     for frame in thread.python:
         loop = "" if frame.native is None else f" [dim](run by #{frame.native})[/]"
         yield f"    {escape(frame.function)} [dim]{escape(frame.file)}:{frame.line}[/]{loop}"
+
+
+def _waits(thread: Thread) -> Iterator[str]:
+    if thread.waits:
+        yield f"  [bold]{escape(thread.waits.text)}[/]"
 
 
 def _registers(thread: Thread) -> Iterator[str]:

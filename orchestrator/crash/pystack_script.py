@@ -32,6 +32,7 @@ def main() -> int:
         "threads": [
             {
                 "tid": thread.tid,
+                "gil": thread.holds_the_gil > 0,
                 "frames": [
                     {
                         "function": frame.code.scope,

@@ -40,9 +40,10 @@ class EvaluatedFrame(_Answer):
 
 
 class PythonThread(_Answer):
-    """A thread's frames, outermost first, as pystack has them."""
+    """A thread's frames, outermost first, as pystack has them; `gil`: it has the GIL."""
 
     tid: int
+    gil: bool = False
     frames: tuple[EvaluatedFrame, ...]
 
 

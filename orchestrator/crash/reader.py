@@ -21,6 +21,7 @@ from orchestrator.crash.python_stacks import EvaluatedFrame, PythonReading, merg
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
 from orchestrator.crash.signature import sign
 from orchestrator.crash.site import Site, describe_signal, describe_site, find_site
+from orchestrator.crash.waiting import Waiting, is_asked_for, sign_hang
 from orchestrator.errors import ToolError
 from orchestrator.model import Crash, Module, NativeFrame, Sysroot, Thread
 from orchestrator.tools.core import PF_X, Core
@@ -42,10 +43,11 @@ class Remembered:
 
 def read_crash(
     path: Path, core: Core, sysroot: Sysroot, backends: Collection[str] = BACKENDS,
-    remembered: Remembered | None = None,
+    remembered: Remembered | None = None, *, hang: bool = False,
 ) -> Crash:  # fmt: skip
     """Read a crash; `path` is the plain core that `core` has open. What is lost is in the warnings.
 
+    `hang`: the process was made to dump it, since it did not end; else the core itself may tell.
     Stacks that `remembered` has named already are not read by a debugger again.
     """
     root = Path(sysroot.path)
@@ -54,7 +56,7 @@ def read_crash(
         reading, lacking = _read_stacks(path, core, root, backends, remembered)
         found, missing = python.result()
     said = loose() if reading.backend == DEBUGGER or found else ()
-    return interpret(core, sysroot, reading, found, lacking=(*lacking, *missing, *said))
+    return interpret(core, sysroot, reading, found, lacking=(*lacking, *missing, *said), hang=hang)
 
 
 def _read_stacks(
@@ -88,16 +90,17 @@ def interpret(
     python: PythonReading | None = None,
     *,
     lacking: Sequence[str] = (),
+    hang: bool = False,
 ) -> Crash:
     """What the stacks of a core tell of its crash; `lacking` says which backends could not be used."""
     crashed = next((thread for thread in reading.threads if thread.crashed), None)
     memory = ProcessMemory(core, Path(sysroot.path))
     site = find_site(memory, crashed)
-    stacks = {thread.tid: thread.frames for thread in python.threads} if python else {}
-    threads = tuple(_thread(core, thread, site, stacks.get(thread.tid, ())) for thread in reading.threads)
+    threads = _threads(memory, reading, site, python)
     frames = next((thread.native[site.frame :] for thread in threads if thread.crashed), ())
     invocation = read_invocation(core)
-    signature, how = sign(site.signal, frames)
+    hangs = hang or is_asked_for(core, site.fault)
+    signature, how = sign_hang(threads, core.process_id) if hangs else sign(site.signal, frames)
     return Crash(
         arch=core.arch,
         truncated=core.truncated,
@@ -105,6 +108,7 @@ def interpret(
         process=invocation.name,
         command=invocation.command,
         message=read_message(memory, {frame.function for frame in site.frames if frame.function}),
+        hang=hangs,
         signal=describe_signal(core, site),
         crash=describe_site(memory, site, frames),
         threads=threads,
@@ -136,14 +140,29 @@ def _sources(reading: Reading, python: PythonReading | None) -> dict[str, str]:
     return sources | ({"python": PYSTACK} if python else {})
 
 
-def _thread(core: Core, thread: ThreadReading, site: Site, python: Sequence[EvaluatedFrame] = ()) -> Thread:
+def _threads(
+    memory: ProcessMemory, reading: Reading, site: Site, python: PythonReading | None
+) -> tuple[Thread, ...]:
+    evaluated = {thread.tid: thread for thread in python.threads} if python else {}
+    holder = next((thread.tid for thread in evaluated.values() if thread.gil), None)
+    waiting = Waiting(memory=memory, states={state.tid: state for state in memory.core.threads}, gil=holder)
+    return tuple(
+        _thread(waiting, thread, site, evaluated[thread.tid].frames if thread.tid in evaluated else ())
+        for thread in reading.threads
+    )
+
+
+def _thread(waiting: Waiting, thread: ThreadReading, site: Site, python: Sequence[EvaluatedFrame]) -> Thread:
     registers = thread.registers.get(site.frame, {}) if thread.crashed else {}
+    native = tuple(_frame(waiting.memory.core, frame) for frame in thread.frames)
+    merged = merge(python, thread.frames)
     return Thread(
         tid=thread.tid,
         crashed=thread.crashed,
         registers={name: hex(value) for name, value in registers.items()},
-        native=tuple(_frame(core, frame) for frame in thread.frames),
-        python=merge(python, thread.frames),
+        native=native,
+        python=merged,
+        waits=waiting.of(thread.tid, native, merged),
     )
 
 

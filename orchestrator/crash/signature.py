@@ -119,11 +119,11 @@ UNTELLING: Final = ABORTING | ALLOCATOR | TERMINATING | PANICKING | SANITIZING |
 def sign(signal: str, frames: Sequence[NativeFrame]) -> tuple[str, str]:
     """The signature of a crash, and how it was made; `frames` from the original fault outwards."""
     own = list(takewhile(lambda frame: not frame.trampoline, frames))
-    inside = list(takewhile(_is_interpreter, own))
+    inside = list(takewhile(is_interpreter, own))
     if len(inside) == len(own):
         inside = inside[:1]
     names = [f"python:{_name(inside[-1]) or '?'}"] if inside else []
-    names += _telling(own[len(inside) :])
+    names += telling(own[len(inside) :])
     chosen = names[:TELLING]
     return " ".join([signal, " > ".join(chosen) or "?"]), _explain(own, inside, chosen)
 
@@ -141,10 +141,11 @@ def normalise(function: str) -> str:
     return name
 
 
-def _telling(frames: Sequence[NativeFrame]) -> Iterator[str]:
+def telling(frames: Sequence[NativeFrame]) -> Iterator[str]:
+    """What frames outwards add to a signature, up to the interpreter."""
     last = None
     for frame in frames:
-        if _is_interpreter(frame):
+        if is_interpreter(frame):
             return
         name = _name(frame)
         if name and name != last:
@@ -156,13 +157,13 @@ def _name(frame: NativeFrame) -> str | None:
     """What a frame adds to the signature; None where it tells nothing."""
     if frame.function is not None:
         name = normalise(frame.function)
-        if _is_glibc(frame) and (variant := _GLIBC_VARIANT.fullmatch(name)):
+        if is_glibc(frame) and (variant := _GLIBC_VARIANT.fullmatch(name)):
             name = variant[1]
-        name = _GLIBC_ALIASES.get(name, name) if _is_glibc(frame) else name
+        name = _GLIBC_ALIASES.get(name, name) if is_glibc(frame) else name
         return None if name in UNTELLING or frame.function in UNTELLING else name
     if frame.module is None:
         return "?"
-    if _is_glibc(frame) or _RUNTIME.fullmatch(_module_name(frame.module)):
+    if is_glibc(frame) or _RUNTIME.fullmatch(_module_name(frame.module)):
         return None
     module = _module_name(frame.module)
     if frame.module.startswith(_SYSTEM) and not frame.module.startswith(_USERS):
@@ -170,7 +171,8 @@ def _name(frame: NativeFrame) -> str | None:
     return f"{module}+{frame.offset or 0:#x}"
 
 
-def _is_glibc(frame: NativeFrame) -> bool:
+def is_glibc(frame: NativeFrame) -> bool:
+    """Whether a frame is in the C library's own code."""
     return bool(frame.module and _GLIBC.fullmatch(_module_name(frame.module)))
 
 
@@ -178,13 +180,14 @@ def _module_name(path: str) -> str:
     return PurePosixPath(path).name.partition(".")[0]
 
 
-def _is_interpreter(frame: NativeFrame) -> bool:
+def is_interpreter(frame: NativeFrame) -> bool:
+    """Whether a frame is in CPython's own code."""
     return bool(frame.module and _INTERPRETER.fullmatch(PurePosixPath(frame.module).name))
 
 
 def _explain(own: Sequence[NativeFrame], inside: Sequence[NativeFrame], chosen: Sequence[str]) -> str:
     rest = own[len(inside) :]
-    boundary = next((frame for frame in rest if _is_interpreter(frame)), None)
+    boundary = next((frame for frame in rest if is_interpreter(frame)), None)
     entered = f"{len(inside)} frames from the fault outwards are in the interpreter" if inside else ""
     if len(chosen) == TELLING:
         end = f"the first {TELLING} telling frames"

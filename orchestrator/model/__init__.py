@@ -57,6 +57,7 @@ from orchestrator.model.crash import (
     Sysroot,
     Thread,
     Variable,
+    Wait,
     WalkedArray,
 )
 from orchestrator.model.download import (
@@ -240,6 +241,7 @@ __all__ = [
     "Value",
     "Variable",
     "Verdict",
+    "Wait",
     "WalkedArray",
     "Wanted",
     "WantedSighting",

@@ -56,6 +56,21 @@ class PythonFrame(Value):
     native: int | None = None
 
 
+class Wait(Value):
+    """Where a thread waits: in a system call (`call`), asked for by a `function` of the C library.
+
+    `caller` is the first function outside of it that tells; `address` a futex's, in hex; `thread` the id of
+    the thread that has what is waited for, or whose end is.
+    """
+
+    text: str
+    call: str | None = None
+    function: str | None = None
+    caller: str | None = None
+    address: str | None = None
+    thread: int | None = None
+
+
 class Thread(Value):
     """A thread of the crashed process, innermost frame first."""
 
@@ -65,6 +80,7 @@ class Thread(Value):
     """Of the crashed thread, in hex, as they were at the original fault."""
     native: tuple[NativeFrame, ...] = ()
     python: tuple[PythonFrame, ...] = ()
+    waits: Wait | None = None
 
 
 class Sysroot(Value):
@@ -156,6 +172,8 @@ class Crash(Value):
     """The command line."""
     message: str | None = None
     """What the program said as it gave up: of glibc's abort, a failed assertion, an exception."""
+    hang: bool = False
+    """It did not crash: it did not end, and was made to dump this; `waits` of its threads say where."""
     signal: SignalInfo
     crash: CrashSite
     threads: tuple[Thread, ...]
@@ -170,6 +188,12 @@ class Crash(Value):
     named_from: str | None = None
     """Where the names of this crash come from, if not from its own core."""
     environment: Environment | None = None
+
+    @property
+    def waits(self) -> tuple[str, ...]:
+        """Where each thread of a process that hangs is, as sentences; empty for a crash."""
+        told = ((thread.tid, thread.waits.text if thread.waits else "runs") for thread in self.threads)
+        return tuple(f"thread {tid} {text}" for tid, text in told) if self.hang else ()
 
     @property
     def crashed_thread(self) -> Thread | None:

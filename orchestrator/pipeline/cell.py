@@ -117,12 +117,12 @@ class CellRunner:
         if core.state is not CoreState.FOUND or core.path is None:
             return core, None
         try:
-            return core, self._read(self.folder / core.path, request, index)
+            return core, self._read(self.folder / core.path, request, index, outcome)
         except (CoreError, ToolError) as error:
             note = f"the core could not be read: {error}"
             return core.model_copy(update={"note": note}), None
 
-    def _read(self, path: Path, request: TrialRequest, index: int) -> Crash:
+    def _read(self, path: Path, request: TrialRequest, index: int, outcome: Outcome) -> Crash:
         labels = {**request.labels, LABEL: "sysroot"}
         with plain_core(path) as plain, open_core(plain) as core:
             sysroot = cores.image_sysroot(
@@ -130,7 +130,8 @@ class CellRunner:
             )
             origin = f"trial {request.first + index} of {request.question.cell.id}"
             remembered = Remembered(stacks=self.known, image=request.image, origin=origin)
-            return crash.read_crash(plain, core, sysroot, remembered=remembered)
+            hang = outcome.kind is OutcomeKind.HANG
+            return crash.read_crash(plain, core, sysroot, remembered=remembered, hang=hang)
 
     def _text(self, outcome: Outcome) -> str:
         return "\n".join(_head_and_tail(self.folder / path) for path in (outcome.stdout, outcome.stderr))

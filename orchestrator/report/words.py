@@ -22,6 +22,8 @@ from orchestrator.model import (
 )
 from orchestrator.report.data import CellRecord, RunData, Status
 
+WAITS: Final = 40
+"""Threads of a hang whose places are said; result.json has all."""
 NAMED: Final = 3
 """Cells that a sentence names; the grid and the run's JSON have all."""
 PLURALS = {
@@ -157,7 +159,7 @@ def frame_line(index: int, frame: NativeFrame) -> str:
 def backtrace_text(crash: Crash) -> str:
     """The crashed thread as plain text, fault first."""
     thread = crash.crashed_thread
-    lines = [signal_words(crash.signal)]
+    lines = [signal_words(crash.signal), *crash.waits[:WAITS]]
     if thread is None:
         return f"{lines[0]}\nno thread could be read"
     lines += [frame_line(index, frame) for index, frame in enumerate(thread.native)]

@@ -46,6 +46,8 @@ _FILES_HEAD, _FILES_ENTRY = struct.Struct("<QQ"), struct.Struct("<QQQ")
 _AT_BASE, _AT_ENTRY, _AT_EXECFN = 7, 9, 31
 _PRSTATUS_SIGNAL, _PRSTATUS_PID, _PRSTATUS_REGISTERS = 12, 32, 112
 """Offsets in struct elf_prstatus, equal on both architectures."""
+_PSINFO_PID: Final = 24
+"""pr_pid in struct elf_prpsinfo of 64-bit Linux (include/linux/elfcore.h)."""
 _REGISTERS: Final = {
     Arch.X86_64: ("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx",
                   "rsi", "rdi", "orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base"),
@@ -117,6 +119,12 @@ class Core:
         self.siginfo, self.psinfo = others.get(_NT_SIGINFO), others.get(_NT_PRPSINFO)
         self.auxv = parse_auxv(others.get(_NT_AUXV, b""))
         self.files = self._files(others[_NT_FILE]) if _NT_FILE in others else ()
+
+    @property
+    def process_id(self) -> int | None:
+        """The process's id in its own namespace, which is its main thread's; None where no note has it."""
+        raw = (self.psinfo or b"")[_PSINFO_PID : _PSINFO_PID + 4]
+        return int.from_bytes(raw, "little") if len(raw) == 4 else None
 
     @property
     def damage(self) -> tuple[str, ...]:

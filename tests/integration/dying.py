@@ -27,9 +27,26 @@ SOURCES = Path(__file__).with_name("faults")
 LABELS = {LABEL: "test"}
 GUESTS = Path(__file__).with_name("guests")
 CELL, GUEST_CELL = (f"tls-atexit/py3.11-glibc2.36-{arch}-plain-cpp" for arch in ("x86_64", "arm64"))
+HANGS: dict[tuple[str, ...], int] = {
+    (FAULTS, "deadlock"): 2,
+    (FAULTS, "joined"): 2,
+    ("python3", "/faults/hung.py"): 3,
+}
+"""Commands that do not die, and their threads: when all sleep, the parent asks for a core."""
 PARENT = """\
-import json, os, signal, sys
-pid = os.spawnvp(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+import glob, json, os, signal, sys, time
+threads = int(sys.argv[1])
+pid = os.spawnvp(os.P_NOWAIT, sys.argv[2], sys.argv[2:])
+def asleep():
+    tasks = glob.glob(f"/proc/{pid}/task/*/stat")
+    states = [open(name).read().rpartition(")")[2].split()[0] for name in tasks]
+    return len(states) == threads and set(states) == {"S"}
+quiet = 0
+while threads and quiet < 5:
+    quiet = quiet + 1 if asleep() else 0
+    time.sleep(0.05)
+if threads:
+    os.kill(pid, signal.SIGABRT)
 status = os.waitpid(pid, 0)[1]
 killed = os.WIFSIGNALED(status)
 print(json.dumps({"pid": pid, "dumped": os.WCOREDUMP(status),
@@ -74,7 +91,11 @@ def _build(engine: Engine, recipe: Path, cell: str, builder: str) -> str:
 def die(engine: Engine, image: str, folder: Path, *command: str) -> Path:
     """Run a command until it dies, in a locked-down container of its own; returns its stored core."""
     started = datetime.now(UTC)
-    with _ran(engine, image, "linux/amd64", PARENT, *command) as (container, hostname, said):
+    with _ran(engine, image, "linux/amd64", PARENT, str(HANGS.get(command, 0)), *command) as (
+        container,
+        hostname,
+        said,
+    ):
         fate = json.loads(said)
     outcome = Outcome(
         kind=OutcomeKind.SIGNAL, signal=fate["signal"], core_dumped=fate["dumped"], pid=fate["pid"],

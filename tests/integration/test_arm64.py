@@ -59,6 +59,9 @@ def test_a_hanging_guest_ends_with_its_core(project: Path, tmp_path: Path) -> No
     assert (trial.outcome.signal, trial.core.state) == ("SIGABRT", CoreState.FOUND)
     assert trial.crash is not None
     assert any(frame.function == "Py_RunMain" for frame in trial.crash.threads[0].native)
+    assert trial.crash.signature == "hang python:pysleep"
+    (said,) = trial.crash.waits
+    assert "waits in clock_nanosleep, called by pysleep" in said
 
 
 def test_story_5s_stale_array_is_told_from_a_guests_core(project: Path, tmp_path: Path) -> None:

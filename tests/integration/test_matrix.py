@@ -122,6 +122,9 @@ def test_a_hang_is_its_own_outcome_and_its_core_says_where(project: Path, tmp_pa
     assert trial.crash is not None
     assert trial.crash.crashed_thread is not None
     assert any("nanosleep" in (frame.function or "") for frame in trial.crash.crashed_thread.native)
+    assert (trial.crash.hang, trial.crash.signature) == (True, "hang python:pysleep")
+    (said,) = trial.crash.waits
+    assert "waits in clock_nanosleep, called by pysleep; in Python: <module>" in said
 
 
 def test_hostile_output_is_whole_on_disk_and_harmless_in_the_report(project: Path, tmp_path: Path) -> None:

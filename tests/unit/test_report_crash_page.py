@@ -13,6 +13,7 @@ from orchestrator.model import (
     Sender,
     Variable,
     Verdict,
+    Wait,
     WalkedArray,
 )
 from tests.unit import run_factory as factory
@@ -96,3 +97,20 @@ def test_every_fact_of_a_core_is_on_the_page(tmp_path: Path) -> None:
     assert "20 of at most 3, 17 of them alike and not kept" in said
     assert "3 of 20 trials crashed: 15 %" in said
     assert len(page.xpath("//*[local-name()='svg'][@class='plot']/*[local-name()='rect']")) == 3
+
+
+def test_where_the_threads_of_a_hang_are_is_on_the_page(tmp_path: Path) -> None:
+    cell, crash = factory.cell(), factory.crash()
+    waits = Wait(text="waits in futex for the GIL, which thread 9 has, called by <take_gil>", thread=9)
+    threads = (crash.threads[0].model_copy(update={"waits": waits}), crash.threads[1])
+    hung = crash.model_copy(update={"hang": True, "threads": threads})
+    trial = factory.crashed_trial(cell).model_copy(update={"crash": hung})
+    change = factory.judged(Verdict.FAIL, "it hung", trials=(trial,))
+    report.write(factory.write_run(tmp_path, factory.RunSpec(cells=(cell,), changes={cell.id: change})))
+    page = html.document_fromstring((tmp_path / f"cells/{cell.id}/index.html").read_bytes())
+    said = [item.text_content() for item in page.xpath("//li[starts-with(., 'thread ')]")]
+    assert said == [f"thread 7 {waits.text}", "thread 9 runs"]
+    assert "the one that took the signal" in page.text_content()
+    assert f"thread 7 {waits.text}" in (tmp_path / "junit.xml").read_text().replace("&lt;", "<").replace(
+        "&gt;", ">"
+    )

@@ -83,6 +83,35 @@ static void threads(void)
     touch(NULL);
 }
 
+static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER, two = PTHREAD_MUTEX_INITIALIZER;
+static void *cross(void *unused)
+{
+    pthread_mutex_lock(&two);
+    pthread_barrier_wait(&barrier);
+    pthread_mutex_lock(&one);
+    return unused;
+}
+
+static void deadlock(void)
+{
+    pthread_t made;
+    pthread_barrier_init(&barrier, NULL, 2);
+    pthread_create(&made, NULL, cross, NULL);
+    pthread_mutex_lock(&one);
+    pthread_barrier_wait(&barrier);
+    pthread_mutex_lock(&two);
+}
+
+static void *join(void *main_thread) { pthread_join(*(pthread_t *)main_thread, NULL); return NULL; }
+static void joined(void)
+{
+    pthread_t made, self = pthread_self();
+    int ends[2];
+    char byte;
+    pthread_create(&made, NULL, join, &self);
+    if (pipe(ends) == 0 && read(ends[0], &byte, 1) < 0) exit(1);
+}
+
 static void gone(void)
 {
     void *library = dlopen("/faults/libgone.so", RTLD_NOW);
@@ -174,7 +203,7 @@ static void getenv_race(void)
 static const struct { const char *name; void (*die)(void); } ways[] = {
     {"segv", segv}, {"bus", bus}, {"fpe", fpe}, {"ill", ill}, {"trap", trap}, {"abrt", abrt}, {"own", own}, {"sys", sys},
     {"twice", twice}, {"claim", claim}, {"overflow", overflow}, {"wild", wild}, {"data", data}, {"threads", threads},
-    {"gone", gone}, {"terminate", terminate}, {"handler", handler}, {"stale", stale}, {"getenv_race", getenv_race},
+    {"deadlock", deadlock}, {"joined", joined}, {"gone", gone}, {"terminate", terminate}, {"handler", handler}, {"stale", stale}, {"getenv_race", getenv_race},
     {"refilled", refilled}, {"released", released},
 };
 
