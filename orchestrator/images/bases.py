@@ -5,14 +5,46 @@ from typing import Final
 from orchestrator.errors import InputError
 from orchestrator.images import rootfs
 from orchestrator.images.drafts import Drafts
-from orchestrator.model import TOOLCHAIN_ARCH, Arch, Base, CrossSysroot, ImageKind, ImageSpec, RegistryImage
+from orchestrator.model import (
+    TOOLCHAIN_ARCH,
+    Arch,
+    Base,
+    CrossSysroot,
+    ImageKind,
+    ImageSpec,
+    Instrument,
+    RegistryImage,
+)
 
+INSTALLED: Final = frozenset({Instrument.STRACE, Instrument.VALGRIND})
+"""Instruments that are packages of a base's own suite."""
 ETC: Final = ("group", "hosts", "nsswitch.conf", "passwd")
 
 
 def base_image(drafts: Drafts, base: Base, arch: Arch) -> ImageSpec:
     """The image of a base, as the catalogue says where it comes from."""
     return drafts.once(("base", base.name, arch), lambda: _base(drafts, base, arch))
+
+
+def watched_base(drafts: Drafts, base: Base, arch: Arch, instrument: Instrument) -> ImageSpec:
+    """The image of a base with an instrument in it; itself where there is nothing to install.
+
+    Below the interpreters that are copied in: those share its packages, which take longest to fetch.
+    """
+    below = base_image(drafts, base, arch)
+    if instrument not in INSTALLED:
+        return below
+    return drafts.once(
+        ("instrument", instrument, base.name, arch),
+        lambda: drafts.dockerfile(
+            f"{instrument}-{below.role}",
+            "Dockerfile.instrument.j2",
+            arch,
+            parents={"base": below},
+            files=[],
+            values={"instrument": instrument},
+        ),
+    )
 
 
 def _base(drafts: Drafts, base: Base, arch: Arch) -> ImageSpec:

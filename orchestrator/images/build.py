@@ -130,7 +130,7 @@ class _Work:
                     return BuildError(
                         f"image {spec.role} was not built: the run was stopped", mend="run again"
                     )
-                return self.maker.engine.images().get(spec.key) or self._make_now(spec)
+                return self.maker.engine.built(spec.tag, spec.key) or self._make_now(spec)
         except CrashmatrixError as error:
             return error
 

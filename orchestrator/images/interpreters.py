@@ -2,38 +2,42 @@
 
 from typing import Final
 
-from orchestrator.images.bases import base_image, builder_base, toolchain
+from orchestrator.images.bases import INSTALLED, base_image, builder_base, toolchain, watched_base
 from orchestrator.images.drafts import Drafts
-from orchestrator.model import Arch, Base, CopiedPython, ImageSpec, InterpreterKind, OwnPython
+from orchestrator.model import Arch, Base, CopiedPython, ImageSpec, Instrument, InterpreterKind, OwnPython
 
 LIBRARIES: Final = ("zlib", "libffi")
 """What a portable interpreter's modules link statically, by the names of their downloads."""
 CHECK: Final = "check.py"
 
 
-def environment_image(drafts: Drafts, base: Base, python: OwnPython | CopiedPython, arch: Arch) -> ImageSpec:
-    """The image of a base with an interpreter in it; the base's own image where it brings that itself.
+def environment_image(
+    drafts: Drafts,
+    base: Base,
+    python: OwnPython | CopiedPython,
+    arch: Arch,
+    instrument: Instrument = Instrument.NONE,
+) -> ImageSpec:
+    """The image of a base with an instrument and an interpreter in it; the base's own where it needs neither.
 
-    What is copied in is checked there, on the glibc that it is to run on.
+    An interpreter that is copied in is checked there, on the glibc that it is to run on.
     """
+    below = watched_base(drafts, base, arch, instrument)
     if isinstance(python, OwnPython):
-        return base_image(drafts, base, arch)
+        return below
     copied: CopiedPython = python
-    what = ("environment", base.name, copied.kind, copied.version, arch)
-    return drafts.once(what, lambda: _environment(drafts, base, copied, arch))
-
-
-def _environment(drafts: Drafts, base: Base, python: CopiedPython, arch: Arch) -> ImageSpec:
-    return drafts.dockerfile(
-        f"environment-{base.name}-py{python.version}",
-        "Dockerfile.environment.j2",
-        arch,
-        parents={
-            "base": base_image(drafts, base, arch),
-            "python": interpreter_image(drafts, python, arch),
-        },
-        files=[],
-        values={"name": base.name, "kind": python.kind, "version": python.version},
+    watched = f"-{instrument}" if instrument in INSTALLED else ""
+    role = f"environment-{base.name}-py{copied.version}{watched}"
+    return drafts.once(
+        (role, copied.kind, arch),
+        lambda: drafts.dockerfile(
+            role,
+            "Dockerfile.environment.j2",
+            arch,
+            parents={"base": below, "python": interpreter_image(drafts, copied, arch)},
+            files=[],
+            values={"name": base.name, "kind": copied.kind, "version": copied.version},
+        ),
     )
 
 

@@ -20,7 +20,6 @@ from orchestrator.model import (
     Cell,
     CopiedPython,
     ImageSpec,
-    Instrument,
     OwnPython,
     Scenario,
 )
@@ -68,7 +67,7 @@ class Recipes:
             "Dockerfile.cell.j2",
             cell.arch,
             parents={
-                "environment": _watched(drafts, environment_image(drafts, base, python, cell.arch), cell),
+                "environment": environment_image(drafts, base, python, cell.arch, cell.instrument),
                 "probe": probe,
                 "server": server,
             },
@@ -85,20 +84,6 @@ class Recipes:
                 "language": cell.probe,
             },
         )
-
-
-def _watched(drafts: Drafts, environment: ImageSpec, cell: Cell) -> ImageSpec:
-    """The environment with the cell's instrument in it; itself where there is nothing to install."""
-    if cell.instrument in (Instrument.NONE, Instrument.ASAN):
-        return environment
-    return drafts.dockerfile(
-        f"{cell.instrument}-{environment.role}",
-        "Dockerfile.instrument.j2",
-        cell.arch,
-        parents={"environment": environment},
-        files=[],
-        values={"instrument": cell.instrument},
-    )
 
 
 def _environment(catalogue: Catalogue, cell: Cell) -> tuple[Base, OwnPython | CopiedPython]:

@@ -40,6 +40,16 @@ def test_excluded_cells_are_few_products_however_many_they_are() -> None:
     assert len(plan.excluded) < 100
 
 
+def test_an_instrument_is_installed_once_a_base() -> None:
+    axes = {"instrument": ("strace", "valgrind"), "arch": ("x86_64",)}
+    specs = make_plan(Project.load(ROOT), Request(profile="full", axes=axes)).specs
+    watched = {spec.role: spec.key for spec in specs if spec.role.startswith(("strace-", "valgrind-"))}
+    suites = ("bullseye", "bookworm", "trixie", "forky")
+    assert set(watched) == {f"{name}-base-{suite}" for name in ("strace", "valgrind") for suite in suites}
+    copied = {spec.role: spec.parents for spec in specs if spec.role.startswith("environment-trixie-")}
+    assert watched["valgrind-base-trixie"] in copied["environment-trixie-py3-13-5-valgrind"]
+
+
 def test_every_cell_says_what_it_is_made_of() -> None:
     planned = make_plan(Project.load(ROOT), Request(profile="full"))
     made_of = {
