@@ -1,5 +1,6 @@
 """Stories 4 and 5 in a cell or two each, expectations turned round, and the traps that the stories have."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,35 @@ def test_nothing_that_may_crash_is_process_1(stories: Run) -> None:
     pids = [trial.outcome.pid for result in stories.results.values() for trial in result.trials]
     assert pids
     assert all(pid is not None and pid > 1 for pid in pids)
+
+
+def test_a_store_in_a_destructor_that_is_optimised_away_hides_the_crash(
+    project: Path, tmp_path: Path
+) -> None:
+    """The trap of story 1, by g++ -O2; clang keeps the store. Nothing is freed, so nothing is chance."""
+    kept, lost = (project / "scenarios" / name for name in ("tls-atexit", "lost-store"))
+    module = "source: cpp/tlsprobe.cpp, module: tlsprobe"
+    replace(kept / "scenario.yaml", module, f"{module}, toolchain: native")
+    replace(kept / "cpp/tlsprobe.cpp", "        delete uses;\n", "")
+    shutil.copytree(kept, lost)
+    replace(lost / "cpp/tlsprobe.cpp", "long *volatile uses;", "long *uses;")
+    replace(project / "matrix.yaml", "axes:\n  scenario: [", "axes:\n  scenario: [lost-store, ")
+    asked = ("--scenario", "tls-atexit,lost-store", "--launcher", "uwsgi", "--probe", "cpp")
+    ended = run(*asked, "--glibc", "2.36", reports=tmp_path / "reports", project=project)
+    assert ended.code == 1, ended.stdout + ended.stderr
+    told(ended.results["tls-atexit/py3.11-glibc2.36-x86_64-uwsgi-cpp"])
+    result = ended.results["lost-store/py3.11-glibc2.36-x86_64-uwsgi-cpp"]
+    assert result.judgement.verdict is Verdict.FAIL
+    assert result.judgement.reason.startswith("saw exit 30; expected SIGSEGV with atexit_handler")
+    said = (ended.folder / result.trials[0].outcome.stderr).read_text()
+    assert "tlsprobe: atexit callback ran, value alive" in said
+
+
+def replace(path: Path, right: str, wrong: str) -> None:
+    """Put other words in the one place where these stand."""
+    text = path.read_text()
+    assert text.count(right) == 1, f"{path} has changed"
+    path.write_text(text.replace(right, wrong))
 
 
 SURVIVES = (

@@ -355,7 +355,7 @@ def test_a_native_probe_is_made_on_each_base_by_its_own_compiler(project: Path) 
     probe = specs["probe-tls-atexit-cpp-bullseye"]
     assert probe.parents == (specs["base-bullseye"].key,)
     assert "libpython3-dev python3-distutils g++" in probe.text
-    assert " && g++ -std=c++11 " in probe.text
+    assert " && g++ -std=c++17 " in probe.text
     assert "builder" not in specs
 
 

@@ -25,7 +25,9 @@ struct Session {
     long *volatile uses;
 };
 
-// ~optional does not clear its "engaged" flag, so the dead value still passes the `if (!session)` below.
+// libc++'s ~optional, which zig links in, does not clear its "engaged" flag, so the dead value still passes the
+// `if (!session)` below. libstdc++'s does, unless gcc can remove that store, as it can where the value's destructor
+// calls no function: compiled by g++, this very probe finds no value and does not crash.
 thread_local std::optional<Session> session;
 
 }  // namespace
