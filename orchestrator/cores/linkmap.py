@@ -6,10 +6,11 @@ of struct link_map behind it (glibc's elf/link.h, which debuggers rely on). Wher
 large each module is, only the files themselves say.
 """
 
+import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 from orchestrator.errors import CoreError
 from orchestrator.tools.core import Core, MappedModule
@@ -28,8 +29,15 @@ _LINK_MAP: Final = struct.Struct("<QQQQ")
 """l_addr, l_name, l_ld, l_next."""
 
 
-def find_modules(core: Core, bring: Bring) -> tuple[MappedModule, ...]:
-    """The modules by the loader's list, the program first; empty where the chain cannot be followed.
+class Listed(NamedTuple):
+    """The modules of the loader's list, the program first, and the names of those that cannot be had."""
+
+    modules: tuple[MappedModule, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+def find_modules(core: Core, bring: Bring) -> Listed:
+    """The modules by the loader's list; none where the chain cannot be followed.
 
     The chain and all names come out of the core and are untrusted: it is cut at MAX_MODULES, and at
     the first entry that stands in it twice. No build id is known of these modules.
@@ -37,24 +45,36 @@ def find_modules(core: Core, bring: Bring) -> tuple[MappedModule, ...]:
     program = core.invoked
     file = _bring(bring, program)
     if program is None or core.entry is None or file is None:
-        return ()
+        return Listed()
     try:
         layout, interpreter = read_layout(file), read_names(file).interpreter
     except CoreError:
-        return ()
+        return Listed()
     bias = core.entry - layout.entry
-    found = {program: _module(program, bias, layout)}
+    found, absent = {program: _module(program, bias, layout)}, []
     for text, loaded_at in _loaded(core, bias, layout):
         # The loader's own name is the program's PT_INTERP, on a page that such a core does not hold.
-        name = interpreter if loaded_at == core.loaded_at else text
-        library = _bring(bring, name)
-        if name is None or library is None:
+        name = _collapsed(interpreter if loaded_at == core.loaded_at else text)
+        if name is None:
             continue
-        try:
-            found.setdefault(name, _module(name, loaded_at, read_layout(library)))
-        except CoreError:
-            continue
-    return tuple(found.values())
+        library = _layout(_bring(bring, name))
+        if library is None:
+            absent.append(name)
+        else:
+            found.setdefault(name, _module(name, loaded_at, library))
+    return Listed(tuple(found.values()), tuple(absent))
+
+
+def _layout(file: Path | None) -> ElfLayout | None:
+    try:
+        return read_layout(file) if file else None
+    except CoreError:
+        return None
+
+
+def _collapsed(name: str | None) -> str | None:
+    """A name without `..`, which an rpath of `$ORIGIN/../lib` leaves in it: $ORIGIN is no link."""
+    return os.path.normpath(name) if name and name.startswith("/") else None
 
 
 def _bring(bring: Bring, name: str | None) -> Path | None:

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from orchestrator.cores.linkmap import find_modules
+from orchestrator.cores.linkmap import Listed, find_modules
 from orchestrator.cores.sources import Source, image_source
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import Sysroot
@@ -70,11 +70,12 @@ def make_sysroot(source: Source, core: Core, *, folder: Path, store: Path | None
     """
     with _locked(folder):
         maker = _Maker(source=source, folder=folder, store=store)
-        if not core.files:
-            core.adopt(find_modules(core, maker.bring))
+        listed = find_modules(core, maker.bring) if not core.files else Listed()
+        if listed.modules:
+            core.adopt(listed.modules)
         modules = core.modules[:MAX_MODULES]
         _link_merged(folder, modules)
-        problems = maker.add(modules)
+        problems = [_not_there(name, source) for name in listed.absent] + maker.add(modules)
         _link_loader(folder, core)
     if len(core.modules) > MAX_MODULES:
         problems.append(f"only the first {MAX_MODULES} of {len(core.modules)} modules were fetched")
@@ -123,7 +124,7 @@ class _Maker:
     def _add(self, module: MappedModule) -> str | None:
         path = PurePosixPath(module.path)
         if not self._have(path, module.build_id, debug=False):
-            return f"{module.path} is not in {self._source}, so its frames have no names"
+            return _not_there(module.path, self._source)
         if problem := self._verify(path, module):
             return problem
         # Where the core does not say which file it was, the debug file goes with the one that is there.
@@ -210,6 +211,10 @@ class _Maker:
         if kept and kept.exists() and kept.samefile(file):
             kept.unlink()
         file.unlink()
+
+
+def _not_there(path: str, source: Source) -> str:
+    return f"{path} is not in {source}, so its frames have no names"
 
 
 def _not_checked(paths: list[str]) -> str:

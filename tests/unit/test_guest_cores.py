@@ -28,7 +28,7 @@ def guest(name: str, root: Path) -> Iterator[Core]:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes((CORES / "guest").read_bytes())
     with plain_core(CORES / f"guest-{name}.core.zst") as plain, open_core(plain) as core:
-        core.adopt(find_modules(core, lambda path: file if path == PROGRAM else None))
+        core.adopt(find_modules(core, lambda path: file if path == PROGRAM else None).modules)
         yield core
 
 
@@ -41,7 +41,7 @@ def test_the_loaders_list_names_the_modules_of_a_core_without_one() -> None:
 
     with plain_core(CORES / "guest-plain.core.zst") as plain, open_core(plain) as core:
         assert core.files == ()
-        modules = {module.path: module for module in find_modules(core, bring)}
+        modules = {module.path: module for module in find_modules(core, bring).modules}
         assert list(modules) == [
             "/g/guest", "/lib/aarch64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libpthread.so.0",
             "/lib/ld-linux-aarch64.so.1",
@@ -58,7 +58,21 @@ def test_the_loaders_list_names_the_modules_of_a_core_without_one() -> None:
 
 def test_without_the_programs_file_no_module_is_made_up() -> None:
     with plain_core(CORES / "guest-plain.core.zst") as plain, open_core(plain) as core:
-        assert find_modules(core, lambda _: None) == ()
+        assert find_modules(core, lambda _: None) == ((), ())
+
+
+def test_a_library_found_by_origin_has_the_name_that_its_folder_has(tmp_path: Path) -> None:
+    """As libpython, where the program's rpath is $ORIGIN/../lib; what cannot be had is named too."""
+    loaded, real = b"/lib/a/../aarch64-linux-gnu/c.so", "/lib/aarch64-linux-gnu/c.so"
+    with plain_core(CORES / "guest-plain.core.zst") as plain:
+        content = plain.read_bytes()
+    assert b"/lib/aarch64-linux-gnu/libc.so.6" in content
+    (tmp_path / "core").write_bytes(content.replace(b"/lib/aarch64-linux-gnu/libc.so.6", loaded))
+    with open_core(tmp_path / "core") as core:
+        had = {PROGRAM, PurePosixPath(real)}
+        listed = find_modules(core, lambda path: CORES / "guest" if path in had else None)
+    assert [module.path for module in listed.modules] == [str(PROGRAM), real]
+    assert listed.absent == ("/lib/aarch64-linux-gnu/libpthread.so.0", "/lib/ld-linux-aarch64.so.1")
 
 
 def test_a_guests_signal_is_in_its_threads_note(tmp_path: Path) -> None:
