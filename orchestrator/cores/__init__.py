@@ -1,12 +1,13 @@
 """Host to a trial's core, and core to the sysroot that it takes to read it."""
 
 from orchestrator.cores.collection import collect
-from orchestrator.cores.journal import dump
+from orchestrator.cores.journal import DumpedCore, dump
 from orchestrator.cores.sources import ContainerSource, FolderSource, ProgramSource, Source, image_source
 from orchestrator.cores.sysroot import image_sysroot, make_sysroot
 
 __all__ = [
     "ContainerSource",
+    "DumpedCore",
     "FolderSource",
     "ProgramSource",
     "Source",

@@ -30,6 +30,8 @@ TIMEOUT: Final = 30
 MEND: Final = "run `nox -s setup`; `crashmatrix doctor` shows the state of core collection"
 _NS_PID: Final = re.compile(r"^NSpid:\s*([\d\s]+)$", re.MULTILINE)
 _KERNEL: Final = re.compile(r"coredump: (\d+)\(.*\): (.+)")
+_CONTAINER: Final = re.compile(r"[0-9a-f]{64}")
+"""The id of a container, which any driver of cgroups spells out."""
 _SLACK: Final = timedelta(seconds=1)
 """The journal's times have been rounded down to whole seconds on their way here."""
 
@@ -49,30 +51,52 @@ class StoredCore:
     """The pid of the systemd-coredump that wrote this, which also wrote why it stored nothing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DumpedCore:
+    """A core that coredumpctl gave, and the id of the container that its process was in, if it was in one."""
+
+    path: Path
+    container: str | None = None
+
+
 def find_cores(hostname: str) -> tuple[StoredCore, ...]:
     """All cores that came from a container of this hostname; raises ToolError."""
     matches = [f"MESSAGE_ID={MESSAGE_ID}", f"COREDUMP_HOSTNAME={hostname}"]
     return tuple(parse_core(entry) for entry in _query([f"--output-fields={','.join(FIELDS)}", *matches]))
 
 
-def dump(match: str, target: Path) -> Path:
+def dump(match: str, target: Path) -> DumpedCore:
     """Write the newest stored core of a coredumpctl match (a PID, a program, FIELD=VALUE) to `target`.
 
-    Raises InputError where nothing matches, ToolError where coredumpctl cannot tell.
+    Raises InputError where nothing matches, ToolError where coredumpctl or the journal cannot tell.
     """
+    wanted = [f"MESSAGE_ID={MESSAGE_ID}", _field(match)]
+    fields = "COREDUMP_CGROUP,COREDUMP_PID,COREDUMP_TIMESTAMP"
+    entry = next(iter(_query(["--lines=1", f"--output-fields={fields}", *wanted])), {})
+    exactly = [f"{name}={entry[name]}" for name in ("COREDUMP_PID", "COREDUMP_TIMESTAMP") if name in entry]
     done = process.run(
-        ["coredumpctl", "--quiet", "--no-pager", f"--output={target}", "dump", "--", match],
+        ["coredumpctl", "--quiet", "--no-pager", f"--output={target}", "dump", "--", *(exactly or [match])],
         root=True, check=False, mend=MEND, timeout=DUMP_TIMEOUT,
     )  # fmt: skip
     if done.status == 0 and target.exists():
         if not process.is_root():
             process.run(["chown", str(os.getuid()), str(target)], root=True, mend=MEND)
-        return target
+        container = _CONTAINER.search(entry.get("COREDUMP_CGROUP", ""))
+        return DumpedCore(path=target, container=container[0] if container else None)
     said = done.complaint.splitlines()[-1:] or ["it said nothing"]
     raise InputError(
         f"{match!r} is neither a file nor a core that coredumpctl can give: {said[0]}",
         mend="see `coredumpctl list`",
     )
+
+
+def _field(match: str) -> str:
+    """The journal's own match of one of coredumpctl's (coredumpctl(1), "Matching")."""
+    if "=" in match:
+        return match
+    if match.isdecimal():
+        return f"COREDUMP_PID={match}"
+    return f"COREDUMP_EXE={match}" if "/" in match else f"COREDUMP_COMM={match}"
 
 
 def reason_not_stored(core: StoredCore) -> str | None:

@@ -3,13 +3,13 @@
 import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from orchestrator import cores, crash
-from orchestrator.cores import ContainerSource, FolderSource, ProgramSource, Source, image_source
-from orchestrator.errors import InputError, Location
+from orchestrator.cores import ContainerSource, DumpedCore, FolderSource, ProgramSource, Source, image_source
+from orchestrator.errors import HostError, InputError, Location
 from orchestrator.model import LABEL, Crash, Sysroot
 from orchestrator.pipeline.cell import SYSROOTS
 from orchestrator.tools.cache import cache_folder
@@ -25,8 +25,8 @@ CORE_MEND: Final = "name a core file, or a match that `coredumpctl list` knows, 
 class AnalyzeRequest:
     """A core, by its file or by a match of coredumpctl, and at most one place to take its files from.
 
-    With none, they are taken from this host, also where a match is of a process in a container: name that
-    container. Files of another build id are refused in any case.
+    With none, they are taken from the container that a match's process was in, where that is still there,
+    else from this host. Files of another build id are refused in any case.
     """
 
     core: str
@@ -41,20 +41,41 @@ def analyze_core(request: AnalyzeRequest) -> Crash:
     """Read a core; raises InputError where there is none, or what is there is none, and HostError."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crashmatrix-analyze-")))
-        path = _stored(request.core, folder)
-        plain = stack.enter_context(plain_core(path))
+        stored = _stored(request.core, folder)
+        plain = stack.enter_context(plain_core(stored.path))
         core = stack.enter_context(open_core(plain))
+        request, notes = _placed(request, stored)
         sysroot = stack.enter_context(_sysroot(request, core))
+        sysroot = sysroot.model_copy(update={"problems": (*notes, *sysroot.problems)})
         return crash.read_crash(plain, core, sysroot, request.backends)
 
 
-def _stored(name: str, folder: Path) -> Path:
+def _stored(name: str, folder: Path) -> DumpedCore:
     path = Path(name)
     if path.is_file():
-        return path
+        return DumpedCore(path=path)
     if path.exists() or "/" in name:
         raise InputError("there is no such file", where=Location(file=name), mend=CORE_MEND)
     return cores.dump(name, folder / "core")
+
+
+def _placed(request: AnalyzeRequest, stored: DumpedCore) -> tuple[AnalyzeRequest, tuple[str, ...]]:
+    """A request with the container that the journal tells, where it names no place, and what to say of it."""
+    named = request.sysroot or request.image or request.container
+    if stored.container is None or named:
+        return request, ()
+    short = stored.container[:12]
+    try:
+        engine = Engine.connect()
+        try:
+            engine.container_id(stored.container)
+        finally:
+            engine.close()
+    except (InputError, HostError) as error:
+        lost = f"it crashed in container {short}, which cannot be asked for its files: {error.what}"
+        return request, (f"{lost}; they are taken from this host (name the --image it was made of)",)
+    known = replace(request, container=stored.container)
+    return known, (f"files are taken from container {short}, in which it crashed",)
 
 
 @contextmanager

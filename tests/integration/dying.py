@@ -90,22 +90,25 @@ def _build(engine: Engine, recipe: Path, cell: str, builder: str) -> str:
 
 def die(engine: Engine, image: str, folder: Path, *command: str) -> Path:
     """Run a command until it dies, in a locked-down container of its own; returns its stored core."""
-    started = datetime.now(UTC)
-    with _ran(engine, image, "linux/amd64", PARENT, str(HANGS.get(command, 0)), *command) as (
-        container,
-        hostname,
-        said,
-    ):
+    with died(engine, image, folder, *command) as (core, _):
+        return core
+
+
+@contextmanager
+def died(engine: Engine, image: str, folder: Path, *command: str) -> Iterator[tuple[Path, str]]:
+    """As `die`, while the container is still there; with its host name."""
+    started, threads = datetime.now(UTC), str(HANGS.get(command, 0))
+    with _ran(engine, image, "linux/amd64", PARENT, threads, *command) as (container, hostname, said):
         fate = json.loads(said)
-    outcome = Outcome(
-        kind=OutcomeKind.SIGNAL, signal=fate["signal"], core_dumped=fate["dumped"], pid=fate["pid"],
-        seconds=0.0, started=started.isoformat(), container=container, hostname=hostname, stdout="stdout",
-        stderr="stderr",
-    )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    core = collect(outcome, folder=folder, root=folder)
-    assert core.state is CoreState.FOUND, core.note
-    return folder / (core.path or "")
+        outcome = Outcome(
+            kind=OutcomeKind.SIGNAL, signal=fate["signal"], core_dumped=fate["dumped"], pid=fate["pid"],
+            seconds=0.0, started=started.isoformat(), container=container, hostname=hostname,
+            stdout="stdout", stderr="stderr",
+        )  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)
+        core = collect(outcome, folder=folder, root=folder)
+        assert core.state is CoreState.FOUND, core.note
+        yield folder / (core.path or ""), hostname
 
 
 def die_emulated(engine: Engine, image: str, folder: Path, commands: Sequence[tuple[str, ...]]) -> list[Path]:

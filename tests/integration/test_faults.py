@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from orchestrator.model import Environment
 from orchestrator.pipeline import AnalyzeRequest, analyze_core
 from orchestrator.tools.engine import Engine
 from orchestrator.tools.unpack import plain_core
-from tests.integration.dying import FAULTS, Read
+from tests.integration.dying import FAULTS, Read, died
 
 NATIVE = pytest.mark.parametrize("backend", ["gdb", "elf"])
 
@@ -213,6 +214,21 @@ def test_files_come_from_a_folder_a_container_or_the_program_alone(
     assert alone.crash == expected.crash
     assert main(["analyze", core, "--exe", str(tmp_path / "faults")]) == 0
     assert "touch+0xc in faults" in capsys.readouterr().out
+
+
+def test_a_match_of_coredumpctl_finds_the_container_while_that_is_there(
+    engine: Engine, image: str, tmp_path: Path
+) -> None:
+    with died(engine, image, tmp_path, FAULTS, "segv") as (_, hostname):
+        request = AnalyzeRequest(core=f"COREDUMP_HOSTNAME={hostname}", backends=("elf",))
+        crash = analyze_core(request)
+        named = analyze_core(replace(request, image=image))
+    assert crash.signature == named.signature == "SIGSEGV touch > segv > main"
+    assert any("in which it crashed" in said for said in crash.warnings)
+    assert not any("in which it crashed" in said for said in named.warnings)
+    later = analyze_core(request)
+    assert later.crash.function is None
+    assert any("the engine has no container" in said and "--image" in said for said in later.warnings)
 
 
 def test_another_program_is_refused_by_its_build_id(core_of: Callable[..., Path], image: str) -> None:
