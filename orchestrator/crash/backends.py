@@ -16,16 +16,39 @@ NOTES: Final = "notes"
 
 
 def read_stacks(path: Path, core: Core, root: Path, names: Collection[str]) -> tuple[Reading, list[str]]:
-    """The stacks as the best of the named backends reads them, and why better ones did not."""
+    """The stacks as the best of the named backends reads them, and why better ones did not.
+
+    The quickest is asked first: where it leaves nothing unsure, it is as good as the best.
+    """
+    readings = _Readings(path, core, root)
+    quick = readings.of(elf_stacks.NAME) if elf_stacks.NAME in names else None
+    if quick and not quick.unsure:
+        return quick, []
     lacking: list[str] = []
-    for name, backend in STACKS.items():
-        if name not in names:
-            continue
-        try:
-            return backend(path, core, root), lacking
-        except ToolError as error:
-            lacking.append(f"without {name}: {error}")
+    for name in STACKS:
+        if name in names:
+            if reading := readings.of(name):
+                return reading, lacking
+            lacking.append(f"without {name}: {readings.refused[name]}")
     return read_notes(core), lacking
+
+
+class _Readings:
+    """What each backend reads in one core; none is asked twice."""
+
+    def __init__(self, path: Path, core: Core, root: Path) -> None:
+        self._core = path, core, root
+        self._read: dict[str, Reading | None] = {}
+        self.refused: dict[str, ToolError] = {}
+
+    def of(self, name: str) -> Reading | None:
+        """A backend's reading; None where it cannot be used, and why is in `refused`."""
+        if name not in self._read:
+            try:
+                self._read[name] = STACKS[name](*self._core)
+            except ToolError as error:
+                self._read[name], self.refused[name] = None, error
+        return self._read[name]
 
 
 def read_notes(core: Core) -> Reading:

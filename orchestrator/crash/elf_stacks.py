@@ -1,36 +1,30 @@
 """The backend `elf`: stacks and names without any debugger, from the core and the sysroot's files."""
 
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from orchestrator.crash.machine import MACHINES
-from orchestrator.crash.memory import LoadedObject, ProcessMemory
-from orchestrator.crash.reading import Frame, Reading, ThreadReading
+from orchestrator.crash.machine import MACHINES, Machine
+from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.names import Names, meant
+from orchestrator.crash.reading import Frame, Reading, ThreadReading, near_frames
+from orchestrator.crash.tail_calls import AmbiguousError, TailCalls
 from orchestrator.crash.unwind import Stack, Step, Unwinder
 from orchestrator.errors import ToolError
-from orchestrator.tools.core import Core
+from orchestrator.model import Arch
+from orchestrator.tools.core import Core, ThreadState
 from orchestrator.tools.demangle import demangle
-from orchestrator.tools.lines import Line, find_lines
-from orchestrator.tools.objectfile import ObjectFile, Symbol
+from orchestrator.tools.functions import Call, Language
 
 NAME: Final = "elf"
-VERSION: Final = "1"
+VERSION: Final = "2"
 MAIN = "main"
-MAX_SECONDS: Final = 10.0
-"""For all lines of a core; what is not found by then goes without."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Name:
-    """A symbol where it was loaded; `ends_before`: the frame lies behind it, in code without a symbol."""
-
-    function: str
-    start: int
-    exact: bool
-    ends_before: bool
+THREAD_WIDE: Final = ("fs_base", "gs_base")
+"""Registers that are the same in every frame of a thread."""
+_WRITTEN_OTHERWISE: Final = frozenset("<{$")
+"""In names of templates and closures, which each demangler writes in its own way."""
 
 
 def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 - the backends' common shape
@@ -40,109 +34,144 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 
     memory = ProcessMemory(core, root)
     unwinder, machine = Unwinder(memory), MACHINES[core.arch]
     stacks = [unwinder.walk(machine.numbered(thread.registers)) for thread in core.threads]
-    names = _Names(memory, (step for stack in stacks for step in stack.steps))
+    steps = [step for stack in stacks for step in stack.steps]
+    namer = _Namer(memory, Names(memory, steps))
     threads = tuple(
-        _thread(thread.tid, stack, names, crashed=number == 0)
+        namer.thread(thread, stack, crashed=number == 0)
         for number, (thread, stack) in enumerate(zip(core.threads, stacks, strict=True))
     )
-    warnings = [
+    doubts = (
         line
         for thread, stack in zip(core.threads, stacks, strict=True)
         for line in _doubts(thread.tid, stack)
-    ]
-    return Reading(
-        backend=NAME, version=VERSION, threads=threads, warnings=(*dict.fromkeys(memory.problems), *warnings)
     )
+    warnings = (*dict.fromkeys(memory.problems), *doubts)
+    return Reading(
+        backend=NAME, version=VERSION, threads=threads, warnings=warnings,
+        unsure=(*warnings, *namer.unsure(threads), *namer.unsure_names(steps)),
+    )  # fmt: skip
 
 
-class _Names:
-    """Symbols of all frames; each table is read once, for all addresses that lie in its object."""
+@dataclass(frozen=True)
+class _Namer:
+    """Steps to frames, with those that the compiler left no stack for."""
 
-    def __init__(self, memory: ProcessMemory, steps: Iterable[Step]) -> None:
-        self._memory = memory
-        self._machine = MACHINES[memory.core.arch]
-        self._symbols: dict[int, tuple[Symbol, int]] = {}
-        self._lines: dict[int, Line] = {}
-        self._deadline = time.monotonic() + MAX_SECONDS
-        wanted: dict[int, tuple[LoadedObject, set[int]]] = {}
-        for step in steps:
-            address = _meant(step)
-            if loaded := memory.object_at(address):
-                wanted.setdefault(id(loaded), (loaded, set()))[1].add(address - loaded.bias)
-        for loaded, addresses in wanted.values():
-            self._read(loaded, addresses)
+    memory: ProcessMemory
+    names: Names
+    ambiguous: list[int] = field(default_factory=list)
 
-    def of(self, step: Step) -> _Name | None:
-        """The function that a frame is in, or the nearest one before; data has none, whatever its symbols."""
-        found = self._symbols.get(_meant(step))
-        if found is None or not found[0].name or not self._memory.is_code(_meant(step)):
-            return None
-        symbol, bias = found
-        return _Name(
-            function=demangle(symbol.name),
-            start=symbol.start + bias,
-            exact=symbol.covering and symbol.size > 0,
-            ends_before=not symbol.covering and symbol.size > 0,
+    def thread(self, state: ThreadState, stack: Stack, *, crashed: bool) -> ThreadReading:
+        """The frames of one thread, and which step each of them is."""
+        pairs: list[tuple[Frame, Step | None]] = []
+        for step, outer in pairwise([*stack.steps, None]):
+            if step is None:
+                break
+            pairs += [(frame, step) for frame in self._frames(step)]
+            if pairs[-1][0].function == MAIN and self._is_program(step):
+                break  # What called main is the same in every program, and debuggers leave it out as well.
+            pairs += [(frame, None) for frame in self._passed(step, outer)]
+        frames, steps = tuple(frame for frame, _ in pairs), [step for _, step in pairs]
+        held = frame_registers(state, frames, steps, MACHINES[self.memory.core.arch]) if crashed else {}
+        return ThreadReading(tid=state.tid, crashed=crashed, frames=frames, registers=held)
+
+    def unsure(self, threads: Sequence[ThreadReading]) -> Iterator[str]:
+        """What a debugger may know better."""
+        if self.memory.core.arch is not Arch.X86_64:
+            yield "calls that left no frame are not told on this architecture"
+        if self.names.is_damaged:
+            yield "some debug information could not be read"
+        yield from (f"a call that left no frame may lead to {pc:#x}" for pc in self.ambiguous)
+        for frame in (frame for thread in threads for frame in thread.frames if not frame.trampoline):
+            if not self.memory.is_code(frame.pc) or self.memory.object_at(frame.pc) is None:
+                yield f"{frame.pc:#x} is in no file that is known"
+            elif not frame.function or not frame.exact:
+                if frame.function or self.names.is_packed(frame.pc):
+                    yield f"{frame.pc:#x} is in a function that is not known for sure"
+            elif frame.function.startswith("_Z") or _WRITTEN_OTHERWISE & set(frame.function):
+                yield f"{frame.function} is written in more than one way"
+
+    def unsure_names(self, steps: Iterable[Step]) -> Iterator[str]:
+        """Names that a debugger knows more of: with arguments, or as another language writes them."""
+        for address in {meant(step) for step in steps}:
+            calls, name = self.names.calls(address), self.names.symbol(address)
+            if any(call.language is Language.OTHER for call in calls):
+                yield f"{address:#x} is in code of another language than C and C++"
+            elif not calls and name and name.function != name.raw.partition("@")[0]:
+                yield f"{name.function} has arguments that are not told"
+
+    def _frames(self, step: Step) -> list[Frame]:
+        """The frame of a step, after those of the calls inlined there."""
+        calls = () if step.trampoline else self.names.calls(meant(step))
+        return [_called(step, call) for call in calls] or [self._by_symbol(step)]
+
+    def _by_symbol(self, step: Step) -> Frame:
+        name = self.names.symbol(meant(step))
+        named = name if name and not name.ends_before else None
+        line = None if step.trampoline else self.names.line(meant(step))
+        return Frame(
+            pc=step.pc,
+            sp=step.sp,
+            function=named.function if named else None,
+            start=named.start if named else None,
+            exact=bool(named and named.exact),
+            file=line.file if line else None,
+            line=line.line if line else None,
+            trampoline=step.trampoline,
+            scanned=step.scanned,
+            nearest=f"{name.function}+{step.pc - name.start:#x}" if name and not named else None,
         )
 
-    def line(self, step: Step) -> Line | None:
-        """Where in the source a frame is; None without debug information."""
-        return self._lines.get(_meant(step))
+    def _passed(self, step: Step, outer: Step | None) -> list[Frame]:
+        """Frames of functions that ended with a jump, between a step and the next one outwards."""
+        entry = self.names.entry(meant(step))
+        if outer is None or entry is None or step.trampoline or outer.interrupted or outer.scanned:
+            return []
+        try:
+            jumps = TailCalls(self.memory, self.names).between(entry, outer.pc)
+        except AmbiguousError:
+            self.ambiguous.append(step.pc)
+            return []
+        calls = [(behind, self.names.look_up(behind - 1)[:1]) for behind in jumps]
+        return [
+            Frame(
+                pc=behind, function=demangle(call.name), start=call.entry, exact=True,
+                file=call.line.file if call.line else None, line=call.line.line if call.line else None,
+            )
+            for behind, found in calls
+            for call in found
+        ]  # fmt: skip
 
-    def registers(self, step: Step) -> dict[str, int]:
-        """The registers of a frame by name."""
-        return self._machine.named(step.registers)
-
-    def is_program(self, step: Step) -> bool:
+    def _is_program(self, step: Step) -> bool:
         """Whether a frame lies in the executable."""
-        program = self._memory.core.executable
-        return program is not None and self._memory.core.module_at(step.pc) == program
-
-    def _read(self, loaded: LoadedObject, addresses: set[int]) -> None:
-        sources: list[ObjectFile] = [loaded.source]
-        if loaded.build_id and (debug := self._memory.debug_object(loaded.build_id)):
-            sources.insert(0, debug)
-        for source in reversed(sources):
-            found = find_lines(source, addresses, self._deadline)
-            self._lines |= {address + loaded.bias: line for address, line in found.items()}
-            for address, symbol in source.find_symbols(addresses).items():
-                known = self._symbols.get(address + loaded.bias)
-                if known is None or symbol.covering or not known[0].covering:
-                    self._symbols[address + loaded.bias] = (symbol, loaded.bias)
+        program = self.memory.core.executable
+        return program is not None and self.memory.core.module_at(step.pc) == program
 
 
-def _thread(tid: int, stack: Stack, names: _Names, *, crashed: bool) -> ThreadReading:
-    frames: list[Frame] = []
-    for step in stack.steps:
-        frame = _frame(step, names.of(step), names.line(step))
-        frames.append(frame)
-        if frame.function == MAIN and names.is_program(step):
-            break  # What called main is the same in every program, and debuggers leave it out as well.
-    wanted = {number: step for number, step in enumerate(stack.steps) if crashed and step.interrupted}
-    registers = {number: names.registers(step) for number, step in wanted.items()}
-    return ThreadReading(tid=tid, crashed=crashed, frames=tuple(frames), registers=registers)
-
-
-def _frame(step: Step, name: _Name | None, line: Line | None) -> Frame:
-    nearest = name if name and name.ends_before else None
-    named = name if name and not name.ends_before else None
+def _called(step: Step, call: Call) -> Frame:
     return Frame(
         pc=step.pc,
         sp=step.sp,
-        function=named.function if named else None,
-        start=named.start if named else None,
-        exact=bool(named and named.exact),
-        file=line.file if line else None,
-        line=line.line if line else None,
-        trampoline=step.trampoline,
+        function=demangle(call.name),
+        start=None if call.inlined else call.entry,
+        exact=True,
+        file=call.line.file if call.line else None,
+        line=call.line.line if call.line else None,
+        inline=call.inlined,
         scanned=step.scanned,
-        nearest=f"{nearest.function}+{step.pc - nearest.start:#x}" if nearest else None,
     )
 
 
-def _meant(step: Step) -> int:
-    """The instruction that a frame is at: a return address is one behind it, maybe in the next function."""
-    return step.pc if step.interrupted or step.trampoline else step.pc - 1
+def frame_registers(
+    state: ThreadState, frames: Sequence[Frame], steps: Sequence[Step | None], machine: Machine
+) -> dict[int, dict[str, int]]:
+    """The registers of the frames near a possible fault, by number; a tail call's has none."""
+    # No unwinding restores these; the kernel noted them of the thread.
+    noted = {name: state.registers[name] for name in THREAD_WIDE if name in state.registers}
+    return {
+        number: noted | machine.named(step.registers)
+        for number in near_frames(frames)
+        if (step := steps[number]) is not None
+    }
 
 
 def _doubts(tid: int, stack: Stack) -> list[str]:

@@ -1,18 +1,18 @@
-"""Stacks that a debugger has named once in this run, so that the same crash costs no second reading.
+"""Stacks that have been named once in this run, so that the same crash costs no second reading.
 
-What a debugger says of a return address (function, inlined calls, file, line) hangs on nothing but the
+What a backend says of a return address (function, inlined calls, file, line) hangs on nothing but the
 file that is mapped there and the offset in it. So where a stack has, from its first frame to its last,
 the same offsets of the same files as one that was named before, it has the same names. Files are told
 by build id, and names are carried over within one image only, since debug files come from it.
 
 All else is read of each core anew: addresses, stack pointers and registers come from its own stacks,
 which are unwound by call frame information alone. A stack is neither learnt nor named that could not be
-unwound to its end, was found by a scan, has code of no such file (a wild jump), or that the debugger saw
-otherwise.
+unwound to its end, was found by a scan, has code of no such file (a wild jump), or that the backend saw
+otherwise, or was not sure of.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -20,15 +20,12 @@ from typing import Final
 from orchestrator.crash import elf_stacks
 from orchestrator.crash.machine import MACHINES
 from orchestrator.crash.memory import ProcessMemory
-from orchestrator.crash.reading import NEAR, Frame, Reading, ThreadReading
+from orchestrator.crash.reading import Frame, Reading, ThreadReading
 from orchestrator.crash.unwind import Stack, Step, Unwinder
 from orchestrator.tools.core import Core, MappedModule, ThreadState
 
 MAX_STACKS: Final = 10_000
 """Stacks that one run remembers, of some kilobytes each."""
-
-THREAD_WIDE: Final = ("fs_base", "gs_base")
-"""Registers that are the same in every frame of a thread."""
 
 File = tuple[str, str]
 """A mapped file by its path and its build id."""
@@ -87,7 +84,7 @@ class KnownStacks:
 
     def learn(self, core: Core, root: Path, image: str, reading: Reading, origin: str) -> None:
         """Remember the stacks that a debugger named; `origin` says in words of which crash they are."""
-        if reading.warnings or reading.backend == elf_stacks.NAME:
+        if reading.warnings or reading.unsure:
             return
         threads = {thread.tid: thread for thread in reading.threads}
         for state, (stack, key) in zip(core.threads, _unwind(core, root), strict=True):
@@ -153,16 +150,8 @@ def _thread(
 ) -> ThreadReading:
     bases = {_file(module): module.base for module in core.modules}
     frames = tuple(_frame(named, stack.steps, bases[named.file]) for named in known.frames)
-    machine = MACHINES[core.arch]
-    # No unwinding restores these; the kernel noted them of the thread.
-    noted = {name: state.registers[name] for name in THREAD_WIDE if name in state.registers}
-    registers = {
-        number: noted | machine.named(stack.steps[step].registers)
-        for number in (_near(frames) if crashed else ())
-        if (step := known.frames[number].step) is not None
-    }
-    if 0 in registers:
-        registers[0] |= state.registers
+    steps = [None if named.step is None else stack.steps[named.step] for named in known.frames]
+    registers = elf_stacks.frame_registers(state, frames, steps, MACHINES[core.arch]) if crashed else {}
     return ThreadReading(tid=state.tid, crashed=crashed, frames=frames, registers=registers)
 
 
@@ -172,15 +161,6 @@ def _frame(named: Named, steps: Sequence[Step], base: int) -> Frame:
         frame, pc=frame.pc + base, sp=None if named.step is None else steps[named.step].sp,
         start=None if frame.start is None else frame.start + base,
     )  # fmt: skip
-
-
-def _near(frames: Sequence[Frame]) -> Iterator[int]:
-    """The frames whose registers are wanted: the innermost, and those outwards of a signal's trampoline."""
-    wanted = NEAR
-    for number, frame in enumerate(frames):
-        if wanted > 0:
-            yield number
-        wanted = NEAR if frame.trampoline else wanted - 1
 
 
 def _say(stacks: Sequence[KnownStack]) -> str:

@@ -12,10 +12,10 @@ Registers = dict[int, int]
 
 _X86_NAMES: Final = (
     "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-    "r15", "rip",
+    "r15", "rip", *[""] * 32, "eflags",
 )  # fmt: skip
-"""In the order of the x86-64 psABI's DWARF numbers; 16 is the return address."""
-_X86_CONTEXT: Final = (8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7, 16)
+"""In the order of the x86-64 psABI's DWARF numbers; 16 is the return address, 49 the flags."""
+_X86_CONTEXT: Final = (8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7, 16, 49)
 """The registers of struct sigcontext in its order, as DWARF numbers (asm/sigcontext.h)."""
 _X86_CONTEXT_AT: Final = 40
 """From the stack pointer in the trampoline, which is at the ucontext, to its uc_mcontext."""

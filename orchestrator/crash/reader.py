@@ -1,7 +1,8 @@
 """A core and a sysroot to a Crash: the original fault first, then all threads.
 
-Stacks come from the best backend that can be used, Python frames from pystack beside it, all else from
-the core and the sysroot themselves. Whatever cannot be read is said in `warnings`.
+Stacks come from the quickest backend that is sure of them, else from the best, Python frames from
+pystack beside it, all else from the core and the sysroot themselves. Whatever cannot be read is said in
+`warnings`.
 """
 
 from collections.abc import Collection, Sequence
@@ -48,7 +49,7 @@ def read_crash(
     """Read a crash; `path` is the plain core that `core` has open. What is lost is in the warnings.
 
     `hang`: the process was made to dump it, since it did not end; else the core itself may tell.
-    Stacks that `remembered` has named already are not read by a debugger again.
+    Stacks that `remembered` has named already are not named again.
     """
     root = Path(sysroot.path)
     with ThreadPoolExecutor(1) as pool:

@@ -4,7 +4,7 @@ A backend is a function `(path, core, sysroot) -> Reading`. It raises ToolError 
 used at all; what it could not read otherwise is in the warnings. Addresses are absolute numbers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -62,10 +62,21 @@ class Reading:
     version: str
     threads: tuple[ThreadReading, ...]
     warnings: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+    """Why another backend may know more; only of one that is asked before another."""
     named_by: tuple[str, str] | None = None
     """Backend and version that gave the names, where these come from another core's reading."""
     named_from: str | None = None
     """In words, which one, and how it is known that the names are these."""
+
+
+def near_frames(frames: Sequence[Frame]) -> Iterator[int]:
+    """The frames whose registers are wanted: the innermost, and those outwards of a signal's trampoline."""
+    wanted = NEAR
+    for number, frame in enumerate(frames):
+        if wanted > 0:
+            yield number
+        wanted = NEAR if frame.trampoline else wanted - 1
 
 
 Backend = Callable[[Path, Core, Path], Reading]

@@ -26,7 +26,8 @@ def demangle(name: str) -> str:
         return plain
     if len(_REFERENCE.findall(plain)) > MOST_REFERENCES:
         return plain
-    return _rust(plain) or _cpp(plain) or plain
+    # Gcc's and clang's name of a namespace without one; both demanglers leave it.
+    return (_rust(plain) or _cpp(plain) or plain).replace("_GLOBAL__N_1", "(anonymous namespace)")
 
 
 def _rust(name: str) -> str | None:
@@ -41,7 +42,9 @@ def _cpp(name: str) -> str | None:
         tree = itanium_demangler.parse(name)
         if tree is not None and tree.kind == "func":
             tree = tree.name
-        return str(tree) if tree is not None and _length(tree, {}) <= LONGEST else None
+        if tree is None or _length(tree, {}) > LONGEST:
+            return None
+        return str(tree)
     except Exception:  # noqa: BLE001 - NotImplementedError, IndexError, RecursionError and more
         return None
 

@@ -1,51 +1,40 @@
-"""`.debug_line`: from addresses to files and lines. With tools.elf the only module that knows pyelftools.
+"""`.debug_line`: from addresses to files and lines, by the program of one unit (DWARF 5, 6.2).
 
-Only the compilation units that hold a wanted address are read, found by `.debug_aranges`; without that
-section there are no lines. The files are untrusted, and reading a line program takes as long as it is:
-sections and programs that are larger than any real one are left out.
+Where rows have one address, the last one counts, but one where no statement begins never over one where
+one does, as gdb has it. File names are those that gdb shows: the unit's own as it was given to the
+compiler, others with their folder.
 """
 
-import io
 import struct
-import time
-import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from elftools.common.exceptions import DWARFError, ELFError
-from elftools.common.utils import bytes2str
-from elftools.dwarf.compileunit import CompileUnit
-from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
-from elftools.dwarf.lineprogram import LineProgram
+from orchestrator.tools.dwarf import (
+    DATA16,
+    LINE_STRP,
+    SIZES,
+    STRING,
+    STRP,
+    UDATA,
+    Dwarf,
+    Unit,
+    leb128,
+    sleb128,
+)
 
-from orchestrator.tools.expression import ExpressionError, leb128
-from orchestrator.tools.objectfile import ObjectFile
-
-MAX_PROGRAM: Final = 512 << 10
+MAX_PROGRAM: Final = 1 << 20
 """Bytes of a line program that is run; that of CPython's ceval.c has 100 kB."""
-MAX_UNITS: Final = 64
-"""Compilation units of an object that are read."""
-_COMPRESSED: Final = 0x800
-"""SHF_COMPRESSED; the section begins with Elf64_Chdr: type, reserved, size, alignment."""
-_CHDR: Final = struct.Struct("<IIQQ")
-_ZLIB: Final = 1
-_LIMITS: Final = {
-    "info": 64 << 20, "abbrev": 4 << 20, "str": 32 << 20, "line": 32 << 20, "line_str": 4 << 20,
-    "aranges": 4 << 20, "addr": 4 << 20, "str_offsets": 4 << 20,
-}  # fmt: skip
-"""The sections that lines take, and how many bytes of each are read; libpython's .debug_info has 11 MB."""
 MAX_FILES: Final = 1 << 14
-_V5_FIXED: Final = 4 + 2 + 1 + 1 + 4 + 5
-"""Bytes of a DWARF 5 line table's header before opcode_base (DWARF 5, 6.2.4)."""
-_FORM_STRING, _FORM_UDATA = 0x08, 0x0F
-_FORM_SIZES: Final = {0x0B: 1, 0x05: 2, 0x06: 4, 0x07: 8, 0x1E: 16, 0x1F: 4, 0x0E: 4}
-"""DW_FORM_data1, 2, 4, 8, 16, line_strp and strp."""
-_DAMAGE: Final = (
-    ELFError, DWARFError, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError,
-    AssertionError, ArithmeticError, RuntimeError, zlib.error, ExpressionError,
-)  # fmt: skip
-"""What pyelftools lets out of damaged sections, besides its own errors."""
+_NAME, _STATEMENTS, _FOLDER = 0x03, 0x10, 0x1B
+"""DW_AT_name, DW_AT_stmt_list and DW_AT_comp_dir of a unit."""
+_PATH, _INDEX = 1, 2
+"""DW_LNCT_path and DW_LNCT_directory_index."""
+_EXTENDED, _COPY, _ADVANCE, _LINE, _FILE, _NEGATE, _CONST_ADD, _FIXED_ADD = 0, 1, 2, 3, 4, 6, 8, 9
+_END, _SET_ADDRESS = 1, 2
+"""DW_LNS_* and, behind an _EXTENDED, DW_LNE_*."""
+_BLOCK_FORM: Final = 0x09
+_MADE_SIZES: Final = {**SIZES, DATA16: 16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,142 +45,202 @@ class Line:
     line: int
 
 
-def find_lines(source: ObjectFile, addresses: Collection[int], deadline: float) -> dict[int, Line]:
-    """The lines of addresses as linked, of those that the debug information knows.
-
-    No further unit is read after the deadline, which is one of time.monotonic().
-    """
-    found: dict[int, Line] = {}
-    try:
-        for program, wanted in _programs(source, addresses, deadline):
-            found |= _run(program, wanted)
-    except _DAMAGE:
-        return found  # What was found before the damage stays: each row stands for itself.
-    return found
+_Row = tuple[int, int, int, bool]
+"""Address, number of the file, line, whether a statement begins there. Line 0 is none."""
 
 
-def _programs(
-    source: ObjectFile, addresses: Collection[int], deadline: float
-) -> Iterator[tuple[LineProgram, list[int]]]:
-    """The line programs of the units that hold wanted addresses."""
-    dwarf = _dwarf(source)
-    ranges = dwarf.get_aranges() if dwarf else None
-    if dwarf is None or ranges is None:
-        return
-    units: dict[int, list[int]] = {}
-    for address in sorted(addresses):
-        place = ranges.cu_offset_at_addr(address)
-        if place is not None:
-            units.setdefault(place, []).append(address)
-    for place, wanted in list(units.items())[:MAX_UNITS]:
-        unit: CompileUnit = dwarf.get_CU_at(place)
-        table = unit.get_top_DIE().attributes.get("DW_AT_stmt_list")
-        if table is None or dwarf.debug_line_sec is None or time.monotonic() > deadline:
-            continue
-        stream = dwarf.debug_line_sec.stream
-        stream.seek(table.value)
-        if _is_bounded(stream.read(MAX_PROGRAM), 0):
-            program = dwarf.line_program_for_CU(unit)
-            if program is not None:
-                yield program, wanted
+@dataclass(slots=True)
+class _State:
+    """The registers of the machine that a line program runs on."""
+
+    address: int = 0
+    file: int = 1
+    line: int = 1
+    statement: bool = True
 
 
-def _run(program: LineProgram, wanted: list[int]) -> dict[int, Line]:
-    """Which row of a line program covers each address: the last one before it, unless a sequence ended."""
-    found: dict[int, Line] = {}
-    row = None
-    for entry in program.get_entries():
-        state = entry.state
-        if state is None:
-            continue
-        if row is not None and row.address < state.address:
+class LineTable:
+    """The lines of one unit; raises one of dwarf.DAMAGE where it is damaged or too large."""
+
+    def __init__(self, dwarf: Dwarf, unit: Unit) -> None:
+        """Read the header; a unit without a table has no lines."""
+        self._dwarf, self._unit = dwarf, unit
+        self._files: list[tuple[str, int]] = []
+        self._folders: list[str] = []
+        self._program = (0, 0)
+        self._data = dwarf.line
+        if _STATEMENTS in unit.top:
+            self._read_header(dwarf.number(unit.top[_STATEMENTS]))
+
+    def _read_header(self, place: int) -> None:
+        data = self._data
+        size, version = struct.unpack_from("<IH", data, place)
+        if size > MAX_PROGRAM or not 2 <= version <= 5:
+            raise ValueError("a line program that is too large, or of another version")
+        self._version, end = version, place + 4 + size
+        place += 8 if version >= 5 else 6
+        begin = place + 4 + int(struct.unpack_from("<I", data, place)[0])
+        place += 4
+        self._step = data[place]
+        place += 2 if version >= 4 else 1
+        self._statement, base, self._range, opcode_base = struct.unpack_from("<BbBB", data, place)
+        self._base, place = base, place + 4
+        self._lengths = data[place : place + opcode_base - 1]
+        place += len(self._lengths)
+        if not self._range:
+            raise ValueError("a line program without special opcodes")
+        (self._read_names if version >= 5 else self._read_old_names)(place)
+        self._program = (begin, min(end, len(data)))
+
+    def _read_old_names(self, place: int) -> None:
+        data = self._data
+        self._folders = [self._folder]
+        while data[place]:
+            end = data.index(0, place)
+            self._folders.append(data[place:end].decode(errors="replace"))
+            place = end + 1
+        place += 1
+        self._files = [("", 0)]
+        while data[place]:
+            self._dwarf.spend()
+            end = data.index(0, place)
+            folder, after = leb128(data, end + 1)
+            self._files.append((data[place:end].decode(errors="replace"), folder))
+            _, after = leb128(data, after)
+            _, place = leb128(data, after)
+
+    def _read_names(self, place: int) -> None:
+        rows, place = self._table(place)
+        self._folders = [str(row.get(_PATH, "")) for row in rows]
+        rows, place = self._table(place)
+        self._files = [(str(row.get(_PATH, "")), int(row.get(_INDEX, 0))) for row in rows]
+
+    def _table(self, place: int) -> tuple[list[dict[int, str | int]], int]:
+        data = self._data
+        columns: list[tuple[int, int]] = []
+        place += 1
+        for _ in range(data[place - 1]):
+            content, place = leb128(data, place)
+            form, place = leb128(data, place)
+            columns.append((content, form))
+        count, place = leb128(data, place)
+        if count > MAX_FILES or (count and not columns):
+            raise ValueError("a table of files that no compiler writes")
+        rows = []
+        for _ in range(count):
+            self._dwarf.spend(len(columns))
+            row: dict[int, str | int] = {}
+            for content, form in columns:
+                row[content], place = self._value(form, place)
+            rows.append(row)
+        return rows, place
+
+    def _value(self, form: int, place: int) -> tuple[str | int, int]:
+        data = self._data
+        if form == STRING:
+            end = data.index(0, place)
+            return data[place:end].decode(errors="replace"), end + 1
+        if form == UDATA:
+            return leb128(data, place)
+        if form == _BLOCK_FORM:
+            size, place = leb128(data, place)
+            return 0, place + size
+        end = place + _MADE_SIZES[form]
+        value = int.from_bytes(data[place:end], "little")
+        return (self._dwarf.text(self._unit, (form, value)) if form in (STRP, LINE_STRP) else value), end
+
+    def find(self, addresses: Collection[int]) -> dict[int, Line]:
+        """The lines of addresses."""
+        wanted, found = sorted(addresses), {}
+        for low, high, number, line in self._rows():
             for address in wanted:
-                if row.address <= address < state.address and row.line:
-                    found[address] = Line(file=_file(program, row.file), line=row.line)
-        row = None if state.end_sequence else state
-    return found
+                if low <= address < high:
+                    found[address] = (number, line)
+        return {
+            address: Line(file=name, line=line)
+            for address, (number, line) in found.items()
+            if (name := self.file(number))
+        }
 
+    def file(self, number: int) -> str | None:
+        """A file's name; numbers count from 0 since DWARF 5, before from 1."""
+        if not 0 <= number < len(self._files):
+            return None
+        name, index = self._files[number]
+        if not name.startswith("/") and (index or self._version >= 5) and index < len(self._folders):
+            name = f"{self._folders[index]}/{name}"
+        own = self._own(_NAME)
+        is_own = name.startswith("/") and not own.startswith("/") and name == f"{self._folder}/{own}"
+        return own if is_own else name or None
 
-def _file(program: LineProgram, number: int) -> str:
-    """A file's name with its folder; numbers count from 0 since DWARF 5, before from 1."""
-    header = program.header
-    modern = header["version"] >= 5
-    entry = header["file_entry"][number if modern else number - 1]
-    folders = header["include_directory"]
-    name, index = bytes2str(entry.name), entry.dir_index
-    if name.startswith("/") or index == 0:
-        return str(name)
-    folder = bytes2str(folders[index if modern else index - 1])
-    return f"{folder}/{name}"
+    @property
+    def _folder(self) -> str:
+        return self._own(_FOLDER)
 
+    def _own(self, attribute: int) -> str:
+        top = self._unit.top
+        return self._dwarf.text(self._unit, top[attribute]) if attribute in top else ""
 
-def _dwarf(source: ObjectFile) -> DWARFInfo | None:
-    """The sections that lines take, and no others: .debug_info alone can have hundreds of MB."""
-    held = {name: _section(source, f".debug_{name}", limit) for name, limit in _LIMITS.items()}
-    if not (held["line"] and held["info"] and held["aranges"]):
-        return None
-    return DWARFInfo(
-        config=DwarfConfig(little_endian=True, machine_arch="x64", default_address_size=8),
-        debug_info_sec=held["info"], debug_aranges_sec=held["aranges"], debug_abbrev_sec=held["abbrev"],
-        debug_frame_sec=None, eh_frame_sec=None, debug_str_sec=held["str"], debug_loc_sec=None,
-        debug_ranges_sec=None, debug_line_sec=held["line"], debug_pubtypes_sec=None,
-        debug_pubnames_sec=None, debug_addr_sec=held["addr"], debug_str_offsets_sec=held["str_offsets"],
-        debug_line_str_sec=held["line_str"], debug_loclists_sec=None, debug_rnglists_sec=None,
-        debug_sup_sec=None, gnu_debugaltlink_sec=None, debug_types_sec=None,
-    )  # fmt: skip
+    def _rows(self) -> Iterator[tuple[int, int, int, int]]:
+        """First address, the one behind the last, number of the file, and line, of every piece of code."""
+        place, end = self._program
+        while place < end:
+            place, rows = self._sequence(place, end)
+            self._dwarf.spend(len(rows))
+            last: _Row | None = None
+            for row in rows:
+                if last is not None and row[0] > last[0] and last[2]:
+                    yield last[0], row[0], last[1], last[2]
+                if last is None or row[0] != last[0] or row[3] or not last[3]:
+                    last = row
 
+    def _sequence(self, place: int, end: int) -> tuple[int, list[_Row]]:
+        """The rows up to the end of a sequence, and where the next one begins."""
+        data, step = self._data, self._step
+        first, line_base, line_range = len(self._lengths) + 1, self._base, self._range
+        state = _State(statement=bool(self._statement))
+        rows: list[_Row] = []
+        while place < end:
+            opcode = data[place]
+            place += 1
+            if opcode >= first:
+                state.address += (opcode - first) // line_range * step
+                state.line += line_base + (opcode - first) % line_range
+            elif opcode == _EXTENDED:
+                size, place = leb128(data, place)
+                kind, place = data[place], place + size
+                if kind == _SET_ADDRESS:
+                    state.address = int.from_bytes(data[place - size + 1 : place], "little")
+                if kind != _END:
+                    continue
+                return place, [*rows, (state.address, state.file, 0, True)]
+            elif opcode != _COPY:
+                place = self._standard(opcode, place, state)
+                continue
+            rows.append((state.address, state.file, state.line, state.statement))
+        return end, []
 
-def _section(source: ObjectFile, name: str, limit: int) -> DebugSectionDescriptor | None:
-    section = source.section(name)
-    raw = source.content(section, limit) if section else b""
-    if section and section.flags & _COMPRESSED:
-        raw = _inflate(raw, limit)
-    if not raw:
-        return None
-    return DebugSectionDescriptor(
-        stream=io.BytesIO(raw), name=name, global_offset=0, size=len(raw), address=0
-    )
-
-
-def _inflate(raw: bytes, limit: int) -> bytes:
-    kind, _, size, _ = _CHDR.unpack_from(raw)
-    if kind != _ZLIB or size > limit:
-        return b""
-    return zlib.decompressobj().decompress(raw[_CHDR.size :], limit)
-
-
-def _is_bounded(raw: bytes, place: int) -> bool:
-    """Whether DWARF 5's tables of folders and files have no more rows than bytes.
-
-    pyelftools believes their counts, and a row without columns takes no bytes: 2^63 of them would do.
-    """
-    size, version = struct.unpack_from("<IH", raw, place)
-    if size > MAX_PROGRAM or version < 5:
-        return bool(size <= MAX_PROGRAM)
-    place += _V5_FIXED
-    place += raw[place]  # opcode_base, and the lengths of as many opcodes but one
-    for _ in range(2):
-        columns, place = raw[place], place + 1
-        forms = []
-        for _ in range(columns):
-            _, place = leb128(raw, place)
-            form, place = leb128(raw, place)
-            forms.append(form)
-        rows, place = leb128(raw, place)
-        if rows > MAX_FILES or (rows and not columns):
-            return False
-        for _ in range(rows):
-            for form in forms:
-                place = _skip(raw, place, form)
-    return True
-
-
-def _skip(raw: bytes, place: int, form: int) -> int:
-    """Where a value of this form ends."""
-    if form in _FORM_SIZES:
-        return place + _FORM_SIZES[form]
-    if form == _FORM_STRING:
-        return raw.index(b"\0", place) + 1
-    if form == _FORM_UDATA:
-        return leb128(raw, place)[1]
-    raise ValueError(f"a line table has a column of the unexpected form {form:#x}")
+    def _standard(self, opcode: int, place: int, state: _State) -> int:
+        """Run a standard opcode that makes no row; returns where its operands end."""
+        data = self._data
+        if opcode == _ADVANCE:
+            by, place = leb128(data, place)
+            state.address += by * self._step
+        elif opcode == _LINE:
+            by, place = sleb128(data, place)
+            state.line += by
+        elif opcode == _FILE:
+            state.file, place = leb128(data, place)
+        elif opcode == _NEGATE:
+            state.statement = not state.statement
+        elif opcode == _CONST_ADD:
+            state.address += (255 - len(self._lengths) - 1) // self._range * self._step
+        elif opcode == _FIXED_ADD:
+            state.address, place = (
+                state.address + int.from_bytes(data[place : place + 2], "little"),
+                place + 2,
+            )
+        else:
+            for _ in range(self._lengths[opcode - 1]):
+                _, place = leb128(data, place)
+        return place

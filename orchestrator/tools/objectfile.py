@@ -36,8 +36,10 @@ _SHT_SYMTAB, _SHT_DYNSYM, _SHT_NOBITS = 2, 11, 8
 _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_GNU_HASH = 4, 5, 6, 10, 0x6FFFFEF5
 _FUNCTIONS: Final = frozenset({0, 2, 10})
 """STT_NOTYPE (hand-written assembly), STT_FUNC, STT_GNU_IFUNC."""
-_OBJECT, _GLOBAL = 1, 1
-"""STT_OBJECT, STB_GLOBAL."""
+_OBJECT: Final = 1
+"""STT_OBJECT."""
+_PUBLIC: Final = frozenset({1, 2})
+"""STB_GLOBAL, and STB_WEAK, which glibc's public names are where it has internal ones beside."""
 _WORD: Final = 8
 
 
@@ -160,6 +162,16 @@ class ObjectFile:
             for address, (symbol, place, names) in search.results().items()
         }
 
+    def names_at(self, address: int) -> frozenset[str]:
+        """The names of all functions that begin at an address."""
+        found = set()
+        for table, text in self._symbol_tables():
+            whole = len(table) // _SYMBOL.size * _SYMBOL.size
+            for name, info, _, section, start, _ in _SYMBOL.iter_unpack(memoryview(table)[:whole]):
+                if start == address and section and info & 0xF in _FUNCTIONS:
+                    found.add(text(name))
+        return frozenset(found)
+
     def find_pointers(self, names: Collection[str]) -> dict[str, int]:
         """The addresses of the pointer variables of these names that the object defines."""
         found: dict[str, int] = {}
@@ -237,7 +249,7 @@ class _Search:
             first = bisect_left(wanted, start)
             if first == len(wanted):
                 continue
-            rank = (start, bool(info & 0xF), info >> 4 == _GLOBAL)
+            rank = (start, bool(info & 0xF), info >> 4 in _PUBLIC)
             match = (rank, Symbol(start=start, size=size), name, names)
             _keep(self._nearest, wanted[first], match)
             last = bisect_right(wanted, start + size - 1) if size else first

@@ -60,6 +60,16 @@ def core_of(engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
+def read_best(core_of: Callable[..., Path], image: str) -> Read:
+    """Reads the core of a command by the backends that are best for it."""
+
+    def read_best(*command: str) -> Crash:
+        return analyze_core(AnalyzeRequest(core=str(core_of(*command)), image=image))
+
+    return read_best
+
+
+@pytest.fixture
 def read(core_of: Callable[..., Path], image: str) -> Read:
     def read(*command: str, backend: str) -> Crash:
         request = AnalyzeRequest(core=str(core_of(*command)), image=image, backends=(backend, "pystack"))

@@ -1,4 +1,4 @@
-"""The same crash in many trials: a debugger names it once, and each core tells the rest itself."""
+"""The same crash in many trials: it is named once, and each core tells the rest itself."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +46,8 @@ def test_a_second_core_is_named_by_the_first_and_tells_all_else_itself(
     quick, slow = look(second, known), look(second, None)
     assert quick.named_from is not None
     assert "gave trial 1 of x, in the same image" in quick.named_from
-    assert (slow.sources["native"], quick.sources["native"]) == ("gdb", "elf")
+    assert slow.sources["native"] == ("gdb" if command[1] == "terminate" else "elf")
+    assert quick.sources["native"] == "elf"
     differ = {"named_from", "sources", "backends", "threads"}
     assert quick.model_dump(exclude=differ) == slow.model_dump(exclude=differ)
     assert [thread.native for thread in quick.threads] == [thread.native for thread in slow.threads]

@@ -39,7 +39,8 @@ def learn(
 ) -> KnownStacks:
     """What a debugger that read this core, with a change of its answer, leaves."""
     known = KnownStacks()
-    reading = replace(elf_stacks.read_stacks(Path(), core, root), backend="gdb", version="13.1")
+    read = elf_stacks.read_stacks(Path(), core, root)
+    reading = replace(read, backend="gdb", version="13.1", unsure=())
     known.learn(core, root, IMAGE, change(reading), "trial 1 of a-cell")
     return known
 
@@ -92,6 +93,12 @@ def test_one_other_return_address_is_another_stack(root: Path) -> None:
 def test_a_reading_with_doubts_is_not_learnt(root: Path) -> None:
     with opened("tiny") as core:
         known = learn(core, root, lambda reading: replace(reading, warnings=("gdb: may not match",)))
+        assert known.read(core, root, IMAGE) is None
+
+
+def test_a_reading_that_is_not_sure_is_not_learnt(root: Path) -> None:
+    with opened("tiny") as core:
+        known = learn(core, root, lambda reading: replace(reading, unsure=("a call may be missing",)))
         assert known.read(core, root, IMAGE) is None
 
 

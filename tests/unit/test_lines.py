@@ -1,12 +1,15 @@
-"""tools.lines on the program of tests/data/cores/tiny.c, and on what an attacker makes of it."""
+"""Functions and lines of the program of tests/data/cores/tiny.c, and what an attacker makes of them."""
 
 import math
+import random
 import time
 from pathlib import Path
 
 import pytest
 
-from orchestrator.tools.lines import _is_bounded, find_lines
+from orchestrator.tools.dwarf import Dwarf, Unit
+from orchestrator.tools.functions import Code, DebugInfo
+from orchestrator.tools.lines import LineTable
 from orchestrator.tools.objectfile import ObjectFile, map_object
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
@@ -14,30 +17,83 @@ TINY = DATA / "tiny"
 SOURCE = (DATA / "tiny.c").read_text().splitlines()
 
 
-def test_addresses_lead_to_their_source_lines() -> None:
-    # `addr2line -e tiny 0x401070 0x40105e`: touch and jump.
-    found = find_lines(map_object(TINY), [0x401070, 0x40105E, 0x401000, 0x5], math.inf)
-    assert {Path(line.file).name for line in found.values()} == {"tiny.c"}
-    assert "return thing->value" in SOURCE[found[0x401070].line - 1]
-    assert "jump(void)" in SOURCE[found[0x40105E].line - 1]
+SECTIONS = (".debug_line", ".debug_aranges", ".debug_info", ".debug_abbrev", ".debug_str", ".debug_line_str")
+TOUCH, JUMP = 0x401070, 0x40105E
+
+
+def find(source: ObjectFile, deadline: float = math.inf) -> dict[int, Code]:
+    return DebugInfo(source, deadline).find({TOUCH, JUMP, 0x401000, 0x5})
+
+
+def damaged(name: str) -> tuple[bytearray, range]:
+    """The program, and where a section of it lies."""
+    section = map_object(TINY).section(name)
+    assert section is not None
+    return bytearray(TINY.read_bytes()), range(section.offset, section.offset + section.size)
+
+
+def test_addresses_lead_to_their_functions_and_lines() -> None:
+    # `addr2line -f -e tiny 0x401070 0x40105e`: touch and jump.
+    found = find(map_object(TINY))
+    assert {name: [call.name for call in found[name].calls] for name in (TOUCH, JUMP)} == {
+        TOUCH: ["touch"], JUMP: ["jump"],
+    }  # fmt: skip
+    lines = {address: code.line for address, code in found.items()}
+    assert {Path(line.file).name for line in lines.values() if line} == {"tiny.c"}
+    touch, jump = lines[TOUCH], lines[JUMP]
+    assert touch is not None
+    assert "return thing->value" in SOURCE[touch.line - 1]
+    assert jump is not None
+    assert "jump(void)" in SOURCE[jump.line - 1]
     assert 0x5 not in found
 
 
-def test_after_the_deadline_nothing_is_read() -> None:
-    assert find_lines(map_object(TINY), [0x401070], time.monotonic() - 1) == {}
+def test_after_the_deadline_nothing_is_read_and_that_is_said() -> None:
+    info = DebugInfo(map_object(TINY), time.monotonic() - 1)
+    assert info.find({TOUCH}) == {}
+    assert info.damaged
 
 
-@pytest.mark.parametrize("name", [".debug_line", ".debug_aranges", ".debug_info", ".debug_abbrev"])
-@pytest.mark.parametrize("fill", [0x00, 0x7F, 0xFF])
-def test_damaged_sections_give_no_lines_and_no_error(name: str, fill: int) -> None:
-    section = map_object(TINY).section(name)
-    assert section is not None
-    data = bytearray(TINY.read_bytes())
-    data[section.offset : section.offset + section.size] = bytes([fill]) * section.size
-    assert find_lines(ObjectFile(bytes(data)), [0x401070], math.inf) == {}
+@pytest.mark.parametrize("name", [".debug_line", ".debug_info", ".debug_abbrev"])
+@pytest.mark.parametrize("fill", [0x7F, 0xFF])
+def test_damaged_sections_give_nothing_and_that_is_said(name: str, fill: int) -> None:
+    data, place = damaged(name)
+    data[place.start : place.stop] = bytes([fill]) * len(place)
+    info = DebugInfo(ObjectFile(bytes(data)), math.inf)
+    assert info.find({TOUCH}) == {}
+    assert info.damaged
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_no_damage_is_an_error_or_takes_long(name: str) -> None:
+    if map_object(TINY).section(name) is None:
+        pytest.skip(f"the program has no {name}")
+    draw = random.Random(7)  # noqa: S311 - the same damage in every run
+    for _ in range(150):
+        data, place = damaged(name)
+        for at in draw.choices(place, k=draw.randint(1, 4)):
+            data[at] = draw.choice((0, 1, 0x7F, 0x80, 0xFF, draw.randrange(256)))
+        info = DebugInfo(ObjectFile(bytes(data)), math.inf)
+        info.find({TOUCH, JUMP})
+        info.sites(TOUCH)
+
+
+def test_what_leads_in_circles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.tools.dwarf.MAX_STEPS", 20)
+    info = DebugInfo(map_object(TINY), math.inf)
+    assert info.find({TOUCH}) == {}
+    assert info.damaged
 
 
 def test_a_table_of_endless_empty_rows_is_refused() -> None:
-    head = (100).to_bytes(4, "little") + b"\x05\0" + b"\x08\0" + bytes(4) + bytes(5) + b"\x01"
-    assert not _is_bounded(head + b"\x00" + b"\xff" * 8 + b"\x7f" + bytes(50), 0)
-    assert _is_bounded(head + b"\x00\x00" + b"\x00\x00" + bytes(50), 0)
+    head = (100).to_bytes(4, "little") + b"\x05\0" + b"\x08\0" + (40).to_bytes(4, "little")
+    head += b"\x01\x01\x01\xfb\x0e\x01"
+    unit = Unit(offset=0, start=0, end=0, version=5, abbreviations=0, top={0x10: (0x17, 0)})
+    for table, is_refused in ((b"\x00" + b"\xff" * 8 + b"\x7f", True), (b"\x00\x00\x00\x00", False)):
+        dwarf = Dwarf(map_object(TINY))
+        dwarf.line = head + table + bytes(100)
+        if is_refused:
+            with pytest.raises(ValueError, match="no compiler writes"):
+                LineTable(dwarf, unit)
+        else:
+            assert LineTable(dwarf, unit).find({TOUCH}) == {}
