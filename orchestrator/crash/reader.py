@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.crash.backends import STACKS, read_stacks
+from orchestrator.crash.cut import cost_of_cut
 from orchestrator.crash.environment import read_environment
 from orchestrator.crash.invocation import read_invocation
 from orchestrator.crash.known import KnownStacks
@@ -194,7 +195,6 @@ def _may_run(core: Core, pc: int) -> bool:
 
 
 def _core_warnings(core: Core) -> list[str]:
-    cut = "the core is truncated: memory is missing, so stacks may end early" if core.truncated else None
     nameless = None if core.files else "the core does not say which files were mapped"
     bare = None if core.siginfo else "the core has no siginfo: the signal's code and address are not known"
-    return [*filter(None, (cut, nameless, bare)), *core.damage]
+    return [*filter(None, (cost_of_cut(core), nameless, bare)), *core.damage]

@@ -134,6 +134,10 @@ class Core:
     def _lose(self, what: str) -> None:
         self._damage[what] = None
 
+    def held(self, segment: Segment) -> int:
+        """How many bytes of a segment the file has, which a truncated one has fewer of than `stored`."""
+        return max(0, min(segment.stored, len(self._data) - segment.offset))
+
     def read(self, address: int, size: int) -> bytes:
         """Memory as it was; shorter than `size` where the core does not hold all of it."""
         segment = self.segment_at(address)

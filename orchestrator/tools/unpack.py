@@ -70,7 +70,10 @@ def _write(chunk: bytes, plain: BinaryIO) -> None:
 
 
 def _zstd(packed: BinaryIO) -> Iterator[bytes]:
-    return zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY).read_to_iter(packed, write_size=CHUNK)
+    """All frames: pzstd writes one for each of its threads."""
+    unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY)
+    with unpacker.stream_reader(packed, read_across_frames=True, closefd=False) as file:
+        yield from iter(lambda: file.read(CHUNK), b"")
 
 
 def _lz4(packed: BinaryIO) -> Iterator[bytes]:
@@ -84,12 +87,19 @@ def _gzip(packed: BinaryIO) -> Iterator[bytes]:
 
 
 def _xz(packed: BinaryIO) -> Iterator[bytes]:
-    unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MAX_MEMORY)
-    while not unpacker.eof:
-        fed = packed.read(CHUNK) if unpacker.needs_input else b""
-        if unpacker.needs_input and not fed:
-            raise EOFError
-        yield unpacker.decompress(fed, CHUNK)
+    """All streams, which may follow each other with zeros between them, as pixz and cat(1) write them."""
+    rest = packed.read(CHUNK)
+    while rest:
+        unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MAX_MEMORY)
+        yield unpacker.decompress(rest, CHUNK)
+        while not unpacker.eof:
+            fed = packed.read(CHUNK) if unpacker.needs_input else b""
+            if unpacker.needs_input and not fed:
+                raise EOFError
+            yield unpacker.decompress(fed, CHUNK)
+        rest = unpacker.unused_data.lstrip(b"\0")
+        while not rest and (fed := packed.read(CHUNK)):
+            rest = fed.lstrip(b"\0")
 
 
 UNPACKERS: Final[Mapping[bytes, Unpacker]] = {

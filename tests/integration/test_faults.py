@@ -248,4 +248,4 @@ def test_a_cut_core_says_what_is_lost(backend: str, core_of: Callable[..., Path]
     crash = analyze_core(AnalyzeRequest(core=str(tmp_path / "cut"), backends=(backend,)))
     assert crash.truncated
     assert (crash.signal.name, crash.signal.fault_address) == ("SIGSEGV", "0x60")
-    assert any("truncated" in warning for warning in crash.warnings)
+    assert any("with the stacks of 1 of 1 threads" in warning for warning in crash.warnings)

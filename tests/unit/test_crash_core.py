@@ -13,8 +13,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.crash.cut import cost_of_cut
 from orchestrator.crash.signals import handled_fault, parse_siginfo
 from orchestrator.errors import CoreError
+from orchestrator.tools import process
 from orchestrator.tools.core import MAX_MAPPINGS, Core, open_core
 from orchestrator.tools.elf import find_symbols, read_names
 from orchestrator.tools.notes import build_id_of, notes_in
@@ -85,6 +87,25 @@ def test_a_cut_core_is_truncated_and_still_says_who_crashed(tmp_path: Path) -> N
         assert core.truncated
         assert len(core.threads) == 2
         assert core.module_at(core.threads[0].pc) is not None
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        (0, None),
+        (1, "1 of 8,624 KiB of its memory are missing, but no thread's stack"),
+        (
+            100 << 10,
+            "with the stacks of 1 of 2 threads, the crashed one's among them",
+        ),
+        (1 << 20, "1,024 of 8,624 KiB of its memory are missing, with the stacks of 2 of 2 threads"),
+        (8_842_264, "not even its notes are whole"),
+    ],
+)
+def test_what_is_cut_off_a_core_is_counted(lost: int, said: str | None) -> None:
+    whole = raw("plain")
+    cost = cost_of_cut(Core(whole[: len(whole) - lost]))
+    assert cost is None if said is None else said in (cost or "")
 
 
 @pytest.mark.parametrize("size", [64, 500, 2000, 5000])
@@ -181,6 +202,34 @@ def test_archives_are_told_by_their_content(name: str, tmp_path: Path) -> None:
         raw = core.read_bytes()
     path = tmp_path / "no-suffix"
     path.write_bytes(PACKERS[name](raw))
+    with plain_core(path) as plain:
+        assert plain.read_bytes() == raw
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_an_archive_of_several_parts_is_read_to_its_end(name: str, tmp_path: Path) -> None:
+    """pzstd, pixz and pigz write such, and so does cat(1)."""
+    with plain_core(DATA / "plain.core.zst") as core:
+        raw = core.read_bytes()
+    parts = [PACKERS[name](raw[start : start + (1 << 21)]) for start in range(0, len(raw), 1 << 21)]
+    path = tmp_path / "parts"
+    path.write_bytes((bytes(4) if name == "xz" else b"").join(parts))
+    with plain_core(path) as plain:
+        assert plain.read_bytes() == raw
+
+
+@pytest.mark.parametrize(
+    "command", ["zstd -19 --long=27", "lz4 -9 -BD", "xz -T2 --block-size=65536", "gzip -9"]
+)
+def test_what_the_programs_themselves_write_is_read(command: str, tmp_path: Path) -> None:
+    program, *options = command.split()
+    if process.find(program) is None:
+        pytest.skip(f"{program} is not installed")
+    with plain_core(DATA / "plain.core.zst") as core:
+        raw = core.read_bytes()
+        packed = process.run([program, "-c", *options, str(core)], mend="")
+    path = tmp_path / "packed"
+    path.write_bytes(packed.stdout)
     with plain_core(path) as plain:
         assert plain.read_bytes() == raw
 
