@@ -67,13 +67,17 @@ def test_an_unwinder_of_its_own_crashes_where_the_story_does_not(project: Path, 
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong"),
+    ("cell", "right", "wrong"),
     [
-        ("terminate called without an active exception", "FATAL: exception not rethrown"),
-        ("frames: [abort, _Unwind_ForcedUnwind,", "frames: [abort, catch_all,"),
+        ("noexcept", "terminate called without an active exception", "FATAL: exception not rethrown"),
+        ("noexcept", "frames: [abort, _Unwind_ForcedUnwind,", "frames: [abort, catch_all,"),
+        ("raii", "absent: 'the thread has the GIL'", "absent: 'the destructor ran'"),
     ],
 )
-def test_an_expectation_turned_round_fails(project: Path, tmp_path: Path, right: str, wrong: str) -> None:
+def test_an_expectation_turned_round_fails(
+    project: Path, tmp_path: Path, cell: str, right: str, wrong: str
+) -> None:
     edit(project / "scenarios/daemon-thread/scenario.yaml", (right, wrong))
-    ended = ask(project, tmp_path, "cpp+frame=noexcept+window=during")
+    ended = ask(project, tmp_path, f"cpp+frame={cell}+window=during")
     assert ended.code == 1, ended.stdout + ended.stderr
+    assert [result.judgement.verdict for result in ended.results.values()] == [Verdict.FAIL]

@@ -40,3 +40,13 @@ def test_the_write_ups_own_diagnosis_fails(project: Path, tmp_path: Path) -> Non
     ended = run("--cell", SETSIG, reports=tmp_path / "reports", project=project)
     assert ended.code == 1
     assert "saw exit 0; expected SIGSEGV with PyOS_setsig" in ended.results[SETSIG].judgement.reason
+
+
+def test_the_fault_address_is_held_to_its_range(project: Path, tmp_path: Path) -> None:
+    path = project / "scenarios/finalize-signal/scenario.yaml"
+    assert "fault_address: '< 0x2000'" in path.read_text()
+    path.write_text(path.read_text().replace("fault_address: '< 0x2000'", "fault_address: '>= 0x2000'"))
+    cell = f"{CELLS}-plain-cpp+call=err-occurred+caller=c-atexit+registered=load"
+    ended = run("--cell", cell, reports=tmp_path / "reports", project=project)
+    assert ended.code == 1, ended.stdout + ended.stderr
+    assert "expected a fault address >= 0x2000, saw 0x60" in ended.results[cell].judgement.reason

@@ -76,3 +76,17 @@ def test_what_the_instrument_did_not_see_fails(project: Path, tmp_path: Path) ->
     (result,) = ended.results.values()
     assert result.judgement.verdict is Verdict.FAIL
     assert result.judgement.reason == "saw exit 0; expected execve EFAULT at least 1 times, seen 0"
+
+
+def test_an_expectation_of_a_freed_state_turned_round_fails(project: Path, tmp_path: Path) -> None:
+    path = project / "scenarios/freed-state/scenario.yaml"
+    right = "kind: InvalidRead in a freed block\n      frames"
+    assert right in path.read_text()
+    wrong = right.replace("frames", "at_least: 0\n      at_most: 0\n      frames")
+    path.write_text(path.read_text().replace(right, wrong))
+    cell = "freed-state/py3.9-glibc2.31-x86_64-plain-c-embed+instrument=valgrind"
+    ended = run("--cell", cell, reports=tmp_path / "reports", project=project)
+    assert ended.code == 1, ended.stdout + ended.stderr
+    (result,) = ended.results.values()
+    assert result.judgement.verdict is Verdict.FAIL
+    assert "at most 0 times, seen 1" in result.judgement.reason
