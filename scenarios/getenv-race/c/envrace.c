@@ -11,12 +11,14 @@
 #include <unistd.h>
 
 enum {
-    MOST_NAMES = 120, /* cpp/envrace.cpp says why there are so many */
+    MOST_NAMES = 1000, /* each makes glibc's setenv reallocate the array */
     MILLISECONDS = 400,
 };
 
 static atomic_bool stopping;
-static const char *volatile answer; /* read by nobody; it keeps the calls from being optimised away */
+/* Read by nobody; they keep the calls from being optimised away. */
+static const char *volatile answer;
+static char *volatile block;
 
 /* The frame that a reader of the backtrace looks for below libc's. */
 __attribute__((noinline)) static void read_environment(const char *reader) {
@@ -34,26 +36,17 @@ static void *read_until_stopped(void *reader) {
     return NULL;
 }
 
-/* The memory of the old array is used again, for text; only its second half is written (cpp/envrace.cpp). */
-static void use_memory(const void *old, long pointers) {
+/* The memory of the old array is used again, for text; only its second half is written, and both blocks stay
+   (cpp/envrace.cpp says why). */
+static void use_memory(long pointers) {
     const size_t size = (size_t)pointers * sizeof(char *);
-    char *others[8], *volatile small;
-    char *text = malloc(size);
-    int count = 0;
-    while (text != old && count < 8) { /* what malloc held ready before it */
-        others[count++] = text;
-        text = malloc(size);
-    }
-    memset(text + size / 2, 'A', size - size / 2);
-    small = strcpy(malloc(24), "small"); /* the new array cannot grow */
-    (void)small;
-    while (count > 0) {
-        free(others[--count]);
-    }
+    block = malloc(size);
+    memset(block + size / 2, 'A', size - size / 2);
+    block = malloc(size);
 }
 
-static void pause_for(long milliseconds) {
-    const struct timespec pause = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
+static void pause_for(long microseconds) {
+    const struct timespec pause = {microseconds / 1000000, microseconds % 1000000 * 1000L};
     nanosleep(&pause, NULL);
 }
 
@@ -63,12 +56,11 @@ static void set_names(void) {
         ++before;
     }
     for (long number = 0; number < MOST_NAMES; ++number) {
-        const void *old = environ;
         char name[32];
         snprintf(name, sizeof name, "CM_SET_%ld", number);
         setenv(name, "/etc/ssl/certs", 1);
-        use_memory(old, before + number + 1);
-        pause_for(1);
+        use_memory(before + number + 1);
+        pause_for(100);
     }
 }
 
@@ -89,7 +81,7 @@ int main(void) {
         return 3;
     }
     set_names();
-    pause_for(MILLISECONDS - MOST_NAMES);
+    pause_for(MILLISECONDS * 1000L - MOST_NAMES * 100L);
     stopping = 1;
     pthread_join(thread, NULL);
     puts("getenv-race: survived");

@@ -11,7 +11,7 @@
 enum {
     THREADS = 4,
     MILLISECONDS = 300, /* of one trial */
-    /* cpp/envchange.cpp says why there are so many. */
+    /* cpp/envchange.cpp and driver.py say why there are so many. */
     MOST_NAMES = 20000,
     FIRST_NAMES = 1000,
 };
@@ -47,14 +47,14 @@ static void change_once(const char *change, long number) {
     }
 }
 
-/* What a program does besides: memory of the size that the array of pointers had is used again, for text. The small
-   block stays, so that the array cannot grow where it lies. */
+/* What a program does besides: memory of the size that the array of pointers had is used again, for text. Both blocks
+   stay: the text fits where the old array was, and the other one lies behind the new array (cpp/envchange.cpp). */
 static void use_memory(long pointers) {
+    static char *volatile block; /* else the compiler leaves out what nobody reads */
     const size_t size = (size_t)pointers * sizeof(char *);
-    char *volatile small = strcpy(malloc(24), "kept");
-    char *volatile text = memset(malloc(size), 'A', size);
-    (void)small;
-    free(text);
+    block = malloc(size);
+    memset(block, 'A', size);
+    block = malloc(size);
 }
 
 static long count_names(void) {
@@ -73,7 +73,7 @@ static long milliseconds(void) {
 
 static void change_until_stopped(const char *change) {
     const int grows = strcmp(change, "grow") == 0;
-    const struct timespec pause = {0, 5000};
+    const struct timespec pause = {0, 50000};
     const long before = count_names(), end = milliseconds() + MILLISECONDS;
     for (long number = 0; !stopping && milliseconds() < end; ++number) {
         if (grows && number >= MOST_NAMES) {
@@ -93,7 +93,7 @@ int main(void) {
     const char *change = getenv("CRASHMATRIX_CHANGE");
     pthread_t threads[THREADS];
     change = strdup(change ? change : "grow"); /* the environment's own may move */
-    for (long number = 0; strcmp(change, "shrink") == 0 && number < FIRST_NAMES; ++number) {
+    for (long number = 0; strcmp(change, "overwrite") != 0 && number < FIRST_NAMES; ++number) {
         char name[32];
         snprintf(name, sizeof name, "CM_FIRST_%ld", number);
         setenv(name, "x", 1);
