@@ -4,7 +4,7 @@ import json
 import ssl
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from orchestrator.images import rootfs
 from orchestrator.images.context import write
 from orchestrator.images.download import obtain
 from orchestrator.images.drafts import content_key
+from orchestrator.images.templates import fill
 from orchestrator.model import Arch, ImageKind, ImageSpec, UrlFile
 from orchestrator.pipeline import Project, make_plan
 from orchestrator.plan import Request
@@ -26,13 +27,13 @@ from orchestrator.tools.engine import Engine
 from tests.integration.runs import ROOT
 
 SECRET = "user:letmein"
-STAGES = """\
-FROM {base} AS compile
-COPY host-ca.crt /etc/ssl/certs/ca-certificates.crt
-COPY host-ca.crt /usr/lib/ssl/cert.pem
-RUN {step}
+TRUST = fill(ROOT / "images", "trust.j2", {})
+STAGES = f"""\
+FROM {{base}} AS compile
+{TRUST}
+RUN {{step}}
 
-FROM {base}
+FROM {{base}}
 COPY --from=compile /out /out
 """
 READ = (
@@ -100,12 +101,18 @@ def base(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
     project = Project.load(ROOT)
     planned = make_plan(project, Request(cells=frozenset({"tls-atexit/py3.11-glibc2.36-x86_64-plain-cpp"})))
     (spec,) = (spec for spec in planned.specs if spec.role == "base-bookworm")
-    results = images.build_all(
-        engine, [spec], jobs=1, logs=tmp_path_factory.mktemp("logs"), stop=threading.Event(),
-        on_ready=lambda *_: None, progress=Silence(),
-    )  # fmt: skip
-    assert spec.key in results
+    make(engine, [spec], tmp_path_factory.mktemp("logs"))
     return spec.tag
+
+
+def make(engine: Engine, specs: Sequence[ImageSpec], logs: Path) -> str:
+    """The id of the last image, built where it is not there."""
+    made = images.build_all(
+        engine, specs, jobs=1, logs=logs, stop=threading.Event(), on_ready=lambda *_: None, progress=Silence()
+    )
+    image = made[specs[-1].key]
+    assert isinstance(image, str), image
+    return image
 
 
 @pytest.fixture(scope="module")
@@ -237,10 +244,15 @@ def test_the_hosts_authorities_reach_a_build_step_and_stay_in_no_image(  # noqa:
         content(engine, image, "/usr/lib/ssl/cert.pem")
 
 
-def test_a_cell_holds_nothing_of_the_hosts_authorities(engine: Engine, base_image: str) -> None:
+@pytest.mark.parametrize("made_of", ["py3.11-glibc2.36", "py3.11-glibc2.17"])
+def test_a_cell_holds_nothing_of_the_hosts_authorities(engine: Engine, tmp_path: Path, made_of: str) -> None:
+    """On a suite's base, and where base, interpreter and server come from a toolchain, which trusts."""
+    cell = f"tls-atexit/{made_of}-x86_64-uwsgi-cpp"
+    specs = make_plan(Project.load(ROOT), Request(cells=frozenset({cell}))).specs
+    image = make(engine, specs, tmp_path)
     for place in ("/usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt"):
         with pytest.raises(FileNotFoundError):
-            content(engine, base_image, place)
+            content(engine, image, place)
 
 
 def test_a_download_trusts_whom_the_host_trusts(
