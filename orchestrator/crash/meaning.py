@@ -75,7 +75,8 @@ def _jump(scene: _Scene) -> str | None:
 
 
 def _not_canonical(scene: _Scene) -> str | None:
-    if scene.fault.address is not None or scene.fault.code not in ("SI_KERNEL", None):
+    untold = scene.fault.code == "SI_KERNEL" or (scene.fault.code is None and scene.fault.derived)
+    if scene.fault.address is not None or not untold:
         return None
     wild = [f"{name}={value:#x}" for name, value in _pointers(scene) if _is_wild(scene, value)]
     if not wild:

@@ -21,6 +21,7 @@ from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.messages import read_message
 from orchestrator.crash.python_stacks import EvaluatedFrame, PythonReading, merge, read_python, runs_python
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
+from orchestrator.crash.signals import Fault
 from orchestrator.crash.signature import sign
 from orchestrator.crash.site import Site, describe_signal, describe_site, find_site
 from orchestrator.crash.waiting import Waiting, is_asked_for, sign_hang
@@ -106,7 +107,13 @@ def interpret(
     return Crash(
         arch=core.arch,
         truncated=core.truncated,
-        warnings=(*_core_warnings(core), *sysroot.problems, *lacking, *site.doubts, *reading.warnings),
+        warnings=(
+            *_core_warnings(core, site.fault),
+            *sysroot.problems,
+            *lacking,
+            *site.doubts,
+            *reading.warnings,
+        ),
         process=invocation.name,
         command=invocation.command,
         message=read_message(memory, {frame.function for frame in site.frames if frame.function}),
@@ -194,7 +201,8 @@ def _may_run(core: Core, pc: int) -> bool:
     return segment is None or bool(segment.flags & PF_X)
 
 
-def _core_warnings(core: Core) -> list[str]:
+def _core_warnings(core: Core, fault: Fault) -> list[str]:
     nameless = None if core.files else "the core does not say which files were mapped"
-    bare = None if core.siginfo else "the core has no siginfo: the signal's code and address are not known"
+    known = "worked out from the instruction" if fault.derived else "not known"
+    bare = None if core.siginfo else f"the core has no siginfo: the signal's code and address are {known}"
     return [*filter(None, (cost_of_cut(core), nameless, bare)), *core.damage]

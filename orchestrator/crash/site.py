@@ -7,9 +7,10 @@ that ended the process is only `delivered`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from signal import SIGSEGV
 from typing import Final
 
-from orchestrator.crash.arm_fault import worked_out
+from orchestrator.crash.arm_fault import worked_out, worked_out_at
 from orchestrator.crash.meaning import explain_fault
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.reading import Frame, ThreadReading
@@ -62,7 +63,8 @@ def find_site(memory: ProcessMemory, crashed: ThreadReading | None) -> Site:
     told = [(number, fault) for number in handlers if (fault := _told(memory, frames[number].sp))]
     if not told:
         doubt = "a signal handler was running; no fault that it was called for can be told from its frame"
-        return _site(crashed, delivered, 0, None, (doubt,) if handlers else ())
+        here = None if handlers or core.siginfo else _noted_at(memory, delivered, crashed)
+        return _site(crashed, here or delivered, 0, None, (doubt,) if handlers else ())
     _, last = told[0]
     *_, (number, fault) = takewhile(lambda item: _is_same(item[1], last), told)
     return _site(crashed, fault, number + 1, delivered, _derived(fault))
@@ -113,6 +115,11 @@ def _noted(core: Core) -> Fault:
     """The signal by the crashed thread's own note, where the core holds no siginfo, as qemu-user's do not."""
     number = core.threads[0].signal if core.threads else 0
     return Fault(number=number, code=None, address=None) if number else _UNKNOWN
+
+
+def _noted_at(memory: ProcessMemory, noted: Fault, crashed: ThreadReading) -> Fault | None:
+    """The fault that a thread stands at, of which the core says the signal alone."""
+    return worked_out_at(memory, crashed.registers.get(0, {})) if noted.number == SIGSEGV else None
 
 
 def _site(

@@ -66,6 +66,26 @@ def test_both_backends_agree_on_a_guest(command: tuple[str, ...], read_guest: Re
     assert_same(gdb, elf)
 
 
+@pytest.mark.skipif(probe.emulation(HostPaths()).native, reason="arm64 is native here")
+@pytest.mark.parametrize(
+    ("way", "code", "meaning"),
+    [
+        ("segv", "SEGV_MAPERR", "near NULL: 0x60 bytes"),
+        ("overflow", "SEGV_ACCERR", "the stack overflowed"),
+        ("gone", "SEGV_MAPERR", "where nothing is mapped"),
+        ("own", None, None),
+    ],
+)
+def test_a_guests_fault_is_worked_out(
+    way: str, code: str | None, meaning: str | None, read_guest: ReadGuest
+) -> None:
+    crash = read_guest((FAULTS, way), "elf")
+    assert (crash.signal.name, crash.signal.code) == ("SIGSEGV", code)
+    assert (meaning or "") in (crash.signal.meaning or "")
+    assert (crash.signal.meaning is None, crash.signal.fault_address is None) == (code is None,) * 2
+    assert any(("worked out" if code else "not known") in said for said in crash.warnings)
+
+
 def assert_same(gdb: Crash, elf: Crash) -> None:
     assert [thread.tid for thread in elf.threads] == [thread.tid for thread in gdb.threads]
     for ours, theirs in zip(elf.threads, gdb.threads, strict=True):
