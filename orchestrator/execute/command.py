@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.execute import emulation
-from orchestrator.execute.instruments import ENVIRONMENT
+from orchestrator.execute.instruments import ENVIRONMENT, TO_FILE
 from orchestrator.model import Cell, Expectation, Instrument, OutcomeKind
 
 WORK: Final = "/work"
@@ -46,11 +46,17 @@ class Question:
         shared = ("--trials", str(count), "--while", going_on, "--mark", mark)
         return (*self.command(), *shared, *scratch)
 
-    def environment(self) -> dict[str, str]:
-        """The cell as its process sees it: CRASHMATRIX_LAUNCHER=uwsgi, and so on, own axes too."""
+    def environment(self, *, to_file: bool = True) -> dict[str, str]:
+        """The cell as its process sees it: CRASHMATRIX_LAUNCHER=uwsgi, and so on, own axes too.
+
+        `to_file`: an instrument writes to a file where it is told by the environment, else to stderr.
+        """
         axes = {f"CRASHMATRIX_{axis.upper()}": value for axis, value in self.cell.axes.items()}
         watched = ENVIRONMENT.get(self.cell.instrument, {})
-        return {**axes, **watched, **(emulation.ENVIRONMENT if self.emulated else {})}
+        written = {
+            name: value + (TO_FILE.get(name, "") if to_file else "") for name, value in watched.items()
+        }
+        return {**axes, **written, **(emulation.ENVIRONMENT if self.emulated else {})}
 
     def by_hand(self, tag: str) -> str:
         """The shell command that repeats a trial without this tool, under the same restrictions."""
@@ -61,7 +67,8 @@ class Question:
         limits = (
             "--memory", "1g", "--pids-limit", "512", "--ulimit", "core=-1", "--ulimit", "nofile=1024:4096",
         )  # fmt: skip
-        axes = [part for name, value in self.environment().items() for part in ("--env", f"{name}={value}")]
+        seen = self.environment(to_file=False)
+        axes = [part for name, value in seen.items() for part in ("--env", f"{name}={value}")]
         options = ("--rm", "--init", *locked, *tmpfs, *limits, *axes, "--platform", self.cell.arch.platform)
         return shlex.join(["docker", "run", *options, tag, *self.command()])
 

@@ -33,7 +33,6 @@ FILES: Final = {
 """What is kept of each. The supervisor has them written under these names in the account's folder, but for
 AddressSanitizer, which is told by its options, and writes a file for each process."""
 _ASAN: Final = {
-    "log_path": "/work/asan",
     # SIGABRT and a core, where it would end the process with status 1. Its shadow memory is not in the core.
     "abort_on_error": "1",
     "disable_coredump": "0",
@@ -51,6 +50,8 @@ ENVIRONMENT: Final[Mapping[Instrument, Mapping[str, str]]] = {
         "ASAN_OPTIONS": ":".join(f"{name}={value}" for name, value in _ASAN.items()),
     },
 }
+TO_FILE: Final = {"ASAN_OPTIONS": ":log_path=/work/asan"}
+"""What is added to that, but for a person, who reads the report where the program's own messages are."""
 
 
 def fetch_evidence(

@@ -270,3 +270,6 @@ def test_a_program_with_asan_in_it_is_told_where_to_write_and_to_leave_a_core() 
     options = dict(item.split("=") for item in question.environment()["ASAN_OPTIONS"].split(":"))
     assert (options["log_path"], options["abort_on_error"]) == ("/work/asan", "1")
     assert "--instrument" not in question.command()
+    by_hand = question.by_hand("tag")
+    assert "ASAN_OPTIONS=abort_on_error=1" in by_hand
+    assert "log_path" not in by_hand
