@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console
-
 from orchestrator import host, pipeline
 from orchestrator.cli import tables
-from orchestrator.cli.analysis import show_crash
+from orchestrator.cli.console import open_console
 from orchestrator.cli.progress import progress_for
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.model import (
@@ -24,13 +22,11 @@ from orchestrator.model import (
     Plan,
     RunDigest,
 )
-from orchestrator.pipeline import BACKENDS, AnalyzeRequest, Project, RunOptions
+from orchestrator.pipeline import Project, RunOptions
 from orchestrator.plan import Request
 from orchestrator.plan.matrix import MatrixFile
 from orchestrator.plan.scenarios import ScenarioFile
 from orchestrator.tools.yamlfile import nearest
-
-LOG_WIDTH: Final = 200
 
 SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "matrix": MatrixFile.model_json_schema,
@@ -55,13 +51,13 @@ def render(arguments: argparse.Namespace) -> int:
     """`crashmatrix render`: write Dockerfiles."""
     planned = _planned(arguments)
     folders = pipeline.render_images(planned, arguments.out)
-    _console().print(f"{len(folders)} images rendered under {arguments.out}", highlight=False)
+    open_console().print(f"{len(folders)} images rendered under {arguments.out}", highlight=False)
     return EXIT_OK
 
 
 def build(arguments: argparse.Namespace) -> int:
     """`crashmatrix build`: build images only."""
-    with progress_for(_console()) as progress:
+    with progress_for(open_console()) as progress:
         failed = pipeline.build_images(_planned(arguments), arguments.out, arguments.jobs, progress)
     return EXIT_HOST if failed else EXIT_OK
 
@@ -82,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         rerun=latest,
         baseline=_baseline(arguments, reports),
     )
-    console = _console()
+    console = open_console()
     with progress_for(console) as progress:
         finished = pipeline.run_matrix(project, options, progress)
     tables.show_run(console, finished)
@@ -92,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 def report(arguments: argparse.Namespace) -> int:
     """`crashmatrix report`: render again."""
     folder = _run_folder(_reports(arguments), arguments.run or "latest")
-    console = _console()
+    console = open_console()
     data = pipeline.write_reports(folder, _baseline(arguments, _reports(arguments)))
     tables.show_findings(console, data)
     tables.show_places(console, folder)
@@ -107,7 +103,7 @@ def diff(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write(comparison.model_dump_json(indent=1) + "\n")
     else:
-        tables.show_comparison(_console(), comparison)
+        tables.show_comparison(open_console(), comparison)
     if not comparison.compared:
         return EXIT_HOST
     return EXIT_FAILED if comparison.changes else EXIT_OK
@@ -115,7 +111,7 @@ def diff(arguments: argparse.Namespace) -> int:
 
 def merge(arguments: argparse.Namespace) -> int:
     """`crashmatrix merge`: one run of many."""
-    console = _console()
+    console = open_console()
     into = arguments.into or _reports(arguments) / "merged"
     with progress_for(console) as progress:
         data = pipeline.merge_runs(arguments.runs, into, progress.say)
@@ -124,38 +120,19 @@ def merge(arguments: argparse.Namespace) -> int:
     return pipeline.exit_code(into)
 
 
-def analyze(arguments: argparse.Namespace) -> int:
-    """`crashmatrix analyze`: what a core tells."""
-    crash = pipeline.analyze_core(
-        AnalyzeRequest(
-            core=arguments.core,
-            program=arguments.exe,
-            sysroot=arguments.sysroot,
-            image=arguments.image,
-            container=arguments.container,
-            backends=tuple(arguments.backend or BACKENDS),
-        )
-    )
-    if arguments.json:
-        sys.stdout.write(crash.model_dump_json(indent=1) + "\n")
-    else:
-        show_crash(_console(), crash)
-    return EXIT_OK
-
-
 def doctor(arguments: argparse.Namespace) -> int:
     """`crashmatrix doctor`: what this host can do."""
     capabilities = host.doctor()
     if arguments.json:
         _print_json([item.model_dump() for item in capabilities])
     else:
-        tables.show_capabilities(_console(), capabilities)
+        tables.show_capabilities(open_console(), capabilities)
     return EXIT_HOST if any(item.blocks for item in capabilities) else EXIT_OK
 
 
 def setup(arguments: argparse.Namespace) -> int:
     """`crashmatrix setup`: change the host, having said how."""
-    console = _console()
+    console = open_console()
 
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
@@ -169,7 +146,7 @@ def setup(arguments: argparse.Namespace) -> int:
 
 def lock_images(arguments: argparse.Namespace) -> int:
     """`crashmatrix images lock`: pin what the catalogue names."""
-    console = _console()
+    console = open_console()
     place = pipeline.lock_images(
         arguments.project,
         lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
@@ -183,12 +160,6 @@ def schema(arguments: argparse.Namespace) -> int:
     """`crashmatrix schema`: print a JSON schema."""
     _print_json(SCHEMAS[arguments.name]())
     return EXIT_OK
-
-
-def _console() -> Console:
-    """The terminal; elsewhere wide enough that a log's lines and tables are not folded."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=LOG_WIDTH)
 
 
 def _print_json(data: object) -> None:
@@ -249,4 +220,4 @@ def _list(planned: pipeline.PlannedRun, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(planned.plan.model_dump_json(indent=1) + "\n")
     else:
-        tables.show_plan(_console(), planned.plan)
+        tables.show_plan(open_console(), planned.plan)

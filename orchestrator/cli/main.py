@@ -6,8 +6,6 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
-from rich.console import Console
-
 from orchestrator.cli.options import build_parser
 from orchestrator.errors import EXIT_HOST, EXIT_OK, CrashmatrixError
 
@@ -31,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(text: str) -> None:
+    from rich.console import Console
+
     Console(stderr=True, highlight=False).print(f"crashmatrix: {text}", markup=False, soft_wrap=True)
 
 

@@ -2,14 +2,15 @@
 
 import argparse
 import os
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from orchestrator import __version__
-from orchestrator.cli import commands
 from orchestrator.cli.arguments import own_axis, positive, seconds, shard, values
+from orchestrator.crash import BACKENDS
 from orchestrator.model import STANDARD_AXES
-from orchestrator.pipeline import BACKENDS
 
 AXIS_HELP: Final = {
     "arch": "x86_64, arm64",
@@ -38,6 +39,12 @@ are shown only for names that hold no secrets.
   crashmatrix analyze COREDUMP_EXE=/usr/bin/python3.11 --json
 
 Exit codes: 0 the core was read, even if only in part; 2 the file is no core; 3 the host or engine failed."""
+
+
+SCHEMAS: Final = (
+    "comparison", "crash", "digest", "explanations", "history", "matrix", "plan", "result", "scenario",
+)  # fmt: skip
+"""What `schema` can print."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -155,7 +162,7 @@ def _plan(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     )
     _add_selection(parser)
     _add_listing(parser)
-    parser.set_defaults(command=commands.plan)
+    parser.set_defaults(command=_late("plan"))
 
 
 def _render(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -164,7 +171,7 @@ def _render(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     )
     _add_selection(parser)
     _add_out(parser)
-    parser.set_defaults(command=commands.render)
+    parser.set_defaults(command=_late("render"))
 
 
 def _build(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -172,7 +179,7 @@ def _build(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     _add_selection(parser)
     _add_jobs(parser)
     _add_out(parser)
-    parser.set_defaults(command=commands.build)
+    parser.set_defaults(command=_late("build"))
 
 
 def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -200,7 +207,7 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         help="run again what failed, could not be seen or did not start in the latest run",
     )
     _add_baseline(group)
-    parser.set_defaults(command=commands.run)
+    parser.set_defaults(command=_late("run"))
 
 
 def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -208,7 +215,7 @@ def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     _add_reports(parser)
     parser.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the latest)")
     _add_baseline(parser)
-    parser.set_defaults(command=commands.report)
+    parser.set_defaults(command=_late("report"))
 
 
 def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -222,7 +229,7 @@ def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser.add_argument("before", metavar="BEFORE", help="name or folder of the earlier run")
     parser.add_argument("after", metavar="AFTER", help="name or folder of the later run, or `latest`")
     parser.add_argument("--json", action="store_true", help="as JSON (the format of comparison.json)")
-    parser.set_defaults(command=commands.diff)
+    parser.set_defaults(command=_late("diff"))
 
 
 def _add_baseline(parser: argparse._ActionsContainer) -> None:
@@ -238,7 +245,7 @@ def _merge(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     _add_reports(parser)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of the runs")
     parser.add_argument("--into", type=Path, metavar="DIR", help="the merged run (default: reports/merged)")
-    parser.set_defaults(command=commands.merge)
+    parser.set_defaults(command=_late("merge"))
 
 
 def _analyze(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -265,13 +272,13 @@ def _analyze(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--json", action="store_true", help="as JSON (`crashmatrix schema crash` describes it)"
     )
-    parser.set_defaults(command=commands.analyze)
+    parser.set_defaults(command=_late("analyze"))
 
 
 def _doctor(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "doctor", "Say what this host can do, and the mend for what it lacks")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.set_defaults(command=commands.doctor)
+    parser.set_defaults(command=_late("doctor"))
 
 
 def _setup(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -281,7 +288,7 @@ def _setup(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--undo", action="store_true", help="put core_pattern back and stop what setup started; packages stay"
     )
-    parser.set_defaults(command=commands.setup)
+    parser.set_defaults(command=_late("setup"))
 
 
 def _images(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -291,13 +298,13 @@ def _images(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     lock.add_argument(
         "--downloads-only", action="store_true", help="ask no registry what the tags of its images stand for"
     )
-    lock.set_defaults(command=commands.lock_images)
+    lock.set_defaults(command=_late("lock_images"))
 
 
 def _schema(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "schema", "Print the JSON schema of a file that others read or write")
-    parser.add_argument("name", choices=sorted(commands.SCHEMAS), help="which file")
-    parser.set_defaults(command=commands.schema)
+    parser.add_argument("name", choices=SCHEMAS, help="which file")
+    parser.set_defaults(command=_late("schema"))
 
 
 def _add_jobs(parser: argparse._ActionsContainer) -> None:
@@ -318,3 +325,13 @@ def _add_out(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="where Dockerfiles and logs go (default: %(default)s)",
     )
+
+
+def _late(name: str) -> Callable[[argparse.Namespace], int]:
+    """A command that is imported once it is run: most of a short one's time would go into the others."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        module = import_module(f"orchestrator.cli.{name if name == 'analyze' else 'commands'}")
+        return int(getattr(module, name)(arguments))
+
+    return run

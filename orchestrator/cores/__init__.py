@@ -3,9 +3,10 @@
 from orchestrator.cores.collection import collect
 from orchestrator.cores.journal import DumpedCore, dump
 from orchestrator.cores.sources import ContainerSource, FolderSource, ProgramSource, Source, image_source
-from orchestrator.cores.sysroot import image_sysroot, make_sysroot
+from orchestrator.cores.sysroot import SYSROOTS, image_sysroot, make_sysroot
 
 __all__ = [
+    "SYSROOTS",
     "ContainerSource",
     "DumpedCore",
     "FolderSource",

@@ -33,6 +33,8 @@ MAX_MODULES: Final = 1000
 """Modules of a core that are fetched; a process with more is not what it seems."""
 MERGED: Final = ("/lib", "/lib64")
 """Top folders that merged-/usr distributions make links to folders in /usr (file-hierarchy(7))."""
+SYSROOTS: Final = "sysroots"
+"""The folder of the cache that has images' sysroots."""
 STORE: Final = "by-build-id"
 _IMAGE_ID: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{8,128}")

@@ -11,7 +11,6 @@ from orchestrator import cores, crash
 from orchestrator.cores import ContainerSource, DumpedCore, FolderSource, ProgramSource, Source, image_source
 from orchestrator.errors import HostError, InputError, Location
 from orchestrator.model import LABEL, Crash, Sysroot
-from orchestrator.pipeline.cell import SYSROOTS
 from orchestrator.tools.cache import cache_folder
 from orchestrator.tools.core import Core, open_core
 from orchestrator.tools.engine import Engine
@@ -81,7 +80,7 @@ def _placed(request: AnalyzeRequest, stored: DumpedCore) -> tuple[AnalyzeRequest
 @contextmanager
 def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[Sysroot]:
     """The core's sysroot: an image's is kept, any other is made for this once, since it may change."""
-    cache = cache_folder(SYSROOTS)
+    cache = cache_folder(cores.SYSROOTS)
     with ExitStack() as stack:
         source, kept = _source(request, stack)
         if request.program:

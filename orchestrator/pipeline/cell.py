@@ -38,7 +38,6 @@ from orchestrator.verdict import Seen, Tally
 
 RESULT_FILE: Final = "result.json"
 CELLS: Final = "cells"
-SYSROOTS: Final = "sysroots"
 VALGRINDS_CORE: Final = "the kernel's core is valgrind's, not the program's; its evidence has the stack"
 TEXT_LIMIT: Final = 1 << 20
 """Bytes of each stream that a message may be looked for in; the whole is on disk."""
@@ -126,7 +125,7 @@ class CellRunner:
         labels = {**request.labels, LABEL: "sysroot"}
         with plain_core(path) as plain, open_core(plain) as core:
             sysroot = cores.image_sysroot(
-                self.engine, request.image, core, cache=cache_folder(SYSROOTS), labels=labels
+                self.engine, request.image, core, cache=cache_folder(cores.SYSROOTS), labels=labels
             )
             origin = f"trial {request.first + index} of {request.question.cell.id}"
             remembered = Remembered(stacks=self.known, image=request.image, origin=origin)

@@ -6,7 +6,7 @@ compiler, others with their folder.
 """
 
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -152,7 +152,7 @@ class LineTable:
     def find(self, addresses: Collection[int]) -> dict[int, Line]:
         """The lines of addresses."""
         wanted, found = sorted(addresses), {}
-        for low, high, number, line in self._rows():
+        for low, high, number, line in self._rows(wanted):
             for address in wanted:
                 if low <= address < high:
                     found[address] = (number, line)
@@ -181,12 +181,14 @@ class LineTable:
         top = self._unit.top
         return self._dwarf.text(self._unit, top[attribute]) if attribute in top else ""
 
-    def _rows(self) -> Iterator[tuple[int, int, int, int]]:
-        """First address, the one behind the last, number of the file, and line, of every piece of code."""
+    def _rows(self, wanted: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+        """First address, the one behind the last, file and line of each piece of sequences that matter."""
         place, end = self._program
         while place < end:
             place, rows = self._sequence(place, end)
             self._dwarf.spend(len(rows))
+            if not any(rows[0][0] <= address < rows[-1][0] for address in wanted if rows):
+                continue
             last: _Row | None = None
             for row in rows:
                 if last is not None and row[0] > last[0] and last[2]:

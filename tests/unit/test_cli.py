@@ -1,13 +1,15 @@
 """The command line without an engine: help, schemas, and that every exit code has one meaning."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator import errors
-from orchestrator.cli import main
+from orchestrator.cli import main, options
 from orchestrator.cli.commands import SCHEMAS
+from orchestrator.tools import process
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["plan", "render", "build", "run", "report", "diff", "merge", "doctor", "setup", "schema"]
@@ -18,6 +20,24 @@ def test_the_committed_schema_is_what_the_models_say(name: str, capsys: pytest.C
     assert main(["schema", name]) == 0
     committed = ROOT / "docs" / "schema" / f"{name}.json"
     assert capsys.readouterr().out == committed.read_text(), f"`crashmatrix schema {name}` > {committed}"
+
+
+def test_every_schema_can_be_asked_for() -> None:
+    assert list(options.SCHEMAS) == sorted(SCHEMAS)
+
+
+def test_reading_a_core_starts_without_the_other_commands() -> None:
+    started = "import sys, orchestrator.cli, orchestrator.cli.analyze as command; command.analyze_core; "
+    heavy = (
+        "jinja2",
+        "rich.console",
+        "orchestrator.report",
+        "orchestrator.images",
+        "orchestrator.cli.commands",
+    )
+    code = f"{started} print([name for name in {heavy!r} if name in sys.modules])"
+    done = process.run([sys.executable, "-c", code], mend="", cwd=ROOT)
+    assert done.text.strip() == "[]"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
