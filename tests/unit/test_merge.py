@@ -72,3 +72,18 @@ def test_a_link_in_a_shard_brings_nothing_in(tmp_path: Path) -> None:
     assert load(tmp_path / "merged").inside(f"cells/{cell.id}/trial-1/stdout.txt") is None
     pages = [path for path in (tmp_path / "merged").rglob("*") if path.is_file() and not path.is_symlink()]
     assert not [path for path in pages if b"a secret of this host" in path.read_bytes()]
+
+
+def test_cells_that_several_runs_left_out_count_once(tmp_path: Path) -> None:
+    """As products that are cut otherwise, and overlap: what two profiles leave out for one reason."""
+    (group, *_) = factory.smoke_excluded()
+    launchers = (("plain",), ("uwsgi", "plain"), ("uwsgi",))
+    folders = []
+    for number, values in enumerate(launchers):
+        part = group.model_copy(update={"axes": {**group.axes, "launcher": values}})
+        other = part.model_copy(update={"reason": "another"})
+        spec = factory.RunSpec(cells=factory.smoke_cells()[number : number + 1], excluded=(part, other))
+        folders.append(factory.write_run(tmp_path / f"run{number}", spec))
+    plan = merge_runs(folders, tmp_path / "merged", lambda _: None).plan
+    left_out = [(item.cell.id, item.reason) for item in plan.each_excluded()]
+    assert len(left_out) == len(set(left_out)) == plan.excluded_count == 2 * group.count == 16
