@@ -26,23 +26,17 @@ def base_image(drafts: Drafts, base: Base, arch: Arch) -> ImageSpec:
     return drafts.once(("base", base.name, arch), lambda: _base(drafts, base, arch))
 
 
-def watched_base(drafts: Drafts, base: Base, arch: Arch, instrument: Instrument) -> ImageSpec:
-    """The image of a base with an instrument in it; itself where there is nothing to install.
-
-    Below the interpreters that are copied in: those share its packages, which take longest to fetch.
-    """
-    below = base_image(drafts, base, arch)
-    if instrument not in INSTALLED:
-        return below
+def instrument_image(drafts: Drafts, base: Base, arch: Arch, instrument: Instrument) -> ImageSpec:
+    """The files that installing an instrument adds to a base, fetched once for all its environments."""
     return drafts.once(
         ("instrument", instrument, base.name, arch),
         lambda: drafts.dockerfile(
-            f"{instrument}-{below.role}",
+            f"{instrument}-{base.name}",
             "Dockerfile.instrument.j2",
             arch,
-            parents={"base": below},
+            parents={"base": base_image(drafts, base, arch)},
             files=[],
-            values={"instrument": instrument},
+            values={"name": instrument},
         ),
     )
 

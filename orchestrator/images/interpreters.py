@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from orchestrator.images.bases import INSTALLED, base_image, builder_base, toolchain, watched_base
+from orchestrator.images.bases import INSTALLED, base_image, builder_base, instrument_image, toolchain
 from orchestrator.images.drafts import Drafts
 from orchestrator.model import Arch, Base, CopiedPython, ImageSpec, Instrument, InterpreterKind, OwnPython
 
@@ -18,26 +18,47 @@ def environment_image(
     arch: Arch,
     instrument: Instrument = Instrument.NONE,
 ) -> ImageSpec:
-    """The image of a base with an instrument and an interpreter in it; the base's own where it needs neither.
+    """The image of a base with an interpreter and an instrument in it; the base's own where it needs neither.
 
     An interpreter that is copied in is checked there, on the glibc that it is to run on.
     """
-    below = watched_base(drafts, base, arch, instrument)
+    if instrument in INSTALLED:
+        return _watched(drafts, base, python, arch, instrument)
     if isinstance(python, OwnPython):
-        return below
+        return base_image(drafts, base, arch)
     copied: CopiedPython = python
-    watched = f"-{instrument}" if instrument in INSTALLED else ""
-    role = f"environment-{base.name}-py{copied.version}{watched}"
-    return drafts.once(
-        (role, copied.kind, arch),
-        lambda: drafts.dockerfile(
-            role,
-            "Dockerfile.environment.j2",
-            arch,
-            parents={"base": below, "python": interpreter_image(drafts, copied, arch)},
-            files=[],
-            values={"name": base.name, "kind": copied.kind, "version": copied.version},
-        ),
+    what = ("environment", base.name, copied.kind, copied.version, arch)
+    return drafts.once(what, lambda: _environment(drafts, base, copied, arch))
+
+
+def _watched(
+    drafts: Drafts, base: Base, python: OwnPython | CopiedPython, arch: Arch, instrument: Instrument
+) -> ImageSpec:
+    environment = environment_image(drafts, base, python, arch)
+    return drafts.dockerfile(
+        f"{instrument}-{environment.role}",
+        "Dockerfile.watched.j2",
+        arch,
+        parents={
+            "environment": environment,
+            "instrument": instrument_image(drafts, base, arch, instrument),
+        },
+        files=[],
+        values={"name": instrument},
+    )
+
+
+def _environment(drafts: Drafts, base: Base, python: CopiedPython, arch: Arch) -> ImageSpec:
+    return drafts.dockerfile(
+        f"environment-{base.name}-py{python.version}",
+        "Dockerfile.environment.j2",
+        arch,
+        parents={
+            "base": base_image(drafts, base, arch),
+            "python": interpreter_image(drafts, python, arch),
+        },
+        files=[],
+        values={"name": base.name, "kind": python.kind, "version": python.version},
     )
 
 
