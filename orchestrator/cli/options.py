@@ -31,8 +31,9 @@ profile says of that axis. An expression narrows further:
 Exit codes: 0 all as expected; 1 some cell failed; 2 the input is wrong; 3 the host or engine failed."""
 ANALYZE_EPILOG: Final = """\
 Libraries and debug files are taken from this host unless one of --sysroot, --image, --container says
-where else; a file with another build id than the one that crashed is never used. Values of the environment
-are shown only for names that hold no secrets.
+where else, or a match of coredumpctl names a container that is still there; a file with another build id
+than the one that crashed is never used. Values of the environment are shown only for names that hold no
+secrets.
 
   crashmatrix analyze core.1234.zst --image registry/app:1.2
   crashmatrix analyze 1234 --container web-1

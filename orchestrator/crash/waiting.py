@@ -13,7 +13,7 @@ from typing import Final
 
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.signals import Fault
-from orchestrator.crash.signature import TELLING, is_glibc, is_interpreter, normalise, telling
+from orchestrator.crash.signature import STARTING, TELLING, is_glibc, is_interpreter, normalise, telling
 from orchestrator.model import Arch, NativeFrame, PythonFrame, Thread, Wait
 from orchestrator.tools.core import Core, ThreadState
 
@@ -63,6 +63,15 @@ _PYTHON_LOCK: Final = frozenset({
     "lock_PyThread_acquire_lock", "rlock_acquire", "lock_acquire_lock",
 })  # fmt: skip
 _MUTEX: Final = frozenset({"pthread_mutex_lock", "pthread_mutex_timedlock", "pthread_mutex_clocklock"})
+_DRIVING: Final = STARTING | {
+    "__run_exit_handlers",
+    "__cxa_finalize",
+    "__call_tls_dtors",
+    "__nptl_deallocate_tsd",
+    "_dl_fini",
+    "qsort_r",
+}
+"""Functions of the C library that call others' code, so that what waits there waits for that code."""
 _OWNER_AT: Final = 8
 """struct __pthread_mutex_s of glibc: __lock, to which the futex points, __count, __owner (a thread id)."""
 _JOIN: Final = frozenset(
@@ -185,9 +194,14 @@ def _parted(frames: Sequence[NativeFrame], *, called: bool) -> tuple[list[Native
 
     A thread that has `called` the kernel is in the C library, also where that is part of the program.
     """
-    inside = list(takewhile(is_glibc, frames)) or list(frames[: int(called)])
+    inside = list(takewhile(_serves, frames)) or list(frames[: int(called)])
     outside = dropwhile(lambda frame: normalise(frame.function or "") in PRIMITIVES, frames[len(inside) :])
     return inside, list(outside)
+
+
+def _serves(frame: NativeFrame) -> bool:
+    """Whether a frame is in the C library for somebody outside of it."""
+    return is_glibc(frame) and frame.function not in _DRIVING
 
 
 def _public(function: str) -> str:

@@ -30,9 +30,10 @@ CELL, GUEST_CELL = (f"tls-atexit/py3.11-glibc2.36-{arch}-plain-cpp" for arch in 
 HANGS: dict[tuple[str, ...], int] = {
     (FAULTS, "deadlock"): 2,
     (FAULTS, "joined"): 2,
+    (FAULTS, "leaving"): 1,
     ("python3", "/faults/hung.py"): 3,
 }
-"""Commands that do not die, and their threads: when all sleep, the parent asks for a core."""
+"""Commands that do not die, and their threads: when all sleep (or after 60 s) the parent asks for a core."""
 PARENT = """\
 import glob, json, os, signal, sys, time
 threads = int(sys.argv[1])
@@ -41,8 +42,8 @@ def asleep():
     tasks = glob.glob(f"/proc/{pid}/task/*/stat")
     states = [open(name).read().rpartition(")")[2].split()[0] for name in tasks]
     return len(states) == threads and set(states) == {"S"}
-quiet = 0
-while threads and quiet < 5:
+quiet, end = 0, time.monotonic() + 60
+while threads and quiet < 5 and time.monotonic() < end:
     quiet = quiet + 1 if asleep() else 0
     time.sleep(0.05)
 if threads:

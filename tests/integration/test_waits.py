@@ -46,6 +46,13 @@ def test_a_thread_that_waits_for_the_end_of_another_names_it(backend: str, read:
 
 
 @NATIVE
+def test_a_hang_on_the_way_out_is_in_the_handler(backend: str, read: Read) -> None:
+    crash = read(FAULTS, "leaving", backend=backend)
+    assert crash.signature == "hang pause > last > __run_exit_handlers"
+    assert wait(crash.threads[0]).text == "waits in pause, called by last"
+
+
+@NATIVE
 def test_who_has_the_gil_is_told(backend: str, read: Read) -> None:
     crash = read("python3", "/faults/hung.py", backend=backend)
     assert crash.signature == "hang python:take_gil"

@@ -112,6 +112,9 @@ static void joined(void)
     if (pipe(ends) == 0 && read(ends[0], &byte, 1) < 0) exit(1);
 }
 
+static void last(void) { for (;;) pause(); }
+static void leaving(void) { atexit(last); exit(0); }
+
 static void gone(void)
 {
     void *library = dlopen("/faults/libgone.so", RTLD_NOW);
@@ -203,7 +206,7 @@ static void getenv_race(void)
 static const struct { const char *name; void (*die)(void); } ways[] = {
     {"segv", segv}, {"bus", bus}, {"fpe", fpe}, {"ill", ill}, {"trap", trap}, {"abrt", abrt}, {"own", own}, {"sys", sys},
     {"twice", twice}, {"claim", claim}, {"overflow", overflow}, {"wild", wild}, {"data", data}, {"threads", threads},
-    {"deadlock", deadlock}, {"joined", joined}, {"gone", gone}, {"terminate", terminate}, {"handler", handler}, {"stale", stale}, {"getenv_race", getenv_race},
+    {"deadlock", deadlock}, {"joined", joined}, {"leaving", leaving}, {"gone", gone}, {"terminate", terminate}, {"handler", handler}, {"stale", stale}, {"getenv_race", getenv_race},
     {"refilled", refilled}, {"released", released},
 };
 
