@@ -32,7 +32,7 @@ probe = ctypes.CDLL(importlib.util.find_spec("envchange").origin)
 probe.envchange_stop.restype = ctypes.c_long
 
 COPY = []
-"""The array of `copy_environ`, which must not go away."""
+"""The arrays of `copy_environ`, which must not go away."""
 
 
 def by_system():
@@ -97,7 +97,7 @@ def copy_environ():
     environ = ctypes.POINTER(ctypes.c_void_p).in_dll(libc, "environ")
     strings = list(itertools.takewhile(bool, (environ[slot] for slot in itertools.count())))
     COPY.append((ctypes.c_void_p * (len(strings) + 3))(None, None, *strings, None))
-    environ.contents = ctypes.c_void_p.from_buffer(COPY[0], 2 * ctypes.sizeof(ctypes.c_void_p))
+    environ.contents = ctypes.c_void_p.from_buffer(COPY[-1], 2 * ctypes.sizeof(ctypes.c_void_p))
 
 
 def prepare():
@@ -139,6 +139,16 @@ def put_until(stop, before):
             time.sleep(0.00002)
 
 
+def let_run(stop):
+    """Wait for the end of the trial, or for the first failure.
+
+    The next change replaces the copied array, so the copy is made again and again.
+    """
+    for _ in range(20):
+        if not stop.wait(SECONDS / 20) and COPY:
+            copy_environ()
+
+
 def run():
     """One trial; returns what the first failed call said, and how many were made."""
     call = EXECUTIONS[EXECUTE]
@@ -163,7 +173,7 @@ def run():
         thread.start()
     if MITIGATION != "before-threads" and WRITER == "native":
         probe.envchange_start(CHANGE.encode(), int(MITIGATION == "lock"))
-    stop.wait(SECONDS)
+    let_run(stop)
     stop.set()
     probe.envchange_stop()
     for thread in threads:
