@@ -80,7 +80,7 @@ def test_pythons_own_defect_is_named(stories: Run) -> None:
     crash = told(stories.results[INHERITED]).trials[-1].crash
     assert crash is not None
     assert crash.message is not None
-    assert "invalid pointer" in crash.message
+    assert crash.message.startswith("free(): invalid ")  # pointer or size, by what is freed first
 
 
 def test_nothing_that_may_crash_is_process_1(stories: Run) -> None:
