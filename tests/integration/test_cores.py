@@ -239,7 +239,8 @@ def test_a_cut_core_still_tells_the_signal(
 
 @pytest.mark.parametrize(
     "name", [PYTHON, "/usr/bin/python3", LIBC, "/lib/x86_64-linux-gnu/libc.so.6", "/etc/os-release",
-             "/lib64/ld-linux-x86-64.so.2", "/usr/lib", "/usr/lib/absent.so"],
+             "/lib64/ld-linux-x86-64.so.2", "/usr/lib", "/usr/lib/absent.so",
+             "/etc/os-release/absent.so"],
 )  # fmt: skip
 def test_the_layers_of_an_image_and_the_engine_give_the_same_files(
     engine: Engine, base_image: str, name: str

@@ -15,7 +15,7 @@ from docker.utils.socket import STDOUT, frames_iter
 
 from orchestrator.errors import InputError
 from orchestrator.model import LABEL
-from orchestrator.tools.engine.calls import engine_errors, retried
+from orchestrator.tools.engine.calls import engine_errors, is_no_path, retried
 from orchestrator.tools.engine.connection import Connection
 
 FETCH_LIMIT: Final = 1 << 31
@@ -161,8 +161,10 @@ class Containers(Connection):
             with engine_errors(f"fetching {path}"):
                 try:
                     stream, _ = retried(self._api.get_archive)(container, path)
-                except NotFound as error:
-                    raise FileNotFoundError(path) from error
+                except APIError as error:
+                    if isinstance(error, NotFound) or is_no_path(error):
+                        raise FileNotFoundError(path) from error
+                    raise
                 for chunk in stream:
                     spool.write(chunk)
                     if spool.tell() > limit:
