@@ -18,7 +18,8 @@ NOTES: Final = "notes"
 def read_stacks(path: Path, core: Core, root: Path, names: Collection[str]) -> tuple[Reading, list[str]]:
     """The stacks as the best of the named backends reads them, and why better ones did not.
 
-    The quickest is asked first: where it leaves nothing unsure, it is as good as the best.
+    The quickest is asked first: where it leaves nothing unsure, it is as good as the best. It also marks what
+    it found by a scan, so it is taken where gdb would guess in silence.
     """
     readings = _Readings(path, core, root)
     quick = readings.of(elf_stacks.NAME) if elf_stacks.NAME in names else None
@@ -27,9 +28,13 @@ def read_stacks(path: Path, core: Core, root: Path, names: Collection[str]) -> t
     lacking: list[str] = []
     for name in STACKS:
         if name in names:
-            if reading := readings.of(name):
+            reading = readings.of(name)
+            if reading and not (reading.guesses and quick):
                 return reading, lacking
-            lacking.append(f"without {name}: {readings.refused[name]}")
+            why = (
+                "it guesses frames where a file is not in the sysroot" if reading else readings.refused[name]
+            )
+            lacking.append(f"without {name}: {why}")
     return read_notes(core), lacking
 
 

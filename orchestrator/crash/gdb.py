@@ -42,6 +42,8 @@ class PlacedFile:
 
     file: Path
     bias: int
+    program: bool = False
+    """Whether it is the executable; the others are what that has loaded."""
 
 
 class _Answer(BaseModel):
@@ -87,7 +89,7 @@ def read_with_gdb(
     """Read a plain core with gdb; raises ToolError where gdb is missing, fails, or takes too long.
 
     `sysroot` holds the libraries at their paths in the container, `program` is the executable's file.
-    Where files are `placed`, the program first, gdb looks for none itself.
+    Where files are `placed`, gdb looks for none itself.
     """
     gdb = next((path for name in PROGRAMS if (path := process.find(name))), None)
     if gdb is None:
@@ -151,9 +153,14 @@ def _place(placed: Sequence[PlacedFile], folder: Path) -> list[str]:
     """
     for number, item in enumerate(placed):
         (folder / f"placed-{number}").symlink_to(item.file)
-    program, *libraries = [f"symbol-file placed-{n} -o {item.bias:#x}" for n, item in enumerate(placed)]
-    orders = ["exec-file placed-0", program, *(f"add-{order}" for order in libraries)]
+    orders = [f"exec-file placed-{number}" for number, item in enumerate(placed) if item.program]
+    orders += [_order(number, item) for number, item in enumerate(placed)]
     return [*_each("-iex", ["set auto-solib-add off"]), *_each("-ex", orders)]
+
+
+def _order(number: int, item: PlacedFile) -> str:
+    add = "" if item.program else "add-"
+    return f"{add}symbol-file placed-{number} -o {item.bias:#x}"
 
 
 def _each(option: str, orders: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ investigation that it misled).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,17 +23,22 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:
     program = core.executable
     file = root / program.path.lstrip("/") if program else None
     found = file if file and file.is_file() else None
-    placed = _placed(core, root) if found and core.has_adopted else []
+    placed = _placed(core, root) if core.has_adopted or not found else []
     return complete(core, root, read_with_gdb(path, root, found, placed))
 
 
 def _placed(core: Core, root: Path) -> list[PlacedFile]:
-    """The files of a core that does not list them, the program first; what is no file is left out."""
+    """The files of a core in which gdb finds none itself, the program first; what is no file is left out.
+
+    gdb goes by the list of files in the core, which a guest's lacks, or by the loader's own list, to which
+    the program's file leads.
+    """
     placed = []
     for module in sorted(core.modules, key=lambda module: module != core.executable):
         file = (root / module.path.lstrip("/")).resolve()
         with suppress(CoreError, OSError):
-            placed.append(PlacedFile(file=file, bias=module.base - first_address(file)))
+            bias = module.base - first_address(file)
+            placed.append(PlacedFile(file=file, bias=bias, program=module == core.executable))
     return placed
 
 
@@ -49,8 +54,9 @@ def complete(core: Core, root: Path, answer: GdbAnswer) -> Reading:
         )
         for thread in answer.threads
     )
-    warnings = (*tables.problems, *_warnings(answer, core))
-    return Reading(backend="gdb", version=answer.version, threads=threads, warnings=warnings)
+    guesses = tuple(_guesses(answer, core, root))
+    warnings = (*tables.problems, *_warnings(answer, core), *guesses)
+    return Reading(backend="gdb", version=answer.version, threads=threads, warnings=warnings, guesses=guesses)
 
 
 class SymbolTables:
@@ -107,6 +113,17 @@ def _warnings(answer: GdbAnswer, core: Core) -> list[str]:
     if len(answer.threads) < len(core.threads):
         warnings.append(f"gdb found {len(answer.threads)} of {len(core.threads)} threads")
     return warnings
+
+
+def _guesses(answer: GdbAnswer, core: Core, root: Path) -> Iterator[str]:
+    """What gdb does not say: how to leave a function is in its file; without that, the rest is a guess."""
+    absent = {module for module in core.modules if not (root / module.path.lstrip("/")).is_file()}
+    for thread in answer.threads:
+        for number, frame in enumerate(thread.frames[:-1]):
+            if (module := core.module_at(frame.pc)) in absent and module:
+                said = f"frames outside #{number} are guesses: {module.path} is not in the sysroot"
+                yield f"thread {thread.tid}: {said}"
+                break
 
 
 def _stack_warnings(thread: GdbThread) -> list[str]:

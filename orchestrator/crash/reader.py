@@ -33,6 +33,9 @@ DEBUGGER: Final = "gdb"
 PYSTACK: Final = "pystack"
 BACKENDS: Final = (*STACKS, PYSTACK)
 """All backends by name, best first."""
+_FIRST: Final = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp")
+_LAST: Final = ("fs_base", "gs_base")
+"""x86-64's registers as gdb lists them, whichever backend read them; the numbered ones are between."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,11 +171,18 @@ def _thread(waiting: Waiting, thread: ThreadReading, site: Site, python: Sequenc
     return Thread(
         tid=thread.tid,
         crashed=thread.crashed,
-        registers={name: hex(value) for name, value in registers.items()},
+        registers={name: hex(registers[name]) for name in sorted(registers, key=_place_of)},
         native=native,
         python=merged,
         waits=waiting.of(thread.tid, native, merged),
     )
+
+
+def _place_of(register: str) -> int:
+    """Where a register stands among others; those of one place stay in their order."""
+    if register in _FIRST:
+        return _FIRST.index(register)
+    return len(_FIRST) + (register in _LAST)
 
 
 def _frame(core: Core, frame: Frame) -> NativeFrame:

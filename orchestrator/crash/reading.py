@@ -64,6 +64,8 @@ class Reading:
     warnings: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
     """Why another backend may know more; only of one that is asked before another."""
+    guesses: tuple[str, ...] = ()
+    """Those of the warnings that tell of frames which were guessed and cannot be told from others."""
     named_by: tuple[str, str] | None = None
     """Backend and version that gave the names, where these come from another core's reading."""
     named_from: str | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import main
+from orchestrator.crash import BACKENDS
 from orchestrator.crash.limits import loose
 from orchestrator.model import Environment
 from orchestrator.pipeline import AnalyzeRequest, analyze_core
@@ -214,6 +215,29 @@ def test_files_come_from_a_folder_a_container_or_the_program_alone(
     assert alone.crash == expected.crash
     assert main(["analyze", core, "--exe", str(tmp_path / "faults")]) == 0
     assert "touch+0xc in faults" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("backend", ["gdb", "elf", "auto"])
+def test_without_the_program_its_libraries_frames_are_named_and_no_guess_is_unsaid(
+    core_of: Callable[..., Path], engine: Engine, image: str, tmp_path: Path, backend: str
+) -> None:
+    core = str(core_of(FAULTS, "abrt"))
+    libc = tmp_path / "usr/lib/x86_64-linux-gnu/libc.so.6"
+    libc.parent.mkdir(parents=True)
+    container = engine.hold(image, labels={"crashmatrix": "test"})
+    try:
+        for _, content in engine.fetch(container, "/usr/lib/x86_64-linux-gnu/libc.so.6"):
+            libc.write_bytes(content.read())
+    finally:
+        engine.remove(container)
+    backends = BACKENDS if backend == "auto" else (backend,)
+    crash = analyze_core(AnalyzeRequest(core=core, sysroot=tmp_path, backends=backends))
+    native = crash.threads[0].native
+    assert [frame.function for frame in native][1:3] == ["raise", "abort"]  # by libc's own symbol table
+    assert native[3].module == FAULTS
+    assert list(crash.threads[0].registers)[:3] == ["rax", "rbx", "rcx"]
+    said = "guesses" if backend == "gdb" else "scan"
+    assert len(native) == 4 or any(said in warning for warning in crash.warnings)
 
 
 def test_a_match_of_coredumpctl_finds_the_container_while_that_is_there(
