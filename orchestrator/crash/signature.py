@@ -8,8 +8,9 @@ another fault. So:
   would swallow a user's own function.
 - It ends at the interpreter. Which of CPython's functions lie between two frames of other code
   differs from version to version (`atexit_callfuncs`, `_PyEval_Vector`), and so they do not tell.
-  Where the fault itself lies in the interpreter, the function by which it was entered stands for
-  all of them: that is API, and stays.
+  Where the fault itself, or the call to die, lies in the interpreter, the function by which that was
+  entered stands for all of them: it is API, and stays. Where Python code lies between, or nobody tells who
+  entered, its innermost function does.
 - It ends at a further trampoline: what lies below was interrupted at any moment.
 - Names lose what compilers add: clone suffixes, hashes, arguments, template arguments.
 - A string function of glibc loses the variant that was chosen for the CPU.
@@ -25,6 +26,8 @@ from typing import Final
 
 from orchestrator.model import NativeFrame
 
+EVALUATION: Final = "_PyEval_EvalFrameDefault"
+"""The function of CPython in which Python code runs."""
 TELLING: Final = 3
 """How many frames a signature has at most."""
 _INTERPRETER: Final = re.compile(r"(lib)?python\d?(\.\d+)?[dt]*(\.so[\d.]*)?")
@@ -119,13 +122,13 @@ UNTELLING: Final = ABORTING | ALLOCATOR | TERMINATING | PANICKING | SANITIZING |
 def sign(signal: str, frames: Sequence[NativeFrame]) -> tuple[str, str]:
     """The signature of a crash, and how it was made; `frames` from the original fault outwards."""
     own = list(takewhile(lambda frame: not frame.trampoline, frames))
-    inside = list(takewhile(is_interpreter, own))
-    if len(inside) == len(own):
-        inside = inside[:1]
-    names = [f"python:{_name(inside[-1]) or '?'}"] if inside else []
-    names += telling(own[len(inside) :])
-    chosen = names[:TELLING]
-    return " ".join([signal, " > ".join(chosen) or "?"]), _explain(own, inside, chosen)
+    dying = list(takewhile(lambda frame: not is_interpreter(frame) and _name(frame) is None, own))
+    inside = list(takewhile(is_interpreter, own[len(dying) :]))
+    between = any(normalise(frame.function or "") == EVALUATION for frame in inside)
+    outside = [] if between else list(telling(own[len(dying) + len(inside) :]))
+    entered = inside[-1:] if outside else inside[:1]
+    chosen = [*(f"python:{_name(frame) or '?'}" for frame in entered), *outside][:TELLING]
+    return " ".join([signal, " > ".join(chosen) or "?"]), _explain(own, len(dying), len(inside), chosen)
 
 
 def normalise(function: str) -> str:
@@ -185,10 +188,10 @@ def is_interpreter(frame: NativeFrame) -> bool:
     return bool(frame.module and _INTERPRETER.fullmatch(PurePosixPath(frame.module).name))
 
 
-def _explain(own: Sequence[NativeFrame], inside: Sequence[NativeFrame], chosen: Sequence[str]) -> str:
-    rest = own[len(inside) :]
-    boundary = next((frame for frame in rest if is_interpreter(frame)), None)
-    entered = f"{len(inside)} frames from the fault outwards are in the interpreter" if inside else ""
+def _explain(own: Sequence[NativeFrame], dying: int, inside: int, chosen: Sequence[str]) -> str:
+    boundary = next((frame for frame in own[dying + inside :] if is_interpreter(frame)), None)
+    place = "outside the call to die" if dying else "from the fault outwards"
+    entered = f"{inside} frames {place} are in the interpreter" if inside else ""
     if len(chosen) == TELLING:
         end = f"the first {TELLING} telling frames"
     elif boundary is not None and boundary.module:

@@ -13,7 +13,7 @@ PYTHON = "/usr/lib/x86_64-linux-gnu/libpython3.13.so.1.0"
 PROBE = "/opt/crashmatrix/scenario/probe.abi3.so"
 
 
-def stack(*parts: tuple[str | None, str]) -> list[NativeFrame]:
+def stack(*parts: tuple[str | None, str | None]) -> list[NativeFrame]:
     return [NativeFrame(function=name, module=module, offset=0x1139) for name, module in parts]
 
 
@@ -60,6 +60,26 @@ def test_a_fault_in_the_interpreter_is_named_by_how_it_was_entered() -> None:
 def test_a_fault_with_nothing_but_the_interpreter_is_named_by_its_own_function() -> None:
     frames = stack(("take_gil", "/usr/bin/python3.11"), ("Py_RunMain", "/usr/bin/python3.11"))
     assert sign("SIGSEGV", frames)[0] == "SIGSEGV python:take_gil"
+
+
+def test_an_abort_by_the_interpreter_is_named_by_how_that_was_entered() -> None:
+    frames = stack(
+        ("raise", LIBC), ("abort", LIBC), (None, "/usr/lib/libstdc++.so.6"), ("std::terminate()", None),
+        ("__GI___pthread_exit", LIBC), ("PyThread_exit_thread", PYTHON), ("PyEval_RestoreThread", PYTHON),
+        ("without_exceptions", PROBE), ("start_thread", LIBC),
+    )  # fmt: skip
+    assert sign("SIGABRT", frames)[0] == "SIGABRT python:PyEval_RestoreThread > without_exceptions"
+
+
+@pytest.mark.parametrize("outer", ["_PyEval_Vector", "function_code_fastcall", "_PyEval_EvalFrameDefault"])
+def test_who_called_python_code_does_not_tell_of_what_that_called(outer: str) -> None:
+    frames = stack(
+        ("raise", LIBC), ("abort", LIBC), ("os_abort_impl", PYTHON), ("_PyEval_EvalFrameDefault", PYTHON),
+        (outer, PYTHON), ("python_call", "/opt/uwsgi"), ("_start", "/opt/uwsgi"),
+    )  # fmt: skip
+    signature, how = sign("SIGABRT", frames)
+    assert signature == "SIGABRT python:os_abort_impl"
+    assert how.startswith("3 frames outside the call to die are in the interpreter")
 
 
 def test_what_was_interrupted_by_a_signal_does_not_tell() -> None:
