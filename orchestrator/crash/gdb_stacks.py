@@ -120,7 +120,8 @@ def _guesses(answer: GdbAnswer, core: Core, root: Path) -> Iterator[str]:
     absent = {module for module in core.modules if not (root / module.path.lstrip("/")).is_file()}
     for thread in answer.threads:
         for number, frame in enumerate(thread.frames[:-1]):
-            if (module := core.module_at(frame.pc)) in absent and module:
+            module = core.module_at(frame.pc)
+            if module is not None and module in absent:
                 said = f"frames outside #{number} are guesses: {module.path} is not in the sysroot"
                 yield f"thread {thread.tid}: {said}"
                 break
