@@ -1,9 +1,14 @@
 """Explanations in words. Made here once; every report prints these sentences as they are."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Final
 
 from orchestrator.explain.search import MOST_RULES
 from orchestrator.model import ABSENT, Boundary, Explanation, Finding, MixedCell, SettlingCell, Subject
+
+READABLE: Final = 240
+"""Characters that rules of one length may take together in a sentence; explanations.json has more of them."""
 
 
 def sentence(item: Explanation) -> str:
@@ -55,10 +60,13 @@ def _subject(item: Explanation) -> str:
 
 
 def _rules(item: Explanation) -> str:
-    listed = ", or as well where ".join(rule.expression for rule in item.rules)
-    more = item.rules_count - len(item.rules)
+    listed = list(accumulate((rule.expression for rule in item.rules), "{}, or as well where {}".format))
+    shown = max(1, sum(len(text) <= READABLE for text in listed))
+    more = item.rules_count - shown
     least = "at least " if item.rules_count >= MOST_RULES else ""
-    return f"{listed} (and {least}{more} more rules)" if more else listed
+    return listed[shown - 1] + (
+        f" (and {least}{more} more {'rule' if more == 1 else 'rules'})" if more else ""
+    )
 
 
 def _tie(item: Explanation) -> str:

@@ -13,6 +13,7 @@ from orchestrator.errors import Location
 from orchestrator.explain import explain
 from orchestrator.explain.search import Found, rule_text, shortest_rules
 from orchestrator.explain.space import Space
+from orchestrator.explain.words import sentence
 from orchestrator.model import (
     Cell,
     CellResult,
@@ -22,6 +23,7 @@ from orchestrator.model import (
     OutcomeKind,
     Plan,
     PlannedCell,
+    Rule,
     Subject,
     Verdict,
     orders_as_version,
@@ -121,6 +123,17 @@ def test_axes_that_change_together_are_not_told_apart_and_excluded_cells_would_s
     assert said.settling_count == len(wanted)
     assert [item.cell for item in said.settling] == wanted[:5]
     assert "(excluded: left out)" in said.notes[1]
+
+
+def test_a_sentence_lists_rules_while_it_can_be_read_and_counts_the_others() -> None:
+    said = failures(paired(matrix()), lambda cell: cell.glibc == "2.41" and cell.launcher == "uwsgi")
+    both = (
+        'glibc >= "2.41" and launcher == "uwsgi", or as well where python >= "3.13" and launcher == "uwsgi"'
+    )
+    assert f"exactly where {both}: " in said.sentence
+    long = tuple(Rule(expression=f'python == "{"9" * 150}{n}"', axes=("python",), cost=1) for n in (1, 2, 3))
+    told = sentence(said.model_copy(update={"rules": long, "rules_count": 7}))
+    assert f"exactly where {long[0].expression} (and 6 more rules): " in told
 
 
 def test_a_version_between_the_sides_of_a_boundary_would_settle_it() -> None:
