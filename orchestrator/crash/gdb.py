@@ -94,6 +94,8 @@ def read_with_gdb(
     gdb = next((path for name in PROGRAMS if (path := process.find(name))), None)
     if gdb is None:
         raise ToolError("gdb is not installed", mend=MEND)
+    # gdb is started in a folder of its own, where names relative to ours lead nowhere.
+    core, sysroot, program = core.absolute(), sysroot.absolute(), program and program.absolute()
     with tempfile.TemporaryDirectory(prefix="crashmatrix-gdb-") as folder:
         answer = Path(folder) / "answer.json"
         orders = _place(placed, Path(folder)) if placed else _load(program)

@@ -6,7 +6,6 @@ Plain Python runs this file to its end; uWSGI loads it and calls `application` f
 import atexit
 import os
 import sys
-import time
 
 import latethread
 
@@ -29,9 +28,8 @@ if os.environ["CRASHMATRIX_WINDOW"] == "after":
 
 
 def prepare():
-    """Start the thread, and come back once it waits without the GIL."""
+    """Start the thread, which then waits without the GIL."""
     latethread.start()
-    time.sleep(0.2)
     if os.environ["CRASHMATRIX_MITIGATION"] == "join":
         # Python's own atexit callbacks run before the interpreter counts as finalizing.
         atexit.register(latethread.open_window)

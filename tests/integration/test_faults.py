@@ -240,6 +240,17 @@ def test_without_the_program_its_libraries_frames_are_named_and_no_guess_is_unsa
     assert len(native) == 4 or any(said in warning for warning in crash.warnings)
 
 
+@NATIVE
+def test_a_plain_core_is_found_by_a_name_relative_to_ours(
+    core_of: Callable[..., Path], image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    with plain_core(core_of(FAULTS, "segv")) as plain:
+        shutil.copyfile(plain, tmp_path / "core")
+    monkeypatch.chdir(tmp_path)
+    crash = analyze_core(AnalyzeRequest(core="core", image=image, backends=(backend,)))
+    assert crash.signature == "SIGSEGV touch > segv > main"
+
+
 def test_a_match_of_coredumpctl_finds_the_container_while_that_is_there(
     engine: Engine, image: str, tmp_path: Path
 ) -> None:

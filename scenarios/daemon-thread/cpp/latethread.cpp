@@ -15,7 +15,7 @@
 
 namespace {
 
-sem_t window_opens, thread_ended;
+sem_t thread_waits, window_opens, thread_ended;
 bool guarded;
 
 void say(const char *what) { std::fprintf(stderr, "latethread: %s\n", what); }
@@ -55,6 +55,7 @@ struct Cleanup {
 // exception specification is gone before the thread gets there.
 __attribute__((noinline)) void reacquire() {
     PyThreadState *state = PyEval_SaveThread();
+    sem_post(&thread_waits);
     wait_for(&window_opens);
     if (guarded && !may_take_the_gil()) {
         say("the thread leaves the GIL alone");
@@ -87,6 +88,7 @@ __attribute__((noinline)) void catch_all() {
 }
 
 __attribute__((noinline)) void ensure() {
+    sem_post(&thread_waits);
     wait_for(&window_opens);
     if (guarded && !may_take_the_gil()) {
         say("the thread leaves the GIL alone");
@@ -131,6 +133,7 @@ void after_finalization() {
 extern "C" {
 
 static PyObject *start(PyObject *, PyObject *) {
+    sem_init(&thread_waits, 0, 0);
     sem_init(&window_opens, 0, 0);
     sem_init(&thread_ended, 0, 0);
     guarded = std::strcmp(std::getenv("CRASHMATRIX_MITIGATION"), "guard") == 0;
@@ -140,6 +143,9 @@ static PyObject *start(PyObject *, PyObject *) {
         return nullptr;
     }
     pthread_detach(thread);
+    Py_BEGIN_ALLOW_THREADS
+    wait_for(&thread_waits);
+    Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }
 
@@ -157,7 +163,7 @@ static PyObject *open_window(PyObject *, PyObject *) {
 }
 
 static PyMethodDef methods[] = {
-    {"start", start, METH_NOARGS, "Start the thread; it waits for the window."},
+    {"start", start, METH_NOARGS, "Start the thread; returns once it waits for the window, without the GIL."},
     {"at_exit", at_exit, METH_NOARGS, "Open the window from a function that the C library calls in exit()."},
     {"open_window", open_window, METH_NOARGS, "Open it now, and give the thread a second without the GIL."},
     {nullptr, nullptr, 0, nullptr},

@@ -5,7 +5,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::mpsc::{channel, Receiver, Sender};
-use std::sync::Mutex;
+use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
 type Object = *mut c_void;
@@ -66,6 +66,9 @@ static PROCESS: Mutex<Option<(Sender<()>, Receiver<()>)>> = Mutex::new(None);
 /// What the thread takes: it waits for the window, and tells of its end.
 static THREAD: Mutex<Option<(Receiver<()>, Sender<()>)>> = Mutex::new(None);
 
+/// Where the start meets the thread, once that waits for the window: on a busy machine it may come there late.
+static WAITS: Barrier = Barrier::new(2);
+
 fn axis(name: &str) -> String {
     std::env::var(format!("CRASHMATRIX_{name}")).unwrap_or_default()
 }
@@ -108,6 +111,7 @@ fn guarded() -> bool {
 #[inline(never)]
 unsafe fn reacquire(opens: &Receiver<()>) {
     let state = PyEval_SaveThread();
+    WAITS.wait();
     let _ = opens.recv();
     if guarded() {
         return say("the thread leaves the GIL alone");
@@ -131,6 +135,7 @@ unsafe extern "C" fn without_exceptions(opens: &Receiver<()>) {
 
 #[inline(never)]
 unsafe fn ensure(opens: &Receiver<()>) {
+    WAITS.wait();
     let _ = opens.recv();
     if guarded() {
         return say("the thread leaves the GIL alone");
@@ -180,6 +185,9 @@ unsafe extern "C" fn start(_module: Object, _arguments: Object) -> Object {
         let mut thread = 0;
         assert_eq!(pthread_create(&mut thread, null_mut(), run, null_mut()), 0);
     }
+    let state = PyEval_SaveThread();
+    WAITS.wait();
+    PyEval_RestoreThread(state);
     Py_BuildValue(c"".as_ptr())
 }
 
