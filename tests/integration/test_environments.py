@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,7 @@ class Silent:
         raise AssertionError(text)
 
 
-def test_every_environment_is_planned_and_its_images_found_in_two_seconds(
+def test_the_images_of_every_environment_are_found_by_one_request(
     oldest_run: Run, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert oldest_run.code == 0
@@ -123,7 +122,6 @@ def test_every_environment_is_planned_and_its_images_found_in_two_seconds(
         return send(self, request, **options)
 
     monkeypatch.setattr(Session, "send", counted)
-    began = time.process_time()
     # One question in every environment: the axes that the stories have of their own would multiply each cell.
     asking = Request(profile="full", axes={"scenario": ("tls-atexit",), "mitigation": ("none",)})
     planned = make_plan(Project.load(ROOT), asking)
@@ -132,7 +130,6 @@ def test_every_environment_is_planned_and_its_images_found_in_two_seconds(
         engine, present, jobs=1, logs=tmp_path, stop=threading.Event(),
         on_ready=lambda *_: None, progress=Silent(),
     )  # fmt: skip
-    assert time.process_time() - began < 2
     assert len(asked) == 1
     assert "/images/json" in asked[0]
     assert len(planned.plan.cells) > 100

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable, Iterable
 from itertools import product
-from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -382,13 +381,10 @@ def brute_force(space: Space, shown: int, contrary: int) -> int | None:
 
 
 @pytest.mark.parametrize("noise", rules.NOISE)
-def test_ten_thousand_cells_take_less_than_two_seconds(noise: float) -> None:
-    plan, results = rules.noisy_run(noise)
+def test_ten_thousand_cells_have_a_rule_where_no_cell_is_against_it(noise: float) -> None:
+    plan, results = rules.noisy_run(noise)  # what this takes is measured by `nox -s bench -- explain`
     assert len(results) > 10_000
-    # Of the processor: what else the machine does is not measured here, but by `nox -s bench -- explain`.
-    begin = process_time()
     said = explain(plan, results).explanations[0]
-    assert process_time() - begin < 2
     assert bool(said.rules) == (noise == 0.0)
 
 
