@@ -158,6 +158,12 @@ class MadeOf(Value):
     """The interpreter's version as the catalogue knows it: exact, or the series of a base's own."""
 
 
+class Launcher(Value):
+    """What starts a process; `clean_status` is the exit status of one that ends as it should."""
+
+    clean_status: Annotated[int, Field(ge=0, le=255)]
+
+
 class CatalogueParts(Value):
     """images/catalogue.yaml but for its downloads: every base, interpreter and launcher of a plan.
 
@@ -169,7 +175,7 @@ class CatalogueParts(Value):
 
     bases: Annotated[tuple[Base, ...], Field(min_length=1)]
     interpreters: tuple[CopiedPython, ...] = ()
-    launchers: tuple[Name, ...]
+    launchers: dict[Name, Launcher]
     languages: tuple[Name, ...]
     builder_suite: Name
     builder_packages: tuple[Package, ...] = ()

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from orchestrator.errors import Location
 from orchestrator.model.base import Value
-from orchestrator.model.catalogue import InterpreterKind
+from orchestrator.model.catalogue import InterpreterKind, Launcher
 from orchestrator.model.cell import Instrument
 from orchestrator.model.evidence import WantedSighting
 from orchestrator.model.survival import Survival
@@ -95,6 +95,14 @@ class ExpectationRule(Value):
     when: str
     where: Location
     expectation: Expectation
+    clean: bool = False
+    """Whether the status is that of the launcher for a process that ends as it should (`status: clean`)."""
+
+    def of(self, launcher: Launcher) -> Expectation:
+        """The expectation of a cell with this launcher."""
+        if not self.clean:
+            return self.expectation
+        return self.expectation.model_copy(update={"status": launcher.clean_status})
 
 
 class ScenarioExclusion(Value):

@@ -19,10 +19,11 @@ from orchestrator.model import (
     Instrument,
     Scenario,
 )
+from orchestrator.plan.expression import WORDS
 from orchestrator.tools.yamlfile import Document, nearest
 
-RESERVED: Final = frozenset({"true", "false", *keyword.kwlist})
-"""Words that no axis may be called: Python's parser reads expressions, and takes its own words for itself."""
+RESERVED: Final = frozenset({*WORDS, *keyword.kwlist})
+"""Words that no axis may be called: Python's, whose parser reads expressions, and the language's own."""
 
 Axes = Mapping[str, tuple[str, ...]]
 
@@ -39,7 +40,7 @@ def check_axes(document: Document[Any], axes: Axes) -> None:
             raise InputError(
                 f"{axis!r} cannot name an axis, since expressions could not name it",
                 where=place,
-                mend="choose a word that is none of Python's own",
+                mend="choose another word",
             )
         if not values:
             raise InputError(f"axis {axis!r} has no values", where=place, mend="list at least one")

@@ -18,8 +18,8 @@ from orchestrator.model import (
     Toolchain,
 )
 from orchestrator.plan.blocks import Block, Question, joined
+from orchestrator.plan.facts import CellFacts
 from orchestrator.plan.matrix import Exclusion
-from orchestrator.plan.releases import Releases
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Exclusions:
         scenario: Scenario,
         catalogue: Catalogue,
         rules: Iterable[Exclusion],
-        releases: Releases,
+        facts: CellFacts,
         *,
         pythons: Sequence[str],
     ) -> None:
-        said = [releases.asked(rule.when, _Reason(rule.reason, rule.where)) for rule in rules]
+        said = [facts.asked(rule.when, _Reason(rule.reason, rule.where)) for rule in rules]
         lacks = _Lacks(scenario=scenario, catalogue=catalogue, pythons=pythons)
         self._questions: list[_Why] = [*said, *lacks.questions()]
 

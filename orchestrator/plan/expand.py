@@ -22,9 +22,9 @@ from orchestrator.model import (
 from orchestrator.plan.blocks import Block, in_order, size
 from orchestrator.plan.exclusion import Exclusions
 from orchestrator.plan.expression import Expression, OneOf, parse
+from orchestrator.plan.facts import CellFacts
 from orchestrator.plan.matrix import Exclusion, Matrix, Profile
 from orchestrator.plan.named import named_cells
-from orchestrator.plan.releases import Releases
 from orchestrator.tools.yamlfile import nearest
 
 SHARE: Final = 16
@@ -70,9 +70,9 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
     """
     profile = _profile(matrix, request)
     grids = _grids(matrix)
-    releases = Releases(catalogue)
-    chosen = _chosen(grids, matrix, request, releases)
-    questions = [_Question(matrix, scenario, catalogue, releases) for scenario in matrix.scenarios.values()]
+    facts = CellFacts(catalogue)
+    chosen = _chosen(grids, matrix, request, facts)
+    questions = [_Question(matrix, scenario, catalogue, facts) for scenario in matrix.scenarios.values()]
     cells: list[SelectedCell] = []
     excluded: list[ExcludedCells] = []
     for question, grid in zip(questions, grids, strict=True):
@@ -123,12 +123,12 @@ def _grid(matrix: Matrix, scenario: Scenario) -> Block:
     return {**matrix.axes, "scenario": (scenario.name,), "probe": probes, **scenario.axes}
 
 
-def _chosen(grids: Sequence[Block], matrix: Matrix, request: Request, releases: Releases) -> list[Block]:
+def _chosen(grids: Sequence[Block], matrix: Matrix, request: Request, facts: CellFacts) -> list[Block]:
     if request.cells is not None:
         return named_cells(grids, request.cells, matrix.file)
     left = [grid for grid in grids if size([grid])]
     for clause in _clauses(matrix, _profile(matrix, request), request):
-        before, question = size(left), releases.asked(clause.when, then=True)
+        before, question = size(left), facts.asked(clause.when, then=True)
         left = [block for block, holds in question.apart(left) if holds]
         if not left:
             raise InputError(
@@ -165,23 +165,22 @@ def _values_clause(words: str, axis: str, values: Sequence[str]) -> _Clause:
 class _Question:
     """A scenario with its expressions parsed; they may name the matrix's axes and its own."""
 
-    def __init__(self, matrix: Matrix, scenario: Scenario, catalogue: Catalogue, releases: Releases) -> None:
+    def __init__(self, matrix: Matrix, scenario: Scenario, catalogue: Catalogue, facts: CellFacts) -> None:
         words = {**matrix.axes, **scenario.axes}
         own = [
             Exclusion(when=parse(item.when, words, item.where), reason=item.reason, where=item.place)
             for item in scenario.exclusions
         ]
         self.scenario = scenario
+        self._launchers = catalogue.launchers
         self.exclusions = Exclusions(
-            scenario, catalogue, [*matrix.exclusions, *own], releases, pythons=matrix.axes["python"]
+            scenario, catalogue, [*matrix.exclusions, *own], facts, pythons=matrix.axes["python"]
         )
         self._options = [
-            releases.asked(parse(item.when, words, item.where), item.options)
+            facts.asked(parse(item.when, words, item.where), item.options)
             for item in scenario.launcher_options
         ]
-        self._rules = [
-            releases.asked(parse(rule.when, words, rule.where), rule.expectation) for rule in scenario.rules
-        ]
+        self._rules = [facts.asked(parse(rule.when, words, rule.where), rule) for rule in scenario.rules]
 
     def options(self, axes: Mapping[str, str]) -> tuple[str, ...]:
         """The launcher's options in a cell: of every entry that holds of it, in their order."""
@@ -189,10 +188,10 @@ class _Question:
 
     def expectation(self, cell: Cell, axes: Mapping[str, str]) -> Expectation:
         """The one rule that speaks of a cell; none or several is an error in the scenario."""
-        found = [expectation for rule in self._rules if (expectation := rule.of(axes))]
+        found = [rule for asked in self._rules if (rule := asked.of(axes))]
         if len(found) == 1:
-            return found[0]
-        places = " and ".join(str(expectation.where) for expectation in found)
+            return found[0].of(self._launchers[cell.launcher])
+        places = " and ".join(str(rule.expectation.where) for rule in found)
         said = f"several rules ({places}) speak" if found else "no rule speaks"
         raise InputError(
             f"scenario {cell.scenario}: {said} of cell {cell.id}",

@@ -4,6 +4,7 @@
     probe in ("cpp", "rust") and not (python >= "3.13" or arch == "arm64")
 
 A cell that lacks an axis (another scenario's own) reads as having `none` there, which stands in no order.
+`emulated` is no axis but a word of its own: a cell of another architecture than the planning host's.
 
 It is the subset of Python's own expression grammar with names of axes, quoted values, comparisons
 and boolean operators, so Python's parser reads it and gives the columns of errors. Nothing is ever
@@ -24,6 +25,9 @@ from orchestrator.model import ABSENT, VERSION_VALUE, orders_as_version
 from orchestrator.tools.yamlfile import nearest
 
 MAX_LENGTH: Final = 2000
+ARCH: Final = "arch"
+HOST: Final = "arch of the host"
+"""The name beside the axes under which the host's architecture stands; no axis can be called so."""
 EXAMPLE: Final = 'write for example glibc < "2.41" and launcher == "uwsgi"'
 
 Vocabulary = Mapping[str, tuple[str, ...]]
@@ -70,6 +74,20 @@ class Constant:
     def holds(self, axes: Mapping[str, str]) -> bool:  # noqa: ARG002 - the protocol's
         """The value, whatever the cell."""
         return self.value
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """`emulated`: the cell's architecture is another than the host's, so it runs under qemu-user."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The axis that decides it."""
+        return frozenset({ARCH})
+
+    def holds(self, axes: Mapping[str, str]) -> bool:
+        """Whether the host, which the plan names beside the axes (`HOST`), is of another architecture."""
+        return axes[ARCH] != axes[HOST]
 
 
 @dataclass(frozen=True)
@@ -185,6 +203,14 @@ class Any:
         return any(part.holds(axes) for part in self.parts)
 
 
+WORDS: Final[Mapping[str, Expression]] = {
+    "true": Constant(True),
+    "false": Constant(False),
+    "emulated": Emulated(),
+}
+"""What is true or false by itself; no axis can be called so."""
+
+
 def parse(text: str, vocabulary: Vocabulary, where: Location) -> Expression:
     """Parse an expression; raises InputError with the place inside the expression.
 
@@ -225,10 +251,10 @@ class _Parser:
                 return Any(tuple(self._node(value) for value in values))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return Not(self._node(operand))
-            case ast.Name(id="true") | ast.Constant(value=True):
-                return Constant(True)
-            case ast.Name(id="false") | ast.Constant(value=False):
-                return Constant(False)
+            case ast.Name(id=word) if word in WORDS:
+                return WORDS[word]
+            case ast.Constant(value=True | False as value):
+                return Constant(value)
             case ast.Compare():
                 return self._chain(node)
         self._refuse(f"{self._source(node)!r} is not a comparison", node, EXAMPLE)

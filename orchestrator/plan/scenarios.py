@@ -29,6 +29,7 @@ from orchestrator.plan.axes import Axes, check_axes
 from orchestrator.tools import yamlfile
 from orchestrator.tools.yamlfile import Document, nearest
 
+CLEAN: Final = "clean"
 FILE: Final = "scenario.yaml"
 SIGNALS: Final = frozenset(item.name for item in signal.Signals)
 MANIFEST: Final = "Cargo.toml"
@@ -117,7 +118,7 @@ class ExpectFile(Value):
 
     when: str
     outcome: OutcomeKind
-    status: Annotated[int, Field(ge=0, le=255)] | None = None
+    status: Annotated[int, Field(ge=0, le=255)] | Literal["clean"] | None = None
     signal: Annotated[str, AfterValidator(_signal)] | None = None
     frames: tuple[str, ...] = ()
     fault_address: Annotated[str, AfterValidator(_addresses)] | None = None
@@ -261,7 +262,7 @@ def _rule(document: Document[ScenarioFile], index: int) -> ExpectationRule:
     place = document.where("expect", index)
     expectation = Expectation(
         kind=entry.outcome,
-        status=entry.status,
+        status=None if entry.status == CLEAN else entry.status,
         signal=entry.signal,
         frames=entry.frames,
         fault_address=AddressRange.parse(entry.fault_address) if entry.fault_address else None,
@@ -274,7 +275,7 @@ def _rule(document: Document[ScenarioFile], index: int) -> ExpectationRule:
         where=str(place),
     )
     start = document.text_start("expect", index, "when")
-    return ExpectationRule(when=entry.when, where=start, expectation=expectation)
+    return ExpectationRule(when=entry.when, where=start, expectation=expectation, clean=entry.status == CLEAN)
 
 
 def _check_rule(document: Document[ScenarioFile], index: int) -> None:

@@ -11,8 +11,8 @@ from orchestrator.errors import InputError, Location
 from orchestrator.model import ABSENT, Catalogue, Cell, ExcludedCells
 from orchestrator.plan.blocks import Block, Question, in_order, joined, size
 from orchestrator.plan.expression import parse
+from orchestrator.plan.facts import CellFacts
 from orchestrator.plan.named import named_cells
-from orchestrator.plan.releases import Releases
 
 GRID: Block = {"a": ("1", "2", "3"), "b": ("x", "y"), "c": ("p", "q", "r")}
 EVERY = list(product(*GRID.values()))
@@ -78,7 +78,7 @@ def test_a_question_is_asked_once_of_all_cells_alike() -> None:
 
 def test_an_axis_that_a_block_lacks_reads_as_none(catalogue: Catalogue) -> None:
     expression = parse('d != "none"', {"d": (ABSENT, "1")}, Location(file="m"))
-    answers = list(Releases(catalogue).asked(expression, then=True).apart([GRID]))
+    answers = list(CellFacts(catalogue).asked(expression, then=True).apart([GRID]))
     assert answers == [(GRID, None)]
 
 
@@ -92,7 +92,7 @@ def test_what_holds_of_one_release_is_not_said_of_another(catalogue: Catalogue) 
     )
     expression = parse('python >= "3.13.8"', {"python": ("3.13",)}, Location(file="m"))
     block = {"python": ("3.13",), "glibc": ("2.31", "2.36"), "arch": ("x86_64",), "probe": ("cpp", "rust")}
-    asked = Releases(catalogue.model_copy(update={"bases": bases})).asked(expression, then="yes")
+    asked = CellFacts(catalogue.model_copy(update={"bases": bases})).asked(expression, then="yes")
     assert [(part["glibc"], part["probe"], answer) for part, answer in asked.apart([block])] == [
         (("2.31",), ("cpp", "rust"), None),
         (("2.36",), ("cpp", "rust"), "yes"),

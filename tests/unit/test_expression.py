@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from orchestrator.errors import InputError, Location
+from orchestrator.model import Arch, Catalogue
 from orchestrator.plan.expression import MAX_LENGTH, Expression, exact_name, parse
+from orchestrator.plan.facts import CellFacts
 
 VOCABULARY = {
     "python": ("3.9", "3.11", "3.13"),
@@ -42,6 +44,26 @@ def read(text: str) -> Expression:
 )
 def test_truth(text: str, holds: bool) -> None:
     assert read(text).holds(CELL) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("emulated", ["arm64"]),
+        ("not emulated", ["x86_64"]),
+        ('emulated or python < "3.10"', ["arm64"]),
+        ('python < "3.9" and emulated', []),
+    ],
+)
+def test_emulated_is_what_is_not_the_hosts_own_architecture(
+    catalogue: Catalogue, text: str, holds: list[str]
+) -> None:
+    words = {**VOCABULARY, "arch": ("x86_64", "arm64")}
+    block = {"python": ("3.11",), "glibc": ("2.36",), "arch": ("x86_64", "arm64")}
+    other = {"x86_64": "arm64", "arm64": "x86_64"}
+    for host, expected in ((Arch.X86_64, holds), (Arch.ARM64, [other[arch] for arch in holds])):
+        asked = CellFacts(catalogue.model_copy(update={"host": host})).asked(parse(text, words, HERE), True)
+        assert [arch for part, yes in asked.apart([block]) if yes for arch in part["arch"]] == expected
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ def test_shards_share_the_cells_out(project: Path, catalogue: Catalogue) -> None
         ("[cpp, rust]", "[cpp, on]", 'on is true or false .*write "on" in quotes'),
         ("  probe:", "  prob:", "axis 'probe' is missing .is 'prob' meant"),
         ("  probe:", "  not: [a]\n  probe:", "'not' cannot name an axis"),
+        ("  probe:", "  emulated: [a]\n  probe:", "'emulated' cannot name an axis"),
         ("  probe:", "  launcher: [a]\n  probe:", "'launcher' stands here twice .first on line 7"),
         ("exclude:", "exlude:", "unknown key 'exlude'; did you mean 'exclude'"),
         ("reason: left out by the test", 'reason: " "', "the reason is empty"),
@@ -219,6 +220,8 @@ def test_missing_files(project: Path, catalogue: Catalogue) -> None:
         ("    signal: SIGSEGV\n", "", "outcome signal must name its signal"),
         ("    status: 0\n", "    signal: SIGABRT\n", "outcome exit has no signal"),
         ("    frames: [atexit_handler]", "    status: 1", "outcome signal has no exit status"),
+        ("    frames: [atexit_handler]", "    status: clean", "outcome signal has no exit status"),
+        ("    status: 0\n", "    status: clear\n", "status"),
         ("    frames: [atexit_handler]", "    message: '['", "not a regular expression"),
         ("    frames: [atexit_handler]", "    fault_address: 'below 1'", "not a range of addresses"),
         ("    frames: [atexit_handler]", "    fault_address: '< 0'", "holds of no address"),
@@ -257,6 +260,14 @@ def with_own_axes(project: Path) -> None:
 
 ONE = {"python": ("3.9",), "glibc": ("2.31",), "probe": ("cpp",), "launcher": ("plain",)}
 ONE_ID = "py3.9-glibc2.31-x86_64-plain-cpp"
+
+
+def test_a_clean_status_is_the_launchers(project: Path, catalogue: Catalogue) -> None:
+    path = project / "scenarios/tls-atexit/scenario.yaml"
+    rule = path.read_text().partition("expect:\n")[2]
+    edit(path, rule, "  - {when: 'true', outcome: exit, status: clean, because: it must}\n")
+    cells = choose(project, catalogue).cells
+    assert {(item.cell.launcher, item.expectation.status) for item in cells} == {("plain", 0), ("uwsgi", 30)}
 
 
 def test_a_scenarios_own_axes_multiply_its_cells_only(project: Path, catalogue: Catalogue) -> None:
