@@ -29,6 +29,7 @@ from orchestrator.model import (
     Trial,
 )
 from orchestrator.pipeline.evidence import Evidence
+from orchestrator.pipeline.output import written
 from orchestrator.tools.cache import cache_folder
 from orchestrator.tools.core import open_core
 from orchestrator.tools.engine import Engine
@@ -39,8 +40,6 @@ from orchestrator.verdict import Seen, Tally
 RESULT_FILE: Final = "result.json"
 CELLS: Final = "cells"
 VALGRINDS_CORE: Final = "the kernel's core is valgrind's, not the program's; its evidence has the stack"
-TEXT_LIMIT: Final = 1 << 20
-"""Bytes of each stream that a message may be looked for in; the whole is on disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +102,7 @@ class CellRunner:
         folder = request.trial_folder(index)
         core, read = self._core(request, index, outcome)
         trial = Trial(number=request.first + index, outcome=outcome, core=core, crash=read)
-        judgement = tally.add(Seen(trial=trial, text=self._text(outcome)))
+        judgement = tally.add(Seen(trial=trial, text=written(self.folder, outcome)))
         must_crash = request.expectation.kind is OutcomeKind.SIGNAL
         evidence.add(trial, judgement, must_crash=must_crash, folder=folder)
 
@@ -131,9 +130,6 @@ class CellRunner:
             remembered = Remembered(stacks=self.known, image=request.image, origin=origin)
             hang = outcome.kind is OutcomeKind.HANG
             return crash.read_crash(plain, core, sysroot, remembered=remembered, hang=hang)
-
-    def _text(self, outcome: Outcome) -> str:
-        return "\n".join(_head_and_tail(self.folder / path) for path in (outcome.stdout, outcome.stderr))
 
     def _result(
         self,
@@ -163,17 +159,6 @@ class CellRunner:
         )
         write_atomically(self.folder / CELLS / cell.id / RESULT_FILE, result.model_dump_json(indent=1))
         return result
-
-
-def _head_and_tail(path: Path) -> str:
-    """The text of a stream, without the middle of a very long one."""
-    with path.open("rb") as stream:
-        head = stream.read(TEXT_LIMIT)
-        stream.seek(0, 2)
-        rest = max(0, stream.tell() - len(head))
-        stream.seek(-min(rest, TEXT_LIMIT), 2)
-        tail = stream.read() if rest else b""
-    return (head + tail).decode(errors="replace")
 
 
 def _as_planned(planned: PlannedCell, outcome: Outcome) -> Outcome:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.model import CellResult
+from tests.contrary.turning import passing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +31,14 @@ class Run:
         files = sorted(self.folder.glob("cells/**/result.json"))
         results = [CellResult.model_validate_json(path.read_text()) for path in files]
         return {result.cell.id: result for result in results}
+
+
+def parts_that_assert_nothing(ended: Run) -> list[str]:
+    """Parts of expectations whose contrary would have passed on the same trials; there should be none."""
+    assert ended.results
+    return [
+        f"{cell}: {part}" for cell, result in ended.results.items() for part in passing(ended.folder, result)
+    ]
 
 
 def command(*arguments: str | Path, project: Path = ROOT) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.model import CellResult, Verdict
-from tests.integration.runs import Run, run
+from tests.integration.runs import Run, parts_that_assert_nothing, run
 
 CELL = "daemon-thread/py3.11-glibc2.36-x86_64-plain"
 
@@ -42,6 +42,7 @@ def test_which_frame_stands_on_the_stack_decides(project: Path, tmp_path: Path) 
     assert raii.trials[0].outcome.status == 0
     assert any("without_exceptions" in function for function in stack(terminated))
     assert "PyGILState_Ensure" in stack(embedded)
+    assert parts_that_assert_nothing(ended) == []
 
 
 def test_gcc_drops_a_noexcept_frame_whose_last_call_is_a_jump(project: Path, tmp_path: Path) -> None:

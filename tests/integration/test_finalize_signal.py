@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator.model import CellResult, Crash
-from tests.integration.runs import run
+from tests.integration.runs import parts_that_assert_nothing, run
 
 CELLS = "finalize-signal/py3.11-glibc2.36-x86_64"
 SETSIG = f"{CELLS}-plain-cpp+call=setsig+caller=c-atexit+registered=load"
@@ -28,13 +28,16 @@ def test_a_thread_state_that_is_missing_crashes_with_the_interpreter_alive(tmp_p
     assert found.crash.function == "PyErr_Occurred"
     assert found.signature.startswith("SIGSEGV ")
     assert "uwsgi_segfault" not in found.signature
+    assert parts_that_assert_nothing(ended) == []
 
 
 def test_the_write_ups_own_diagnosis_fails(project: Path, tmp_path: Path) -> None:
     """Were PyOS_setsig what crashes, as the nearest symbol said, its cells would."""
     path = project / "scenarios/finalize-signal/scenario.yaml"
-    right = '  - when: \'call in ("setsig", "getsig")\'\n    outcome: exit\n'
-    wrong = right.replace("exit\n", "signal\n    signal: SIGSEGV\n    frames: [PyOS_setsig]\n")
+    right = '  - when: \'call in ("setsig", "getsig")\'\n    outcome: exit\n    status: clean\n'
+    wrong = right.replace(
+        "exit\n    status: clean\n", "signal\n    signal: SIGSEGV\n    frames: [PyOS_setsig]\n"
+    )
     assert right in path.read_text()
     path.write_text(path.read_text().replace(right, wrong))
     ended = run("--cell", SETSIG, reports=tmp_path / "reports", project=project)

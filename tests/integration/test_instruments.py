@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator.model import CellResult, Evidence, Verdict
-from tests.integration.runs import add_scenario, ask, run
+from tests.integration.runs import add_scenario, ask, parts_that_assert_nothing, run
 
 WATCHED = "axes: {instrument: [strace, asan]}\n"
 
@@ -66,6 +66,18 @@ def test_asan_stops_the_read_of_a_freed_block_and_its_core_is_read(tmp_path: Pat
     crash = result.trials[0].crash
     assert crash is not None
     assert crash.signature == "SIGABRT look_at_state > run"
+    assert parts_that_assert_nothing(ended) == []
+
+
+def test_a_wrapper_that_outlives_the_state_mends_what_valgrind_sees(tmp_path: Path) -> None:
+    watched = "freed-state/py3.13-glibc2.41-x86_64-plain-c-embed+instrument=valgrind"
+    ended = run("--cell", watched, "--cell", f"{watched}+mitigation=wrapper", reports=tmp_path / "reports")
+    assert ended.code == 0, ended.stdout + ended.stderr
+    seen = {
+        cell: [item.kind for item in evidence_of(result).sightings] for cell, result in ended.results.items()
+    }
+    assert seen == {watched: ["InvalidRead in a freed block"], f"{watched}+mitigation=wrapper": []}
+    assert parts_that_assert_nothing(ended) == []
 
 
 def test_what_the_instrument_did_not_see_fails(project: Path, tmp_path: Path) -> None:

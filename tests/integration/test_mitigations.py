@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from orchestrator.model import CoreState, Verdict
-from tests.integration.runs import run
+from tests.integration.runs import parts_that_assert_nothing, run
 
 CELL = "tls-atexit/py3.11-glibc2.36-x86_64-uwsgi-cpp"
 ONE = ("--profile", "fixes", "--glibc", "2.36", "--launcher", "uwsgi")
@@ -14,6 +14,7 @@ ONE = ("--profile", "fixes", "--glibc", "2.36", "--launcher", "uwsgi")
 def test_each_remedy_is_as_its_mechanism_says_and_one_table_says_where_it_holds(tmp_path: Path) -> None:
     ended = run(*ONE, "--probe", "cpp", reports=tmp_path / "reports")
     assert ended.code == 0, ended.stdout + ended.stderr
+    assert parts_that_assert_nothing(ended) == []
     crashed = {name for name, result in ended.results.items() if result.trials[0].crash}
     assert crashed == {CELL, f"{CELL}+mitigation=skip-atexit-no-master"}
     table = {line.split()[1]: " ".join(line.split()[2:4]) for line in ended.stdout.splitlines()

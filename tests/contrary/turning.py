@@ -1,0 +1,76 @@
+"""The contraries of an expectation, and the verdict on a result that was judged by one of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.model import AddressRange, CellResult, Expectation, OutcomeKind, Verdict, WantedSighting
+from orchestrator.model.scenario import LAST_ADDRESS
+from orchestrator.pipeline.output import written
+from orchestrator.verdict import Seen, Tally
+
+NOWHERE = "no_function_is_called_so"
+
+
+def contraries(right: Expectation) -> Iterator[tuple[str, Expectation]]:
+    """Each part of an expectation turned round alone, by its name: what was seen must not pass as any."""
+    yield "outcome", _another_end(right)
+    if right.status is not None:
+        yield "status", right.model_copy(update={"status": (right.status + 1) % 256})
+    if right.signal is not None:
+        other = "SIGABRT" if right.signal == "SIGSEGV" else "SIGSEGV"
+        yield "signal", right.model_copy(update={"signal": other})
+    for place in range(len(right.frames)):
+        names = (*right.frames[:place], NOWHERE, *right.frames[place + 1 :])
+        yield f"frame {right.frames[place]}", right.model_copy(update={"frames": names})
+    if len(right.frames) > 1:
+        yield "order of the frames", right.model_copy(update={"frames": right.frames[::-1]})
+    if right.fault_address is not None:
+        yield "fault address", right.model_copy(update={"fault_address": _outside(right.fault_address)})
+    if right.message is not None:
+        yield "message", right.model_copy(update={"message": None, "absent": right.message})
+    if right.absent is not None:
+        yield "absent", right.model_copy(update={"absent": None, "message": right.absent})
+    if right.evidence is not None:
+        for name, evidence in _other_sightings(right.evidence):
+            yield name, right.model_copy(update={"evidence": evidence})
+
+
+def judged(folder: Path, result: CellResult, expectation: Expectation) -> Verdict:
+    """The verdict of an expectation on the trials that the run in `folder` kept of a cell."""
+    tally = Tally(expectation)
+    for trial in result.trials:
+        tally.add(Seen(trial=trial, text=written(folder, trial.outcome)))
+    return tally.judgement.verdict
+
+
+def passing(folder: Path, result: CellResult) -> list[str]:
+    """The parts of a cell's expectation that may as well be their contrary; there should be none."""
+    return [
+        name
+        for name, wrong in contraries(result.expectation)
+        if judged(folder, result, wrong) is not Verdict.FAIL
+    ]
+
+
+def _another_end(right: Expectation) -> Expectation:
+    """A crash where an end without one is expected, and the other way round."""
+    if right.kind is OutcomeKind.SIGNAL:
+        no_crash = {"kind": OutcomeKind.EXIT, "signal": None, "frames": (), "fault_address": None}
+        return right.model_copy(update=no_crash)
+    crash = {"kind": OutcomeKind.SIGNAL, "signal": "SIGSEGV", "status": None, "survive": None}
+    return right.model_copy(update=crash)
+
+
+def _outside(inside: AddressRange) -> AddressRange:
+    """The addresses above a range, or below one that has none above it."""
+    if inside.highest < LAST_ADDRESS:
+        return AddressRange.parse(f"> {inside.highest:#x}")
+    return AddressRange.parse(f"< {inside.lowest:#x}")
+
+
+def _other_sightings(right: WantedSighting) -> Iterator[tuple[str, WantedSighting]]:
+    never, some = {"at_least": 0, "at_most": 0}, {"at_least": 1, "at_most": None}
+    yield "evidence", right.model_copy(update=some if right.at_most == 0 else never)
+    for name in ("frames", "freed", "allocated"):
+        if getattr(right, name):
+            yield f"evidence's {name}", right.model_copy(update={name: (NOWHERE,)})
