@@ -11,9 +11,10 @@ from orchestrator.report.data import CellRecord, RunData, Status
 
 @dataclass(frozen=True, kw_only=True)
 class Remedy:
-    """A mitigation of a scenario, over the cells that crash or hang without it.
+    """A mitigation of a scenario, over the cells that go wrong without it.
 
-    `mended` of those `cells` neither crash nor hang with it; `unknown` could not be compared, since
+    A cell goes wrong where it crashes or hangs, or its instrument sees what is expected of the cell without
+    the mitigation. `mended` of those `cells` do not with it; `unknown` could not be compared, since
     one of the two did not run or could not be seen. `seen` says what came instead, with the number of cells.
     """
 
@@ -38,11 +39,11 @@ class Remedy:
     def words(self) -> str:
         """Where it held, in words."""
         if not self.cells and not self.unknown:
-            return "no cell here crashes without it"
+            return "no cell here goes wrong without it"
         open_still = f"{words.cells(self.unknown)} could not be compared" if self.unknown else ""
         if not self.cells:
             return open_still
-        told = f"{self.mended:,} of {self.cells:,} that crash or hang without it"
+        told = f"{self.mended:,} of {self.cells:,} that go wrong without it"
         return f"{told}; {open_still}" if open_still else told
 
 
@@ -63,7 +64,8 @@ def _remedy(
     mended = unknown = 0
     for record in records:
         other = plain.get(_without(record.cell))
-        before, after = _went_wrong(other.result if other else None), _went_wrong(record.result)
+        fault = _fault(other)
+        before, after = _went_wrong(other.result if other else None, fault), _went_wrong(record.result, fault)
         if before is None or (before and after is None):
             unknown += 1
         elif before:
@@ -99,8 +101,16 @@ def _without(cell: Cell) -> Cell:
     return cell.model_copy(update={"own": own})
 
 
-def _went_wrong(result: CellResult | None) -> bool | None:
-    """Whether some trial crashed or hung; None where nothing was seen."""
+def _fault(record: CellRecord | None) -> str | None:
+    """What an instrument is expected to see of a cell without a mitigation, where it is to see something."""
+    wanted = record.planned.expectation.evidence if record else None
+    return wanted.kind if wanted and wanted.at_least else None
+
+
+def _went_wrong(result: CellResult | None, fault: str | None) -> bool | None:
+    """Whether some trial crashed or hung, or its instrument saw the fault; None where nothing was seen."""
     if result is None or not result.trials:
         return None
-    return any(trial.outcome.kind is not OutcomeKind.EXIT for trial in result.trials)
+    outcomes = [trial.outcome for trial in result.trials]
+    sightings = [item.kind for outcome in outcomes if outcome.evidence for item in outcome.evidence.sightings]
+    return fault in sightings or any(outcome.kind is not OutcomeKind.EXIT for outcome in outcomes)

@@ -1,10 +1,20 @@
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from lxml import html
 
 from orchestrator import report
-from orchestrator.model import Plan, Verdict
+from orchestrator.model import (
+    Cell,
+    Evidence,
+    Instrument,
+    Plan,
+    Sighting,
+    Trial,
+    Verdict,
+    WantedSighting,
+)
 from orchestrator.report import load, remedies
 from tests.unit.run_factory import RunSpec, cell, crashed_trial, judged, quiet_trial, write_run
 
@@ -21,14 +31,49 @@ def test_a_remedy_is_held_against_the_same_cell_without_it(tmp_path: Path) -> No
     folder = write_run(tmp_path / "run", RunSpec(cells=(*bare, *with_it), changes=changes))
     (remedy,) = remedies(load(folder))
     assert (remedy.mitigation, remedy.cells, remedy.mended, remedy.unknown) == ("skip", 2, 1, 1)
-    assert remedy.words == "1 of 2 that crash or hang without it; 1 cell could not be compared"
+    assert remedy.words == "1 of 2 that go wrong without it; 1 cell could not be compared"
     assert (remedy.whole, remedy.failed) == (False, True)
     report.write(folder)
     page = html.document_fromstring((folder / "index.html").read_bytes())
     (row,) = page.xpath("//section[@aria-labelledby='remedies']//tbody/tr")
-    assert "1 of 2 that crash or hang without it" in row.text_content()
+    assert "1 of 2 that go wrong without it" in row.text_content()
     assert "Does a mitigation hold?" in (folder / "summary.md").read_text()
     assert dict(remedy.seen) == {"exit 0": 1, "SIGSEGV in (anonymous namespace)::atexit_handler": 1}
+
+
+@pytest.mark.parametrize(("still", "mended"), [((), 1), (("InvalidRead",), 0), (("UninitCondition",), 1)])
+def test_what_only_an_instrument_sees_counts_as_a_crash_does(
+    tmp_path: Path, still: tuple[str, ...], mended: int
+) -> None:
+    bare, with_it = cell(0, mitigation="none"), cell(0, mitigation="wrapper")
+    wanted = {"evidence": WantedSighting(kind="InvalidRead")}
+    seen = {bare: ("InvalidRead", "UninitCondition"), with_it: still}
+    changes = {
+        cell.id: judged(Verdict.PASS, "", trials=(watched_trial(cell, kinds),))
+        for cell, kinds in seen.items()
+    }
+    folder = write_run(tmp_path, RunSpec(cells=(bare, with_it), changes=changes))
+    expect(folder, wanted)
+    (remedy,) = remedies(load(folder))
+    assert (remedy.cells, remedy.mended) == (1, mended)
+
+
+def watched_trial(cell: Cell, kinds: tuple[str, ...]) -> Trial:
+    """A trial that ends quietly, and in which valgrind saw errors of these kinds."""
+    sightings = tuple(Sighting(kind=kind, count=1, first="") for kind in kinds)
+    trial = quiet_trial(cell)
+    evidence = Evidence(instrument=Instrument.VALGRIND, sightings=sightings, path="valgrind.xml")
+    return trial.model_copy(update={"outcome": trial.outcome.model_copy(update={"evidence": evidence})})
+
+
+def expect(folder: Path, parts: Mapping[str, object]) -> None:
+    """Have a run's plan expect these parts of every cell as well."""
+    plan = Plan.model_validate_json((folder / "plan.json").read_bytes())
+    cells = tuple(
+        item.model_copy(update={"expectation": item.expectation.model_copy(update=dict(parts))})
+        for item in plan.cells
+    )
+    (folder / "plan.json").write_text(plan.model_copy(update={"cells": cells}).model_dump_json())
 
 
 def test_a_run_without_mitigations_has_no_table(tmp_path: Path) -> None:
@@ -38,7 +83,7 @@ def test_a_run_without_mitigations_has_no_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "said", "whole"),
     [
-        (Verdict.PASS, "no cell here crashes without it", False),
+        (Verdict.PASS, "no cell here goes wrong without it", False),
         (Verdict.ERROR, "1 cell could not be compared", False),
     ],
 )
@@ -65,11 +110,6 @@ def test_what_a_remedy_costs_stands_beside_it(tmp_path: Path, expected: dict[str
     bare, with_it = cell(0, mitigation="none"), cell(0, mitigation="skip")
     changes = {with_it.id: judged(Verdict.PASS, "", trials=(quiet_trial(with_it),))}
     folder = write_run(tmp_path, RunSpec(cells=(bare, with_it), changes=changes))
-    plan = Plan.model_validate_json((folder / "plan.json").read_bytes())
-    cells = tuple(
-        item.model_copy(update={"expectation": item.expectation.model_copy(update=expected)})
-        for item in plan.cells
-    )
-    (folder / "plan.json").write_text(plan.model_copy(update={"cells": cells}).model_dump_json())
+    expect(folder, expected)
     (remedy,) = remedies(load(folder))
     assert remedy.seen == ((said, 1),)
