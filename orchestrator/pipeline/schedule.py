@@ -117,7 +117,7 @@ def _until_done(building: list[Future[Any]], futures: list[Future[Any]]) -> None
         pending = [future for future in [*building, *futures] if not future.done()]
         if not pending:
             return
-        wait(pending, timeout=POLL)
+        wait(pending[:1], timeout=POLL)  # one is enough: to wait for thousands is work at every look
 
 
 def _with_parents(specs: Iterable[ImageSpec], wanted: Iterable[str]) -> list[ImageSpec]:
