@@ -13,6 +13,8 @@ from tidy import children
 if TYPE_CHECKING:
     from subject import Subject, Wakeup
 
+LONGEST = 200
+"""Bytes of an answer that are kept: a note of the account, which quotes them, has a limit."""
 HOME = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -46,7 +48,7 @@ def connect(subject: Subject, port: int, deadline: float) -> socket.socket | Non
 
 
 def request(subject: Subject, port: int, deadline: float) -> str:
-    """Make one HTTP request; returns the first line of the answer, empty where none came."""
+    """Make one HTTP request; returns the first line of the answer, cut, empty where none came."""
     connection = connect(subject, port, deadline)
     if connection is None:
         return ""
@@ -60,7 +62,7 @@ def request(subject: Subject, port: int, deadline: float) -> str:
                 piece = connection.recv(65536)
                 if not piece:
                     break
-                answer += piece
+                answer += piece[: LONGEST - len(answer)]
         except ConnectionError:  # the server died; its fate tells
             pass
     return answer.partition(b"\r\n")[0].decode("latin-1")

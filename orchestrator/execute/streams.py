@@ -21,7 +21,7 @@ class _Stream:
         self._stack = stack
         self._files = files
         self._mark = mark
-        self._left = limit
+        self._limit = self._left = limit
         self._held = b""
         """What may be the beginning of a mark of which the rest has not arrived."""
         self._current = 0
@@ -37,7 +37,7 @@ class _Stream:
         for piece in ended:
             self._keep(piece)
             self._current = min(self._current + 1, len(self._files) - 1)
-            self._file = self._open()
+            self._file, self._left = self._open(), self._limit
         held = _overlap(rest, self._mark)
         self._held = rest[len(rest) - held :]
         self._keep(rest[: len(rest) - held])
@@ -90,7 +90,10 @@ class Streams:
 
 @contextmanager
 def open_streams(folders: list[Path], mark: bytes = b"", limit: int = LIMIT) -> Generator[Streams]:
-    """Open the trials' output files; unbuffered, so that a killed run leaves what was said."""
+    """Open the trials' output files; unbuffered, so that a killed run leaves what was said.
+
+    `limit` bytes are kept of each stream of each trial, whatever others in the container wrote.
+    """
     for folder in folders:
         for name in NAMES:
             (folder / Streams.file_name(name)).unlink(missing_ok=True)

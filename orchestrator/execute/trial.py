@@ -13,14 +13,16 @@ from typing import Final
 from orchestrator.errors import EngineError
 from orchestrator.execute import emulation
 from orchestrator.execute.command import WORK, Question, goes_on_while
-from orchestrator.execute.fate import FATE_FOLDER, FATE_NAME, Account, Fate, parse_account
+from orchestrator.execute.fate import FATE_FOLDER, FATE_NAME, MAX_BYTES, Account, Fate, parse_account
 from orchestrator.execute.instruments import fetch_evidence
-from orchestrator.execute.streams import Streams, open_streams
+from orchestrator.execute.streams import LIMIT, Streams, open_streams
 from orchestrator.model import Evidence, Expectation, Instrument, Outcome, OutcomeKind
 from orchestrator.tools.engine import ContainerSpec, Ended, Engine
 
 BETWEEN: Final = 5.0
 """Seconds allowed between two trials of a container, to end and remove what the first left behind."""
+TAR: Final = 1 << 16
+"""Bytes that an archive may be larger than the one small file in it."""
 GRACE: Final = 75.0
 """Seconds beyond a trial's own timeout before the container is killed from outside. Within them the
 supervisor has a hanging process write its core, which it allows 65 s; only where it is stuck itself is
@@ -75,7 +77,12 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
         with suppress(EngineError):
             _remove(engine, hostname)
         raise
-    _remove(engine, hostname)
+    try:
+        _remove(engine, hostname)
+    except EngineError as error:
+        # What was seen stays seen; a later run removes what is left.
+        note = f"the container could not be removed: {error.what}"
+        return (*outcomes[:-1], outcomes[-1].model_copy(update={"notes": (*outcomes[-1].notes, note)}))
     return outcomes
 
 
@@ -93,7 +100,7 @@ def _watch(
     folders = [request.trial_folder(index) for index in range(request.count)]
     deadline = request.count * (request.question.timeout + BETWEEN) + GRACE
     deadline += emulation.GRACE if request.question.emulated else 0
-    with open_streams(folders, mark.encode()) as streams:
+    with open_streams(folders, mark.encode(), LIMIT // request.count) as streams:
         ended = _run_with_deadline(engine, container, streams, deadline, overdue)
     account = _account(engine, container)
     fates = _fates(account.trials if account else (), ended, overdue.is_set(), time.monotonic() - clock)
@@ -159,11 +166,16 @@ def _run_with_deadline(
 
 def _account(engine: Engine, container: str) -> Account | None:
     """The supervisor's account; None where it wrote none."""
+    path = f"{WORK}/{FATE_FOLDER}/{FATE_NAME}"
     try:
-        files = engine.fetch(container, f"{WORK}/{FATE_FOLDER}/{FATE_NAME}")
+        files = engine.fetch(container, path, limit=MAX_BYTES + TAR)
         return next((parse_account(content.read()) for _, content in files), None)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise EngineError(
+            f"the supervisor's account cannot be fetched: {error}", mend="repeat the cell"
+        ) from error
 
 
 def _fates(told: Sequence[Fate], ended: Ended, overdue: bool, seconds: float) -> tuple[Fate, ...]:

@@ -1,6 +1,7 @@
 """One cell: trials until it is settled, their cores read, and the verdict on disk."""
 
 import shlex
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field
@@ -25,17 +26,18 @@ from orchestrator.model import (
     Outcome,
     OutcomeKind,
     PlannedCell,
+    Rate,
     Scenario,
     Trial,
 )
 from orchestrator.pipeline.evidence import Evidence
-from orchestrator.pipeline.output import written
+from orchestrator.pipeline.seen import seen_of
 from orchestrator.tools.cache import cache_folder
 from orchestrator.tools.core import open_core
 from orchestrator.tools.engine import Engine
 from orchestrator.tools.files import write_atomically
 from orchestrator.tools.unpack import plain_core
-from orchestrator.verdict import Seen, Tally
+from orchestrator.verdict import Tally
 
 RESULT_FILE: Final = "result.json"
 CELLS: Final = "cells"
@@ -59,13 +61,20 @@ class CellRunner:
         started, clock = datetime.now(UTC), time.monotonic()
         tally, evidence = verdict.Tally(planned.expectation), Evidence()
         share = planned.share if planned.cell.arch is self.host_arch else 1
+        # What an earlier try of this cell left is no evidence of this one.
+        shutil.rmtree(self.folder / CELLS / planned.cell.id, ignore_errors=True)
         done = 0
         while done < planned.trials and not tally.settled and not (done and stop.is_set()):
             request = self._request(planned, image, done + 1, min(share, planned.trials - done))
             for index, outcome in enumerate(execute.run_trials(self.engine, request)):
                 done += 1
                 self._look(request, index, _as_planned(planned, outcome), tally, evidence)
-        return self._result(planned, tally, image, evidence, started=started, clock=clock)
+        judgement = tally.judgement
+        if done < planned.trials and not tally.settled:
+            judgement = verdict.judge_error(f"stopped after {done} of {planned.trials} trials")
+        return self._result(
+            planned, judgement, image, evidence, rate=tally.rate, started=started, clock=clock
+        )
 
     def unseen(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
         """Write the result of a cell that could not be seen: `error`, with the reason."""
@@ -102,7 +111,7 @@ class CellRunner:
         folder = request.trial_folder(index)
         core, read = self._core(request, index, outcome)
         trial = Trial(number=request.first + index, outcome=outcome, core=core, crash=read)
-        judgement = tally.add(Seen(trial=trial, text=written(self.folder, outcome)))
+        judgement = tally.add(seen_of(self.folder, trial))
         must_crash = request.expectation.kind is OutcomeKind.SIGNAL
         evidence.add(trial, judgement, must_crash=must_crash, folder=folder)
 
@@ -134,10 +143,11 @@ class CellRunner:
     def _result(
         self,
         planned: PlannedCell,
-        seen: Tally | Judgement,
+        judgement: Judgement,
         image: str | None,
         evidence: Evidence | None = None,
         *,
+        rate: Rate | None = None,
         started: datetime | None = None,
         clock: float | None = None,
     ) -> CellResult:
@@ -148,10 +158,10 @@ class CellRunner:
             image=planned.image,
             image_id=image,
             expectation=planned.expectation,
-            judgement=seen.judgement if isinstance(seen, Tally) else seen,
+            judgement=judgement,
             trials=tuple(evidence.kept),
             not_kept=evidence.not_kept,
-            rate=seen.rate if isinstance(seen, Tally) else None,
+            rate=rate,
             started=(started or datetime.now(UTC)).isoformat(timespec="milliseconds"),
             seconds=0.0 if clock is None else round(time.monotonic() - clock, 3),
             repeat=f"./nox -s matrix -- --cell {shlex.quote(cell.id)}",

@@ -10,12 +10,41 @@ _CLONE: Final = re.compile(r"(\.(?:isra|constprop|part|cold|lto_priv)(?:\.\d+)?)
 """Suffixes that gcc gives to a function's clones: the same function to its author."""
 _INTERNAL: Final = re.compile(r"^__GI_(?=\w)")
 """glibc's internal alias of a public function (include/libc-symbols.h): __GI_exit is exit."""
-_ARGUMENTS: Final = re.compile(r"\(.*\)( const)?$")
+_DECORATED: Final = re.compile(r"( \[clone [^\]]*\])+$|( const| volatile| &&?)+$")
+"""What a demangler puts behind a function's arguments."""
 
 
 def plain_name(function: str) -> str:
     """A function's name as its author writes it: without arguments, clone suffixes and glibc's `__GI_`."""
-    return _INTERNAL.sub("", _CLONE.sub("", _ARGUMENTS.sub("", function)))
+    return _INTERNAL.sub("", _CLONE.sub("", _without_arguments(_DECORATED.sub("", function))))
+
+
+def _without_arguments(function: str) -> str:
+    """A name without the parentheses at its end, which hold the arguments, but in `operator()`."""
+    start = _opening(function) if function.endswith(")") else None
+    if not start or function[:start].endswith("operator"):
+        return function
+    return _DECORATED.sub("", function[:start])
+
+
+def _opening(text: str) -> int | None:
+    """Where the parenthesis opens that the last character closes."""
+    depth = 0
+    for place in range(len(text) - 1, -1, -1):
+        depth += (text[place] == ")") - (text[place] == "(")
+        if not depth:
+            return place
+    return None
+
+
+def _last_part(function: str) -> str:
+    """What stands behind the last `::` that is in no brackets: of templates, of arguments."""
+    depth = 0
+    for place in range(len(function) - 1, 0, -1):
+        depth += (function[place] in ")>") - (function[place] in "(<")
+        if depth <= 0 and function.startswith("::", place - 1):
+            return function[place + 1 :]
+    return function
 
 
 def matches(frame: NativeFrame, name: str) -> bool:
@@ -27,7 +56,7 @@ def _is_named(function: str | None, name: str) -> bool:
     if function is None:
         return False
     plain = plain_name(function)
-    return name in (plain, plain.rpartition("::")[2])
+    return name in (plain, _last_part(plain))
 
 
 def missing_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> tuple[str, ...]:

@@ -24,10 +24,11 @@ from orchestrator.verdict.frames import inexact_frames, missing_frames, missing_
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """A trial with the text that it wrote, stdout before stderr."""
+    """A trial with the text that it wrote, stdout before stderr; `whole`: no part of that is missing."""
 
     trial: Trial
     text: str
+    whole: bool = True
 
 
 def judge_error(what: str) -> Judgement:
@@ -44,11 +45,42 @@ def judge_trial(expectation: Expectation, seen: Seen) -> Judgement:
     if expectation.wants_core and trial.core.state is CoreState.FOUND and trial.crash is None:
         return judge_error(f"{describe(trial)}, but its core could not be read")
     wrong = _differences(expectation, seen)
+    lack = _lack(expectation, seen)
+    if lack and not _differences(lack.judged, seen):
+        return judge_error(f"{describe(trial)}, but {lack.why}")
     if wrong:
         return Judgement(verdict=Verdict.FAIL, reason=f"saw {describe(trial)}; {'; '.join(wrong)}")
     nearest = inexact_frames(_frames(trial), expectation.frames)
     doubt = f" (nearest symbol only: {', '.join(nearest)})" if nearest else ""
     return Judgement(verdict=Verdict.PASS, reason=f"{describe(trial)}, as expected{doubt}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lack:
+    """What was not seen and may have been as expected, and the expectation without that."""
+
+    why: str
+    judged: Expectation
+
+
+def _lack(expectation: Expectation, seen: Seen) -> _Lack | None:
+    """Frames that may lie in what a core lost, and words that may stand in output that was not kept."""
+    trial = seen.trial
+    cut = trial.core.truncated or (trial.crash is not None and trial.crash.truncated)
+    frames = missing_frames(_frames(trial), expectation.frames) if cut else ()
+    patterns = (expectation.message, expectation.absent)
+    unsaid = [text for text in patterns if text is not None and not seen.whole and not _said(text, seen)]
+    if not frames and not unsaid:
+        return None
+    why = (
+        "its core is truncated, so its frames could not all be read"
+        if frames
+        else (f"its output is not whole, so that /{unsaid[0]}/ may stand in what lacks")
+    )
+    without: dict[str, object] = {"frames": ()} if frames else {}
+    if expectation.message in unsaid:
+        without["message"] = None
+    return _Lack(why=why, judged=expectation.model_copy(update=without))
 
 
 def describe(trial: Trial) -> str:

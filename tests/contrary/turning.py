@@ -5,8 +5,8 @@ from pathlib import Path
 
 from orchestrator.model import AddressRange, CellResult, Expectation, OutcomeKind, Verdict, WantedSighting
 from orchestrator.model.scenario import LAST_ADDRESS
-from orchestrator.pipeline.output import written
-from orchestrator.verdict import Seen, Tally
+from orchestrator.pipeline.seen import seen_of
+from orchestrator.verdict import Tally
 
 NOWHERE = "no_function_is_called_so"
 
@@ -39,7 +39,7 @@ def judged(folder: Path, result: CellResult, expectation: Expectation) -> Verdic
     """The verdict of an expectation on the trials that the run in `folder` kept of a cell."""
     tally = Tally(expectation)
     for trial in result.trials:
-        tally.add(Seen(trial=trial, text=written(folder, trial.outcome)))
+        tally.add(seen_of(folder, trial))
     return tally.judgement.verdict
 
 

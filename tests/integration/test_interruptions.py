@@ -99,6 +99,26 @@ def test_ctrl_c_drains_and_the_run_can_be_resumed(
     assert {name: again.results[name].started for name in before} == before
 
 
+def test_a_race_that_was_stopped_has_no_verdict_until_its_trials_are_run(
+    start: Start, project: Path, tmp_path: Path
+) -> None:
+    add_scenario(project, "quiet", "outcome: exit, status: 0, survive: {rate: 0.1}", more="share: 1\n")
+    selection = ("--scenario", "quiet", "--glibc", "2.36", "--launcher", "plain", "--probe", "cpp")
+    process = start(tmp_path / "reports", *selection, project=project)
+    wait_until(lambda: [*tmp_path.glob("reports/*/cells/**/trial-2")])
+    process.send_signal(signal.SIGINT)
+    said = end(process)
+    assert process.returncode == 3, said
+    (result,) = results(tmp_path / "reports")
+    assert result.judgement.verdict is Verdict.ERROR
+    assert result.judgement.reason.startswith("stopped after ")
+    assert result.judgement.reason.endswith(" of 29 trials")
+    again = run("--resume", reports=tmp_path / "reports", project=project)
+    assert again.code == 0, again.stdout + again.stderr
+    (result,) = again.results.values()
+    assert result.judgement.reason.endswith("after 29 trials")
+
+
 def start_hanging(start: Start, project: Path, tmp_path: Path) -> subprocess.Popen[str]:
     """Start a run of one cell that will not end by itself, and wait until its process has spoken."""
     add_scenario(project, "hang", "outcome: hang", timeout=600)
@@ -201,7 +221,7 @@ def test_an_engine_that_goes_away_is_an_error_and_never_a_crash(
 
 def test_fail_fast_leaves_the_rest_not_run(project: Path, tmp_path: Path) -> None:
     path = project / "scenarios/tls-atexit/scenario.yaml"
-    path.write_text(path.read_text().replace("    status: 0\n", "    status: 7\n", 1))
+    path.write_text(path.read_text().replace("    status: clean\n", "    status: 7\n", 1))
     ended = run("--fail-fast", "--jobs", "1", reports=tmp_path / "reports", project=project)
     assert ended.code == 1, ended.stdout + ended.stderr
     assert "Stopped early: --fail-fast" in ended.stdout

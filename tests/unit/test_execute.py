@@ -108,10 +108,11 @@ def test_shared_streams_come_apart_at_the_marks(outputs: list[bytes], size: int)
 
 def test_a_cut_is_the_trials_in_which_it_came(tmp_path: Path) -> None:
     folders = [tmp_path / str(number) for number in range(3)]
-    with open_streams(folders, MARK, limit=6) as streams:
+    with open_streams(folders, MARK, limit=4) as streams:
         streams.write("stdout", b"abc" + MARK + b"defgh" + MARK + b"i")
         streams.flush()
-        assert [streams.cut(index) for index in range(3)] == [(), ("stdout",), ("stdout",)]
+        assert [streams.cut(index) for index in range(3)] == [(), ("stdout",), ()]
+    assert [(folder / "stdout.txt").read_bytes() for folder in folders] == [b"abc", b"defg", b"i"]
 
 
 def test_an_owner_is_gone_when_its_process_is_or_its_pid_was_reused() -> None:

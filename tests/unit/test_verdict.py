@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -100,6 +101,61 @@ def died(core: CoreState) -> Seen:
         core=CoreFile(state=core, note="over the pipe limit"),
     )
     return Seen(trial=trial, text="")
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        ("atexit_handler", "atexit_handler"),
+        ("(anonymous namespace)::handler(int volatile*)", "handler"),
+        ("(anonymous namespace)::handler", "handler"),
+        ("n::Pub::go const", "go"),
+        ("n::Pub::go(int) const &", "n::Pub::go"),
+        ("Foo::operator()(int) const", "Foo::operator()"),
+        ("Foo::operator()", "operator()"),
+        ("run(void (*)(int), std::vector<n::T>)", "run"),
+        ("each<n::T>(n::T) [clone .isra.0]", "each<n::T>"),
+        ("n::each<n::T>", "each<n::T>"),
+        ("Py_FinalizeEx.part.0", "Py_FinalizeEx"),
+        ("__GI_exit", "exit"),
+    ],
+)
+def test_a_function_is_named_as_its_author_wrote_it(function: str, name: str) -> None:
+    wanted = SEGV.model_copy(update={"frames": (name,)})
+    assert judge(wanted, [crashed(function)]).verdict is Verdict.PASS
+    other = SEGV.model_copy(update={"frames": (name[1:],)})
+    assert judge(other, [crashed(function)]).verdict is Verdict.FAIL
+
+
+def test_frames_that_a_truncated_core_lost_are_no_failure() -> None:
+    seen = crashed("atexit_handler")
+    cut = seen.trial.model_copy(update={"core": CoreFile(state=CoreState.FOUND, truncated=True)})
+    judged = judge(SEGV, [Seen(trial=cut, text="")])
+    assert (judged.verdict, judged.reason) == (
+        Verdict.ERROR,
+        "SIGSEGV in atexit_handler, but its core is truncated, so its frames could not all be read",
+    )
+    assert judge(SEGV, [seen]).verdict is Verdict.FAIL
+    other = SEGV.model_copy(update={"signal": "SIGBUS"})
+    assert judge(other, [Seen(trial=cut, text="")]).verdict is Verdict.FAIL  # of that the core was sure
+
+
+@pytest.mark.parametrize(
+    ("parts", "text", "verdict"),
+    [
+        ({"message": "survived"}, "it survived", Verdict.PASS),
+        ({"message": "survived"}, "", Verdict.ERROR),
+        ({"message": None, "absent": "Traceback"}, "", Verdict.ERROR),
+        ({"message": None, "absent": "Traceback"}, "Traceback", Verdict.FAIL),
+        ({"message": "survived", "status": 1}, "", Verdict.FAIL),
+    ],
+)
+def test_what_may_stand_in_output_that_was_cut_is_no_verdict(
+    parts: dict[str, object], text: str, verdict: Verdict
+) -> None:
+    expected = QUIET.model_copy(update=parts)
+    cut = replace(ended(0, text), whole=False)
+    assert judge(expected, [cut]).verdict is verdict
 
 
 def test_the_original_fault_with_its_frames_in_order_passes() -> None:
