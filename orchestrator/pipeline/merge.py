@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from orchestrator import report
 from orchestrator.errors import InputError, Location
 from orchestrator.model import ExcludedCells, Plan
-from orchestrator.pipeline.cell import CELLS, RESULT_FILE
-from orchestrator.pipeline.planning import PLAN_FILE, read_plan
+from orchestrator.pipeline.cell import CELLS
+from orchestrator.pipeline.planning import PLAN_FILE
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import IMAGES
 from orchestrator.report import RunData
@@ -26,7 +27,7 @@ def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) 
     """
     _check_empty(into)
     by_plan = sorted(
-        ((read_plan(folder / PLAN_FILE), folder) for folder in folders), key=lambda pair: pair[0].created
+        ((report.load_plan(folder), folder) for folder in folders), key=lambda pair: pair[0].created
     )
     plans = [plan for plan, _ in by_plan]
     missing, twice = _missing_shards(plans), _cells_twice(plans)
@@ -34,12 +35,12 @@ def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) 
         say(f"Shard {shard} is missing: its cells are in no count of this report.")
     if twice:
         say(f"{len(twice)} cells stand in several runs, for example {twice[0]}: the last run counts.")
-    for _, folder in by_plan:
-        _forget_replaced(folder, into)
+    for run, folder in by_plan:
+        for item in run.cells:  # lest two runs' trials lie in one folder
+            shutil.rmtree(into / CELLS / item.cell.id, ignore_errors=True)
         for part in (CELLS, IMAGES):
-            if (folder / part).is_dir():
-                # A link would bring in a file from outside the run, which may have come from elsewhere.
-                shutil.copytree(folder / part, into / part, dirs_exist_ok=True, symlinks=True)
+            if (folder / part).is_dir() and not (folder / part).is_symlink():
+                shutil.copytree(folder / part, into / part, dirs_exist_ok=True, ignore=_links)
     plan = _merged(plans, into.name).model_copy(
         update={"missing_shards": tuple(missing), "replaced": len(twice)}
     )
@@ -56,10 +57,9 @@ def _check_empty(into: Path) -> None:
         )
 
 
-def _forget_replaced(folder: Path, into: Path) -> None:
-    """Remove what an earlier run left of the cells of this one, lest two runs' trials lie in one folder."""
-    for result in (folder / CELLS).rglob(RESULT_FILE):
-        shutil.rmtree(into / CELLS / result.parent.relative_to(folder / CELLS), ignore_errors=True)
+def _links(folder: str, names: Sequence[str]) -> set[str]:
+    """Links are not copied: one leads to what is outside of a run, which may have come from elsewhere."""
+    return {name for name in names if (Path(folder) / name).is_symlink()}
 
 
 def _cells_twice(plans: Sequence[Plan]) -> list[str]:

@@ -10,9 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
-from orchestrator import images
+from orchestrator import images, report
 from orchestrator import plan as planning
 from orchestrator.errors import HostError, InputError, Location
 from orchestrator.model import (
@@ -191,11 +189,17 @@ def plan_again(project: Project, folder: Path) -> PlannedRun:
     Raises InputError where the project has changed so that a cell would run on another image: its
     results would not belong to one run.
     """
-    path = folder / PLAN_FILE
-    plan = read_plan(path)
+    path, plan = folder / PLAN_FILE, report.load_plan(folder)
     recipes = images.Recipes(project.catalogue, project.root, _host())
     for item in plan.cells:
-        again = recipes.image_of(item.cell, project.scenarios[item.cell.scenario])
+        scenario = project.scenarios.get(item.cell.scenario)
+        if scenario is None:
+            raise InputError(
+                f"there is no scenario {item.cell.scenario!r} any more",
+                mend="start a new run",
+                where=Location(file=str(path)),
+            )
+        again = recipes.image_of(item.cell, scenario)
         if again.key != item.image:
             raise InputError(
                 f"the image of {item.cell.id} has changed since that run",
@@ -203,23 +207,3 @@ def plan_again(project: Project, folder: Path) -> PlannedRun:
                 where=Location(file=str(path)),
             )
     return PlannedRun(plan=plan, specs=recipes.specs)
-
-
-def read_plan(path: Path) -> Plan:
-    """Read plan.json; raises InputError where it is missing or of another version."""
-    try:
-        return Plan.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(
-            "this is no run's folder: it has no plan.json",
-            where=Location(file=str(path)),
-            mend="name a folder under reports/",
-        ) from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise InputError(
-            f"not a plan that this version reads: {place}: {first['msg']}",
-            where=Location(file=str(path)),
-            mend="start a new run",
-        ) from error

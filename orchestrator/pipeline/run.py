@@ -6,14 +6,15 @@ from typing import Final
 
 from orchestrator import execute, images, report
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
-from orchestrator.model import Arch, CellResult, Plan, PlannedCell, Verdict
+from orchestrator.model import Arch, PlannedCell, Verdict
 from orchestrator.pipeline.building import check_host
-from orchestrator.pipeline.cell import CELLS, RESULT_FILE, CellRunner
+from orchestrator.pipeline.cell import CellRunner
 from orchestrator.pipeline.planning import PLAN_FILE, PlannedRun, Project, make_plan, plan_again
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.schedule import Schedule
 from orchestrator.plan import Request
+from orchestrator.report import Status
 from orchestrator.tools.engine import Engine
 from orchestrator.tools.files import write_atomically
 
@@ -56,7 +57,7 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         planned, folder = _claim_folder(planned, options)
         _write_plan(planned, folder, str(info))
         _clear_leftovers(engine, progress)
-        todo = _still_to_run(planned.plan, folder)
+        todo = _still_to_run(folder)
         progress.begin(len(planned.specs), len(todo))
         schedule = Schedule(
             engine=engine,
@@ -157,17 +158,10 @@ def _clear_leftovers(engine: Engine, progress: Progress) -> None:
         progress.say(f"Removed {removed} containers and volumes that a run which was killed had left.")
 
 
-def _still_to_run(plan: Plan, folder: Path) -> list[PlannedCell]:
+def _still_to_run(folder: Path) -> list[PlannedCell]:
     """Cells without a verdict of their own; a cell that could not be seen is asked again."""
-    return [item for item in plan.cells if _result(folder, item) is None]
-
-
-def _result(folder: Path, planned: PlannedCell) -> CellResult | None:
-    path = folder / CELLS / planned.cell.id / RESULT_FILE
-    if not path.is_file():
-        return None
-    result = CellResult.model_validate_json(path.read_text(encoding="utf-8"))
-    return None if result.judgement.verdict is Verdict.ERROR else result
+    asked_again = {Status.NOT_RUN, Status.ERROR}
+    return [item.planned for item in report.load_results(folder).records if item.status in asked_again]
 
 
 def _runner(

@@ -12,6 +12,7 @@ from orchestrator.report.data import (
     RunData,
     Status,
     load,
+    load_plan,
     load_results,
 )
 from orchestrator.report.html import INDEX, write_html
@@ -46,6 +47,7 @@ __all__ = [
     "headline",
     "incomparable_words",
     "load",
+    "load_plan",
     "load_results",
     "remedies",
     "table_rows",

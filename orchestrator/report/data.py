@@ -161,8 +161,14 @@ def load(folder: Path) -> RunData:
 
 def load_results(folder: Path) -> RunData:
     """Read a run's plan and results only; raises InputError as `load` does."""
-    folder = folder.resolve()
-    plan_file = folder / PLAN_FILE
+    folder, plan = folder.resolve(), load_plan(folder)
+    records = tuple(CellRecord(planned=item, result=_result(folder, item)) for item in plan.cells)
+    return RunData(folder=folder, plan=plan, records=records)
+
+
+def load_plan(folder: Path) -> Plan:
+    """Read a run's plan only; raises InputError as `load` does."""
+    plan_file = folder.resolve() / PLAN_FILE
     if not plan_file.is_file():
         raise InputError(
             "there is no plan.json in this folder, so it is no run",
@@ -171,8 +177,7 @@ def load_results(folder: Path) -> RunData:
         )
     plan = _read(plan_file, Plan)
     _check_plan(plan, plan_file)
-    records = tuple(CellRecord(planned=item, result=_result(folder, item)) for item in plan.cells)
-    return RunData(folder=folder, plan=plan, records=records)
+    return plan
 
 
 def _optional(path: Path, kind: type[Document]) -> Document | None:

@@ -1,5 +1,6 @@
 """Merging runs: whole or said to be not, and each cell from one run only."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,33 @@ def test_a_link_in_a_shard_brings_nothing_in(tmp_path: Path) -> None:
     assert load(tmp_path / "merged").inside(f"cells/{cell.id}/trial-1/stdout.txt") is None
     pages = [path for path in (tmp_path / "merged").rglob("*") if path.is_file() and not path.is_symlink()]
     assert not [path for path in pages if b"a secret of this host" in path.read_bytes()]
+
+
+def test_a_link_to_a_folder_leads_nowhere(tmp_path: Path) -> None:
+    """Neither is what lies behind it copied, nor is anything written or removed there."""
+    home = tmp_path / "home"
+    (home / "x").mkdir(parents=True)
+    (home / "x" / "result.json").write_text("precious")
+    one, two = shard(tmp_path / "one", 1), shard(tmp_path / "two", 2, day=21)
+    (one / "cells" / "evil").symlink_to(home)
+    for part in (one, two):
+        shutil.rmtree(part / "images")
+    (one / "images").symlink_to(home)
+    for name in ("x/result.json", ".ssh/authorized_keys"):
+        (two / "cells" / "evil" / name).parent.mkdir(parents=True)
+        (two / "cells" / "evil" / name).write_text("evil")
+    merge_runs([one, two], tmp_path / "merged", lambda _: None)
+    assert [path.relative_to(home).as_posix() for path in home.rglob("*")] == ["x", "x/result.json"]
+    assert (home / "x" / "result.json").read_text() == "precious"
+    assert not (tmp_path / "merged" / "images").exists()
+
+
+def test_a_cell_that_the_later_run_did_not_end_keeps_no_verdict_of_the_earlier(tmp_path: Path) -> None:
+    cell = factory.smoke_cells()[0]
+    again = shard(tmp_path / "again", 1, day=21)
+    (again / "cells" / cell.id / "result.json").unlink()
+    data = merge_runs([shard(tmp_path / "first", 1), again], tmp_path / "merged", lambda _: None)
+    assert data.by_id[cell.id].result is None
 
 
 def test_cells_that_several_runs_left_out_count_once(tmp_path: Path) -> None:
