@@ -66,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     """`crashmatrix run`: run the cells and report."""
     if arguments.list or arguments.json:
         return plan(arguments)
+    _check_chosen_once(arguments)
     project = Project.load(arguments.project)
     reports = _reports(arguments)
     latest = pipeline.latest_run(reports) if arguments.rerun else None
@@ -83,6 +84,21 @@ def run(arguments: argparse.Namespace) -> int:
         finished = pipeline.run_matrix(project, options, progress)
     tables.show_run(console, finished)
     return finished.exit_code
+
+
+def _check_chosen_once(arguments: argparse.Namespace) -> None:
+    """Refuse flags that would do nothing, since an earlier run says which cells run, and how."""
+    earlier = "--resume" if arguments.resume else "--rerun" if arguments.rerun else None
+    asked = {f"--{axis}": getattr(arguments, axis) for axis in (*STANDARD_AXES, "axis", "profile")}
+    asked |= {"-k": arguments.expression, "--cell": arguments.cells}
+    if arguments.resume:
+        asked |= {f"--{name}": getattr(arguments, name) for name in ("shard", "trials", "timeout")}
+    idle = [flag for flag, value in asked.items() if value]
+    if earlier and idle:
+        raise InputError(
+            f"{earlier}: which cells run is an earlier run's choice, so {idle[0]} would do nothing",
+            mend=f"leave out {' and '.join(idle)}",
+        )
 
 
 def report(arguments: argparse.Namespace) -> int:

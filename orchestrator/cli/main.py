@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, less) has enough; keep the interpreter from failing again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    except OSError as error:
+        _complain(f"{error}; mend that, and repeat the command")
+        return EXIT_HOST
 
 
 def _complain(text: str) -> None:

@@ -195,14 +195,15 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         action="store_true",
         help="after the first cell that is not as expected, let running cells finish and stop",
     )
-    group.add_argument(
+    earlier = group.add_mutually_exclusive_group()
+    earlier.add_argument(
         "--resume",
         nargs="?",
         const="latest",
         metavar="RUN",
         help="go on with a run that was stopped (default: the latest)",
     )
-    group.add_argument(
+    earlier.add_argument(
         "--rerun",
         choices=["failed"],
         help="run again what failed, could not be seen or did not start in the latest run",

@@ -51,7 +51,7 @@ class Decision(StrEnum):
 class Survival(Value):
     """What a cell that should survive claims: that its rate is below `rate`, with this confidence."""
 
-    rate: Annotated[float, Field(gt=0, lt=1)]
+    rate: Annotated[float, Field(ge=1e-6, lt=1)]
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     tolerate: Annotated[float, Field(ge=0, lt=1)] = 0.0
 

@@ -25,7 +25,8 @@ class Evidence:
         """Keep a trial, or remove its `folder` where enough like it are kept."""
         quiet = trial.outcome.kind is OutcomeKind.EXIT and (must_crash or judgement.verdict is Verdict.PASS)
         alike = len(self.kept) - self._telling if quiet else self._telling
-        if alike >= (QUIET if quiet else TELLING) and judgement.verdict is not Verdict.ERROR:
+        decides = judgement.verdict is Verdict.ERROR or (must_crash and judgement.verdict is Verdict.PASS)
+        if alike >= (QUIET if quiet else TELLING) and not decides:
             self.not_kept += 1
             shutil.rmtree(folder, ignore_errors=True)
             return

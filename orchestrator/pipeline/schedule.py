@@ -102,7 +102,7 @@ class Schedule:
             if not self.engine.answers():
                 self._halt(f"the container engine went away: {error.what}")
             return self.runner.unseen(cell, str(error), image)
-        except CrashmatrixError as error:
+        except (CrashmatrixError, OSError) as error:  # such as a disk that is full
             return self.runner.unseen(cell, str(error), image)
 
     def _halt(self, why: str) -> None:

@@ -25,6 +25,7 @@ from orchestrator.plan.expression import Expression, OneOf, parse
 from orchestrator.plan.facts import CellFacts
 from orchestrator.plan.matrix import Exclusion, Matrix, Profile
 from orchestrator.plan.named import named_cells
+from orchestrator.plan.scenarios import MAX_SHARE
 from orchestrator.tools.yamlfile import nearest
 
 SHARE: Final = 16
@@ -213,19 +214,19 @@ def _selected(axes: Mapping[str, str], question: _Question, request: Request) ->
         cell=cell,
         expectation=expectation,
         trials=trials,
-        share=min(trials, scenario.share or _share(cell, expectation)),
+        share=min(trials, scenario.share or SHARE, _most_share(cell, expectation)),
         timeout=request.timeout or scenario.timeout * SLOWER.get(cell.instrument, 1),
         options=question.options(axes),
     )
 
 
-def _share(cell: Cell, expectation: Expectation) -> int:
-    """How many trials may share a container where the scenario does not say.
+def _most_share(cell: Cell, expectation: Expectation) -> int:
+    """How many trials may share a container, whatever the scenario says.
 
     A hang and a memory limit are looked at from outside the container, an instrument leaves files.
     """
     apart = expectation.kind in (OutcomeKind.HANG, OutcomeKind.OOM) or cell.instrument is not Instrument.NONE
-    return 1 if apart else SHARE
+    return 1 if apart else MAX_SHARE
 
 
 def _all_excluded(excluded: Sequence[ExcludedCells]) -> InputError:

@@ -34,7 +34,8 @@ FILE: Final = "scenario.yaml"
 SIGNALS: Final = frozenset(item.name for item in signal.Signals)
 MANIFEST: Final = "Cargo.toml"
 CRATES: Final = "Cargo.lock"
-SEVERAL_WORKERS: Final = frozenset({"-p", "--processes", "--workers", "--cheaper", "-M"})
+SEVERAL_WORKERS: Final = ("--processes", "--workers", "--cheaper")
+MASTER: Final = "--master"
 """uWSGI's options that would hide whose outcome it is; --master has to be spelt out for the supervisor."""
 MAX_SHARE: Final = 64
 """Trials in one container. A stop waits for the container's end, and more would save nothing."""
@@ -74,7 +75,9 @@ def _module(name: str) -> str:
 
 def _option(text: str) -> str:
     name = text.partition("=")[0]
-    if name in SEVERAL_WORKERS:
+    # getopt takes a value that is joined to a short option (-p4), and the beginning of a long one (--proc).
+    begun = [option for option in (*SEVERAL_WORKERS, MASTER) if len(name) > 2 and option.startswith(name)]
+    if name[:2] in ("-p", "-M") or (begun and name != MASTER):
         raise ValueError(f"{name}: the outcome is that of one worker, which must be the only one")
     if not re.fullmatch(r"[\x21-\x7e]{1,200}", text):
         raise ValueError(f"{text[:80]!r} is not one word of a command line")

@@ -73,6 +73,7 @@ def test_every_error_ends_with_two_or_three() -> None:
         (["run", "--glibc", "2.31,,2.36"], "has an empty value"),
         (["run", "--axis", "NAME"], "is not NAME=VALUE"),
         (["run", "--glib", "2.31"], "unrecognized arguments"),
+        (["run", "--resume", "--rerun", "failed"], "not allowed with argument"),
     ],
 )
 def test_a_wrong_flag_is_exit_2(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,6 +81,31 @@ def test_a_wrong_flag_is_exit_2(arguments: list[str], says: str, capsys: pytest.
         main(arguments)
     assert ended.value.code == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--resume", "x", "-k", "true"),
+        ("--resume", "x", "--trials", "9"),
+        ("--rerun", "failed", "--glibc", "2.31"),
+    ],
+)
+def test_a_flag_that_would_do_nothing_is_refused(
+    flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--project", str(ROOT), "run", *flags]) == 2
+    assert f"{flags[2]} would do nothing; leave out {flags[2]}" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["--project", str(ROOT), "render", "--out", str(tmp_path / "file" / "x")]) == 3
+    said = capsys.readouterr().err
+    assert "Not a directory" in said
+    assert "Traceback" not in said
 
 
 def test_a_project_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

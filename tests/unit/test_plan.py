@@ -262,6 +262,24 @@ ONE = {"python": ("3.9",), "glibc": ("2.31",), "probe": ("cpp",), "launcher": ("
 ONE_ID = "py3.9-glibc2.31-x86_64-plain-cpp"
 
 
+@pytest.mark.parametrize("option", ["-p4", "--proc=4", "--workers=2", "--maste", "-M"])
+def test_options_that_hide_whose_outcome_it_is_are_refused(
+    project: Path, catalogue: Catalogue, option: str
+) -> None:
+    path = project / "scenarios/tls-atexit/scenario.yaml"
+    edit(path, "probes:\n", f"launcher_options: [{{when: 'true', options: [{option}]}}]\nprobes:\n")
+    assert "the outcome is that of one worker" in refusal(project, catalogue)
+
+
+def test_no_scenario_has_trials_of_an_instrument_share_a_container(
+    project: Path, catalogue: Catalogue
+) -> None:
+    path = project / "scenarios/tls-atexit/scenario.yaml"
+    edit(path, "probes:\n", "trials: 40\nshare: 32\naxes: {instrument: [none, strace]}\nprobes:\n")
+    shares = {(item.cell.instrument.value, item.share) for item in choose(project, catalogue).cells}
+    assert shares == {("none", 32), ("strace", 1)}
+
+
 def test_a_clean_status_is_the_launchers(project: Path, catalogue: Catalogue) -> None:
     path = project / "scenarios/tls-atexit/scenario.yaml"
     rule = path.read_text().partition("expect:\n")[2]
