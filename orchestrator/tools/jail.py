@@ -32,6 +32,15 @@ DENIED: Final = (
     "removexattrat", "utime", "utimes", "futimesat", "utimensat",
 )  # fmt: skip
 """System calls that fail with EPERM: those that reach other processes, and files' metadata anywhere."""
+_NOT, _MASKED = 1, 7
+"""SCMP_CMP_NE, SCMP_CMP_MASKED_EQ."""
+DENIED_WITH: Final = (
+    ("prlimit64", (0, _NOT, 0, 0)),
+    ("ioctl", (1, _MASKED, 0xFFFFFFFF, 0x5412)),
+    ("ioctl", (1, _MASKED, 0xFFFFFFFF, 0x541C)),
+)
+"""Those that fail for some arguments: limits of another process, and TIOCSTI and TIOCLINUX, by which a
+terminal reads what nobody typed. An argument's place, how it is compared, and with what."""
 MEND: Final = "the kernel refused to confine a program; `crashmatrix doctor` says what this host can do"
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
@@ -60,6 +69,15 @@ class _Ruleset(ctypes.Structure):
 class _Beneath(ctypes.Structure):
     _pack_ = 1
     _fields_ = (("allowed", ctypes.c_uint64), ("folder", ctypes.c_int32))
+
+
+class _Compared(ctypes.Structure):
+    _fields_ = (
+        ("place", ctypes.c_uint),
+        ("how", ctypes.c_int),
+        ("first", ctypes.c_uint64),
+        ("second", ctypes.c_uint64),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +152,11 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 def _filter_calls(library: ctypes.CDLL) -> None:
     filters = ctypes.c_void_p(library.seccomp_init(_ALLOW))
     try:
-        for name in DENIED:
+        for name, compared in (*((name, None) for name in DENIED), *DENIED_WITH):
             number = library.seccomp_syscall_resolve_name(name.encode())
+            rule = ctypes.byref(_Compared(*compared)) if compared else None
             if number >= 0:  # An older library, or another architecture, does not know it.
-                _check(-library.seccomp_rule_add_array(filters, _DENY, number, 0, None))
+                _check(-library.seccomp_rule_add_array(filters, _DENY, number, int(bool(rule)), rule))
         _check(library.seccomp_load(filters))
     finally:
         library.seccomp_release(filters)

@@ -3,14 +3,18 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from orchestrator.errors import ToolError
 from orchestrator.tools.jail import Jail, start_in
 from orchestrator.tools.network import proxies
 
+MOST = 64 << 20
+"""Bytes of each stream that are read of a program in a jail."""
 LAST_LINES = 12
 """How much of a failed program's stderr an error shows; enough for apt and gdb to say why."""
 ROOT_MEND = "run `sudo -v` first so that sudo does not ask, or run as root"
@@ -18,6 +22,10 @@ ROOT_UMASK = 0o022
 """For what root makes: sudo keeps a user's stricter one, and that user could not read setup's record."""
 DAEMON_TIMEOUT = 10
 """Seconds within which a daemon detaches, and within which a killed one is gone."""
+
+
+_Running = subprocess.Popen[bytes]
+_Sink = IO[bytes] | int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,20 +90,25 @@ def run(  # noqa: PLR0913 - subprocess.run has them all
     """
     argv = as_root(args) if root else tuple(args)
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(stdout: _Sink = subprocess.PIPE, stderr: _Sink = subprocess.PIPE) -> _Running:
         return subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             env=None if env is None else {**os.environ, **env},
             cwd=cwd,
             umask=ROOT_UMASK if root else -1,
+            # A terminal that controls a program takes what it pushes back as typed by the user.
+            start_new_session=jail is not None,
         )
 
     try:
-        with start_in(jail, start) if jail else start() as running:
-            stdout, stderr = _communicate(running, stdin, timeout)
+        if jail:
+            stdout, stderr, running = _confined(jail, start, stdin, timeout)
+        else:
+            with start() as running:
+                stdout, stderr = _communicate(running, stdin, timeout)
     except (FileNotFoundError, PermissionError) as error:
         raise ToolError(f"{argv[0]} cannot be run: {error.strerror}", mend=mend) from error
     except subprocess.TimeoutExpired as error:
@@ -107,6 +120,20 @@ def run(  # noqa: PLR0913 - subprocess.run has them all
         said = f": {completed.complaint}" if completed.complaint else ""
         raise ToolError(f"{args[0]} ended with status {completed.status}{said}", mend=mend)
     return completed
+
+
+def _confined(
+    jail: Jail, start: Callable[[IO[bytes], IO[bytes]], _Running], stdin: bytes | None, timeout: float | None
+) -> tuple[bytes, bytes, _Running]:
+    """Run a program that is not trusted: what it says goes to files, of which no more than MOST is read."""
+    with TemporaryFile() as stdout, TemporaryFile() as stderr:
+        with start_in(jail, lambda: start(stdout, stderr)) as running:
+            _communicate(running, stdin, timeout)
+        said = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            said.append(stream.read(MOST))
+    return said[0], said[1], running
 
 
 def _communicate(

@@ -2,9 +2,11 @@
 
 import json
 import os
+import pty
 import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from orchestrator.tools.unpack import plain_core
 
 whole = pytest.mark.skipif(bool(jail.shortcomings()), reason="; ".join(jail.shortcomings()))
 ATTEMPTS = """
-import json, os, signal, socket, sys
+import json, os, resource, signal, socket, sys
 own, other, victim = sys.argv[1], sys.argv[2], int(sys.argv[3])
 attempts = {
     "write own": lambda: open(own + "/new", "w").write("x"),
@@ -36,6 +38,8 @@ attempts = {
     "internet": lambda: socket.socket(),
     "unix": lambda: socket.socket(socket.AF_UNIX).connect(other + "/socket"),
     "signal": lambda: os.kill(victim, 0),
+    "limit": lambda: resource.prlimit(victim, resource.RLIMIT_CORE),
+    "own limit": lambda: resource.prlimit(0, resource.RLIMIT_CORE),
     "remove": lambda: os.remove(other + "/kept"),
 }
 said = {}
@@ -48,7 +52,7 @@ for name, attempt in attempts.items():
 print(json.dumps(said))
 """
 CORES = Path(__file__).parents[1] / "data/cores"
-HARMLESS = {"write own", "write null", "read"}
+HARMLESS = {"write own", "write null", "read", "own limit"}
 
 
 def attempt(folder: Path, chosen: Jail | None) -> dict[str, bool]:
@@ -73,6 +77,50 @@ def test_the_jail_leaves_reading_and_its_own_folder(tmp_path: Path) -> None:
     inside = attempt(tmp_path / "jailed", Jail(writable=(tmp_path / "jailed/own",)))
     assert {name for name, done in inside.items() if done} == HARMLESS
     assert all(attempt(tmp_path / "free", None).values())
+
+
+TYPING = """
+import fcntl, os, sys, termios
+try:
+    terminal = os.open("/dev/tty", os.O_RDONLY)
+    print("opened")
+except OSError:
+    terminal = 3
+try:
+    fcntl.ioctl(terminal, termios.TIOCSTI, b"x")
+    print("typed")
+except OSError as error:
+    print(error.strerror)
+"""
+ON_A_TERMINAL = """
+import os, sys
+from orchestrator.tools import process
+from orchestrator.tools.jail import Jail
+os.dup2(os.open("/dev/tty", os.O_RDWR), 3, inheritable=True)
+print(process.run([sys.executable, "-I", "-c", sys.argv[1]], mend="", jail=Jail()).text)
+"""
+
+
+@whole
+def test_nothing_is_typed_into_the_users_terminal() -> None:
+    """Whoever has the terminal, or a descriptor of it, could have its shell run commands (TIOCSTI)."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", ON_A_TERMINAL, TYPING])  # noqa: S606
+    said = b""
+    with suppress(OSError), os.fdopen(terminal, "rb", buffering=0) as screen:
+        while piece := screen.read(4096):
+            said += piece
+    assert os.waitpid(pid, 0)[1] == 0, said
+    assert "opened" not in said.decode()
+    assert "typed" not in said.decode()
+
+
+@whole
+def test_no_more_is_read_of_a_program_than_it_may_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MOST", 1000)
+    done = process.run(["head", "-c", "100000", "/dev/zero"], mend="", jail=Jail())
+    assert done.stdout == bytes(1000)
 
 
 @whole
