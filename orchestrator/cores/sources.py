@@ -167,13 +167,21 @@ class ProgramSource:
 
 
 def _copy_regular(file: Path, target: IO[bytes]) -> bool:
-    """Copy a file that is no link; False where it is no regular file or too large. Raises OSError."""
+    """Copy a file that is no link; False where it is no regular file, or too large. Raises OSError.
+
+    Of a file that says a size of 0, as those of /proc do, nothing is copied, however much there is to read.
+    """
+    if not stat.S_ISREG(file.lstat().st_mode):  # opening a device may do something
+        return False
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
             return False
-        shutil.copyfileobj(stream, target, COPY)
+        left = status.st_size
+        while left and (piece := stream.read(min(left, COPY))):
+            target.write(piece)
+            left -= len(piece)
     return True
 
 

@@ -243,7 +243,7 @@ def place(folder: Path, path: PurePosixPath) -> Path:
 
 def _is_here(folder: Path, path: PurePosixPath) -> bool:
     try:
-        return place(folder, path).exists()
+        return place(folder, path).is_file()
     except (OSError, ValueError):
         return False
 

@@ -6,6 +6,7 @@ another array which shares its entries with `environ` is the walk. Names only, a
 that hold no secrets: a core has everything that the process was told.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +29,9 @@ SHOWN: Final = frozenset({
 MAX_VALUE: Final = 200
 FIRST: Final = "the copy that the kernel laid at the start (it may have changed)"
 SYMBOLS: Final = ("environ", "__environ")
+OVERWRITTEN: Final = "(overwritten)"
+"""In the place of a name that cannot be one: memory that is used again may hold anything, secrets too."""
+_VARIABLE: Final = re.compile(rb"[A-Za-z_][A-Za-z0-9_.%()-]*")
 _GAP: Final = 4
 """Slots without an entry that an array may have in a row: free() writes two words, a refill writes more."""
 _WORTH: Final = 2
@@ -195,7 +199,9 @@ def _variables(core: Core, pointers: Iterable[int]) -> tuple[Variable, ...]:
 
 
 def _variable(text: bytes) -> Variable:
-    raw, _, value = text.partition(b"=")
+    raw, sign, value = text.partition(b"=")
+    if not sign or not _VARIABLE.fullmatch(raw):
+        return Variable(name=OVERWRITTEN, value=None)
     name = raw.decode(errors="replace")[:MAX_VALUE]
     shown = value.decode(errors="replace")[:MAX_VALUE] if name in SHOWN else None
     return Variable(name=name, value=shown)

@@ -17,6 +17,8 @@ MAX_ENTRIES: Final = 4096
 """Arguments or variables that are read."""
 MAX_STRING: Final = 1 << 16
 """Bytes of one argument or variable that are read; the kernel allows 128 kB."""
+MAX_STRINGS: Final = 8 << 20
+"""Bytes of arguments and variables together: the kernel allows 6 MiB (exec.c, bprm_stack_limits)."""
 _AT_EXECFN, _AT_RANDOM = 31, 25
 """Entries of the auxiliary vector that point to where the stack began."""
 _COMM: Final = slice(40, 56)
@@ -81,19 +83,18 @@ def _psinfo(raw: bytes | None) -> tuple[str | None, tuple[str, ...]]:
 def _vector_place(core: Core) -> int | None:
     """Where the auxiliary vector lies on the stack, found by its own bytes."""
     vector = b"".join(struct.pack("<QQ", *entry) for entry in core.auxv.items())
-    segment = next((found for entry in (_AT_EXECFN, _AT_RANDOM) if (found := _stack(core, entry))), None)
-    if segment is None or not vector:
+    known = (address for entry in (_AT_EXECFN, _AT_RANDOM) if (address := core.auxv.get(entry)))
+    found = next(((segment, at) for at in known if (segment := _stack(core, at))), None)
+    if found is None or not vector:
         return None
-    # Before the strings, which are at the very end, and never below the running frames.
-    held = core.read(segment.start, segment.stored)
-    place = held.rfind(vector)
-    return segment.start + place if place >= 0 else None
+    # Before the strings, which are at the very end; a forged core's "stack" may be of any size.
+    segment, address = found
+    start = max(segment.start, address - MAX_STRINGS)
+    place = core.read(start, address + len(vector) - start).rfind(vector)
+    return start + place if place >= 0 else None
 
 
-def _stack(core: Core, entry: int) -> Segment | None:
-    address = core.auxv.get(entry)
-    if address is None:
-        return None
+def _stack(core: Core, address: int) -> Segment | None:
     return next((s for s in core.loads if s.start <= address < s.start + s.size), None)
 
 

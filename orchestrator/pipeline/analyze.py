@@ -51,11 +51,16 @@ def analyze_core(request: AnalyzeRequest) -> Crash:
 
 def _stored(name: str, folder: Path) -> DumpedCore:
     path = Path(name)
-    if path.is_file():
-        return DumpedCore(path=path)
-    if path.exists() or "/" in name:
-        raise InputError("there is no such file", where=Location(file=name), mend=CORE_MEND)
-    return cores.dump(name, folder / "core")
+    try:
+        path.open("rb").close()
+    except FileNotFoundError as error:
+        if "/" in name and "=" not in name:
+            raise InputError("there is no such file", where=Location(file=name), mend=CORE_MEND) from error
+        return cores.dump(name, folder / "core")
+    except OSError as error:
+        said = f"it cannot be read: {error.strerror}"
+        raise InputError(said, where=Location(file=name), mend=CORE_MEND) from error
+    return DumpedCore(path=path)
 
 
 def _placed(request: AnalyzeRequest, stored: DumpedCore) -> tuple[AnalyzeRequest, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Which code belongs to a unit, a function or an inlined call, by DWARF (.debug_aranges, ranges)."""
 
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
@@ -34,15 +35,19 @@ def spans(dwarf: Dwarf, unit: Unit, attributes: Attributes) -> list[Range] | Non
 def units_at(dwarf: Dwarf, addresses: frozenset[int]) -> dict[int, Unit]:
     """The unit of each address, by .debug_aranges, and of what that does not list by the units' own."""
     found = {address: unit for address, at in _listed(dwarf, addresses) if (unit := dwarf.unit(at))}
-    left = addresses - found.keys()
+    left = sorted(addresses - found.keys())
     for unit in dwarf.units() if left else ():
         for low, high in spans(dwarf, unit, unit.top) or ():
-            found |= {address: unit for address in left if low <= address < high}
+            found |= dict.fromkeys(_between(left, low, high), unit)
     return found
 
 
+def _between(ordered: list[int], low: int, high: int) -> list[int]:
+    return ordered[bisect_left(ordered, low) : bisect_left(ordered, high)]
+
+
 def _listed(dwarf: Dwarf, addresses: frozenset[int]) -> Iterator[tuple[int, int]]:
-    data, place = dwarf.aranges, 0
+    data, place, ordered = dwarf.aranges, 0, sorted(addresses)
     while place + 12 <= len(data):
         end = place + 4 + int(_U32(data, place)[0])
         unit, at = int(_U32(data, place + 6)[0]), place + 16
@@ -52,7 +57,7 @@ def _listed(dwarf: Dwarf, addresses: frozenset[int]) -> Iterator[tuple[int, int]
             at += _PAIR.size
             if not low and not size:
                 break
-            yield from ((address, unit) for address in addresses if low <= address < low + size)
+            yield from ((address, unit) for address in _between(ordered, low, low + size))
         place = end
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import cores
 from orchestrator.cli import main
+from orchestrator.cores import DumpedCore
 from orchestrator.errors import EXIT_INPUT, EXIT_OK
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
@@ -29,6 +31,22 @@ def test_a_file_that_is_no_core_is_one_line_and_2(
     assert out == ""
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+def test_what_cannot_be_read_is_one_line_and_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", str(tmp_path)]) == EXIT_INPUT
+    assert "it cannot be read: Is a directory; name a core file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("match", ["COREDUMP_EXE=/usr/bin/python3.11", "1234"])
+def test_a_match_is_asked_of_coredumpctl(match: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dump(name: str, target: Path) -> DumpedCore:
+        assert name == match
+        target.write_bytes((DATA / "plain.core.zst").read_bytes())
+        return DumpedCore(path=target)
+
+    monkeypatch.setattr(cores, "dump", dump)
+    assert main(["analyze", match, "--exe", str(DATA / "handler")]) == EXIT_OK
 
 
 @pytest.mark.parametrize("more", [["--sysroot", "/nowhere/at/all"], ["--exe", "/nowhere/at/all"]])

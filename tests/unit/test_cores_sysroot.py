@@ -1,3 +1,5 @@
+import io
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -98,6 +100,23 @@ def test_what_the_source_lacks_and_what_is_no_elf_are_said(root: Path, tmp_path:
     _, problems = made(root, tmp_path, *(module(name) for name in names))
     for problem, said in zip(problems, ("is not in folder", "not an ELF file", "is not in"), strict=True):
         assert said in problem
+
+
+def test_of_special_files_and_folders_nothing_is_copied(tmp_path: Path) -> None:
+    """A core may name them as its files: /proc's have no end, opening a device may do something."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder", "none"):
+        assert FolderSource(tmp_path).copy(PurePosixPath("/") / name, io.BytesIO()) is False
+    pages = io.BytesIO()
+    FolderSource(Path("/")).copy(PurePosixPath("/proc/self/pagemap"), pages)
+    assert pages.getvalue() == b""
+
+
+def test_a_folder_is_not_taken_for_the_file_of_its_name(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "sysroot/usr/lib").mkdir(parents=True)
+    _, (problem,) = made(root, tmp_path, module("/usr/lib"))
+    assert problem.startswith("/usr/lib is not in ")
 
 
 def test_links_in_a_copied_root_are_followed_inside_it(root: Path) -> None:
