@@ -15,6 +15,7 @@ from orchestrator.crash.meaning import explain_fault
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.reading import Frame, ThreadReading
 from orchestrator.crash.signals import Fault, handled_fault, parse_siginfo
+from orchestrator.crash.x86_fault import is_stale
 from orchestrator.model import CrashSite, Instruction, NativeFrame, SignalInfo
 from orchestrator.tools.core import Core
 from orchestrator.tools.disasm import disassemble
@@ -72,7 +73,8 @@ def find_site(memory: ProcessMemory, crashed: ThreadReading | None) -> Site:
 
 def _told(memory: ProcessMemory, stack: int | None) -> Fault | None:
     """The fault that the signal frame at `stack` tells of."""
-    return None if stack is None else handled_fault(memory.core, stack) or worked_out(memory, stack)
+    fault = None if stack is None else handled_fault(memory.core, stack) or worked_out(memory, stack)
+    return None if stack is not None and fault and fault.derived and is_stale(memory, stack) else fault
 
 
 def _is_same(one: Fault, other: Fault) -> bool:
