@@ -7,7 +7,7 @@ that ended the process is only `delivered`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from signal import SIGSEGV
+from signal import SIGFPE, SIGSEGV
 from typing import Final
 
 from orchestrator.crash.arm_fault import worked_out, worked_out_at
@@ -15,12 +15,28 @@ from orchestrator.crash.meaning import explain_fault
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.reading import Frame, ThreadReading
 from orchestrator.crash.signals import Fault, handled_fault, parse_siginfo
-from orchestrator.crash.x86_fault import is_stale
-from orchestrator.model import CrashSite, Instruction, NativeFrame, SignalInfo
+from orchestrator.crash.x86_fault import divided, is_stale
+from orchestrator.model import Arch, CrashSite, Instruction, NativeFrame, SignalInfo
 from orchestrator.tools.core import Core
 from orchestrator.tools.disasm import disassemble
 
 _UNKNOWN: Final = Fault(number=0, code=None, address=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Call:
+    """A system call's machine code, and the registers that have its result and what may be a signal."""
+
+    code: bytes
+    result: str
+    numbers: tuple[str, str]
+
+
+_CALLS: Final = {
+    Arch.X86_64: _Call(code=b"\x0f\x05", result="rax", numbers=("rsi", "rdx")),
+    Arch.ARM64: _Call(code=b"\x01\x00\x00\xd4", result="x0", numbers=("x1", "x2")),
+}
+"""kill and rt_sigqueueinfo have the signal as their second argument, tgkill as its third."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,20 +77,44 @@ def find_site(memory: ProcessMemory, crashed: ThreadReading | None) -> Site:
         return Site(fault=delivered)
     frames = crashed.frames
     handlers = [number for number, frame in enumerate(frames[:-1]) if frame.trampoline]
-    told = [(number, fault) for number in handlers if (fault := _told(memory, frames[number].sp))]
+    told = [(number, fault) for number in handlers if (fault := _told(memory, frames[number].sp, delivered))]
     if not told:
-        doubt = "a signal handler was running; no fault that it was called for can be told from its frame"
-        here = None if handlers or core.siginfo else _noted_at(memory, delivered, crashed)
-        return _site(crashed, here or delivered, 0, None, (doubt,) if handlers else ())
+        return _untold(memory, crashed, delivered, handlers)
     _, last = told[0]
     *_, (number, fault) = takewhile(lambda item: _is_same(item[1], last), told)
     return _site(crashed, fault, number + 1, delivered, _derived(fault))
 
 
-def _told(memory: ProcessMemory, stack: int | None) -> Fault | None:
+def _untold(memory: ProcessMemory, crashed: ThreadReading, delivered: Fault, handlers: Sequence[int]) -> Site:
+    """The site where no signal frame tells of a fault: the outermost place that raised the signal itself.
+
+    A handler of SIGABRT, as faulthandler's, gives its signal back its default action and raises it once
+    more; what is to be known is who raised it first.
+    """
+    raised = [number + 1 for number in handlers if _has_raised(memory, crashed, number + 1, delivered)]
+    if raised:
+        return _site(crashed, delivered, raised[-1], None, ())
+    doubt = "a signal handler was running; no fault that it was called for can be told from its frame"
+    here = None if handlers or memory.core.siginfo else _noted_at(memory, delivered, crashed)
+    return _site(crashed, here or delivered, 0, None, (doubt,) if handlers else ())
+
+
+def _has_raised(memory: ProcessMemory, crashed: ThreadReading, frame: int, delivered: Fault) -> bool:
+    """Whether a frame that a signal interrupted had just sent the delivered one, as by tgkill or kill."""
+    call = _CALLS[memory.core.arch]
+    pc, held = crashed.frames[frame].pc, crashed.registers.get(frame, {})
+    sent = delivered.number in (held.get(name) for name in call.numbers) and held.get(call.result) == 0
+    return sent and memory.read(pc - len(call.code), len(call.code)) == call.code
+
+
+def _told(memory: ProcessMemory, stack: int | None, delivered: Fault) -> Fault | None:
     """The fault that the signal frame at `stack` tells of."""
-    fault = None if stack is None else handled_fault(memory.core, stack) or worked_out(memory, stack)
-    return None if stack is not None and fault and fault.derived and is_stale(memory, stack) else fault
+    if stack is None:
+        return None
+    fault = handled_fault(memory.core, stack) or worked_out(memory, stack)
+    if fault is None and delivered.number == SIGFPE:
+        fault = divided(memory, stack)
+    return None if fault and fault.derived and is_stale(memory, stack) else fault
 
 
 def _is_same(one: Fault, other: Fault) -> bool:

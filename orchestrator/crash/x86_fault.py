@@ -5,11 +5,13 @@ the frame of every later signal. Where no siginfo says that this signal was that
 one that cannot have touched the address was interrupted by a signal that was only sent.
 """
 
+import signal
 import struct
 from collections.abc import Mapping
 from typing import Final
 
 from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.signals import Fault
 from orchestrator.model import Arch
 from orchestrator.tools.disasm import LONGEST, Instruction, disassemble
 
@@ -45,6 +47,18 @@ def is_stale(memory: ProcessMemory, stack: int) -> bool:
     if trap != _PAGE_FAULT:
         return "[" not in here.text and _follows_call(memory, registers)
     return not _can_touch(here, address)
+
+
+def divided(memory: ProcessMemory, stack: int) -> Fault | None:
+    """The division that failed, for a frame of SIGFPE without siginfo.
+
+    Its trap has number 0, as has a thread that never had one, so the instruction must show it.
+    """
+    read = _context(memory, stack)
+    here = _instruction(memory, read[0]) if read and read[1] == 0 else None
+    if read is None or here is None or _mnemonic(here) not in ("div", "idiv"):
+        return None
+    return Fault(number=signal.SIGFPE, code="FPE_INTDIV", address=read[0]["rip"], derived=True)
 
 
 def _can_touch(here: Instruction, address: int) -> bool:

@@ -1,5 +1,6 @@
 """crash.x86_fault: a trap that the kernel kept from long before is told from the one of a signal frame."""
 
+import signal
 import struct
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.reading import Frame, ThreadReading
-from orchestrator.crash.site import find_site
+from orchestrator.crash.site import Site, find_site
 from orchestrator.crash.x86_fault import is_stale
 from tests.unit.test_meaning import core_with
 
@@ -94,3 +95,46 @@ def test_a_site_is_not_where_a_stale_trap_says(tmp_path: Path) -> None:
     for address, name in ((0x7000DEAD, "?"), (PC, "SIGBUS")):
         core = core_with(code, (STACK, 0x1000, 6, frame(14, address)))
         assert find_site(ProcessMemory(core, tmp_path), thread).signal == name
+
+
+@pytest.mark.parametrize(
+    ("code", "registers", "site"),
+    [
+        (AFTER_CALL, {"rsi": 5, "rdx": signal.SIGABRT, "rax": 0}, 3),  # tgkill, as raise does
+        (AFTER_CALL, {"rsi": signal.SIGABRT, "rdx": 0, "rax": 0}, 3),  # kill
+        (AFTER_CALL, {"rsi": 5, "rdx": signal.SIGUSR1, "rax": 0}, 0),  # another signal
+        (AFTER_CALL, {"rsi": 5, "rdx": signal.SIGABRT, "rax": (1 << 64) - 4}, 0),  # read, interrupted
+        (ELSEWHERE, {"rsi": 5, "rdx": signal.SIGABRT, "rax": 0}, 0),
+    ],
+)
+def test_where_a_handler_raised_its_signal_again_the_site_is_who_raised_it_first(
+    code: str, registers: dict[str, int], site: int, tmp_path: Path
+) -> None:
+    found = site_of(code + "89c5", frame(0, 0), signal.SIGABRT, registers, tmp_path)
+    assert (found.frame, found.fault.number) == (site, signal.SIGABRT)
+    assert bool(found.doubts) is (site == 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "said", "site"),
+    [
+        ("f7f9", signal.SIGFPE, "FPE_INTDIV", 3),  # idiv ecx
+        ("f7f1", signal.SIGFPE, "FPE_INTDIV", 3),  # div ecx
+        ("89c5", signal.SIGFPE, "SI_TKILL", 0),
+        ("f7f9", signal.SIGABRT, "SI_TKILL", 0),
+    ],
+)
+def test_a_division_by_zero_has_the_number_of_no_trap(
+    code: str, number: int, said: str, site: int, tmp_path: Path
+) -> None:
+    found = site_of(ELSEWHERE + code, frame(0, 0), number, {}, tmp_path)
+    assert (found.fault.code, found.frame) == (said, site)
+
+
+def site_of(code: str, context: bytes, number: int, registers: dict[str, int], root: Path) -> Site:
+    """The site of a thread that a handler ended with a signal, having been called where `code` is."""
+    core = core_with((CODE, 0x1000, 5, bytes.fromhex(code)), (STACK, 0x1000, 6, context))
+    core.siginfo = struct.pack("<iii4xQ", number, 0, -6, 0)
+    frames = (*[Frame(pc=CODE)] * 2, Frame(pc=CODE, sp=STACK, trampoline=True), Frame(pc=PC))
+    thread = ThreadReading(tid=1, crashed=True, frames=frames, registers={3: registers})
+    return find_site(ProcessMemory(core, root), thread)

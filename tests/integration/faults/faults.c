@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -143,6 +144,26 @@ static void handler(void)
     touch(NULL);
 }
 
+/* As faulthandler's: without siginfo, and it raises its signal once more with the default action. */
+static void once_more(int number) { signal(number, SIG_DFL); raise(number); }
+static void pass_on(int number)
+{
+    struct sigaction action = {.sa_handler = once_more, .sa_flags = SA_NODEFER};
+    sigaction(number, &action, NULL);
+}
+
+static sigjmp_buf back;
+static void jump_back(int number) { (void)number; siglongjmp(back, 1); }
+static void recovered(void)
+{
+    signal(SIGSEGV, jump_back);
+    if (!sigsetjmp(back, 1)) touch(NULL);
+    signal(SIGSEGV, SIG_DFL);
+    pass_on(SIGABRT);
+    abrt();
+}
+static void passed_on(void) { pass_on(SIGFPE); fpe(); }
+
 /* A walk through a stale copy of the environment whose third entry was overwritten; two names were added since. */
 __attribute__((noinline, optimize("O2"))) static long walk(char **list)
 {
@@ -207,7 +228,7 @@ static const struct { const char *name; void (*die)(void); } ways[] = {
     {"segv", segv}, {"bus", bus}, {"fpe", fpe}, {"ill", ill}, {"trap", trap}, {"abrt", abrt}, {"own", own}, {"sys", sys},
     {"twice", twice}, {"claim", claim}, {"overflow", overflow}, {"wild", wild}, {"data", data}, {"threads", threads},
     {"deadlock", deadlock}, {"joined", joined}, {"leaving", leaving}, {"gone", gone}, {"terminate", terminate}, {"handler", handler}, {"stale", stale}, {"getenv_race", getenv_race},
-    {"refilled", refilled}, {"released", released},
+    {"refilled", refilled}, {"released", released}, {"recovered", recovered}, {"passed_on", passed_on},
 };
 
 int main(int count, char **arguments)
