@@ -5,12 +5,14 @@ glibc keeps the text of its aborts (heap corruption, failed assertions, buffer o
 nobody caught is found by the class that its runtime wrote into it (Itanium C++ ABI, 2.2.1).
 """
 
-from collections.abc import Collection, Iterator
+import struct
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.crash.invocation import WORD, read_string
 from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.reading import Frame
 from orchestrator.tools.core import Core
 from orchestrator.tools.demangle import demangle
 
@@ -18,6 +20,8 @@ MAX_TEXT: Final = 4096
 """Bytes of a message that are read."""
 MAX_SEARCHED: Final = 256 << 20
 """Bytes of writable memory that are searched for an exception; a search of this takes 0.1 s."""
+MAX_STACK: Final = 1 << 20
+"""Bytes of the throwing frames' stack that are searched for a pointer to the exception."""
 _ABORT_HEADER: Final = 4
 """struct abort_msg_s: its size as an unsigned int, then the text."""
 _CXX_CLASSES: Final = (b"\0++CCUNG", b"\0++CGNLC")
@@ -39,12 +43,13 @@ _WITH_TEXT: Final = frozenset({
 """Their first member is a pointer to the text, in libstdc++ as in libc++."""
 
 
-def read_message(memory: ProcessMemory, functions: Collection[str]) -> str | None:
-    """The message, if one can be found; `functions` are those of the crashed thread's frames."""
-    found = _abort_message(memory)
-    if found is None and any("terminate" in name or name in _THROWING for name in functions):
-        found = _uncaught(memory)
-    return found
+def read_message(memory: ProcessMemory, frames: Sequence[Frame], registers: Mapping[str, int]) -> str | None:
+    """The message, if one can be found; `frames` and `registers` are the crashed thread's from the fault on.
+
+    A function of the program may well have "terminate" in its name, and std::terminate has other callers
+    too, so an exception is looked for only where one is being thrown.
+    """
+    return _abort_message(memory) or _uncaught(memory, frames, registers)
 
 
 def _abort_message(memory: ProcessMemory) -> str | None:
@@ -58,17 +63,54 @@ def _abort_message(memory: ProcessMemory) -> str | None:
     return None
 
 
-def _uncaught(memory: ProcessMemory) -> str | None:
-    """The type of an exception in memory, and its text where its type keeps one as the standard's do."""
-    for place in _exceptions(memory.core):
-        kind = memory.word(place - _TYPE_BEFORE)
-        name = _type_name(memory, kind) if kind else None
-        if name is None:
-            continue
-        text = memory.word(place + _OBJECT_BEHIND + WORD) if name in _WITH_TEXT else None
-        what = read_string(memory.core, text, MAX_TEXT) if text else None
-        return f"uncaught exception {name}{': ' + what.decode(errors='replace') if what else ''}"
-    return None
+def _uncaught(memory: ProcessMemory, frames: Sequence[Frame], registers: Mapping[str, int]) -> str | None:
+    """The type of the exception that is being thrown, and its text where its type keeps one."""
+    throwing = [number for number, frame in enumerate(frames) if _is_throwing(frame.function or "")]
+    if not throwing:
+        return None
+    named = {
+        place: name
+        for place in _exceptions(memory.core)
+        if (name := _exception_type(memory, place)) is not None
+    }
+    place = _thrown(named, _words(memory, frames[: throwing[-1] + 2], registers))
+    if place is None:
+        return None
+    text = memory.word(place + _OBJECT_BEHIND + WORD) if named[place] in _WITH_TEXT else None
+    what = read_string(memory.core, text, MAX_TEXT) if text else None
+    return f"uncaught exception {named[place]}{': ' + what.decode(errors='replace') if what else ''}"
+
+
+def _is_throwing(function: str) -> bool:
+    """By its bare name, since debug information gives it its namespace: __cxxabiv1::__cxa_throw."""
+    return function.partition("(")[0].rpartition("::")[2] in _THROWING
+
+
+def _thrown(places: Collection[int], words: Collection[int]) -> int | None:
+    """The exception that the throwing code has a pointer to; None where it has to none, or to several.
+
+    Exceptions that were caught long ago stay in freed memory, and others may be caught just now.
+    """
+    held = [
+        place
+        for place in places
+        if not {place - _TYPE_BEFORE, place, place + _OBJECT_BEHIND}.isdisjoint(words)
+    ]
+    return held[0] if len(held) == 1 else None
+
+
+def _words(memory: ProcessMemory, frames: Sequence[Frame], registers: Mapping[str, int]) -> frozenset[int]:
+    """What the stack of some frames holds, and the registers."""
+    ends = [frame.sp for frame in frames if frame.sp is not None]
+    size = min(max(ends[-1] - ends[0], 0), MAX_STACK) if ends else 0
+    raw = memory.core.read(ends[0], size // WORD * WORD) if size else b""
+    stored = struct.unpack(f"<{len(raw) // WORD}Q", raw[: len(raw) // WORD * WORD])
+    return frozenset((*stored, *registers.values()))
+
+
+def _exception_type(memory: ProcessMemory, place: int) -> str | None:
+    kind = memory.word(place - _TYPE_BEFORE)
+    return _type_name(memory, kind) if kind else None
 
 
 def _exceptions(core: Core) -> Iterator[int]:

@@ -119,7 +119,7 @@ def interpret(
         ),
         process=invocation.name,
         command=invocation.command,
-        message=read_message(memory, {frame.function for frame in site.frames if frame.function}),
+        message=read_message(memory, site.frames[site.frame :], site.registers),
         hang=hangs,
         signal=describe_signal(core, site),
         crash=describe_site(memory, site, frames),
