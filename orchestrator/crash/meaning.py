@@ -4,13 +4,14 @@ Each rule says only what the facts carry; where none does, nothing is said.
 """
 
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.crash.signals import Fault
 from orchestrator.model import Arch
 from orchestrator.tools.core import Core, Segment
+from orchestrator.tools.disasm import Instruction, Operand
 
 NEAR: Final = 1 << 16
 """Bytes at address 0 that Linux lets nobody map (vm.mmap_min_addr)."""
@@ -25,6 +26,13 @@ FILLS: Final = {
     0x5A: "jemalloc fills freed memory with 0x5a",
 }
 """Include/internal/pycore_pymem.h; jemalloc's opt.junk."""
+_GOING: Final = ("call", "jmp", "ret")
+"""Instructions whose operand's value is an address, too: the one that they go to."""
+_VECTORS: Final = (16, 32, 64)
+_FREE: Final = ("movu", "movdqu", "lddqu", "pcmpestr", "pcmpistr")
+"""Instructions of SSE that take memory of any alignment; all others need it aligned."""
+_AVX_ALIGNED: Final = ("vmova", "vmovdqa", "vmovnt")
+"""Those of AVX that need it aligned; all others do not."""
 _PAGE: Final = 4096
 _READ, _WRITE, _EXECUTE = 4, 2, 1
 _WORD: Final = 8
@@ -35,6 +43,7 @@ class _Scene:
     core: Core
     fault: Fault
     registers: Mapping[str, int]
+    at: Instruction | None = None
 
     @property
     def pc(self) -> int | None:
@@ -45,10 +54,12 @@ class _Scene:
         return self.registers.get("rsp", self.registers.get("sp"))
 
 
-def explain_fault(core: Core, fault: Fault, registers: Mapping[str, int]) -> str | None:
+def explain_fault(
+    core: Core, fault: Fault, registers: Mapping[str, int], at: Instruction | None = None
+) -> str | None:
     """What the address of a SIGSEGV or SIGBUS means; None for other signals, or where nothing is known.
 
-    `registers` are those at the original fault, by gdb's names.
+    `registers` are those at the original fault, by gdb's names, and `at` is the instruction there.
     """
     if fault.number not in (signal.SIGSEGV, signal.SIGBUS) or fault.code in (
         "SI_USER",
@@ -56,7 +67,7 @@ def explain_fault(core: Core, fault: Fault, registers: Mapping[str, int]) -> str
         "SI_QUEUE",
     ):
         return None
-    scene = _Scene(core=core, fault=fault, registers=registers)
+    scene = _Scene(core=core, fault=fault, registers=registers, at=at)
     said = next((words for rule in _RULES if (words := rule(scene))), None)
     hints = [hint for hint in _hints(scene) if said is None or hint not in said]
     return "; ".join([*([said] if said else []), *hints]) or None
@@ -74,14 +85,31 @@ def _jump(scene: _Scene) -> str | None:
     return f"a call or jump to {pc:#x}, which is not executable: {_place(scene.core, segment)}"
 
 
-def _not_canonical(scene: _Scene) -> str | None:
+def _untold_address(scene: _Scene) -> str | None:
+    """Why the CPU told no address: only what the instruction itself used can be the reason."""
     untold = scene.fault.code == "SI_KERNEL" or (scene.fault.code is None and scene.fault.derived)
-    if scene.fault.address is not None or not untold:
+    if scene.fault.address is not None or not untold or scene.at is None:
         return None
-    wild = [f"{name}={value:#x}" for name, value in _pointers(scene) if _is_wild(scene, value)]
-    if not wild:
+    used = [operand for operand in scene.at.operands if operand.address is not None]
+    wild = [f"{item.name} → {item.address:#x}" for item in used if _is_wild(scene, item.address)]
+    if not wild and scene.at.mnemonic in _GOING:
+        read = [item for item in scene.at.operands if not item.writes]
+        wild = [f"{item.name}={item.value:#x}" for item in read if _is_wild(scene, item.value)]
+    if wild:
+        return f"an address that no process can have, so the CPU told none: {', '.join(wild)}"
+    return _not_aligned(scene.at, used)
+
+
+def _not_aligned(at: Instruction, used: Sequence[Operand]) -> str | None:
+    """The operand that an instruction needs aligned to its size, and that is not."""
+    avx = at.mnemonic.startswith("v")
+    needs = at.mnemonic.startswith(_AVX_ALIGNED) if avx else not at.mnemonic.startswith(_FREE)
+    vectors = (item for item in used if needs and item.size in _VECTORS)
+    item = next((item for item in vectors if (item.address or 0) % item.size), None)
+    if item is None:
         return None
-    return f"an address that no process can have, so the CPU told none; such are in {', '.join(wild)}"
+    said = f"an address that is not aligned to {item.size} bytes, as the instruction needs it"
+    return f"{said}: {item.name} → {item.address:#x}"
 
 
 def _near_null(scene: _Scene) -> str | None:
@@ -106,6 +134,8 @@ def _stack_guard(scene: _Scene) -> str | None:
     stack = next((load for load in above if load.flags & _WRITE), None)
     if stack is None or stack.start - address > GUARD or scene.core.module_at(stack.start):
         return None
+    if sp >= stack.start + _PAGE:
+        return None  # This stack has room: something else ran into the guard, as a buffer's overrun does.
     return (
         f"the stack overflowed: {stack.start - address:#x} bytes below a stack mapping of "
         f"{stack.size >> 10} KiB, in its guard"
@@ -147,7 +177,7 @@ def _not_allowed(scene: _Scene) -> str | None:
 
 
 _RULES: Final[tuple[Callable[[_Scene], str | None], ...]] = (
-    _jump, _not_canonical, _near_null, _stack_guard, _bus, _not_mapped, _not_allowed,
+    _jump, _untold_address, _near_null, _stack_guard, _bus, _not_mapped, _not_allowed,
 )  # fmt: skip
 
 
@@ -211,7 +241,9 @@ def _pointers(scene: _Scene) -> Iterator[tuple[str, int]]:
     return ((name, value) for name, value in scene.registers.items() if name not in skipped)
 
 
-def _is_wild(scene: _Scene, value: int) -> bool:
+def _is_wild(scene: _Scene, value: int | None) -> bool:
+    if value is None:
+        return False
     high = value >> CANONICAL[scene.core.arch]
     return high not in (0, (1 << 64) - 1 >> CANONICAL[scene.core.arch])
 

@@ -121,7 +121,7 @@ def interpret(
         command=invocation.command,
         message=read_message(memory, site.frames[site.frame :], site.registers),
         hang=hangs,
-        signal=describe_signal(core, site),
+        signal=describe_signal(memory, site),
         crash=describe_site(memory, site, frames),
         threads=threads,
         modules=tuple(

@@ -18,7 +18,8 @@ from orchestrator.crash.signals import Fault, handled_fault, parse_siginfo
 from orchestrator.crash.x86_fault import divided, is_stale
 from orchestrator.model import Arch, CrashSite, Instruction, NativeFrame, SignalInfo
 from orchestrator.tools.core import Core
-from orchestrator.tools.disasm import disassemble
+from orchestrator.tools.disasm import Instruction as Decoded
+from orchestrator.tools.disasm import disassemble, instruction_at
 
 _UNKNOWN: Final = Fault(number=0, code=None, address=None)
 
@@ -122,7 +123,7 @@ def _is_same(one: Fault, other: Fault) -> bool:
     return (one.number, one.address) == (other.number, other.address)
 
 
-def describe_signal(core: Core, site: Site) -> SignalInfo:
+def describe_signal(memory: ProcessMemory, site: Site) -> SignalInfo:
     """The signal with all that is known of its cause."""
     fault, delivered = site.fault, site.delivered
     return SignalInfo(
@@ -130,7 +131,7 @@ def describe_signal(core: Core, site: Site) -> SignalInfo:
         name=site.signal,
         code=fault.code,
         fault_address=None if fault.address is None else hex(fault.address),
-        meaning=explain_fault(core, fault, site.registers),
+        meaning=explain_fault(memory.core, fault, site.registers, _interrupted(memory, site)),
         sender=fault.sender,
         delivered=delivered.name if delivered and delivered.number not in (0, fault.number) else None,
     )
@@ -180,6 +181,12 @@ def _derived(fault: Fault) -> tuple[str, ...]:
         f"{fault.name} is worked out from the interrupted context: its handler was installed without "
         "SA_SIGINFO, so the kernel left no siginfo",
     )
+
+
+def _interrupted(memory: ProcessMemory, site: Site) -> Decoded | None:
+    if not site.frames:
+        return None
+    return instruction_at(memory.core.arch, site.frames[site.frame].pc, site.registers, memory.read)
 
 
 def _disassembly(memory: ProcessMemory, site: Site) -> tuple[Instruction, ...]:

@@ -13,7 +13,7 @@ from typing import Final
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.signals import Fault
 from orchestrator.model import Arch
-from orchestrator.tools.disasm import LONGEST, Instruction, disassemble
+from orchestrator.tools.disasm import LONGEST, Instruction, instruction_at
 
 _CONTEXT: Final = struct.Struct("<40x17Q24xQ8xQ")
 """From the ucontext on: registers, trapno, cr2 (arch/x86/include/uapi/asm/sigcontext.h)."""
@@ -42,7 +42,7 @@ def is_stale(memory: ProcessMemory, stack: int) -> bool:
     here = _instruction(memory, registers)
     if here is None or 0 <= address - registers["rip"] < LONGEST:
         return False  # The code is not known, or fetching it was what failed.
-    if _mnemonic(here) not in _PLAIN:
+    if here.mnemonic not in _PLAIN:
         return False
     if trap != _PAGE_FAULT:
         return "[" not in here.text and _follows_call(memory, registers)
@@ -56,7 +56,7 @@ def divided(memory: ProcessMemory, stack: int) -> Fault | None:
     """
     read = _context(memory, stack)
     here = _instruction(memory, read[0]) if read and read[1] == 0 else None
-    if read is None or here is None or _mnemonic(here) not in ("div", "idiv"):
+    if read is None or here is None or here.mnemonic not in ("div", "idiv"):
         return None
     return Fault(number=signal.SIGFPE, code="FPE_INTDIV", address=read[0]["rip"], derived=True)
 
@@ -65,7 +65,7 @@ def _can_touch(here: Instruction, address: int) -> bool:
     """Whether an instruction's operand may have the address; so where its own cannot be told."""
     used = [operand.address for operand in here.operands if operand.address is not None]
     if not used:
-        return "[" in here.text and _mnemonic(here) not in ("lea", "nop")
+        return "[" in here.text and here.mnemonic not in ("lea", "nop")
     return any(0 <= address - start < _WIDEST for start in used)
 
 
@@ -85,9 +85,4 @@ def _context(memory: ProcessMemory, stack: int) -> tuple[Mapping[str, int], int,
 
 
 def _instruction(memory: ProcessMemory, registers: Mapping[str, int]) -> Instruction | None:
-    around = disassemble(Arch.X86_64, registers["rip"], registers, memory.read)
-    return next((item for item in around if item.current), None)
-
-
-def _mnemonic(here: Instruction) -> str:
-    return here.text.split(" ", 1)[0]
+    return instruction_at(Arch.X86_64, registers["rip"], registers, memory.read)

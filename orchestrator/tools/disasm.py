@@ -38,6 +38,8 @@ class Operand:
     value: int | None
     address: int | None = None
     writes: bool = False
+    size: int = 0
+    """Bytes of memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,11 @@ class Instruction:
     text: str
     current: bool = False
     operands: tuple[Operand, ...] = ()
+
+    @property
+    def mnemonic(self) -> str:
+        """What the instruction is called; with a prefix, as in `rep movsb`, only that."""
+        return self.text.partition(" ")[0]
 
     @property
     def note(self) -> str | None:
@@ -78,6 +85,11 @@ def disassemble(
         here,
         *(Instruction(address=item.address, text=_text(item)) for item in after[1:]),
     )
+
+
+def instruction_at(arch: Arch, pc: int, registers: Mapping[str, int], read: Reader) -> Instruction | None:
+    """The instruction at `pc` alone; None where its code is not known."""
+    return next((item for item in disassemble(arch, pc, registers, read) if item.current), None)
 
 
 def _engine(arch: Arch) -> capstone.Cs:
@@ -133,6 +145,7 @@ def _operands(
                 address=address,
                 value=int.from_bytes(held, "little") if len(held) == size else None,
                 writes=_writes(arch, item, operand),
+                size=getattr(operand, "size", 0),
             )
 
 
@@ -150,6 +163,7 @@ def _stack_slot(
         address=address,
         value=int.from_bytes(held, "little") if len(held) == _WORD else None,
         writes=bool(offset),
+        size=_WORD,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.crash.meaning import explain_fault
 from orchestrator.crash.signals import Fault
 from orchestrator.tools.core import Core
+from orchestrator.tools.disasm import instruction_at
 
 R, W, X = 4, 2, 1
 STACK = 0x7FFF00000000
@@ -58,11 +59,6 @@ AT = {"rip": 0x400010, "rsp": STACK + 0x1000}
             "a call or jump to 0x600010, which is not executable: memory of no file at 0x600000",
         ),
         (
-            segv(None, "SI_KERNEL"),
-            {**AT, "rdi": 0x4141414141414141},
-            "an address that no process can have, so the CPU told none; such are in rdi=0x4141414141414141",
-        ),
-        (
             segv(STACK - 16, "SEGV_ACCERR"),
             {**AT, "rsp": STACK - 8},
             "the stack overflowed: 0x10 bytes below a stack mapping of 8192 KiB, in its guard",
@@ -85,6 +81,38 @@ def test_each_kind_of_address(fault: Fault, registers: dict[str, int], said: str
     assert explain_fault(core_with(CODE, HEAP, STACKS, GUARDED), fault, registers) == said
 
 
+WILD = 0x4141414141414141
+NOBODY = "an address that no process can have, so the CPU told none: "
+
+
+@pytest.mark.parametrize(
+    ("code", "registers", "said"),
+    [
+        ("488b4760", {"rdi": WILD}, f"{NOBODY}[rdi + 0x60] → 0x41414141414141a1"),
+        ("ffd0", {"rax": WILD}, f"{NOBODY}rax={WILD:#x}"),  # call rax
+        ("c3", {}, f"{NOBODY}[rsp]={WILD:#x}"),  # ret
+        ("50", {"rsp": WILD}, f"{NOBODY}[rsp - 8] → 0x4141414141414139"),  # push rax
+        ("0f2807", {"rdi": 0x600001, "rsi": WILD},  # movaps xmm0, [rdi]
+         "an address that is not aligned to 16 bytes, as the instruction needs it: [rdi] → 0x600001"),
+        ("660ffe07", {"rdi": 0x600008},  # paddd xmm0, [rdi]
+         "an address that is not aligned to 16 bytes, as the instruction needs it: [rdi] → 0x600008"),
+        ("c5fc2807", {"rdi": 0x600010},  # vmovaps ymm0, [rdi]
+         "an address that is not aligned to 32 bytes, as the instruction needs it: [rdi] → 0x600010"),
+        ("0f1007", {"rdi": 0x600001, "rsi": WILD}, None),  # movups xmm0, [rdi]
+        ("c5fc5807", {"rdi": 0x600001}, None),  # vaddps ymm0, ymm0, [rdi]
+        ("0f2807", {"rdi": 0x600000, "rsi": WILD}, None),  # aligned: something else
+        ("f4", {"rdi": WILD}, None),  # hlt
+        ("", {"rdi": WILD}, None),  # unknown code
+    ],
+)  # fmt: skip
+def test_why_the_cpu_told_no_address(code: str, registers: dict[str, int], said: str | None) -> None:
+    text = (0x400000, 0x1000, R | X, bytes(16) + bytes.fromhex(code))
+    core = core_with(text, HEAP, (STACK, 0x2000, R | W, WILD.to_bytes(8, "little") * 0x300))
+    held = {**AT, **registers}
+    at = instruction_at(core.arch, held["rip"], held, core.read)
+    assert explain_fault(core, segv(None, "SI_KERNEL"), held, at) == said
+
+
 def test_a_fill_of_freed_memory_is_recognised() -> None:
     said = explain_fault(core_with(CODE), segv(None, "SI_KERNEL"), {**AT, "rax": 0xDDDDDDDDDDDDDDDD})
     assert said is not None
@@ -105,6 +133,15 @@ def test_signals_that_were_sent_have_no_address_to_explain(fault: Fault) -> None
 def test_far_below_the_stack_is_no_overflow() -> None:
     said = explain_fault(core_with(CODE, STACKS), segv(STACK - (4 << 20)), AT)
     assert said == "not mapped"
+
+
+def test_an_overrun_into_a_neighbours_guard_is_no_overflow_of_a_stack_with_room() -> None:
+    core = core_with(CODE, HEAP, STACKS, GUARDED)
+    said = explain_fault(core, segv(STACK - 16, "SEGV_ACCERR"), {**AT, "rsp": STACK + 0x1000})
+    assert said is not None
+    assert said.startswith("mapped without any access")
+    said = explain_fault(core, segv(STACK - 16, "SEGV_ACCERR"), {**AT, "rsp": STACK + 0xFF8})
+    assert "the stack overflowed" in (said or "")
 
 
 BIG_HEAP = (0x55BC5C734000, 0x21000, R | W, b"")
