@@ -23,7 +23,7 @@ from tests.integration.runs import command as command_line
 WAYS = (
     "segv", "bus", "fpe", "ill", "trap", "abrt", "sys", "own", "twice", "claim", "overflow", "wild", "data",
     "gone", "threads", "terminate", "handler", "stale", "getenv_race",
-    "refilled", "released",
+    "refilled", "released", "recovered", "passed_on",
 )  # fmt: skip
 PROGRAMS = (FAULTS, "/faults/static", "/faults/stripped")
 SURVIVES = ("/faults/static", "getenv_race")
