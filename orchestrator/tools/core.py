@@ -16,7 +16,7 @@ from typing import Final
 
 from orchestrator.errors import CoreError
 from orchestrator.model import Arch
-from orchestrator.tools.notes import build_id_of, notes_in, parse_auxv
+from orchestrator.tools.notes import build_id_of, code_of, notes_in, parse_auxv
 
 MAX_NOTES: Final = 32 << 20
 """Bytes of notes that are read; 170 threads need 0.6 MB."""
@@ -192,10 +192,16 @@ class Core:
         if self._adopted:
             return tuple(self._adopted.values())
         found: dict[str, MappedRange] = {}
+        loaded: set[str] = set()
         ends: dict[str, int] = {}
         for item in self.files:
-            if item.offset == 0 and item.path not in found and self._is_elf(item):
-                found[item.path] = item
+            if item.offset == 0 and item.path not in loaded and self._is_elf(item):
+                runs = self._is_loaded(item)
+                if runs or item.path not in found:
+                    found[item.path] = item
+                    ends.pop(item.path, None)
+                if runs:
+                    loaded.add(item.path)
             if item.path in found:
                 ends[item.path] = max(ends.get(item.path, 0), item.end)
         return tuple(
@@ -322,6 +328,15 @@ class Core:
         """By the header page in the core; where the core does not hold it, by any executable mapping."""
         head = self.read(item.start, len(_MAGIC))
         return head == _MAGIC if head else item.path in self._executable_paths
+
+    def _is_loaded(self, item: MappedRange) -> bool:
+        """Whether a file's code is where its headers put it; else it was only mapped, as data.
+
+        libbacktrace and Rust's std map whole files to name frames, mostly below where these are loaded.
+        """
+        code = code_of(self.read(item.start, PAGE))
+        segment = self.segment_at(item.start + code) if code is not None else None
+        return segment is not None and bool(segment.flags & PF_X)
 
     @cached_property
     def _executable_paths(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""ELF notes, in cores and in ELF files: bounded, and with what is cut left out. Layouts: elf(5)."""
+"""Headers and notes, in cores and in ELF files: bounded, and with what is cut left out. Layouts: elf(5)."""
 
 import struct
 from collections.abc import Iterator
@@ -7,7 +7,8 @@ from typing import Final
 _NHDR: Final = struct.Struct("<III")
 _EHDR: Final = struct.Struct("<16sHHIQQQIHHHHHH")
 _PHDR: Final = struct.Struct("<IIQQQQQQ")
-_PT_NOTE: Final = 4
+_PT_LOAD, _PT_NOTE = 1, 4
+_PF_X: Final = 1
 _NT_GNU_BUILD_ID: Final = 3
 _WIDE: Final = 8
 """p_align of GNU property notes; all other notes are aligned to 4 whatever p_align says."""
@@ -31,19 +32,30 @@ def notes_in(data: bytes, align: int) -> Iterator[tuple[int, bytes, bytes]]:
 
 def build_id_of(head: bytes) -> str | None:
     """The GNU build id in the first bytes of an ELF file or of its mapping; None where they lack it."""
-    if head[:6] != b"\x7fELF\x02\x01" or len(head) < _EHDR.size:
-        return None
-    fields = _EHDR.unpack_from(head)
-    offset, count = fields[5], fields[10]
-    whole = max(0, min(count, (len(head) - offset) // _PHDR.size))
-    table = head[offset : offset + whole * _PHDR.size]
-    for kind, _, place, _, _, stored, _, align in _PHDR.iter_unpack(table):
+    for kind, _, place, _, _, stored, _, align in _headers(head):
         if kind != _PT_NOTE:
             continue
         for note, name, desc in notes_in(head[place : place + stored], _WIDE if align == _WIDE else 4):
             if note == _NT_GNU_BUILD_ID and name == b"GNU\0":
                 return desc.hex()
     return None
+
+
+def code_of(head: bytes) -> int | None:
+    """How far behind its start a loaded file has its code, by the first bytes of it; None without code."""
+    loads = [header for header in _headers(head) if header[0] == _PT_LOAD]
+    code = [address for _, flags, _, address, *_ in loads if flags & _PF_X]
+    return code[0] - loads[0][3] if code else None
+
+
+def _headers(head: bytes) -> Iterator[tuple[int, ...]]:
+    """The program headers that the first bytes of an ELF file hold."""
+    if head[:6] != b"\x7fELF\x02\x01" or len(head) < _EHDR.size:
+        return iter(())
+    fields = _EHDR.unpack_from(head)
+    offset, count = fields[5], fields[10]
+    whole = max(0, min(count, (len(head) - offset) // _PHDR.size))
+    return _PHDR.iter_unpack(head[offset : offset + whole * _PHDR.size])
 
 
 def parse_auxv(desc: bytes) -> dict[int, int]:
