@@ -25,6 +25,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.model import NativeFrame
+from orchestrator.tools.arguments import without_arguments
 
 EVALUATION: Final = "_PyEval_EvalFrameDefault"
 """The function of CPython in which Python code runs."""
@@ -40,7 +41,6 @@ _USERS: Final = ("/usr/local/", "/usr/src/")
 _CLONE: Final = re.compile(r"(\.(isra|constprop|part|cold|lto_priv|llvm)(\.\d+)?| ?\[clone [^]]*\])+$")
 _RUST_HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
 _LAMBDA: Final = re.compile(r"\{(lambda|closure|unnamed type)[^}]*#?\d*\}")
-_ARGUMENTS: Final = re.compile(r"\([^()]*\)( const)?$")
 _TEMPLATE: Final = re.compile(r"(?<!operator)(?<!operator<)<[^<>]*>")
 _GLIBC_VARIANT: Final = re.compile(r"__(\w+?)_(sse2|ssse3|sse4_[12]|avx|avx2|avx512|evex|erms|generic)\w*")
 """The variant of a string function that glibc chose for the CPU, such as __strlen_evex."""
@@ -135,7 +135,7 @@ def normalise(function: str) -> str:
     """A function's name as it is in every build: no clone suffix, hash, argument or template argument."""
     name = _RUST_HASH.sub("", _CLONE.sub("", function))
     name = _LAMBDA.sub(r"{\1}", name)
-    name = _ARGUMENTS.sub("", name) if not name.endswith("operator()") else name
+    name = without_arguments(name)
     while (shorter := _TEMPLATE.sub("", name)) != name and shorter:
         name = shorter
     for prefix in _GLIBC_PREFIXES:

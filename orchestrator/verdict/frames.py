@@ -5,36 +5,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from orchestrator.model import NativeFrame
+from orchestrator.tools.arguments import without_arguments
 
 _CLONE: Final = re.compile(r"(\.(?:isra|constprop|part|cold|lto_priv)(?:\.\d+)?)+$")
 """Suffixes that gcc gives to a function's clones: the same function to its author."""
 _INTERNAL: Final = re.compile(r"^__GI_(?=\w)")
 """glibc's internal alias of a public function (include/libc-symbols.h): __GI_exit is exit."""
-_DECORATED: Final = re.compile(r"( \[clone [^\]]*\])+$|( const| volatile| &&?)+$")
-"""What a demangler puts behind a function's arguments."""
 
 
 def plain_name(function: str) -> str:
     """A function's name as its author writes it: without arguments, clone suffixes and glibc's `__GI_`."""
-    return _INTERNAL.sub("", _CLONE.sub("", _without_arguments(_DECORATED.sub("", function))))
-
-
-def _without_arguments(function: str) -> str:
-    """A name without the parentheses at its end, which hold the arguments, but in `operator()`."""
-    start = _opening(function) if function.endswith(")") else None
-    if not start or function[:start].endswith("operator"):
-        return function
-    return _DECORATED.sub("", function[:start])
-
-
-def _opening(text: str) -> int | None:
-    """Where the parenthesis opens that the last character closes."""
-    depth = 0
-    for place in range(len(text) - 1, -1, -1):
-        depth += (text[place] == ")") - (text[place] == "(")
-        if not depth:
-            return place
-    return None
+    return _INTERNAL.sub("", _CLONE.sub("", without_arguments(function)))
 
 
 def _last_part(function: str) -> str:
