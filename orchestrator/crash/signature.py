@@ -47,15 +47,13 @@ _GLIBC_VARIANT: Final = re.compile(r"__(\w+?)_(sse2|ssse3|sse4_[12]|avx|avx2|avx
 _GLIBC_PREFIXES: Final = ("__GI_", "__libc_")
 _GLIBC_ALIASES: Final = {"cfree": "free", "gsignal": "raise"}
 """Other names of the same function, which a symbol table may have first."""
-_GLIBC_OWN: Final = frozenset(
-    {"free", "malloc", "calloc", "realloc", "memalign", "abort", "raise", "system", "message", "fatal"}
-)
+_GLIBC_OWN: Final = frozenset({"free", "malloc", "calloc", "realloc", "memalign", "abort", "raise", "system"})
 """Names that glibc has both plain and with a prefix, depending on which symbols are installed."""
 
 ABORTING: Final = frozenset({
     "abort", "raise", "gsignal", "kill", "__kill", "tgkill", "tkill", "pthread_kill", "__pthread_kill",
     "__pthread_kill_implementation", "__pthread_kill_internal", "__pthread_raise_internal",
-    "__assert", "__assert_fail", "__assert_fail_base", "__assert_perror_fail", "message", "fatal",
+    "__assert", "__assert_fail", "__assert_fail_base", "__assert_perror_fail",
     "__libc_message", "__libc_message_impl", "__libc_message_wrapper", "__libc_fatal", "__fortify_fail",
     "__chk_fail", "__stack_chk_fail", "__stack_chk_fail_local", "__libc_assert_fail", "malloc_printerr",
     "malloc_printerr_tail", "__malloc_assert",

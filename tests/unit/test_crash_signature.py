@@ -117,7 +117,18 @@ def test_different_faults_differ() -> None:
     assert sign("SIGSEGV", stack(("a", PROBE)))[0] != sign("SIGBUS", stack(("a", PROBE)))[0]
 
 
-@pytest.mark.parametrize("name", ["abort_job", "free_list", "raise_error", "terminate", "panic", "my::abort"])
+@pytest.mark.parametrize(
+    "name", ["__libc_message", "__GI___libc_message", "__libc_fatal", "__GI___libc_fatal"]
+)
+def test_glibcs_last_words_do_not_tell(name: str) -> None:
+    frames = stack(("abort", LIBC), (name, LIBC), ("f", PROBE))
+    assert sign("SIGABRT", frames)[0] == "SIGABRT f"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["abort_job", "free_list", "raise_error", "terminate", "panic", "my::abort", "message", "fatal"],
+)
 def test_a_users_function_that_is_called_like_an_ignored_one_is_kept(name: str) -> None:
     assert sign("SIGSEGV", stack((name, PROBE)))[0] == f"SIGSEGV {name}"
 
