@@ -33,6 +33,7 @@ _FREE: Final = ("movu", "movdqu", "lddqu", "pcmpestr", "pcmpistr")
 """Instructions of SSE that take memory of any alignment; all others need it aligned."""
 _AVX_ALIGNED: Final = ("vmova", "vmovdqa", "vmovnt")
 """Those of AVX that need it aligned; all others do not."""
+OVERFLOWED: Final = "the stack overflowed"
 _PAGE: Final = 4096
 _READ, _WRITE, _EXECUTE = 4, 2, 1
 _WORD: Final = 8
@@ -71,6 +72,11 @@ def explain_fault(
     said = next((words for rule in _RULES if (words := rule(scene))), None)
     hints = [hint for hint in _hints(scene) if said is None or hint not in said]
     return "; ".join([*([said] if said else []), *hints]) or None
+
+
+def overflowed(core: Core, fault: Fault, registers: Mapping[str, int]) -> bool:
+    """Whether a fault came of a stack that overflowed."""
+    return (explain_fault(core, fault, registers) or "").startswith(OVERFLOWED)
 
 
 def _jump(scene: _Scene) -> str | None:
@@ -137,7 +143,7 @@ def _stack_guard(scene: _Scene) -> str | None:
     if sp >= stack.start + _PAGE:
         return None  # This stack has room: something else ran into the guard, as a buffer's overrun does.
     return (
-        f"the stack overflowed: {stack.start - address:#x} bytes below a stack mapping of "
+        f"{OVERFLOWED}: {stack.start - address:#x} bytes below a stack mapping of "
         f"{stack.size >> 10} KiB, in its guard"
     )
 

@@ -17,6 +17,7 @@ from orchestrator.crash.environment import read_environment
 from orchestrator.crash.invocation import read_invocation
 from orchestrator.crash.known import KnownStacks
 from orchestrator.crash.limits import loose
+from orchestrator.crash.meaning import overflowed
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.messages import read_message
 from orchestrator.crash.python_stacks import EvaluatedFrame, PythonReading, merge, read_python, runs_python
@@ -106,7 +107,10 @@ def interpret(
     frames = next((thread.native[site.frame :] for thread in threads if thread.crashed), ())
     invocation = read_invocation(core)
     hangs = hang or is_asked_for(core, site.fault)
-    signature, how = sign_hang(threads, core.process_id) if hangs else sign(site.signal, frames)
+    over = overflowed(core, site.fault, site.registers)
+    signature, how = (
+        sign_hang(threads, core.process_id) if hangs else sign(site.signal, frames, overflowed=over)
+    )
     return Crash(
         arch=core.arch,
         truncated=core.truncated,

@@ -12,6 +12,7 @@ another fault. So:
   entered stands for all of them: it is API, and stays. Where Python code lies between, or nobody tells who
   entered, its innermost function does.
 - It ends at a further trampoline: what lies below was interrupted at any moment.
+- Of a stack that overflowed it is the functions that call each other, wherever the stack ended.
 - Names lose what compilers add: clone suffixes, hashes, arguments, template arguments.
 - A string function of glibc loses the variant that was chosen for the CPU.
 - A frame without a name counts by its module alone where the system brings that module (offsets
@@ -20,10 +21,11 @@ another fault. So:
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import PurePosixPath
 from typing import Final
 
+from orchestrator.crash.recursion import cycle_of
 from orchestrator.model import NativeFrame
 from orchestrator.tools.arguments import without_arguments
 
@@ -117,9 +119,14 @@ STARTING: Final = frozenset({
 UNTELLING: Final = ABORTING | ALLOCATOR | TERMINATING | PANICKING | SANITIZING | STARTING
 
 
-def sign(signal: str, frames: Sequence[NativeFrame]) -> tuple[str, str]:
-    """The signature of a crash, and how it was made; `frames` from the original fault outwards."""
+def sign(signal: str, frames: Sequence[NativeFrame], *, overflowed: bool = False) -> tuple[str, str]:
+    """The signature of a crash, and how it was made; `frames` from the original fault outwards.
+
+    `overflowed`: the stack did, so that the recursion tells, and not who was at its end.
+    """
     own = list(takewhile(lambda frame: not frame.trampoline, frames))
+    if overflowed and (recursion := _recursion(own)):
+        return f"{signal} {' > '.join(recursion[:TELLING])}", "the recursion that the stack overflowed by"
     dying = list(takewhile(lambda frame: not is_interpreter(frame) and _name(frame) is None, own))
     inside = list(takewhile(is_interpreter, own[len(dying) :]))
     between = any(normalise(frame.function or "") == EVALUATION for frame in inside)
@@ -152,6 +159,14 @@ def telling(frames: Sequence[NativeFrame]) -> Iterator[str]:
         if name and name != last:
             yield name
         last = name
+
+
+def _recursion(own: Sequence[NativeFrame]) -> list[str]:
+    """The functions that call each other; the interpreter's differ by version, so it has none."""
+    if any(map(is_interpreter, own)):
+        return []
+    cycle = cycle_of([name for frame in own if (name := _name(frame))])
+    return [name for name, _ in groupby(cycle)]
 
 
 def _name(frame: NativeFrame) -> str | None:

@@ -94,6 +94,31 @@ def test_frames_without_names() -> None:
     assert sign("SIGSEGV", [])[0] == "SIGSEGV ?"
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        [],
+        ["value"],
+        ["array", "value"],
+        ["read", "member", "array", "value"],
+        ["grow"],
+        ["free", "grow", "value"],
+    ],
+)
+def test_a_recursion_has_one_key_wherever_its_stack_ended(inner: list[str]) -> None:
+    names = [*inner, *["member", "array", "value"] * 80]
+    frames = stack(*((name, PROBE) for name in names))
+    signature, how = sign("SIGSEGV", frames, overflowed=True)
+    assert signature == "SIGSEGV array > value > member"
+    assert how == "the recursion that the stack overflowed by"
+    assert sign("SIGSEGV", frames)[0].startswith(f"SIGSEGV {names[0]} > ")
+
+
+def test_what_does_not_repeat_is_no_recursion() -> None:
+    frames = stack(*((name, PROBE) for name in ["a", "b", "a", "b", "main"]))
+    assert sign("SIGSEGV", frames, overflowed=True)[0] == "SIGSEGV a > b > a"
+
+
 @pytest.mark.parametrize("name", ["__strlen_evex", "__strlen_avx2", "__strlen_sse2", "__strlen_evex512"])
 def test_glibcs_variants_for_cpus_are_one(name: str) -> None:
     assert sign("SIGSEGV", stack((name, LIBC), ("f", PROBE)))[0] == "SIGSEGV strlen > f"

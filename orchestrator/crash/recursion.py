@@ -1,0 +1,29 @@
+"""The calls that a stack overflowed by: the same ones again and again."""
+
+from collections.abc import Sequence
+from typing import Final
+
+MAX_LEAD: Final = 32
+"""Frames inside of the recursion that are looked past: which of its callees hit the end is chance."""
+MAX_PERIOD: Final = 32
+"""Functions that call each other in turn; three rounds of them are among the frames that are read."""
+ROUNDS: Final = 3
+SHORTEST: Final = 16
+"""Frames that must repeat, so that two functions that happen to call each other twice are no recursion."""
+
+
+def cycle_of(names: Sequence[str]) -> list[str]:
+    """The functions of a recursion, each once and innermost first; empty where nothing repeats at once.
+
+    It begins where it sorts first: in which of its functions the stack ended is chance.
+    """
+    for lead in range(MAX_LEAD + 1):
+        for period in range(1, MAX_PERIOD + 1):
+            seen = names[lead : lead + max(ROUNDS * period, SHORTEST)]
+            if len(seen) >= max(ROUNDS * period, SHORTEST) and seen[period:] == seen[:-period]:
+                return _rotated(list(seen[:period]))
+    return []
+
+
+def _rotated(cycle: list[str]) -> list[str]:
+    return min(cycle[start:] + cycle[:start] for start in range(len(cycle)))
