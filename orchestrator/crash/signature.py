@@ -14,6 +14,8 @@ another fault. So:
 - It ends at a further trampoline: what lies below was interrupted at any moment.
 - Of a stack that overflowed it is the functions that call each other, wherever the stack ended.
 - Names lose what compilers add: clone suffixes, hashes, arguments, template arguments.
+- Of glibc's functions that call each other the one counts that was called from outside, by its public name:
+  whether the others have names depends on whether glibc's debug file is installed.
 - A string function of glibc loses the variant that was chosen for the CPU.
 - A frame without a name counts by its module alone where the system brings that module (offsets
   differ from build to build), and with its offset where it is the user's own.
@@ -47,10 +49,13 @@ _TEMPLATE: Final = re.compile(r"(?<!operator)(?<!operator<)<[^<>]*>")
 _GLIBC_VARIANT: Final = re.compile(r"__(\w+?)_(sse2|ssse3|sse4_[12]|avx|avx2|avx512|evex|erms|generic)\w*")
 """The variant of a string function that glibc chose for the CPU, such as __strlen_evex."""
 _GLIBC_PREFIXES: Final = ("__GI_", "__libc_")
-_GLIBC_ALIASES: Final = {"cfree": "free", "gsignal": "raise"}
-"""Other names of the same function, which a symbol table may have first."""
+_GLIBC_ALIASES: Final = {"cfree": "free", "gsignal": "raise", "qsort_r": "qsort"}
+"""Other names of the same function, which a symbol table may have first; qsort ends by a jump to qsort_r."""
 _GLIBC_OWN: Final = frozenset({"free", "malloc", "calloc", "realloc", "memalign", "abort", "raise", "system"})
 """Names that glibc has both plain and with a prefix, depending on which symbols are installed."""
+JOIN: Final = frozenset({"pthread_join", "pthread_clockjoin_ex", "pthread_timedjoin_ex", "pthread_clockjoin"})
+"""They wait on the word that holds the id of a thread until that ends."""
+_ADDS: Final = ("_time64", "64")
 
 ABORTING: Final = frozenset({
     "abort", "raise", "gsignal", "kill", "__kill", "tgkill", "tkill", "pthread_kill", "__pthread_kill",
@@ -130,7 +135,7 @@ def sign(signal: str, frames: Sequence[NativeFrame], *, overflowed: bool = False
     dying = list(takewhile(lambda frame: not is_interpreter(frame) and _name(frame) is None, own))
     inside = list(takewhile(is_interpreter, own[len(dying) :]))
     between = any(normalise(frame.function or "") == EVALUATION for frame in inside)
-    outside = [] if between else list(telling(own[len(dying) + len(inside) :]))
+    outside = [] if between else list(telling(_entered(own[len(dying) + len(inside) :])))
     entered = inside[-1:] if outside else inside[:1]
     chosen = [*(f"python:{_name(frame) or '?'}" for frame in entered), *outside][:TELLING]
     return " ".join([signal, " > ".join(chosen) or "?"]), _explain(own, len(dying), len(inside), chosen)
@@ -147,6 +152,27 @@ def normalise(function: str) -> str:
         if name.removeprefix(prefix) in _GLIBC_OWN or prefix == "__GI_":
             name = name.removeprefix(prefix)
     return name
+
+
+def public_name(function: str) -> str:
+    """A function of the C library as programs call it: of ___pthread_cond_timedwait64, __libc_read, say."""
+    name = normalise(function).lstrip("_").removeprefix("libc_").removeprefix("IO_")
+    name = next((name.removesuffix(end) for end in _ADDS if name.endswith(end)), name)
+    return "pthread_join" if name in JOIN else _GLIBC_ALIASES.get(name, name)
+
+
+def _entered(frames: Sequence[NativeFrame]) -> list[NativeFrame]:
+    """Frames with only the outermost that tells of each run of glibc's, by its public name."""
+    kept: list[NativeFrame] = []
+    for glibc, run in groupby(frames, key=is_glibc):
+        members = list(run)
+        kept += _entry(members) if glibc else members
+    return kept
+
+
+def _entry(run: Sequence[NativeFrame]) -> list[NativeFrame]:
+    names = [(frame, name) for frame in run if (name := _name(frame))]
+    return [frame.model_copy(update={"function": public_name(name)}) for frame, name in names[-1:]]
 
 
 def telling(frames: Sequence[NativeFrame]) -> Iterator[str]:

@@ -13,7 +13,16 @@ from typing import Final
 
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.signals import Fault
-from orchestrator.crash.signature import STARTING, TELLING, is_glibc, is_interpreter, normalise, telling
+from orchestrator.crash.signature import (
+    JOIN,
+    STARTING,
+    TELLING,
+    is_glibc,
+    is_interpreter,
+    normalise,
+    public_name,
+    telling,
+)
 from orchestrator.model import Arch, NativeFrame, PythonFrame, Thread, Wait
 from orchestrator.tools.core import Core, ThreadState
 
@@ -74,11 +83,6 @@ _DRIVING: Final = STARTING | {
 """Functions of the C library that call others' code, so that what waits there waits for that code."""
 _OWNER_AT: Final = 8
 """struct __pthread_mutex_s of glibc: __lock, to which the futex points, __count, __owner (a thread id)."""
-_JOIN: Final = frozenset(
-    {"pthread_join", "pthread_clockjoin_ex", "pthread_timedjoin_ex", "pthread_clockjoin"}
-)
-"""They wait on the word that holds the id of a thread until that ends."""
-_ADDS: Final = ("_time64", "64")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +101,7 @@ class Waiting:
         names = [normalise(frame.function) for frame in outside if frame.function]
         if call is None and not (names and names[0] in _GIL | _GONE):
             return None
-        function = _public(inside[-1].function) if inside and inside[-1].function else None
+        function = public_name(inside[-1].function) if inside and inside[-1].function else None
         caller = names[0] if names and outside[0].function else None
         place = self._first_argument(tid, call)
         what, whom = self._what(function, names, call, place)
@@ -141,7 +145,7 @@ class Waiting:
         if function in _MUTEX and call in _FUTEXES:
             owner = self._thread_at(place + _OWNER_AT)
             return f"for a mutex{_held(owner)}", owner
-        joined = self._thread_at(place) if function in _JOIN and call in _FUTEXES else None
+        joined = self._thread_at(place) if function in JOIN and call in _FUTEXES else None
         if joined:
             return f"for the end of thread {joined}", joined
         return (f"on file descriptor {place & 0xFFFFFFFF}" if call in _OF_FILES else None), None
@@ -174,7 +178,7 @@ def sign_hang(threads: Sequence[Thread], main: int | None) -> tuple[str, str]:
     if outside and is_interpreter(outside[0]):
         names = [f"python:{_kind(outside)}", *telling(list(dropwhile(is_interpreter, outside)))]
     else:
-        asked = [_public(inside[-1].function)] if inside and inside[-1].function else []
+        asked = [public_name(inside[-1].function)] if inside and inside[-1].function else []
         names = [*asked, *telling(outside)]
     chosen = names[:TELLING]
     how = f"where the main thread is: {len(chosen)} telling of {len(frames)} frames"
@@ -202,13 +206,6 @@ def _parted(frames: Sequence[NativeFrame], *, called: bool) -> tuple[list[Native
 def _serves(frame: NativeFrame) -> bool:
     """Whether a frame is in the C library for somebody outside of it."""
     return is_glibc(frame) and frame.function not in _DRIVING
-
-
-def _public(function: str) -> str:
-    """A function of the C library as programs call it: of ___pthread_cond_timedwait64, __libc_read, say."""
-    name = normalise(function).lstrip("_").removeprefix("libc_")
-    name = next((name.removesuffix(end) for end in _ADDS if name.endswith(end)), name)
-    return "pthread_join" if name in _JOIN else name
 
 
 def _held(thread: int | None) -> str:

@@ -125,6 +125,33 @@ def test_glibcs_variants_for_cpus_are_one(name: str) -> None:
     assert sign("SIGSEGV", stack((name, PROBE)))[0] == f"SIGSEGV {name}"
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [
+        ["__strlen_evex", "__vfprintf_internal", "__printf"],
+        ["__strlen_avx2", None, "printf"],
+        ["__strlen_sse2", None, "_IO_printf"],
+        [None, "printf"],
+    ],
+)
+def test_of_glibcs_functions_the_one_counts_that_was_called_from_outside(inside: list[str | None]) -> None:
+    frames = stack(*((name, LIBC) for name in inside), ("say", PROBE), ("main", PROBE))
+    assert sign("SIGSEGV", frames)[0] == "SIGSEGV printf > say > main"
+
+
+@pytest.mark.parametrize("inside", [["msort_with_tmp", "__GI___qsort_r", "qsort"], [None, "qsort_r"]])
+def test_a_call_that_ends_with_a_jump_has_one_name(inside: list[str | None]) -> None:
+    frames = stack(("compare", PROBE), *((name, LIBC) for name in inside), ("main", PROBE))
+    assert sign("SIGSEGV", frames)[0] == "SIGSEGV compare > qsort > main"
+
+
+def test_what_glibc_calls_at_the_end_is_told_with_who_ended_the_program() -> None:
+    named = stack(("last", PROBE), ("__run_exit_handlers", LIBC), ("__GI_exit", LIBC), ("stop", PROBE))
+    assert sign("SIGSEGV", named)[0] == "SIGSEGV last > exit > stop"
+    returned = stack(("last", PROBE), (None, LIBC), ("exit", LIBC), ("__libc_start_call_main", LIBC))
+    assert sign("SIGSEGV", returned)[0] == "SIGSEGV last > exit"
+
+
 def test_asans_end_of_a_program_does_not_tell() -> None:
     """As gdb names the frames of gcc 14's, in the program itself."""
     report = "__asan::ReportGenericError(unsigned long, unsigned int, bool) [clone .part.0]"
