@@ -106,11 +106,11 @@ def _frame(frame: NativeFrame) -> str:
         return "[dim]<signal handler called>[/]"
     module = f" in {escape(PurePosixPath(frame.module).name)}" if frame.module else ""
     offset = "" if frame.offset is None else f"+{frame.offset:#x}"
+    scanned = " [yellow](found on the stack, not unwound)[/]" if frame.scanned else ""
     if frame.function is None:
-        return f"[dim]{frame.pc}[/]{module}{offset if frame.module else ''}"
+        return f"[dim]{frame.pc}[/]{module}{offset if frame.module else ''}{scanned}"
     doubt = "" if frame.exact else " [yellow](nearest symbol)[/]"
     source = f" [dim]{escape(frame.file)}:{frame.line}[/]" if frame.file else ""
-    scanned = " [yellow](found on the stack, not unwound)[/]" if frame.scanned else ""
     return f"[bold]{escape(frame.function)}[/]{offset}{doubt}{module}{source}{scanned}"
 
 

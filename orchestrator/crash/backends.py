@@ -31,9 +31,7 @@ def read_stacks(path: Path, core: Core, root: Path, names: Collection[str]) -> t
             reading = readings.of(name)
             if reading and not (reading.guesses and quick):
                 return reading, lacking
-            why = (
-                "it guesses frames where a file is not in the sysroot" if reading else readings.refused[name]
-            )
+            why = "it guesses frames where it cannot know the way out" if reading else readings.refused[name]
             lacking.append(f"without {name}: {why}")
     return read_notes(core), lacking
 

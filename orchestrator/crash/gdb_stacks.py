@@ -8,12 +8,13 @@ investigation that it misled).
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 from orchestrator.crash.gdb import MAX_FRAMES, GdbAnswer, GdbFrame, GdbThread, PlacedFile, read_with_gdb
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
 from orchestrator.errors import CoreError
-from orchestrator.tools.core import Core, MappedModule
+from orchestrator.tools.core import PF_X, Core, MappedModule
 from orchestrator.tools.elf import find_symbols, first_address
 from orchestrator.tools.objectfile import Symbol
 
@@ -49,7 +50,7 @@ def complete(core: Core, root: Path, answer: GdbAnswer) -> Reading:
         ThreadReading(
             tid=thread.tid,
             crashed=thread.crashed,
-            frames=tuple(_frame(frame, tables.at(frame.pc)) for frame in thread.frames),
+            frames=tuple(_frames(core, thread, tables)),
             registers=thread.registers,
         )
         for thread in answer.threads
@@ -92,7 +93,31 @@ class SymbolTables:
                 self._symbols[address] = Symbol(start=symbol.start + bias, size=symbol.size)
 
 
-def _frame(frame: GdbFrame, symbol: Symbol | None) -> Frame:
+def _frames(core: Core, thread: GdbThread, tables: SymbolTables) -> Iterator[Frame]:
+    guessed = _first_guess(core, thread)
+    for number, frame in enumerate(thread.frames):
+        yield _frame(frame, tables.at(frame.pc), scanned=guessed is not None and number >= guessed)
+
+
+def _first_guess(core: Core, thread: GdbThread) -> int | None:
+    """The first frame that is in no code: there gdb lost the stack, and took what lay on it.
+
+    It does where a function has no unwind information, and says nothing. What a signal interrupted may be
+    anywhere, as the innermost frame, and a pc of 0 is how some stacks end.
+    """
+    for number, (inner, frame) in enumerate(pairwise(thread.frames), start=1):
+        if frame.pc and not frame.trampoline and not inner.trampoline and not _is_code(core, frame.pc):
+            return number
+    return None
+
+
+def _is_code(core: Core, pc: int) -> bool:
+    """Whether a pc lies in what may run, or may do: of a damaged core not all mappings are known."""
+    segment = core.segment_at(pc)
+    return bool(core.damage) if segment is None else bool(segment.flags & PF_X)
+
+
+def _frame(frame: GdbFrame, symbol: Symbol | None, *, scanned: bool) -> Frame:
     return Frame(
         pc=frame.pc,
         sp=frame.sp,
@@ -103,6 +128,7 @@ def _frame(frame: GdbFrame, symbol: Symbol | None) -> Frame:
         line=frame.line,
         trampoline=frame.trampoline,
         inline=frame.inline,
+        scanned=scanned,
     )
 
 
@@ -116,7 +142,10 @@ def _warnings(answer: GdbAnswer, core: Core) -> list[str]:
 
 
 def _guesses(answer: GdbAnswer, core: Core, root: Path) -> Iterator[str]:
-    """What gdb does not say: how to leave a function is in its file; without that, the rest is a guess."""
+    """What gdb does not say: how to leave a function is in its file; without that, the rest is a guess.
+
+    Of some functions it is not in their file either; that shows where the rest leads out of all code.
+    """
     absent = {module for module in core.modules if not (root / module.path.lstrip("/")).is_file()}
     for thread in answer.threads:
         for number, frame in enumerate(thread.frames[:-1]):
@@ -125,6 +154,9 @@ def _guesses(answer: GdbAnswer, core: Core, root: Path) -> Iterator[str]:
                 said = f"frames outside #{number} are guesses: {module.path} is not in the sysroot"
                 yield f"thread {thread.tid}: {said}"
                 break
+        if (guess := _first_guess(core, thread)) is not None:
+            said = f"frames from #{guess} outwards are guesses: {thread.frames[guess].pc:#x} is no code"
+            yield f"thread {thread.tid}: {said}"
 
 
 def _stack_warnings(thread: GdbThread) -> list[str]:

@@ -21,8 +21,8 @@ class Frame:
 
     `sp` is the stack pointer in this frame; in a trampoline it is where the kernel's signal frame
     lies. `start` is where the function, or the nearest symbol, begins. `exact`: the function is known
-    from debug information, or a symbol with a size covers the pc. `scanned`: not unwound, but a
-    return address that was found on the stack, and may be a leftover.
+    from debug information, or a symbol with a size covers the pc. `scanned`: not unwound, but
+    found on the stack, and may be a leftover.
     """
 
     pc: int

@@ -12,6 +12,7 @@ another fault. So:
   entered stands for all of them: it is API, and stays. Where Python code lies between, or nobody tells who
   entered, its innermost function does.
 - It ends at a further trampoline: what lies below was interrupted at any moment.
+- It ends at the first frame that was guessed: what lies on a stack is another thing in every run.
 - Of a stack that overflowed it is the functions that call each other, wherever the stack ended.
 - Names lose what compilers add: clone suffixes, hashes, arguments, template arguments.
 - Of glibc's functions that call each other the one counts that was called from outside, by its public name:
@@ -129,7 +130,7 @@ def sign(signal: str, frames: Sequence[NativeFrame], *, overflowed: bool = False
 
     `overflowed`: the stack did, so that the recursion tells, and not who was at its end.
     """
-    own = list(takewhile(lambda frame: not frame.trampoline, frames))
+    own = sure_frames(frames)
     if overflowed and (recursion := _recursion(own)):
         return f"{signal} {' > '.join(recursion[:TELLING])}", "the recursion that the stack overflowed by"
     dying = list(takewhile(lambda frame: not is_interpreter(frame) and _name(frame) is None, own))
@@ -138,7 +139,14 @@ def sign(signal: str, frames: Sequence[NativeFrame], *, overflowed: bool = False
     outside = [] if between else list(telling(_entered(own[len(dying) + len(inside) :])))
     entered = inside[-1:] if outside else inside[:1]
     chosen = [*(f"python:{_name(frame) or '?'}" for frame in entered), *outside][:TELLING]
-    return " ".join([signal, " > ".join(chosen) or "?"]), _explain(own, len(dying), len(inside), chosen)
+    guessed = any(frame.scanned for frame in frames[len(own) : len(own) + 1])
+    how = _explain(own, len(dying), len(inside), chosen, guessed=guessed)
+    return " ".join([signal, " > ".join(chosen) or "?"]), how
+
+
+def sure_frames(frames: Sequence[NativeFrame]) -> list[NativeFrame]:
+    """The frames up to where something was interrupted, or where the stack could only be guessed."""
+    return list(takewhile(lambda frame: not frame.trampoline and not frame.scanned, frames))
 
 
 def normalise(function: str) -> str:
@@ -227,7 +235,9 @@ def is_interpreter(frame: NativeFrame) -> bool:
     return bool(frame.module and _INTERPRETER.fullmatch(PurePosixPath(frame.module).name))
 
 
-def _explain(own: Sequence[NativeFrame], dying: int, inside: int, chosen: Sequence[str]) -> str:
+def _explain(
+    own: Sequence[NativeFrame], dying: int, inside: int, chosen: Sequence[str], *, guessed: bool
+) -> str:
     boundary = next((frame for frame in own[dying + inside :] if is_interpreter(frame)), None)
     place = "outside the call to die" if dying else "from the fault outwards"
     entered = f"{inside} frames {place} are in the interpreter" if inside else ""
@@ -235,6 +245,8 @@ def _explain(own: Sequence[NativeFrame], dying: int, inside: int, chosen: Sequen
         end = f"the first {TELLING} telling frames"
     elif boundary is not None and boundary.module:
         end = f"{len(chosen)} telling, then the interpreter ({PurePosixPath(boundary.module).name})"
+    elif guessed:
+        end = f"{len(chosen)} telling in {len(own)} frames from the fault outwards; the others are guesses"
     else:
         end = f"{len(chosen)} telling in all {len(own)} frames from the fault outwards"
     return "; ".join(part for part in (entered, end) if part)

@@ -21,6 +21,7 @@ from orchestrator.crash.signature import (
     is_interpreter,
     normalise,
     public_name,
+    sure_frames,
     telling,
 )
 from orchestrator.model import Arch, NativeFrame, PythonFrame, Thread, Wait
@@ -173,7 +174,7 @@ def sign_hang(threads: Sequence[Thread], main: int | None) -> tuple[str, str]:
     """
     thread = next((item for item in threads if item.tid == main), None)
     thread = thread or next((item for item in threads if item.crashed), None)
-    frames = list(takewhile(lambda frame: not frame.trampoline, thread.native)) if thread else []
+    frames = sure_frames(thread.native) if thread else []
     inside, outside = _parted(frames, called=bool(thread and thread.waits and thread.waits.call))
     if outside and is_interpreter(outside[0]):
         names = [f"python:{_kind(outside)}", *telling(list(dropwhile(is_interpreter, outside)))]

@@ -88,6 +88,14 @@ def test_what_was_interrupted_by_a_signal_does_not_tell() -> None:
     assert sign("SIGSEGV", frames)[0] == "SIGSEGV on_term"
 
 
+def test_what_was_found_on_the_stack_does_not_tell() -> None:
+    guessed = NativeFrame(function="init_cpu_features", module=PROBE, scanned=True)
+    frames = [*stack(("c", PROBE)), guessed, *stack(("main", PROBE))]
+    signature, how = sign("SIGSEGV", frames)
+    assert signature == "SIGSEGV c"
+    assert how == "1 telling in 1 frames from the fault outwards; the others are guesses"
+
+
 def test_frames_without_names() -> None:
     frames = stack((None, LIBC), (None, "/usr/lib/x86_64-linux-gnu/libffi.so.8.1.2"), (None, PROBE))
     assert sign("SIGSEGV", frames)[0] == "SIGSEGV libffi!? > probe+0x1139"

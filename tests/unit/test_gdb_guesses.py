@@ -1,0 +1,54 @@
+"""Frames that gdb took from the stack where nothing says how to leave a function, as it does in silence."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.crash.gdb import GdbAnswer, GdbFrame, GdbThread
+from orchestrator.crash.gdb_stacks import complete
+from orchestrator.crash.reader import interpret
+from orchestrator.crash.reading import Reading
+from orchestrator.model import Sysroot
+from orchestrator.tools.core import Core
+from tests.unit.test_meaning import CODE, STACK, STACKS, core_with
+
+SIGNAL = "a signal's trampoline"
+
+
+def frame(pc: int, name: str | None) -> GdbFrame:
+    return GdbFrame(
+        pc=pc, sp=None, function=name, start=None, debug=name is not None, file=None, line=None,
+        trampoline=name == SIGNAL, inline=False,
+    )  # fmt: skip
+
+
+def read(core: Core, *frames: tuple[int, str | None]) -> Reading:
+    thread = GdbThread(
+        tid=1, crashed=True, frames=tuple(frame(pc, name) for pc, name in frames), registers={},
+        stopped=None, more=False,
+    )  # fmt: skip
+    return complete(core, Path("/nowhere"), GdbAnswer(version="13.1", threads=(thread,)))
+
+
+@pytest.mark.parametrize("pc", [0x1, 0x130AD205, STACK + 0x100])
+def test_a_frame_that_is_no_code_and_all_outside_of_it_are_guesses(pc: int) -> None:
+    core = core_with(CODE, STACKS)
+    reading = read(core, (0x400010, "c"), (0x400020, "b"), (pc, None), (0x400030, "main"), (0, None))
+    assert [frame.scanned for frame in reading.threads[0].frames] == [False, False, True, True, True]
+    assert reading.guesses == (f"thread 1: frames from #2 outwards are guesses: {pc:#x} is no code",)
+    assert set(reading.guesses) <= set(reading.warnings)
+    crash = interpret(core, Sysroot(path="/nowhere"), reading)
+    assert crash.signature.endswith(" c > b")
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [(0x1, None), (0x400020, "b"), (0, None)],
+        [(0x400010, "on_fault"), (0x400020, SIGNAL), (STACK, None), (0x400030, "main")],
+    ],
+)
+def test_what_a_jump_led_to_is_no_guess(frames: list[tuple[int, str | None]]) -> None:
+    reading = read(core_with(CODE, STACKS), *frames)
+    assert not any(frame.scanned for frame in reading.threads[0].frames)
+    assert reading.guesses == ()
