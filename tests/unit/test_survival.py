@@ -91,7 +91,7 @@ def test_any_design_keeps_its_word(rate: float, confidence: float, part: float) 
         ({"rate": 0.05, "tolerate": 0.05}, "must be below the rate"),
         ({"rate": 0.0001}, "more than 10000 trials"),
         ({"rate": 0.01, "tolerate": 0.009}, "more than 1000 trials"),
-        ({"rate": 0}, "greater than 0"),
+        ({"rate": 0}, "greater than or equal to 0.000001"),
         ({"rate": 0.1, "confidence": 1}, "less than 1"),
     ],
 )
