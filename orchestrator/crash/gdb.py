@@ -76,9 +76,13 @@ class GdbThread(_Answer):
 
 
 class GdbAnswer(_Answer):
-    """All that gdb said. `complaints` are the lines of its stderr that tell of a wrong reading."""
+    """All that gdb said. `complaints` are the lines of its stderr that tell of a wrong reading.
+
+    `architecture` is what it read the core as, in its own words; None of an answer that does not say.
+    """
 
     version: str
+    architecture: str | None = None
     threads: tuple[GdbThread, ...]
     complaints: tuple[str, ...] = ()
 

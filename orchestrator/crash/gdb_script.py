@@ -114,7 +114,8 @@ def main() -> None:
         thread.switch()
         first = thread.num == crashed.num
         threads.append({"tid": thread.ptid[1] or thread.ptid[0], "crashed": first, **walk(first, limit)})
-    answer = {"version": gdb.VERSION, "threads": threads}
+    read_as = gdb.selected_inferior().architecture().name()
+    answer = {"version": gdb.VERSION, "architecture": read_as, "threads": threads}
     Path(os.environ["CRASHMATRIX_OUT"]).write_text(json.dumps(answer))
 
 

@@ -11,9 +11,18 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-from orchestrator.crash.gdb import MAX_FRAMES, GdbAnswer, GdbFrame, GdbThread, PlacedFile, read_with_gdb
+from orchestrator.crash.gdb import (
+    MAX_FRAMES,
+    MEND,
+    GdbAnswer,
+    GdbFrame,
+    GdbThread,
+    PlacedFile,
+    read_with_gdb,
+)
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
-from orchestrator.errors import CoreError
+from orchestrator.errors import CoreError, ToolError
+from orchestrator.model import Arch
 from orchestrator.tools.core import PF_X, Core, MappedModule
 from orchestrator.tools.elf import find_symbols, first_address
 from orchestrator.tools.objectfile import Symbol
@@ -25,7 +34,16 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:
     file = root / program.path.lstrip("/") if program else None
     found = file if file and file.is_file() else None
     placed = _placed(core, root) if core.has_adopted or not found else []
-    return complete(core, root, read_with_gdb(path, root, found, placed))
+    answer = read_with_gdb(path, root, found, placed)
+    _check_architecture(core, answer)
+    return complete(core, root, answer)
+
+
+def _check_architecture(core: Core, answer: GdbAnswer) -> None:
+    """Refuse what a gdb for the host's programs alone made of another architecture's core, without a word."""
+    is_arm64 = answer.architecture is None or answer.architecture.startswith("aarch64")
+    if core.arch is Arch.ARM64 and not is_arm64:
+        raise ToolError(f"this gdb reads an arm64 core as {answer.architecture}", mend=MEND)
 
 
 def _placed(core: Core, root: Path) -> list[PlacedFile]:

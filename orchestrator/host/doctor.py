@@ -182,7 +182,12 @@ def gdb() -> Capability:
     ask = [program, "-nx", "-batch", "-ex", "python print(gdb.VERSION)"]
     said = process.run(ask, check=False, timeout=30, mend=LOOK_MEND)
     if said.status == 0 and said.text.strip():
-        return Capability(name="gdb", state=State.OK, found=f"{program} {said.text.strip()} with Python")
+        found = f"{program} {said.text.strip()} with Python"
+        if probe.knows_arm64(program):
+            return Capability(name="gdb", state=State.OK, found=found)
+        return Capability(
+            name="gdb", state=State.DEGRADED, found=f"{found}, reads no arm64 cores", mend=SETUP
+        )
     found = f"{program} without Python scripting"
     return Capability(name="gdb", state=State.MISSING, found=found, mend="install Debian's gdb-multiarch")
 

@@ -38,7 +38,7 @@ EVIDENCE: Final[Mapping[str, tuple[str, ...]]] = {
         "/usr/share/keyrings/debian-archive-keyring.gpg",
         "/usr/share/keyrings/debian-archive-keyring.pgp",
     ),
-    "gdb-multiarch": ("gdb-multiarch", "gdb"),
+    "gdb-multiarch": ("gdb-multiarch",),
     "systemd-coredump": ("/lib/systemd/systemd-coredump", "/usr/lib/systemd/systemd-coredump"),
     "npm": ("npm",),
     "ca-certificates": ("/etc/ssl/certs/ca-certificates.crt",),
@@ -142,7 +142,16 @@ def packages() -> dict[str, str]:
         programs = (process.find(sign) for sign in signs if not sign.startswith("/"))
         if sign := next((sign for sign in (*here, *programs) if sign), None):
             found[package] = sign
+    gdb = process.find("gdb")
+    if "gdb-multiarch" not in found and gdb and knows_arm64(gdb):
+        found["gdb-multiarch"] = gdb
     return found
+
+
+def knows_arm64(gdb: str) -> bool:
+    """Whether a gdb reads arm64's cores: Debian's own reads the host's alone, other distributions' all."""
+    ask = [gdb, "-nx", "-batch", "-ex", "set architecture aarch64"]
+    return process.run(ask, check=False, timeout=30, mend="look at what is wrong with gdb").status == 0
 
 
 def installed(packages: Sequence[str]) -> tuple[str, ...]:

@@ -7,10 +7,13 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from orchestrator.cores.linkmap import find_modules
+from orchestrator.crash import gdb_stacks
 from orchestrator.crash.arm_fault import worked_out
 from orchestrator.crash.elf_stacks import read_stacks
+from orchestrator.crash.gdb import GdbAnswer
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.signals import handled_fault
+from orchestrator.errors import ToolError
 from orchestrator.tools.core import Core, open_core
 from orchestrator.tools.unpack import plain_core
 
@@ -143,3 +146,14 @@ def _without_sections(file: bytes) -> bytes:
     header[0x28:0x30] = bytes(8)  # e_shoff
     header[0x3C:0x40] = bytes(4)  # e_shnum, e_shstrndx
     return bytes(header) + file[64:]
+
+
+def test_a_gdb_that_reads_the_hosts_cores_alone_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's plain gdb takes an arm64 core for an x86-64 one, and makes a thread 1 of it."""
+    answer = GdbAnswer(version="13.1", architecture="i386:x86-64", threads=())
+    monkeypatch.setattr(gdb_stacks, "read_with_gdb", lambda *_: answer)
+    said = "this gdb reads an arm64 core as i386:x86-64; install gdb-multiarch"
+    with plain_core(CORES / "guest-plain.core.zst") as plain, open_core(plain) as core:
+        assert core.arch == "arm64"
+        with pytest.raises(ToolError, match=said):
+            gdb_stacks.read_stacks(plain, core, CORES)
