@@ -96,8 +96,9 @@ def _untold(memory: ProcessMemory, crashed: ThreadReading, delivered: Fault, han
     if raised:
         return _site(crashed, delivered, raised[-1], None, ())
     doubt = "a signal handler was running; no fault that it was called for can be told from its frame"
-    here = None if handlers or memory.core.siginfo else _noted_at(memory, delivered, crashed)
-    return _site(crashed, here or delivered, 0, None, (doubt,) if handlers else ())
+    # A handler that faults itself stands at the instruction; one that raises its signal, behind a call.
+    here = None if memory.core.siginfo else _noted_at(memory, delivered, crashed)
+    return _site(crashed, here or delivered, 0, None, (doubt,) if handlers and not here else ())
 
 
 def _has_raised(memory: ProcessMemory, crashed: ThreadReading, frame: int, delivered: Fault) -> bool:

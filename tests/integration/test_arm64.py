@@ -80,6 +80,16 @@ def test_story_5s_stale_array_is_told_from_a_guests_core(project: Path, tmp_path
     assert walked.removed == ()
 
 
+def test_story_3_is_asked_of_guests_too(tmp_path: Path) -> None:
+    """Python's own signal handler faults, and qemu writes no address: the instruction tells it."""
+    cell = "finalize-signal/py3.11-glibc2.36-arm64-plain-cpp+call=chain+caller=c-atexit+registered=load"
+    ended = run("--cell", cell, reports=tmp_path)
+    assert ended.code == 0, ended.stdout + ended.stderr
+    crash = ended.results[cell].trials[0].crash
+    assert crash is not None
+    assert (crash.signal.code, crash.signal.fault_address) == ("SEGV_MAPERR", "0x28")
+
+
 def test_story_5s_own_cell_shows_its_backtrace(engine: Engine, tmp_path: Path) -> None:
     """glibc 2.17 on arm64: each of 20 runs crashed in its first trial, and the cell takes up to 100."""
     cell = "getenv-race/py3.13-glibc2.17-arm64-plain-cpp+reader=oserror+writer=native"
