@@ -6,6 +6,7 @@ import tarfile
 import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 
 import docker
@@ -120,7 +121,9 @@ def gateway(engine: Engine) -> str:
     """This host's address in the network that builds use."""
     client = docker.DockerClient(base_url=engine.endpoint)
     try:
-        return str(client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
+        (config, *_) = client.networks.get("bridge").attrs["IPAM"]["Config"]
+        # An engine that has just made this network may not say it yet (20.10): it is the first address then.
+        return str(config.get("Gateway") or next(ip_network(config["Subnet"]).hosts()))
     finally:
         client.close()
 
