@@ -94,6 +94,12 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def contrary(session: nox.Session) -> None:
+    """Judge the cells of runs by each contrary of their expectations; arguments are folders under reports/."""
+    run(session, environment(session, "tests"), "-m", "tests.contrary", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, the layers between modules, and the workflows."""
     python = environment(session, "lint")

@@ -1,4 +1,4 @@
-"""`python -m tests.contrary RUN...`: judge every cell of a run by each contrary of its expectation.
+"""`nox -s contrary -- RUN...`: judge every cell of a run by each contrary of its expectation.
 
 A contrary that does not fail is a part of an expectation that asserts nothing. Nothing is run: the results
 and outputs in the run's folder are judged once more.
@@ -15,7 +15,7 @@ from tests.contrary.turning import contraries, passing
 
 def main() -> int:
     """Exit code 1 where some contrary does not fail, or where no cell was judged."""
-    parser = argparse.ArgumentParser(prog="python -m tests.contrary", description=__doc__)
+    parser = argparse.ArgumentParser(prog="nox -s contrary --", description=__doc__)
     parser.add_argument("run", nargs="+", type=Path, help="a run's folder under reports/")
     turned: Counter[str] = Counter()
     idle: list[str] = []
