@@ -95,7 +95,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def contrary(session: nox.Session) -> None:
-    """Judge the cells of runs by each contrary of their expectations; arguments are folders under reports/."""
+    """Judge a run's cells by each contrary of their expectations; arguments are folders under reports/."""
     run(session, environment(session, "tests"), "-m", "tests.contrary", *session.posargs)
 
 
