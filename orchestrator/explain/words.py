@@ -79,10 +79,10 @@ def _tie(item: Explanation) -> str:
 
 
 def _settling(cells: Sequence[SettlingCell], count: int) -> str:
-    one = count == 1
-    named = "; ".join(f"{item.cell} ({item.why})" for item in cells)
-    more = f"; and {count - len(cells):,} more" if count > len(cells) else ""
-    which = "One cell that did not run" if one else f"{count:,} cells that did not run"
+    first = {item.why: item for item in reversed(cells)}  # to read one reason five times tells nothing more
+    named = "; ".join(f"{item.cell} ({item.why})" for item in cells if item is first[item.why])
+    more = f"; and {count - len(first):,} more" if count > len(first) else ""
+    which = "One cell that did not run" if count == 1 else f"{count:,} cells that did not run"
     return f"{which} would settle more: {named}{more}."
 
 

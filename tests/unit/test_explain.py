@@ -121,6 +121,10 @@ def test_axes_that_change_together_are_not_told_apart_and_excluded_cells_would_s
     wanted = [cell.id for cell in telling if cell.launcher == "uwsgi"]
     assert said.settling_count == len(wanted)
     assert [item.cell for item in said.settling] == wanted[:5]
+    assert (
+        f"would settle more: {wanted[0]} ({said.settling[0].why}); and {len(wanted) - 1} more."
+        in " ".join(said.notes)
+    )
     assert "(excluded: left out)" in said.notes[1]
 
 
