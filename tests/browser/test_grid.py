@@ -79,6 +79,29 @@ def test_any_two_axes_face_each_other_and_the_others_fold(tab: Tab, bad_run: Pat
     tab.assert_quiet()
 
 
+def test_a_choice_made_while_typing_rests_is_a_step_of_its_own(tab: Tab, bad_run: Path) -> None:
+    page = tab.page
+    page.goto((bad_run / "index.html").as_uri())
+    told(page, "12 cells asked")
+    page.evaluate(
+        """() => {
+            const tell = (element, value, name) => {
+                element.value = value;
+                element.dispatchEvent(new Event(name));
+            };
+            tell(document.getElementById("text"), "2.3", "input");
+            tell(document.getElementById("text"), "2.31", "input");
+            tell(document.querySelector("[aria-label='columns, first axis']"), "arch", "change");
+        }"""
+    )
+    told(page, "4 of 12 cells")
+    assert page.url.endswith("#columns=arch,probe&text=2.31")
+    page.go_back()
+    expect(page.get_by_label("columns, first axis")).not_to_have_value("arch")
+    told(page, "4 of 12 cells")
+    assert page.url.endswith("#text=2.31")
+
+
 def test_text_and_signature_filter_and_the_list_names_the_cells(tab: Tab, bad_run: Path) -> None:
     page = tab.page
     page.goto((bad_run / "index.html").as_uri())

@@ -111,17 +111,17 @@
   document.addEventListener("click", flush, true);
   // A step that Back undoes; typing replaces the step it is in, once it rests.
   const go = (change, typing = false) => {
+    if (typing) clearTimeout(later);
+    else flush();
     change();
     render();
-    flush();
-    const keep = () => {
+    pending = () => {
       const hash = write();
       if (hash === written) return;
       written = hash;
       if (typing) location.replace(`#${hash}`);
       else location.hash = hash;
     };
-    pending = keep;
     if (typing) later = setTimeout(flush, 250);
     else flush();
   };
