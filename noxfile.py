@@ -70,7 +70,7 @@ def merge(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure the program; arguments go to `python -m bench`."""
-    run(session, environment(session, "runtime"), "-m", "bench", *session.posargs)
+    run(session, environment(session, "tests"), "-m", "bench", *session.posargs)
 
 
 @nox.session
@@ -117,7 +117,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, mypy strict."""
     python = environment(session, "types")
-    run(session, python, "-m", "mypy", "orchestrator", "tests", "noxfile.py")
+    run(session, python, "-m", "mypy", "orchestrator", "tests", "bench", "noxfile.py")
 
 
 @nox.session

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +22,13 @@ from bench.big_core import measure as measure_big_core
 from bench.explain import measure as measure_explain
 from bench.one_core import measure as measure_one_core
 from bench.plan import measure as measure_plan
+from bench.report import measure as measure_report
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+CASES: Final[dict[str, Callable[[int], int]]] = {
+    "big-core": measure_big_core, "one-core": measure_one_core, "explain": measure_explain,
+    "plan": measure_plan, "report": measure_report,
+}  # fmt: skip
 PROGRAM: Final = (sys.executable, "-m", "orchestrator")
 
 LOOP: Final = """\
@@ -58,26 +64,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each side (default: %(default)s)")
     parser.add_argument(
-        "case", nargs="?", choices=("matrix", "big-core", "one-core", "explain", "plan"), default="matrix",
+        "case", nargs="?", choices=("matrix", *CASES), default="matrix",
         help="the matrix against a shell loop; a large core; one core against reading it by hand; "
-        "the rules for 10,000 cells; the full matrix planned (default: %(default)s)",
+        "the rules for 10,000 cells; the full matrix planned; a report of as many (default: %(default)s)",
     )  # fmt: skip
     arguments = parser.parse_args()
-    if arguments.case == "big-core":
-        return measure_big_core()
-    if arguments.case == "explain":
-        return measure_explain(arguments.rounds)
-    if arguments.case == "plan":
-        return measure_plan(arguments.rounds)
-    if arguments.case == "one-core":
-        return measure_one_core(arguments.rounds)
+    if arguments.case in CASES:
+        return CASES[arguments.case](arguments.rounds)
     with tempfile.TemporaryDirectory(prefix="crashmatrix-bench-") as name:
         folder = Path(name)
         cells = _warm_up(folder)
         ours, loop = [], []
         for number in range(arguments.rounds):
-            ours.append(_timed(lambda number=number: _run_matrix(folder / f"run-{number}")))
-            loop.append(_timed(lambda number=number: _run_loop(folder / f"loop-{number}", cells)))
+            ours.append(_timed(partial(_run_matrix, folder / f"run-{number}")))
+            loop.append(_timed(partial(_run_loop, folder / f"loop-{number}", cells)))
     _say(f"{'round':>14}: " + "  ".join(f"{number + 1:6}" for number in range(arguments.rounds)))
     _say(f"{'crashmatrix':>14}: " + "  ".join(f"{seconds:5.1f}s" for seconds in ours))
     _say(f"{'shell loop':>14}: " + "  ".join(f"{seconds:5.1f}s" for seconds in loop))

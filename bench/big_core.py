@@ -60,8 +60,8 @@ print(json.dumps({
 """
 
 
-def measure() -> int:
-    """Print both numbers; exit code 1 where one is more than it may be."""
+def measure(_rounds: int) -> int:
+    """Print both numbers of one reading; exit code 1 where one is more than it may be."""
     with tempfile.TemporaryDirectory(prefix="crashmatrix-bench-") as folder:
         stored = _die(Path(folder))
         with plain_core(stored) as core:
@@ -85,7 +85,7 @@ def _die(folder: Path) -> Path:
     deadline = time.monotonic() + WAIT
     while True:
         try:
-            return dump(str(process.pid), folder / "core")
+            return dump(str(process.pid), folder / "core").path
         except CrashmatrixError:
             if time.monotonic() > deadline:
                 raise

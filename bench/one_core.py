@@ -83,9 +83,9 @@ def measure(rounds: int) -> int:
             for title, seconds in taken.items():
                 sides.setdefault(title, []).append(seconds)
     hand = statistics.median(sides["by hand"])
-    for title, seconds in sides.items():
-        median = statistics.median(seconds)
-        each = "  ".join(f"{second:6.2f}s" for second in seconds)
+    for title, times in sides.items():
+        median = statistics.median(times)
+        each = "  ".join(f"{seconds:6.2f}s" for seconds in times)
         sys.stdout.write(f"{title:>15}: {each}   {median / hand:.2f} of the time by hand\n")
     first, again = (statistics.median(sides[title]) / hand for title in ("run, first", "run, again"))
     sys.stdout.write(

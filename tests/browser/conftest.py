@@ -1,28 +1,18 @@
-"""Debian's Chromium, driven by Playwright; every request and every complaint of a page is recorded."""
+"""Tabs of a real Chromium; every request and every complaint of a page is recorded."""
 
 import random
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from orchestrator import report
+from tests.browser.chromium import chromium
 from tests.unit import large_run
 from tests.unit import run_factory as factory
 
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 COLOURS = b"".join(
     b"\x1b[%dmink %d\x1b[0m \x1b[%dmpaper\x1b[0m " % (code, code, code + 10)
     for code in (*range(30, 38), *range(90, 98))
@@ -51,13 +41,8 @@ class Tab:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = next((path for name in names if (path := shutil.which(name))), None)
-    assert chromium, "Chromium is missing: `nox -s tests` installs it"
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture
