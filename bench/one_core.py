@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.model import CellResult
+from orchestrator.tools import process
+from orchestrator.tools.jail import Jail
 
 CELL: Final = "tls-atexit/py3.11-glibc2.36-x86_64-uwsgi-cpp"
 BY_HAND: Final = """\
@@ -87,6 +89,8 @@ def measure(rounds: int) -> int:
         median = statistics.median(times)
         each = "  ".join(f"{seconds:6.2f}s" for seconds in times)
         sys.stdout.write(f"{title:>15}: {each}   {median / hand:.2f} of the time by hand\n")
+    free, jailed = (min(_start(jail) for _ in range(20)) for jail in (None, Jail()))
+    sys.stdout.write(f"A program's start: {free * 1000:.1f} ms, in the jail of gdb {jailed * 1000:.1f} ms\n")
     first, again = (statistics.median(sides[title]) / hand for title in ("run, first", "run, again"))
     sys.stdout.write(
         f"In a run: {first:.2f}; once an image's files are here: {again:.2f} (may be {MAY_BE})\n"
@@ -139,3 +143,9 @@ def _check(line: list[str], env: dict[str, str]) -> str:
     if done.returncode:
         raise SystemExit(f"{line[:4]} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def _start(jail: Jail | None) -> float:
+    begin = time.monotonic()
+    process.run(["true"], mend="", jail=jail)
+    return time.monotonic() - begin

@@ -5,7 +5,6 @@ A real undo is not tested here: it would stop the engine and core collection und
 
 import socket
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -61,12 +60,10 @@ def paths() -> Iterator[HostPaths]:
             process.run(["rm", "-rf", "--", *map(str, root.iterdir())], root=True, mend="-")
 
 
-def test_setup_has_nothing_to_do_the_second_time_and_says_so_at_once() -> None:
+def test_setup_has_nothing_to_do_the_second_time_and_says_so() -> None:
     setup(silent)
     said: list[str] = []
-    begin = time.monotonic()
     assert setup(said.append) == ()
-    assert time.monotonic() - begin < 1
     assert "nothing to do" in said[0]
 
 

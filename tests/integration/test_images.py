@@ -163,11 +163,9 @@ def test_a_stopped_build_leaves_no_image_and_no_container(
     thread = threading.Thread(target=lambda: ended.append(build(engine, [spec], tmp_path / "logs", stop)))
     thread.start()
     wait_until(lambda: engine.label_values(mark) == {"1"})
-    began = time.monotonic()
     stop.set()
-    thread.join(timeout=20)
-    assert not thread.is_alive()
-    assert time.monotonic() - began < 10
+    thread.join(timeout=60)
+    assert not thread.is_alive(), "waited for the program's 120 s"
     ((results, _, ready),) = ended
     assert (results, ready) == ({}, [])
     assert spec.key not in engine.images()

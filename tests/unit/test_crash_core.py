@@ -132,7 +132,7 @@ CHANGES = st.lists(st.tuples(PLACES, st.binary(min_size=1, max_size=8) | st.samp
 
 
 @given(CHANGES, st.none() | st.integers(0, 256 << 10))
-@settings(max_examples=150, deadline=1000)
+@settings(max_examples=150)
 def test_mutated_cores_raise_nothing_but_our_error(changes: list[tuple[int, bytes]], cut: int | None) -> None:
     data = bytearray(head())
     for place, word in changes:
@@ -158,7 +158,7 @@ def test_a_list_of_files_that_lies_about_its_length_is_bounded(count: int, rest:
 
 
 @given(st.lists(st.tuples(st.integers(0, 21335), st.integers(0, 255)), max_size=8))
-@settings(max_examples=60, deadline=1000)
+@settings(max_examples=60)
 def test_mutated_elf_files_raise_nothing_but_our_error(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
 ) -> None:
