@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from orchestrator.tools.core import Core, ThreadState
+from orchestrator.tools.core import Core
+from orchestrator.tools.core_notes import ThreadState
 
 _KIB: Final = 1 << 10
 

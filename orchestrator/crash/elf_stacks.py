@@ -14,7 +14,8 @@ from orchestrator.crash.tail_calls import AmbiguousError, TailCalls
 from orchestrator.crash.unwind import Stack, Step, Unwinder
 from orchestrator.errors import ToolError
 from orchestrator.model import Arch
-from orchestrator.tools.core import Core, ThreadState
+from orchestrator.tools.core import Core
+from orchestrator.tools.core_notes import ThreadState
 from orchestrator.tools.demangle import demangle
 from orchestrator.tools.functions import Call, Language
 

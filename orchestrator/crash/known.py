@@ -22,7 +22,8 @@ from orchestrator.crash.machine import MACHINES
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
 from orchestrator.crash.unwind import Stack, Step, Unwinder
-from orchestrator.tools.core import Core, MappedModule, ThreadState
+from orchestrator.tools.core import Core, MappedModule
+from orchestrator.tools.core_notes import ThreadState
 
 MAX_STACKS: Final = 10_000
 """Stacks that one run remembers, of some kilobytes each."""

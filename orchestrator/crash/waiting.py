@@ -25,7 +25,8 @@ from orchestrator.crash.signature import (
     telling,
 )
 from orchestrator.model import Arch, NativeFrame, PythonFrame, Thread, Wait
-from orchestrator.tools.core import Core, ThreadState
+from orchestrator.tools.core import Core
+from orchestrator.tools.core_notes import ThreadState
 
 CALLS: Final[Mapping[Arch, Mapping[int, str]]] = {
     Arch.X86_64: {

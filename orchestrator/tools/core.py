@@ -7,24 +7,22 @@ those of core(5), elf(5) and the kernel's include/uapi/linux/elfcore.h and fs/bi
 import mmap
 import struct
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import CoreError
 from orchestrator.model import Arch
-from orchestrator.tools.notes import build_id_of, code_of, notes_in, parse_auxv
+from orchestrator.tools.core_notes import MappedRange, parse_notes
+from orchestrator.tools.notes import build_id_of, code_of, notes_in
 
 MAX_NOTES: Final = 32 << 20
 """Bytes of notes that are read; 170 threads need 0.6 MB."""
-MAX_THREADS: Final = 1 << 12
 MAX_SEGMENTS: Final = 1 << 17
 """Program headers that are read: one a mapping, of which the kernel allows 65530 (vm.max_map_count)."""
-MAX_MAPPINGS: Final = 1 << 16
-"""Entries of NT_FILE that are read; the kernel's vm.max_map_count is 65530."""
 PAGE: Final = 4096
 """How much of a mapping's start is looked at: the kernel dumps the page with the ELF header."""
 
@@ -39,22 +37,7 @@ _PN_XNUM, _SH_INFO = 0xFFFF, 44
 _PT_LOAD, _PT_NOTE = 1, 4
 PF_X: Final = 1
 """The flag of a segment that may be executed."""
-_NT_PRSTATUS, _NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x53494749
-_OTHER_NOTES: Final = frozenset({_NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO})
-_FILES_HEAD, _FILES_ENTRY = struct.Struct("<QQ"), struct.Struct("<QQQ")
-"""NT_FILE: count and page size, then start, end and page offset of each; the names follow."""
 _AT_BASE, _AT_ENTRY, _AT_EXECFN = 7, 9, 31
-_PRSTATUS_SIGNAL, _PRSTATUS_PID, _PRSTATUS_REGISTERS = 12, 32, 112
-"""Offsets in struct elf_prstatus, equal on both architectures."""
-_PSINFO_PID: Final = 24
-"""pr_pid in struct elf_prpsinfo of 64-bit Linux (include/linux/elfcore.h)."""
-_REGISTERS: Final = {
-    Arch.X86_64: ("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx",
-                  "rsi", "rdi", "orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base"),
-    Arch.ARM64: (*(f"x{number}" for number in range(31)), "sp", "pc", "cpsr"),
-}  # fmt: skip
-"""The words of user_regs_struct and user_pt_regs, by gdb's names."""
-_STACK_AND_PC: Final = {Arch.X86_64: ("rsp", "rip"), Arch.ARM64: ("sp", "pc")}
 _MEND: Final = "give a core of a 64-bit x86_64 or arm64 process"
 
 
@@ -68,27 +51,6 @@ class Segment:
     size: int
     offset: int
     stored: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MappedRange:
-    """An entry of NT_FILE: addresses, offset in the file in bytes, and the path in the process's root."""
-
-    start: int
-    end: int
-    offset: int
-    path: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThreadState:
-    """A thread by its NT_PRSTATUS: its id in the process's own pid namespace, signal and registers."""
-
-    tid: int
-    sp: int
-    pc: int
-    registers: Mapping[str, int] = field(default_factory=dict)
-    signal: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,17 +76,11 @@ class Core:
         self.loads = sorted((s for s in self.segments if s.kind == _PT_LOAD), key=lambda s: s.start)
         self._starts = [segment.start for segment in self.loads]
         self.truncated = any(s.offset + s.stored > len(data) for s in self.segments)
-        threads, others = self._sorted_notes()
-        self.threads = tuple(state for desc in threads if (state := self._thread(desc)))
-        self.siginfo, self.psinfo = others.get(_NT_SIGINFO), others.get(_NT_PRPSINFO)
-        self.auxv = parse_auxv(others.get(_NT_AUXV, b""))
-        self.files = self._files(others[_NT_FILE]) if _NT_FILE in others else ()
-
-    @property
-    def process_id(self) -> int | None:
-        """The process's id in its own namespace, which is its main thread's; None where no note has it."""
-        raw = (self.psinfo or b"")[_PSINFO_PID : _PSINFO_PID + 4]
-        return int.from_bytes(raw, "little") if len(raw) == 4 else None
+        told = parse_notes(self.arch, self._notes())
+        self.threads, self.files, self.auxv = told.threads, told.files, told.auxv
+        self.siginfo, self.process_id, self.psinfo = told.siginfo, told.process_id, told.psinfo
+        for what in told.damage:
+            self._lose(what)
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -268,19 +224,6 @@ class Core:
             for kind, flags, place, start, _, stored, size, _ in headers
         )
 
-    def _sorted_notes(self) -> tuple[list[bytes], dict[int, bytes]]:
-        """The threads' notes in their order, and of the other kinds that are read the first one each."""
-        threads: list[bytes] = []
-        others: dict[int, bytes] = {}
-        for kind, desc in self._notes():
-            if kind == _NT_PRSTATUS:
-                threads.append(desc)
-            elif kind in _OTHER_NOTES:
-                others.setdefault(kind, desc)
-        if len(threads) > MAX_THREADS:
-            self._lose(f"only {MAX_THREADS} of {len(threads)} threads are read")
-        return threads[:MAX_THREADS], others
-
     def _notes(self) -> Iterator[tuple[int, bytes]]:
         left = MAX_NOTES
         for segment in self.segments:
@@ -295,34 +238,6 @@ class Core:
                 yield kind, desc
             if not left:
                 return
-
-    def _thread(self, desc: bytes) -> ThreadState | None:
-        names = _REGISTERS[self.arch]
-        if len(desc) < _PRSTATUS_REGISTERS + 8 * len(names):
-            self._lose("a thread's registers are cut")
-            return None
-        values = struct.unpack_from(f"<{len(names)}Q", desc, _PRSTATUS_REGISTERS)
-        registers = dict(zip(names, values, strict=True))
-        sp, pc = _STACK_AND_PC[self.arch]
-        tid = int.from_bytes(desc[_PRSTATUS_PID : _PRSTATUS_PID + 4], "little")
-        number = int.from_bytes(desc[_PRSTATUS_SIGNAL : _PRSTATUS_SIGNAL + 2], "little")
-        return ThreadState(tid=tid, signal=number, sp=registers[sp], pc=registers[pc], registers=registers)
-
-    def _files(self, desc: bytes) -> tuple[MappedRange, ...]:
-        if len(desc) < _FILES_HEAD.size:
-            self._lose("the list of mapped files is cut")
-            return ()
-        count, page = _FILES_HEAD.unpack_from(desc)
-        held = min(count, (len(desc) - _FILES_HEAD.size) // _FILES_ENTRY.size, MAX_MAPPINGS)
-        names_at = _FILES_HEAD.size + _FILES_ENTRY.size * held
-        names = desc[names_at:].split(b"\0", held)[:-1]
-        if held < count or len(names) < held:
-            self._lose("the list of mapped files is cut")
-        ranges = _FILES_ENTRY.iter_unpack(desc[_FILES_HEAD.size : names_at])
-        return tuple(
-            MappedRange(start=start, end=end, offset=place * page, path=name.decode(errors="replace"))
-            for (start, end, place), name in zip(ranges, names, strict=False)
-        )
 
     def _is_elf(self, item: MappedRange) -> bool:
         """By the header page in the core; where the core does not hold it, by any executable mapping."""
