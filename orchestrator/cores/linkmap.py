@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from orchestrator.errors import CoreError
-from orchestrator.tools.core import Core, MappedModule
+from orchestrator.tools.core import Core
+from orchestrator.tools.core_modules import MappedModule
 from orchestrator.tools.elf import ElfLayout, read_layout, read_names
 
 Bring = Callable[[PurePosixPath], Path | None]

@@ -24,7 +24,8 @@ from orchestrator.cores.linkmap import Listed, find_modules
 from orchestrator.cores.sources import Source, image_source
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import Sysroot
-from orchestrator.tools.core import Core, MappedModule
+from orchestrator.tools.core import Core
+from orchestrator.tools.core_modules import MappedModule
 from orchestrator.tools.elf import read_names
 from orchestrator.tools.engine import Engine
 

@@ -23,7 +23,8 @@ from orchestrator.crash.gdb import (
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import Arch
-from orchestrator.tools.core import PF_X, Core, MappedModule
+from orchestrator.tools.core import PF_X, Core
+from orchestrator.tools.core_modules import MappedModule
 from orchestrator.tools.elf import find_symbols, first_address
 from orchestrator.tools.objectfile import Symbol
 

@@ -22,7 +22,8 @@ from orchestrator.crash.machine import MACHINES
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.reading import Frame, Reading, ThreadReading
 from orchestrator.crash.unwind import Stack, Step, Unwinder
-from orchestrator.tools.core import Core, MappedModule
+from orchestrator.tools.core import Core
+from orchestrator.tools.core_modules import MappedModule
 from orchestrator.tools.core_notes import ThreadState
 
 MAX_STACKS: Final = 10_000
@@ -107,7 +108,7 @@ def _unwind(core: Core, root: Path) -> list[tuple[Stack, Key | None]]:
 
 
 def _key(core: Core, stack: Stack) -> Key | None:
-    if core.truncated or stack.stopped or any(step.scanned for step in stack.steps):
+    if core.truncated or _has_copies(core) or stack.stopped or any(step.scanned for step in stack.steps):
         return None
     places = [_place(core, step.pc) for step in stack.steps]
     known = [place for place in places if place]
@@ -116,6 +117,11 @@ def _key(core: Core, stack: Stack) -> Key | None:
     return tuple(
         (file, offset, step.trampoline) for (file, offset), step in zip(known, stack.steps, strict=True)
     )
+
+
+def _has_copies(core: Core) -> bool:
+    """Whether a file is loaded more than once, so that an offset in it is no place."""
+    return len({module.path for module in core.modules}) < len(core.modules)
 
 
 def _file(module: MappedModule) -> File:

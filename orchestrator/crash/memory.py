@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import CoreError
-from orchestrator.tools.core import PAGE, Core, MappedModule
+from orchestrator.tools.core import Core
+from orchestrator.tools.core_modules import PAGE, MappedModule
 from orchestrator.tools.notes import build_id_of
 from orchestrator.tools.objectfile import ObjectFile, map_object
 
 _AT_SYSINFO_EHDR: Final = 33
 """The auxiliary vector's entry with the address of the vdso."""
 MAX_VDSO: Final = 1 << 16
-_PF_X: Final = 1
 _WORD: Final = 8
 
 
@@ -41,7 +41,7 @@ class ProcessMemory:
     def __init__(self, core: Core, root: Path) -> None:
         self.core = core
         self._root = root
-        self._loaded: dict[str, LoadedObject | None] = {}
+        self._loaded: dict[int, LoadedObject | None] = {}
         self.problems: list[str] = []
 
     def read(self, address: int, size: int) -> bytes:
@@ -59,17 +59,16 @@ class ProcessMemory:
 
     def is_code(self, address: int) -> bool:
         """Whether an address lay in an executable mapping."""
-        segment = self.core.segment_at(address)
-        return bool(segment and segment.flags & _PF_X)
+        return self.core.is_code(address)
 
     def object_at(self, address: int) -> LoadedObject | None:
         """The ELF object that an address lies in; None for memory of no file and where it is not known."""
         module = self.core.module_at(address)
         if module is None:
             return self._vdso if self._vdso and self._in_vdso(address) else None
-        if module.path not in self._loaded:
-            self._loaded[module.path] = self._load(module)
-        return self._loaded[module.path]
+        if module.base not in self._loaded:
+            self._loaded[module.base] = self._load(module)
+        return self._loaded[module.base]
 
     def pointer(self, module: MappedModule, names: Collection[str]) -> int | None:
         """Where a module's pointer variable of one of these names lies; None where it defines none."""

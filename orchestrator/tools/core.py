@@ -16,15 +16,14 @@ from typing import Final
 
 from orchestrator.errors import CoreError
 from orchestrator.model import Arch
+from orchestrator.tools.core_modules import MappedModule, find_modules
 from orchestrator.tools.core_notes import MappedRange, parse_notes
-from orchestrator.tools.notes import build_id_of, code_of, notes_in
+from orchestrator.tools.notes import notes_in
 
 MAX_NOTES: Final = 32 << 20
 """Bytes of notes that are read; 170 threads need 0.6 MB."""
 MAX_SEGMENTS: Final = 1 << 17
 """Program headers that are read: one a mapping, of which the kernel allows 65530 (vm.max_map_count)."""
-PAGE: Final = 4096
-"""How much of a mapping's start is looked at: the kernel dumps the page with the ELF header."""
 
 _MAGIC: Final = b"\x7fELF"
 _EHDR: Final = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -51,16 +50,6 @@ class Segment:
     size: int
     offset: int
     stored: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class MappedModule:
-    """A mapped ELF file: load address, end of its last mapping, build id as the core's own page says."""
-
-    path: str
-    base: int
-    end: int
-    build_id: str | None
 
 
 class Core:
@@ -109,6 +98,11 @@ class Core:
         segment = self.loads[index] if index >= 0 else None
         return segment if segment and address < segment.start + segment.size else None
 
+    def is_code(self, address: int) -> bool:
+        """Whether an address lay in an executable mapping."""
+        segment = self.segment_at(address)
+        return bool(segment and segment.flags & PF_X)
+
     def text(self, address: int, limit: int = 4096) -> str | None:
         """A string of C in memory; None where it is not there, or does not end within `limit` bytes."""
         raw, end, _ = self.read(address, limit).partition(b"\0")
@@ -147,39 +141,25 @@ class Core:
         """The mapped ELF files in order of first mapping; other mapped files (locales, data) are left out."""
         if self._adopted:
             return tuple(self._adopted.values())
-        found: dict[str, MappedRange] = {}
-        loaded: set[str] = set()
-        ends: dict[str, int] = {}
-        for item in self.files:
-            if item.offset == 0 and item.path not in loaded and self._is_elf(item):
-                runs = self._is_loaded(item)
-                if runs or item.path not in found:
-                    found[item.path] = item
-                    ends.pop(item.path, None)
-                if runs:
-                    loaded.add(item.path)
-            if item.path in found:
-                ends[item.path] = max(ends.get(item.path, 0), item.end)
-        return tuple(
-            MappedModule(
-                path=path, base=item.start, end=ends[path], build_id=build_id_of(self.read(item.start, PAGE))
-            )
-            for path, item in found.items()
-        )
+        return find_modules(self.files, self)
 
     @cached_property
-    def _modules_by_path(self) -> dict[str, MappedModule]:
-        return {module.path: module for module in self.modules}
+    def _modules_by_path(self) -> dict[str, list[MappedModule]]:
+        found: dict[str, list[MappedModule]] = {}
+        for module in sorted(self.modules, key=lambda module: module.base):
+            found.setdefault(module.path, []).append(module)
+        return found
 
     def module_at(self, address: int | None) -> MappedModule | None:
-        """The module that an address lies in."""
+        """The module that an address lies in; of a file that was loaded more than once, the right one."""
         if address is None:
             return None
         starts, files = self._files_by_start
         index = bisect_right(starts, address) - 1
         if index < 0 or address >= files[index].end:
             return None
-        return self._modules_by_path.get(files[index].path)
+        modules = self._modules_by_path.get(files[index].path, [])
+        return next((module for module in reversed(modules) if module.base <= address), None)
 
     @property
     def executable(self) -> MappedModule | None:
@@ -238,25 +218,6 @@ class Core:
                 yield kind, desc
             if not left:
                 return
-
-    def _is_elf(self, item: MappedRange) -> bool:
-        """By the header page in the core; where the core does not hold it, by any executable mapping."""
-        head = self.read(item.start, len(_MAGIC))
-        return head == _MAGIC if head else item.path in self._executable_paths
-
-    def _is_loaded(self, item: MappedRange) -> bool:
-        """Whether a file's code is where its headers put it; else it was only mapped, as data.
-
-        libbacktrace and Rust's std map whole files to name frames, mostly below where these are loaded.
-        """
-        code = code_of(self.read(item.start, PAGE))
-        segment = self.segment_at(item.start + code) if code is not None else None
-        return segment is not None and bool(segment.flags & PF_X)
-
-    @cached_property
-    def _executable_paths(self) -> frozenset[str]:
-        executable = {load.start for load in self.loads if load.flags & PF_X}
-        return frozenset(item.path for item in self.files if item.start in executable)
 
     @cached_property
     def _files_by_start(self) -> tuple[list[int], list[MappedRange]]:

@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
 from orchestrator.errors import CoreError
-from orchestrator.tools.core import PAGE
+from orchestrator.tools.core_modules import PAGE
 from orchestrator.tools.notes import build_id_of
 from orchestrator.tools.objectfile import Symbol, map_object
 

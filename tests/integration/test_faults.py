@@ -32,6 +32,7 @@ FACTS = {
     "overflow": ("SIGSEGV", "SEGV_MAPERR", "deeper", "deeper"),
     "wild": ("SIGSEGV", "SEGV_MAPERR", None, "? > wild > main"),
     "gone": ("SIGSEGV", "SEGV_MAPERR", None, "? > gone > main"),
+    "copied": ("SIGSEGV", "SEGV_MAPERR", "gone_read", "gone_read > copied > main"),
     "threads": ("SIGSEGV", "SEGV_MAPERR", "touch", "touch > threads > main"),
     "terminate": ("SIGABRT", "SI_TKILL", "__pthread_kill_implementation", "terminate > main"),
     "stale": ("SIGSEGV", "SEGV_MAPERR", "walk", "walk > stale > main"),

@@ -8,7 +8,7 @@ from orchestrator.cores.sources import FolderSource, inside
 from orchestrator.cores.sysroot import _link, _link_merged, _Maker, debug_path, place
 from orchestrator.errors import CoreError
 from orchestrator.tools.cache import cache_folder
-from orchestrator.tools.core import MappedModule
+from orchestrator.tools.core_modules import MappedModule
 from orchestrator.tools.elf import find_symbols, first_address, read_names
 
 DATA = Path(__file__).parents[1] / "data" / "cores"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from orchestrator.tools.core import Core, MappedModule
+from orchestrator.tools.core import Core
+from orchestrator.tools.core_modules import MappedModule
 
 PATH = b"/lib/libfoo.so"
 READ, RUN = 4, 5
@@ -39,9 +40,8 @@ def library(code_at: int, code_offset: int) -> bytes:
     return (elf_header(3, 2) + constants + code).ljust(0x1000, b"\0")
 
 
-def loaded(head: bytes) -> list[Mapped]:
+def loaded(head: bytes, start: int = LOADED_AT) -> list[Mapped]:
     """The mappings of a library as the usual linker makes them."""
-    start = LOADED_AT
     return [
         Mapped(start, start + 0x1000, 0, READ, head),
         Mapped(start + 0x1000, start + 0x2000, 0x1000, RUN),
@@ -91,3 +91,16 @@ def test_a_small_file_whose_first_page_is_mapped_for_each_segment_starts_at_the_
     ]
     assert module_of(mappings).base == LOADED_AT
     assert module_of([whole(DATA_AT, head), *mappings]).base == LOADED_AT
+
+
+def test_a_file_that_was_loaded_twice_is_two_modules() -> None:
+    """dlmopen(3) does so."""
+    head, again = library(0x1000, 0x1000), LOADED_AT + 0x10000
+    core = core_of([whole(DATA_AT, head), *loaded(head), *loaded(head, again)])
+    assert [(item.base, item.end) for item in core.modules] == [
+        (start, start + 0x2000) for start in (LOADED_AT, again)
+    ]
+    first, second = core.modules
+    assert core.module_at(LOADED_AT + 0x1234) == first
+    assert core.module_at(again + 0x1234) == second
+    assert core.module_at(DATA_AT + 0x1234) is None

@@ -162,6 +162,15 @@ static void recovered(void)
     pass_on(SIGABRT);
     abrt();
 }
+/* In the first of two copies of libgone.so; the second, in a namespace of its own, lies below it. */
+static void copied(void)
+{
+    typedef long (*read_at)(long *);
+    void *first = dlopen("/faults/libgone.so", RTLD_NOW), *second = dlmopen(LM_ID_NEWLM, "/faults/libgone.so", RTLD_NOW);
+    if (!first || !second) _exit(9);
+    ((read_at)dlsym(first, "gone_read"))(NULL);
+}
+
 static void passed_on(void) { pass_on(SIGFPE); fpe(); }
 
 /* A walk through a stale copy of the environment whose third entry was overwritten; two names were added since. */
@@ -228,7 +237,7 @@ static const struct { const char *name; void (*die)(void); } ways[] = {
     {"segv", segv}, {"bus", bus}, {"fpe", fpe}, {"ill", ill}, {"trap", trap}, {"abrt", abrt}, {"own", own}, {"sys", sys},
     {"twice", twice}, {"claim", claim}, {"overflow", overflow}, {"wild", wild}, {"data", data}, {"threads", threads},
     {"deadlock", deadlock}, {"joined", joined}, {"leaving", leaving}, {"gone", gone}, {"terminate", terminate}, {"handler", handler}, {"stale", stale}, {"getenv_race", getenv_race},
-    {"refilled", refilled}, {"released", released}, {"recovered", recovered}, {"passed_on", passed_on},
+    {"refilled", refilled}, {"released", released}, {"recovered", recovered}, {"passed_on", passed_on}, {"copied", copied},
 };
 
 int main(int count, char **arguments)
