@@ -18,18 +18,20 @@ NOTES: Final = "notes"
 def read_stacks(path: Path, core: Core, root: Path, names: Collection[str]) -> tuple[Reading, list[str]]:
     """The stacks as the best of the named backends reads them, and why better ones did not.
 
-    The quickest is asked first: where it leaves nothing unsure, it is as good as the best. It also marks what
-    it found by a scan, so it is taken where gdb would guess in silence.
+    The quickest is asked first, where it can be sure: where it leaves nothing unsure, it is as good as the
+    best. It also marks what it found by a scan, so it is taken where gdb would guess in silence.
     """
     readings = _Readings(path, core, root)
-    quick = readings.of(elf_stacks.NAME) if elf_stacks.NAME in names else None
-    if quick and not quick.unsure:
-        return quick, []
+    has_quick = elf_stacks.NAME in names
+    if has_quick and elf_stacks.can_be_sure(core):
+        quick = readings.of(elf_stacks.NAME)
+        if quick and not quick.unsure:
+            return quick, []
     lacking: list[str] = []
     for name in STACKS:
         if name in names:
             reading = readings.of(name)
-            if reading and not (reading.guesses and quick):
+            if reading and not (reading.guesses and has_quick and readings.of(elf_stacks.NAME)):
                 return reading, lacking
             why = "it guesses frames where it cannot know the way out" if reading else readings.refused[name]
             lacking.append(f"without {name}: {why}")

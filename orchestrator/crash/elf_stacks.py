@@ -53,6 +53,11 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 
     )  # fmt: skip
 
 
+def can_be_sure(core: Core) -> bool:
+    """Whether all frames can be told of an architecture; on others, calls that left none are not found."""
+    return core.arch is Arch.X86_64
+
+
 @dataclass(frozen=True)
 class _Namer:
     """Steps to frames, with those that the compiler left no stack for."""
@@ -77,7 +82,7 @@ class _Namer:
 
     def unsure(self, threads: Sequence[ThreadReading]) -> Iterator[str]:
         """What a debugger may know better."""
-        if self.memory.core.arch is not Arch.X86_64:
+        if not can_be_sure(self.memory.core):
             yield "calls that left no frame are not told on this architecture"
         if self.names.is_damaged:
             yield "some debug information could not be read"
