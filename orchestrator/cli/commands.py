@@ -25,7 +25,7 @@ from orchestrator.model import (
 from orchestrator.pipeline import Project, RunOptions
 from orchestrator.plan import Request
 from orchestrator.plan.matrix import MatrixFile
-from orchestrator.plan.scenarios import ScenarioFile
+from orchestrator.plan.scenario_file import ScenarioFile
 from orchestrator.tools.yamlfile import nearest
 
 SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {

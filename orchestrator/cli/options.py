@@ -1,27 +1,15 @@
-"""Every flag, declared once; what a command takes, its help and its defaults derive from here."""
+"""The commands: what each takes, its help and its defaults derive from here."""
 
 import argparse
-import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from orchestrator import __version__
-from orchestrator.cli.arguments import own_axis, positive, seconds, shard, values
+from orchestrator.cli.flags import add_baseline, add_jobs, add_listing, add_out, add_reports, add_selection
 from orchestrator.crash import BACKENDS
-from orchestrator.model import STANDARD_AXES
 
-AXIS_HELP: Final = {
-    "arch": "x86_64, arm64",
-    "python": "CPython version, as in the matrix: 3.11",
-    "glibc": "C library version: 2.36",
-    "launcher": "what starts the process: plain, uwsgi",
-    "probe": "language of the native extension: cpp, rust",
-    "scenario": "crash question: a folder under scenarios/",
-}
-MOST_JOBS: Final = 16
-"""So many cores can arrive at once: MaxConnections of systemd-coredump.socket, beyond which they are lost."""
 AXES_EPILOG: Final = """\
 Axis flags may be repeated and take comma-separated values: --glibc 2.31,2.36. They replace what the
 profile says of that axis. An expression narrows further:
@@ -98,71 +86,12 @@ def _command(
     )
 
 
-def _add_selection(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("which cells")
-    for axis in sorted(STANDARD_AXES, key=list(AXIS_HELP).index):
-        group.add_argument(
-            f"--{axis}", action="append", default=[], metavar="VALUE", type=values, help=AXIS_HELP[axis]
-        )
-    group.add_argument(
-        "--axis",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        type=own_axis,
-        help="the same for an axis of your own, or of a scenario's",
-    )
-    group.add_argument("-k", dest="expression", metavar="EXPR", help="keep the cells that EXPR is true of")
-    group.add_argument(
-        "--profile", metavar="NAME", help="profile of matrix.yaml (default: its default_profile)"
-    )
-    group.add_argument(
-        "--cell",
-        action="append",
-        default=[],
-        metavar="ID",
-        dest="cells",
-        help="exactly this cell, whatever the profile; repeatable",
-    )
-    group.add_argument("--shard", metavar="I/N", type=shard, help="the I-th of N parts of the selection")
-    group.add_argument(
-        "--allow-empty",
-        action="store_true",
-        help="where every chosen cell is excluded, report the reasons instead of refusing (for nightly jobs)",
-    )
-    group.add_argument(
-        "--offline",
-        action="store_true",
-        help="ask no image registry whether it answers; what is pinned of them is taken to be here",
-    )
-    group.add_argument(
-        "--trials", type=positive, metavar="N", help="trials a cell, instead of its scenario's number"
-    )
-    group.add_argument(
-        "--timeout",
-        type=seconds,
-        metavar="SECONDS",
-        help="time limit of one trial, instead of its scenario's",
-    )
-
-
-def _add_listing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--list", action="store_true", help="list the chosen and the excluded cells, run nothing"
-    )
-    parser.add_argument("--json", action="store_true", help="with --list: as JSON (the format of plan.json)")
-
-
-def _add_reports(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--reports", type=Path, metavar="DIR", help="where runs are kept (default: reports/)")
-
-
 def _plan(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(
         subparsers, "plan", "Show which cells would run, which are excluded, and why", AXES_EPILOG
     )
-    _add_selection(parser)
-    _add_listing(parser)
+    add_selection(parser)
+    add_listing(parser)
     parser.set_defaults(command=_late("plan"))
 
 
@@ -170,26 +99,26 @@ def _render(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(
         subparsers, "render", "Write the Dockerfiles of the chosen cells, build nothing", AXES_EPILOG
     )
-    _add_selection(parser)
-    _add_out(parser)
+    add_selection(parser)
+    add_out(parser)
     parser.set_defaults(command=_late("render"))
 
 
 def _build(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "build", "Build the images of the chosen cells, run nothing", AXES_EPILOG)
-    _add_selection(parser)
-    _add_jobs(parser)
-    _add_out(parser)
+    add_selection(parser)
+    add_jobs(parser)
+    add_out(parser)
     parser.set_defaults(command=_late("build"))
 
 
 def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "run", "Run the chosen cells and write the report", AXES_EPILOG)
-    _add_selection(parser)
-    _add_listing(parser)
+    add_selection(parser)
+    add_listing(parser)
     group = parser.add_argument_group("how to run")
-    _add_jobs(group)
-    _add_reports(parser)
+    add_jobs(group)
+    add_reports(parser)
     group.add_argument(
         "--fail-fast",
         action="store_true",
@@ -208,15 +137,15 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         choices=["failed"],
         help="run again what failed, could not be seen or did not start in the latest run",
     )
-    _add_baseline(group)
+    add_baseline(group)
     parser.set_defaults(command=_late("run"))
 
 
 def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "report", "Render a run's report again from its results on disk")
-    _add_reports(parser)
+    add_reports(parser)
     parser.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the latest)")
-    _add_baseline(parser)
+    add_baseline(parser)
     parser.set_defaults(command=_late("report"))
 
 
@@ -227,24 +156,16 @@ def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         "Say what changed from one run to another",
         "Exit codes: 0 nothing changed; 1 some cell did; 2 the input is wrong; 3 no cell can be compared.",
     )
-    _add_reports(parser)
+    add_reports(parser)
     parser.add_argument("before", metavar="BEFORE", help="name or folder of the earlier run")
     parser.add_argument("after", metavar="AFTER", help="name or folder of the later run, or `latest`")
     parser.add_argument("--json", action="store_true", help="as JSON (the format of comparison.json)")
     parser.set_defaults(command=_late("diff"))
 
 
-def _add_baseline(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--baseline",
-        metavar="RUN",
-        help="compare with this run (default: the newest earlier one that asked for the same cells)",
-    )
-
-
 def _merge(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "merge", "Make one run of several, such as the shards of a night")
-    _add_reports(parser)
+    add_reports(parser)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of the runs")
     parser.add_argument("--into", type=Path, metavar="DIR", help="the merged run (default: reports/merged)")
     parser.set_defaults(command=_late("merge"))
@@ -307,26 +228,6 @@ def _schema(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "schema", "Print the JSON schema of a file that others read or write")
     parser.add_argument("name", choices=SCHEMAS, help="which file")
     parser.set_defaults(command=_late("schema"))
-
-
-def _add_jobs(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--jobs",
-        type=positive,
-        default=min(MOST_JOBS, max(2, os.cpu_count() or 2)),
-        metavar="N",
-        help="images and cells at a time (default: %(default)s)",
-    )
-
-
-def _add_out(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("build/images"),
-        metavar="DIR",
-        help="where Dockerfiles and logs go (default: %(default)s)",
-    )
 
 
 def _late(name: str) -> Callable[[argparse.Namespace], int]:

@@ -25,7 +25,7 @@ from orchestrator.plan.expression import Expression, OneOf, parse
 from orchestrator.plan.facts import CellFacts
 from orchestrator.plan.matrix import Exclusion, Matrix, Profile
 from orchestrator.plan.named import named_cells
-from orchestrator.plan.scenarios import MAX_SHARE
+from orchestrator.plan.scenario_file import MAX_SHARE
 from orchestrator.tools.yamlfile import nearest
 
 SHARE: Final = 16

@@ -11,7 +11,8 @@ from orchestrator.errors import InputError
 from orchestrator.model import STANDARD_AXES, Scenario, Value
 from orchestrator.plan.axes import Axes, check_axes, vocabulary
 from orchestrator.plan.expression import Expression, parse
-from orchestrator.plan.scenarios import ExclusionFile, load_scenarios
+from orchestrator.plan.scenario_file import ExclusionFile
+from orchestrator.plan.scenarios import load_scenarios
 from orchestrator.tools import yamlfile
 from orchestrator.tools.yamlfile import Document, nearest
 

@@ -1,0 +1,117 @@
+"""The flags that several commands take, each declared once."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Final
+
+from orchestrator.cli.arguments import own_axis, positive, seconds, shard, values
+from orchestrator.model import STANDARD_AXES
+
+AXIS_HELP: Final = {
+    "arch": "x86_64, arm64",
+    "python": "CPython version, as in the matrix: 3.11",
+    "glibc": "C library version: 2.36",
+    "launcher": "what starts the process: plain, uwsgi",
+    "probe": "language of the native extension: cpp, rust",
+    "scenario": "crash question: a folder under scenarios/",
+}
+MOST_JOBS: Final = 16
+"""So many cores can arrive at once: MaxConnections of systemd-coredump.socket, beyond which they are lost."""
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Which cells are chosen, how they are looked up, and what replaces their scenarios' numbers."""
+    group = parser.add_argument_group("which cells")
+    _add_axes(group)
+    group.add_argument("-k", dest="expression", metavar="EXPR", help="keep the cells that EXPR is true of")
+    group.add_argument(
+        "--profile", metavar="NAME", help="profile of matrix.yaml (default: its default_profile)"
+    )
+    group.add_argument(
+        "--cell",
+        action="append",
+        default=[],
+        metavar="ID",
+        dest="cells",
+        help="exactly this cell, whatever the profile; repeatable",
+    )
+    group.add_argument("--shard", metavar="I/N", type=shard, help="the I-th of N parts of the selection")
+    group.add_argument(
+        "--allow-empty",
+        action="store_true",
+        help="where every chosen cell is excluded, report the reasons instead of refusing (for nightly jobs)",
+    )
+    group.add_argument(
+        "--offline",
+        action="store_true",
+        help="ask no image registry whether it answers; what is pinned of them is taken to be here",
+    )
+    group.add_argument(
+        "--trials", type=positive, metavar="N", help="trials a cell, instead of its scenario's number"
+    )
+    group.add_argument(
+        "--timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="time limit of one trial, instead of its scenario's",
+    )
+
+
+def _add_axes(group: argparse._ArgumentGroup) -> None:
+    for axis in sorted(STANDARD_AXES, key=list(AXIS_HELP).index):
+        group.add_argument(
+            f"--{axis}", action="append", default=[], metavar="VALUE", type=values, help=AXIS_HELP[axis]
+        )
+    group.add_argument(
+        "--axis",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        type=own_axis,
+        help="the same for an axis of your own, or of a scenario's",
+    )
+
+
+def add_listing(parser: argparse.ArgumentParser) -> None:
+    """Whether cells are only listed."""
+    parser.add_argument(
+        "--list", action="store_true", help="list the chosen and the excluded cells, run nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="with --list: as JSON (the format of plan.json)")
+
+
+def add_reports(parser: argparse.ArgumentParser) -> None:
+    """Where runs are."""
+    parser.add_argument("--reports", type=Path, metavar="DIR", help="where runs are kept (default: reports/)")
+
+
+def add_baseline(parser: argparse._ActionsContainer) -> None:
+    """What a run is compared with."""
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="compare with this run (default: the newest earlier one that asked for the same cells)",
+    )
+
+
+def add_jobs(parser: argparse._ActionsContainer) -> None:
+    """How much is done at a time."""
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        default=min(MOST_JOBS, max(2, os.cpu_count() or 2)),
+        metavar="N",
+        help="images and cells at a time (default: %(default)s)",
+    )
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Where recipes and logs go."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/images"),
+        metavar="DIR",
+        help="where Dockerfiles and logs go (default: %(default)s)",
+    )
