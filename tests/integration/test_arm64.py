@@ -93,11 +93,7 @@ def test_story_3_is_asked_of_guests_too(tmp_path: Path) -> None:
 def test_story_5s_own_cell_shows_its_backtrace(engine: Engine, tmp_path: Path) -> None:
     """glibc 2.17 on arm64: each of 20 runs crashed in its first trial, and the cell takes up to 100."""
     cell = "getenv-race/py3.13-glibc2.17-arm64-plain-cpp+reader=oserror+writer=native"
-    specs = make_plan(Project.load(ROOT), Request(cells=frozenset({cell}))).specs
-    if not any(spec.role == "python-3-13-5" and spec.key in engine.images() for spec in specs):
-        pytest.skip(
-            f"the portable CPython for arm64 is not built, which takes too long here: build --cell {cell}"
-        )
+    _need_portable(engine, cell)
     ended = run("--cell", cell, reports=tmp_path)
     assert ended.code == 0, ended.stdout + ended.stderr
     trial = ended.results[cell].trials[-1]
@@ -107,3 +103,23 @@ def test_story_5s_own_cell_shows_its_backtrace(engine: Engine, tmp_path: Path) -
     seen = [frame.function for frame in trial.crash.crashed_thread.native if frame.exact and frame.line]
     story = ["__dcigettext", "strerror", "PyErr_SetFromErrnoWithFilenameObjects", "os_stat"]
     assert [name for name in seen if name in story] == story
+
+
+def test_a_thread_that_is_ended_in_the_portable_interpreter_unwinds_its_cpp_frames(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Without unwind tables in libpython it ended in silence: the frames behind that were passed over."""
+    cell = "daemon-thread/py3.13-glibc2.36-arm64-plain-cpp+frame=noexcept+window=during"
+    _need_portable(engine, cell)
+    ended = run("--cell", cell, reports=tmp_path)
+    assert ended.code == 0, ended.stdout + ended.stderr
+    crash = ended.results[cell].trials[0].crash
+    assert crash is not None
+    assert crash.signal.name == "SIGABRT"
+
+
+def _need_portable(engine: Engine, cell: str) -> None:
+    """Skip where the portable CPython for arm64 is not built."""
+    specs = make_plan(Project.load(ROOT), Request(cells=frozenset({cell}))).specs
+    if not any(spec.role == "python-3-13-5" and spec.key in engine.images() for spec in specs):
+        pytest.skip(f"takes too long here, since no portable CPython for arm64 is built: build --cell {cell}")
