@@ -104,11 +104,12 @@ def _unwind(core: Core, root: Path) -> list[tuple[Stack, Key | None]]:
     """Each thread's stack, and what it is known by; 27 frames take 3 ms."""
     unwinder, machine = Unwinder(ProcessMemory(core, root)), MACHINES[core.arch]
     stacks = [unwinder.walk(machine.numbered(thread.registers)) for thread in core.threads]
-    return [(stack, _key(core, stack)) for stack in stacks]
+    known = not core.truncated and not _has_copies(core)
+    return [(stack, _key(core, stack) if known else None) for stack in stacks]
 
 
 def _key(core: Core, stack: Stack) -> Key | None:
-    if core.truncated or _has_copies(core) or stack.stopped or any(step.scanned for step in stack.steps):
+    if stack.stopped or any(step.scanned for step in stack.steps):
         return None
     places = [_place(core, step.pc) for step in stack.steps]
     known = [place for place in places if place]

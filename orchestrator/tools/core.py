@@ -159,7 +159,8 @@ class Core:
         if index < 0 or address >= files[index].end:
             return None
         modules = self._modules_by_path.get(files[index].path, [])
-        return next((module for module in reversed(modules) if module.base <= address), None)
+        last = bisect_right(modules, address, key=lambda module: module.base) - 1
+        return modules[last] if last >= 0 else None
 
     @property
     def executable(self) -> MappedModule | None:

@@ -1,5 +1,6 @@
 """Which ELF files a core's process had loaded, and where: by the mapped files and the pages that are held."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -44,16 +45,17 @@ def find_modules(files: Iterable[MappedRange], memory: Memory) -> tuple[MappedMo
 
 
 def _modules(ranges: list[MappedRange], memory: Memory) -> list[MappedModule]:
-    """The modules of one file, whose mappings are in the order of their addresses.
+    """The modules of one file, by its mappings.
 
     Where its code is where its headers put it, it was loaded; elsewhere it was only mapped, as data:
     libbacktrace and Rust's std map whole files to name frames, mostly below where these are loaded. A
     file that is nowhere known to be loaded is said to be at its first mapping.
     """
+    ranges = sorted(ranges, key=lambda item: item.start)
     has_code = any(memory.is_code(item.start) for item in ranges)
     heads = [item for item in ranges if item.offset == 0 and _is_elf(item, memory, has_code=has_code)]
-    loaded = [item.start for item in heads if _is_loaded(item, ranges, memory)]
-    starts = loaded or [item.start for item in heads[:1]]
+    loaded = {item.start for item in heads if _is_loaded(item, ranges, memory)}
+    starts = loaded or {item.start for item in heads[:1]}
     found: list[MappedModule] = []
     for item in ranges:
         if item.start in starts:
@@ -72,5 +74,7 @@ def _is_elf(item: MappedRange, memory: Memory, *, has_code: bool) -> bool:
 
 def _is_loaded(item: MappedRange, ranges: list[MappedRange], memory: Memory) -> bool:
     code = code_of(memory.read(item.start, PAGE))
-    place = None if code is None else item.start + code
-    return place is not None and memory.is_code(place) and any(r.start <= place < r.end for r in ranges)
+    if code is None or not memory.is_code(place := item.start + code):
+        return False
+    last = bisect_right(ranges, place, key=lambda other: other.start) - 1
+    return last >= 0 and place < ranges[last].end

@@ -2,11 +2,13 @@
 
 import struct
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
 from orchestrator.tools.core import Core
-from orchestrator.tools.core_modules import MappedModule
+from orchestrator.tools.core_modules import MappedModule, find_modules
+from orchestrator.tools.core_notes import MappedRange
 
 PATH = b"/lib/libfoo.so"
 READ, RUN = 4, 5
@@ -104,3 +106,26 @@ def test_a_file_that_was_loaded_twice_is_two_modules() -> None:
     assert core.module_at(LOADED_AT + 0x1234) == first
     assert core.module_at(again + 0x1234) == second
     assert core.module_at(DATA_AT + 0x1234) is None
+
+
+class WatchedRange(MappedRange):
+    """Counts how often the starts of all ranges are looked at."""
+
+    looks: ClassVar[int] = 0
+
+    def __getattribute__(self, name: str) -> object:
+        WatchedRange.looks += name == "start"
+        return super().__getattribute__(name)
+
+
+def test_a_file_that_a_forged_core_has_loaded_500_times_takes_some_steps_for_each() -> None:
+    """And not some for each pair of them: a core's list of files is as long as its maker likes."""
+    head, count = library(0x1000, 0x1000), 500
+    core = core_of([part for number in range(count) for part in loaded(head, LOADED_AT + number * 0x2000)])
+    files = [
+        WatchedRange(start=item.start, end=item.end, offset=item.offset, path=item.path)
+        for item in core.files
+    ]
+    WatchedRange.looks = 0
+    assert len(find_modules(files, core)) == count
+    assert WatchedRange.looks < 100 * count
