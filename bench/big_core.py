@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Final
 
+from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import dump
 from orchestrator.errors import CrashmatrixError
-from orchestrator.tools.unpack import plain_core
 
 THREADS: Final = 170
 HEAP: Final = 1100 << 20
@@ -46,7 +46,7 @@ import json, resource, sys, time
 from pathlib import Path
 from orchestrator.crash import read_crash
 from orchestrator.model import Sysroot
-from orchestrator.tools.core import open_core
+from orchestrator.binary.core.corefile import open_core
 begin, cpu = time.monotonic(), time.process_time()
 path = Path(sys.argv[1])
 with open_core(path) as core:

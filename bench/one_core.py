@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters import process
+from orchestrator.adapters.jail import Jail
 from orchestrator.model import CellResult
-from orchestrator.tools import process
-from orchestrator.tools.jail import Jail
 
 CELL: Final = "tls-atexit/py3.11-glibc2.36-x86_64-uwsgi-cpp"
 BY_HAND: Final = """\
@@ -45,10 +45,10 @@ import json, sys, time
 from pathlib import Path
 from orchestrator.cores import image_sysroot
 from orchestrator.crash import KnownStacks, Remembered, read_crash
-from orchestrator.tools.cache import cache_folder
-from orchestrator.tools.core import open_core
-from orchestrator.tools.engine import Engine
-from orchestrator.tools.unpack import plain_core
+from orchestrator.adapters.cache import cache_folder
+from orchestrator.binary.core.corefile import open_core
+from orchestrator.adapters.engine import Engine
+from orchestrator.binary.core.unpack import plain_core
 path, image = Path(sys.argv[1]), sys.argv[2]
 engine, cache = Engine.connect(), cache_folder("sysroots")
 taken = {}

@@ -21,8 +21,8 @@ FIND: Final = """
 import sys
 from pathlib import Path
 from orchestrator.pipeline import Project, make_plan, render_images
-from orchestrator.plan import Request
-from orchestrator.tools.engine import Engine
+from orchestrator.matrix import Request
+from orchestrator.adapters.engine import Engine
 planned = make_plan(Project.load(Path()), Request(profile="full"))
 render_images(planned, Path(sys.argv[1]))
 present = Engine.connect().images()

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator import host, pipeline
+from orchestrator.adapters.yamlfile import nearest
 from orchestrator.cli import tables
 from orchestrator.cli.console import open_console
 from orchestrator.cli.progress import progress_for
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
+from orchestrator.matrix import Request
+from orchestrator.matrix.matrix_file import MatrixFile
+from orchestrator.matrix.scenario_file import ScenarioFile
 from orchestrator.model import (
     STANDARD_AXES,
     CellResult,
@@ -23,10 +27,6 @@ from orchestrator.model import (
     RunDigest,
 )
 from orchestrator.pipeline import Project, RunOptions
-from orchestrator.plan import Request
-from orchestrator.plan.matrix import MatrixFile
-from orchestrator.plan.scenario_file import ScenarioFile
-from orchestrator.tools.yamlfile import nearest
 
 SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "matrix": MatrixFile.model_json_schema,

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from orchestrator.adapters import process
 from orchestrator.cores.journal import (
     MEND,
     StoredCore,
@@ -23,7 +24,6 @@ from orchestrator.cores.journal import (
 )
 from orchestrator.errors import ToolError
 from orchestrator.model import CoreFile, CoreState, Outcome
-from orchestrator.tools import process
 
 PATTERN: Final = Path("/proc/sys/kernel/core_pattern")
 STORE: Final = PurePosixPath("/var/lib/systemd/coredump")

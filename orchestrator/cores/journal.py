@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters import process
 from orchestrator.errors import InputError, ToolError
-from orchestrator.tools import process
 
 MESSAGE_ID: Final = "fc2e22bc6ee647b6b90729ab34a250b1"
 """SD_MESSAGE_COREDUMP of sd-messages(3): one per process that dumped core."""

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.modules import MappedModule
+from orchestrator.binary.elf.files import ElfLayout, read_layout, read_names
 from orchestrator.errors import CoreError
-from orchestrator.tools.core import Core
-from orchestrator.tools.core_modules import MappedModule
-from orchestrator.tools.elf import ElfLayout, read_layout, read_names
 
 Bring = Callable[[PurePosixPath], Path | None]
 """Has a file of the process's root by its name there; None where there is none."""

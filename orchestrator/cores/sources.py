@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Protocol
 
+from orchestrator.adapters.engine import Engine
 from orchestrator.cores.layers import MAX_LINKS, UnclearLayersError, find
-from orchestrator.tools.engine import Engine
 
 MAX_FILE: Final = 1 << 30
 """Bytes of one file that are fetched."""

@@ -20,14 +20,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from orchestrator.adapters.engine import Engine
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.modules import MappedModule
+from orchestrator.binary.elf.files import read_names
 from orchestrator.cores.linkmap import Listed, find_modules
 from orchestrator.cores.sources import Source, image_source
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import Sysroot
-from orchestrator.tools.core import Core
-from orchestrator.tools.core_modules import MappedModule
-from orchestrator.tools.elf import read_names
-from orchestrator.tools.engine import Engine
 
 DEBUG: Final = PurePosixPath("/usr/lib/debug/.build-id")
 MAX_MODULES: Final = 1000

@@ -11,24 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orchestrator.crash.backends import STACKS, read_stacks
-from orchestrator.crash.cut import cost_of_cut
-from orchestrator.crash.environment import read_environment
-from orchestrator.crash.invocation import read_invocation
-from orchestrator.crash.known import KnownStacks
-from orchestrator.crash.limits import loose
-from orchestrator.crash.meaning import overflowed
-from orchestrator.crash.memory import ProcessMemory
-from orchestrator.crash.messages import read_message
-from orchestrator.crash.python_stacks import EvaluatedFrame, PythonReading, merge, read_python, runs_python
-from orchestrator.crash.reading import Frame, Reading, ThreadReading
-from orchestrator.crash.signals import Fault
-from orchestrator.crash.signature import sign
-from orchestrator.crash.site import Site, describe_signal, describe_site, find_site
-from orchestrator.crash.waiting import Waiting, is_asked_for, sign_hang
+from orchestrator.binary.core.corefile import PF_X, Core
+from orchestrator.crash.fault.explain import overflowed
+from orchestrator.crash.fault.origin import Site, describe_signal, describe_site, find_site
+from orchestrator.crash.fault.siginfo import Fault
+from orchestrator.crash.process.abort_message import read_message
+from orchestrator.crash.process.environ import read_environment
+from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.process.startup import read_invocation
+from orchestrator.crash.process.waiting import Waiting, is_asked_for, sign_hang
+from orchestrator.crash.signature.sign import sign
+from orchestrator.crash.stacks.backends import STACKS, read_stacks
+from orchestrator.crash.stacks.cache import KnownStacks
+from orchestrator.crash.stacks.limits import loose
+from orchestrator.crash.stacks.python.stacks import (
+    EvaluatedFrame,
+    PythonReading,
+    merge,
+    read_python,
+    runs_python,
+)
+from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
+from orchestrator.crash.truncation import cost_of_cut
 from orchestrator.errors import ToolError
 from orchestrator.model import Crash, Module, NativeFrame, Sysroot, Thread
-from orchestrator.tools.core import PF_X, Core
 
 DEBUGGER: Final = "gdb"
 PYSTACK: Final = "pystack"

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.execute import emulation
-from orchestrator.execute.instruments import ENVIRONMENT, TO_FILE
+from orchestrator.instruments.evidence import ENVIRONMENT, TO_FILE
 from orchestrator.model import Cell, Expectation, Instrument, OutcomeKind
+from orchestrator.model.container import WORK
 
-WORK: Final = "/work"
 SUPERVISOR: Final = "/opt/crashmatrix/supervisor.py"
 SCRATCH: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - inside the container
-"""The folders that a process in the container can write to (tools.engine makes the rest read-only)."""
+"""The folders that a process in the container can write to (adapters.engine makes the rest read-only)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.engine import Engine
 from orchestrator.errors import ToolError
-from orchestrator.tools.engine import Engine
 
 ENVIRONMENT: Final = {"QEMU_CPU": "cortex-a72"}
 """A CPU without pointer authentication, with which gdb 13 stops: "Register 69 is not available"."""

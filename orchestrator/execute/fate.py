@@ -13,8 +13,8 @@ from pydantic import Field, ValidationError, field_validator
 
 from orchestrator.errors import EngineError
 from orchestrator.model import OutcomeKind, Value
+from orchestrator.model.container import FATE_FOLDER
 
-FATE_FOLDER: Final = ".crashmatrix"
 FATE_NAME: Final = "fate.json"
 MAX_BYTES: Final = 1 << 20
 _SIGNALS: Final = frozenset(item.name for item in signal.Signals)

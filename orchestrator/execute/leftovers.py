@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.engine import Engine
 from orchestrator.model import LABEL, LABEL_CELL, LABEL_RUN, Cell
-from orchestrator.tools.engine import Engine
 
 LABEL_OWNER: Final = "org.crashmatrix.owner"
 """Host, process id and start time of the process that made a container. A process id alone is reused."""

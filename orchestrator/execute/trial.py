@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.engine import ContainerSpec, Ended, Engine
 from orchestrator.errors import EngineError
 from orchestrator.execute import emulation
-from orchestrator.execute.command import WORK, Question, goes_on_while
-from orchestrator.execute.fate import FATE_FOLDER, FATE_NAME, MAX_BYTES, Account, Fate, parse_account
-from orchestrator.execute.instruments import fetch_evidence
+from orchestrator.execute.command import Question, goes_on_while
+from orchestrator.execute.fate import FATE_NAME, MAX_BYTES, Account, Fate, parse_account
 from orchestrator.execute.streams import LIMIT, Streams, open_streams
+from orchestrator.instruments.evidence import fetch_evidence
 from orchestrator.model import Evidence, Expectation, Instrument, Outcome, OutcomeKind
-from orchestrator.tools.engine import ContainerSpec, Ended, Engine
+from orchestrator.model.container import FATE_FOLDER, WORK
 
 BETWEEN: Final = 5.0
 """Seconds allowed between two trials of a container, to end and remove what the first left behind."""

@@ -8,11 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters import (
+    jail,
+    process,
+)
 from orchestrator.host import probe
 from orchestrator.host.facts import ARM64_NAMES, Facts, HostPaths
 from orchestrator.host.plan import enough_pipes
 from orchestrator.model import Arch, Value
-from orchestrator.tools import jail, process
 
 SETUP: Final = "run `nox -s setup`"
 DISK_WANTED: Final = 6 << 30

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from orchestrator.tools.engine import EngineInfo
+from orchestrator.adapters.engine import EngineInfo
 
 PIPE_LIMIT: Final = 64
 """Wanted kernel.core_pipe_limit. Of more crashes at one moment than this the kernel drops the cores;

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters import process
+from orchestrator.adapters.engine import SOCKETS, Engine
 from orchestrator.errors import EngineError, HostError
 from orchestrator.host.facts import (
     ARM64_NAMES,
@@ -27,8 +29,6 @@ from orchestrator.host.facts import (
     parse_start_time,
     parse_storage,
 )
-from orchestrator.tools import process
-from orchestrator.tools.engine import SOCKETS, Engine
 
 EVIDENCE: Final[Mapping[str, tuple[str, ...]]] = {
     "docker.io": ("dockerd", "podman"),

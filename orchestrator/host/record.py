@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from orchestrator.adapters import process
 from orchestrator.errors import HostError
 from orchestrator.host import probe
 from orchestrator.host.facts import Sysctl
 from orchestrator.model import SCHEMA, Value
-from orchestrator.tools import process
 
 WRITE_MEND = "see that the folder can be written as root, and run setup again"
 

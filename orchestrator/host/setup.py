@@ -7,13 +7,13 @@ from typing import Final
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from orchestrator.adapters import process
 from orchestrator.errors import HostError, ToolError
 from orchestrator.host import probe, record
 from orchestrator.host.facts import HostPaths
 from orchestrator.host.plan import enough_pipes, plan
 from orchestrator.host.record import DaemonEntry, Record
 from orchestrator.host.steps import Daemon, Goal, Step
-from orchestrator.tools import process
 
 Say = Callable[[str], None]
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters import process
 from orchestrator.errors import HostError
 from orchestrator.host import probe, record
 from orchestrator.host.facts import HostPaths
@@ -19,7 +20,6 @@ from orchestrator.host.record import (
     UnitEntry,
 )
 from orchestrator.host.setup import Say
-from orchestrator.tools import process
 
 GRACE: Final = 30
 """Seconds that a daemon has to end by itself; dockerd gives its containers 15."""

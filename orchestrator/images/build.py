@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
+from orchestrator.adapters.engine import Engine
 from orchestrator.errors import BuildError, CrashmatrixError
 from orchestrator.images.locks import building, image_lock
 from orchestrator.images.make import Maker
 from orchestrator.model import ImageSpec
-from orchestrator.tools.engine import Engine
 
 POLL: Final = 0.2
 """Seconds between looks at `stop`."""

@@ -6,11 +6,11 @@ import threading
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.cache import cache_folder
 from orchestrator.errors import HostError
 from orchestrator.images.download import obtain
 from orchestrator.images.locks import file_lock
 from orchestrator.model import Download
-from orchestrator.tools.cache import cache_folder
 
 DOWNLOADS: Final = "downloads"
 PART: Final = ".part"

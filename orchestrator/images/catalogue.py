@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from orchestrator.adapters import yamlfile
+from orchestrator.adapters.yamlfile import Document, nearest
 from orchestrator.errors import HostError, InputError
 from orchestrator.images import lockfile
 from orchestrator.model import Arch, Catalogue, CatalogueParts, LocalFile, Lock, Wanted
-from orchestrator.tools import yamlfile
-from orchestrator.tools.yamlfile import Document, nearest
 
 
 class CatalogueFile(CatalogueParts):

@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 from typing import IO, Final
 
+from orchestrator.adapters.network import ca_bundle
 from orchestrator.errors import HostError
 from orchestrator.images import cache
 from orchestrator.model import ContextFile, ImageSpec
-from orchestrator.tools.network import ca_bundle
 
 DOCKERFILE: Final = "Dockerfile"
 HOST_CA: Final = "host-ca.crt"

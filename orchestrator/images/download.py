@@ -10,10 +10,14 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from orchestrator.adapters import (
+    apt,
+    http,
+    process,
+)
 from orchestrator.errors import HostError, InputError, Location, ToolError
 from orchestrator.images.network import persistently
 from orchestrator.model import LocalFile, NpmFile, Pin, PypiFile, UrlFile, Wanted
-from orchestrator.tools import apt, http, process
 
 TIMEOUT: Final = 900
 """Seconds for one file of 100 MB on a slow line."""

@@ -9,14 +9,14 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from orchestrator.adapters import yamlfile
+from orchestrator.adapters.cache import cache_folder
+from orchestrator.adapters.files import write_atomically
+from orchestrator.adapters.yamlfile import Document
 from orchestrator.errors import CrashmatrixError, HostError, InputError
 from orchestrator.images import cache
 from orchestrator.images.download import obtain
 from orchestrator.model import CatalogueParts, Download, ImagePin, Lock, Pin, Wanted
-from orchestrator.tools import yamlfile
-from orchestrator.tools.cache import cache_folder
-from orchestrator.tools.files import write_atomically
-from orchestrator.tools.yamlfile import Document
 
 LOCK: Final = "lock.yaml"
 COMMAND: Final = "crashmatrix images lock"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import IO, Final
 
-from orchestrator.tools.cache import cache_folder
+from orchestrator.adapters.cache import cache_folder
 
 LOCKS: Final = "locks"
 BUILD: Final = "build"

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from orchestrator.adapters.cache import cache_folder
+from orchestrator.adapters.engine import Engine
 from orchestrator.errors import BuildError, EngineError, HostError
 from orchestrator.images import context, rootfs
 from orchestrator.images.network import persistently
 from orchestrator.images.rendered import LOG, keep_packages
 from orchestrator.model import LABEL, LABEL_KEY, LABEL_PACKAGES, ImageKind, ImageSpec
-from orchestrator.tools.cache import cache_folder
-from orchestrator.tools.engine import Engine
 
 SCRATCH: Final = "scratch"
 LAST_LINES: Final = 8

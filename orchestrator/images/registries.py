@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from orchestrator.adapters import http
 from orchestrator.model import Catalogue, Cell, registry_of
-from orchestrator.tools import http
 
 PATIENCE: Final = 3
 """Seconds for a registry to answer; planning must stay quick where a firewall swallows what is sent."""

@@ -4,9 +4,9 @@ import shlex
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.cache import cache_folder
+from orchestrator.adapters.files import write_atomically
 from orchestrator.model import ImageKind, ImageSpec
-from orchestrator.tools.cache import cache_folder
-from orchestrator.tools.files import write_atomically
 
 LOG: Final = "build.log"
 RECIPE: Final = {

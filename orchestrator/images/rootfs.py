@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
+from orchestrator.adapters import process
+from orchestrator.adapters.network import proxies
 from orchestrator.errors import ToolError
 from orchestrator.images.network import persistently
 from orchestrator.model import Arch, ImageSpec, Suite
-from orchestrator.tools import process
-from orchestrator.tools.network import proxies
 
 TIMEOUT: Final = 1800
 """Seconds for one mmdebstrap; under qemu-user it takes minutes."""

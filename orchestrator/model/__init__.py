@@ -1,5 +1,6 @@
 """Frozen value types. Stations exchange these and nothing else."""
 
+from orchestrator.binary.arch import Arch
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.catalogue import (
     SYSTEM_PYTHON,
@@ -28,7 +29,6 @@ from orchestrator.model.cell import (
     STANDARD_AXES,
     VERSION_AXES,
     VERSION_VALUE,
-    Arch,
     Cell,
     Instrument,
     axis_sort_key,

@@ -5,8 +5,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
-from orchestrator.model.cell import Arch
 from orchestrator.model.download import Download, ImageName, ImagePin, Name, Tag, VersionText
 
 Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]{1,99}$")]

@@ -3,8 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
-from orchestrator.model.cell import Arch
 from orchestrator.model.download import Download
 
 LABEL: Final = "org.crashmatrix"

@@ -7,9 +7,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, field_validator
 
+from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
 from orchestrator.model.catalogue import MadeOf
-from orchestrator.model.cell import STANDARD_AXES, VERSION_AXES, Arch, Cell
+from orchestrator.model.cell import STANDARD_AXES, VERSION_AXES, Cell
 from orchestrator.model.scenario import Expectation, Toolchain
 
 PLAN_SCHEMA: Final = 2

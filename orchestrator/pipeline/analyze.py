@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from orchestrator import cores, crash
+from orchestrator.adapters.cache import cache_folder
+from orchestrator.adapters.engine import Engine
+from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import ContainerSource, DumpedCore, FolderSource, ProgramSource, Source, image_source
 from orchestrator.errors import HostError, InputError, Location
 from orchestrator.model import LABEL, Crash, Sysroot
-from orchestrator.tools.cache import cache_folder
-from orchestrator.tools.core import Core, open_core
-from orchestrator.tools.engine import Engine
-from orchestrator.tools.unpack import plain_core
 
 BACKENDS: Final = crash.BACKENDS
 CORE_MEND: Final = "name a core file, or a match that `coredumpctl list` knows, such as a PID"

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator import host, images
+from orchestrator.adapters.engine import Engine
 from orchestrator.errors import CrashmatrixError
 from orchestrator.model import Arch
 from orchestrator.pipeline.planning import PlannedRun
 from orchestrator.pipeline.progress import Progress
-from orchestrator.tools.engine import Engine
 
 
 def render_images(planned: PlannedRun, out: Path) -> tuple[Path, ...]:

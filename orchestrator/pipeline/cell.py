@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import cores, crash, execute, verdict
+from orchestrator.adapters.cache import cache_folder
+from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.files import write_atomically
+from orchestrator.binary.core.corefile import open_core
+from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash import KnownStacks, Remembered
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.execute import Question, TrialRequest
@@ -32,11 +37,6 @@ from orchestrator.model import (
 )
 from orchestrator.pipeline.evidence import Evidence
 from orchestrator.pipeline.seen import seen_of
-from orchestrator.tools.cache import cache_folder
-from orchestrator.tools.core import open_core
-from orchestrator.tools.engine import Engine
-from orchestrator.tools.files import write_atomically
-from orchestrator.tools.unpack import plain_core
 from orchestrator.verdict import Tally
 
 RESULT_FILE: Final = "result.json"

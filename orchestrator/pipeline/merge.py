@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator import report
+from orchestrator.adapters.files import write_atomically
 from orchestrator.errors import InputError, Location
 from orchestrator.model import ExcludedCells, Plan
 from orchestrator.pipeline.cell import CELLS
@@ -14,7 +15,6 @@ from orchestrator.pipeline.planning import PLAN_FILE
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import IMAGES
 from orchestrator.report import RunData
-from orchestrator.tools.files import write_atomically
 
 T = TypeVar("T")
 

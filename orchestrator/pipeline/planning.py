@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import images, report
-from orchestrator import plan as planning
+from orchestrator import matrix as planning
 from orchestrator.errors import HostError, InputError, Location
+from orchestrator.matrix import Matrix, Request
 from orchestrator.model import (
     Arch,
     Catalogue,
@@ -25,7 +26,6 @@ from orchestrator.model import (
     Selection,
     orders_as_version,
 )
-from orchestrator.plan import Matrix, Request
 
 REPORTS: Final = "reports"
 PLAN_FILE: Final = "plan.json"

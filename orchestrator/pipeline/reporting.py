@@ -7,13 +7,13 @@ from typing import Final
 from pydantic import ValidationError
 
 from orchestrator import compare, report
+from orchestrator.adapters.files import write_atomically
 from orchestrator.compare import Run
 from orchestrator.errors import InputError
 from orchestrator.explain import explain
 from orchestrator.model import Comparison, RunDigest, Value
 from orchestrator.pipeline.planning import PLAN_FILE
 from orchestrator.report import RunData
-from orchestrator.tools.files import write_atomically
 
 DIGEST_FILE: Final = "digest.json"
 PAST_RUNS: Final = 30

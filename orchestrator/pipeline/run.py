@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import execute, images, report
+from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.files import write_atomically
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
+from orchestrator.matrix import Request
 from orchestrator.model import Arch, PlannedCell, Verdict
 from orchestrator.pipeline.building import check_host
 from orchestrator.pipeline.cell import CellRunner
@@ -13,10 +16,7 @@ from orchestrator.pipeline.planning import PLAN_FILE, PlannedRun, Project, make_
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.schedule import Schedule
-from orchestrator.plan import Request
 from orchestrator.report import Status
-from orchestrator.tools.engine import Engine
-from orchestrator.tools.files import write_atomically
 
 IMAGES: Final = "images"
 MAX_RUNS: Final = 100

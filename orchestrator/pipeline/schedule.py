@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator import images
+from orchestrator.adapters.engine import Engine
 from orchestrator.errors import CrashmatrixError, EngineError
 from orchestrator.model import LABEL_RUN, CellResult, ImageSpec, PlannedCell, Verdict
 from orchestrator.pipeline.cell import CellRunner
 from orchestrator.pipeline.progress import Progress
-from orchestrator.tools.engine import Engine
 
 POLL: Final = 0.2
 """Seconds between looks for Ctrl-C, which Python delivers to the main thread only, and not inside a wait."""

@@ -3,8 +3,18 @@
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.files import write_atomically
 from orchestrator.report.annotations import annotations
-from orchestrator.report.data import (
+from orchestrator.report.html import INDEX, write_html
+from orchestrator.report.junit import junit_xml
+from orchestrator.report.remedies import Remedy, remedies
+from orchestrator.report.signatures import group_signatures
+from orchestrator.report.summary import summary_markdown
+from orchestrator.report.table import Row, table_rows
+from orchestrator.report.words import change as change_words
+from orchestrator.report.words import differences, headline
+from orchestrator.report.words import not_comparable as incomparable_words
+from orchestrator.rundir.data import (
     COMPARISON_FILE,
     EXPLANATIONS_FILE,
     HISTORY_FILE,
@@ -15,16 +25,6 @@ from orchestrator.report.data import (
     load_plan,
     load_results,
 )
-from orchestrator.report.html import INDEX, write_html
-from orchestrator.report.junit import junit_xml
-from orchestrator.report.remedies import Remedy, remedies
-from orchestrator.report.signatures import group_signatures
-from orchestrator.report.summary import summary_markdown
-from orchestrator.report.table import Row, table_rows
-from orchestrator.report.words import change as change_words
-from orchestrator.report.words import differences, headline
-from orchestrator.report.words import not_comparable as incomparable_words
-from orchestrator.tools.files import write_atomically
 
 JUNIT: Final = "junit.xml"
 SUMMARY: Final = "summary.md"

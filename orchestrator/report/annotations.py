@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from orchestrator.model import Subject
-from orchestrator.report.data import RunData, Status
 from orchestrator.report.text import one_line
+from orchestrator.rundir.data import RunData, Status
 
 MOST: Final = 10
 LENGTH: Final = 3_000

@@ -11,10 +11,10 @@ from packaging.version import InvalidVersion, Version
 from orchestrator.model import Cell, axis_sort_key
 from orchestrator.report import words
 from orchestrator.report.changes import SPARK, Changes
-from orchestrator.report.data import CellRecord, RunData, Status
 from orchestrator.report.packing import Places
 from orchestrator.report.signatures import SignatureGroup
 from orchestrator.report.text import one_line
+from orchestrator.rundir.data import CellRecord, RunData, Status
 
 LETTERS: Final = {
     Status.FAIL: "f",

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
+from orchestrator.adapters.files import write_atomically
 from orchestrator.model import CoreState, Subject, Trial
 from orchestrator.report import changes, grid, remedies, views, words
-from orchestrator.report.data import CellRecord, RunData
 from orchestrator.report.packing import (
     INDEX,
     PACKS,
@@ -22,7 +22,7 @@ from orchestrator.report.packing import (
 )
 from orchestrator.report.signatures import SIGNATURES, SignatureGroup, signature_page
 from orchestrator.report.site import Site
-from orchestrator.tools.files import write_atomically
+from orchestrator.rundir.data import CellRecord, RunData
 
 TABLE: Final = "cells.html"
 UNPACKERS: Final = {".zst": "zstd -d", ".xz": "xz -dk", ".lz4": "lz4 -dm"}

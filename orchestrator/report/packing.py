@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.report.data import CELLS, CellRecord, RunData
+from orchestrator.rundir.data import CELLS, CellRecord, RunData
 
 INDEX: Final = "index.html"
 SHARED_PAGE: Final = "cell.html"

@@ -19,12 +19,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
+from orchestrator.adapters.files import write_atomically
 from orchestrator.model.rate import percent
 from orchestrator.report import ansi, stacks, text, views, words
-from orchestrator.report.data import CellRecord, RunData, Status
 from orchestrator.report.packing import Places
 from orchestrator.report.signatures import SIGNATURES, signature_page, signature_slug
-from orchestrator.tools.files import write_atomically
+from orchestrator.rundir.data import CellRecord, RunData, Status
 
 ASSETS: Final = "assets"
 STYLE: Final = "report.css"

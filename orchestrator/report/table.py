@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from orchestrator.report import words
-from orchestrator.report.data import RunData, Status
 from orchestrator.report.text import duration_words, one_line
+from orchestrator.rundir.data import RunData, Status
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,9 +21,9 @@ from orchestrator.model import (
     Subject,
 )
 from orchestrator.report import words
-from orchestrator.report.data import CellRecord, RunData, Status
 from orchestrator.report.grid import sorted_values
 from orchestrator.report.text import Excerpt, duration_words, read_excerpt, visible
+from orchestrator.rundir.data import CellRecord, RunData, Status
 
 LISTED: Final = 40
 """Cells that a group of the overview lists; the grid shows all."""

@@ -20,7 +20,7 @@ from orchestrator.model import (
     Trial,
     WantedSighting,
 )
-from orchestrator.report.data import CellRecord, RunData, Status
+from orchestrator.rundir.data import CellRecord, RunData, Status
 
 WAITS: Final = 40
 """Threads of a hang whose places are said; result.json has all."""

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from orchestrator.binary.cpp_arguments import without_arguments
 from orchestrator.model import NativeFrame
-from orchestrator.tools.arguments import without_arguments
 
 _CLONE: Final = re.compile(r"(\.(?:isra|constprop|part|cold|lto_priv)(?:\.\d+)?)+$")
 """Suffixes that gcc gives to a function's clones: the same function to its author."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash import read_crash
 from orchestrator.errors import CoreError
 from orchestrator.model import Sysroot
-from orchestrator.tools.core import Core, open_core
-from orchestrator.tools.unpack import plain_core
 from tests.fuzz.mutate import mutate
 
 DATA: Final = Path(__file__).parents[1] / "data" / "cores"

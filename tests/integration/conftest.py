@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.engine import Engine
 from orchestrator.model import Crash
 from orchestrator.pipeline import AnalyzeRequest, analyze_core
-from orchestrator.tools.engine import Engine
 from tests.integration.dying import Read, build, die
 from tests.integration.runs import ROOT, Run
 

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+from orchestrator.adapters.engine import ContainerSpec, Engine
 from orchestrator.cores import collect
 from orchestrator.errors import InputError
 from orchestrator.execute import emulation
+from orchestrator.matrix import Request
 from orchestrator.model import LABEL, CoreState, Crash, Outcome, OutcomeKind
 from orchestrator.pipeline import Project, make_plan
-from orchestrator.plan import Request
-from orchestrator.tools.engine import ContainerSpec, Engine
 from tests.integration.runs import ROOT
 
 Read = Callable[..., Crash]

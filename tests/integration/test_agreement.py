@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.engine import Engine
 from orchestrator.host import HostPaths, probe
 from orchestrator.model import Crash, NativeFrame, Thread
 from orchestrator.pipeline import AnalyzeRequest, analyze_core
-from orchestrator.tools.engine import Engine
 from orchestrator.verdict.frames import plain_name
 from tests.integration.dying import FAULTS, GUEST_CELL, Read, build_guests, die_emulated
 from tests.integration.runs import command as command_line

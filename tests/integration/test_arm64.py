@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.engine import Engine
+from orchestrator.binary.core.corefile import open_core
 from orchestrator.host import HostPaths, probe
+from orchestrator.matrix import Request
 from orchestrator.model import CellResult, CoreState, Verdict
 from orchestrator.pipeline import Project, make_plan
-from orchestrator.plan import Request
-from orchestrator.tools.core import open_core
-from orchestrator.tools.engine import Engine
 from tests.integration.runs import ROOT, add_scenario, run
 
 pytestmark = pytest.mark.skipif(probe.emulation(HostPaths()).native, reason="arm64 is native here")

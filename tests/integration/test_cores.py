@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from orchestrator.adapters.engine import ContainerSpec, Engine
+from orchestrator.binary.core.corefile import open_core
+from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import ContainerSource, collect, image_source, image_sysroot
 from orchestrator.crash import read_crash
-from orchestrator.crash.limits import loose
+from orchestrator.crash.stacks.limits import loose
 from orchestrator.model import LABEL, CoreFile, CoreState, Crash, Outcome, OutcomeKind, Sysroot
-from orchestrator.tools.core import open_core
-from orchestrator.tools.engine import ContainerSpec, Engine
-from orchestrator.tools.unpack import plain_core
 
 LABELS = {LABEL: "test"}
 PARENT = """\

@@ -13,11 +13,11 @@ import pytest
 from requests import PreparedRequest, Response, Session
 
 from orchestrator import images
+from orchestrator.adapters.engine import Engine
+from orchestrator.matrix import Request
 from orchestrator.model import CoreState, Verdict
 from orchestrator.pipeline import Project
 from orchestrator.pipeline.planning import make_plan
-from orchestrator.plan import Request
-from orchestrator.tools.engine import Engine
 from tests.integration.runs import ROOT, Run, run
 
 USUAL = "tls-atexit/py3.11-glibc2.17-x86_64-uwsgi-cpp"

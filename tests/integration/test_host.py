@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters import process
 from orchestrator.errors import HostError, ToolError
 from orchestrator.host import HostPaths, State, doctor, probe, record, setup, undo
 from orchestrator.host.facts import Sysctl
@@ -18,7 +19,6 @@ from orchestrator.host.plan import plan
 from orchestrator.host.record import DaemonEntry, Record
 from orchestrator.host.setup import carry_out
 from orchestrator.host.steps import Goal
-from orchestrator.tools import process
 
 ORIGINAL = {Sysctl.CORE_PATTERN: "core", Sysctl.CORE_PIPE_LIMIT: "0", Sysctl.SUID_DUMPABLE: "0"}
 

@@ -15,11 +15,11 @@ import docker
 import pytest
 
 from orchestrator import images
+from orchestrator.adapters import process
+from orchestrator.adapters.engine import Engine
 from orchestrator.errors import BuildError
 from orchestrator.images import cache, drafts, rootfs
 from orchestrator.model import LABEL, LABEL_KEY, Arch, ContextFile, ImageKind, ImageSpec
-from orchestrator.tools import process
-from orchestrator.tools.engine import Engine
 
 MakeSpec = Callable[..., ImageSpec]
 

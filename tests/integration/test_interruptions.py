@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.engine import Engine, endpoints
 from orchestrator.execute import remove_leftovers
 from orchestrator.execute.leftovers import LABEL_OWNER
 from orchestrator.model import CellResult, Verdict
-from orchestrator.tools.engine import Engine, endpoints
 from tests.integration.runs import ROOT, Run, add_scenario, command, run
 
 DEADLINE = 60.0

@@ -14,17 +14,17 @@ import pytest
 import requests
 
 from orchestrator import images
+from orchestrator.adapters import process
+from orchestrator.adapters.engine import Engine
 from orchestrator.errors import BuildError, ToolError
 from orchestrator.images import rootfs
 from orchestrator.images.context import write
 from orchestrator.images.download import obtain
 from orchestrator.images.drafts import content_key
 from orchestrator.images.templates import fill
+from orchestrator.matrix import Request
 from orchestrator.model import Arch, ImageKind, ImageSpec, UrlFile
 from orchestrator.pipeline import Project, make_plan
-from orchestrator.plan import Request
-from orchestrator.tools import process
-from orchestrator.tools.engine import Engine
 from tests.integration.runs import ROOT
 
 SECRET = "user:letmein"

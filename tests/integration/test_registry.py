@@ -13,10 +13,10 @@ import docker
 import pytest
 import requests
 
+from orchestrator.adapters import process
+from orchestrator.adapters.engine import Engine
 from orchestrator.errors import HostError, ToolError
 from orchestrator.model import Arch
-from orchestrator.tools import process
-from orchestrator.tools.engine import Engine
 from tests.integration.runs import Run, command, run
 
 CELL = "tls-atexit/py3.11-glibc2.36-x86_64-plain-cpp"

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.cache import cache_folder
+from orchestrator.adapters.engine import Engine
+from orchestrator.binary.core.corefile import open_core
+from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import image_sysroot
 from orchestrator.crash import KnownStacks, Remembered, read_crash
 from orchestrator.model import Crash
-from orchestrator.tools.cache import cache_folder
-from orchestrator.tools.core import open_core
-from orchestrator.tools.engine import Engine
-from orchestrator.tools.unpack import plain_core
 from tests.integration.dying import FAULTS, LABELS, die
 
 Look = Callable[..., Crash]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from orchestrator.errors import Location
+from orchestrator.matrix.expression import Expression, parse
 from orchestrator.model import Arch, Cell, CellResult, Judgement, Plan, PlannedCell, Verdict
-from orchestrator.plan.expression import Expression, parse
 from tests.unit import run_factory as factory
 
 VALUES: Mapping[str, Sequence[str]] = {

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InputError, Location
+from orchestrator.matrix.blocks import Block, Question, in_order, joined, size
+from orchestrator.matrix.expression import parse
+from orchestrator.matrix.facts import CellFacts
+from orchestrator.matrix.named import named_cells
 from orchestrator.model import ABSENT, Catalogue, Cell, ExcludedCells
-from orchestrator.plan.blocks import Block, Question, in_order, joined, size
-from orchestrator.plan.expression import parse
-from orchestrator.plan.facts import CellFacts
-from orchestrator.plan.named import named_cells
 
 GRID: Block = {"a": ("1", "2", "3"), "b": ("x", "y"), "c": ("p", "q", "r")}
 EVERY = list(product(*GRID.values()))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator import errors
+from orchestrator.adapters import process
 from orchestrator.cli import main, options
 from orchestrator.cli.commands import SCHEMAS
-from orchestrator.tools import process
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ["plan", "render", "build", "run", "report", "diff", "merge", "doctor", "setup", "schema"]

@@ -4,12 +4,12 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from orchestrator.adapters.cache import cache_folder
+from orchestrator.binary.core.modules import MappedModule
+from orchestrator.binary.elf.files import find_symbols, first_address, read_names
 from orchestrator.cores.sources import FolderSource, inside
 from orchestrator.cores.sysroot import _link, _link_merged, _Maker, debug_path, place
 from orchestrator.errors import CoreError
-from orchestrator.tools.cache import cache_folder
-from orchestrator.tools.core_modules import MappedModule
-from orchestrator.tools.elf import find_symbols, first_address, read_names
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
 BUILD_ID = "134a993fde0d9c2075364771ee82216c6a3d982b"

@@ -1,4 +1,4 @@
-"""tools.core on real cores of tests/data/cores/handler.c, and on what an attacker makes of them."""
+"""binary.core.corefile on real cores of tests/data/cores/handler.c, and on what an attacker makes of them."""
 
 import gzip
 import lzma
@@ -13,15 +13,15 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.crash.cut import cost_of_cut
-from orchestrator.crash.signals import handled_fault, parse_siginfo
+from orchestrator.adapters import process
+from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.notes import MAX_MAPPINGS, parse_files
+from orchestrator.binary.core.unpack import plain_core
+from orchestrator.binary.elf.files import find_symbols, read_names
+from orchestrator.binary.elf.notes import build_id_of, notes_in
+from orchestrator.crash.fault.siginfo import handled_fault, parse_siginfo
+from orchestrator.crash.truncation import cost_of_cut
 from orchestrator.errors import CoreError
-from orchestrator.tools import process
-from orchestrator.tools.core import Core, open_core
-from orchestrator.tools.core_notes import MAX_MAPPINGS, parse_files
-from orchestrator.tools.elf import find_symbols, read_names
-from orchestrator.tools.notes import build_id_of, notes_in
-from orchestrator.tools.unpack import plain_core
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
 NAMES = ["plain", "siginfo", "chained"]

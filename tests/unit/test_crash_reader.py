@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash.gdb import parse_answer
-from orchestrator.crash.gdb_stacks import complete
+from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash.reader import BACKENDS, interpret, read_crash
+from orchestrator.crash.stacks.gdb.run import parse_answer
+from orchestrator.crash.stacks.gdb.stacks import complete
 from orchestrator.model import SCHEMA, Crash, Sysroot, Value
-from orchestrator.tools.core import Core, open_core
-from orchestrator.tools.unpack import plain_core
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
 
@@ -85,7 +85,7 @@ def test_a_name_without_its_symbol_is_not_exact(sysroot: Sysroot) -> None:
 
 
 def test_without_gdb_the_notes_still_tell(sysroot: Sysroot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.crash.gdb.PROGRAMS", ())
+    monkeypatch.setattr("orchestrator.crash.stacks.gdb.run.PROGRAMS", ())
     with opened("plain") as (path, core):
         crash = read_crash(path, core, sysroot, backends=["gdb"])
     assert crash.backends == dict.fromkeys(BACKENDS)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash.gdb import GdbThread, complaints_in, parse_answer
-from orchestrator.crash.gdb_stacks import complete
-from orchestrator.crash.memory import ProcessMemory
-from orchestrator.crash.signals import FAULTS, handled_fault, parse_siginfo, signal_name
-from orchestrator.crash.site import find_site
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.unpack import plain_core
+from orchestrator.crash.fault.origin import find_site
+from orchestrator.crash.fault.siginfo import FAULTS, handled_fault, parse_siginfo, signal_name
+from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.stacks.gdb.run import GdbThread, complaints_in, parse_answer
+from orchestrator.crash.stacks.gdb.stacks import complete
 from orchestrator.errors import ToolError
-from orchestrator.tools.core import Core
-from orchestrator.tools.unpack import plain_core
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
 

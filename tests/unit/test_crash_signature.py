@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash.signature import UNTELLING, normalise, sign
+from orchestrator.crash.signature.sign import UNTELLING, normalise, sign
 from orchestrator.model import Crash, NativeFrame
 
 DATA = Path(__file__).parents[1] / "data" / "cores"

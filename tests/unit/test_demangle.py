@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from orchestrator.tools.demangle import demangle
+from orchestrator.binary.demangle import demangle
 
 
 @pytest.mark.parametrize(

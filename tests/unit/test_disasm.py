@@ -1,11 +1,11 @@
-"""tools.disasm: the instruction at the pc with the values that it used."""
+"""binary.disasm: the instruction at the pc with the values that it used."""
 
 from collections.abc import Callable
 
 import pytest
 
+from orchestrator.binary.disasm import Instruction, disassemble
 from orchestrator.model import Arch
-from orchestrator.tools.disasm import Instruction, disassemble
 
 START = 0x1000
 X86 = bytes.fromhex("554889e5488b50604803148f50ff14250000000064488b042528000000e8fbffffff")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash import elf_stacks
+from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash.reader import read_crash
-from orchestrator.crash.reading import Reading
+from orchestrator.crash.stacks.elf import stacks as elf_stacks
+from orchestrator.crash.stacks.reading import Reading
 from orchestrator.model import Sysroot
-from orchestrator.tools.core import Core, open_core
-from orchestrator.tools.unpack import plain_core
 
 DATA = Path(__file__).parent.parent / "data" / "cores"
 DOWN = ["touch", "descend", "descend", "descend", "descend", "start", "_start"]

@@ -5,9 +5,9 @@ from typing import cast
 
 import pytest
 
-from orchestrator.crash.environment import OVERWRITTEN, _variable
-from orchestrator.crash.invocation import MAX_STRINGS, _vector_place
-from orchestrator.tools.core import Core
+from orchestrator.binary.core.corefile import Core
+from orchestrator.crash.process.environ import OVERWRITTEN, _variable
+from orchestrator.crash.process.startup import MAX_STRINGS, _vector_place
 
 
 @pytest.mark.parametrize(

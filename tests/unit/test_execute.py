@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.adapters.engine import Ended
 from orchestrator.errors import EngineError
 from orchestrator.execute.fate import MAX_BYTES, Fate, parse_account
 from orchestrator.execute.leftovers import _is_gone, _owner
 from orchestrator.execute.streams import open_streams
 from orchestrator.execute.trial import _fates
 from orchestrator.model import OutcomeKind
-from orchestrator.tools.engine import Ended
 
 # As images/launch/supervisor.py wrote it in a uWSGI cell on glibc 2.36.
 ACCOUNT = (

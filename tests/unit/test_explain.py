@@ -13,6 +13,7 @@ from orchestrator.explain import explain
 from orchestrator.explain.search import Found, rule_text, shortest_rules
 from orchestrator.explain.space import Space
 from orchestrator.explain.words import sentence
+from orchestrator.matrix.expression import parse
 from orchestrator.model import (
     Cell,
     CellResult,
@@ -27,7 +28,6 @@ from orchestrator.model import (
     Verdict,
     orders_as_version,
 )
-from orchestrator.plan.expression import parse
 from tests.unit import rules_factory as rules
 from tests.unit import run_factory as factory
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from orchestrator.errors import InputError, Location
+from orchestrator.matrix.expression import MAX_LENGTH, Expression, exact_name, parse
+from orchestrator.matrix.facts import CellFacts
 from orchestrator.model import Arch, Catalogue
-from orchestrator.plan.expression import MAX_LENGTH, Expression, exact_name, parse
-from orchestrator.plan.facts import CellFacts
 
 VOCABULARY = {
     "python": ("3.9", "3.11", "3.13"),

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash.gdb import GdbAnswer, GdbFrame, GdbThread
-from orchestrator.crash.gdb_stacks import complete
+from orchestrator.binary.core.corefile import Core
 from orchestrator.crash.reader import interpret
-from orchestrator.crash.reading import Reading
+from orchestrator.crash.stacks.gdb.run import GdbAnswer, GdbFrame, GdbThread
+from orchestrator.crash.stacks.gdb.stacks import complete
+from orchestrator.crash.stacks.reading import Reading
 from orchestrator.model import Sysroot
-from orchestrator.tools.core import Core
 from tests.unit.test_meaning import CODE, STACK, STACKS, core_with
 
 SIGNAL = "a signal's trampoline"

@@ -6,16 +6,16 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores.linkmap import find_modules
-from orchestrator.crash import gdb_stacks
-from orchestrator.crash.arm_fault import worked_out
-from orchestrator.crash.elf_stacks import read_stacks
-from orchestrator.crash.gdb import GdbAnswer
-from orchestrator.crash.memory import ProcessMemory
-from orchestrator.crash.signals import handled_fault
+from orchestrator.crash.fault.arm64 import worked_out
+from orchestrator.crash.fault.siginfo import handled_fault
+from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.stacks.elf.stacks import read_stacks
+from orchestrator.crash.stacks.gdb import stacks as gdb_stacks
+from orchestrator.crash.stacks.gdb.run import GdbAnswer
 from orchestrator.errors import ToolError
-from orchestrator.tools.core import Core, open_core
-from orchestrator.tools.unpack import plain_core
 
 CORES = Path(__file__).parents[1] / "data/cores"
 PROGRAM = PurePosixPath("/g/guest")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.engine import EngineInfo
 from orchestrator.errors import EXIT_HOST, HostError
 from orchestrator.host.facts import (
     BinfmtHandler,
@@ -20,7 +21,6 @@ from orchestrator.host.facts import (
 from orchestrator.host.plan import plan
 from orchestrator.host.record import DaemonEntry, PackagesEntry, SysctlEntry
 from orchestrator.host.steps import Goal, Step
-from orchestrator.tools.engine import EngineInfo
 
 PATHS = HostPaths()
 PIPE = "|/lib/systemd/systemd-coredump %P %u %g %s %t 9223372036854775808 %h %d"

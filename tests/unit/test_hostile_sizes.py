@@ -4,12 +4,13 @@ import struct
 import time
 from pathlib import Path
 
-from orchestrator.crash import elf_stacks, read_crash
+from orchestrator.binary.core.corefile import MAX_SEGMENTS, Core, open_core
+from orchestrator.binary.core.unpack import plain_core
+from orchestrator.binary.dwarf.cfi import CallFrames
+from orchestrator.binary.elf.objectfile import ObjectFile
+from orchestrator.crash import read_crash
+from orchestrator.crash.stacks.elf import stacks as elf_stacks
 from orchestrator.model import Sysroot
-from orchestrator.tools.cfi import CallFrames
-from orchestrator.tools.core import MAX_SEGMENTS, Core, open_core
-from orchestrator.tools.objectfile import ObjectFile
-from orchestrator.tools.unpack import plain_core
 
 DATA = Path(__file__).parents[1] / "data/cores"
 MILLION = 1_000_000

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.cache import cache_folder
 from orchestrator.errors import HostError, InputError, ToolError
 from orchestrator.images import cache, load_catalogue, lock_catalogue
 from orchestrator.images.download import obtain
 from orchestrator.model import Download, LocalFile, Pin, UrlFile, Wanted
-from orchestrator.tools.cache import cache_folder
 
 CONTENT = bytes(range(256)) * 4096
 OTHER = b"other" * 1000

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.execute import Question
-from orchestrator.execute.asan import parse_asan
-from orchestrator.execute.instruments import parse_strace
-from orchestrator.execute.valgrind import parse_valgrind
+from orchestrator.instruments.asan import parse_asan
+from orchestrator.instruments.evidence import parse_strace
+from orchestrator.instruments.valgrind import parse_valgrind
 from orchestrator.model import (
     CoreFile,
     CoreState,

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash import gdb
-from orchestrator.crash.limits import loose
+from orchestrator.adapters import (
+    jail,
+    process,
+)
+from orchestrator.adapters.jail import Jail
+from orchestrator.binary.core.unpack import plain_core
+from orchestrator.crash.stacks.gdb import run as gdb
+from orchestrator.crash.stacks.limits import loose
 from orchestrator.errors import ToolError
 from orchestrator.host import doctor
-from orchestrator.tools import jail, process
-from orchestrator.tools.jail import Jail
-from orchestrator.tools.unpack import plain_core
 
 whole = pytest.mark.skipif(bool(jail.shortcomings()), reason="; ".join(jail.shortcomings()))
 ATTEMPTS = """
@@ -93,8 +96,8 @@ except OSError as error:
 """
 ON_A_TERMINAL = """
 import os, sys
-from orchestrator.tools import process
-from orchestrator.tools.jail import Jail
+from orchestrator.adapters import process
+from orchestrator.adapters.jail import Jail
 os.dup2(os.open("/dev/tty", os.O_RDWR), 3, inheritable=True)
 print(process.run([sys.executable, "-I", "-c", sys.argv[1]], mend="", jail=Jail()).text)
 """

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash import elf_stacks
-from orchestrator.crash.known import KnownStacks
-from orchestrator.crash.reading import Reading
-from orchestrator.tools.core import Core, open_core
-from orchestrator.tools.unpack import plain_core
+from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.unpack import plain_core
+from orchestrator.crash.stacks.cache import KnownStacks
+from orchestrator.crash.stacks.elf import stacks as elf_stacks
+from orchestrator.crash.stacks.reading import Reading
 
 CORES = Path(__file__).parents[1] / "data/cores"
 IMAGE = "an image"

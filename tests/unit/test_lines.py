@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.tools.dwarf import Dwarf, Unit
-from orchestrator.tools.functions import Code, DebugInfo
-from orchestrator.tools.lines import LineTable
-from orchestrator.tools.objectfile import ObjectFile, map_object
+from orchestrator.binary.dwarf.entries import Dwarf, Unit
+from orchestrator.binary.dwarf.functions import Code, DebugInfo
+from orchestrator.binary.dwarf.lines import LineTable
+from orchestrator.binary.elf.objectfile import ObjectFile, map_object
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
 TINY = DATA / "tiny"
@@ -79,7 +79,7 @@ def test_no_damage_is_an_error_or_takes_long(name: str) -> None:
 
 
 def test_what_leads_in_circles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.tools.dwarf.MAX_STEPS", 20)
+    monkeypatch.setattr("orchestrator.binary.dwarf.entries.MAX_STEPS", 20)
     info = DebugInfo(map_object(TINY), math.inf)
     assert info.find({TOUCH}) == {}
     assert info.damaged

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import pytest
 
-from orchestrator.tools.core import Core
-from orchestrator.tools.core_modules import MappedModule, find_modules
-from orchestrator.tools.core_notes import MappedRange
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.modules import MappedModule, find_modules
+from orchestrator.binary.core.notes import MappedRange
 
 PATH = b"/lib/libfoo.so"
 READ, RUN = 4, 5

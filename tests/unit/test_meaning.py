@@ -5,10 +5,10 @@ import struct
 
 import pytest
 
-from orchestrator.crash.meaning import explain_fault
-from orchestrator.crash.signals import Fault
-from orchestrator.tools.core import Core
-from orchestrator.tools.disasm import instruction_at
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.disasm import instruction_at
+from orchestrator.crash.fault.explain import explain_fault
+from orchestrator.crash.fault.siginfo import Fault
 
 R, W, X = 4, 2, 1
 STACK = 0x7FFF00000000

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash.memory import ProcessMemory
-from orchestrator.crash.messages import read_message
-from orchestrator.crash.reading import Frame
+from orchestrator.crash.process.abort_message import read_message
+from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.stacks.reading import Frame
 from tests.unit.test_meaning import core_with
 
 DATA, HEAP, STACK = 0x500000, 0x600000, 0x7FFF00000000

@@ -6,10 +6,10 @@ from shutil import copy, copytree
 
 import pytest
 
+from orchestrator.matrix import Request
 from orchestrator.model import Arch, ExcludedCell
 from orchestrator.pipeline import Project
 from orchestrator.pipeline.planning import make_plan
-from orchestrator.plan import Request
 
 ROOT = Path(__file__).parents[2]
 

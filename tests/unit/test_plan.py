@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.adapters.yamlfile import MAX_BYTES
 from orchestrator.errors import InputError
+from orchestrator.matrix import Request, load_matrix, select
 from orchestrator.model import (
     Arch,
     Catalogue,
@@ -22,8 +24,6 @@ from orchestrator.model import (
     RegistryImage,
     Selection,
 )
-from orchestrator.plan import Request, load_matrix, select
-from orchestrator.tools.yamlfile import MAX_BYTES
 
 
 def choose(project: Path, catalogue: Catalogue, request: Request | None = None) -> Selection:

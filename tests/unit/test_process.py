@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters import process
 from orchestrator.errors import ToolError
-from orchestrator.tools import process
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from lxml import html
 from orchestrator import report
 from orchestrator.model import History, PastRun, Plan, SignatureHistory
 from orchestrator.report.changes import changes_of, signature_history, spark
-from orchestrator.report.data import RunData, Status, load
+from orchestrator.rundir.data import RunData, Status, load
 from tests.unit import large_run
 from tests.unit import run_factory as factory
 

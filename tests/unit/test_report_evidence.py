@@ -5,7 +5,7 @@ from pathlib import Path
 from lxml import html
 
 from orchestrator import report
-from orchestrator.execute.valgrind import parse_valgrind
+from orchestrator.instruments.valgrind import parse_valgrind
 from orchestrator.model import Evidence, Instrument, Sighting, Verdict, WantedSighting
 from tests.unit import run_factory as factory
 

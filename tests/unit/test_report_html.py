@@ -11,9 +11,9 @@ from lxml import html
 
 from orchestrator import report
 from orchestrator.model import AddressRange, Plan, Survival, Verdict
-from orchestrator.report.data import load
 from orchestrator.report.signatures import signature_slug
 from orchestrator.report.views import IndexView
+from orchestrator.rundir.data import load
 from tests.unit import run_factory as factory
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e\x1b[31m\0]]>"

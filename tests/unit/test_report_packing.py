@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import report
-from orchestrator.report.data import load
 from orchestrator.report.packing import OUTPUT_LIMITS, Places, pack_script
+from orchestrator.rundir.data import load
 from tests.unit.large_run import cells, write_large
 
 

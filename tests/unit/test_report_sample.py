@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from lxml import html
 
-from orchestrator.report.data import load
+from orchestrator.rundir.data import load
 
 SAMPLE = Path(__file__).parent.parent.parent / "reports" / "sample"
 FILES = [path for path in SAMPLE.rglob("*") if path.is_file()]

@@ -6,8 +6,8 @@ from markdown_it import MarkdownIt
 
 from orchestrator import report
 from orchestrator.model import Verdict
-from orchestrator.report.data import load
 from orchestrator.report.summary import summary_markdown
+from orchestrator.rundir.data import load
 from tests.unit import run_factory as factory
 
 STEP_SUMMARY_LIMIT = 1024 * 1024

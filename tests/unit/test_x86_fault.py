@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash.memory import ProcessMemory
-from orchestrator.crash.reading import Frame, ThreadReading
-from orchestrator.crash.site import Site, find_site
-from orchestrator.crash.x86_fault import is_stale
+from orchestrator.crash.fault.origin import Site, find_site
+from orchestrator.crash.fault.x86 import is_stale
+from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.stacks.reading import Frame, ThreadReading
 from tests.unit.test_meaning import core_with
 
 CODE, STACK = 0x400000, 0x7FFF00000000

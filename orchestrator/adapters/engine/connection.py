@@ -1,0 +1,104 @@
+"""Finding the engine that answers, and what it is."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import docker
+import requests
+from docker.errors import DockerException
+
+from orchestrator.adapters.engine.calls import ENGINE_MEND, engine_errors, retried
+from orchestrator.errors import EngineUnreachableError
+
+CALL_TIMEOUT: Final = 120
+"""Seconds for one engine call; a load may be silent for long on a slow disk."""
+SOCKETS: Final = (
+    "/var/run/docker.sock",
+    "/run/crashmatrix/docker.sock",
+    "/run/podman/podman.sock",
+    "/run/user/{uid}/podman/podman.sock",
+    "/run/crashmatrix/podman.sock",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineInfo:
+    """What answered: name (docker or podman), versions, and its machine's architecture."""
+
+    name: str
+    version: str
+    api: str
+    arch: str
+    cpus: int
+    root: str
+    rootless: bool
+    driver: str = ""
+    """The storage driver."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} (API {self.api}, {self.arch})"
+
+
+def endpoints() -> tuple[str, ...]:
+    """Where an engine may answer, the user's own DOCKER_HOST first and alone where it is set."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return (host,)
+    paths = [path.format(uid=os.getuid()) for path in SOCKETS]
+    return tuple(f"unix://{path}" for path in paths if Path(path).exists())
+
+
+class Connection:
+    """A connection to the first engine that answers. Thread-safe, as the SDK's pooled client is."""
+
+    def __init__(self, client: docker.DockerClient, endpoint: str) -> None:
+        self._client = client
+        self._api = client.api
+        self.endpoint = endpoint
+
+    @classmethod
+    def connect(cls) -> Self:
+        """Connect; raises EngineUnreachableError, which names every place that was tried."""
+        tried: list[str] = []
+        for endpoint in endpoints():
+            try:
+                client = docker.DockerClient(
+                    base_url=endpoint, version="auto", timeout=CALL_TIMEOUT, max_pool_size=32
+                )
+                client.ping()
+            except (DockerException, requests.exceptions.RequestException) as error:
+                denied = "permission denied" if "Permission denied" in str(error) else "no answer"
+                tried.append(f"{endpoint} ({denied})")
+            else:
+                return cls(client, endpoint)
+        places = ", ".join(tried) or "no engine socket exists"
+        raise EngineUnreachableError(f"no container engine answers: {places}", mend=ENGINE_MEND)
+
+    def info(self) -> EngineInfo:
+        """Ask the engine what it is."""
+        with engine_errors("asking what it is"):
+            version, info = retried(self._api.version)(), retried(self._api.info)()
+        names = [part.get("Name", "") for part in version.get("Components", [])]
+        podman = any("podman" in name.lower() for name in names)
+        return EngineInfo(
+            name="podman" if podman else "docker",
+            version=str(version["Version"]),
+            api=str(version["ApiVersion"]),
+            arch=str(info["Architecture"]),
+            cpus=int(info["NCPU"]),
+            root=str(info.get("DockerRootDir", "")),
+            rootless=any("rootless" in option for option in info.get("SecurityOptions") or []),
+            driver=str(info.get("Driver", "")),
+        )
+
+    def answers(self) -> bool:
+        """Whether the engine is still there."""
+        try:
+            return bool(self._api.ping())
+        except (DockerException, requests.exceptions.RequestException):
+            return False
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()

@@ -1,0 +1,229 @@
+"""Containers and their work volumes: created locked down, run once, read, removed."""
+
+import errno
+import resource
+import tarfile
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any, Final
+
+from docker.errors import APIError, NotFound, NullResource
+from docker.types import LogConfig, Ulimit
+from docker.utils.socket import STDOUT, frames_iter
+
+from orchestrator.adapters.engine.calls import engine_errors, is_no_path, retried
+from orchestrator.adapters.engine.connection import Connection
+from orchestrator.errors import InputError
+from orchestrator.model import LABEL
+
+FETCH_LIMIT: Final = 1 << 31
+"""Bytes that one fetch takes out of a container, unless it asks for less."""
+PROCESSES: Final = 1 << 15
+"""Linux's default pid_max, which Podman takes for its own limit (seen on 4.3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerSpec:
+    """How one trial's container is made. Sizes in bytes; `hostname` must be unique to find its core."""
+
+    image: str
+    command: tuple[str, ...]
+    hostname: str
+    platform: str
+    labels: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    work: str = "/work"
+    memory: int = 1 << 30
+    pids: int = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A container that ended: the status of its init, and whether the memory limit killed it."""
+
+    status: int
+    oom: bool
+
+
+class Containers(Connection):
+    """The engine's containers. One is named by its id or by its name, which is its hostname."""
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a trial's locked-down container and its labelled work volume; returns the id.
+
+        No network, no capabilities, no new privileges, a read-only root, limits on memory and
+        pids. `init` is always on: a process that is PID 1 of its container does not die of its own
+        SIGABRT, and under qemu-user it hangs for ever.
+        """
+        with engine_errors(f"creating a container of {spec.image}"):
+            retried(self._api.create_volume)(name=spec.hostname, labels=dict(spec.labels))
+            host = self._api.create_host_config(
+                init=True,
+                network_mode="none",
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                read_only=True,
+                binds={spec.hostname: {"bind": spec.work, "mode": "rw"}},
+                tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 - inside the container
+                mem_limit=spec.memory,
+                memswap_limit=spec.memory,
+                pids_limit=spec.pids,
+                ulimits=_ulimits(),
+                log_config=LogConfig(type="none"),
+            )
+            made = retried(self._api.create_container)(
+                spec.image,
+                list(spec.command),
+                hostname=spec.hostname,
+                name=spec.hostname,
+                environment=dict(spec.environment),
+                labels=dict(spec.labels),
+                working_dir=spec.work,
+                host_config=host,
+                platform=spec.platform,
+            )
+            return str(made["Id"])
+
+    def run(self, container: str, sink: Callable[[str, bytes], None]) -> Ended:
+        """Start a container, hand each piece of output to `sink(stream, bytes)`, wait for its end.
+
+        Attached before the start, so that nothing is missed and no log is kept by the engine. Never
+        retried: a second start would be a second question.
+        """
+        with engine_errors("running a container"):
+            with self._attached(container) as output:
+                self._api.start(container)
+                for stream, data in frames_iter(output, tty=False):
+                    sink("stdout" if stream == STDOUT else "stderr", data)
+            status = int(self._api.wait(container)["StatusCode"])
+            state = self._api.inspect_container(container)["State"]
+        return Ended(status=status, oom=bool(state.get("OOMKilled")))
+
+    @contextmanager
+    def _attached(self, container: str) -> Generator[Any]:
+        """The socket of a container's output. The SDK's own `attach` leaves it open until it is collected."""
+        output = self._api.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1})
+        try:
+            yield output
+        finally:
+            output._response.close()  # noqa: SLF001 - the SDK hangs the response there, and nowhere else
+
+    def kill(self, container: str) -> None:
+        """Kill a container that is past its time; one that just ended by itself is fine."""
+        with engine_errors("killing a container"):
+            try:
+                self._api.kill(container)
+            except APIError as error:
+                if not error.is_client_error():
+                    raise
+
+    def hold(self, image: str, *, labels: Mapping[str, str]) -> str:
+        """Create, never start, a container of an image, to read the image's files; returns its id."""
+        with engine_errors(f"opening {image}"):
+            return str(retried(self._api.create_container)(image, ["-"], labels=dict(labels))["Id"])
+
+    def container_id(self, name: str) -> str:
+        """The id of a container that a person named; raises InputError where the engine has none such."""
+        with engine_errors(f"looking for container {name}"):
+            try:
+                return str(retried(self._api.inspect_container)(name)["Id"])
+            except (NotFound, NullResource) as error:
+                raise InputError(
+                    f"the engine has no container {name!r}",
+                    mend="see `docker ps --all`; one that ran with --rm is gone, its image may serve",
+                ) from error
+
+    def link_target(self, container: str, path: str) -> str | None:
+        """Where a link leads in the end, inside the container; None where the path is no link.
+
+        Raises FileNotFoundError where the path does not exist in the container.
+        """
+        with engine_errors(f"looking at {path}"):
+            try:
+                stream, stat = retried(self._api.get_archive)(container, path)
+            except NotFound as error:
+                raise FileNotFoundError(path) from error
+            stream.close()
+        return str(stat["linkTarget"]) or None
+
+    def fetch(
+        self, container: str, path: str, *, limit: int = FETCH_LIMIT
+    ) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+        """The regular files at or under a path of a container, running or not, with their content.
+
+        Names are relative to the path's parent, as in `docker cp`. They come from the container and
+        are untrusted: never join them to a host path unchecked. Raises FileNotFoundError, and OSError
+        (EFBIG) where there are more than `limit` bytes.
+        """
+        with tempfile.SpooledTemporaryFile(max_size=1 << 24) as spool:
+            with engine_errors(f"fetching {path}"):
+                try:
+                    stream, _ = retried(self._api.get_archive)(container, path)
+                except APIError as error:
+                    if isinstance(error, NotFound) or is_no_path(error):
+                        raise FileNotFoundError(path) from error
+                    raise
+                for chunk in stream:
+                    spool.write(chunk)
+                    if spool.tell() > limit:
+                        raise OSError(errno.EFBIG, f"more than {limit} bytes", path)
+            spool.seek(0)
+            with tarfile.open(fileobj=spool) as tar:
+                for member in tar:
+                    if member.isreg() and (content := tar.extractfile(member)):
+                        yield member, content
+
+    def remove(self, container: str) -> None:
+        """Remove a container, killing it first where it still runs."""
+        with engine_errors("removing a container"):
+            try:
+                retried(self._api.remove_container)(container, force=True, v=True)
+            except NotFound:
+                return
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a work volume."""
+        with engine_errors("removing a volume"):
+            try:
+                retried(self._api.remove_volume)(name, force=True)
+            except NotFound:
+                return
+
+    def label_values(self, label: str) -> frozenset[str]:
+        """The values that a label has on this tool's containers and volumes."""
+        wanted = {"label": [LABEL, label]}
+        with engine_errors("listing what an earlier run left"):
+            containers = retried(self._api.containers)(all=True, filters=wanted)
+            volumes = retried(self._api.volumes)(filters=wanted)["Volumes"] or []
+        return frozenset(item["Labels"][label] for item in [*containers, *volumes])
+
+    def reap(self, label: str, value: str) -> int:
+        """Remove every container and volume of this tool that carries a label; returns how many."""
+        wanted = {"label": [LABEL, f"{label}={value}"]}
+        with engine_errors("listing what to remove"):
+            containers = retried(self._api.containers)(all=True, filters=wanted)
+            volumes = retried(self._api.volumes)(filters=wanted)["Volumes"] or []
+        for container in containers:
+            self.remove(container["Id"])
+        for volume in volumes:
+            self.remove_volume(volume["Name"])
+        return len(containers) + len(volumes)
+
+
+def _ulimits() -> list[Ulimit]:
+    """Every limit that an engine would else choose in its own way, each low enough for any engine to set.
+
+    The core limit must not be 1, which disables the kernel's pipe; -1 also lets qemu write the
+    guest's core. Left alone, Docker may allow a billion open files, and Podman (4.3, as root) raises
+    files and processes to what takes CAP_SYS_RESOURCE, which a confined machine lacks. The limit on
+    processes counts all of the user's on the host: the trial's own bound is the pids limit.
+    """
+    _, own = resource.getrlimit(resource.RLIMIT_NPROC)
+    processes = PROCESSES if own == resource.RLIM_INFINITY else min(own, PROCESSES)
+    return [
+        Ulimit(name="core", soft=-1, hard=-1),
+        Ulimit(name="nofile", soft=1024, hard=4096),
+        Ulimit(name="nproc", soft=processes, hard=processes),
+    ]

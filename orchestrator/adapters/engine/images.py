@@ -1,0 +1,199 @@
+"""Images: listed, built with the classic builder, loaded from archives."""
+
+import os
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import urlsplit
+
+import docker
+import requests
+from docker.errors import APIError, NotFound, NullResource
+
+from orchestrator.adapters.engine.calls import engine_errors, retried
+from orchestrator.adapters.engine.connection import Connection
+from orchestrator.adapters.network import proxies
+from orchestrator.errors import BuildError, EngineError, HostError, InputError, ToolError
+from orchestrator.model import LABEL, LABEL_KEY, Arch
+
+BUILD_TIMEOUT: Final = 3600
+"""Seconds that a build step may be silent; a compile under qemu-user takes its time."""
+CONFLICT: Final = 409
+OVERLAYS: Final = frozenset({"overlay2", "overlay"})
+"""Storage drivers whose layers are those of overlayfs, by Docker's name and by Podman's."""
+REGISTRY_MEND: Final = (
+    "check that the engine reaches the registry (its proxy, its certificates), then try again"
+)
+
+
+@contextmanager
+def _registry_errors(doing: str) -> Generator[None]:
+    """A registry that refuses or is away is no failure of the engine, which reports it as its own."""
+    try:
+        yield
+    except EngineError as error:
+        cause = error.__cause__
+        if not isinstance(cause, APIError):
+            raise
+        kind = HostError if cause.is_client_error() else ToolError
+        raise kind(f"{doing}: {cause.explanation or cause}", mend=REGISTRY_MEND) from cause
+
+
+class Images(Connection):
+    """The engine's images."""
+
+    def __init__(self, client: docker.DockerClient, endpoint: str) -> None:
+        super().__init__(client, endpoint)
+        self._builds: dict[int, requests.Response] = {}
+        self._api.hooks["response"].append(self._note_build)
+
+    def images(self) -> dict[str, str]:
+        """Image ids by content-addressed key, with one engine call.
+
+        Images inherit the labels of what they are built on, so a build's untagged stage carries the
+        key of its base: only the image whose tag is of the key counts.
+        """
+        with engine_errors("listing images"):
+            found = retried(self._api.images)(filters={"label": LABEL_KEY})
+        keyed = [(image["Labels"][LABEL_KEY], image) for image in found]
+        return {
+            key: image["Id"]
+            for key, image in keyed
+            if any(tag.endswith(f":{key[:16]}") for tag in image["RepoTags"] or ())
+        }
+
+    def built(self, tag: str, key: str) -> str | None:
+        """The id of the image of this tag and key, if it is there now: asking for all takes far longer."""
+        with engine_errors(f"looking for {tag}"):
+            try:
+                found = retried(self._api.inspect_image)(tag)
+            except NotFound:
+                return None
+        labels = found["Config"].get("Labels") or {}
+        return str(found["Id"]) if labels.get(LABEL_KEY) == key else None
+
+    def image_id(self, name: str) -> str:
+        """The id of an image that a person named; raises InputError where the engine has none such."""
+        with engine_errors(f"looking for image {name}"):
+            try:
+                return str(retried(self._api.inspect_image)(name)["Id"])
+            except (NotFound, NullResource) as error:
+                raise InputError(f"the engine has no image {name!r}", mend="see `docker images`") from error
+
+    def layers(self, image: str) -> tuple[Path, ...]:
+        """The folders of an image's layers, from the top down; empty where this user cannot read them.
+
+        Only Docker's and Podman's drivers of overlayfs tell of them, and only an engine of this host has
+        them here: their names are the engine's random ones, so no other engine's lie there by chance.
+        """
+        with engine_errors(f"looking at {image}"):
+            driver = retried(self._api.inspect_image)(image).get("GraphDriver") or {}
+        data = driver.get("Data") or {}
+        if driver.get("Name") not in OVERLAYS or not data.get("UpperDir"):
+            return ()
+        below = str(data.get("LowerDir") or "")
+        found = tuple(Path(name) for name in (data["UpperDir"], *filter(None, below.split(":"))))
+        return found if all(os.access(layer, os.R_OK | os.X_OK) for layer in found) else ()
+
+    def build(self, context: IO[bytes], *, tag: str, labels: Mapping[str, str], log: IO[str]) -> str:
+        """Build a Dockerfile from a tar of its context with the classic builder; returns the image id.
+
+        Its FROM lines say the platform where that is not the engine's own: one that is given for the
+        whole build is demanded of stages too that run the host's own compilers (Docker 20.10).
+        The whole build log goes to `log`. Raises BuildError where a step fails, EngineError where
+        the engine does or where `stop_builds` breaks the build off.
+        """
+        with engine_errors(f"building {tag}"):
+            try:
+                steps = self._api.build(
+                    fileobj=context,
+                    custom_context=True,
+                    tag=tag,
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                    labels=dict(labels),
+                    buildargs=proxies(),
+                    pull=False,
+                    timeout=BUILD_TIMEOUT,
+                )
+                for step in steps:
+                    log.write(step.get("stream") or "")
+                    if "error" in step:
+                        log.write(f"{step['error']}\n")
+                        raise BuildError(
+                            step["error"].strip(),
+                            mend=f"read the whole log in {getattr(log, 'name', 'the build log')}",
+                        )
+            finally:
+                if answer := self._builds.pop(threading.get_ident(), None):
+                    answer.close()
+            return str(self._api.inspect_image(tag)["Id"])
+
+    def resolve(self, image: str) -> str:
+        """The digest that a tag stands for now, as its registry says; raises HostError.
+
+        The engine asks, as it also pulls: its proxy, its certificates, its trust in loopback.
+        """
+        with _registry_errors(f"resolving {image}"), engine_errors(f"resolving {image}"):
+            return str(self._api.inspect_distribution(image)["Descriptor"]["digest"])
+
+    def pull(self, image: str, arch: Arch) -> None:
+        """Have an image of a registry, by digest, here for an architecture; one that is, is not asked for.
+
+        Raises ToolError where another attempt may work, HostError where the registry has no such image.
+        """
+        with _registry_errors(f"pulling {image}"), engine_errors(f"pulling {image}"):
+            if self._architecture(image) == arch.debian:
+                return
+            for step in self._api.pull(image, platform=arch.platform, stream=True, decode=True):
+                if "error" in step:
+                    raise ToolError(f"pulling {image}: {step['error']}", mend=REGISTRY_MEND)
+
+    def _architecture(self, image: str) -> str | None:
+        try:
+            return str(self._api.inspect_image(image)["Architecture"])
+        except NotFound:
+            return None
+
+    def stop_builds(self) -> None:
+        """Break off every build that runs: the engine kills and removes the container of its step."""
+        for answer in list(self._builds.values()):
+            # A build that ends by itself right now has given its connection back already.
+            with suppress(RuntimeError, ValueError):
+                answer.raw.shutdown()
+
+    def _note_build(self, response: requests.Response, **_: object) -> None:
+        """Remember the answer that a build's log comes through; the SDK keeps it to itself."""
+        if urlsplit(response.url).path.endswith("/build"):
+            self._builds[threading.get_ident()] = response
+
+    def prune_stages(self) -> None:
+        """Remove what builds left beside their images: untagged stages, and the steps of failed builds.
+
+        Call it only while no build of this tool runs, else it takes a stage away under that one.
+        Where another run is removing them right now, that one does it.
+        """
+        with engine_errors("removing build stages"):
+            try:
+                retried(self._api.prune_images)(filters={"dangling": True, "label": LABEL})
+            except APIError as error:
+                if error.status_code != CONFLICT:
+                    raise
+
+    def load(self, archive: IO[bytes], *, tag: str) -> str:
+        """Load a `docker save` archive; returns the id of the image that it tags."""
+        with engine_errors(f"loading {tag}"):
+            for _ in self._api.load_image(archive):
+                pass
+            return str(retried(self._api.inspect_image)(tag)["Id"])
+
+    def remove_image(self, tag: str) -> None:
+        """Remove an image; one that is gone already is fine."""
+        with engine_errors(f"removing {tag}"):
+            try:
+                self._api.remove_image(tag, force=True)
+            except NotFound:
+                return

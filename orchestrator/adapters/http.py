@@ -1,0 +1,84 @@
+"""The one place that fetches by HTTP: one attempt at one file, which goes on where the last one stopped."""
+
+import re
+import threading
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from orchestrator.adapters.network import ca_bundle
+from orchestrator.errors import HostError, ToolError
+
+CONNECT_TIMEOUT: Final = 10
+READ_TIMEOUT: Final = 60
+"""Seconds without a byte; a slow line is fine, a dead one is not."""
+CHUNK: Final = 1 << 16
+MEND: Final = "check the network, the proxy variables (https_proxy) and the CA bundle (SSL_CERT_FILE)"
+PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+def download(url: str, path: Path, stop: threading.Event) -> None:
+    """Fetch a URL to a file, of which what is there already is kept and not fetched again.
+
+    Proxies are taken from the environment, authorities from the host's bundle. Raises ToolError where
+    another attempt may work (the part is kept), HostError where the server refuses for good.
+    """
+    have = path.stat().st_size if path.exists() else 0
+    # identity: a server that compresses on the way would count the range in other bytes.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    bundle = ca_bundle()
+    try:
+        with requests.get(
+            url,
+            headers=headers,
+            stream=True,
+            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            verify=str(bundle) if bundle else True,
+        ) as answer:
+            _take(answer, path, have, stop)
+    except requests.exceptions.RequestException as error:
+        raise ToolError(f"{url} could not be fetched: {_cause(error)}", mend=MEND) from error
+
+
+def answers(url: str, seconds: float) -> bool:
+    """Whether a server answers, in whatever way, within so many seconds."""
+    bundle = ca_bundle()
+    try:
+        with requests.get(
+            url, stream=True, timeout=seconds, verify=str(bundle) if bundle else True
+        ) as answer:
+            return answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    except requests.exceptions.RequestException:
+        return False
+
+
+def _take(answer: requests.Response, path: Path, have: int, stop: threading.Event) -> None:
+    if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+        if answer.headers.get("Content-Range", "").endswith(f"/{have}"):
+            return
+        path.unlink()
+        raise ToolError(f"{answer.url} is shorter than what was fetched of it before", mend=MEND)
+    if answer.status_code >= HTTPStatus.BAD_REQUEST:
+        passing = answer.status_code in PASSING or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        kind = ToolError if passing else HostError
+        raise kind(f"{answer.url} answered {answer.status_code} {answer.reason}", mend=MEND)
+    with path.open("ab" if _goes_on(answer, have) else "wb") as out:
+        for chunk in answer.iter_content(CHUNK):
+            if stop.is_set():
+                raise ToolError("stopped", mend="start again")
+            out.write(chunk)
+
+
+def _goes_on(answer: requests.Response, have: int) -> bool:
+    """Whether the answer begins where the part ends; a server may also send the whole file again."""
+    start = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+    return answer.status_code == HTTPStatus.PARTIAL_CONTENT and start is not None and int(start[1]) == have
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost cause in words: requests wraps urllib3's errors, which wrap the socket's."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return str(error) or type(error).__name__

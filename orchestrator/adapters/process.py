@@ -1,0 +1,175 @@
+"""The one place that runs programs on the host."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+from orchestrator.adapters.jail import Jail, start_in
+from orchestrator.adapters.network import proxies
+from orchestrator.errors import ToolError
+
+MOST = 64 << 20
+"""Bytes of each stream that are read of a program in a jail."""
+LAST_LINES = 12
+"""How much of a failed program's stderr an error shows; enough for apt and gdb to say why."""
+ROOT_MEND = "run `sudo -v` first so that sudo does not ask, or run as root"
+ROOT_UMASK = 0o022
+"""For what root makes: sudo keeps a user's stricter one, and that user could not read setup's record."""
+DAEMON_TIMEOUT = 10
+"""Seconds within which a daemon detaches, and within which a killed one is gone."""
+
+
+_Running = subprocess.Popen[bytes]
+_Sink = IO[bytes] | int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """A program that ended: exit status (negative: the signal that killed it) and its output."""
+
+    args: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """stdout as text; undecodable bytes are replaced, since tools print file names as they are."""
+        return self.stdout.decode(errors="replace")
+
+    @property
+    def complaint(self) -> str:
+        """The last lines of stderr, for an error message."""
+        lines = self.stderr.decode(errors="replace").strip().splitlines()
+        return "\n".join(lines[-LAST_LINES:])
+
+
+def find(program: str) -> str | None:
+    """The path of a program, looking in the system folders that a plain user's PATH leaves out."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    return shutil.which(program, path=path)
+
+
+def is_root() -> bool:
+    """Whether this process may change the host without sudo."""
+    return os.geteuid() == 0
+
+
+def as_root(args: Sequence[str]) -> tuple[str, ...]:
+    """The command line that runs `args` as root: unchanged for root, else by a sudo that never asks.
+
+    sudo drops the proxy variables unless it is told to keep them.
+    """
+    if is_root():
+        return tuple(args)
+    kept = [name for name in proxies() if name in os.environ]
+    return ("sudo", "-n", *([f"--preserve-env={','.join(kept)}"] if kept else []), *args)
+
+
+def run(  # noqa: PLR0913 - subprocess.run has them all
+    args: Sequence[str],
+    *,
+    mend: str,
+    root: bool = False,
+    check: bool = True,
+    timeout: float | None = None,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    jail: Jail | None = None,
+) -> Completed:
+    """Run a program to its end; `timeout` is in seconds.
+
+    Raises ToolError with `mend` as the next step where the program is missing, takes too long, or
+    (with `check`) ends with another status than 0; where sudo itself refused, the next step is ROOT_MEND.
+    """
+    argv = as_root(args) if root else tuple(args)
+
+    def start(stdout: _Sink = subprocess.PIPE, stderr: _Sink = subprocess.PIPE) -> _Running:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            env=None if env is None else {**os.environ, **env},
+            cwd=cwd,
+            umask=ROOT_UMASK if root else -1,
+            # A terminal that controls a program takes what it pushes back as typed by the user.
+            start_new_session=jail is not None,
+        )
+
+    try:
+        if jail:
+            stdout, stderr, running = _confined(jail, start, stdin, timeout)
+        else:
+            with start() as running:
+                stdout, stderr = _communicate(running, stdin, timeout)
+    except (FileNotFoundError, PermissionError) as error:
+        raise ToolError(f"{argv[0]} cannot be run: {error.strerror}", mend=mend) from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"{args[0]} did not end within {timeout:g} s", mend=mend) from error
+    completed = Completed(args=argv, status=running.returncode, stdout=stdout, stderr=stderr)
+    if check and root and completed.status == 1 and completed.complaint.startswith("sudo: "):
+        raise ToolError(f"{args[0]} needs root; {completed.complaint}", mend=ROOT_MEND)
+    if check and completed.status != 0:
+        said = f": {completed.complaint}" if completed.complaint else ""
+        raise ToolError(f"{args[0]} ended with status {completed.status}{said}", mend=mend)
+    return completed
+
+
+def _confined(
+    jail: Jail, start: Callable[[IO[bytes], IO[bytes]], _Running], stdin: bytes | None, timeout: float | None
+) -> tuple[bytes, bytes, _Running]:
+    """Run a program that is not trusted: what it says goes to files, of which no more than MOST is read."""
+    with TemporaryFile() as stdout, TemporaryFile() as stderr:
+        with start_in(jail, lambda: start(stdout, stderr)) as running:
+            _communicate(running, stdin, timeout)
+        said = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            said.append(stream.read(MOST))
+    return said[0], said[1], running
+
+
+def _communicate(
+    running: subprocess.Popen[bytes], stdin: bytes | None, timeout: float | None
+) -> tuple[bytes, bytes]:
+    """As subprocess.run does it: whatever happens, the program is gone afterwards."""
+    try:
+        return running.communicate(stdin, timeout)
+    except BaseException:
+        running.kill()
+        raise
+
+
+def spawn_daemon(args: Sequence[str], *, pid_file: Path, log: Path, mend: str) -> int:
+    """Start a daemon as root, in its own session, with its output in `log`; returns its pid.
+
+    dpkg's start-stop-daemon does the detaching, so that the pid is the daemon's own under sudo too
+    (sudo would stay as its parent), and the pid file is written before this returns. Whether the
+    daemon then serves is for the caller to wait for. Raises ToolError.
+    """
+    program, starter = find(args[0]), find("start-stop-daemon")
+    if program is None or starter is None:
+        raise ToolError(f"{args[0] if starter else 'start-stop-daemon'} is not installed", mend=mend)
+    run(["mkdir", "-p", str(pid_file.parent), str(log.parent)], root=True, mend=mend)
+    run(
+        [starter, "--start", "--background", "--make-pidfile", "--pidfile", str(pid_file),
+         "--output", str(log), "--startas", program, "--", *args[1:]],
+        root=True, timeout=DAEMON_TIMEOUT, mend=mend,
+    )  # fmt: skip
+    return int(pid_file.read_text())
+
+
+def stop_daemon(pid: int, *, grace: int, mend: str) -> None:
+    """End a daemon as root: TERM, `grace` seconds, then KILL. One that is gone already is fine."""
+    starter = find("start-stop-daemon")
+    if starter is None:
+        raise ToolError("start-stop-daemon is not installed", mend=mend)
+    stages = f"TERM/{grace}/KILL/{DAEMON_TIMEOUT}"
+    run([starter, "--stop", "--oknodo", "--pid", str(pid), "--retry", stages], root=True, mend=mend)

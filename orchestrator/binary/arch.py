@@ -1,0 +1,35 @@
+"""The architectures whose machine code is read."""
+
+from enum import StrEnum
+
+
+class Arch(StrEnum):
+    """Architectures by the names that uname and the users use; Docker's own name is `platform`."""
+
+    X86_64 = "x86_64"
+    ARM64 = "arm64"
+
+    @classmethod
+    def from_machine(cls, machine: str) -> "Arch":
+        """The architecture that uname or an engine names; raises ValueError for one not known here."""
+        return cls({"aarch64": "arm64", "amd64": "x86_64"}.get(machine, machine))
+
+    @property
+    def platform(self) -> str:
+        """The engine's name of this architecture, for example linux/amd64."""
+        return {"x86_64": "linux/amd64", "arm64": "linux/arm64"}[self.value]
+
+    @property
+    def debian(self) -> str:
+        """Debian's name of this architecture, for example amd64."""
+        return {"x86_64": "amd64", "arm64": "arm64"}[self.value]
+
+    @property
+    def gnu(self) -> str:
+        """The GNU name of this architecture, as compilers take it, for example aarch64."""
+        return {"x86_64": "x86_64", "arm64": "aarch64"}[self.value]
+
+    @property
+    def rust(self) -> str:
+        """rustc's name of Linux with the GNU C library on this architecture."""
+        return f"{self.gnu}-unknown-linux-gnu"

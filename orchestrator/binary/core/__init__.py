@@ -1,0 +1,1 @@
+"""ELF core files: memory, threads and mapped files of a process that ended."""

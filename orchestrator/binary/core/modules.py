@@ -1,0 +1,78 @@
+"""Which ELF files a core's process had loaded, and where: by the mapped files and the pages that are held."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from orchestrator.binary.core.notes import MappedRange
+from orchestrator.binary.elf.notes import PAGE, build_id_of, code_of
+
+_MAGIC: Final = b"\x7fELF"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappedModule:
+    """A mapped ELF file: load address, end of its last mapping, build id as the core's own page says.
+
+    A file is there as often as it was loaded: dlmopen(3) loads it anew into each namespace.
+    """
+
+    path: str
+    base: int
+    end: int
+    build_id: str | None
+
+
+class Memory(Protocol):
+    """What a core knows of its process's memory."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """Memory as it was; shorter than `size` where it is not known."""
+
+    def is_code(self, address: int) -> bool:
+        """Whether an address lay in an executable mapping."""
+
+
+def find_modules(files: Iterable[MappedRange], memory: Memory) -> tuple[MappedModule, ...]:
+    """The ELF files in order of first mapping; other mapped files (locales, data) are left out."""
+    by_path: dict[str, list[MappedRange]] = {}
+    for item in files:
+        by_path.setdefault(item.path, []).append(item)
+    return tuple(module for ranges in by_path.values() for module in _modules(ranges, memory))
+
+
+def _modules(ranges: list[MappedRange], memory: Memory) -> list[MappedModule]:
+    """The modules of one file, by its mappings.
+
+    Where its code is where its headers put it, it was loaded; elsewhere it was only mapped, as data:
+    libbacktrace and Rust's std map whole files to name frames, mostly below where these are loaded. A
+    file that is nowhere known to be loaded is said to be at its first mapping.
+    """
+    ranges = sorted(ranges, key=lambda item: item.start)
+    has_code = any(memory.is_code(item.start) for item in ranges)
+    heads = [item for item in ranges if item.offset == 0 and _is_elf(item, memory, has_code=has_code)]
+    loaded = {item.start for item in heads if _is_loaded(item, ranges, memory)}
+    starts = loaded or {item.start for item in heads[:1]}
+    found: list[MappedModule] = []
+    for item in ranges:
+        if item.start in starts:
+            build_id = build_id_of(memory.read(item.start, PAGE))
+            found.append(MappedModule(path=item.path, base=item.start, end=item.end, build_id=build_id))
+        elif found:
+            found[-1] = replace(found[-1], end=max(found[-1].end, item.end))
+    return found
+
+
+def _is_elf(item: MappedRange, memory: Memory, *, has_code: bool) -> bool:
+    """By the header page in the core; where the core does not hold it, by any executable mapping."""
+    head = memory.read(item.start, len(_MAGIC))
+    return head == _MAGIC if head else has_code
+
+
+def _is_loaded(item: MappedRange, ranges: list[MappedRange], memory: Memory) -> bool:
+    code = code_of(memory.read(item.start, PAGE))
+    if code is None or not memory.is_code(place := item.start + code):
+        return False
+    last = bisect_right(ranges, place, key=lambda other: other.start) - 1
+    return last >= 0 and place < ranges[last].end

@@ -1,0 +1,1 @@
+"""Debug information: functions, lines and call frames of addresses."""

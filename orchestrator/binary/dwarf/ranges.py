@@ -1,0 +1,104 @@
+"""Which code belongs to a unit, a function or an inlined call, by DWARF (.debug_aranges, ranges)."""
+
+import struct
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Final
+
+from orchestrator.binary.dwarf.entries import ADDR, ADDRX, LOW_PC, Attributes, Dwarf, Unit, leb128
+
+HIGH_PC, RANGES, _LISTS_BASE = 0x12, 0x55, 0x74
+_LISTX: Final = 0x23
+_LISTS_HEADER: Final = 12
+_PAIR: Final = struct.Struct("<QQ")
+_U32, _U64 = struct.Struct("<I").unpack_from, struct.Struct("<Q").unpack_from
+_NO_BASE: Final = (1 << 64) - 1
+_BASEX, _STARTX_ENDX, _STARTX_LENGTH, _OFFSETS, _BASE, _START_END, _START_LENGTH = range(1, 8)
+"""DW_RLE_* (DWARF 5, 7.25)."""
+
+Range = tuple[int, int]
+"""First address, and the one behind the last."""
+
+
+def spans(dwarf: Dwarf, unit: Unit, attributes: Attributes) -> list[Range] | None:
+    """The code of an entry, the part where it is entered first; None where it has none of its own."""
+    if RANGES in attributes:
+        read = _old if unit.version < 5 else _new
+        return list(read(dwarf, unit, attributes[RANGES]))
+    if LOW_PC not in attributes or HIGH_PC not in attributes:
+        return None
+    low, high = dwarf.address(unit, attributes[LOW_PC]), attributes[HIGH_PC]
+    absolute = high[0] == ADDR or high[0] in ADDRX
+    return [(low, dwarf.address(unit, high) if absolute else low + dwarf.number(high))]
+
+
+def units_at(dwarf: Dwarf, addresses: frozenset[int]) -> dict[int, Unit]:
+    """The unit of each address, by .debug_aranges, and of what that does not list by the units' own."""
+    found = {address: unit for address, at in _listed(dwarf, addresses) if (unit := dwarf.unit(at))}
+    left = sorted(addresses - found.keys())
+    for unit in dwarf.units() if left else ():
+        for low, high in spans(dwarf, unit, unit.top) or ():
+            found |= dict.fromkeys(_between(left, low, high), unit)
+    return found
+
+
+def _between(ordered: list[int], low: int, high: int) -> list[int]:
+    return ordered[bisect_left(ordered, low) : bisect_left(ordered, high)]
+
+
+def _listed(dwarf: Dwarf, addresses: frozenset[int]) -> Iterator[tuple[int, int]]:
+    data, place, ordered = dwarf.aranges, 0, sorted(addresses)
+    while place + 12 <= len(data):
+        end = place + 4 + int(_U32(data, place)[0])
+        unit, at = int(_U32(data, place + 6)[0]), place + 16
+        while at + _PAIR.size <= min(end, len(data)):
+            dwarf.spend()
+            low, size = _PAIR.unpack_from(data, at)
+            at += _PAIR.size
+            if not low and not size:
+                break
+            yield from ((address, unit) for address in _between(ordered, low, low + size))
+        place = end
+
+
+def _old(dwarf: Dwarf, unit: Unit, attribute: tuple[int, int | bytes]) -> Iterator[Range]:
+    place, base = dwarf.number(attribute), unit.low
+    while True:
+        dwarf.spend()
+        low, high = _PAIR.unpack_from(dwarf.ranges, place)
+        place += _PAIR.size
+        if low == high == 0:
+            return
+        if low == _NO_BASE:
+            base = high
+        else:
+            yield low + base, high + base
+
+
+def _new(dwarf: Dwarf, unit: Unit, attribute: tuple[int, int | bytes]) -> Iterator[Range]:
+    data, place, base = dwarf.range_lists, dwarf.number(attribute), unit.low
+    if attribute[0] == _LISTX:
+        table = dwarf.number(unit.top[_LISTS_BASE]) if _LISTS_BASE in unit.top else _LISTS_HEADER
+        place = table + int(_U32(data, table + 4 * place)[0])
+    while kind := data[place]:
+        dwarf.spend()
+        place += 1
+        if kind in (_BASE, _START_END, _START_LENGTH):
+            first, place = int(_U64(data, place)[0]), place + 8
+        else:
+            first, place = leb128(data, place)
+            first = base + first if kind == _OFFSETS else dwarf.indexed(unit, first)
+        if kind in (_BASE, _BASEX):
+            base = first
+            continue
+        if kind == _START_END:
+            second, place = int(_U64(data, place)[0]), place + 8
+        else:
+            second, place = leb128(data, place)
+        if kind == _STARTX_ENDX:
+            second = dwarf.indexed(unit, second)
+        elif kind == _OFFSETS:
+            second += base
+        elif kind in (_STARTX_LENGTH, _START_LENGTH):
+            second += first
+        yield first, second

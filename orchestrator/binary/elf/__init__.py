@@ -1,0 +1,1 @@
+"""ELF programs and libraries: headers, notes, symbols, and bytes at linked addresses."""

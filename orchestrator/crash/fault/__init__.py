@@ -1,0 +1,1 @@
+"""The original fault: its signal, its place, and what its address means."""

@@ -1,0 +1,143 @@
+"""A crashed process's memory put together: what the core holds, and the code from the sysroot's files.
+
+The kernel leaves mapped files' unchanged pages out of a core, so code comes from the files that were
+mapped. A file whose build id is not the core's is another file and is not used.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.modules import MappedModule
+from orchestrator.binary.elf.notes import PAGE, build_id_of
+from orchestrator.binary.elf.objectfile import ObjectFile, map_object
+from orchestrator.errors import CoreError
+
+_AT_SYSINFO_EHDR: Final = 33
+"""The auxiliary vector's entry with the address of the vdso."""
+MAX_VDSO: Final = 1 << 16
+_WORD: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedObject:
+    """An ELF object of the process; `bias` is what loading added to its addresses."""
+
+    source: ObjectFile
+    bias: int
+    path: str
+    build_id: str | None = None
+    """By which its debug file is found: the core's, or its file's own where the core holds none."""
+    from_core: bool = False
+    """Its file is not in the sysroot: only what the core holds of it is known."""
+
+
+class ProcessMemory:
+    """Bytes and ELF objects of a crashed process by address."""
+
+    def __init__(self, core: Core, root: Path) -> None:
+        self.core = core
+        self._root = root
+        self._loaded: dict[int, LoadedObject | None] = {}
+        self.problems: list[str] = []
+
+    def read(self, address: int, size: int) -> bytes:
+        """Memory as it was, else the bytes of the file that was mapped there; shorter where unknown."""
+        held = self.core.read(address, size)
+        if held:
+            return held
+        loaded = self.object_at(address)
+        return loaded.source.read(address - loaded.bias, size) if loaded else b""
+
+    def word(self, address: int, size: int = _WORD) -> int | None:
+        """An unsigned number in memory; None where it is not held whole."""
+        raw = self.read(address, size)
+        return int.from_bytes(raw, "little") if len(raw) == size else None
+
+    def is_code(self, address: int) -> bool:
+        """Whether an address lay in an executable mapping."""
+        return self.core.is_code(address)
+
+    def object_at(self, address: int) -> LoadedObject | None:
+        """The ELF object that an address lies in; None for memory of no file and where it is not known."""
+        module = self.core.module_at(address)
+        if module is None:
+            return self._vdso if self._vdso and self._in_vdso(address) else None
+        if module.base not in self._loaded:
+            self._loaded[module.base] = self._load(module)
+        return self._loaded[module.base]
+
+    def pointer(self, module: MappedModule, names: Collection[str]) -> int | None:
+        """Where a module's pointer variable of one of these names lies; None where it defines none."""
+        loaded = self.object_at(module.base)
+        found = loaded.source.find_pointers(names) if loaded else {}
+        return next((found[name] + loaded.bias for name in names if loaded and name in found), None)
+
+    def debug_object(self, build_id: str) -> ObjectFile | None:
+        """The separate debug file of a build id, where the sysroot has it."""
+        path = f"usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
+        try:
+            return self._map(path, build_id)[0]
+        except (CoreError, OSError):
+            return None
+
+    def _load(self, module: MappedModule) -> LoadedObject | None:
+        try:
+            source, build_id = self._map(module.path, module.build_id)
+            bias = module.base - source.first_address
+            return LoadedObject(source=source, bias=bias, path=module.path, build_id=build_id)
+        except (CoreError, OSError) as error:
+            self.problems.append(f"{module.path}: not used, only what the core holds of it ({_why(error)})")
+        return self._from_core(module)
+
+    def _map(self, path: str, build_id: str | None) -> tuple[ObjectFile, str | None]:
+        """A file of the sysroot with its build id; raises CoreError where that is not the one given."""
+        inside = self._root.resolve()
+        file = (inside / path.lstrip("/")).resolve()
+        if not file.is_relative_to(inside) or not file.is_file():
+            raise CoreError("the sysroot does not have it", mend="give a sysroot that has it")
+        source = map_object(file)
+        with file.open("rb") as stream:
+            found = build_id_of(stream.read(PAGE))
+        if build_id and found and found != build_id:
+            raise CoreError(f"its build id is {found}, the core's is {build_id}", mend="give the same file")
+        return source, build_id or found
+
+    def _from_core(self, module: MappedModule) -> LoadedObject | None:
+        """The object as far as its pages are in the core."""
+        core = self.core
+        bias = module.base
+
+        def read(address: int, size: int) -> bytes:
+            return core.read(address + bias, size)
+
+        try:
+            source = ObjectFile(core.read(module.base, PAGE), read)
+        except CoreError:
+            return None
+        bias = module.base - source.first_address
+        source.bias = bias
+        return LoadedObject(
+            source=source, bias=bias, path=module.path, build_id=module.build_id, from_core=True
+        )
+
+    @cached_property
+    def _vdso(self) -> LoadedObject | None:
+        """The kernel's own library, which every core holds whole."""
+        base = self.core.auxv.get(_AT_SYSINFO_EHDR, 0)
+        try:
+            source = ObjectFile(self.core.read(base, MAX_VDSO))
+        except CoreError:
+            return None
+        return LoadedObject(source=source, bias=base - source.first_address, path="[vdso]")
+
+    def _in_vdso(self, address: int) -> bool:
+        segment = self.core.segment_at(address)
+        return bool(segment and segment.start == self.core.auxv.get(_AT_SYSINFO_EHDR))
+
+
+def _why(error: CoreError | OSError) -> str:
+    return error.what if isinstance(error, CoreError) else (error.strerror or "it cannot be read")

@@ -1,0 +1,224 @@
+"""Where a thread waits: the system call that it is in, who asked for it, and for what.
+
+A process that hangs tells nothing at a fault; it tells by these. The registers at a system call are the
+kernel's calling convention (syscall(2)). Linux on arm64 overwrites the first argument with the result
+before a core is written, so a futex has no address there.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import dropwhile, takewhile
+from signal import SIGABRT, SIGQUIT
+from typing import Final
+
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.notes import ThreadState
+from orchestrator.crash.fault.siginfo import Fault
+from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.signature.sign import (
+    JOIN,
+    STARTING,
+    TELLING,
+    is_glibc,
+    is_interpreter,
+    normalise,
+    public_name,
+    sure_frames,
+    telling,
+)
+from orchestrator.model import Arch, NativeFrame, PythonFrame, Thread, Wait
+
+CALLS: Final[Mapping[Arch, Mapping[int, str]]] = {
+    Arch.X86_64: {
+        0: "read", 1: "write", 7: "poll", 17: "pread64", 19: "readv", 23: "select", 34: "pause",
+        35: "nanosleep", 42: "connect", 43: "accept", 44: "sendto", 45: "recvfrom", 46: "sendmsg",
+        47: "recvmsg", 61: "wait4",
+        65: "semop", 70: "msgrcv", 72: "fcntl", 73: "flock", 128: "rt_sigtimedwait", 130: "rt_sigsuspend",
+        202: "futex", 208: "io_getevents", 220: "semtimedop", 230: "clock_nanosleep", 232: "epoll_wait",
+        247: "waitid", 270: "pselect6", 271: "ppoll", 281: "epoll_pwait", 288: "accept4", 299: "recvmmsg",
+        426: "io_uring_enter", 441: "epoll_pwait2", 449: "futex_waitv", 455: "futex_wait",
+    },
+    Arch.ARM64: {
+        63: "read", 64: "write", 65: "readv", 67: "pread64", 98: "futex", 101: "nanosleep", 203: "connect",
+        202: "accept", 206: "sendto", 207: "recvfrom", 211: "sendmsg", 212: "recvmsg", 260: "wait4",
+        193: "semop", 188: "msgrcv", 25: "fcntl", 32: "flock", 137: "rt_sigtimedwait", 133: "rt_sigsuspend",
+        4: "io_getevents", 192: "semtimedop", 115: "clock_nanosleep", 95: "waitid", 72: "pselect6",
+        73: "ppoll", 22: "epoll_pwait", 242: "accept4", 243: "recvmmsg",
+        426: "io_uring_enter", 441: "epoll_pwait2", 449: "futex_waitv", 455: "futex_wait",
+    },
+}  # fmt: skip
+"""The calls that block, by number (asm/unistd_64.h, asm-generic/unistd.h)."""
+_OF_FILES: Final = frozenset({
+    "read", "write", "pread64", "readv", "connect", "accept", "accept4", "sendto", "recvfrom", "sendmsg",
+    "recvmsg", "recvmmsg", "fcntl", "flock",
+})  # fmt: skip
+"""Their first argument is a file descriptor."""
+_FUTEXES: Final = frozenset({"futex", "futex_wait"})
+_ARM_CALL: Final = bytes.fromhex("010000d4")
+"""svc #0. qemu puts the pc before it where the call would be made again."""
+_NO_CALL: Final = (1 << 64) - 1
+"""orig_rax of a thread that is in no system call (arch/x86/entry/calling.h)."""
+
+PRIMITIVES: Final = frozenset({
+    "PyCOND_TIMEDWAIT", "PyCOND_WAIT", "_pysemaphore_wait", "_PySemaphore_PlatformWait", "_PySemaphore_Wait",
+    "_PyParkingLot_Park", "std::condition_variable::wait", "std::__condvar_confirm",
+    "__gthread_cond_wait", "__gthread_mutex_lock", "std::mutex::lock",
+})  # fmt: skip
+"""Between the C library and the function that wants something; debuggers see the inlined ones, we do not."""
+_GIL: Final = frozenset(
+    {"take_gil", "PyEval_RestoreThread", "PyEval_AcquireThread", "PyEval_AcquireLock", "PyGILState_Ensure"}
+)
+_GONE: Final = frozenset({"PyThread_hang_thread", "_PyThreadState_HangThread"})
+_PYTHON_LOCK: Final = frozenset({
+    "PyThread_acquire_lock", "PyThread_acquire_lock_timed", "_PyMutex_LockTimed", "acquire_timed",
+    "lock_PyThread_acquire_lock", "rlock_acquire", "lock_acquire_lock",
+})  # fmt: skip
+_MUTEX: Final = frozenset({"pthread_mutex_lock", "pthread_mutex_timedlock", "pthread_mutex_clocklock"})
+_DRIVING: Final = STARTING | {
+    "__run_exit_handlers",
+    "__cxa_finalize",
+    "__call_tls_dtors",
+    "__nptl_deallocate_tsd",
+    "_dl_fini",
+    "qsort_r",
+}
+"""Functions of the C library that call others' code, so that what waits there waits for that code."""
+_OWNER_AT: Final = 8
+"""struct __pthread_mutex_s of glibc: __lock, to which the futex points, __count, __owner (a thread id)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What is known of all threads: their registers by id, and the thread that has the GIL."""
+
+    memory: ProcessMemory
+    states: Mapping[int, ThreadState] = field(default_factory=dict)
+    gil: int | None = None
+
+    def of(self, tid: int, native: Sequence[NativeFrame], python: Iterable[PythonFrame]) -> Wait | None:
+        """Where a thread waits; None for one that runs, or of which it cannot be told."""
+        frames = list(takewhile(lambda frame: not frame.trampoline, native))
+        call = self._call(self.states.get(tid))
+        inside, outside = _parted(frames, called=call is not None)
+        names = [normalise(frame.function) for frame in outside if frame.function]
+        if call is None and not (names and names[0] in _GIL | _GONE):
+            return None
+        function = public_name(inside[-1].function) if inside and inside[-1].function else None
+        caller = names[0] if names and outside[0].function else None
+        place = self._first_argument(tid, call)
+        what, whom = self._what(function, names, call, place)
+        return Wait(
+            text=_sentence(function or call, what, caller, place if call in _FUTEXES else None, python),
+            call=call,
+            function=function,
+            caller=caller,
+            address=hex(place) if place is not None and call in _FUTEXES else None,
+            thread=whom,
+        )
+
+    def _call(self, state: ThreadState | None) -> str | None:
+        if state is None:
+            return None
+        core = self.memory.core
+        if core.arch is Arch.ARM64:
+            near = self.memory.read(state.pc - 4, 4), self.memory.read(state.pc, 4)
+            number = state.registers.get("x8", 0) if _ARM_CALL in near else _NO_CALL
+        else:
+            number = state.registers.get("orig_rax", _NO_CALL)
+        return CALLS[core.arch].get(number)
+
+    def _first_argument(self, tid: int, call: str | None) -> int | None:
+        known = call is not None and self.memory.core.arch is Arch.X86_64
+        return self.states[tid].registers.get("rdi") if known else None
+
+    def _what(
+        self, function: str | None, names: Sequence[str], call: str | None, place: int | None
+    ) -> tuple[str | None, int | None]:
+        """What a thread waits for, in words, and the thread that it waits for."""
+        for group, words, whom in (
+            (_GONE, "for ever, as all threads that want the GIL after the interpreter's end", None),
+            (_GIL, f"for the GIL{_held(self.gil)}", self.gil),
+            (_PYTHON_LOCK, "for a lock of Python's", None),
+        ):
+            if group & set(names[:2]):
+                return words, whom
+        if place is None:
+            return None, None
+        if function in _MUTEX and call in _FUTEXES:
+            owner = self._thread_at(place + _OWNER_AT)
+            return f"for a mutex{_held(owner)}", owner
+        joined = self._thread_at(place) if function in JOIN and call in _FUTEXES else None
+        if joined:
+            return f"for the end of thread {joined}", joined
+        return (f"on file descriptor {place & 0xFFFFFFFF}" if call in _OF_FILES else None), None
+
+    def _thread_at(self, address: int) -> int | None:
+        """The id of a thread of this process that stands in memory."""
+        number = self.memory.word(address, 4)
+        return number if number in self.states else None
+
+
+def is_asked_for(core: Core, fault: Fault) -> bool:
+    """Whether another process had this one dump its core, as one does with what hangs.
+
+    Only siginfo tells, which qemu's cores lack.
+    """
+    own = core.process_id
+    sent = fault.sender is not None and fault.code == "SI_USER" and fault.sender.pid != own
+    return sent and own is not None and fault.number in (SIGABRT, SIGQUIT)
+
+
+def sign_hang(threads: Sequence[Thread], main: int | None) -> tuple[str, str]:
+    """The signature of a hang, and how it was made: where the main thread waits, and for whom.
+
+    What CPython calls to wait differs from version to version; that it waits, and what for, does not.
+    """
+    thread = next((item for item in threads if item.tid == main), None)
+    thread = thread or next((item for item in threads if item.crashed), None)
+    frames = sure_frames(thread.native) if thread else []
+    inside, outside = _parted(frames, called=bool(thread and thread.waits and thread.waits.call))
+    if outside and is_interpreter(outside[0]):
+        names = [f"python:{_kind(outside)}", *telling(list(dropwhile(is_interpreter, outside)))]
+    else:
+        asked = [public_name(inside[-1].function)] if inside and inside[-1].function else []
+        names = [*asked, *telling(outside)]
+    chosen = names[:TELLING]
+    how = f"where the main thread is: {len(chosen)} telling of {len(frames)} frames"
+    return f"hang {' > '.join(chosen) or '?'}", how
+
+
+def _kind(outside: Sequence[NativeFrame]) -> str:
+    """The interpreter's function that waits, by one name for all that do it."""
+    names = [normalise(frame.function) for frame in outside[:2] if frame.function]
+    alike = ((_GONE, "PyThread_hang_thread"), (_GIL, "take_gil"), (_PYTHON_LOCK, "PyThread_acquire_lock"))
+    known = (name for group, name in alike if group & set(names))
+    return next(known, names[0] if names else "?")
+
+
+def _parted(frames: Sequence[NativeFrame], *, called: bool) -> tuple[list[NativeFrame], list[NativeFrame]]:
+    """A stack's frames in the C library, and those from the one that wanted something outwards.
+
+    A thread that has `called` the kernel is in the C library, also where that is part of the program.
+    """
+    inside = list(takewhile(_serves, frames)) or list(frames[: int(called)])
+    outside = dropwhile(lambda frame: normalise(frame.function or "") in PRIMITIVES, frames[len(inside) :])
+    return inside, list(outside)
+
+
+def _serves(frame: NativeFrame) -> bool:
+    """Whether a frame is in the C library for somebody outside of it."""
+    return is_glibc(frame) and frame.function not in _DRIVING
+
+
+def _held(thread: int | None) -> str:
+    return f", which thread {thread} has" if thread else ""
+
+
+def _sentence(
+    where: str | None, what: str | None, caller: str | None, futex: int | None, python: Iterable[PythonFrame]
+) -> str:
+    said = " ".join(filter(None, ("waits", f"in {where}" if where else "", what)))
+    parts = [said, f"called by {caller}" if caller else "", f"futex {futex:#x}" if futex else ""]
+    frame = next(iter(python), None)
+    told = f"; in Python: {frame.function} ({frame.file}:{frame.line})" if frame else ""
+    return ", ".join(filter(None, parts)) + told

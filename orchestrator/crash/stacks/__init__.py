@@ -1,0 +1,1 @@
+"""The stacks of a core, as each backend reads them."""

@@ -1,0 +1,188 @@
+"""The backend `elf`: stacks and names without any debugger, from the core and the sysroot's files."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.notes import ThreadState
+from orchestrator.binary.demangle import demangle
+from orchestrator.binary.dwarf.functions import Call, Language
+from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.stacks.elf.machine import MACHINES, Machine
+from orchestrator.crash.stacks.elf.names import Names, meant
+from orchestrator.crash.stacks.elf.tail_calls import AmbiguousError, TailCalls
+from orchestrator.crash.stacks.elf.unwind import Stack, Step, Unwinder
+from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading, near_frames
+from orchestrator.errors import ToolError
+from orchestrator.model import Arch
+
+NAME: Final = "elf"
+VERSION: Final = "2"
+MAIN = "main"
+THREAD_WIDE: Final = ("fs_base", "gs_base")
+"""Registers that are the same in every frame of a thread."""
+_WRITTEN_OTHERWISE: Final = frozenset("<{$")
+"""In names of templates and closures, which each demangler writes in its own way."""
+
+
+def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 - the backends' common shape
+    """The backend `elf`; raises ToolError where the core names no thread."""
+    if not core.threads:
+        raise ToolError("the core has no readable thread", mend="its notes are damaged")
+    memory = ProcessMemory(core, root)
+    unwinder, machine = Unwinder(memory), MACHINES[core.arch]
+    stacks = [unwinder.walk(machine.numbered(thread.registers)) for thread in core.threads]
+    steps = [step for stack in stacks for step in stack.steps]
+    namer = _Namer(memory, Names(memory, steps))
+    threads = tuple(
+        namer.thread(thread, stack, crashed=number == 0)
+        for number, (thread, stack) in enumerate(zip(core.threads, stacks, strict=True))
+    )
+    doubts = (
+        line
+        for thread, stack in zip(core.threads, stacks, strict=True)
+        for line in _doubts(thread.tid, stack)
+    )
+    warnings = (*dict.fromkeys(memory.problems), *doubts)
+    return Reading(
+        backend=NAME, version=VERSION, threads=threads, warnings=warnings,
+        unsure=(*warnings, *namer.unsure(threads), *namer.unsure_names(steps)),
+    )  # fmt: skip
+
+
+def can_be_sure(core: Core) -> bool:
+    """Whether all frames can be told of an architecture; on others, calls that left none are not found."""
+    return core.arch is Arch.X86_64
+
+
+@dataclass(frozen=True)
+class _Namer:
+    """Steps to frames, with those that the compiler left no stack for."""
+
+    memory: ProcessMemory
+    names: Names
+    ambiguous: list[int] = field(default_factory=list)
+
+    def thread(self, state: ThreadState, stack: Stack, *, crashed: bool) -> ThreadReading:
+        """The frames of one thread, and which step each of them is."""
+        pairs: list[tuple[Frame, Step | None]] = []
+        for step, outer in pairwise([*stack.steps, None]):
+            if step is None:
+                break
+            pairs += [(frame, step) for frame in self._frames(step)]
+            if pairs[-1][0].function == MAIN and self._is_program(step):
+                break  # What called main is the same in every program, and debuggers leave it out as well.
+            pairs += [(frame, None) for frame in self._passed(step, outer)]
+        frames, steps = tuple(frame for frame, _ in pairs), [step for _, step in pairs]
+        held = frame_registers(state, frames, steps, MACHINES[self.memory.core.arch]) if crashed else {}
+        return ThreadReading(tid=state.tid, crashed=crashed, frames=frames, registers=held)
+
+    def unsure(self, threads: Sequence[ThreadReading]) -> Iterator[str]:
+        """What a debugger may know better."""
+        if not can_be_sure(self.memory.core):
+            yield "calls that left no frame are not told on this architecture"
+        if self.names.is_damaged:
+            yield "some debug information could not be read"
+        yield from (f"a call that left no frame may lead to {pc:#x}" for pc in self.ambiguous)
+        for frame in (frame for thread in threads for frame in thread.frames if not frame.trampoline):
+            if not self.memory.is_code(frame.pc) or self.memory.object_at(frame.pc) is None:
+                yield f"{frame.pc:#x} is in no file that is known"
+            elif not frame.function or not frame.exact:
+                if frame.function or self.names.is_packed(frame.pc):
+                    yield f"{frame.pc:#x} is in a function that is not known for sure"
+            elif frame.function.startswith("_Z") or _WRITTEN_OTHERWISE & set(frame.function):
+                yield f"{frame.function} is written in more than one way"
+
+    def unsure_names(self, steps: Iterable[Step]) -> Iterator[str]:
+        """Names that a debugger knows more of: with arguments, or as another language writes them."""
+        for address in {meant(step) for step in steps}:
+            calls, name = self.names.calls(address), self.names.symbol(address)
+            if any(call.language is Language.OTHER for call in calls):
+                yield f"{address:#x} is in code of another language than C and C++"
+            elif not calls and name and name.function != name.raw.partition("@")[0]:
+                yield f"{name.function} has arguments that are not told"
+
+    def _frames(self, step: Step) -> list[Frame]:
+        """The frame of a step, after those of the calls inlined there."""
+        calls = () if step.trampoline else self.names.calls(meant(step))
+        return [_called(step, call) for call in calls] or [self._by_symbol(step)]
+
+    def _by_symbol(self, step: Step) -> Frame:
+        name = self.names.symbol(meant(step))
+        named = name if name and not name.ends_before else None
+        line = None if step.trampoline else self.names.line(meant(step))
+        return Frame(
+            pc=step.pc,
+            sp=step.sp,
+            function=named.function if named else None,
+            start=named.start if named else None,
+            exact=bool(named and named.exact),
+            file=line.file if line else None,
+            line=line.line if line else None,
+            trampoline=step.trampoline,
+            scanned=step.scanned,
+            nearest=f"{name.function}+{step.pc - name.start:#x}" if name and not named else None,
+        )
+
+    def _passed(self, step: Step, outer: Step | None) -> list[Frame]:
+        """Frames of functions that ended with a jump, between a step and the next one outwards."""
+        entry = self.names.entry(meant(step))
+        if outer is None or entry is None or step.trampoline or outer.interrupted or outer.scanned:
+            return []
+        try:
+            jumps = TailCalls(self.memory, self.names).between(entry, outer.pc)
+        except AmbiguousError:
+            self.ambiguous.append(step.pc)
+            return []
+        calls = [(behind, self.names.look_up(behind - 1)[:1]) for behind in jumps]
+        return [
+            Frame(
+                pc=behind, function=demangle(call.name), start=call.entry, exact=True,
+                file=call.line.file if call.line else None, line=call.line.line if call.line else None,
+            )
+            for behind, found in calls
+            for call in found
+        ]  # fmt: skip
+
+    def _is_program(self, step: Step) -> bool:
+        """Whether a frame lies in the executable."""
+        program = self.memory.core.executable
+        return program is not None and self.memory.core.module_at(step.pc) == program
+
+
+def _called(step: Step, call: Call) -> Frame:
+    return Frame(
+        pc=step.pc,
+        sp=step.sp,
+        function=demangle(call.name),
+        start=None if call.inlined else call.entry,
+        exact=True,
+        file=call.line.file if call.line else None,
+        line=call.line.line if call.line else None,
+        inline=call.inlined,
+        scanned=step.scanned,
+    )
+
+
+def frame_registers(
+    state: ThreadState, frames: Sequence[Frame], steps: Sequence[Step | None], machine: Machine
+) -> dict[int, dict[str, int]]:
+    """The registers of the frames near a possible fault, by number; a tail call's has none."""
+    # No unwinding restores these; the kernel noted them of the thread.
+    noted = {name: state.registers[name] for name in THREAD_WIDE if name in state.registers}
+    return {
+        number: noted | machine.named(step.registers)
+        for number in near_frames(frames)
+        if (step := steps[number]) is not None
+    }
+
+
+def _doubts(tid: int, stack: Stack) -> list[str]:
+    doubts = [f"thread {tid}: its stack ends early ({stack.stopped})"] if stack.stopped else []
+    scanned = sum(step.scanned for step in stack.steps)
+    if scanned:
+        doubts.append(f"thread {tid}: {scanned} of its frames were found by a scan and may be leftovers")
+    return doubts

@@ -1,0 +1,184 @@
+"""The backend `gdb`: its answer, and what gdb does not say of it: how sure each name is.
+
+A name from debug information is exact. One from a symbol table is exact where the symbol's size
+covers the address; else it is the nearest symbol before it, which may mislead (the stories have an
+investigation that it misled).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+from orchestrator.binary.core.corefile import PF_X, Core
+from orchestrator.binary.core.modules import MappedModule
+from orchestrator.binary.elf.files import find_symbols, first_address
+from orchestrator.binary.elf.objectfile import Symbol
+from orchestrator.crash.stacks.gdb.run import (
+    MAX_FRAMES,
+    MEND,
+    GdbAnswer,
+    GdbFrame,
+    GdbThread,
+    PlacedFile,
+    read_with_gdb,
+)
+from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
+from orchestrator.errors import CoreError, ToolError
+from orchestrator.model import Arch
+
+
+def read_stacks(path: Path, core: Core, root: Path) -> Reading:
+    """The backend `gdb`; raises ToolError where gdb is missing or cannot read this core."""
+    program = core.executable
+    file = root / program.path.lstrip("/") if program else None
+    found = file if file and file.is_file() else None
+    placed = _placed(core, root) if core.has_adopted or not found else []
+    answer = read_with_gdb(path, root, found, placed)
+    _check_architecture(core, answer)
+    return complete(core, root, answer)
+
+
+def _check_architecture(core: Core, answer: GdbAnswer) -> None:
+    """Refuse what a gdb for the host's programs alone made of another architecture's core, without a word."""
+    is_arm64 = answer.architecture is None or answer.architecture.startswith("aarch64")
+    if core.arch is Arch.ARM64 and not is_arm64:
+        raise ToolError(f"this gdb reads an arm64 core as {answer.architecture}", mend=MEND)
+
+
+def _placed(core: Core, root: Path) -> list[PlacedFile]:
+    """The files of a core in which gdb finds none itself, the program first; what is no file is left out.
+
+    gdb goes by the list of files in the core, which a guest's lacks, or by the loader's own list, to which
+    the program's file leads.
+    """
+    placed = []
+    for module in sorted(core.modules, key=lambda module: module != core.executable):
+        file = (root / module.path.lstrip("/")).resolve()
+        with suppress(CoreError, OSError):
+            bias = module.base - first_address(file)
+            placed.append(PlacedFile(file=file, bias=bias, program=module == core.executable))
+    return placed
+
+
+def complete(core: Core, root: Path, answer: GdbAnswer) -> Reading:
+    """gdb's answer as a reading; `root` is the sysroot whose symbol tables tell how sure a name is."""
+    tables = SymbolTables(core, root, (frame for thread in answer.threads for frame in thread.frames))
+    threads = tuple(
+        ThreadReading(
+            tid=thread.tid,
+            crashed=thread.crashed,
+            frames=tuple(_frames(core, thread, tables)),
+            registers=thread.registers,
+        )
+        for thread in answer.threads
+    )
+    guesses = tuple(_guesses(answer, core, root))
+    warnings = (*tables.problems, *_warnings(answer, core), *guesses)
+    return Reading(backend="gdb", version=answer.version, threads=threads, warnings=warnings, guesses=guesses)
+
+
+class SymbolTables:
+    """The symbols of the modules in a sysroot, each table read once, for the addresses that matter."""
+
+    def __init__(self, core: Core, sysroot: Path, frames: Iterable[GdbFrame]) -> None:
+        """Look up all frames that gdb named from a symbol table."""
+        self._symbols: dict[int, Symbol] = {}
+        self.problems: list[str] = []
+        wanted: dict[MappedModule, set[int]] = defaultdict(set)
+        for frame in frames:
+            module = core.module_at(frame.pc)
+            if module and frame.function and not frame.debug:
+                wanted[module].add(frame.pc)
+        for module, addresses in wanted.items():
+            self._read(sysroot, module, addresses)
+
+    def at(self, address: int) -> Symbol | None:
+        """The symbol that an address belongs to, at the place where it was loaded."""
+        return self._symbols.get(address)
+
+    def _read(self, sysroot: Path, module: MappedModule, addresses: set[int]) -> None:
+        file = sysroot / module.path.lstrip("/")
+        try:
+            bias = module.base - first_address(file)
+            # One less: a call that does not return is a function's last instruction.
+            found = find_symbols(file, [address - bias - 1 for address in addresses])
+        except (CoreError, OSError) as error:
+            self.problems.append(f"{module.path}: its symbol table cannot be read ({error})")
+            return
+        for address in addresses:
+            if symbol := found.get(address - bias - 1):
+                self._symbols[address] = Symbol(start=symbol.start + bias, size=symbol.size)
+
+
+def _frames(core: Core, thread: GdbThread, tables: SymbolTables) -> Iterator[Frame]:
+    guessed = _first_guess(core, thread)
+    for number, frame in enumerate(thread.frames):
+        yield _frame(frame, tables.at(frame.pc), scanned=guessed is not None and number >= guessed)
+
+
+def _first_guess(core: Core, thread: GdbThread) -> int | None:
+    """The first frame that is in no code: there gdb lost the stack, and took what lay on it.
+
+    It does where a function has no unwind information, and says nothing. What a signal interrupted may be
+    anywhere, as the innermost frame, and a pc of 0 is how some stacks end.
+    """
+    for number, (inner, frame) in enumerate(pairwise(thread.frames), start=1):
+        if frame.pc and not frame.trampoline and not inner.trampoline and not _is_code(core, frame.pc):
+            return number
+    return None
+
+
+def _is_code(core: Core, pc: int) -> bool:
+    """Whether a pc lies in what may run, or may do: of a damaged core not all mappings are known."""
+    segment = core.segment_at(pc)
+    return bool(core.damage) if segment is None else bool(segment.flags & PF_X)
+
+
+def _frame(frame: GdbFrame, symbol: Symbol | None, *, scanned: bool) -> Frame:
+    return Frame(
+        pc=frame.pc,
+        sp=frame.sp,
+        function=frame.function,
+        start=frame.start if frame.debug else symbol.start if symbol else None,
+        exact=frame.debug or bool(symbol and symbol.size),
+        file=frame.file,
+        line=frame.line,
+        trampoline=frame.trampoline,
+        inline=frame.inline,
+        scanned=scanned,
+    )
+
+
+def _warnings(answer: GdbAnswer, core: Core) -> list[str]:
+    warnings = [f"gdb: {line}" for line in answer.complaints]
+    for thread in answer.threads:
+        warnings += _stack_warnings(thread)
+    if len(answer.threads) < len(core.threads):
+        warnings.append(f"gdb found {len(answer.threads)} of {len(core.threads)} threads")
+    return warnings
+
+
+def _guesses(answer: GdbAnswer, core: Core, root: Path) -> Iterator[str]:
+    """What gdb does not say: how to leave a function is in its file; without that, the rest is a guess.
+
+    Of some functions it is not in their file either; that shows where the rest leads out of all code.
+    """
+    absent = {module for module in core.modules if not (root / module.path.lstrip("/")).is_file()}
+    for thread in answer.threads:
+        for number, frame in enumerate(thread.frames[:-1]):
+            module = core.module_at(frame.pc)
+            if module is not None and module in absent:
+                said = f"frames outside #{number} are guesses: {module.path} is not in the sysroot"
+                yield f"thread {thread.tid}: {said}"
+                break
+        if (guess := _first_guess(core, thread)) is not None:
+            said = f"frames from #{guess} outwards are guesses: {thread.frames[guess].pc:#x} is no code"
+            yield f"thread {thread.tid}: {said}"
+
+
+def _stack_warnings(thread: GdbThread) -> list[str]:
+    more = f"thread {thread.tid}: only its {MAX_FRAMES} innermost frames were read" if thread.more else None
+    early = f"thread {thread.tid}: its stack ends early ({thread.stopped})" if thread.stopped else None
+    return [line for line in (more, early) if line]

@@ -1,0 +1,1 @@
+"""The backend `pystack`: the Python frames of each thread."""

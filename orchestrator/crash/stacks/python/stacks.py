@@ -1,0 +1,107 @@
+"""The backend `pystack`: the Python frames of each thread, and the native frames that run them."""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from orchestrator.adapters import process
+from orchestrator.adapters.jail import Jail
+from orchestrator.binary.core.corefile import Core
+from orchestrator.crash.stacks.limits import limited
+from orchestrator.crash.stacks.reading import Frame
+from orchestrator.errors import ToolError
+from orchestrator.model import PythonFrame
+
+SCRIPT: Final = Path(__file__).with_name("script.py")
+TIMEOUT: Final = 60
+"""Seconds; a core of seven threads takes 0.2."""
+MAX_FRAMES: Final = 256
+MEND: Final = "the other backends are not affected"
+_INTERPRETER: Final = re.compile(r"(lib)?python\d(\.\d+)?[dt]*(\.so[\d.]*)?")
+_LOOP: Final = re.compile(r"_?PyEval_EvalFrameDefault(\.[a-z0-9.]+)?")
+"""The evaluation loop, of which one native frame runs a Python frame and those that it calls (3.11 on)."""
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class EvaluatedFrame(_Answer):
+    """A Python frame; `entry`: an evaluation loop was entered for it."""
+
+    function: str
+    file: str
+    line: int
+    entry: bool
+
+
+class PythonThread(_Answer):
+    """A thread's frames, outermost first, as pystack has them; `gil`: it has the GIL."""
+
+    tid: int
+    gil: bool = False
+    frames: tuple[EvaluatedFrame, ...]
+
+
+class PythonReading(_Answer):
+    """All Python threads of a core."""
+
+    version: str
+    threads: tuple[PythonThread, ...]
+
+
+def runs_python(core: Core) -> bool:
+    """Whether the interpreter is among the modules, as the program or as a library."""
+    return any(_INTERPRETER.fullmatch(PurePosixPath(module.path).name) for module in core.modules)
+
+
+def read_python(path: Path, core: Core, root: Path) -> PythonReading:
+    """The Python stacks of a plain core; raises ToolError where pystack cannot tell them."""
+    program = core.executable
+    file = root / program.path.lstrip("/") if program else None
+    if file is None or not file.is_file():
+        raise ToolError("the program's own file is not in the sysroot", mend=MEND)
+    done = process.run(
+        [*limited(), sys.executable, "-I", str(SCRIPT), str(path), str(file), str(root), str(MAX_FRAMES)],
+        mend=MEND, timeout=TIMEOUT, check=False, jail=Jail(),
+    )  # fmt: skip
+    if done.status != 0 and core.has_adopted:
+        raise ToolError("it finds no interpreter in a core that qemu-user wrote", mend=MEND)
+    if done.status != 0:
+        said = done.complaint.splitlines()[-1:] or [f"it ended with status {done.status}"]
+        raise ToolError(said[0][:300], mend=MEND)
+    return parse_answer(done.stdout)
+
+
+def parse_answer(raw: bytes) -> PythonReading:
+    """Parse what script.py wrote; raises ToolError."""
+    try:
+        return PythonReading.model_validate_json(raw)
+    except ValidationError as error:
+        raise ToolError(f"its answer cannot be read: {error.errors()[0]['msg']}", mend=MEND) from error
+
+
+def merge(frames: Sequence[EvaluatedFrame], native: Sequence[Frame]) -> tuple[PythonFrame, ...]:
+    """Python frames, innermost first, each with the number of the native frame that runs it.
+
+    The number is left out where the loops on the native stack are not those that Python entered, as
+    with a stack that ends early.
+    """
+    loops = [number for number, frame in enumerate(native) if _is_loop(frame)]
+    entered = sum(frame.entry for frame in frames)
+    numbers: Iterator[int | None] = iter(loops if len(loops) == entered else [None] * entered)
+    number = next(numbers, None)
+    merged = []
+    for frame in reversed(frames):
+        merged.append(PythonFrame(function=frame.function, file=frame.file, line=frame.line, native=number))
+        if frame.entry:
+            number = next(numbers, None)
+    return tuple(merged)
+
+
+def _is_loop(frame: Frame) -> bool:
+    return bool(frame.function and _LOOP.fullmatch(frame.function))

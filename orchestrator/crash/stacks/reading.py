@@ -1,0 +1,85 @@
+"""What any backend answers: the stacks of a core, in one shape, before anybody interprets them.
+
+A backend is a function `(path, core, sysroot) -> Reading`. It raises ToolError where it cannot be
+used at all; what it could not read otherwise is in the warnings. Addresses are absolute numbers.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from orchestrator.binary.core.corefile import Core
+
+NEAR: Final = 4
+"""Frames from a possible fault outwards whose registers are wanted: a walk may be in a caller."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One frame as a backend sees it.
+
+    `sp` is the stack pointer in this frame; in a trampoline it is where the kernel's signal frame
+    lies. `start` is where the function, or the nearest symbol, begins. `exact`: the function is known
+    from debug information, or a symbol with a size covers the pc. `scanned`: not unwound, but
+    found on the stack, and may be a leftover.
+    """
+
+    pc: int
+    sp: int | None = None
+    function: str | None = None
+    start: int | None = None
+    exact: bool = False
+    file: str | None = None
+    line: int | None = None
+    trampoline: bool = False
+    inline: bool = False
+    """Inlined into the next frame outwards that is not; it has no start of its own."""
+    scanned: bool = False
+    nearest: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadReading:
+    """One thread, innermost frame first; `registers` by the number of the frame that has them.
+
+    Of the crashed thread, the registers of frame 0 and of every frame below a trampoline are wanted:
+    one of these is where the original fault happened. Those of the three frames outside of these help to
+    tell what a caller was at.
+    """
+
+    tid: int
+    crashed: bool
+    frames: tuple[Frame, ...]
+    registers: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """All threads of a core as one backend of that name and version reads them."""
+
+    backend: str
+    version: str
+    threads: tuple[ThreadReading, ...]
+    warnings: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+    """Why another backend may know more; only of one that is asked before another."""
+    guesses: tuple[str, ...] = ()
+    """Those of the warnings that tell of frames which were guessed and cannot be told from others."""
+    named_by: tuple[str, str] | None = None
+    """Backend and version that gave the names, where these come from another core's reading."""
+    named_from: str | None = None
+    """In words, which one, and how it is known that the names are these."""
+
+
+def near_frames(frames: Sequence[Frame]) -> Iterator[int]:
+    """The frames whose registers are wanted: the innermost, and those outwards of a signal's trampoline."""
+    wanted = NEAR
+    for number, frame in enumerate(frames):
+        if wanted > 0:
+            yield number
+        wanted = NEAR if frame.trampoline else wanted - 1
+
+
+Backend = Callable[[Path, Core, Path], Reading]
+"""From the plain core's path, the same core opened, and the sysroot's folder."""

@@ -1,0 +1,37 @@
+"""What a truncated core costs: how much of the memory is missing, and whose stacks."""
+
+from typing import Final
+
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.notes import ThreadState
+
+_KIB: Final = 1 << 10
+
+
+def cost_of_cut(core: Core) -> str | None:
+    """In words; None for a core that is whole.
+
+    A core's memory lies in the order of addresses, so what is cut off is the end: libraries and stacks.
+    """
+    if not core.truncated:
+        return None
+    lost = sum(load.stored - core.held(load) for load in core.loads)
+    stored = sum(load.stored for load in core.loads)
+    if not core.threads:
+        return "the core is truncated: not even its notes are whole, so no thread is known"
+    amount = f"{-(-lost // _KIB):,} of {stored // _KIB:,} KiB of its memory are missing"
+    return f"the core is truncated: {amount}, {_stacks(core)}"
+
+
+def _stacks(core: Core) -> str:
+    gone = [number for number, thread in enumerate(core.threads) if not _is_whole(core, thread)]
+    if not gone:
+        return "but no thread's stack: frames are whole, variables and messages may be lost"
+    whose = "the crashed one's among them" if gone[0] == 0 else "not the crashed one's"
+    return f"with the stacks of {len(gone)} of {len(core.threads)} threads, {whose}: their frames end early"
+
+
+def _is_whole(core: Core, thread: ThreadState) -> bool:
+    """Whether the mapping that a thread's stack is in is there to its end, where the outermost frames lie."""
+    segment = core.segment_at(thread.sp)
+    return segment is not None and core.held(segment) == segment.stored

@@ -1,0 +1,1 @@
+"""What watches a process from inside its container: strace, valgrind, AddressSanitizer."""

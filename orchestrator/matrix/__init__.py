@@ -1,0 +1,6 @@
+"""matrix.yaml and scenarios to cells: chosen, and excluded with reasons."""
+
+from orchestrator.matrix.expand import Request, select
+from orchestrator.matrix.matrix_file import Matrix, load_matrix
+
+__all__ = ["Matrix", "Request", "load_matrix", "select"]

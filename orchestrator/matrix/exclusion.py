@@ -1,0 +1,201 @@
+"""Why a cell does not run: a rule says so, or the catalogue cannot make what it needs."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.matrix.blocks import Block, Question, joined
+from orchestrator.matrix.facts import CellFacts
+from orchestrator.matrix.matrix_file import Exclusion
+from orchestrator.model import (
+    ABSENT,
+    INSTRUMENT,
+    Arch,
+    Base,
+    Catalogue,
+    ExcludedCells,
+    Instrument,
+    InterpreterKind,
+    OwnPython,
+    ProbeKind,
+    Scenario,
+    Toolchain,
+)
+
+
+@dataclass(frozen=True)
+class _Reason:
+    """Why, and where the rule stands that says so, if one does."""
+
+    text: str
+    where: str | None = None
+
+
+_Why = Question[_Reason | None]
+Axes = Mapping[str, str]
+
+
+class Exclusions:
+    """What keeps cells of one scenario from running: its rules and the matrix's, then what cannot be had."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        catalogue: Catalogue,
+        rules: Iterable[Exclusion],
+        facts: CellFacts,
+        *,
+        pythons: Sequence[str],
+    ) -> None:
+        said = [facts.asked(rule.when, _Reason(rule.reason, rule.where)) for rule in rules]
+        lacks = _Lacks(scenario=scenario, catalogue=catalogue, pythons=pythons)
+        self._questions: list[_Why] = [*said, *lacks.questions()]
+
+    def apart(self, blocks: Sequence[Block], grid: Block) -> tuple[list[Block], list[ExcludedCells]]:
+        """Those cells of a grid's blocks that run, and the others, each with the first reason that holds."""
+        left, excluded = list(blocks), list[ExcludedCells]()
+        for question in self._questions:
+            reasons: dict[_Reason | None, list[Block]] = {}
+            for block, reason in question.apart(left):
+                reasons.setdefault(reason, []).append(block)
+            left = joined(reasons.pop(None, []), grid)
+            excluded += [
+                ExcludedCells(axes=dict(block), reason=reason.text, where=reason.where)
+                for reason, out in reasons.items()
+                if reason
+                for block in joined(out, grid)
+            ]
+        return left, excluded
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lacks:
+    """What the cells of a scenario may lack: a question for each, of as few axes as decide it."""
+
+    scenario: Scenario
+    catalogue: Catalogue
+    pythons: Sequence[str]
+    """All values of the python axis."""
+
+    def questions(self) -> Iterator[_Why]:
+        """In the order in which they are asked."""
+        yield _question(self._probe, "probe")
+        yield _question(self._environment, "python", "glibc", "arch", "launcher")
+        yield _question(self._language, "probe")
+        yield _question(self._compiler, "python", "glibc", "arch", "launcher", "probe")
+        yield _question(self._same_elsewhere, "python", "glibc", "arch", "probe")
+        yield _question(self._instrument, "glibc", "arch", INSTRUMENT)
+        yield _question(self._sanitizer, "python", "glibc", "arch", "probe", INSTRUMENT)
+
+    def _probe(self, axes: Axes) -> str | None:
+        lacks = self.scenario.probe(axes["probe"]) is None
+        return f"scenario {self.scenario.name} has no {axes['probe']} probe" if lacks else None
+
+    def _environment(self, axes: Axes) -> str | None:
+        """Why the catalogue cannot make an environment, if it cannot."""
+        glibc, arch, launcher = axes["glibc"], Arch(axes["arch"]), axes["launcher"]
+        base = self.catalogue.base_for(glibc, arch)
+        if base is None:
+            return f"no base with glibc {glibc} for {arch} in the catalogue"
+        if lacks := self.catalogue.lacks_source(base, arch) or self._interpreter(base, axes):
+            return lacks
+        return None if launcher in self.catalogue.launchers else f"no launcher {launcher} in the catalogue"
+
+    def _interpreter(self, base: Base, axes: Axes) -> str | None:
+        python, arch, launcher = axes["python"], Arch(axes["arch"]), axes["launcher"]
+        found = self.catalogue.interpreter_for(base, python, arch)
+        if found is None:
+            return _no_interpreter(self.catalogue, python, arch)
+        if found.kind is InterpreterKind.PORTABLE and self.catalogue.lacks_toolchain:
+            return self.catalogue.lacks_toolchain
+        if launcher != "plain" and isinstance(found, OwnPython) and not found.toolchain:
+            return f"{base.name}'s own CPython {python} brings nothing to build {launcher} with"
+        return None
+
+    def _language(self, axes: Axes) -> str | None:
+        known = axes["probe"] in self.catalogue.languages
+        return None if known else f"no toolchain for {axes['probe']} probes in the catalogue"
+
+    def _compiler(self, axes: Axes) -> str | None:
+        """Why a probe cannot be compiled for a cell, or not started there, if it cannot."""
+        arch, launcher = Arch(axes["arch"]), axes["launcher"]
+        probe = self.scenario.probe(axes["probe"])
+        base = self.catalogue.base_for(axes["glibc"], arch)
+        python = self.catalogue.interpreter_for(base, axes["python"], arch) if base else None
+        if probe is None or base is None or python is None:
+            return None
+        if probe.language.is_program and launcher != "plain":
+            return f"a {probe.language} probe is a program of its own, which {launcher} does not load"
+        compiler = probe.toolchain_for(python.kind)
+        if compiler is Toolchain.GCC:
+            return self.catalogue.lacks_toolchain
+        if compiler is not Toolchain.NATIVE or base.compiler_beside(python):
+            return None
+        return f"{base.name} brings nothing to compile {probe.language} with"
+
+    def _same_elsewhere(self, axes: Axes) -> str | None:
+        """Why a program without Python is not asked beside this interpreter: one stands for all of a base.
+
+        It is the first of the matrix that the base brings itself, or else the first that can be had there.
+        """
+        glibc, arch, probe = axes["glibc"], Arch(axes["arch"]), axes["probe"]
+        base = self.catalogue.base_for(glibc, arch)
+        if probe != ProbeKind.C or base is None:
+            return None
+        there = {python: self.catalogue.interpreter_for(base, python, arch) for python in self.pythons}
+        own = (python for python, found in there.items() if isinstance(found, OwnPython))
+        one = next(own, None) or next((python for python, found in there.items() if found), axes["python"])
+        if axes["python"] == one:
+            return None
+        return f"a {probe} probe has no Python in it: on glibc {glibc} it is asked beside {one} only"
+
+    def _instrument(self, axes: Axes) -> str | None:
+        instrument, arch = Instrument(axes.get(INSTRUMENT, ABSENT)), Arch(axes["arch"])
+        if instrument in (Instrument.NONE, Instrument.ASAN):
+            return None
+        if arch is not Arch.X86_64:
+            return f"instrument {instrument} is known to work on x86_64 only; qemu-user knows no ptrace"
+        base = self.catalogue.base_for(axes["glibc"], arch)
+        if base is None or base.debian is None or base.pulled:
+            return f"instrument {instrument} is installed on Debian's bases only"
+        return None
+
+    def _sanitizer(self, axes: Axes) -> str | None:
+        """Why AddressSanitizer cannot be compiled into what a cell runs, if it cannot."""
+        arch, probe = Arch(axes["arch"]), self.scenario.probe(axes["probe"])
+        base = self.catalogue.base_for(axes["glibc"], arch)
+        python = self.catalogue.interpreter_for(base, axes["python"], arch) if base else None
+        asked = Instrument(axes.get(INSTRUMENT, ABSENT)) is Instrument.ASAN
+        if not asked or probe is None or base is None or python is None:
+            return None
+        asan = f"instrument {Instrument.ASAN} is compiled into a program"
+        if not probe.language.is_program:
+            return f"{asan}, and Python, which loads a {probe.language} probe, is compiled without it"
+        if arch is not Arch.X86_64:
+            return f"instrument {Instrument.ASAN} is known to work on x86_64 only"
+        if probe.toolchain_for(python.kind, Instrument.ASAN) is not Toolchain.NATIVE:
+            return f"{asan} by the base's own compiler, and what embeds a copied CPython by gcc 4.8.5"
+        if not base.compiler_beside(python):
+            return f"{asan} by the base's own compiler, and {base.name} brings none"
+        return None
+
+
+def _question(ask: Callable[[Axes], str | None], *axes: str) -> _Why:
+    def why(values: Axes) -> _Reason | None:
+        text = ask(values)
+        return _Reason(text) if text else None
+
+    return Question(axes, why)
+
+
+def _no_interpreter(catalogue: Catalogue, python: str, arch: Arch) -> str:
+    """Why no interpreter of this version can run on a base of this architecture, and where there is one."""
+    others = [
+        other.name
+        for other in catalogue.bases
+        if arch in other.arches
+        and any(own.version == python for own in other.pythons)
+        and not catalogue.lacks_source(other, arch)
+    ]
+    if others:
+        return f"CPython {python} for {arch} only as {' and '.join(others)}'s own binary"
+    return f"no source for CPython {python} for {arch} in the catalogue"

@@ -1,0 +1,322 @@
+"""The one expression language: selection (-k), exclusions, profiles and expectations.
+
+    glibc < "2.41" and launcher == "uwsgi"
+    probe in ("cpp", "rust") and not (python >= "3.13" or arch == "arm64")
+
+A cell that lacks an axis (another scenario's own) reads as having `none` there, which stands in no order.
+`emulated` is no axis but a word of its own: a cell of another architecture than the planning host's.
+
+It is the subset of Python's own expression grammar with names of axes, quoted values, comparisons
+and boolean operators, so Python's parser reads it and gives the columns of errors. Nothing is ever
+evaluated: the tree is turned into the frozen values below, and everything else in it is refused.
+"""
+
+import ast
+import operator
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, NoReturn, Protocol
+
+from packaging.version import Version
+
+from orchestrator.adapters.yamlfile import nearest
+from orchestrator.errors import InputError, Location
+from orchestrator.model import ABSENT, VERSION_VALUE, orders_as_version
+
+MAX_LENGTH: Final = 2000
+ARCH: Final = "arch"
+HOST: Final = "arch of the host"
+"""The name beside the axes under which the host's architecture stands; no axis can be called so."""
+EXAMPLE: Final = 'write for example glibc < "2.41" and launcher == "uwsgi"'
+
+Vocabulary = Mapping[str, tuple[str, ...]]
+"""All axes with their values; an expression may name nothing else."""
+
+_ORDER: Final[dict[type[ast.cmpop], Callable[[Version, Version], bool]]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_MIRROR: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
+    ast.Lt: ast.Gt,
+    ast.LtE: ast.GtE,
+    ast.Gt: ast.Lt,
+    ast.GtE: ast.LtE,
+    ast.Eq: ast.Eq,
+    ast.NotEq: ast.NotEq,
+}
+
+
+class Expression(Protocol):
+    """A parsed expression."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The axes that it names: of a cell's other values it says nothing."""
+
+    def holds(self, axes: Mapping[str, str]) -> bool:
+        """Whether it is true of a cell's axis values."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """`true` or `false`."""
+
+    value: bool
+
+    @property
+    def names(self) -> frozenset[str]:
+        """None at all."""
+        return frozenset()
+
+    def holds(self, axes: Mapping[str, str]) -> bool:  # noqa: ARG002 - the protocol's
+        """The value, whatever the cell."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """`emulated`: the cell's architecture is another than the host's, so it runs under qemu-user."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The axis that decides it."""
+        return frozenset({ARCH})
+
+    def holds(self, axes: Mapping[str, str]) -> bool:
+        """Whether the host, which the plan names beside the axes (`HOST`), is of another architecture."""
+        return axes[ARCH] != axes[HOST]
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The axis has one of some values: `==` and `in`."""
+
+    axis: str
+    values: frozenset[str]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The one axis."""
+        return frozenset({self.axis})
+
+    def holds(self, axes: Mapping[str, str]) -> bool:
+        """Whether the cell's value is one of them."""
+        return axes.get(self.axis, ABSENT) in self.values
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """The axis, as a version, stands in an order to a version.
+
+    A comparison is as exact as its bound is written: 3.13.5 is not beyond "3.13". Of a series, such as the
+    python axis has, the exact release counts where the plan knows it (`exact_name`).
+    """
+
+    axis: str
+    compare: Callable[[Version, Version], bool]
+    bound: Version
+    where: Location
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The one axis."""
+        return frozenset({self.axis})
+
+    def holds(self, axes: Mapping[str, str]) -> bool:
+        """Whether the cell's version satisfies the comparison; raises InputError where nobody can tell."""
+        value = axes.get(self.axis, ABSENT)
+        if value == ABSENT:
+            return False
+        exact = axes.get(exact_name(self.axis), value)
+        version, depth = _cut(Version(exact), len(self.bound.release)), len(Version(exact).release)
+        if (
+            exact_name(self.axis) in axes
+            and depth < len(self.bound.release)
+            and version == _cut(self.bound, depth)
+        ):
+            raise InputError(
+                f"how {self.axis} {exact} stands to {self.bound} cannot be told: its release is not known",
+                where=self.where,
+                mend="give its `release` in images/catalogue.yaml, or compare with a series",
+            )
+        return self.compare(version, self.bound)
+
+
+def exact_name(axis: str) -> str:
+    """The name beside an axis under which its exact version stands; no axis can be called so."""
+    return f"{axis} release"
+
+
+def _cut(version: Version, depth: int) -> Version:
+    """A version's first numbers: 3.13 of 3.13.5."""
+    return Version(".".join(map(str, version.release[:depth])))
+
+
+@dataclass(frozen=True)
+class Not:
+    """The contrary."""
+
+    part: Expression
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those of the part."""
+        return self.part.names
+
+    def holds(self, axes: Mapping[str, str]) -> bool:
+        """Whether the part is false of the cell."""
+        return not self.part.holds(axes)
+
+
+@dataclass(frozen=True)
+class All:
+    """Parts joined by `and`."""
+
+    parts: tuple[Expression, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those of all parts."""
+        return frozenset().union(*(part.names for part in self.parts))
+
+    def holds(self, axes: Mapping[str, str]) -> bool:
+        """Whether every part is true of the cell."""
+        return all(part.holds(axes) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Any:
+    """Parts joined by `or`."""
+
+    parts: tuple[Expression, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those of all parts."""
+        return frozenset().union(*(part.names for part in self.parts))
+
+    def holds(self, axes: Mapping[str, str]) -> bool:
+        """Whether some part is true of the cell."""
+        return any(part.holds(axes) for part in self.parts)
+
+
+WORDS: Final[Mapping[str, Expression]] = {
+    "true": Constant(True),
+    "false": Constant(False),
+    "emulated": Emulated(),
+}
+"""What is true or false by itself; no axis can be called so."""
+
+
+def parse(text: str, vocabulary: Vocabulary, where: Location) -> Expression:
+    """Parse an expression; raises InputError with the place inside the expression.
+
+    `where` is where the expression's text begins; an unknown axis or value offers the nearest name.
+    """
+    return _Parser(text, vocabulary, where).parse()
+
+
+class _Parser:
+    def __init__(self, text: str, vocabulary: Vocabulary, where: Location) -> None:
+        self._text = text
+        self._vocabulary = vocabulary
+        self._where = where
+
+    def parse(self) -> Expression:
+        if len(self._text) > MAX_LENGTH:
+            self._refuse(f"the expression is longer than {MAX_LENGTH} characters", None, "split it")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)
+                tree = ast.parse(self._text.strip(), mode="eval")
+            return self._node(tree.body)
+        except SyntaxError as error:
+            said = f"the expression does not parse: {error.msg}"
+            # Python gives offset 0 where the text ends too early.
+            offset = error.offset - 1 if error.offset else len(self._text.strip())
+            raise InputError(said, where=self._place(offset), mend=EXAMPLE) from error
+        except (ValueError, RecursionError, MemoryError) as error:
+            raise InputError(
+                "the expression does not parse: too deep, or not text", where=self._where, mend=EXAMPLE
+            ) from error
+
+    def _node(self, node: ast.expr) -> Expression:
+        match node:
+            case ast.BoolOp(op=ast.And(), values=values):
+                return All(tuple(self._node(value) for value in values))
+            case ast.BoolOp(values=values):
+                return Any(tuple(self._node(value) for value in values))
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return Not(self._node(operand))
+            case ast.Name(id=word) if word in WORDS:
+                return WORDS[word]
+            case ast.Constant(value=True | False as value):
+                return Constant(value)
+            case ast.Compare():
+                return self._chain(node)
+        self._refuse(f"{self._source(node)!r} is not a comparison", node, EXAMPLE)
+
+    def _chain(self, node: ast.Compare) -> Expression:
+        """`"2.31" <= glibc < "2.41"` is two comparisons joined by `and`, as in Python."""
+        sides = [node.left, *node.comparators]
+        pairs = zip(sides, node.ops, sides[1:], strict=False)
+        parts = tuple(self._compare(left, type(op), right) for left, op, right in pairs)
+        return parts[0] if len(parts) == 1 else All(parts)
+
+    def _compare(self, left: ast.expr, op: type[ast.cmpop], right: ast.expr) -> Expression:
+        if not isinstance(left, ast.Name) and isinstance(right, ast.Name) and op in _MIRROR:
+            left, op, right = right, _MIRROR[op], left
+        axis = self._axis(left)
+        if op in (ast.In, ast.NotIn):
+            if not isinstance(right, ast.Tuple | ast.List | ast.Set):
+                self._refuse(f"{axis} in needs several values", right, f'write {axis} in ("a", "b")')
+            found: Expression = OneOf(axis, frozenset(self._value(axis, item) for item in right.elts))
+            return found if op is ast.In else Not(found)
+        if op in (ast.Eq, ast.NotEq):
+            found = OneOf(axis, frozenset({self._value(axis, right)}))
+            return found if op is ast.Eq else Not(found)
+        if op not in _ORDER:
+            self._refuse("`is` is not known here", right, "use == or !=")
+        return Ordered(axis, _ORDER[op], self._version(axis, right), self._place(left.col_offset))
+
+    def _axis(self, node: ast.expr) -> str:
+        if not isinstance(node, ast.Name):
+            self._refuse(f"{self._source(node)!r} is not the name of an axis", node, EXAMPLE)
+        if node.id not in self._vocabulary:
+            self._refuse(f"unknown axis {node.id!r}", node, nearest(node.id, self._vocabulary))
+        return node.id
+
+    def _string(self, node: ast.expr) -> str:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return node.value
+        source = self._source(node)
+        self._refuse(f"{source} is not a quoted value", node, f'write "{source}" in quotes')
+
+    def _value(self, axis: str, node: ast.expr) -> str:
+        value = self._string(node)
+        if value not in self._vocabulary[axis]:
+            self._refuse(f"{axis} has no value {value!r}", node, nearest(value, self._vocabulary[axis]))
+        return value
+
+    def _version(self, axis: str, node: ast.expr) -> Version:
+        value = self._string(node)
+        if not orders_as_version(axis, self._vocabulary[axis]):
+            self._refuse(f"{axis} has no order, its values are names", node, "use ==, != or in")
+        if not VERSION_VALUE.fullmatch(value):
+            self._refuse(f"{value!r} is not a version", node, 'write a version such as "2.41"')
+        return Version(value)
+
+    def _source(self, node: ast.expr) -> str:
+        return (ast.get_source_segment(self._text.strip(), node) or "?")[:60]
+
+    def _place(self, offset: int) -> Location:
+        """The place of an offset in the text; lines of a folded YAML scalar cannot be told apart."""
+        indent = len(self._text) - len(self._text.lstrip())
+        column = (self._where.column or 1) + indent + offset
+        return Location(file=self._where.file, line=self._where.line, column=column)
+
+    def _refuse(self, what: str, node: ast.expr | None, mend: str) -> NoReturn:
+        raise InputError(what, where=self._place(node.col_offset if node else 0), mend=mend)

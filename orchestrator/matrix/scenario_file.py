@@ -1,0 +1,137 @@
+"""scenarios/NAME/scenario.yaml as it is written: what each entry is called, and what it may say."""
+
+import re
+import signal
+from pathlib import PurePosixPath
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from orchestrator.adapters.yamlfile import nearest
+from orchestrator.model import (
+    AddressRange,
+    OutcomeKind,
+    ProbeKind,
+    Survival,
+    Toolchain,
+    Value,
+    WantedSighting,
+)
+from orchestrator.model.survival import MAX_TRIALS
+
+CLEAN: Final = "clean"
+SIGNALS: Final = frozenset(item.name for item in signal.Signals)
+SEVERAL_WORKERS: Final = ("--processes", "--workers", "--cheaper")
+MASTER: Final = "--master"
+"""uWSGI's options that would hide whose outcome it is; --master has to be spelt out for the supervisor."""
+MAX_SHARE: Final = 64
+"""Trials in one container. A stop waits for the container's end, and more would save nothing."""
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", name):
+        raise ValueError(f"{name[:80]!r} must be a plain path inside the scenario's folder")
+    return name
+
+
+def _regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+def _signal(name: str) -> str:
+    if name not in SIGNALS:
+        raise ValueError(f"no signal is called {name!r}; {nearest(name, SIGNALS)}")
+    return name
+
+
+def _addresses(text: str) -> str:
+    AddressRange.parse(text)
+    return text
+
+
+def _module(name: str) -> str:
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,63}", name):
+        raise ValueError(f"{name[:80]!r} cannot name a Python module")
+    return name
+
+
+def _option(text: str) -> str:
+    name = text.partition("=")[0]
+    # getopt takes a value that is joined to a short option (-p4), and the beginning of a long one (--proc).
+    begun = [option for option in (*SEVERAL_WORKERS, MASTER) if len(name) > 2 and option.startswith(name)]
+    if name[:2] in ("-p", "-M") or (begun and name != MASTER):
+        raise ValueError(f"{name}: the outcome is that of one worker, which must be the only one")
+    if not re.fullmatch(r"[\x21-\x7e]{1,200}", text):
+        raise ValueError(f"{text[:80]!r} is not one word of a command line")
+    return text
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the reason is empty; say why these cells are left out")
+    return text.strip()
+
+
+InsidePath = Annotated[str, AfterValidator(_inside)]
+
+
+class ExclusionFile(Value):
+    """One entry of `exclude`: cells for which `when` holds do not run, because of `reason`."""
+
+    when: str
+    reason: Annotated[str, AfterValidator(_reason)]
+
+
+class OptionsFile(Value):
+    """One entry of `launcher_options`: options for the cells that `when` holds of."""
+
+    when: str
+    options: Annotated[tuple[Annotated[str, AfterValidator(_option)], ...], Field(min_length=1)]
+
+
+class ProbeFile(Value):
+    """One entry of `probes`: `module` where Python loads it, `program` where it is started by itself."""
+
+    source: InsidePath
+    module: Annotated[str, AfterValidator(_module)] | None = None
+    program: Annotated[str, AfterValidator(_module)] | None = None
+    toolchain: Toolchain | None = None
+
+
+class ExpectFile(Value):
+    """One entry of `expect`."""
+
+    when: str
+    outcome: OutcomeKind
+    status: Annotated[int, Field(ge=0, le=255)] | Literal["clean"] | None = None
+    signal: Annotated[str, AfterValidator(_signal)] | None = None
+    frames: tuple[str, ...] = ()
+    fault_address: Annotated[str, AfterValidator(_addresses)] | None = None
+    message: Annotated[str, AfterValidator(_regular_expression)] | None = None
+    absent: Annotated[str, AfterValidator(_regular_expression)] | None = None
+    evidence: WantedSighting | None = None
+    survive: Survival | None = None
+    because: str
+    source: str | None = None
+
+
+class ScenarioFile(Value):
+    """The file as it is written."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    title: str
+    story: str
+    driver: InsidePath
+    timeout: Annotated[float, Field(gt=0, le=3600)]
+    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
+    share: Annotated[int, Field(ge=1, le=MAX_SHARE)] | None = None
+    axes: dict[str, tuple[str, ...]] = {}
+    exclude: tuple[ExclusionFile, ...] = ()
+    launcher_options: tuple[OptionsFile, ...] = ()
+    probes: Annotated[dict[ProbeKind, ProbeFile], Field(min_length=1)]
+    expect: Annotated[tuple[ExpectFile, ...], Field(min_length=1)]
