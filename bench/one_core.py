@@ -44,7 +44,7 @@ AS_A_RUN: Final = """\
 import json, sys, time
 from pathlib import Path
 from orchestrator.cores import image_sysroot
-from orchestrator.crash import KnownStacks, Remembered, read_crash
+from orchestrator.crash import StackCache, Remembered, read_crash
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.binary.core.corefile import open_core
 from orchestrator.adapters.engine import Engine
@@ -62,8 +62,8 @@ def read(title, known):
     assert "atexit_handler" in crash.signature
     assert crash.backends["gdb"] is None and crash.sources["python"] == "pystack"
     return crash
-read("run, first", KnownStacks())
-known = KnownStacks()
+read("run, first", StackCache())
+known = StackCache()
 read("run, again", known)
 assert read("run, same crash", known).named_from
 print(json.dumps(taken))
@@ -147,5 +147,5 @@ def _check(line: list[str], env: dict[str, str]) -> str:
 
 def _start(jail: Jail | None) -> float:
     begin = time.monotonic()
-    process.run(["true"], mend="", jail=jail)
+    process.run(["true"], hint="", jail=jail)
     return time.monotonic() - begin

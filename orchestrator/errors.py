@@ -31,15 +31,15 @@ class CrashmatrixError(Exception):
 
     exit_code: ClassVar[int] = EXIT_HOST
 
-    def __init__(self, what: str, *, mend: str, where: Location | None = None) -> None:
+    def __init__(self, what: str, *, hint: str, where: Location | None = None) -> None:
         super().__init__(what)
         self.what = what
-        self.mend = mend
+        self.hint = hint
         self.where = where
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.what}; {self.mend}"
+        return f"{place}{self.what}; {self.hint}"
 
 
 class InputError(CrashmatrixError):

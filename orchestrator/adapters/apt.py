@@ -7,7 +7,7 @@ from orchestrator.adapters import process
 from orchestrator.errors import HostError
 
 TIMEOUT: Final = 30
-MEND: Final = "check apt's sources: apt-get update --print-uris"
+HINT: Final = "check apt's sources: apt-get update --print-uris"
 ARCHIVE: Final = re.compile(r"^'(https?://[^']+/)dists/", re.MULTILINE)
 
 
@@ -17,7 +17,7 @@ def mirrors() -> tuple[str, ...]:
     apt is asked what `apt-get update` would fetch, which it says without the network or any list.
     """
     try:
-        listed = process.run(["apt-get", "update", "--print-uris"], timeout=TIMEOUT, mend=MEND)
+        listed = process.run(["apt-get", "update", "--print-uris"], timeout=TIMEOUT, hint=HINT)
     except HostError:
         return ()
     return tuple(dict.fromkeys(ARCHIVE.findall(listed.text)))

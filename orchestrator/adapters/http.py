@@ -15,7 +15,7 @@ CONNECT_TIMEOUT: Final = 10
 READ_TIMEOUT: Final = 60
 """Seconds without a byte; a slow line is fine, a dead one is not."""
 CHUNK: Final = 1 << 16
-MEND: Final = "check the network, the proxy variables (https_proxy) and the CA bundle (SSL_CERT_FILE)"
+HINT: Final = "check the network, the proxy variables (https_proxy) and the CA bundle (SSL_CERT_FILE)"
 PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -39,7 +39,7 @@ def download(url: str, path: Path, stop: threading.Event) -> None:
         ) as answer:
             _take(answer, path, have, stop)
     except requests.exceptions.RequestException as error:
-        raise ToolError(f"{url} could not be fetched: {_cause(error)}", mend=MEND) from error
+        raise ToolError(f"{url} could not be fetched: {_cause(error)}", hint=HINT) from error
 
 
 def answers(url: str, seconds: float) -> bool:
@@ -59,15 +59,15 @@ def _take(answer: requests.Response, path: Path, have: int, stop: threading.Even
         if answer.headers.get("Content-Range", "").endswith(f"/{have}"):
             return
         path.unlink()
-        raise ToolError(f"{answer.url} is shorter than what was fetched of it before", mend=MEND)
+        raise ToolError(f"{answer.url} is shorter than what was fetched of it before", hint=HINT)
     if answer.status_code >= HTTPStatus.BAD_REQUEST:
         passing = answer.status_code in PASSING or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         kind = ToolError if passing else HostError
-        raise kind(f"{answer.url} answered {answer.status_code} {answer.reason}", mend=MEND)
+        raise kind(f"{answer.url} answered {answer.status_code} {answer.reason}", hint=HINT)
     with path.open("ab" if _goes_on(answer, have) else "wb") as out:
         for chunk in answer.iter_content(CHUNK):
             if stop.is_set():
-                raise ToolError("stopped", mend="start again")
+                raise ToolError("stopped", hint="start again")
             out.write(chunk)
 
 

@@ -41,7 +41,7 @@ DENIED_WITH: Final = (
 )
 """Those that fail for some arguments: limits of another process, and TIOCSTI and TIOCLINUX, by which a
 terminal reads what nobody typed. An argument's place, how it is compared, and with what."""
-MEND: Final = "the kernel refused to confine a program; `crashmatrix doctor` says what this host can do"
+HINT: Final = "the kernel refused to confine a program; `crashmatrix doctor` says what this host can do"
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 """landlock_create_ruleset and its sisters, on every architecture."""
@@ -141,7 +141,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError as error:
-        raise ToolError(f"confining a program to {path}: {error.strerror}", mend=MEND) from error
+        raise ToolError(f"confining a program to {path}: {error.strerror}", hint=HINT) from error
     try:
         rule = _Beneath(allowed=rights, folder=place)
         _check(_libc().syscall(_ADD, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0))
@@ -186,5 +186,5 @@ def _seccomp() -> ctypes.CDLL | None:
 
 def _check(result: int) -> int:
     if result < 0:
-        raise ToolError(f"confining a program: {os.strerror(ctypes.get_errno())}", mend=MEND)
+        raise ToolError(f"confining a program: {os.strerror(ctypes.get_errno())}", hint=HINT)
     return int(result)

@@ -17,7 +17,7 @@ MOST = 64 << 20
 """Bytes of each stream that are read of a program in a jail."""
 LAST_LINES = 12
 """How much of a failed program's stderr an error shows; enough for apt and gdb to say why."""
-ROOT_MEND = "run `sudo -v` first so that sudo does not ask, or run as root"
+ROOT_HINT = "run `sudo -v` first so that sudo does not ask, or run as root"
 ROOT_UMASK = 0o022
 """For what root makes: sudo keeps a user's stricter one, and that user could not read setup's record."""
 DAEMON_TIMEOUT = 10
@@ -74,7 +74,7 @@ def as_root(args: Sequence[str]) -> tuple[str, ...]:
 def run(  # noqa: PLR0913 - subprocess.run has them all
     args: Sequence[str],
     *,
-    mend: str,
+    hint: str,
     root: bool = False,
     check: bool = True,
     timeout: float | None = None,
@@ -85,8 +85,8 @@ def run(  # noqa: PLR0913 - subprocess.run has them all
 ) -> Completed:
     """Run a program to its end; `timeout` is in seconds.
 
-    Raises ToolError with `mend` as the next step where the program is missing, takes too long, or
-    (with `check`) ends with another status than 0; where sudo itself refused, the next step is ROOT_MEND.
+    Raises ToolError with `hint` as the next step where the program is missing, takes too long, or
+    (with `check`) ends with another status than 0; where sudo itself refused, the next step is ROOT_HINT.
     """
     argv = as_root(args) if root else tuple(args)
 
@@ -110,15 +110,15 @@ def run(  # noqa: PLR0913 - subprocess.run has them all
             with start() as running:
                 stdout, stderr = _communicate(running, stdin, timeout)
     except (FileNotFoundError, PermissionError) as error:
-        raise ToolError(f"{argv[0]} cannot be run: {error.strerror}", mend=mend) from error
+        raise ToolError(f"{argv[0]} cannot be run: {error.strerror}", hint=hint) from error
     except subprocess.TimeoutExpired as error:
-        raise ToolError(f"{args[0]} did not end within {timeout:g} s", mend=mend) from error
+        raise ToolError(f"{args[0]} did not end within {timeout:g} s", hint=hint) from error
     completed = Completed(args=argv, status=running.returncode, stdout=stdout, stderr=stderr)
     if check and root and completed.status == 1 and completed.complaint.startswith("sudo: "):
-        raise ToolError(f"{args[0]} needs root; {completed.complaint}", mend=ROOT_MEND)
+        raise ToolError(f"{args[0]} needs root; {completed.complaint}", hint=ROOT_HINT)
     if check and completed.status != 0:
         said = f": {completed.complaint}" if completed.complaint else ""
-        raise ToolError(f"{args[0]} ended with status {completed.status}{said}", mend=mend)
+        raise ToolError(f"{args[0]} ended with status {completed.status}{said}", hint=hint)
     return completed
 
 
@@ -147,7 +147,7 @@ def _communicate(
         raise
 
 
-def spawn_daemon(args: Sequence[str], *, pid_file: Path, log: Path, mend: str) -> int:
+def spawn_daemon(args: Sequence[str], *, pid_file: Path, log: Path, hint: str) -> int:
     """Start a daemon as root, in its own session, with its output in `log`; returns its pid.
 
     dpkg's start-stop-daemon does the detaching, so that the pid is the daemon's own under sudo too
@@ -156,20 +156,20 @@ def spawn_daemon(args: Sequence[str], *, pid_file: Path, log: Path, mend: str) -
     """
     program, starter = find(args[0]), find("start-stop-daemon")
     if program is None or starter is None:
-        raise ToolError(f"{args[0] if starter else 'start-stop-daemon'} is not installed", mend=mend)
-    run(["mkdir", "-p", str(pid_file.parent), str(log.parent)], root=True, mend=mend)
+        raise ToolError(f"{args[0] if starter else 'start-stop-daemon'} is not installed", hint=hint)
+    run(["mkdir", "-p", str(pid_file.parent), str(log.parent)], root=True, hint=hint)
     run(
         [starter, "--start", "--background", "--make-pidfile", "--pidfile", str(pid_file),
          "--output", str(log), "--startas", program, "--", *args[1:]],
-        root=True, timeout=DAEMON_TIMEOUT, mend=mend,
+        root=True, timeout=DAEMON_TIMEOUT, hint=hint,
     )  # fmt: skip
     return int(pid_file.read_text())
 
 
-def stop_daemon(pid: int, *, grace: int, mend: str) -> None:
+def stop_daemon(pid: int, *, grace: int, hint: str) -> None:
     """End a daemon as root: TERM, `grace` seconds, then KILL. One that is gone already is fine."""
     starter = find("start-stop-daemon")
     if starter is None:
-        raise ToolError("start-stop-daemon is not installed", mend=mend)
+        raise ToolError("start-stop-daemon is not installed", hint=hint)
     stages = f"TERM/{grace}/KILL/{DAEMON_TIMEOUT}"
-    run([starter, "--stop", "--oknodo", "--pid", str(pid), "--retry", stages], root=True, mend=mend)
+    run([starter, "--stop", "--oknodo", "--pid", str(pid), "--retry", stages], root=True, hint=hint)

@@ -100,24 +100,24 @@ def _text(path: Path, file: str) -> str:
         raise InputError(
             "the file does not exist",
             where=place,
-            mend="create it, or name the project's folder with --project",
+            hint="create it, or name the project's folder with --project",
         ) from error
     except OSError as error:
         raise InputError(
-            f"the file cannot be read: {error.strerror}", where=place, mend="make it a readable file"
+            f"the file cannot be read: {error.strerror}", where=place, hint="make it a readable file"
         ) from error
     if len(raw) > MAX_BYTES:
         raise InputError(
             f"the file is larger than {MAX_BYTES // 1024} KiB",
             where=place,
-            mend="a matrix is small; look for what was written there by mistake",
+            hint="a matrix is small; look for what was written there by mistake",
         )
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InputError(
-            "the file is not UTF-8 text", where=Location(file=file, line=line), mend="save it as UTF-8"
+            "the file is not UTF-8 text", where=Location(file=file, line=line), hint="save it as UTF-8"
         ) from error
 
 
@@ -128,23 +128,23 @@ def _compose(file: str, text: str) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = _location(file, mark) if mark else Location(file=file)
-        raise InputError(f"not valid YAML: {error.problem}", where=place, mend="mend the syntax") from error
+        raise InputError(f"not valid YAML: {error.problem}", where=place, hint="hint the syntax") from error
     except yaml.YAMLError as error:
         said = str(error).splitlines()[0]
         raise InputError(
-            f"not valid YAML: {said}", where=Location(file=file), mend="mend the syntax"
+            f"not valid YAML: {said}", where=Location(file=file), hint="hint the syntax"
         ) from error
     if root is None:
         raise InputError(
             "the file is empty",
             where=Location(file=file),
-            mend="start from the one in crashmatrix's own repository",
+            hint="start from the one in crashmatrix's own repository",
         )
     if not isinstance(root, yaml.MappingNode):
         raise InputError(
             "the file must be a mapping (name: value lines)",
             where=_location(file, root.start_mark),
-            mend="see docs/matrix.md",
+            hint="see docs/matrix.md",
         )
     return root
 
@@ -158,7 +158,7 @@ def _check_depth(file: str, text: str) -> None:
             raise InputError(
                 f"nested deeper than {MAX_DEPTH} levels",
                 where=_location(file, event.start_mark),
-                mend="flatten it",
+                hint="flatten it",
             )
 
 
@@ -175,14 +175,14 @@ class _Builder:
         if node.tag not in _TAGS:
             raise InputError(
                 f"the tag {node.tag} is not accepted",
-                mend="remove it",
+                hint="remove it",
                 where=_location(self._file, node.start_mark),
             )
         if len(self._nodes) > MAX_NODES or len(path) > MAX_DEPTH:
             raise InputError(
                 f"aliases expand to more than {MAX_NODES} values",
                 where=_location(self._file, node.start_mark),
-                mend="write them out",
+                hint="write them out",
             )
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -195,13 +195,13 @@ class _Builder:
         for key, value in node.value:
             place = _location(self._file, key.start_mark)
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                raise InputError("a key must be a plain word", where=place, mend="put it in quotes")
+                raise InputError("a key must be a plain word", where=place, hint="put it in quotes")
             if key.value in data:
                 first = self._nodes[(*path, key.value)].start_mark.line + 1
                 raise InputError(
                     f"{key.value!r} stands here twice (first on line {first})",
                     where=place,
-                    mend="keep one of the two",
+                    hint="keep one of the two",
                 )
             data[key.value] = self.build(value, (*path, key.value))
         return data
@@ -212,7 +212,7 @@ class _Builder:
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             raise InputError(
                 f"{node.value[:40]!r} cannot be read",
-                mend="put it in quotes",
+                hint="put it in quotes",
                 where=_location(self._file, node.start_mark),
             ) from error
 
@@ -234,18 +234,18 @@ def _explain(
         known = (*known, part) if (*known, part) in nodes else known
     node = nodes[known]
     name = ".".join(str(part) for part in path) or "the file"
-    what, mend = f"{name}: {first['msg'].removeprefix('Value error, ')}", "correct it"
+    what, hint = f"{name}: {first['msg'].removeprefix('Value error, ')}", "correct it"
     if first["type"] == "extra_forbidden":
         what = f"unknown key {path[-1]!r}"
-        mend = nearest(str(path[-1]), _fields(model, path[:-1]))
+        hint = nearest(str(path[-1]), _fields(model, path[:-1]))
     elif first["type"] == "missing":
-        what, mend = f"{name} is missing", "add it"
+        what, hint = f"{name} is missing", "add it"
     elif first["type"] == "string_type" and isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
         what = f"{name}: {node.value} is {_SCALARS[node.tag]} to YAML, not a string"
-        mend = f'write "{node.value}" in quotes'
+        hint = f'write "{node.value}" in quotes'
     if len(errors) > 1:
-        mend += f" ({len(errors) - 1} more wrong in this file)"
-    return InputError(what, where=_location(file, node.start_mark), mend=mend)
+        hint += f" ({len(errors) - 1} more wrong in this file)"
+    return InputError(what, where=_location(file, node.start_mark), hint=hint)
 
 
 def _fields(model: type[BaseModel], path: Path_) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ def _check_chosen_once(arguments: argparse.Namespace) -> None:
     if earlier and idle:
         raise InputError(
             f"{earlier}: which cells run is an earlier run's choice, so {idle[0]} would do nothing",
-            mend=f"leave out {' and '.join(idle)}",
+            hint=f"leave out {' and '.join(idle)}",
         )
 
 
@@ -195,7 +195,7 @@ def _run_folder(reports: Path, name: str) -> Path:
             return folder
     known = [path.parent.name for path in reports.glob("*/plan.json")]
     raise InputError(
-        f"there is no run {name!r}", where=Location(file=str(reports)), mend=nearest(name, known)
+        f"there is no run {name!r}", where=Location(file=str(reports)), hint=nearest(name, known)
     )
 
 
@@ -212,8 +212,8 @@ def _request(arguments: argparse.Namespace, project: Project) -> Request:
     axes = {axis: _flat(getattr(arguments, axis)) for axis in STANDARD_AXES if getattr(arguments, axis)}
     for name, values in arguments.axis:
         if name not in project.matrix.vocabulary:
-            mend = nearest(name, project.matrix.vocabulary)
-            raise InputError(f"--axis: there is no axis {name!r}", mend=mend)
+            hint = nearest(name, project.matrix.vocabulary)
+            raise InputError(f"--axis: there is no axis {name!r}", hint=hint)
         axes[name] = (*axes.get(name, ()), *values)
     return Request(
         profile=arguments.profile,

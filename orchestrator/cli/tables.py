@@ -150,9 +150,9 @@ def show_places(console: Console, folder: Path) -> None:
 
 
 def show_capabilities(console: Console, capabilities: Sequence[Capability]) -> None:
-    """The doctor's findings, each with its mend where something lacks."""
-    table = Table("capability", "state", "found", "mend", header_style="bold", pad_edge=False, box=None)
+    """The doctor's findings, each with its hint where something lacks."""
+    table = Table("capability", "state", "found", "hint", header_style="bold", pad_edge=False, box=None)
     for item in capabilities:
         style = STATE_STYLES[str(item.state)]
-        table.add_row(item.name, f"[{style}]{item.state}[/]", escape(item.found), escape(item.mend))
+        table.add_row(item.name, f"[{style}]{item.state}[/]", escape(item.found), escape(item.hint))
     console.print(table)

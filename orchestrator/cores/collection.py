@@ -16,7 +16,7 @@ from typing import Final
 
 from orchestrator.adapters import process
 from orchestrator.cores.journal import (
-    MEND,
+    HINT,
     StoredCore,
     find_cores,
     reason_not_dumped,
@@ -92,7 +92,7 @@ def is_emulator(core: StoredCore) -> bool:
 def _collect(outcome: Outcome, folder: Path, root: Path, deadline: float, pattern: Path) -> CoreFile:
     handler = pattern.read_text().strip()
     if not is_systemd_coredump(handler):
-        return _lost(outcome, f"kernel.core_pattern is {handler!r}, not systemd-coredump; {MEND}")
+        return _lost(outcome, f"kernel.core_pattern is {handler!r}, not systemd-coredump; {HINT}")
     match = _wait(outcome, deadline if outcome.core_dumped else 0)
     if match is None:
         return _lost(outcome, _why_none(outcome, deadline))
@@ -151,13 +151,13 @@ def _keep(stored: str, folder: Path) -> Path:
     """Copy a stored core, which is root's, to the trial's folder as the user's own; raises ToolError."""
     source = PurePosixPath(stored)
     if source.parent != STORE or not source.name.startswith("core."):
-        raise ToolError(f"the journal names {stored!r} as a core, which is not in {STORE}", mend=MEND)
+        raise ToolError(f"the journal names {stored!r} as a core, which is not in {STORE}", hint=HINT)
     suffix = source.suffix if source.suffix in SUFFIXES else ""
     target = folder / f"core{suffix}"
     process.run(
         ["install", "--mode=0600", f"--owner={os.getuid()}", f"--group={os.getgid()}", "--",
          str(source), str(target)],
-        root=True, mend=f"was it removed already? Raise MaxUse= and KeepFree= in coredump.conf; {MEND}",
+        root=True, hint=f"was it removed already? Raise MaxUse= and KeepFree= in coredump.conf; {HINT}",
     )  # fmt: skip
     return target
 
@@ -172,7 +172,7 @@ def _why_none(outcome: Outcome, deadline: float) -> str:
     others = [core for core in find_cores(outcome.hostname) if outcome.container in (core.cgroup or "")]
     also = "".join(f"; a core of process {core.pid} ({core.comm}) is there" for core in others)
     if outcome.core_dumped:
-        return f"the kernel wrote a core, systemd-coredump reported none within {deadline:g} s; {MEND}{also}"
+        return f"the kernel wrote a core, systemd-coredump reported none within {deadline:g} s; {HINT}{also}"
     said = reason_not_dumped(outcome.pid, datetime.fromisoformat(outcome.started))
     because = f"its log says of a process {outcome.pid} then: {said}" if said else (
         "either the process is not dumpable (PR_SET_DUMPABLE=0), or RLIMIT_CORE is 1, or more processes "

@@ -27,7 +27,7 @@ DUMP_TIMEOUT: Final = 600
 """Seconds for unpacking one core; a gigabyte takes about two."""
 TIMEOUT: Final = 30
 """Seconds for one query; a large journal on a slow disk has been seen to take several."""
-MEND: Final = "run `nox -s setup`; `crashmatrix doctor` shows the state of core collection"
+HINT: Final = "run `nox -s setup`; `crashmatrix doctor` shows the state of core collection"
 _NS_PID: Final = re.compile(r"^NSpid:\s*([\d\s]+)$", re.MULTILINE)
 _KERNEL: Final = re.compile(r"coredump: (\d+)\(.*\): (.+)")
 _CONTAINER: Final = re.compile(r"[0-9a-f]{64}")
@@ -76,17 +76,17 @@ def dump(match: str, target: Path) -> DumpedCore:
     exactly = [f"{name}={entry[name]}" for name in ("COREDUMP_PID", "COREDUMP_TIMESTAMP") if name in entry]
     done = process.run(
         ["coredumpctl", "--quiet", "--no-pager", f"--output={target}", "dump", "--", *(exactly or [match])],
-        root=True, check=False, mend=MEND, timeout=DUMP_TIMEOUT,
+        root=True, check=False, hint=HINT, timeout=DUMP_TIMEOUT,
     )  # fmt: skip
     if done.status == 0 and target.exists():
         if not process.is_root():
-            process.run(["chown", str(os.getuid()), str(target)], root=True, mend=MEND)
+            process.run(["chown", str(os.getuid()), str(target)], root=True, hint=HINT)
         container = _CONTAINER.search(entry.get("COREDUMP_CGROUP", ""))
         return DumpedCore(path=target, container=container[0] if container else None)
     said = done.complaint.splitlines()[-1:] or ["it said nothing"]
     raise InputError(
         f"{match!r} is neither a file nor a core that coredumpctl can give: {said[0]}",
-        mend="see `coredumpctl list`",
+        hint="see `coredumpctl list`",
     )
 
 
@@ -149,7 +149,7 @@ def parse_entries(output: str) -> tuple[dict[str, str], ...]:
         entries = [json.loads(line) for line in output.split("\n") if line.strip()]
         return tuple({name: _text(value) for name, value in entry.items()} for entry in entries)
     except (ValueError, AttributeError, TypeError) as error:
-        raise ToolError("journalctl answered with what is not its JSON", mend=MEND) from error
+        raise ToolError("journalctl answered with what is not its JSON", hint=HINT) from error
 
 
 def _text(value: object) -> str:
@@ -161,4 +161,4 @@ def _text(value: object) -> str:
 
 def _query(arguments: list[str]) -> tuple[dict[str, str], ...]:
     args = ["journalctl", "--quiet", "--no-pager", "--output=json", "--all", *arguments]
-    return parse_entries(process.run(args, root=True, mend=MEND, timeout=TIMEOUT).text)
+    return parse_entries(process.run(args, root=True, hint=HINT, timeout=TIMEOUT).text)

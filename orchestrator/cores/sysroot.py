@@ -169,8 +169,8 @@ class _Maker:
             return False
         except OSError as error:
             if error.errno not in _NAME_ERRORS:
-                mend = f"free space under {self._folder.parent}, or set CRASHMATRIX_CACHE"
-                raise ToolError(f"{path} cannot be kept: {error.strerror}", mend=mend) from error
+                hint = f"free space under {self._folder.parent}, or set CRASHMATRIX_CACHE"
+                raise ToolError(f"{path} cannot be kept: {error.strerror}", hint=hint) from error
             return False
         if debug:
             self._keep(place(self._folder, path), build_id, debug=True)

@@ -1,6 +1,6 @@
 """Core and sysroot to a crash: signal, frames of all threads, registers, modules, signature."""
 
 from orchestrator.crash.reader import BACKENDS, Remembered, read_crash
-from orchestrator.crash.stacks.cache import KnownStacks
+from orchestrator.crash.stacks.cache import StackCache
 
-__all__ = ["BACKENDS", "KnownStacks", "Remembered", "read_crash"]
+__all__ = ["BACKENDS", "Remembered", "StackCache", "read_crash"]

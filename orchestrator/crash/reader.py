@@ -22,7 +22,7 @@ from orchestrator.crash.process.startup import read_invocation
 from orchestrator.crash.process.waiting import Waiting, is_asked_for, sign_hang
 from orchestrator.crash.signature.sign import sign
 from orchestrator.crash.stacks.backends import STACKS, read_stacks
-from orchestrator.crash.stacks.cache import KnownStacks
+from orchestrator.crash.stacks.cache import StackCache
 from orchestrator.crash.stacks.limits import loose
 from orchestrator.crash.stacks.python.stacks import (
     EvaluatedFrame,
@@ -49,7 +49,7 @@ _LAST: Final = ("fs_base", "gs_base")
 class Remembered:
     """What this run has read already; the core is of `image`, and `origin` says in words of which trial."""
 
-    stacks: KnownStacks
+    stacks: StackCache
     image: str
     origin: str
 

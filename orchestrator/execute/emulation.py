@@ -34,5 +34,5 @@ def keep_core(engine: Engine, container: str, path: str, folder: Path) -> Path |
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ToolError(f"qemu's core cannot be kept: {error}", mend="make room on the disk") from error
+        raise ToolError(f"qemu's core cannot be kept: {error}", hint="make room on the disk") from error
     return None

@@ -70,5 +70,5 @@ def parse_account(raw: bytes) -> Account:
 def _unreadable(why: str) -> EngineError:
     return EngineError(
         f"the supervisor's account of the process cannot be read ({why})",
-        mend=f"repeat the cell; if it stays, the program under question writes into {FATE_FOLDER}/",
+        hint=f"repeat the cell; if it stays, the program under question writes into {FATE_FOLDER}/",
     )

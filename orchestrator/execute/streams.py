@@ -26,7 +26,7 @@ class _Stream:
         """What may be the beginning of a mark of which the rest has not arrived."""
         self._current = 0
         self._file = self._open()
-        self.cut: set[int] = set()
+        self.truncated: set[int] = set()
 
     def write(self, data: bytes) -> None:
         """Append; what is beyond the limit is read and dropped, so the writer never blocks."""
@@ -52,7 +52,7 @@ class _Stream:
         self._file.write(kept)
         self._left -= len(kept)
         if len(kept) < len(data):
-            self.cut.add(self._current)
+            self.truncated.add(self._current)
 
     def _open(self) -> IO[bytes]:
         path = self._files[self._current]
@@ -83,9 +83,9 @@ class Streams:
         """A stream's file: .txt, so that a browser shows it as text whatever is in it."""
         return f"{name}.txt"
 
-    def cut(self, index: int) -> tuple[str, ...]:
+    def truncated(self, index: int) -> tuple[str, ...]:
         """The streams of the trial in the folder of this index that are not whole."""
-        return tuple(sorted(name for name, stream in self._streams.items() if index in stream.cut))
+        return tuple(sorted(name for name, stream in self._streams.items() if index in stream.truncated))
 
 
 @contextmanager

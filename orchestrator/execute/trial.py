@@ -118,7 +118,7 @@ def _watch(
             hostname=hostname,
             stdout=str(folder.relative_to(request.root) / streams.file_name("stdout")),
             stderr=str(folder.relative_to(request.root) / streams.file_name("stderr")),
-            cut=streams.cut(index),
+            truncated_streams=streams.truncated(index),
             emulated=request.question.emulated,
             emulator_core=_emulator_core(engine, container, fate, folder, request),
             versions=account.versions if account else {},
@@ -175,7 +175,7 @@ def _account(engine: Engine, container: str) -> Account | None:
         return None
     except OSError as error:
         raise EngineError(
-            f"the supervisor's account cannot be fetched: {error}", mend="repeat the cell"
+            f"the supervisor's account cannot be fetched: {error}", hint="repeat the cell"
         ) from error
 
 
@@ -184,7 +184,7 @@ def _fates(told: Sequence[Fate], ended: Ended, overdue: bool, seconds: float) ->
     if told and told[-1].interrupted and not overdue:
         raise EngineError(
             "the container was stopped from outside before its process ended",
-            mend="repeat the cell; was the engine stopped?",
+            hint="repeat the cell; was the engine stopped?",
         )
     if told and (ended.status == 0 or told[-1].interrupted):
         killed = ended.oom and told[-1].signal == "SIGKILL"
@@ -196,7 +196,7 @@ def _fates(told: Sequence[Fate], ended: Ended, overdue: bool, seconds: float) ->
         return (*told, Fate(pid=None, kind=OutcomeKind.HANG, seconds=seconds, notes=(note,)))
     raise EngineError(
         f"the container ended with status {ended.status} and no account of its process",
-        mend="read the cell's stderr; was the container stopped from outside?",
+        hint="read the cell's stderr; was the container stopped from outside?",
     )
 
 

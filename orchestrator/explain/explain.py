@@ -7,8 +7,8 @@ from typing import Final
 
 from orchestrator.explain import words
 from orchestrator.explain.search import Found, RuleTerms, rule_text, shortest_rules
-from orchestrator.explain.sightings import JUDGED, Sighting, sightings
 from orchestrator.explain.space import SCENARIO, Space, as_bits
+from orchestrator.explain.subjects import JUDGED, SubjectCells, find_subjects
 from orchestrator.model import (
     ABSENT,
     Cell,
@@ -34,7 +34,7 @@ def explain(plan: Plan, results: Sequence[CellResult]) -> Explanations:
     unseen = tuple(_unseen(plan, results))
     scopes: dict[frozenset[str], _Scope] = {}
     found: list[Explanation] = []
-    for item in sightings(seen):
+    for item in find_subjects(seen):
         names = frozenset(item.scenarios)
         if names not in scopes:
             scopes[names] = _Scope.of(names, seen, unseen, plan.ordered)
@@ -79,7 +79,7 @@ def _unseen(plan: Plan, results: Iterable[CellResult]) -> Iterator[tuple[Cell, s
         yield excluded.cell, f"excluded: {excluded.reason}"
 
 
-def _explanation(item: Sighting, scope: _Scope, seen: Sequence[CellResult]) -> Explanation:
+def _explanation(item: SubjectCells, scope: _Scope, seen: Sequence[CellResult]) -> Explanation:
     space = scope.space
     shown = as_bits(position in item.trials for position in scope.positions)
     contrary = len(space.cells) - shown.bit_count()
@@ -175,7 +175,7 @@ def _holds(space: Space, rule: RuleTerms, axes: Mapping[str, str]) -> bool | Non
     return True if True in terms else None if None in terms else False
 
 
-def _mixed(item: Sighting, seen: Sequence[CellResult]) -> tuple[MixedCell, ...]:
+def _mixed(item: SubjectCells, seen: Sequence[CellResult]) -> tuple[MixedCell, ...]:
     """Cells whose kept trials differ; trials that were not kept ended as some of those did."""
     return tuple(
         MixedCell(

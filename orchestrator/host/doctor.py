@@ -1,4 +1,4 @@
-"""What this host can do, each capability with what was found and how to mend it. Changes nothing."""
+"""What this host can do, each capability with what was found and how to hint it. Changes nothing."""
 
 import importlib
 import importlib.metadata
@@ -24,7 +24,7 @@ DISK_LEAST: Final = 2 << 30
 MEMORY_WANTED: Final = 3 << 30
 """Bytes for two cells at their limit of 1 GiB and the engine."""
 MEMORY_LEAST: Final = 1 << 30
-LOOK_MEND: Final = "reinstall it"
+LOOK_HINT: Final = "reinstall it"
 
 
 class State(StrEnum):
@@ -36,12 +36,12 @@ class State(StrEnum):
 
 
 class Capability(Value):
-    """One thing a host needs or can use. `mend` is empty where nothing is to be mended."""
+    """One thing a host needs or can use. `hint` is empty where nothing is to be mended."""
 
     name: str
     state: State
     found: str
-    mend: str = ""
+    hint: str = ""
     required: bool = True
     """Whether the main job needs it; the others only widen what can be asked."""
 
@@ -77,19 +77,19 @@ def engine(facts: Facts) -> Capability:
     """The container engine."""
     found = facts.engine
     if found.info is None:
-        mend = f"start the engine at DOCKER_HOST={found.chosen}, or unset it" if found.chosen else SETUP
-        return Capability(name="engine", state=State.MISSING, found=found.reason, mend=mend)
+        hint = f"start the engine at DOCKER_HOST={found.chosen}, or unset it" if found.chosen else SETUP
+        return Capability(name="engine", state=State.MISSING, found=found.reason, hint=hint)
     info = found.info
     said = f"{info.name} {info.version} (API {info.api}, storage {info.driver}) at {found.endpoint}"
     if not (found.endpoint or "").startswith("unix://"):
         return Capability(
             name="engine", state=State.DEGRADED, found=f"{said}, which may be another machine",
-            mend="use this machine's own engine (unset DOCKER_HOST): cores stay where the process crashed",
+            hint="use this machine's own engine (unset DOCKER_HOST): cores stay where the process crashed",
         )  # fmt: skip
     if info.driver == "vfs":
         return Capability(
             name="engine", state=State.DEGRADED, found=f"{said}, which copies every layer whole",
-            mend="let the engine's root lie on ext4 or xfs, so that it can use overlay2",
+            hint="let the engine's root lie on ext4 or xfs, so that it can use overlay2",
         )  # fmt: skip
     return Capability(name="engine", state=State.OK, found=said)
 
@@ -99,8 +99,8 @@ def native(facts: Facts) -> Capability:
     name = "arm64" if facts.machine in ARM64_NAMES else facts.machine
     if name in set(Arch):
         return Capability(name="native architecture", state=State.OK, found=name)
-    mend = f"use a host of {' or '.join(Arch)}"
-    return Capability(name="native architecture", state=State.MISSING, found=name, mend=mend)
+    hint = f"use a host of {' or '.join(Arch)}"
+    return Capability(name="native architecture", state=State.MISSING, found=name, hint=hint)
 
 
 def arm64(facts: Facts) -> Capability:
@@ -110,12 +110,12 @@ def arm64(facts: Facts) -> Capability:
         return Capability(name=name, state=State.OK, found="native", required=False)
     if handler is None:
         found = "no binfmt_misc handler for arm64's programs"
-        return Capability(name=name, state=State.MISSING, found=found, mend=SETUP, required=False)
+        return Capability(name=name, state=State.MISSING, found=found, hint=SETUP, required=False)
     if facts.arm64.works:
         found = f"emulated by {handler.interpreter} (flags {handler.flags})"
         return Capability(name=name, state=State.OK, found=found, required=False)
     found = f"{handler.interpreter} with flags {handler.flags}, which works in this host's own root only"
-    return Capability(name=name, state=State.DEGRADED, found=found, mend=SETUP, required=False)
+    return Capability(name=name, state=State.DEGRADED, found=found, hint=SETUP, required=False)
 
 
 def mmdebstrap(facts: Facts) -> Capability:
@@ -123,10 +123,10 @@ def mmdebstrap(facts: Facts) -> Capability:
     name, keyring = "mmdebstrap", facts.found.get("debian-archive-keyring")
     program = facts.found.get("mmdebstrap")
     if program is None:
-        return Capability(name=name, state=State.MISSING, found="not installed", mend=SETUP)
-    said = process.run([program, "--version"], mend=LOOK_MEND, timeout=30).text.strip()
+        return Capability(name=name, state=State.MISSING, found="not installed", hint=SETUP)
+    said = process.run([program, "--version"], hint=LOOK_HINT, timeout=30).text.strip()
     if keyring is None:
-        return Capability(name=name, state=State.MISSING, found=f"{said}, without Debian's keys", mend=SETUP)
+        return Capability(name=name, state=State.MISSING, found=f"{said}, without Debian's keys", hint=SETUP)
     return Capability(name=name, state=State.OK, found=f"{said}, keys {keyring}")
 
 
@@ -135,9 +135,9 @@ def npm(facts: Facts) -> Capability:
     program = facts.found.get("npm")
     if program is None:
         return Capability(
-            name="npm", state=State.MISSING, found="not installed: no glibc 2.17", mend=SETUP, required=False
+            name="npm", state=State.MISSING, found="not installed: no glibc 2.17", hint=SETUP, required=False
         )
-    version = process.run([program, "--version"], check=False, mend=LOOK_MEND, timeout=30).text.strip()
+    version = process.run([program, "--version"], check=False, hint=LOOK_HINT, timeout=30).text.strip()
     return Capability(name="npm", state=State.OK, found=version, required=False)
 
 
@@ -145,9 +145,9 @@ def collection(facts: Facts) -> Capability:
     """Whether a core that is written on this host is stored and can be found."""
     name, state = "core collection", facts.collection
     if facts.platform.contained:
-        mend = "run crashmatrix on that host itself"
+        hint = "run crashmatrix on that host itself"
         found = "this is a container: the kernel hands cores to the host outside"
-        return Capability(name=name, state=State.MISSING, found=found, mend=mend)
+        return Capability(name=name, state=State.MISSING, found=found, hint=hint)
     lacks = [
         text
         for text, here in (
@@ -158,11 +158,11 @@ def collection(facts: Facts) -> Capability:
         if not here
     ]
     if lacks:
-        return Capability(name=name, state=State.MISSING, found="; ".join(lacks), mend=SETUP)
+        return Capability(name=name, state=State.MISSING, found="; ".join(lacks), hint=SETUP)
     if state.storage != "external":
         found = f"systemd-coredump, but Storage={state.storage} keeps no files"
-        mend = "set Storage=external under [Coredump] in /run/systemd/coredump.conf.d/crashmatrix.conf"
-        return Capability(name=name, state=State.MISSING, found=found, mend=mend)
+        hint = "set Storage=external under [Coredump] in /run/systemd/coredump.conf.d/crashmatrix.conf"
+        return Capability(name=name, state=State.MISSING, found=found, hint=hint)
     return Capability(name=name, state=State.OK, found="systemd-coredump and the journal are served")
 
 
@@ -174,25 +174,25 @@ def pipe_limit(facts: Facts) -> Capability:
     loss = "the kernel drops the cores of more simultaneous crashes"
     if limit == 0:
         loss = "the kernel does not wait for a core to be read"
-    return Capability(name="core_pipe_limit", state=State.DEGRADED, found=f"{limit}: {loss}", mend=SETUP)
+    return Capability(name="core_pipe_limit", state=State.DEGRADED, found=f"{limit}: {loss}", hint=SETUP)
 
 
 def gdb() -> Capability:
     """The debugger, and whether it can be scripted in Python."""
     program = process.find("gdb-multiarch") or process.find("gdb")
     if program is None:
-        return Capability(name="gdb", state=State.MISSING, found="not installed", mend=SETUP)
+        return Capability(name="gdb", state=State.MISSING, found="not installed", hint=SETUP)
     ask = [program, "-nx", "-batch", "-ex", "python print(gdb.VERSION)"]
-    said = process.run(ask, check=False, timeout=30, mend=LOOK_MEND)
+    said = process.run(ask, check=False, timeout=30, hint=LOOK_HINT)
     if said.status == 0 and said.text.strip():
         found = f"{program} {said.text.strip()} with Python"
         if probe.knows_arm64(program):
             return Capability(name="gdb", state=State.OK, found=found)
         return Capability(
-            name="gdb", state=State.DEGRADED, found=f"{found}, reads no arm64 cores", mend=SETUP
+            name="gdb", state=State.DEGRADED, found=f"{found}, reads no arm64 cores", hint=SETUP
         )
     found = f"{program} without Python scripting"
-    return Capability(name="gdb", state=State.MISSING, found=found, mend="install Debian's gdb-multiarch")
+    return Capability(name="gdb", state=State.MISSING, found=found, hint="install Debian's gdb-multiarch")
 
 
 def pystack() -> Capability:
@@ -200,8 +200,8 @@ def pystack() -> Capability:
     try:
         importlib.import_module("pystack._pystack")
     except ImportError as error:
-        mend = "install it beside crashmatrix: `pip install pystack`"
-        return Capability(name="pystack", state=State.MISSING, found=str(error), mend=mend, required=False)
+        hint = "install it beside crashmatrix: `pip install pystack`"
+        return Capability(name="pystack", state=State.MISSING, found=str(error), hint=hint, required=False)
     version = importlib.metadata.version("pystack")
     return Capability(name="pystack", state=State.OK, found=version, required=False)
 
@@ -212,16 +212,16 @@ def confinement() -> Capability:
     if not lacks:
         said = "Landlock, a filter of system calls, no privileges"
         return Capability(name=name, state=State.OK, found=said, required=False)
-    mend = "boot a kernel with Landlock, install libseccomp2, or read only cores of programs that you trust"
-    return Capability(name=name, state=State.DEGRADED, found="; ".join(lacks), mend=mend, required=False)
+    hint = "boot a kernel with Landlock, install libseccomp2, or read only cores of programs that you trust"
+    return Capability(name=name, state=State.DEGRADED, found="; ".join(lacks), hint=hint, required=False)
 
 
 def root() -> Capability:
     """Root, for mmdebstrap and for reading cores and the journal."""
     if probe.may_become_root():
         return Capability(name="root", state=State.OK, found="root" if process.is_root() else "sudo -n")
-    found, mend = "not root, and `sudo -n` is refused", process.ROOT_MEND
-    return Capability(name="root", state=State.MISSING, found=found, mend=mend)
+    found, hint = "not root, and `sudo -n` is refused", process.ROOT_HINT
+    return Capability(name="root", state=State.MISSING, found=found, hint=hint)
 
 
 def disk(name: str, folder: Path) -> Capability:
@@ -239,8 +239,8 @@ def memory() -> Capability:
 
 def _amount(name: str, free: int, least: int, wanted: int, what: str) -> Capability:
     state = State.OK if free >= wanted else State.DEGRADED if free >= least else State.MISSING
-    mend = "" if state is State.OK else f"make room: {_gib(wanted)} are wanted"
-    return Capability(name=name, state=state, found=f"{_gib(free)} {what}", mend=mend)
+    hint = "" if state is State.OK else f"make room: {_gib(wanted)} are wanted"
+    return Capability(name=name, state=state, found=f"{_gib(free)} {what}", hint=hint)
 
 
 def _gib(amount: int) -> str:

@@ -18,5 +18,5 @@ def check_arches(wanted: Iterable[Arch], native: Arch, *, paths: HostPaths | Non
         return
     raise HostError(
         f"{', '.join(foreign)} programs do not run on this {native} host",
-        mend=f"run `nox -s setup`, which has arm64 emulated, or choose --arch {native}",
+        hint=f"run `nox -s setup`, which has arm64 emulated, or choose --arch {native}",
     )

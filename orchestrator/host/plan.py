@@ -55,7 +55,7 @@ def plan(facts: Facts, paths: HostPaths, *, browser: bool = False) -> tuple[Step
     if lacking and not facts.platform.debian_like:
         raise HostError(
             f"setup installs packages on Debian and Ubuntu only, and this is {facts.platform.distribution}",
-            mend=f"install what brings the programs of Debian's {', '.join(lacking)}, then run setup again",
+            hint=f"install what brings the programs of Debian's {', '.join(lacking)}, then run setup again",
         )
     steps = [_install(facts, lacking)] if lacking else []
     steps += _engine_steps(facts, paths)
@@ -116,7 +116,7 @@ def _engine_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:
     if engine.chosen:
         raise HostError(
             f"DOCKER_HOST is {engine.chosen}, and no engine answers there",
-            mend="start that engine, or unset DOCKER_HOST so that setup may use this host's own",
+            hint="start that engine, or unset DOCKER_HOST so that setup may use this host's own",
         )
     if engine.denied:
         yield _access(facts, engine.denied[0])
@@ -124,7 +124,7 @@ def _engine_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:
     if engine.daemon:
         raise HostError(
             f"dockerd runs as pid {engine.daemon} and does not answer: {engine.reason}",
-            mend="see its log, or stop it, then run setup again",
+            hint="see its log, or stop it, then run setup again",
         )
     podman = Path(facts.found.get("docker.io", "")).name == "podman"
     if facts.platform.systemd:

@@ -110,7 +110,7 @@ def collection(paths: HostPaths) -> Collection:
     except OSError as error:
         raise HostError(
             f"the kernel's core settings cannot be read: {error}",
-            mend="crashmatrix needs a Linux host with /proc/sys",
+            hint="crashmatrix needs a Linux host with /proc/sys",
         ) from error
     return Collection(
         sysctl=sysctl,
@@ -151,7 +151,7 @@ def packages() -> dict[str, str]:
 def knows_arm64(gdb: str) -> bool:
     """Whether a gdb reads arm64's cores: Debian's own reads the host's alone, other distributions' all."""
     ask = [gdb, "-nx", "-batch", "-ex", "set architecture aarch64"]
-    return process.run(ask, check=False, timeout=30, mend="look at what is wrong with gdb").status == 0
+    return process.run(ask, check=False, timeout=30, hint="look at what is wrong with gdb").status == 0
 
 
 def installed(packages: Sequence[str]) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ def installed(packages: Sequence[str]) -> tuple[str, ...]:
     if process.find("dpkg-query") is None:
         return ()
     query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *packages]
-    rows = process.run(query, check=False, timeout=10, mend="see `dpkg --audit`").text.splitlines()
+    rows = process.run(query, check=False, timeout=10, hint="see `dpkg --audit`").text.splitlines()
     return tuple(row.split()[0] for row in rows if row.endswith(" installed"))
 
 
@@ -188,7 +188,7 @@ def may_become_root() -> bool:
         return True
     if process.find("sudo") is None:
         return False
-    return process.run(["true"], root=True, check=False, timeout=10, mend="see `sudo -n true`").status == 0
+    return process.run(["true"], root=True, check=False, timeout=10, hint="see `sudo -n true`").status == 0
 
 
 def _denied() -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from orchestrator.adapters import process
 from orchestrator.errors import HostError
 from orchestrator.host import probe
 from orchestrator.host.facts import Sysctl
-from orchestrator.model import SCHEMA, Value
+from orchestrator.model import Value
 
-WRITE_MEND = "see that the folder can be written as root, and run setup again"
+WRITE_HINT = "see that the folder can be written as root, and run setup again"
 
 
 class SysctlEntry(Value):
@@ -142,7 +142,7 @@ Entry = Annotated[
 class Record(Value):
     """setup.json: what was changed, in the order in which it was changed."""
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     made: str
     entries: tuple[Entry, ...] = ()
 
@@ -178,26 +178,26 @@ def load(path: Path) -> Record | None:
     except (OSError, ValidationError) as error:
         raise HostError(
             f"{path}, the record of what setup changed, cannot be read: {str(error).splitlines()[0]}",
-            mend="restore it, or undo by hand what it lists and remove it",
+            hint="restore it, or undo by hand what it lists and remove it",
         ) from error
 
 
 def save(record: Record, path: Path) -> None:
     """Write the record as root, atomically: whole and on the disk before the change that it announces."""
     new = path.with_suffix(".new")
-    process.run(["mkdir", "-p", str(path.parent)], root=True, mend=WRITE_MEND)
+    process.run(["mkdir", "-p", str(path.parent)], root=True, hint=WRITE_HINT)
     process.run(
         ["dd", f"of={new}", "conv=fsync", "status=none"],
         stdin=record.model_dump_json(indent=2).encode() + b"\n",
         root=True,
-        mend=WRITE_MEND,
+        hint=WRITE_HINT,
     )
-    process.run(["mv", "-f", str(new), str(path)], root=True, mend=WRITE_MEND)
+    process.run(["mv", "-f", str(new), str(path)], root=True, hint=WRITE_HINT)
 
 
 def remove(path: Path) -> None:
     """Remove the record, and its folder where nothing else is in it."""
-    process.run(["rm", "-f", str(path), str(path.with_suffix(".new"))], root=True, mend=WRITE_MEND)
+    process.run(["rm", "-f", str(path), str(path.with_suffix(".new"))], root=True, hint=WRITE_HINT)
     process.run(
-        ["rmdir", "--ignore-fail-on-non-empty", str(path.parent)], root=True, check=False, mend=WRITE_MEND
+        ["rmdir", "--ignore-fail-on-non-empty", str(path.parent)], root=True, check=False, hint=WRITE_HINT
     )

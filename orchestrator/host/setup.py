@@ -17,7 +17,7 @@ from orchestrator.host.steps import Daemon, Goal, Step
 
 Say = Callable[[str], None]
 
-STEP_MEND: Final = "mend that and run setup again; it goes on where it stopped"
+STEP_HINT: Final = "hint that and run setup again; it goes on where it stopped"
 COREDUMP_MESSAGE: Final = "fc2e22bc6ee647b6b90729ab34a250b1"
 """SD_MESSAGE_COREDUMP (systemd's sd-messages.h)."""
 ATTEMPTS: Final = 3
@@ -41,7 +41,7 @@ def setup(
     steps = plan(facts, paths, browser=browser)
     if not dry_run and not probe.may_become_root():
         what = "setup must change this host" if steps else "cores are read as root"
-        raise HostError(f"{what}, and sudo gives no root here", mend=process.ROOT_MEND)
+        raise HostError(f"{what}, and sudo gives no root here", hint=process.ROOT_HINT)
     if not steps:
         say("setup: nothing to do, this host has what is needed")
         return ()
@@ -117,11 +117,11 @@ def _tried(step: Step, log: Record, paths: HostPaths, say: Say) -> Record:
 def _run_commands(step: Step, say: Say) -> None:
     for command in step.commands:
         stdin = None if command.stdin is None else f"{command.stdin}\n".encode()
-        done = process.run(command.args, stdin=stdin, root=True, check=False, mend=STEP_MEND)
+        done = process.run(command.args, stdin=stdin, root=True, check=False, hint=STEP_HINT)
         if done.status == 0:
             continue
         if not command.may_fail:
-            raise ToolError(f"`{command}` failed: {done.complaint}", mend=STEP_MEND)
+            raise ToolError(f"`{command}` failed: {done.complaint}", hint=STEP_HINT)
         say(f"      went on though `{command}` failed: {done.complaint}")
 
 
@@ -137,8 +137,8 @@ def _run_retried(step: Step, say: Say) -> None:
 
 
 def _start(daemon: Daemon) -> DaemonEntry:
-    process.run(["rm", "-f", str(daemon.pid_file)], root=True, mend=STEP_MEND)
-    pid = process.spawn_daemon(daemon.args, pid_file=daemon.pid_file, log=daemon.log, mend=STEP_MEND)
+    process.run(["rm", "-f", str(daemon.pid_file)], root=True, hint=STEP_HINT)
+    pid = process.spawn_daemon(daemon.args, pid_file=daemon.pid_file, log=daemon.log, hint=STEP_HINT)
     started = probe.start_time(pid)
     return DaemonEntry(name=daemon.name, pid=pid, started=started, boot=probe.boot_id())
 
@@ -148,7 +148,7 @@ def _wait(step: Step, paths: HostPaths) -> None:
     while not reached(step, paths):
         if time.monotonic() > end:
             what = f"not reached within {step.deadline:g} s: {step.change}{_said(step)}"
-            raise HostError(what, mend=STEP_MEND)
+            raise HostError(what, hint=STEP_HINT)
         time.sleep(POLL)
 
 
@@ -157,7 +157,7 @@ def _said(step: Step) -> str:
     if step.daemon is None:
         return ""
     tail = process.run(
-        ["tail", "-n", str(LOG_TAIL), str(step.daemon.log)], root=True, check=False, mend=STEP_MEND
+        ["tail", "-n", str(LOG_TAIL), str(step.daemon.log)], root=True, check=False, hint=STEP_HINT
     )
     return f"; {step.daemon.log} ends with:\n{tail.text.strip()}"
 
@@ -170,13 +170,13 @@ def _prove_collection(steps: tuple[Step, ...], contained: bool, say: Say) -> Non
     if contained:
         say("setup: this is a container, whose cores the kernel hands to the host outside; run setup there")
         return
-    crashed = process.run(["sh", "-c", "echo $$; kill -ABRT $$"], check=False, mend=STEP_MEND)
+    crashed = process.run(["sh", "-c", "echo $$; kill -ABRT $$"], check=False, hint=STEP_HINT)
     end = time.monotonic() + CORE_DEADLINE
     while not _core_arrived(int(crashed.text)):
         if time.monotonic() > end:
             raise HostError(
                 f"a process was crashed on purpose and its core did not arrive within {CORE_DEADLINE:g} s",
-                mend="see `journalctl -n 20` and `crashmatrix doctor`; is the disk full?",
+                hint="see `journalctl -n 20` and `crashmatrix doctor`; is the disk full?",
             )
         time.sleep(POLL)
     say("setup: a process was crashed on purpose, and its core arrived")
@@ -188,5 +188,5 @@ def _core_arrived(pid: int) -> bool:
         "journalctl", "--output=json", "--since=-1min",
         f"MESSAGE_ID={COREDUMP_MESSAGE}", f"COREDUMP_PID={pid}",
     ]  # fmt: skip
-    found = process.run(query, root=True, check=False, mend=STEP_MEND).text.splitlines()
+    found = process.run(query, root=True, check=False, hint=STEP_HINT).text.splitlines()
     return any(json.loads(line).get("COREDUMP_FILENAME") for line in found)

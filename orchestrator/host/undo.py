@@ -23,7 +23,7 @@ from orchestrator.host.setup import Say
 
 GRACE: Final = 30
 """Seconds that a daemon has to end by itself; dockerd gives its containers 15."""
-UNDO_MEND: Final = "mend that and run `setup --undo` again; it goes on where it stopped"
+UNDO_HINT: Final = "hint that and run `setup --undo` again; it goes on where it stopped"
 
 
 def undo(say: Say, *, paths: HostPaths | None = None) -> tuple[Entry, ...]:
@@ -38,7 +38,7 @@ def undo(say: Say, *, paths: HostPaths | None = None) -> tuple[Entry, ...]:
         say("undo: nothing to do, setup changed nothing here")
         return ()
     if not probe.may_become_root():
-        raise HostError("undo must change this host, and sudo gives no root here", mend=process.ROOT_MEND)
+        raise HostError("undo must change this host, and sudo gives no root here", hint=process.ROOT_HINT)
     done = tuple(reversed(log.entries))
     for entry in done:
         say(revert(entry, paths))
@@ -57,7 +57,7 @@ def revert(entry: Entry, paths: HostPaths) -> str:
         case DaemonEntry():
             said = _stop(entry, paths)
         case UnitEntry():
-            process.run(["systemctl", "stop", entry.name], root=True, mend=UNDO_MEND)
+            process.run(["systemctl", "stop", entry.name], root=True, hint=UNDO_HINT)
             said = f"stopped {entry.name}"
         case FolderEntry():
             said = _remove_folder(entry, paths)
@@ -76,18 +76,18 @@ def _restore(entry: SysctlEntry, paths: HostPaths) -> str:
     file = paths.sysctl / entry.name
     if file.read_text().strip() == entry.original:
         return f"{entry.name} is what it was: {entry.original}"
-    process.run(["tee", str(file)], stdin=f"{entry.original}\n".encode(), root=True, mend=UNDO_MEND)
+    process.run(["tee", str(file)], stdin=f"{entry.original}\n".encode(), root=True, hint=UNDO_HINT)
     return f"set {entry.name} back to: {entry.original}"
 
 
 def _stop(entry: DaemonEntry, paths: HostPaths) -> str:
     pid_file = paths.run / f"{entry.name}.pid"
     if entry.pid is not None and entry.alive:
-        process.stop_daemon(entry.pid, grace=GRACE, mend=UNDO_MEND)
+        process.stop_daemon(entry.pid, grace=GRACE, hint=UNDO_HINT)
         said = f"stopped {entry.name} (pid {entry.pid})"
     else:
         said = f"{entry.name} runs no longer"
-    process.run(["rm", "-f", str(pid_file)], root=True, mend=UNDO_MEND)
+    process.run(["rm", "-f", str(pid_file)], root=True, hint=UNDO_HINT)
     return said
 
 
@@ -95,15 +95,15 @@ def _remove_folder(entry: FolderEntry, paths: HostPaths) -> str:
     """Remove a folder that setup made: ours with all in it, systemd's only where nothing is left in it."""
     path = Path(entry.path)
     if path in (paths.run, paths.log, paths.systemd / "journal"):
-        process.run(["rm", "-rf", "--one-file-system", str(path)], root=True, mend=UNDO_MEND)
+        process.run(["rm", "-rf", "--one-file-system", str(path)], root=True, hint=UNDO_HINT)
     elif path == paths.systemd:
         process.run(
-            ["rmdir", "--ignore-fail-on-non-empty", str(path)], root=True, check=False, mend=UNDO_MEND
+            ["rmdir", "--ignore-fail-on-non-empty", str(path)], root=True, check=False, hint=UNDO_HINT
         )
     else:
         raise HostError(
             f"{paths.record} names a folder that setup never makes: {path}",
-            mend="somebody edited the record; take that entry out",
+            hint="somebody edited the record; take that entry out",
         )
     return f"removed {path}"
 
@@ -113,11 +113,11 @@ def _unmount(entry: MountEntry, paths: HostPaths) -> str:
     if Path(entry.path) != paths.binfmt:
         raise HostError(
             f"{paths.record} names a mount that setup never makes: {entry.path}",
-            mend="somebody edited the record; take that entry out",
+            hint="somebody edited the record; take that entry out",
         )
     if not (paths.binfmt / "register").exists():
         return f"{entry.path} is mounted no longer"
-    process.run(["umount", entry.path], root=True, mend=UNDO_MEND)
+    process.run(["umount", entry.path], root=True, hint=UNDO_HINT)
     return f"unmounted {entry.path}"
 
 
@@ -125,14 +125,14 @@ def _unregister(entry: BinfmtEntry, paths: HostPaths) -> str:
     file = paths.binfmt / entry.name
     if not file.exists():
         return f"{entry.name} is registered no longer"
-    process.run(["tee", str(file)], stdin=b"-1\n", root=True, mend=UNDO_MEND)
+    process.run(["tee", str(file)], stdin=b"-1\n", root=True, hint=UNDO_HINT)
     return f"took {entry.name} out of binfmt_misc"
 
 
 def _take_access(entry: AccessEntry) -> str:
     if Path(entry.path).exists():
         args = ["setfacl", "--remove", f"u:{entry.uid}", entry.path]
-        process.run(args, root=True, mend=UNDO_MEND)
+        process.run(args, root=True, hint=UNDO_HINT)
     return f"took {entry.user}'s access to {entry.path} away"
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from orchestrator.errors import InputError
 from orchestrator.images import rootfs
-from orchestrator.images.drafts import Drafts
+from orchestrator.images.recipe_book import RecipeBook
 from orchestrator.model import (
     TOOLCHAIN_ARCH,
     Arch,
@@ -21,57 +21,57 @@ INSTALLED: Final = frozenset({Instrument.STRACE, Instrument.VALGRIND})
 ETC: Final = ("group", "hosts", "nsswitch.conf", "passwd")
 
 
-def base_image(drafts: Drafts, base: Base, arch: Arch) -> ImageSpec:
+def base_image(book: RecipeBook, base: Base, arch: Arch) -> ImageSpec:
     """The image of a base, as the catalogue says where it comes from."""
-    return drafts.once(("base", base.name, arch), lambda: _base(drafts, base, arch))
+    return book.once(("base", base.name, arch), lambda: _base(book, base, arch))
 
 
-def instrument_image(drafts: Drafts, base: Base, arch: Arch, instrument: Instrument) -> ImageSpec:
+def instrument_image(book: RecipeBook, base: Base, arch: Arch, instrument: Instrument) -> ImageSpec:
     """The files that installing an instrument adds to a base, fetched once for all its environments."""
-    return drafts.once(
+    return book.once(
         ("instrument", instrument, base.name, arch),
-        lambda: drafts.dockerfile(
+        lambda: book.dockerfile(
             f"{instrument}-{base.name}",
             "Dockerfile.instrument.j2",
             arch,
-            parents={"base": base_image(drafts, base, arch)},
+            parents={"base": base_image(book, base, arch)},
             files=[],
             values={"name": instrument},
         ),
     )
 
 
-def _base(drafts: Drafts, base: Base, arch: Arch) -> ImageSpec:
+def _base(book: RecipeBook, base: Base, arch: Arch) -> ImageSpec:
     if base.pulled:
-        return _pulled(drafts, base, base.pulled, arch)
+        return _pulled(book, base, base.pulled, arch)
     if base.debian:
-        return drafts.add(f"base-{base.name}", ImageKind.ROOTFS, arch, rootfs.command(base.debian, arch))
-    etc = drafts.project / "images" / "sysroot" / "etc"
-    return drafts.dockerfile(
+        return book.add(f"base-{base.name}", ImageKind.ROOTFS, arch, rootfs.command(base.debian, arch))
+    etc = book.project / "images" / "sysroot" / "etc"
+    return book.dockerfile(
         f"base-{base.name}",
         "Dockerfile.sysroot.j2",
         arch,
         parents={
-            "toolchain": toolchain(drafts, arch),
-            "empty": None if arch is drafts.host else _empty(drafts, arch),
+            "toolchain": toolchain(book, arch),
+            "empty": None if arch is book.host else _empty(book, arch),
         },
-        files=[drafts.file(etc / name, f"sysroot/etc/{name}") for name in ETC],
+        files=[book.file(etc / name, f"sysroot/etc/{name}") for name in ETC],
         values={"glibc": base.glibc, "triplet": triplet(arch)},
     )
 
 
-def _empty(drafts: Drafts, arch: Arch) -> ImageSpec:
+def _empty(book: RecipeBook, arch: Arch) -> ImageSpec:
     text = f"No files: what is built from it is recorded as {arch.platform}.\n"
-    return drafts.once(("empty", arch), lambda: drafts.add("empty", ImageKind.EMPTY, arch, text))
+    return book.once(("empty", arch), lambda: book.add("empty", ImageKind.EMPTY, arch, text))
 
 
-def _pulled(drafts: Drafts, base: Base, image: RegistryImage, arch: Arch) -> ImageSpec:
-    pin = drafts.catalogue.pin_of(base, arch)
+def _pulled(book: RecipeBook, base: Base, image: RegistryImage, arch: Arch) -> ImageSpec:
+    pin = book.catalogue.pin_of(base, arch)
     if pin is None:
         raise InputError(
-            f"{base.name} is not pinned in images/lock.yaml", mend="run `crashmatrix images lock`"
+            f"{base.name} is not pinned in images/lock.yaml", hint="run `crashmatrix images lock`"
         )
-    return drafts.dockerfile(
+    return book.dockerfile(
         f"base-{base.name}",
         "Dockerfile.registry.j2",
         arch,
@@ -79,7 +79,7 @@ def _pulled(drafts: Drafts, base: Base, image: RegistryImage, arch: Arch) -> Ima
         files=[],
         values={
             "image": pin.reference,
-            "platform": None if arch is drafts.host else arch.platform,
+            "platform": None if arch is book.host else arch.platform,
             "glibc": base.glibc,
             "packages": " ".join(image.packages) or None,
         },
@@ -87,36 +87,36 @@ def _pulled(drafts: Drafts, base: Base, image: RegistryImage, arch: Arch) -> Ima
     )
 
 
-def builder_base(drafts: Drafts, arch: Arch) -> Base:
+def builder_base(book: RecipeBook, arch: Arch) -> Base:
     """The base that compilers run on; raises InputError where the catalogue has none."""
-    suite = drafts.catalogue.builder_suite
-    base = drafts.catalogue.base_of(suite, arch)
+    suite = book.catalogue.builder_suite
+    base = book.catalogue.base_of(suite, arch)
     if base is None:
         raise InputError(
             f"no base of {suite} for {arch}, to compile in",
-            mend="add the architecture to that base in images/catalogue.yaml",
+            hint="add the architecture to that base in images/catalogue.yaml",
         )
     return base
 
 
-def toolchain(drafts: Drafts, target: Arch) -> ImageSpec:
+def toolchain(book: RecipeBook, target: Arch) -> ImageSpec:
     """The compiler of all that is made once for every glibc, for one architecture."""
-    return drafts.once(("toolchain", target), lambda: _toolchain(drafts, target))
+    return book.once(("toolchain", target), lambda: _toolchain(book, target))
 
 
-def _toolchain(drafts: Drafts, target: Arch) -> ImageSpec:
+def _toolchain(book: RecipeBook, target: Arch) -> ImageSpec:
     shell = CrossSysroot().shell
-    archive = drafts.download(f"cross-gcc-{target.debian}", TOOLCHAIN_ARCH)
-    return drafts.dockerfile(
+    archive = book.download(f"cross-gcc-{target.debian}", TOOLCHAIN_ARCH)
+    return book.dockerfile(
         f"toolchain-{target}",
         "Dockerfile.toolchain.j2",
         TOOLCHAIN_ARCH,
-        parents={"base": base_image(drafts, builder_base(drafts, TOOLCHAIN_ARCH), TOOLCHAIN_ARCH)},
+        parents={"base": base_image(book, builder_base(book, TOOLCHAIN_ARCH), TOOLCHAIN_ARCH)},
         files=[archive],
         values={
             "archive": archive.name,
             "triplet": triplet(target),
-            "glibc": drafts.catalogue.probe_glibc,
+            "glibc": book.catalogue.probe_glibc,
             "shell": shell if target is TOOLCHAIN_ARCH else f"{shell}:{target.debian}",
             "gnu": None if target is TOOLCHAIN_ARCH else target.gnu,
             "debian": target.debian,

@@ -128,7 +128,7 @@ class _Work:
                 # That run, or one that ended since the images were listed, may have built it.
                 if not held:
                     return BuildError(
-                        f"image {spec.role} was not built: the run was stopped", mend="run again"
+                        f"image {spec.role} was not built: the run was stopped", hint="run again"
                     )
                 return self.maker.engine.built(spec.tag, spec.key) or self._make_now(spec)
         except CrashmatrixError as error:
@@ -178,4 +178,4 @@ class _Work:
 def _inherited(spec: ImageSpec, cause: CrashmatrixError) -> CrashmatrixError:
     if not isinstance(cause, BuildError):
         return cause
-    return BuildError(f"image {spec.role} needs one that failed: {cause.what}", mend=cause.mend)
+    return BuildError(f"image {spec.role} needs one that failed: {cause.what}", hint=cause.hint)

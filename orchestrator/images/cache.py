@@ -27,7 +27,7 @@ def fetch(item: Download, stop: threading.Event) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     with file_lock(item.sha256, stop) as held:
         if not held:
-            raise HostError("stopped while another fetches the same file", mend="start again")
+            raise HostError("stopped while another fetches the same file", hint="start again")
         if path.is_file() and digest(path) == item.sha256:
             return path
         resumed = part.exists()
@@ -59,7 +59,7 @@ def check_digest(path: Path, item: Download) -> None:
     if found != item.sha256:
         raise HostError(
             f"{path.name} ({item.wanted.title}) has sha256 {found}, not {item.sha256}",
-            mend="the file or its pin in images/lock.yaml was changed: find out by whom first",
+            hint="the file or its pin in images/lock.yaml was changed: find out by whom first",
         )
 
 

@@ -68,7 +68,7 @@ def lock_catalogue(
         failures += locked.failures
     place = lockfile.write(path.parent, locked.lock)
     if failures:
-        raise HostError(f"{len(failures)} could not be pinned", mend=f"then run `{lockfile.COMMAND}` again")
+        raise HostError(f"{len(failures)} could not be pinned", hint=f"then run `{lockfile.COMMAND}` again")
     return place
 
 
@@ -81,14 +81,14 @@ def _check_bases(document: Document[CatalogueFile]) -> None:
                 raise InputError(
                     f"{other} and {base.name} both bring glibc {base.glibc} for {arch}",
                     where=document.where("bases", index, "glibc"),
-                    mend="keep one: a cell's glibc must name one base",
+                    hint="keep one: a cell's glibc must name one base",
                 )
     suites = {base.debian.suite for base in document.value.bases if base.debian}
     if document.value.builder_suite not in suites:
         raise InputError(
             f"no base is made from the builder's suite {document.value.builder_suite!r}",
             where=document.where("builder_suite"),
-            mend=nearest(document.value.builder_suite, suites),
+            hint=nearest(document.value.builder_suite, suites),
         )
 
 
@@ -99,7 +99,7 @@ def _check_downloads(document: Document[CatalogueFile]) -> None:
             raise InputError(
                 f"{item.title} stands here twice",
                 where=document.where("downloads", index),
-                mend="keep one of the two",
+                hint="keep one of the two",
             )
         seen.add((item.name, item.version, item.arch))
 
@@ -111,11 +111,11 @@ def _check_interpreters(document: Document[CatalogueFile]) -> None:
         place = document.where("interpreters", index)
         its = {(python.version, arch) for arch in python.arches}
         if seen & its:
-            raise InputError(f"CPython {python.version} stands here twice", where=place, mend="keep one")
+            raise InputError(f"CPython {python.version} stands here twice", where=place, hint="keep one")
         seen |= its
         if (python.source, python.version) not in sources:
             raise InputError(
                 f"no file of {python.source} {python.version} is in the catalogue's downloads",
                 where=place,
-                mend="add it there, then run `crashmatrix images lock`",
+                hint="add it there, then run `crashmatrix images lock`",
             )

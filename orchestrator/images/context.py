@@ -41,7 +41,7 @@ def _path(item: ContextFile, stop: threading.Event) -> Path:
         return cache.fetch(item.download, stop)
     path = Path(item.path or "")
     if cache.digest(path) != item.sha256:
-        raise HostError(f"{path} changed while the run went on", mend="start a new run")
+        raise HostError(f"{path} changed while the run went on", hint="start a new run")
     return path
 
 

@@ -21,9 +21,9 @@ from orchestrator.model import LocalFile, NpmFile, Pin, PypiFile, UrlFile, Wante
 
 TIMEOUT: Final = 900
 """Seconds for one file of 100 MB on a slow line."""
-PIP_MEND: Final = "check the network and pip's configuration (index, proxy, certificates), then try again"
-NPM_MEND: Final = "install npm where it is missing, or check its registry, proxy and cafile, then try again"
-APT_MEND: Final = (
+PIP_HINT: Final = "check the network and pip's configuration (index, proxy, certificates), then try again"
+NPM_HINT: Final = "install npm where it is missing, or check its registry, proxy and cafile, then try again"
+APT_HINT: Final = (
     "run on Debian or a system made from it, or give the file an address in images/catalogue.yaml"
 )
 WHEEL_TAGS: Final = ("manylinux2014_{}", "manylinux_2_28_{}", "manylinux_2_34_{}")
@@ -55,7 +55,7 @@ def _(wanted: PypiFile, pin: Pin | None, folder: Path, _stop: threading.Event) -
         [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check",
          *(["--require-hashes"] if pin else []), *_platforms(wanted, pin),
          "--dest", str(files), "--requirement", str(requirement)],
-        timeout=TIMEOUT, mend=PIP_MEND,
+        timeout=TIMEOUT, hint=PIP_HINT,
     )  # fmt: skip
     return _only(files, "pip")
 
@@ -67,7 +67,7 @@ def _(wanted: NpmFile, _pin: Pin | None, folder: Path, _stop: threading.Event) -
     process.run(
         ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(files),
          f"{wanted.package}@{wanted.version}"],
-        timeout=TIMEOUT, mend=NPM_MEND, cwd=folder,
+        timeout=TIMEOUT, hint=NPM_HINT, cwd=folder,
     )  # fmt: skip
     return _only(files, "npm")
 
@@ -76,7 +76,7 @@ def _(wanted: NpmFile, _pin: Pin | None, folder: Path, _stop: threading.Event) -
 def _(wanted: UrlFile, _pin: Pin | None, folder: Path, stop: threading.Event) -> Path:
     urls = [*wanted.urls, *(f"{mirror}pool/{wanted.pool}" for mirror in apt.mirrors() if wanted.pool)]
     if not urls:
-        raise HostError(f"{wanted.title} is in Debian's archive only, and apt names no mirror", mend=APT_MEND)
+        raise HostError(f"{wanted.title} is in Debian's archive only, and apt names no mirror", hint=APT_HINT)
     path = folder / url_filename(urls[0])
     failures: list[HostError] = []
     for url in urls:
@@ -88,7 +88,7 @@ def _(wanted: UrlFile, _pin: Pin | None, folder: Path, stop: threading.Event) ->
             return path
     said = "; ".join(error.what for error in failures)
     passing = any(isinstance(error, ToolError) for error in failures)
-    raise (ToolError if passing else HostError)(said, mend=failures[0].mend)
+    raise (ToolError if passing else HostError)(said, hint=failures[0].hint)
 
 
 @_obtain.register
@@ -100,7 +100,7 @@ def _(wanted: LocalFile, _pin: Pin | None, folder: Path, _stop: threading.Event)
         raise InputError(
             f"{wanted.title} cannot be read: {error.strerror}",
             where=Location(file=str(source)),
-            mend="put the file there, or correct its path in images/catalogue.yaml",
+            hint="put the file there, or correct its path in images/catalogue.yaml",
         ) from error
 
 
@@ -119,7 +119,7 @@ def _platforms(wanted: PypiFile, pin: Pin | None) -> list[str]:
             tags = sorted({tag.platform for tag in parse_wheel_filename(pin.filename)[3]})
         except InvalidWheelFilename as error:
             raise HostError(
-                f"{pin.filename} is no wheel", mend="run `crashmatrix images lock`, or drop its `arch`"
+                f"{pin.filename} is no wheel", hint="run `crashmatrix images lock`, or drop its `arch`"
             ) from error
     return ["--only-binary=:all:", *(f"--platform={tag}" for tag in tags)]
 
@@ -129,5 +129,5 @@ def _only(folder: Path, client: str) -> Path:
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "nothing"
-        raise HostError(f"{client} fetched {names} instead of one file", mend="correct images/catalogue.yaml")
+        raise HostError(f"{client} fetched {names} instead of one file", hint="correct images/catalogue.yaml")
     return found[0]

@@ -3,7 +3,7 @@
 from typing import Final
 
 from orchestrator.images.bases import INSTALLED, base_image, builder_base, instrument_image, toolchain
-from orchestrator.images.drafts import Drafts
+from orchestrator.images.recipe_book import RecipeBook
 from orchestrator.model import Arch, Base, CopiedPython, ImageSpec, Instrument, InterpreterKind, OwnPython
 
 LIBRARIES: Final = ("zlib", "libffi")
@@ -12,7 +12,7 @@ CHECK: Final = "check.py"
 
 
 def environment_image(
-    drafts: Drafts,
+    book: RecipeBook,
     base: Base,
     python: OwnPython | CopiedPython,
     arch: Arch,
@@ -23,107 +23,107 @@ def environment_image(
     An interpreter that is copied in is checked there, on the glibc that it is to run on.
     """
     if instrument in INSTALLED:
-        return _watched(drafts, base, python, arch, instrument)
+        return _watched(book, base, python, arch, instrument)
     if isinstance(python, OwnPython):
-        return base_image(drafts, base, arch)
+        return base_image(book, base, arch)
     copied: CopiedPython = python
     what = ("environment", base.name, copied.kind, copied.version, arch)
-    return drafts.once(what, lambda: _environment(drafts, base, copied, arch))
+    return book.once(what, lambda: _environment(book, base, copied, arch))
 
 
 def _watched(
-    drafts: Drafts, base: Base, python: OwnPython | CopiedPython, arch: Arch, instrument: Instrument
+    book: RecipeBook, base: Base, python: OwnPython | CopiedPython, arch: Arch, instrument: Instrument
 ) -> ImageSpec:
-    environment = environment_image(drafts, base, python, arch)
-    return drafts.dockerfile(
+    environment = environment_image(book, base, python, arch)
+    return book.dockerfile(
         f"{instrument}-{environment.role}",
         "Dockerfile.watched.j2",
         arch,
         parents={
             "environment": environment,
-            "instrument": instrument_image(drafts, base, arch, instrument),
+            "instrument": instrument_image(book, base, arch, instrument),
         },
         files=[],
         values={"name": instrument},
     )
 
 
-def _environment(drafts: Drafts, base: Base, python: CopiedPython, arch: Arch) -> ImageSpec:
-    return drafts.dockerfile(
+def _environment(book: RecipeBook, base: Base, python: CopiedPython, arch: Arch) -> ImageSpec:
+    return book.dockerfile(
         f"environment-{base.name}-py{python.version}",
         "Dockerfile.environment.j2",
         arch,
         parents={
-            "base": base_image(drafts, base, arch),
-            "python": interpreter_image(drafts, python, arch),
+            "base": base_image(book, base, arch),
+            "python": interpreter_image(book, python, arch),
         },
         files=[],
         values={"name": base.name, "kind": python.kind, "version": python.version},
     )
 
 
-def interpreter_image(drafts: Drafts, python: CopiedPython, arch: Arch) -> ImageSpec:
+def interpreter_image(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
     """The image that holds nothing but an interpreter, made once for all bases."""
     make = _portable if python.kind is InterpreterKind.PORTABLE else _archive
-    return drafts.once(("interpreter", python.kind, python.version, arch), lambda: make(drafts, python, arch))
+    return book.once(("interpreter", python.kind, python.version, arch), lambda: make(book, python, arch))
 
 
-def _portable(drafts: Drafts, python: CopiedPython, arch: Arch) -> ImageSpec:
-    sources = {"cpython": drafts.download(python.source, arch, python.version)}
-    sources |= {name: drafts.download(name, arch) for name in LIBRARIES}
-    scripts = drafts.project / "images" / "python"
-    return drafts.dockerfile(
+def _portable(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
+    sources = {"cpython": book.download(python.source, arch, python.version)}
+    sources |= {name: book.download(name, arch) for name in LIBRARIES}
+    scripts = book.project / "images" / "python"
+    return book.dockerfile(
         f"python-{python.version}",
         "Dockerfile.python.j2",
         arch,
-        parents={"toolchain": toolchain(drafts, arch)},
+        parents={"toolchain": toolchain(book, arch)},
         files=[
             *(item.model_copy(update={"name": f"src/{item.name}"}) for item in sources.values()),
-            drafts.file(scripts / "build.sh", "src/build.sh"),
-            drafts.file(scripts / CHECK, f"src/{CHECK}"),
+            book.file(scripts / "build.sh", "src/build.sh"),
+            book.file(scripts / CHECK, f"src/{CHECK}"),
         ],
         values={
             "version": python.version,
-            "glibc": drafts.catalogue.probe_glibc,
+            "glibc": book.catalogue.probe_glibc,
             **{name: item.name for name, item in sources.items()},
         },
     )
 
 
-def _archive(drafts: Drafts, python: CopiedPython, arch: Arch) -> ImageSpec:
-    archive = drafts.download(python.source, arch, python.version)
-    return drafts.dockerfile(
+def _archive(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
+    archive = book.download(python.source, arch, python.version)
+    return book.dockerfile(
         f"python-{python.version}-archive",
         "Dockerfile.archive.j2",
         arch,
-        parents={"base": base_image(drafts, builder_base(drafts, arch), arch)},
+        parents={"base": base_image(book, builder_base(book, arch), arch)},
         files=[
             archive.model_copy(update={"name": f"src/{archive.name}"}),
-            drafts.file(drafts.project / "images" / "python" / CHECK, f"src/{CHECK}"),
+            book.file(book.project / "images" / "python" / CHECK, f"src/{CHECK}"),
         ],
         values={"version": python.version, "archive": archive.name},
     )
 
 
-def uwsgi_image(drafts: Drafts, base: Base, python: OwnPython | CopiedPython, arch: Arch) -> ImageSpec:
+def uwsgi_image(book: RecipeBook, base: Base, python: OwnPython | CopiedPython, arch: Arch) -> ImageSpec:
     """uWSGI: by the base's own compiler for the base's own CPython, else once per interpreter."""
     if isinstance(python, OwnPython):
         own: OwnPython = python
-        make = _own_uwsgi if arch is drafts.host else _cross_uwsgi
-        return drafts.once(("uwsgi", base.name, own.version, arch), lambda: make(drafts, base, own, arch))
+        make = _own_uwsgi if arch is book.host else _cross_uwsgi
+        return book.once(("uwsgi", base.name, own.version, arch), lambda: make(book, base, own, arch))
     copied: CopiedPython = python
     what = ("uwsgi", copied.kind, copied.version, arch)
-    return drafts.once(what, lambda: _portable_uwsgi(drafts, copied, arch))
+    return book.once(what, lambda: _portable_uwsgi(book, copied, arch))
 
 
-def _own_uwsgi(drafts: Drafts, base: Base, python: OwnPython, arch: Arch) -> ImageSpec:
-    sdist = drafts.download("uwsgi", arch)
-    return drafts.dockerfile(
+def _own_uwsgi(book: RecipeBook, base: Base, python: OwnPython, arch: Arch) -> ImageSpec:
+    sdist = book.download("uwsgi", arch)
+    return book.dockerfile(
         f"uwsgi-{label(base, python)}",
         "Dockerfile.uwsgi.j2",
         arch,
-        parents={"base": base_image(drafts, base, arch)},
-        files=[sdist, drafts.file(drafts.project / "images" / "uwsgi.ini", "uwsgi.ini")],
+        parents={"base": base_image(book, base, arch)},
+        files=[sdist, book.file(book.project / "images" / "uwsgi.ini", "uwsgi.ini")],
         values={
             "sdist": sdist.name,
             "packages": " ".join(python.toolchain),
@@ -132,16 +132,16 @@ def _own_uwsgi(drafts: Drafts, base: Base, python: OwnPython, arch: Arch) -> Ima
     )
 
 
-def _cross_uwsgi(drafts: Drafts, base: Base, python: OwnPython, arch: Arch) -> ImageSpec:
+def _cross_uwsgi(book: RecipeBook, base: Base, python: OwnPython, arch: Arch) -> ImageSpec:
     """uWSGI by the suite's compilers on the host's architecture; emulated they took over ten minutes."""
-    sdist = drafts.download("uwsgi", arch)
+    sdist = book.download("uwsgi", arch)
     suite = base.debian
-    return drafts.dockerfile(
+    return book.dockerfile(
         f"uwsgi-{label(base, python)}",
         "Dockerfile.uwsgi-cross.j2",
         arch,
-        parents={"base": base_image(drafts, base, arch), "builder": base_image(drafts, base, drafts.host)},
-        files=[sdist, drafts.file(drafts.project / "images" / "uwsgi.ini", "uwsgi.ini")],
+        parents={"base": base_image(book, base, arch), "builder": base_image(book, base, book.host)},
+        files=[sdist, book.file(book.project / "images" / "uwsgi.ini", "uwsgi.ini")],
         values={
             "sdist": sdist.name,
             "packages": " ".join(python.toolchain),
@@ -156,19 +156,19 @@ def _cross_uwsgi(drafts: Drafts, base: Base, python: OwnPython, arch: Arch) -> I
     )
 
 
-def _portable_uwsgi(drafts: Drafts, python: CopiedPython, arch: Arch) -> ImageSpec:
-    sdist = drafts.download("uwsgi", arch)
-    return drafts.dockerfile(
+def _portable_uwsgi(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
+    sdist = book.download("uwsgi", arch)
+    return book.dockerfile(
         f"uwsgi-py{python.version}",
         "Dockerfile.uwsgi-portable.j2",
         arch,
-        parents={"toolchain": toolchain(drafts, arch), "python": interpreter_image(drafts, python, arch)},
-        files=[sdist, drafts.file(drafts.project / "images" / "uwsgi.ini", "uwsgi.ini")],
+        parents={"toolchain": toolchain(book, arch), "python": interpreter_image(book, python, arch)},
+        files=[sdist, book.file(book.project / "images" / "uwsgi.ini", "uwsgi.ini")],
         values={
             "sdist": sdist.name,
             "version": python.version,
             "kind": python.kind,
-            "glibc": drafts.catalogue.probe_glibc,
+            "glibc": book.catalogue.probe_glibc,
         },
     )
 

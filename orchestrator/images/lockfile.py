@@ -47,20 +47,20 @@ def write(folder: Path, lock: Lock) -> Path:
 def joined(wanted: Sequence[Wanted], document: Document[LockFile] | None) -> tuple[Download, ...]:
     """Every wanted file with its pin; raises InputError where a pin lacks, or is of nothing wanted."""
     lock: Lock = document.value if document else Lock()
-    mend = f"run `{COMMAND}`"
+    hint = f"run `{COMMAND}`"
     found = []
     for item in wanted:
         pin = lock.pin(item)
         if pin is None:
             where = document.where("downloads") if document else None
-            raise InputError(f"{item.title} is not pinned in images/{LOCK}", where=where, mend=mend)
+            raise InputError(f"{item.title} is not pinned in images/{LOCK}", where=where, hint=hint)
         found.append(Download(wanted=item, pin=pin))
     for index, pin in enumerate(lock.downloads):
         if document and not any(pin.is_of(item) for item in wanted):
             raise InputError(
                 f"images/catalogue.yaml no longer wants {pin.name} {pin.version}",
                 where=document.where("downloads", index),
-                mend=mend,
+                hint=hint,
             )
     return tuple(found)
 

@@ -48,8 +48,8 @@ class Maker:
         except HostError as error:
             raise _explained(spec, error, path) from error
         except OSError as error:
-            mend = "make room on the disk, or mend the rights of its folders"
-            raise BuildError(f"image {spec.role} could not be built: {error}", mend=mend) from error
+            hint = "make room on the disk, or hint the rights of its folders"
+            raise BuildError(f"image {spec.role} could not be built: {error}", hint=hint) from error
 
     @property
     def _makers(self) -> dict[ImageKind, Callable[[ImageSpec, IO[str]], str]]:
@@ -98,5 +98,5 @@ def _explained(spec: ImageSpec, error: HostError, log: Path) -> BuildError:
     steps = [line for line in lines if STEP.match(line)]
     step = f" in {steps[-1]}" if steps else ""
     end = "".join(f"\n  {line}" for line in lines[-LAST_LINES:])
-    mend = f"the whole log: {log}" if lines else error.mend
-    return BuildError(f"image {spec.role} could not be built{step}: {error.what}{end}", mend=mend)
+    hint = f"the whole log: {log}" if lines else error.hint
+    return BuildError(f"image {spec.role} could not be built{step}: {error.what}{end}", hint=hint)

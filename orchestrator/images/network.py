@@ -26,7 +26,7 @@ def persistently(step: Callable[P, T], stop: threading.Event) -> Callable[P, T]:
 
     def attempt(*args: P.args, **kwargs: P.kwargs) -> T:
         if stop.is_set():
-            raise ToolError("stopped", mend="start again")
+            raise ToolError("stopped", hint="start again")
         return step(*args, **kwargs)
 
     def persistent(*args: P.args, **kwargs: P.kwargs) -> T:

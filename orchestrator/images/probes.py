@@ -6,8 +6,8 @@ from pathlib import Path
 
 from orchestrator.errors import InputError
 from orchestrator.images.bases import base_image, builder_base, toolchain, triplet
-from orchestrator.images.drafts import Drafts
 from orchestrator.images.interpreters import interpreter_image, label
+from orchestrator.images.recipe_book import RecipeBook
 from orchestrator.model import (
     TOOLCHAIN_ARCH,
     Arch,
@@ -38,48 +38,48 @@ class _Asked:
 
 
 def probe_image(
-    drafts: Drafts, scenario: Scenario, cell: Cell, base: Base, python: OwnPython | CopiedPython
+    book: RecipeBook, scenario: Scenario, cell: Cell, base: Base, python: OwnPython | CopiedPython
 ) -> ImageSpec:
     """The image of a cell's probe, shared by all cells for which it is compiled alike.
 
     Raises InputError where the scenario has no such probe.
     """
     probe = scenario.probe(cell.probe)
-    if probe is None or cell.probe not in drafts.catalogue.languages:
+    if probe is None or cell.probe not in book.catalogue.languages:
         raise InputError(
             f"scenario {scenario.name} has no {cell.probe} probe that can be compiled for {cell.arch}",
-            mend="add it to scenario.yaml, or exclude the cell",
+            hint="add it to scenario.yaml, or exclude the cell",
         )
     sanitized = cell.instrument is Instrument.ASAN
     asked = _Asked(scenario=scenario, probe=probe, arch=cell.arch, sanitized=sanitized)
     what = ("probe", scenario.name, probe.language, cell.arch, sanitized)
     if probe.toolchain_for(python.kind, cell.instrument) is Toolchain.NATIVE:
-        return drafts.once((*what, base.name, python.version), lambda: _native(drafts, asked, base, python))
+        return book.once((*what, base.name, python.version), lambda: _native(book, asked, base, python))
     if probe.language is ProbeKind.C_EMBED and isinstance(python, CopiedPython):
         copied: CopiedPython = python
-        return drafts.once((*what, copied.kind, copied.version), lambda: _embedding(drafts, asked, copied))
-    return drafts.once(what, lambda: _portable(drafts, asked))
+        return book.once((*what, copied.kind, copied.version), lambda: _embedding(book, asked, copied))
+    return book.once(what, lambda: _portable(book, asked))
 
 
-def _portable(drafts: Drafts, asked: _Asked) -> ImageSpec:
+def _portable(book: RecipeBook, asked: _Asked) -> ImageSpec:
     """A probe that every base and interpreter can load."""
     arch, compiler = asked.arch, asked.probe.toolchain
     make = _gcc_builder if compiler is Toolchain.GCC else _builder
-    builder = make(drafts, arch)
+    builder = make(book, arch)
     if asked.probe.language is ProbeKind.PYO3:
-        builder = _with_cargo(drafts, builder)
+        builder = _with_cargo(book, builder)
     values = {
-        "target": _target(drafts.catalogue, arch),
-        "triple": None if arch is drafts.host else arch.rust,
+        "target": _target(book.catalogue, arch),
+        "triple": None if arch is book.host else arch.rust,
         "rust_target": arch.rust,
         "triplet": triplet(arch),
         "toolchain": compiler,
-        "python": builder_base(drafts, drafts.host).pythons[0].version,
+        "python": builder_base(book, book.host).pythons[0].version,
     }
-    return _compiled(drafts, asked, parents={"builder": builder}, values=values)
+    return _compiled(book, asked, parents={"builder": builder}, values=values)
 
 
-def _native(drafts: Drafts, asked: _Asked, base: Base, python: OwnPython | CopiedPython) -> ImageSpec:
+def _native(book: RecipeBook, asked: _Asked, base: Base, python: OwnPython | CopiedPython) -> ImageSpec:
     """A probe by the base's own compiler, against its own CPython's headers and, embedding it, libpython."""
     own = python if isinstance(python, OwnPython) else next(item for item in base.pythons if item.toolchain)
     values = {
@@ -88,26 +88,26 @@ def _native(drafts: Drafts, asked: _Asked, base: Base, python: OwnPython | Copie
         "prefix": "/usr",
         "python": own.version,
     }
-    parents = {"builder": base_image(drafts, base, asked.arch)}
+    parents = {"builder": base_image(book, base, asked.arch)}
     on = f"{label(base, own)}-{Instrument.ASAN}" if asked.sanitized else label(base, own)
-    return _compiled(drafts, asked, on=on, parents=parents, values=values)
+    return _compiled(book, asked, on=on, parents=parents, values=values)
 
 
-def _embedding(drafts: Drafts, asked: _Asked, python: CopiedPython) -> ImageSpec:
+def _embedding(book: RecipeBook, asked: _Asked, python: CopiedPython) -> ImageSpec:
     """A program that is linked with the libpython of an interpreter that is copied into bases."""
     arch = asked.arch
-    parents = {"builder": toolchain(drafts, arch), "interpreter": interpreter_image(drafts, python, arch)}
+    parents = {"builder": toolchain(book, arch), "interpreter": interpreter_image(book, python, arch)}
     values = {
         "triplet": triplet(arch),
         "toolchain": Toolchain.GCC,
         "prefix": "/opt/crashmatrix/python",
         "python": ".".join(python.version.split(".")[:2]),
     }
-    return _compiled(drafts, asked, on=f"py{python.version}", parents=parents, values=values)
+    return _compiled(book, asked, on=f"py{python.version}", parents=parents, values=values)
 
 
 def _compiled(
-    drafts: Drafts,
+    book: RecipeBook,
     asked: _Asked,
     *,
     parents: Mapping[str, ImageSpec],
@@ -126,45 +126,45 @@ def _compiled(
         ("target", "triple", "rust_target", "triplet", "packages", "prefix")
     )
     role = f"probe-{scenario.name}-{probe.language}"
-    return drafts.dockerfile(
+    return book.dockerfile(
         f"{role}-{on}" if on else role,
         "Dockerfile.probe.j2",
         asked.arch,
         parents={"interpreter": None, **parents},
-        files=_sources(drafts, Path(scenario.folder), probe),
+        files=_sources(book, Path(scenario.folder), probe),
         values={**absent, **named, **values},
     )
 
 
-def _builder(drafts: Drafts, arch: Arch) -> ImageSpec:
+def _builder(book: RecipeBook, arch: Arch) -> ImageSpec:
     """What compiles probes for an architecture by zig; it runs on the host's own."""
-    make = _native_builder if arch is drafts.host else _cross_builder
-    return drafts.once(("builder", arch), lambda: make(drafts, arch))
+    make = _native_builder if arch is book.host else _cross_builder
+    return book.once(("builder", arch), lambda: make(book, arch))
 
 
-def _gcc_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
+def _gcc_builder(book: RecipeBook, arch: Arch) -> ImageSpec:
     """The same with the cross gcc beside zig; raises InputError where that cannot run."""
-    if drafts.host is not TOOLCHAIN_ARCH:
+    if book.host is not TOOLCHAIN_ARCH:
         raise InputError(
-            f"the toolchain {Toolchain.GCC} runs on {TOOLCHAIN_ARCH} only, this host is {drafts.host}",
-            mend="leave out the scenarios that name it, or run them on another host",
+            f"the toolchain {Toolchain.GCC} runs on {TOOLCHAIN_ARCH} only, this host is {book.host}",
+            hint="leave out the scenarios that name it, or run them on another host",
         )
-    return drafts.once(
+    return book.once(
         ("builder", Toolchain.GCC, arch),
-        lambda: drafts.dockerfile(
-            "builder-gcc" if arch is drafts.host else f"builder-gcc-for-{arch}",
+        lambda: book.dockerfile(
+            "builder-gcc" if arch is book.host else f"builder-gcc-for-{arch}",
             "Dockerfile.builder-gcc.j2",
-            drafts.host,
-            parents={"builder": _builder(drafts, arch), "toolchain": toolchain(drafts, arch)},
+            book.host,
+            parents={"builder": _builder(book, arch), "toolchain": toolchain(book, arch)},
             files=[],
-            values={"glibc": drafts.catalogue.probe_glibc},
+            values={"glibc": book.catalogue.probe_glibc},
         ),
     )
 
 
-def _with_cargo(drafts: Drafts, builder: ImageSpec) -> ImageSpec:
+def _with_cargo(book: RecipeBook, builder: ImageSpec) -> ImageSpec:
     """A builder with cargo, which fetches the crates of a probe that has some."""
-    return drafts.dockerfile(
+    return book.dockerfile(
         builder.role.replace("builder", "builder-cargo"),
         "Dockerfile.builder-cargo.j2",
         builder.arch,
@@ -174,17 +174,17 @@ def _with_cargo(drafts: Drafts, builder: ImageSpec) -> ImageSpec:
     )
 
 
-def _cross_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
-    packages = (f"{name}:{arch.debian}" for name in drafts.catalogue.cross_packages)
-    return drafts.dockerfile(
+def _cross_builder(book: RecipeBook, arch: Arch) -> ImageSpec:
+    packages = (f"{name}:{arch.debian}" for name in book.catalogue.cross_packages)
+    return book.dockerfile(
         f"builder-for-{arch}",
         "Dockerfile.cross.j2",
-        drafts.host,
-        parents={"builder": _builder(drafts, drafts.host)},
+        book.host,
+        parents={"builder": _builder(book, book.host)},
         files=[],
         values={
             "packages": " ".join(packages),
-            "target": _target(drafts.catalogue, arch),
+            "target": _target(book.catalogue, arch),
             "triple": arch.rust,
             "debian": arch.debian,
             "gnu": arch.gnu,
@@ -192,18 +192,18 @@ def _cross_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
     )
 
 
-def _native_builder(drafts: Drafts, arch: Arch) -> ImageSpec:
-    wheel = drafts.download("ziglang", arch)
-    return drafts.dockerfile(
+def _native_builder(book: RecipeBook, arch: Arch) -> ImageSpec:
+    wheel = book.download("ziglang", arch)
+    return book.dockerfile(
         "builder",
         "Dockerfile.builder.j2",
         arch,
-        parents={"base": base_image(drafts, builder_base(drafts, arch), arch)},
+        parents={"base": base_image(book, builder_base(book, arch), arch)},
         files=[wheel],
         values={
             "wheel": wheel.name,
-            "packages": " ".join(drafts.catalogue.builder_packages),
-            "target": _target(drafts.catalogue, arch),
+            "packages": " ".join(book.catalogue.builder_packages),
+            "target": _target(book.catalogue, arch),
         },
     )
 
@@ -212,7 +212,7 @@ def _target(catalogue: Catalogue, arch: Arch) -> str:
     return f"{arch.gnu}-linux-gnu.{catalogue.probe_glibc}"
 
 
-def _sources(drafts: Drafts, folder: Path, probe: ProbeSource) -> list[ContextFile]:
+def _sources(book: RecipeBook, folder: Path, probe: ProbeSource) -> list[ContextFile]:
     """The probe's source and, where it has a folder of its own, the regular files beside it.
 
     But for what cargo has compiled there, which a user's own build leaves.
@@ -222,4 +222,4 @@ def _sources(drafts: Drafts, folder: Path, probe: ProbeSource) -> list[ContextFi
     compiled = source.parent / "target" if probe.language is ProbeKind.PYO3 else None
     paths = {source, *(path for path in beside if path.is_file() and not path.is_symlink())}
     kept = (path for path in paths if compiled not in path.parents)
-    return [drafts.file(path, f"src/{path.relative_to(folder)}") for path in sorted(kept)]
+    return [book.file(path, f"src/{path.relative_to(folder)}") for path in sorted(kept)]

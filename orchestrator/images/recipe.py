@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import InputError
-from orchestrator.images.drafts import Drafts
 from orchestrator.images.interpreters import environment_image, label, uwsgi_image
 from orchestrator.images.probes import probe_image
+from orchestrator.images.recipe_book import RecipeBook
 from orchestrator.model import (
     SYSTEM_PYTHON,
     Arch,
@@ -32,12 +32,12 @@ class Recipes:
     """The images of a project's cells, for a `host` that runs this architecture without emulation."""
 
     def __init__(self, catalogue: Catalogue, project: Path, host: Arch) -> None:
-        self._drafts = Drafts(catalogue=catalogue, project=project, host=host)
+        self._book = RecipeBook(catalogue=catalogue, project=project, host=host)
 
     @property
     def specs(self) -> tuple[ImageSpec, ...]:
         """All images that the cells asked for so far need, parents first."""
-        return tuple(self._drafts.specs.values())
+        return tuple(self._book.specs.values())
 
     def image_of(self, cell: Cell, scenario: Scenario) -> ImageSpec:
         """The image of a cell; cells that differ only in how they are run share one.
@@ -54,26 +54,26 @@ class Recipes:
             cell.probe,
             cell.instrument,
         )
-        return self._drafts.once(what, lambda: self._cell(cell, scenario))
+        return self._book.once(what, lambda: self._cell(cell, scenario))
 
     def _cell(self, cell: Cell, scenario: Scenario) -> ImageSpec:
-        drafts = self._drafts
-        base, python = _environment(drafts.catalogue, cell)
-        probe = probe_image(drafts, scenario, cell, base, python)
-        launch = drafts.project / LAUNCH
-        server = _server(drafts, cell.launcher, base, python, cell.arch)
-        return drafts.dockerfile(
+        book = self._book
+        base, python = _environment(book.catalogue, cell)
+        probe = probe_image(book, scenario, cell, base, python)
+        launch = book.project / LAUNCH
+        server = _server(book, cell.launcher, base, python, cell.arch)
+        return book.dockerfile(
             f"cell-{cell.scenario}-{label(base, python)}-{cell.launcher}-{cell.probe}",
             "Dockerfile.cell.j2",
             cell.arch,
             parents={
-                "environment": environment_image(drafts, base, python, cell.arch, cell.instrument),
+                "environment": environment_image(book, base, python, cell.arch, cell.instrument),
                 "probe": probe,
                 "server": server,
             },
             files=[
-                *(drafts.file(path, f"opt/{path.name}") for path in sorted(launch.glob("*.py"))),
-                drafts.file(Path(scenario.folder) / scenario.driver, f"opt/scenario/{scenario.driver}"),
+                *(book.file(path, f"opt/{path.name}") for path in sorted(launch.glob("*.py"))),
+                book.file(Path(scenario.folder) / scenario.driver, f"opt/scenario/{scenario.driver}"),
             ],
             values={
                 "scenario": scenario.name,
@@ -92,7 +92,7 @@ def _environment(catalogue: Catalogue, cell: Cell) -> tuple[Base, OwnPython | Co
     if base is None or python is None:
         raise InputError(
             f"no base and interpreter make glibc {cell.glibc} and Python {cell.python} for {cell.arch}",
-            mend="add them to images/catalogue.yaml, or exclude the cell",
+            hint="add them to images/catalogue.yaml, or exclude the cell",
         )
     return base, python
 
@@ -103,16 +103,16 @@ def _program(python: OwnPython | CopiedPython) -> str | None:
 
 
 def _server(
-    drafts: Drafts, launcher: str, base: Base, python: OwnPython | CopiedPython, arch: Arch
+    book: RecipeBook, launcher: str, base: Base, python: OwnPython | CopiedPython, arch: Arch
 ) -> ImageSpec | None:
     """The image that brings the launcher's server program; None for a launcher that needs none."""
     makers: Mapping[str, Callable[[], ImageSpec | None]] = {
         "plain": lambda: None,
-        "uwsgi": partial(uwsgi_image, drafts, base, python, arch),
+        "uwsgi": partial(uwsgi_image, book, base, python, arch),
     }
-    if launcher not in makers or launcher not in drafts.catalogue.launchers:
+    if launcher not in makers or launcher not in book.catalogue.launchers:
         raise InputError(
             f"no image is known for launcher {launcher!r}",
-            mend=f"use one of {', '.join(drafts.catalogue.launchers)}",
+            hint=f"use one of {', '.join(book.catalogue.launchers)}",
         )
     return makers[launcher]()

@@ -28,7 +28,7 @@ LEFT_OUT: Final = ("doc", "info", "locale", "man")
 """Folders of /usr/share that nothing in a cell reads."""
 STATUS: Final = "./var/lib/dpkg/status"
 PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-MEND: Final = "see `crashmatrix doctor`; mmdebstrap needs root and a Debian mirror in reach"
+HINT: Final = "see `crashmatrix doctor`; mmdebstrap needs root and a Debian mirror in reach"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +111,10 @@ def empty(folder: Path) -> Rootfs:
 
 def _run(argv: list[str], log: IO[str]) -> None:
     Path(argv[-1]).unlink(missing_ok=True)
-    done = process.run(argv, root=True, check=False, mend=MEND, timeout=TIMEOUT, env=proxies())
+    done = process.run(argv, root=True, check=False, hint=HINT, timeout=TIMEOUT, env=proxies())
     log.write(done.stderr.decode(errors="replace"))
     if done.status != 0:
-        raise ToolError(f"mmdebstrap ended with status {done.status}", mend=MEND)
+        raise ToolError(f"mmdebstrap ended with status {done.status}", hint=HINT)
 
 
 def packages(status: str) -> str:

@@ -20,12 +20,12 @@ def fill(folder: Path, name: str, values: Mapping[str, str | None]) -> str:
         return _environment(folder).get_template(name).render(values)
     except TemplateSyntaxError as error:
         place = Location(file=error.filename or str(folder / name), line=error.lineno)
-        raise InputError(f"not a template: {error.message}", where=place, mend="mend the syntax") from error
+        raise InputError(f"not a template: {error.message}", where=place, hint="hint the syntax") from error
     except TemplateError as error:
         raise InputError(
             f"the template cannot be filled: {error.message}",
             where=Location(file=str(folder / name)),
-            mend="compare it with the one in crashmatrix's own repository",
+            hint="compare it with the one in crashmatrix's own repository",
         ) from error
 
 
@@ -50,6 +50,6 @@ def _harmless(value: object) -> object:
     if not HARMLESS.fullmatch(text):
         raise InputError(
             f"{text[:80]!r} must not stand in a Dockerfile",
-            mend="use letters, digits and ._- in names and versions",
+            hint="use letters, digits and ._- in names and versions",
         )
     return text

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from orchestrator.model import Sighting, StackRole, WatchedFrame, WatchedStack
+from orchestrator.model import InstrumentFinding, StackRole, WatchedFrame, WatchedStack
 
-SIGHTINGS: Final = 20
+FINDINGS: Final = 20
 """Errors that are kept; its runtime stops at the first, unless the program was compiled to go on."""
 STACKS: Final = 4
 FRAMES: Final = 32
@@ -42,7 +42,7 @@ _ROLES: Final = (
 )
 
 
-def parse_asan(text: str) -> tuple[tuple[Sighting, ...], str | None]:
+def parse_asan(text: str) -> tuple[tuple[InstrumentFinding, ...], str | None]:
     """The errors in their order with their stacks, and what is not whole about the report."""
     lines = text.splitlines()
     failed = next((line for line in lines if _FAILED.search(line)), None)
@@ -53,17 +53,17 @@ def parse_asan(text: str) -> tuple[tuple[Sighting, ...], str | None]:
     note = None
     if any(not any(_SUMMARY.match(line) for line in report) for report in reports):
         note = "AddressSanitizer's report is not whole"
-    elif len(reports) > SIGHTINGS:
-        note = f"only the first {SIGHTINGS} of {len(reports)} errors were read"
-    return tuple(_error(report) for report in reports[:SIGHTINGS]), note
+    elif len(reports) > FINDINGS:
+        note = f"only the first {FINDINGS} of {len(reports)} errors were read"
+    return tuple(_error(report) for report in reports[:FINDINGS]), note
 
 
-def _error(lines: Sequence[str]) -> Sighting:
+def _error(lines: Sequence[str]) -> InstrumentFinding:
     named = next((found for line in lines if (found := _SUMMARY.match(line))), None) or _ERROR.match(lines[0])
     stacks = tuple(_stacks(lines))
     sentences = [_sentence(lines[0]), *(stack.title for stack in stacks[:1])]
     sentences += [line for line in lines if _LOCATED.match(line)][:1]
-    return Sighting(
+    return InstrumentFinding(
         kind=named["kind"] if named else "unnamed",
         count=1,
         first="; ".join(dict.fromkeys(sentences))[:TEXT],

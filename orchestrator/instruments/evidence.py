@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.adapters.engine import Engine
 from orchestrator.instruments.asan import parse_asan
 from orchestrator.instruments.valgrind import parse_valgrind
-from orchestrator.model import Evidence, Instrument, Sighting
+from orchestrator.model import Evidence, Instrument, InstrumentFinding
 from orchestrator.model.container import FATE_FOLDER
 
 LIMIT: Final = 16 << 20
@@ -76,12 +76,12 @@ def fetch_evidence(
         return Evidence(instrument=instrument, note=f"{instrument} wrote more than {LIMIT >> 20} MiB")
     path = folder / name
     path.write_bytes(content)
-    sightings, note = _parse(instrument, content.decode(errors="replace"))
+    findings, note = _parse(instrument, content.decode(errors="replace"))
     place = str(path.relative_to(root))
-    return Evidence(instrument=instrument, sightings=sightings, path=place, note=note)
+    return Evidence(instrument=instrument, findings=findings, path=place, note=note)
 
 
-def _parse(instrument: Instrument, text: str) -> tuple[tuple[Sighting, ...], str | None]:
+def _parse(instrument: Instrument, text: str) -> tuple[tuple[InstrumentFinding, ...], str | None]:
     if instrument is Instrument.VALGRIND:
         return parse_valgrind(text)
     if instrument is Instrument.ASAN:
@@ -89,7 +89,7 @@ def _parse(instrument: Instrument, text: str) -> tuple[tuple[Sighting, ...], str
     return parse_strace(text), None
 
 
-def parse_strace(text: str) -> tuple[Sighting, ...]:
+def parse_strace(text: str) -> tuple[InstrumentFinding, ...]:
     """The failed calls by call and error, in the order in which each came first."""
     counts: dict[str, int] = {}
     first: dict[str, str] = {}
@@ -99,4 +99,6 @@ def parse_strace(text: str) -> tuple[Sighting, ...]:
             kind = f"{match['call']} {match['error']}"
             counts[kind] = counts.get(kind, 0) + 1
             first.setdefault(kind, line[:FIRST])
-    return tuple(Sighting(kind=kind, count=count, first=first[kind]) for kind, count in counts.items())
+    return tuple(
+        InstrumentFinding(kind=kind, count=count, first=first[kind]) for kind, count in counts.items()
+    )

@@ -1,7 +1,7 @@
 """Valgrind's report, parsed: its XML protocol 4 (docs/internals/xml-output-protocol4.txt in its source).
 
 The program under question can write to the file as well, so it is untrusted: what the protocol has no use
-for is refused before a parser sees it, and elements, sightings and frames are bounded.
+for is refused before a parser sees it, and elements, findings and frames are bounded.
 """
 
 import io
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from orchestrator.model import Sighting, StackRole, WatchedFrame, WatchedStack
+from orchestrator.model import InstrumentFinding, StackRole, WatchedFrame, WatchedStack
 
 ELEMENTS: Final = 200_000
 """Elements that are read; an error with three deep stacks has about 400."""
-SIGHTINGS: Final = 20
+FINDINGS: Final = 20
 """Errors that are kept with their stacks; of the others the kind is counted."""
 STACKS: Final = 4
 FRAMES: Final = 32
@@ -30,13 +30,13 @@ _ALLOCATED: Final = re.compile(r"(a block of size [\d,]+ alloc'd|Block was alloc
 class _Report:
     """What has been read: each error by its number, and how often each came."""
 
-    sightings: dict[str, Sighting] = field(default_factory=dict)
+    findings: dict[str, InstrumentFinding] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     more: dict[str, str] = field(default_factory=dict)
     """Errors beyond those that are kept: the kind by the number."""
 
 
-def parse_valgrind(text: str) -> tuple[tuple[Sighting, ...], str | None]:
+def parse_valgrind(text: str) -> tuple[tuple[InstrumentFinding, ...], str | None]:
     """The errors in their order with their stacks, and what is not whole about the report."""
     if "<!" in text:
         return (), "valgrind's report holds a declaration, which valgrind never writes: it was not read"
@@ -44,13 +44,13 @@ def parse_valgrind(text: str) -> tuple[tuple[Sighting, ...], str | None]:
     note = _read(text, report)
     counted = [
         item.model_copy(update={"count": max(1, report.counts.get(number, 1))})
-        for number, item in report.sightings.items()
+        for number, item in report.findings.items()
     ]
     others: dict[str, int] = {}
     for number, kind in report.more.items():
         others[kind] = others.get(kind, 0) + max(1, report.counts.get(number, 1))
     counted += [
-        Sighting(kind=kind, count=count, first="more of the same kind, without their stacks")
+        InstrumentFinding(kind=kind, count=count, first="more of the same kind, without their stacks")
         for kind, count in others.items()
     ]
     return tuple(counted), note
@@ -78,13 +78,13 @@ def _take(element: ET.Element, report: _Report) -> None:
     """Take an element that has ended; what has been taken frees its memory."""
     if element.tag == "error":
         number = _text(element, "unique")
-        if len(report.sightings) < SIGHTINGS:
-            report.sightings[number] = _error(element)
+        if len(report.findings) < FINDINGS:
+            report.findings[number] = _error(element)
         else:
             report.more[number] = _kind(element)
         element.clear()
     elif element.tag == "fatal_signal":
-        report.sightings["fatal"] = _fatal(element)
+        report.findings["fatal"] = _fatal(element)
         element.clear()
     elif element.tag == "pair":
         count = _text(element, "count")
@@ -93,12 +93,12 @@ def _take(element: ET.Element, report: _Report) -> None:
         element.clear()
 
 
-def _error(element: ET.Element) -> Sighting:
+def _error(element: ET.Element) -> InstrumentFinding:
     stacks = tuple(_stacks(element))
     sentences = [stacks[0].title] if stacks else []
     sentences += [title for title in _titles(element) if title not in sentences]
     first = "; ".join(sentences[:2])[:TEXT]
-    return Sighting(kind=_kind(element), count=1, first=first, stacks=stacks)
+    return InstrumentFinding(kind=_kind(element), count=1, first=first, stacks=stacks)
 
 
 def _kind(element: ET.Element) -> str:
@@ -157,12 +157,12 @@ def _frame(element: ET.Element) -> WatchedFrame:
     )
 
 
-def _fatal(element: ET.Element) -> Sighting:
+def _fatal(element: ET.Element) -> InstrumentFinding:
     name, event = _text(element, "signame") or "signal", _text(element, "event")
     address = _text(element, "siaddr")
     title = f"the process ended by {name}" + (f": {event} at {address}" if event and address else "")
     stacks = (_stack(stack, StackRole.SEEN, title) for stack in element.findall("stack")[:1])
-    return Sighting(kind=f"fatal {name}", count=1, first=title[:TEXT], stacks=tuple(stacks))
+    return InstrumentFinding(kind=f"fatal {name}", count=1, first=title[:TEXT], stacks=tuple(stacks))
 
 
 def _text(element: ET.Element, tag: str) -> str:

@@ -34,16 +34,16 @@ def check_axes(document: Document[Any], axes: Axes) -> None:
         place = document.where("axes", axis)
         if not AXIS_NAME.fullmatch(axis):
             raise InputError(
-                f"{axis!r} cannot name an axis", where=place, mend="use small letters, digits and _"
+                f"{axis!r} cannot name an axis", where=place, hint="use small letters, digits and _"
             )
         if axis in RESERVED:
             raise InputError(
                 f"{axis!r} cannot name an axis, since expressions could not name it",
                 where=place,
-                mend="choose another word",
+                hint="choose another word",
             )
         if not values:
-            raise InputError(f"axis {axis!r} has no values", where=place, mend="list at least one")
+            raise InputError(f"axis {axis!r} has no values", where=place, hint="list at least one")
         _check_values(document, axis, values)
 
 
@@ -65,20 +65,20 @@ def _check_values(document: Document[Any], axis: str, values: tuple[str, ...]) -
         place = document.where("axes", axis, index)
         if axis in VERSION_AXES and not VERSION_VALUE.fullmatch(value):
             raise InputError(
-                f"{axis}: {value[:80]!r} is not a version", where=place, mend='write a version such as "3.13"'
+                f"{axis}: {value[:80]!r} is not a version", where=place, hint='write a version such as "3.13"'
             )
         if not AXIS_VALUE.fullmatch(value):
             raise InputError(
                 f"{axis}: {value[:80]!r} cannot be a value",
                 where=place,
-                mend="use letters, digits, '.', '_' and '-', 64 at most",
+                hint="use letters, digits, '.', '_' and '-', 64 at most",
             )
         if axis == INSTRUMENT and value not in list(Instrument):
             raise InputError(
-                f"no instrument is called {value!r}", where=place, mend=nearest(value, map(str, Instrument))
+                f"no instrument is called {value!r}", where=place, hint=nearest(value, map(str, Instrument))
             )
         if value in values[:index]:
-            raise InputError(f"{axis}: {value!r} stands here twice", where=place, mend="keep one of the two")
+            raise InputError(f"{axis}: {value!r} stands here twice", where=place, hint="keep one of the two")
     if axis in VERSION_AXES:
         _check_same_version(document, axis, values)
 
@@ -89,6 +89,6 @@ def _check_same_version(document: Document[Any], axis: str, values: tuple[str, .
         if Version(one) == Version(other):
             raise InputError(
                 f"{axis}: {one!r} and {other!r} are the same version",
-                mend="keep one of the two",
+                hint="keep one of the two",
                 where=document.where("axes", axis, values.index(other)),
             )

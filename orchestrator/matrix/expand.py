@@ -97,7 +97,7 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
 def _profile(matrix: Matrix, request: Request) -> Profile:
     name = request.profile or matrix.default_profile
     if name not in matrix.profiles:
-        raise InputError(f"--profile: there is no profile {name!r}", mend=nearest(name, matrix.profiles))
+        raise InputError(f"--profile: there is no profile {name!r}", hint=nearest(name, matrix.profiles))
     return matrix.profiles[name]
 
 
@@ -108,7 +108,7 @@ def _grids(matrix: Matrix) -> list[Block]:
         raise InputError(
             f"the matrix has more than {MAX_CELLS} cells",
             where=Location(file=matrix.file),
-            mend="take values out of its axes",
+            hint="take values out of its axes",
         )
     return grids
 
@@ -135,7 +135,7 @@ def _chosen(grids: Sequence[Block], matrix: Matrix, request: Request, facts: Cel
             raise InputError(
                 f"no cell is left: {clause.words} matches none of the {before} cells "
                 "that the clauses before it left",
-                mend="see `crashmatrix plan --list`",
+                hint="see `crashmatrix plan --list`",
             )
     return left
 
@@ -151,7 +151,7 @@ def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Cl
             if value not in matrix.vocabulary[axis]:
                 raise InputError(
                     f"--{axis}: there is no {axis} {value!r} in {matrix.file} and its scenarios",
-                    mend=nearest(value, matrix.vocabulary[axis]),
+                    hint=nearest(value, matrix.vocabulary[axis]),
                 )
         yield _values_clause(f"--{axis} {','.join(values)}", axis, values)
     if request.expression is not None:
@@ -196,7 +196,7 @@ class _Question:
         said = f"several rules ({places}) speak" if found else "no rule speaks"
         raise InputError(
             f"scenario {cell.scenario}: {said} of cell {cell.id}",
-            mend="make exactly one `when` under `expect` hold for it",
+            hint="make exactly one `when` under `expect` hold for it",
         )
 
 
@@ -205,7 +205,7 @@ def _selected(axes: Mapping[str, str], question: _Question, request: Request) ->
     if len(cell.id) > MAX_ID:
         raise InputError(
             f"the id of a cell is {len(cell.id)} characters long, at most {MAX_ID} make a folder: {cell.id}",
-            mend="shorten the names of its axes and values",
+            hint="shorten the names of its axes and values",
         )
     scenario, expectation = question.scenario, question.expectation(cell, axes)
     most = expectation.survive.design.most if expectation.survive else scenario.trials
@@ -237,5 +237,5 @@ def _all_excluded(excluded: Sequence[ExcludedCells]) -> InputError:
     more = f" (and {len(counts) - 1} more reasons)" if len(counts) > 1 else ""
     return InputError(
         f"no cell is left: all {counts.total()} that match are excluded: {first}{more}",
-        mend="see `crashmatrix plan --list` for each",
+        hint="see `crashmatrix plan --list` for each",
     )

@@ -56,7 +56,7 @@ class Expression(Protocol):
     def names(self) -> frozenset[str]:
         """The axes that it names: of a cell's other values it says nothing."""
 
-    def holds(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, axes: Mapping[str, str]) -> bool:
         """Whether it is true of a cell's axis values."""
 
 
@@ -71,7 +71,7 @@ class Constant:
         """None at all."""
         return frozenset()
 
-    def holds(self, axes: Mapping[str, str]) -> bool:  # noqa: ARG002 - the protocol's
+    def matches(self, axes: Mapping[str, str]) -> bool:  # noqa: ARG002 - the protocol's
         """The value, whatever the cell."""
         return self.value
 
@@ -85,7 +85,7 @@ class Emulated:
         """The axis that decides it."""
         return frozenset({ARCH})
 
-    def holds(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, axes: Mapping[str, str]) -> bool:
         """Whether the host, which the plan names beside the axes (`HOST`), is of another architecture."""
         return axes[ARCH] != axes[HOST]
 
@@ -102,7 +102,7 @@ class OneOf:
         """The one axis."""
         return frozenset({self.axis})
 
-    def holds(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, axes: Mapping[str, str]) -> bool:
         """Whether the cell's value is one of them."""
         return axes.get(self.axis, ABSENT) in self.values
 
@@ -125,7 +125,7 @@ class Ordered:
         """The one axis."""
         return frozenset({self.axis})
 
-    def holds(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, axes: Mapping[str, str]) -> bool:
         """Whether the cell's version satisfies the comparison; raises InputError where nobody can tell."""
         value = axes.get(self.axis, ABSENT)
         if value == ABSENT:
@@ -140,7 +140,7 @@ class Ordered:
             raise InputError(
                 f"how {self.axis} {exact} stands to {self.bound} cannot be told: its release is not known",
                 where=self.where,
-                mend="give its `release` in images/catalogue.yaml, or compare with a series",
+                hint="give its `release` in images/catalogue.yaml, or compare with a series",
             )
         return self.compare(version, self.bound)
 
@@ -166,9 +166,9 @@ class Not:
         """Those of the part."""
         return self.part.names
 
-    def holds(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, axes: Mapping[str, str]) -> bool:
         """Whether the part is false of the cell."""
-        return not self.part.holds(axes)
+        return not self.part.matches(axes)
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,9 @@ class All:
         """Those of all parts."""
         return frozenset().union(*(part.names for part in self.parts))
 
-    def holds(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, axes: Mapping[str, str]) -> bool:
         """Whether every part is true of the cell."""
-        return all(part.holds(axes) for part in self.parts)
+        return all(part.matches(axes) for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -198,9 +198,9 @@ class Any:
         """Those of all parts."""
         return frozenset().union(*(part.names for part in self.parts))
 
-    def holds(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, axes: Mapping[str, str]) -> bool:
         """Whether some part is true of the cell."""
-        return any(part.holds(axes) for part in self.parts)
+        return any(part.matches(axes) for part in self.parts)
 
 
 WORDS: Final[Mapping[str, Expression]] = {
@@ -237,10 +237,10 @@ class _Parser:
             said = f"the expression does not parse: {error.msg}"
             # Python gives offset 0 where the text ends too early.
             offset = error.offset - 1 if error.offset else len(self._text.strip())
-            raise InputError(said, where=self._place(offset), mend=EXAMPLE) from error
+            raise InputError(said, where=self._place(offset), hint=EXAMPLE) from error
         except (ValueError, RecursionError, MemoryError) as error:
             raise InputError(
-                "the expression does not parse: too deep, or not text", where=self._where, mend=EXAMPLE
+                "the expression does not parse: too deep, or not text", where=self._where, hint=EXAMPLE
             ) from error
 
     def _node(self, node: ast.expr) -> Expression:
@@ -318,5 +318,5 @@ class _Parser:
         column = (self._where.column or 1) + indent + offset
         return Location(file=self._where.file, line=self._where.line, column=column)
 
-    def _refuse(self, what: str, node: ast.expr | None, mend: str) -> NoReturn:
-        raise InputError(what, where=self._place(node.col_offset if node else 0), mend=mend)
+    def _refuse(self, what: str, node: ast.expr | None, hint: str) -> NoReturn:
+        raise InputError(what, where=self._place(node.col_offset if node else 0), hint=hint)

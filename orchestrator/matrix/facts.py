@@ -25,7 +25,7 @@ class CellFacts:
     def asked(self, expression: Expression, then: Then) -> Question[Then | None]:
         """An expression as a question, whose answer is `then` where it holds, else None."""
         names = expression.names | (DECIDING if PYTHON in expression.names else frozenset())
-        return Question(names, lambda axes: then if expression.holds(self._beside(axes, names)) else None)
+        return Question(names, lambda axes: then if expression.matches(self._beside(axes, names)) else None)
 
     def _beside(self, axes: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:
         """The axes of a cell with what is known beside those that are named."""

@@ -85,7 +85,7 @@ def load_matrix(path: Path, scenarios: Path) -> Matrix:
         raise InputError(
             f"default_profile names no profile: {default!r}",
             where=document.where("default_profile"),
-            mend=nearest(default, document.value.profiles),
+            hint=nearest(default, document.value.profiles),
         )
     return Matrix(
         file=document.file,
@@ -130,7 +130,7 @@ def _check_matrix_axes(document: Document[MatrixFile]) -> None:
         raise InputError(
             f"axis {missing[0]!r} is missing{hint}",
             where=document.where("axes"),
-            mend="every matrix has " + ", ".join(STANDARD_AXES),
+            hint="every matrix has " + ", ".join(STANDARD_AXES),
         )
 
 
@@ -139,12 +139,12 @@ def _profile(document: Document[MatrixFile], axes: Axes, name: str) -> Profile:
     for axis, values in entry.axes.items():
         place = document.where("profiles", name, "axes", axis)
         if axis not in axes:
-            raise InputError(f"unknown axis {axis!r}", where=place, mend=nearest(axis, axes))
+            raise InputError(f"unknown axis {axis!r}", where=place, hint=nearest(axis, axes))
         for index, value in enumerate(values):
             if value not in axes[axis]:
                 raise InputError(
                     f"{axis} has no value {value!r}",
-                    mend=nearest(value, axes[axis]),
+                    hint=nearest(value, axes[axis]),
                     where=document.where("profiles", name, "axes", axis, index),
                 )
     select = parse(entry.select, axes, document.text_start("profiles", name, "select"))

@@ -48,7 +48,7 @@ def _unknown(name: str, grids: Sequence[Block], file: str) -> InputError:
     near = [
         {axis: values or grid[axis] for axis, values in _standing_in(name, grid).items()} for grid in grids
     ]
-    mend = "see `crashmatrix plan --list`"
+    hint = "see `crashmatrix plan --list`"
     if size(near) <= MOST_NEAR:
-        mend = nearest(name, (cell.id for block in near for cell in _cells(block)))
-    return InputError(f"there is no cell {name!r} in {file}", mend=mend)
+        hint = nearest(name, (cell.id for block in near for cell in _cells(block)))
+    return InputError(f"there is no cell {name!r} in {file}", hint=hint)

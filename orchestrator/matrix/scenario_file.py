@@ -15,7 +15,7 @@ from orchestrator.model import (
     Survival,
     Toolchain,
     Value,
-    WantedSighting,
+    WantedFinding,
 )
 from orchestrator.model.survival import MAX_TRIALS
 
@@ -114,7 +114,7 @@ class ExpectFile(Value):
     fault_address: Annotated[str, AfterValidator(_addresses)] | None = None
     message: Annotated[str, AfterValidator(_regular_expression)] | None = None
     absent: Annotated[str, AfterValidator(_regular_expression)] | None = None
-    evidence: WantedSighting | None = None
+    evidence: WantedFinding | None = None
     survive: Survival | None = None
     because: str
     source: str | None = None

@@ -38,7 +38,7 @@ def _load(folder: Path, name: str, matrix_axes: Axes) -> Scenario:
         present = [item.parent.name for item in folder.glob(f"*/{FILE}")]
         raise InputError(
             f"scenario {name!r} has no {FILE}",
-            mend=f"create it; {nearest(name, present)}",
+            hint=f"create it; {nearest(name, present)}",
             where=Location(file=yamlfile.shown(path)),
         )
     document = yamlfile.read(path, ScenarioFile)
@@ -69,7 +69,7 @@ def _check_own_axes(document: Document[ScenarioFile], matrix_axes: Axes) -> None
             raise InputError(
                 f"the matrix has an axis {axis!r} already",
                 where=document.where("axes", axis),
-                mend="give this one another name, or leave one of the two out",
+                hint="give this one another name, or leave one of the two out",
             )
 
 
@@ -90,24 +90,24 @@ def _probe(document: Document[ScenarioFile], language: ProbeKind, probe: ProbeFi
     name: str | None = getattr(probe, wanted)
     if name is None or getattr(probe, other) is not None:
         is_one = "a program" if language.is_program else "a module that Python loads"
-        raise InputError(f"a {language} probe is {is_one}", where=place, mend=f"name it by `{wanted}:` alone")
+        raise InputError(f"a {language} probe is {is_one}", where=place, hint=f"name it by `{wanted}:` alone")
     if probe.toolchain and language is ProbeKind.C_EMBED:
         raise InputError(
             "what embeds Python is compiled as the cell's libpython was",
             where=document.where("probes", language, "toolchain"),
-            mend="remove `toolchain`",
+            hint="remove `toolchain`",
         )
     if probe.toolchain is Toolchain.NATIVE and language in (ProbeKind.RUST, ProbeKind.PYO3):
         raise InputError(
             f"{language} probes are made once for all bases",
             where=document.where("probes", language, "toolchain"),
-            mend=f"write {Toolchain.ZIG} or {Toolchain.GCC}",
+            hint=f"write {Toolchain.ZIG} or {Toolchain.GCC}",
         )
     if language is ProbeKind.PYO3 and PurePosixPath(probe.source).name != MANIFEST:
         raise InputError(
             f"the source of a {language} probe is its crate's {MANIFEST}",
             where=document.where("probes", language, "source"),
-            mend=f"write for example source: {language}/{MANIFEST}",
+            hint=f"write for example source: {language}/{MANIFEST}",
         )
     return ProbeSource(
         language=language, source=probe.source, name=name, toolchain=probe.toolchain or Toolchain.ZIG
@@ -132,7 +132,7 @@ def _check_files(document: Document[ScenarioFile], folder: Path) -> None:
             raise InputError(
                 f"the scenario lacks its file {name}",
                 where=document.where(*place),
-                mend=f"create {yamlfile.shown(path)}",
+                hint=f"create {yamlfile.shown(path)}",
             )
 
 
@@ -164,24 +164,24 @@ def _check_rule(document: Document[ScenarioFile], index: int) -> None:
     if entry.status is not None and entry.outcome is not OutcomeKind.EXIT:
         raise InputError(
             f"outcome {entry.outcome} has no exit status",
-            mend="remove `status`",
+            hint="remove `status`",
             where=document.where("expect", index, "status"),
         )
     if entry.outcome is OutcomeKind.SIGNAL and entry.survive:
         raise InputError(
             "a cell that must crash cannot survive",
-            mend="remove `survive`, or say another outcome",
+            hint="remove `survive`, or say another outcome",
             where=document.where("expect", index, "survive"),
         )
     if entry.outcome is OutcomeKind.SIGNAL and entry.signal is None:
         raise InputError(
             "outcome signal must name its signal",
-            mend="add for example signal: SIGSEGV",
+            hint="add for example signal: SIGSEGV",
             where=document.where("expect", index),
         )
     if entry.outcome is not OutcomeKind.SIGNAL and (entry.signal or entry.frames or entry.fault_address):
         raise InputError(
             f"outcome {entry.outcome} has no signal, no frames and no fault address",
-            mend="remove them, or say outcome: signal",
+            hint="remove them, or say outcome: signal",
             where=document.where("expect", index),
         )

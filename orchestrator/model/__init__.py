@@ -74,9 +74,9 @@ from orchestrator.model.download import (
 )
 from orchestrator.model.evidence import (
     Evidence,
-    Sighting,
+    InstrumentFinding,
     StackRole,
-    WantedSighting,
+    WantedFinding,
     WatchedFrame,
     WatchedStack,
 )
@@ -192,6 +192,7 @@ __all__ = [
     "ImageSpec",
     "Instruction",
     "Instrument",
+    "InstrumentFinding",
     "Interpreter",
     "InterpreterKind",
     "Judgement",
@@ -228,7 +229,6 @@ __all__ = [
     "Sender",
     "SettlingCell",
     "Side",
-    "Sighting",
     "SignalInfo",
     "SignatureHistory",
     "StackRole",
@@ -246,7 +246,7 @@ __all__ = [
     "Wait",
     "WalkedArray",
     "Wanted",
-    "WantedSighting",
+    "WantedFinding",
     "WatchedFrame",
     "WatchedStack",
     "axis_sort_key",

@@ -4,8 +4,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA: Final = 1
-"""Version of plan.json and result.json. A reader refuses any other."""
+SCHEMA: Final = 2
+"""Version of a run's documents. A reader refuses any other. plan.json has its own: PLAN_SCHEMA."""
 
 
 class Value(BaseModel):

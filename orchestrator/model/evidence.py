@@ -10,7 +10,7 @@ from orchestrator.model.cell import Instrument
 
 
 class StackRole(StrEnum):
-    """What a stack of a sighting shows."""
+    """What a stack of a finding shows."""
 
     SEEN = "seen"
     """Where the program was when the instrument saw it."""
@@ -31,7 +31,7 @@ class WatchedFrame(Value):
 
 
 class WatchedStack(Value):
-    """A stack of a sighting, innermost frame first; `title` is the instrument's own sentence for it."""
+    """A stack of a finding, innermost frame first; `title` is the instrument's own sentence for it."""
 
     role: StackRole
     title: str
@@ -40,7 +40,7 @@ class WatchedStack(Value):
     """Frames further out that were not kept."""
 
 
-class Sighting(Value):
+class InstrumentFinding(Value):
     """One kind of thing that an instrument saw, with how often, and the first of them in its own words.
 
     For strace `kind` is the call and its error, for example `execve EFAULT`; for valgrind its own name of
@@ -55,19 +55,19 @@ class Sighting(Value):
 
 
 class Evidence(Value):
-    """The sightings of one instrument in one trial; `path` is its whole output, in the run's folder."""
+    """The findings of one instrument in one trial; `path` is its whole output, in the run's folder."""
 
     instrument: Instrument
-    sightings: tuple[Sighting, ...] = ()
+    findings: tuple[InstrumentFinding, ...] = ()
     path: str | None = None
     note: str | None = None
     """What is not whole, or why there is nothing."""
 
 
-class WantedSighting(Value):
+class WantedFinding(Value):
     """What an expectation wants of the evidence: a kind, seen at least (and at most) so often.
 
-    Functions that are named must stand in the sighting's own stack, in the one that freed the block and in
+    Functions that are named must stand in the finding's own stack, in the one that freed the block and in
     the one that allocated it, each from the innermost out; others may stand between.
     """
 

@@ -26,7 +26,7 @@ class Outcome(Value):
     hostname: str
     stdout: str
     stderr: str
-    cut: tuple[str, ...] = ()
+    truncated_streams: tuple[str, ...] = ()
     """Streams that were longer than the limit and are not whole."""
     emulated: bool = False
     """Under qemu-user, whose own core of the process is then the one that counts."""

@@ -10,7 +10,7 @@ from orchestrator.errors import Location
 from orchestrator.model.base import Value
 from orchestrator.model.catalogue import InterpreterKind, Launcher
 from orchestrator.model.cell import Instrument
-from orchestrator.model.evidence import WantedSighting
+from orchestrator.model.evidence import WantedFinding
 from orchestrator.model.survival import Survival
 
 LAST_ADDRESS: Final = (1 << 64) - 1
@@ -54,7 +54,7 @@ class AddressRange(Value):
             raise ValueError(f"{text[:80]!r} holds of no address")
         return cls(lowest=lowest, highest=highest, text=text.strip())
 
-    def holds(self, address: int) -> bool:
+    def matches(self, address: int) -> bool:
         """Whether an address is in the range."""
         return self.lowest <= address <= self.highest
 
@@ -75,7 +75,7 @@ class Expectation(Value):
     message: str | None = None
     absent: str | None = None
     """A regular expression that must match nowhere there: what a remedy must not lose or bring about."""
-    evidence: WantedSighting | None = None
+    evidence: WantedFinding | None = None
     """What the cell's instrument must have seen."""
     survive: Survival | None = None
     """What the trials of a cell that should not crash have to show; None: each of a fixed number."""

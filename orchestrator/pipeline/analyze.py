@@ -17,7 +17,7 @@ from orchestrator.errors import HostError, InputError, Location
 from orchestrator.model import LABEL, Crash, Sysroot
 
 BACKENDS: Final = crash.BACKENDS
-CORE_MEND: Final = "name a core file, or a match that `coredumpctl list` knows, such as a PID"
+CORE_HINT: Final = "name a core file, or a match that `coredumpctl list` knows, such as a PID"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +55,11 @@ def _stored(name: str, folder: Path) -> DumpedCore:
         path.open("rb").close()
     except FileNotFoundError as error:
         if "/" in name and "=" not in name:
-            raise InputError("there is no such file", where=Location(file=name), mend=CORE_MEND) from error
+            raise InputError("there is no such file", where=Location(file=name), hint=CORE_HINT) from error
         return cores.dump(name, folder / "core")
     except OSError as error:
         said = f"it cannot be read: {error.strerror}"
-        raise InputError(said, where=Location(file=name), mend=CORE_MEND) from error
+        raise InputError(said, where=Location(file=name), hint=CORE_HINT) from error
     return DumpedCore(path=path)
 
 
@@ -99,7 +99,7 @@ def _source(request: AnalyzeRequest, stack: ExitStack) -> tuple[Source, str | No
     if request.sysroot:
         if not request.sysroot.is_dir():
             raise InputError(
-                "the sysroot is no folder", where=Location(file=str(request.sysroot)), mend="name a folder"
+                "the sysroot is no folder", where=Location(file=str(request.sysroot)), hint="name a folder"
             )
         return FolderSource(request.sysroot.resolve()), None
     if request.image is None and request.container is None:
@@ -115,7 +115,7 @@ def _source(request: AnalyzeRequest, stack: ExitStack) -> tuple[Source, str | No
 
 def _with_program(source: Source, core: Core, program: Path) -> Source:
     if not program.is_file():
-        raise InputError("there is no such file", where=Location(file=str(program)), mend="name the program")
+        raise InputError("there is no such file", where=Location(file=str(program)), hint="name the program")
     path = PurePosixPath(core.executable.path) if core.executable else PurePosixPath("/program")
     return ProgramSource(source, path, program)
 

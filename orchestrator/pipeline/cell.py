@@ -15,7 +15,7 @@ from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import write_atomically
 from orchestrator.binary.core.corefile import open_core
 from orchestrator.binary.core.unpack import plain_core
-from orchestrator.crash import KnownStacks, Remembered
+from orchestrator.crash import Remembered, StackCache
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.execute import Question, TrialRequest
 from orchestrator.model import (
@@ -36,7 +36,7 @@ from orchestrator.model import (
     Trial,
 )
 from orchestrator.pipeline.evidence import Evidence
-from orchestrator.pipeline.seen import seen_of
+from orchestrator.pipeline.observation import observation_of
 from orchestrator.verdict import Tally
 
 RESULT_FILE: Final = "result.json"
@@ -54,7 +54,7 @@ class CellRunner:
     scenarios: dict[str, Scenario]
     specs: dict[str, ImageSpec]
     host_arch: Arch
-    known: KnownStacks = field(default_factory=KnownStacks)
+    known: StackCache = field(default_factory=StackCache)
 
     def run(self, planned: PlannedCell, image: str, stop: threading.Event) -> CellResult:
         """Run a cell and write its result; raises HostError where nothing could be seen."""
@@ -111,7 +111,7 @@ class CellRunner:
         folder = request.trial_folder(index)
         core, read = self._core(request, index, outcome)
         trial = Trial(number=request.first + index, outcome=outcome, core=core, crash=read)
-        judgement = tally.add(seen_of(self.folder, trial))
+        judgement = tally.add(observation_of(self.folder, trial))
         must_crash = request.expectation.kind is OutcomeKind.SIGNAL
         evidence.add(trial, judgement, must_crash=must_crash, folder=folder)
 
@@ -177,6 +177,6 @@ def _as_planned(planned: PlannedCell, outcome: Outcome) -> Outcome:
     if wanted is None or seen is None or f"{seen}.".startswith(f"{wanted.version}."):
         return outcome
     note = (
-        f"planned for CPython {wanted.version}, but {wanted.base} brings {seen}: mend images/catalogue.yaml"
+        f"planned for CPython {wanted.version}, but {wanted.base} brings {seen}: hint images/catalogue.yaml"
     )
     return outcome.model_copy(update={"notes": (*outcome.notes, note)})

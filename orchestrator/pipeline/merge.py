@@ -53,7 +53,7 @@ def _check_empty(into: Path) -> None:
         raise InputError(
             "there is a run in that folder already",
             where=Location(file=str(into)),
-            mend="name another folder with --into",
+            hint="name another folder with --into",
         )
 
 

@@ -49,7 +49,7 @@ class Project:
             raise InputError(
                 "the project's folder does not exist",
                 where=Location(file=str(root)),
-                mend="give another --project",
+                hint="give another --project",
             )
         matrix = planning.load_matrix(root / "matrix.yaml", root / "scenarios")
         return cls(
@@ -159,7 +159,7 @@ def _host() -> Arch:
     try:
         return Arch.from_machine(machine)
     except ValueError as error:
-        raise HostError(f"nothing is known of {machine} machines", mend=f"use {' or '.join(Arch)}") from error
+        raise HostError(f"nothing is known of {machine} machines", hint=f"use {' or '.join(Arch)}") from error
 
 
 def _listed(spec: ImageSpec) -> PlannedImage:
@@ -196,14 +196,14 @@ def plan_again(project: Project, folder: Path) -> PlannedRun:
         if scenario is None:
             raise InputError(
                 f"there is no scenario {item.cell.scenario!r} any more",
-                mend="start a new run",
+                hint="start a new run",
                 where=Location(file=str(path)),
             )
         again = recipes.image_of(item.cell, scenario)
         if again.key != item.image:
             raise InputError(
                 f"the image of {item.cell.id} has changed since that run",
-                mend="start a new run",
+                hint="start a new run",
                 where=Location(file=str(path)),
             )
     return PlannedRun(plan=plan, specs=recipes.specs)

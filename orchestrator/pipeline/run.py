@@ -90,7 +90,7 @@ def latest_run(reports: Path) -> Path:
     """The newest run under a reports folder; raises InputError where there is none."""
     plans = sorted(reports.glob(f"*/{PLAN_FILE}"), key=lambda path: path.stat().st_mtime)
     if not plans:
-        raise InputError("there is no earlier run", where=Location(file=str(reports)), mend="start one")
+        raise InputError("there is no earlier run", where=Location(file=str(reports)), hint="start one")
     return plans[-1].parent
 
 
@@ -111,7 +111,7 @@ def _choose(project: Project, options: RunOptions) -> PlannedRun:
         raise InputError(
             "every cell of that run passed",
             where=Location(file=str(options.rerun)),
-            mend="there is nothing to run again",
+            hint="there is nothing to run again",
         )
     return make_plan(project, replace(options.request, cells=cells))
 
@@ -137,11 +137,11 @@ def _own_folder(wanted: Path) -> Path:
             raise InputError(
                 f"the run's folder cannot be made: {error.strerror}",
                 where=Location(file=str(folder)),
-                mend="give another --reports",
+                hint="give another --reports",
             ) from error
         return folder
     raise InputError(
-        "too many runs in one second", where=Location(file=str(wanted)), mend="wait a second and try again"
+        "too many runs in one second", where=Location(file=str(wanted)), hint="wait a second and try again"
     )
 
 

@@ -112,5 +112,5 @@ def _went_wrong(result: CellResult | None, fault: str | None) -> bool | None:
     if result is None or not result.trials:
         return None
     outcomes = [trial.outcome for trial in result.trials]
-    sightings = [item.kind for outcome in outcomes if outcome.evidence for item in outcome.evidence.sightings]
-    return fault in sightings or any(outcome.kind is not OutcomeKind.EXIT for outcome in outcomes)
+    findings = [item.kind for outcome in outcomes if outcome.evidence for item in outcome.evidence.findings]
+    return fault in findings or any(outcome.kind is not OutcomeKind.EXIT for outcome in outcomes)

@@ -14,7 +14,7 @@ _NOT_SLUG: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
+class Occurrence:
     """A cell that showed a signature, in `trials` of its trials."""
 
     record: CellRecord
@@ -26,7 +26,7 @@ class SignatureGroup:
     """A crash signature, the cells that showed it in the plan's order, and its best backtrace."""
 
     signature: str
-    sightings: tuple[Sighting, ...]
+    occurrences: tuple[Occurrence, ...]
     crash: Crash
     shown_by: CellRecord
 
@@ -38,7 +38,7 @@ class SignatureGroup:
     @property
     def verdicts(self) -> tuple[tuple[Status, int], ...]:
         """How many of its cells have each verdict, worst first."""
-        counts = Counter(sighting.record.status for sighting in self.sightings)
+        counts = Counter(occurrence.record.status for occurrence in self.occurrences)
         return tuple((status, counts[status]) for status in Status if counts[status])
 
 
@@ -55,7 +55,7 @@ def signature_page(slug: str) -> str:
 
 def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
     """All signatures of a run, the most widespread first."""
-    seen: dict[str, dict[str, Sighting]] = {}
+    seen: dict[str, dict[str, Occurrence]] = {}
     best: dict[str, tuple[Crash, CellRecord]] = {}
     for record in data.records:
         for trial in record.result.trials if record.result else ():
@@ -64,19 +64,19 @@ def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
             signature = trial.crash.signature
             cells = seen.setdefault(signature, {})
             earlier = cells.get(record.cell.id)
-            cells[record.cell.id] = Sighting(record=record, trials=earlier.trials + 1 if earlier else 1)
+            cells[record.cell.id] = Occurrence(record=record, trials=earlier.trials + 1 if earlier else 1)
             if signature not in best or _quality(trial.crash) > _quality(best[signature][0]):
                 best[signature] = (trial.crash, record)
     groups = [
         SignatureGroup(
             signature=signature,
-            sightings=tuple(cells.values()),
+            occurrences=tuple(cells.values()),
             crash=best[signature][0],
             shown_by=best[signature][1],
         )
         for signature, cells in seen.items()
     ]
-    return tuple(sorted(groups, key=lambda group: (-len(group.sightings), group.signature)))
+    return tuple(sorted(groups, key=lambda group: (-len(group.occurrences), group.signature)))
 
 
 def _quality(crash: Crash) -> tuple[bool, bool, int]:

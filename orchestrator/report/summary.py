@@ -147,8 +147,8 @@ def _signatures(groups: Sequence[SignatureGroup]) -> Iterator[str]:
     rows = (
         (
             code_markdown(group.signature),
-            str(len(group.sightings)),
-            code_markdown(group.sightings[0].record.cell.id),
+            str(len(group.occurrences)),
+            code_markdown(group.occurrences[0].record.cell.id),
         )
         for group in groups
     )

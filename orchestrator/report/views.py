@@ -41,7 +41,7 @@ SENTENCES: Final = 100
 """Further explanations that the overview holds, folded."""
 NEW_SIGNATURES: Final = 5
 """Signatures not seen before that the overview names."""
-SIGHTINGS: Final = 200
+OCCURRENCES: Final = 200
 """Cells that a signature's page lists."""
 SIGNATURES_LISTED: Final = 40
 """Signatures that the overview lists; the most widespread come first."""
@@ -202,7 +202,9 @@ class IndexView:
             "with no more than the nearest symbol at the fault": {
                 r.cell.id for r, t in trials if t.crash and t.crash.crash.function and not t.crash.crash.exact
             },
-            "whose output was cut at the limit": {r.cell.id for r, t in trials if t.outcome.cut},
+            "whose output was cut at the limit": {
+                r.cell.id for r, t in trials if t.outcome.truncated_streams
+            },
         }
         return tuple(f"{words.cells(len(ids))} {what}" for what, ids in facts.items() if ids)
 
@@ -247,7 +249,9 @@ def streams(data: RunData, record: CellRecord, limit: int) -> tuple[Stream, ...]
     for name, path in (("stderr", trial.outcome.stderr), ("stdout", trial.outcome.stdout)):
         place = data.inside(path)
         excerpt = read_excerpt(place, limit, clean=str) if place else None
-        found.append(Stream(name=name, path=path, cut=name in trial.outcome.cut, excerpt=excerpt))
+        found.append(
+            Stream(name=name, path=path, cut=name in trial.outcome.truncated_streams, excerpt=excerpt)
+        )
     return tuple(found)
 
 

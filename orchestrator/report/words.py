@@ -18,7 +18,7 @@ from orchestrator.model import (
     SignalInfo,
     Subject,
     Trial,
-    WantedSighting,
+    WantedFinding,
 )
 from orchestrator.rundir.data import CellRecord, RunData, Status
 
@@ -195,7 +195,7 @@ def _unique(trials: Iterable[Trial]) -> Iterator[str]:
             yield f"core: {core.note or 'could not be read'}"
         if crash:
             yield from _crash_cautions(crash)
-        for stream in outcome.cut:
+        for stream in outcome.truncated_streams:
             yield f"{stream} was longer than the limit and is not whole"
         yield from outcome.notes
 
@@ -208,7 +208,7 @@ def _crash_cautions(crash: Crash) -> Iterator[str]:
     yield from crash.warnings
 
 
-def wanted_evidence(wanted: WantedSighting) -> str:
+def wanted_evidence(wanted: WantedFinding) -> str:
     """What an expectation wants an instrument to see, on one line."""
     most = "" if wanted.at_most is None else f" and at most {wanted.at_most}"
     stacks = "".join(f", {role.value} by {' > '.join(names)}" for role, names in wanted.stacks.items())
@@ -220,12 +220,12 @@ EVIDENCE_FRAMES = 8
 
 
 def evidence_lines(trial: Trial) -> list[str]:
-    """What a trial's instrument saw: a line a kind with the first of its sightings, and its stacks."""
+    """What a trial's instrument saw: a line a kind with the first of its findings, and its stacks."""
     evidence = trial.outcome.evidence
     if evidence is None:
         return []
     lines = []
-    for item in evidence.sightings:
+    for item in evidence.findings:
         times = "once" if item.count == 1 else f"{item.count} times"
         lines.append(f"{evidence.instrument}: {item.kind}, {times}: {item.first}")
         for stack in item.stacks:

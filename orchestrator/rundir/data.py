@@ -44,7 +44,7 @@ CELLS: Final = "cells"
 MAX_MERGED: Final = 10 * MAX_CELLS
 """Excluded cells of a merged run: each of its runs may have left out another part, for another reason."""
 NOT_RUN: Final = "not run: interrupted"
-RERUN_MEND: Final = "run the matrix again, or report on another folder"
+RERUN_HINT: Final = "run the matrix again, or report on another folder"
 
 Document = TypeVar("Document", Plan, CellResult, Explanations, Comparison, History)
 
@@ -173,7 +173,7 @@ def load_plan(folder: Path) -> Plan:
         raise InputError(
             "there is no plan.json in this folder, so it is no run",
             where=Location(file=str(folder)),
-            mend="name a folder under reports/",
+            hint="name a folder under reports/",
         )
     plan = _read(plan_file, Plan)
     _check_plan(plan, plan_file)
@@ -193,7 +193,7 @@ def _result(folder: Path, planned: PlannedCell) -> CellResult | None:
         raise InputError(
             f"this is the result of another cell, {result.cell.id}",
             where=Location(file=str(path)),
-            mend="delete it and resume the run",
+            hint="delete it and resume the run",
         )
     return result
 
@@ -209,7 +209,7 @@ def _read(path: Path, kind: type[Document]) -> Document:
         raise InputError(
             f"not a readable {path.name}: {place}: {first['msg']}",
             where=Location(file=str(path)),
-            mend=RERUN_MEND,
+            hint=RERUN_HINT,
         ) from error
     stated = document.schema_version if "schema_version" in document.model_fields_set else None
     _check_version(path, stated, known)
@@ -231,7 +231,7 @@ def _check_version(path: Path, stated: object, known: int) -> None:
         raise InputError(
             f"{path.name} has {said}, this program reads {known}",
             where=Location(file=str(path)),
-            mend="report with the version of crashmatrix that made the run",
+            hint="report with the version of crashmatrix that made the run",
         )
 
 
@@ -245,7 +245,7 @@ def _check_plan(plan: Plan, where: Path) -> None:
         raise InputError(
             f"{plan.excluded_count:,} cells are excluded, more than any matrix has",
             where=Location(file=str(where)),
-            mend=RERUN_MEND,
+            hint=RERUN_HINT,
         )
 
 
@@ -257,5 +257,5 @@ def _check_names(values: Iterable[tuple[str, str]], where: Path) -> None:
             raise InputError(
                 f"a cell has {axis[:40]!r} = {value[:80]!r}, which no matrix can hold",
                 where=Location(file=str(where)),
-                mend=RERUN_MEND,
+                hint=RERUN_HINT,
             )

@@ -1,6 +1,6 @@
 """Outcome, crash and expectation to a verdict, with the sentence that says why."""
 
-from orchestrator.verdict.judge import Seen, judge_error
+from orchestrator.verdict.judge import Observation, judge_error
 from orchestrator.verdict.tally import Tally
 
-__all__ = ["Seen", "Tally", "judge_error"]
+__all__ = ["Observation", "Tally", "judge_error"]

@@ -11,19 +11,19 @@ from orchestrator.model import (
     AddressRange,
     CoreState,
     Expectation,
+    InstrumentFinding,
     Judgement,
     NativeFrame,
     OutcomeKind,
-    Sighting,
     Trial,
     Verdict,
-    WantedSighting,
+    WantedFinding,
 )
 from orchestrator.verdict.frames import inexact_frames, missing_frames, missing_functions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class Observation:
     """A trial with the text that it wrote, stdout before stderr; `whole`: no part of that is missing."""
 
     trial: Trial
@@ -36,17 +36,17 @@ def judge_error(what: str) -> Judgement:
     return Judgement(verdict=Verdict.ERROR, reason=what)
 
 
-def judge_trial(expectation: Expectation, seen: Seen) -> Judgement:
+def judge_trial(expectation: Expectation, observation: Observation) -> Judgement:
     """Judge one trial by itself."""
-    trial = seen.trial
+    trial = observation.trial
     if expectation.wants_core and trial.core.state is CoreState.LOST:
         note = trial.core.note or "no core arrived"
         return judge_error(f"{describe(trial)}, but its core was lost: {note}")
     if expectation.wants_core and trial.core.state is CoreState.FOUND and trial.crash is None:
         return judge_error(f"{describe(trial)}, but its core could not be read")
-    wrong = _differences(expectation, seen)
-    lack = _lack(expectation, seen)
-    if lack and not _differences(lack.judged, seen):
+    wrong = _differences(expectation, observation)
+    lack = _lack(expectation, observation)
+    if lack and not _differences(lack.judged, observation):
         return judge_error(f"{describe(trial)}, but {lack.why}")
     if wrong:
         return Judgement(verdict=Verdict.FAIL, reason=f"saw {describe(trial)}; {'; '.join(wrong)}")
@@ -63,13 +63,17 @@ class _Lack:
     judged: Expectation
 
 
-def _lack(expectation: Expectation, seen: Seen) -> _Lack | None:
+def _lack(expectation: Expectation, observation: Observation) -> _Lack | None:
     """Frames that may lie in what a core lost, and words that may stand in output that was not kept."""
-    trial = seen.trial
+    trial = observation.trial
     cut = trial.core.truncated or (trial.crash is not None and trial.crash.truncated)
     frames = missing_frames(_frames(trial), expectation.frames) if cut else ()
     patterns = (expectation.message, expectation.absent)
-    unsaid = [text for text in patterns if text is not None and not seen.whole and not _said(text, seen)]
+    unsaid = [
+        text
+        for text in patterns
+        if text is not None and not observation.whole and not _said(text, observation)
+    ]
     if not frames and not unsaid:
         return None
     why = (
@@ -84,7 +88,7 @@ def _lack(expectation: Expectation, seen: Seen) -> _Lack | None:
 
 
 def describe(trial: Trial) -> str:
-    """What was seen, in a few words: the original fault and its function where a core was read."""
+    """What was observation, in a few words: the original fault and its function where a core was read."""
     outcome, crash = trial.outcome, trial.crash
     if outcome.kind is OutcomeKind.EXIT:
         return f"exit {outcome.status}"
@@ -96,8 +100,8 @@ def describe(trial: Trial) -> str:
     return f"{crash.signal.name}{site}"
 
 
-def _differences(expectation: Expectation, seen: Seen) -> list[str]:
-    trial = seen.trial
+def _differences(expectation: Expectation, observation: Observation) -> list[str]:
+    trial = observation.trial
     if trial.outcome.kind is not expectation.kind:
         return [f"expected {_words(expectation)}"]
     wrong: list[str] = []
@@ -111,11 +115,11 @@ def _differences(expectation: Expectation, seen: Seen) -> list[str]:
     absent = missing_frames(_frames(trial), expectation.frames)
     if absent:
         wrong.append(f"not among the frames in this order: {', '.join(absent)}")
-    if expectation.message is not None and not _said(expectation.message, seen):
+    if expectation.message is not None and not _said(expectation.message, observation):
         wrong.append(f"no output matches /{expectation.message}/")
     if expectation.evidence is not None:
         wrong += _wrong_evidence(expectation.evidence, trial)
-    if expectation.absent is not None and _said(expectation.absent, seen):
+    if expectation.absent is not None and _said(expectation.absent, observation):
         wrong.append(f"some output matches /{expectation.absent}/")
     return wrong
 
@@ -123,15 +127,15 @@ def _differences(expectation: Expectation, seen: Seen) -> list[str]:
 def _wrong_address(wanted: AddressRange, trial: Trial) -> list[str]:
     """What is wrong with the fault address; an address that could not be read is not the expected one."""
     found = trial.crash.signal.fault_address if trial.crash else None
-    if found is not None and wanted.holds(int(found, 16)):
+    if found is not None and wanted.matches(int(found, 16)):
         return []
     return [f"expected a fault address {wanted.text}, saw {found or 'none'}"]
 
 
-def _wrong_evidence(wanted: WantedSighting, trial: Trial) -> list[str]:
+def _wrong_evidence(wanted: WantedFinding, trial: Trial) -> list[str]:
     """What is wrong with what the instrument saw. One that wrote nothing proves no absence either."""
     evidence = trial.outcome.evidence
-    matching = [item for item in evidence.sightings if _matches(item, wanted)] if evidence else []
+    matching = [item for item in evidence.findings if _matches(item, wanted)] if evidence else []
     seen = sum(item.count for item in matching)
     watched = evidence and evidence.path
     if watched and wanted.at_least <= seen <= (seen if wanted.at_most is None else wanted.at_most):
@@ -142,12 +146,12 @@ def _wrong_evidence(wanted: WantedSighting, trial: Trial) -> list[str]:
     return [f"expected {wanted.kind}{what} at least {wanted.at_least}{most} times, seen {seen}{why}"]
 
 
-def _matches(sighting: Sighting, wanted: WantedSighting) -> bool:
-    """Whether a sighting is of the wanted kind, and each wanted function is in a stack of its role."""
-    return sighting.kind == wanted.kind and all(
+def _matches(finding: InstrumentFinding, wanted: WantedFinding) -> bool:
+    """Whether a finding is of the wanted kind, and each wanted function is in a stack of its role."""
+    return finding.kind == wanted.kind and all(
         any(
             stack.role is role and not missing_functions([frame.function for frame in stack.frames], names)
-            for stack in sighting.stacks
+            for stack in finding.stacks
         )
         for role, names in wanted.stacks.items()
     )
@@ -167,6 +171,6 @@ def _frames(trial: Trial) -> tuple[NativeFrame, ...]:
     return thread.native if thread else ()
 
 
-def _said(pattern: str, seen: Seen) -> bool:
-    message = seen.trial.crash.message if seen.trial.crash else None
-    return re.search(pattern, f"{seen.text}\n{message or ''}", re.MULTILINE) is not None
+def _said(pattern: str, observation: Observation) -> bool:
+    message = observation.trial.crash.message if observation.trial.crash else None
+    return re.search(pattern, f"{observation.text}\n{message or ''}", re.MULTILINE) is not None

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.model import Decision, Expectation, Judgement, OutcomeKind, Rate, Verdict
 from orchestrator.model.rate import percent, upper_bound
-from orchestrator.verdict.judge import Seen, judge_error, judge_trial
+from orchestrator.verdict.judge import Observation, judge_error, judge_trial
 
 
 @dataclass
@@ -18,9 +18,9 @@ class Tally:
     expectation: Expectation
     _judgements: list[Judgement] = field(default_factory=list)
 
-    def add(self, seen: Seen) -> Judgement:
+    def add(self, observation: Observation) -> Judgement:
         """Judge one more trial; the text that it wrote is not kept."""
-        self._judgements.append(judge_trial(self.expectation, seen))
+        self._judgements.append(judge_trial(self.expectation, observation))
         return self._judgements[-1]
 
     @property

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.model import AddressRange, CellResult, Expectation, OutcomeKind, Verdict, WantedSighting
+from orchestrator.model import AddressRange, CellResult, Expectation, OutcomeKind, Verdict, WantedFinding
 from orchestrator.model.scenario import LAST_ADDRESS
-from orchestrator.pipeline.seen import seen_of
+from orchestrator.pipeline.observation import observation_of
 from orchestrator.verdict import Tally
 
 NOWHERE = "no_function_is_called_so"
@@ -31,7 +31,7 @@ def contraries(right: Expectation) -> Iterator[tuple[str, Expectation]]:
     if right.absent is not None:
         yield "absent", right.model_copy(update={"absent": None, "message": right.absent})
     if right.evidence is not None:
-        for name, evidence in _other_sightings(right.evidence):
+        for name, evidence in _other_findings(right.evidence):
             yield name, right.model_copy(update={"evidence": evidence})
 
 
@@ -39,7 +39,7 @@ def judged(folder: Path, result: CellResult, expectation: Expectation) -> Verdic
     """The verdict of an expectation on the trials that the run in `folder` kept of a cell."""
     tally = Tally(expectation)
     for trial in result.trials:
-        tally.add(seen_of(folder, trial))
+        tally.add(observation_of(folder, trial))
     return tally.judgement.verdict
 
 
@@ -68,7 +68,7 @@ def _outside(inside: AddressRange) -> AddressRange:
     return AddressRange.parse(f"< {inside.lowest:#x}")
 
 
-def _other_sightings(right: WantedSighting) -> Iterator[tuple[str, WantedSighting]]:
+def _other_findings(right: WantedFinding) -> Iterator[tuple[str, WantedFinding]]:
     never, some = {"at_least": 0, "at_most": 0}, {"at_least": 1, "at_most": None}
     yield "evidence", right.model_copy(update=some if right.at_most == 0 else never)
     for name in ("frames", "freed", "allocated"):

@@ -29,7 +29,7 @@ def silent(_: str) -> None:
 
 def end(pid_file: Path) -> None:
     """End the daemon of a pid file, whatever became of its test."""
-    process.stop_daemon(int(pid_file.read_text()), grace=2, mend="-")
+    process.stop_daemon(int(pid_file.read_text()), grace=2, hint="-")
 
 
 def own_session() -> int:
@@ -57,7 +57,7 @@ def paths() -> Iterator[HostPaths]:
         finally:
             for pid_file in (root / "run").glob("*.pid"):
                 end(pid_file)
-            process.run(["rm", "-rf", "--", *map(str, root.iterdir())], root=True, mend="-")
+            process.run(["rm", "-rf", "--", *map(str, root.iterdir())], root=True, hint="-")
 
 
 def test_setup_has_nothing_to_do_the_second_time_and_says_so() -> None:
@@ -73,7 +73,7 @@ def test_doctor_finds_this_host_fit_and_changes_nothing() -> None:
     found = {capability.name: capability for capability in doctor()}
     assert [name for name, one in found.items() if one.required and one.state is not State.OK] == []
     assert found["pystack"].state is State.OK
-    assert all(one.mend for one in found.values() if one.state is not State.OK)
+    assert all(one.hint for one in found.values() if one.state is not State.OK)
     assert probe.collection(HostPaths()) == before
 
 
@@ -121,11 +121,11 @@ def test_a_daemon_that_cannot_serve_is_an_error_with_its_log(paths: HostPaths) -
 
 def test_a_daemon_is_no_child_of_ours_and_ends_when_told(tmp_path: Path) -> None:
     pid_file = tmp_path / "sleep.pid"
-    pid = process.spawn_daemon(["sleep", "60"], pid_file=pid_file, log=tmp_path / "log", mend="-")
+    pid = process.spawn_daemon(["sleep", "60"], pid_file=pid_file, log=tmp_path / "log", hint="-")
     try:
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         assert int(stat[3]) != own_session()
-        process.stop_daemon(pid, grace=2, mend="-")
+        process.stop_daemon(pid, grace=2, hint="-")
         assert probe.start_time(pid) is None
     finally:
         end(pid_file)
@@ -133,4 +133,4 @@ def test_a_daemon_is_no_child_of_ours_and_ends_when_told(tmp_path: Path) -> None
 
 def test_a_program_that_is_not_there_is_a_tool_error(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="no-such-daemon"):
-        process.spawn_daemon(["no-such-daemon"], pid_file=tmp_path / "p", log=tmp_path / "l", mend="-")
+        process.spawn_daemon(["no-such-daemon"], pid_file=tmp_path / "p", log=tmp_path / "l", hint="-")

@@ -18,7 +18,7 @@ from orchestrator import images
 from orchestrator.adapters import process
 from orchestrator.adapters.engine import Engine
 from orchestrator.errors import BuildError
-from orchestrator.images import cache, drafts, rootfs
+from orchestrator.images import cache, recipe_book, rootfs
 from orchestrator.model import LABEL, LABEL_KEY, Arch, ContextFile, ImageKind, ImageSpec
 
 MakeSpec = Callable[..., ImageSpec]
@@ -63,7 +63,7 @@ def make_spec(engine: Engine, tmp_path: Path) -> Iterator[MakeSpec]:
             ContextFile(name=name, path=str(path), sha256=cache.digest(path), executable=name != "nonce")
             for name, path in paths.items()
         )
-        key = drafts.content_key(role, ImageKind.DOCKERFILE, arch, text, files)
+        key = recipe_book.content_key(role, ImageKind.DOCKERFILE, arch, text, files)
         spec = ImageSpec(
             role=role, kind=ImageKind.DOCKERFILE, arch=arch, text=text, files=files, key=key,
             parents=tuple(parent.key for parent in parents),
@@ -141,7 +141,7 @@ def test_a_failed_image_fails_what_needs_it_and_nothing_else(
         error = results[spec.key]
         assert isinstance(error, BuildError)
         assert "image test-broken could not be built in Step 3/5 : COPY not-there /b" in str(error)
-        assert str(tmp_path / "logs" / broken.folder / "build.log") in error.mend
+        assert str(tmp_path / "logs" / broken.folder / "build.log") in error.hint
         assert f"image {spec.role} " in error.what
         assert spec.key not in engine.images()
     assert "not-there" in (tmp_path / "logs" / broken.folder / "build.log").read_text()
@@ -154,7 +154,7 @@ def test_a_stopped_build_leaves_no_image_and_no_container(
 ) -> None:
     sleep = process.find("sleep")
     assert sleep
-    libraries = re.findall(r"(/\S+) \(0x", process.run(["ldd", sleep], mend="").text)
+    libraries = re.findall(r"(/\S+) \(0x", process.run(["ldd", sleep], hint="").text)
     paths = {"sleep": Path(sleep)} | {path.lstrip("/"): Path(path).resolve() for path in libraries}
     mark = f"org.crashmatrix.test-{uuid.uuid4().hex}"
     text = f'FROM scratch\nCOPY . /\nLABEL {LABEL}=image {mark}=1\nRUN ["/sleep", "120"]\n'

@@ -21,8 +21,8 @@ def test_strace_counts_the_failed_calls_and_its_lines_are_kept(project: Path, tm
     assert ended.code == 0, ended.stdout + ended.stderr
     (result,) = ended.results.values()
     evidence = evidence_of(result)
-    assert [(item.kind, item.count) for item in evidence.sightings] == [("execve ENOENT", 1)]
-    assert '/nonexist", ["x"]' in evidence.sightings[0].first
+    assert [(item.kind, item.count) for item in evidence.findings] == [("execve ENOENT", 1)]
+    assert '/nonexist", ["x"]' in evidence.findings[0].first
     assert "strace: execve ENOENT, once" in (ended.folder / "junit.xml").read_text()
     assert evidence.path is not None
     assert (ended.folder / evidence.path).read_text().count("execve(") > 1
@@ -42,8 +42,8 @@ def test_valgrind_tells_who_freed_and_who_allocated_the_block(project: Path, tmp
     results = ended.results
     watched = next(result for cell, result in results.items() if cell.endswith("+instrument=valgrind"))
     assert watched.judgement.verdict is Verdict.PASS, watched.judgement.reason
-    (sighting,) = evidence_of(watched).sightings
-    assert [stack.role for stack in sighting.stacks] == ["seen", "freed", "allocated"]
+    (finding,) = evidence_of(watched).findings
+    assert [stack.role for stack in finding.stacks] == ["seen", "freed", "allocated"]
     page = (ended.folder / f"cells/{watched.cell.id}/index.html").read_text()
     assert "PyBytes_FromStringAndSize" in page
     # The same question without the instrument: nothing is seen of it.
@@ -58,9 +58,9 @@ def test_asan_stops_the_read_of_a_freed_block_and_its_core_is_read(tmp_path: Pat
     ended = run("--cell", asked, reports=tmp_path / "reports")
     assert ended.code == 0, ended.stdout + ended.stderr
     result = ended.results[asked]
-    (sighting,) = evidence_of(result).sightings
-    assert sighting.kind == "heap-use-after-free"
-    assert [stack.role for stack in sighting.stacks] == ["seen", "freed", "allocated", "other"]
+    (finding,) = evidence_of(result).findings
+    assert finding.kind == "heap-use-after-free"
+    assert [stack.role for stack in finding.stacks] == ["seen", "freed", "allocated", "other"]
     assert "asan: heap-use-after-free, once" in (ended.folder / "junit.xml").read_text()
     assert "freed by thread T0 here:" in (ended.folder / f"cells/{asked}/index.html").read_text()
     crash = result.trials[0].crash
@@ -74,7 +74,7 @@ def test_a_wrapper_that_outlives_the_state_mends_what_valgrind_sees(tmp_path: Pa
     ended = run("--cell", watched, "--cell", f"{watched}+mitigation=wrapper", reports=tmp_path / "reports")
     assert ended.code == 0, ended.stdout + ended.stderr
     seen = {
-        cell: {item.kind for item in evidence_of(result).sightings} for cell, result in ended.results.items()
+        cell: {item.kind for item in evidence_of(result).findings} for cell, result in ended.results.items()
     }
     assert seen == {watched: {"InvalidRead in a freed block"}, f"{watched}+mitigation=wrapper": set()}
     assert parts_that_assert_nothing(ended) == []

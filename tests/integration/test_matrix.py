@@ -197,7 +197,7 @@ def test_a_users_mistake_is_one_line(arguments: list[str], code: int, says: str)
     assert "Traceback" not in done.stderr
 
 
-def test_without_an_engine_the_mend_is_named(tmp_path: Path) -> None:
+def test_without_an_engine_the_hint_is_named(tmp_path: Path) -> None:
     ended = run(reports=tmp_path, env={"DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
     assert ended.code == 3
     assert "no container engine answers" in ended.stderr

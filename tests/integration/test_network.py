@@ -20,7 +20,7 @@ from orchestrator.errors import BuildError, ToolError
 from orchestrator.images import rootfs
 from orchestrator.images.context import write
 from orchestrator.images.download import obtain
-from orchestrator.images.drafts import content_key
+from orchestrator.images.recipe_book import content_key
 from orchestrator.images.templates import fill
 from orchestrator.matrix import Request
 from orchestrator.model import Arch, ImageKind, ImageSpec, UrlFile
@@ -148,7 +148,7 @@ def authority(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("authority")
 
     def openssl(*arguments: str) -> None:
-        process.run(["openssl", *arguments], cwd=folder, mend="install openssl")
+        process.run(["openssl", *arguments], cwd=folder, hint="install openssl")
 
     new = ("-newkey", "rsa:2048", "-nodes", "-days", "2")
     openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=A company")

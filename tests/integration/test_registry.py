@@ -43,9 +43,9 @@ class Registry:
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Debian's docker-registry, unpacked and not installed, which would start it as a service."""
     folder = tmp_path_factory.mktemp("registry")
-    process.run(["apt-get", "-qq", "download", "docker-registry"], cwd=folder, mend="run apt-get update")
+    process.run(["apt-get", "-qq", "download", "docker-registry"], cwd=folder, hint="run apt-get update")
     (package,) = folder.glob("*.deb")
-    process.run(["dpkg-deb", "-x", str(package), str(folder)], mend="")
+    process.run(["dpkg-deb", "-x", str(package), str(folder)], hint="")
     return folder / "usr" / "bin" / "docker-registry"
 
 

@@ -60,7 +60,7 @@ def world(seed: int, *, smallest: int = 1, largest: int = 2000) -> World:
         text, cost = _rule(dice, axes)
         made = World(axes=axes, cells=cells, text=text, cost=cost, shown=frozenset())
         rule = made.parse(text)
-        shown = frozenset(cell.id for cell in cells if rule.holds(cell.axes))
+        shown = frozenset(cell.id for cell in cells if rule.matches(cell.axes))
         if len(cells) >= smallest and 2 <= len(shown) <= len(cells) - 2:
             return World(axes=axes, cells=cells, text=text, cost=cost, shown=shown)
 

@@ -9,6 +9,7 @@ from orchestrator import cores
 from orchestrator.cli import main
 from orchestrator.cores import DumpedCore
 from orchestrator.errors import EXIT_INPUT, EXIT_OK
+from orchestrator.model import SCHEMA
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
 
@@ -63,7 +64,7 @@ def test_a_core_is_read_with_the_files_of_a_folder(
     line = ["analyze", str(DATA / "plain.core.zst"), "--sysroot", str(tmp_path / "root"), "--json"]
     assert main(line) == EXIT_OK
     crash = json.loads(capsys.readouterr().out)
-    assert crash["schema"] == 1
+    assert crash["schema"] == SCHEMA
     assert {"arch", "truncated", "warnings", "message", "signal", "crash", "threads", "modules", "signature",
             "backends"} <= crash.keys()  # fmt: skip
     assert any("libc.so.6 is not in folder" in warning for warning in crash["warnings"])

@@ -36,7 +36,7 @@ def test_reading_a_core_starts_without_the_other_commands() -> None:
         "orchestrator.cli.commands",
     )
     code = f"{started} print([name for name in {heavy!r} if name in sys.modules])"
-    done = process.run([sys.executable, "-c", code], mend="", cwd=ROOT)
+    done = process.run([sys.executable, "-c", code], hint="", cwd=ROOT)
     assert done.text.strip() == "[]"
 
 

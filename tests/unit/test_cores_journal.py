@@ -118,7 +118,7 @@ def test_what_dumps_no_core_costs_no_look(
 
 
 @pytest.mark.parametrize("pattern", ["core", "|/usr/share/apport/apport %p", "/cores/systemd-coredump"])
-def test_another_core_pattern_is_a_lost_core_with_the_mend(pattern: str, tmp_path: Path) -> None:
+def test_another_core_pattern_is_a_lost_core_with_the_hint(pattern: str, tmp_path: Path) -> None:
     (tmp_path / "pattern").write_text(pattern + "\n")
     core = collect(
         outcome("SIGSEGV", dumped=True), folder=tmp_path, root=tmp_path, pattern=tmp_path / "pattern"

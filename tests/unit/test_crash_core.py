@@ -228,7 +228,7 @@ def test_what_the_programs_themselves_write_is_read(command: str, tmp_path: Path
         pytest.skip(f"{program} is not installed")
     with plain_core(DATA / "plain.core.zst") as core:
         raw = core.read_bytes()
-        packed = process.run([program, "-c", *options, str(core)], mend="")
+        packed = process.run([program, "-c", *options, str(core)], hint="")
     path = tmp_path / "packed"
     path.write_bytes(packed.stdout)
     with plain_core(path) as plain:

@@ -87,7 +87,7 @@ def test_streams_are_kept_apart_and_a_cut_is_said(tmp_path: Path) -> None:
         streams.write("stderr", b"\x00\xff")
         streams.write("stdout", b"defg")
         streams.write("stdout", b"h")
-        assert streams.cut(0) == ("stdout",)
+        assert streams.truncated(0) == ("stdout",)
     assert (tmp_path / "trial-1" / "stdout.txt").read_bytes() == b"abcde"
     assert (tmp_path / "trial-1" / "stderr.txt").read_bytes() == b"\x00\xff"
 
@@ -111,7 +111,7 @@ def test_a_cut_is_the_trials_in_which_it_came(tmp_path: Path) -> None:
     with open_streams(folders, MARK, limit=4) as streams:
         streams.write("stdout", b"abc" + MARK + b"defgh" + MARK + b"i")
         streams.flush()
-        assert [streams.cut(index) for index in range(3)] == [(), ("stdout",), ()]
+        assert [streams.truncated(index) for index in range(3)] == [(), ("stdout",), ()]
     assert [(folder / "stdout.txt").read_bytes() for folder in folders] == [b"abc", b"defg", b"i"]
 
 

@@ -43,7 +43,7 @@ def read(text: str) -> Expression:
     ],
 )
 def test_truth(text: str, holds: bool) -> None:
-    assert read(text).holds(CELL) is holds
+    assert read(text).matches(CELL) is holds
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_emulated_is_what_is_not_the_hosts_own_architecture(
 )
 def test_a_cell_without_an_axis_reads_as_none_there(text: str, holds: bool) -> None:
     words = {**VOCABULARY, "level": ("none", "1.0", "2.0")}
-    assert parse(text, words, HERE).holds(CELL) is holds
-    assert parse(text, words, HERE).holds({**CELL, "level": "none"}) is holds
+    assert parse(text, words, HERE).matches(CELL) is holds
+    assert parse(text, words, HERE).matches({**CELL, "level": "none"}) is holds
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_cell_without_an_axis_reads_as_none_there(text: str, holds: bool) -> N
         ("", "does not parse", 12),
     ],
 )
-def test_refusals_name_the_place_and_the_mend(text: str, says: str, column: int) -> None:
+def test_refusals_name_the_place_and_the_hint(text: str, says: str, column: int) -> None:
     with pytest.raises(InputError) as caught:
         read(text)
     assert says in str(caught.value)
@@ -126,7 +126,7 @@ def test_any_text_is_an_expression_or_an_input_error(text: str) -> None:
         place = refused.where
     else:
         place = HERE
-        assert parsed.holds(CELL) in (True, False)
+        assert parsed.matches(CELL) in (True, False)
     assert place is not None
     assert place.file == HERE.file
 
@@ -153,7 +153,7 @@ def trees(draw: st.DrawFn, depth: int = 3) -> tuple[str, bool]:
 @given(trees())
 def test_trees_mean_what_python_says_they_mean(tree: tuple[str, bool]) -> None:
     text, meaning = tree
-    assert read(text).holds(CELL) is meaning
+    assert read(text).matches(CELL) is meaning
 
 
 def test_an_expression_names_the_axes_that_decide_it() -> None:
@@ -175,10 +175,12 @@ def test_an_expression_names_the_axes_that_decide_it() -> None:
     ],
 )
 def test_of_a_series_the_exact_release_counts(text: str, release: str, holds: bool) -> None:
-    assert read(text).holds({"python": "3.13", exact_name("python"): release}) is holds
+    assert read(text).matches({"python": "3.13", exact_name("python"): release}) is holds
 
 
 def test_a_release_that_nobody_knows_is_refused() -> None:
     with pytest.raises(InputError, match="its release is not known") as caught:
-        read('glibc == "2.36" or python >= "3.13.8"').holds({"python": "3.13", exact_name("python"): "3.13"})
+        read('glibc == "2.36" or python >= "3.13.8"').matches(
+            {"python": "3.13", exact_name("python"): "3.13"}
+        )
     assert caught.value.where == Location(file="matrix.yaml", line=7, column=12 + 19)

@@ -165,7 +165,7 @@ def test_a_plain_user_who_is_denied_gets_access_and_no_second_engine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "what", "mend"),
+    ("engine", "what", "hint"),
     [
         (
             EngineFacts(reason="x", chosen="tcp://far:2375"),
@@ -176,12 +176,12 @@ def test_a_plain_user_who_is_denied_gets_access_and_no_second_engine() -> None:
     ],
 )
 def test_an_engine_that_is_the_users_own_affair_is_left_alone(
-    engine: EngineFacts, what: str, mend: str
+    engine: EngineFacts, what: str, hint: str
 ) -> None:
     with pytest.raises(HostError) as caught:
         plan(replace(READY, engine=engine), PATHS)
     assert what in caught.value.what
-    assert mend in caught.value.mend
+    assert hint in caught.value.hint
     assert caught.value.exit_code == EXIT_HOST
 
 
@@ -189,7 +189,7 @@ def test_another_distribution_is_told_what_to_install() -> None:
     fedora = replace(PLATFORM, distribution="fedora", family=frozenset({"fedora"}), systemd=True)
     with pytest.raises(HostError, match="fedora") as caught:
         plan(replace(BARE, platform=fedora), PATHS)
-    assert "docker.io, mmdebstrap" in caught.value.mend
+    assert "docker.io, mmdebstrap" in caught.value.hint
     assert plan(replace(READY, platform=fedora), PATHS) == ()
 
 

@@ -12,13 +12,13 @@ from orchestrator.model import (
     Evidence,
     Expectation,
     Instrument,
+    InstrumentFinding,
     OutcomeKind,
-    Sighting,
     Trial,
     Verdict,
-    WantedSighting,
+    WantedFinding,
 )
-from orchestrator.verdict import Seen, Tally
+from orchestrator.verdict import Observation, Tally
 from tests.unit.run_factory import cell, outcome
 
 # As written by strace 6.1 -D -f -qq -s 200 -e trace=execve,execveat in a locked-down container on glibc 2.36.
@@ -50,17 +50,17 @@ def test_what_a_program_prints_into_the_trace_is_no_failed_call() -> None:
 @pytest.mark.parametrize(
     ("wanted", "verdict"),
     [
-        (WantedSighting(kind="execve EFAULT"), Verdict.PASS),
-        (WantedSighting(kind="execve EFAULT", at_least=3), Verdict.FAIL),
-        (WantedSighting(kind="execve EFAULT", at_least=0, at_most=1), Verdict.FAIL),
-        (WantedSighting(kind="execve EACCES", at_least=0, at_most=0), Verdict.PASS),
-        (WantedSighting(kind="execve EACCES"), Verdict.FAIL),
+        (WantedFinding(kind="execve EFAULT"), Verdict.PASS),
+        (WantedFinding(kind="execve EFAULT", at_least=3), Verdict.FAIL),
+        (WantedFinding(kind="execve EFAULT", at_least=0, at_most=1), Verdict.FAIL),
+        (WantedFinding(kind="execve EACCES", at_least=0, at_most=0), Verdict.PASS),
+        (WantedFinding(kind="execve EACCES"), Verdict.FAIL),
     ],
 )
-def test_an_expectation_is_held_against_the_evidence(wanted: WantedSighting, verdict: Verdict) -> None:
+def test_an_expectation_is_held_against_the_evidence(wanted: WantedFinding, verdict: Verdict) -> None:
     evidence = Evidence(
         instrument=Instrument.STRACE,
-        sightings=(Sighting(kind="execve EFAULT", count=2, first=""),),
+        findings=(InstrumentFinding(kind="execve EFAULT", count=2, first=""),),
         path="strace.txt",
     )
     expectation = Expectation(kind=OutcomeKind.EXIT, evidence=wanted, because="it must")
@@ -68,7 +68,9 @@ def test_an_expectation_is_held_against_the_evidence(wanted: WantedSighting, ver
     for found, then in ((evidence, verdict), (nothing, Verdict.FAIL), (None, Verdict.FAIL)):
         seen = outcome(cell(), status=0).model_copy(update={"evidence": found})
         tally = Tally(expectation)
-        tally.add(Seen(trial=Trial(number=1, outcome=seen, core=CoreFile(state=CoreState.NONE)), text=""))
+        tally.add(
+            Observation(trial=Trial(number=1, outcome=seen, core=CoreFile(state=CoreState.NONE)), text="")
+        )
         assert tally.judgement.verdict is then
 
 
@@ -228,8 +230,8 @@ def test_errors_and_frames_of_asan_are_bounded() -> None:
     assert (len(seen[0].stacks[0].frames), seen[0].stacks[0].left_out) == (32, 8)
 
 
-def wanted_of(**functions: tuple[str, ...]) -> WantedSighting:
-    return WantedSighting(kind="InvalidRead in a freed block").model_copy(update=functions)
+def wanted_of(**functions: tuple[str, ...]) -> WantedFinding:
+    return WantedFinding(kind="InvalidRead in a freed block").model_copy(update=functions)
 
 
 @pytest.mark.parametrize(
@@ -243,15 +245,13 @@ def wanted_of(**functions: tuple[str, ...]) -> WantedSighting:
         (wanted_of(frames=("take_gil",)), Verdict.FAIL),
     ],
 )  # fmt: skip
-def test_functions_are_looked_for_in_the_stack_of_their_role(
-    wanted: WantedSighting, verdict: Verdict
-) -> None:
-    sightings = parse_valgrind(VALGRIND)[0]
-    evidence = Evidence(instrument=Instrument.VALGRIND, sightings=sightings, path="valgrind.xml")
+def test_functions_are_looked_for_in_the_stack_of_their_role(wanted: WantedFinding, verdict: Verdict) -> None:
+    findings = parse_valgrind(VALGRIND)[0]
+    evidence = Evidence(instrument=Instrument.VALGRIND, findings=findings, path="valgrind.xml")
     expectation = Expectation(kind=OutcomeKind.EXIT, evidence=wanted, because="it must")
     seen = outcome(cell(), status=0).model_copy(update={"evidence": evidence})
     tally = Tally(expectation)
-    tally.add(Seen(trial=Trial(number=1, outcome=seen, core=CoreFile(state=CoreState.NONE)), text=""))
+    tally.add(Observation(trial=Trial(number=1, outcome=seen, core=CoreFile(state=CoreState.NONE)), text=""))
     assert tally.judgement.verdict is verdict, tally.judgement.reason
     assert verdict is Verdict.PASS or "seen 0" in tally.judgement.reason
 

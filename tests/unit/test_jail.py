@@ -68,7 +68,7 @@ def attempt(folder: Path, chosen: Jail | None) -> dict[str, bool]:
         server.listen()
         done = process.run(
             [sys.executable, "-I", "-c", ATTEMPTS, str(own), str(other), str(os.getpid())],
-            mend="", jail=chosen,
+            hint="", jail=chosen,
         )  # fmt: skip
     said: dict[str, bool] = json.loads(done.stdout)
     return said
@@ -99,7 +99,7 @@ import os, sys
 from orchestrator.adapters import process
 from orchestrator.adapters.jail import Jail
 os.dup2(os.open("/dev/tty", os.O_RDWR), 3, inheritable=True)
-print(process.run([sys.executable, "-I", "-c", sys.argv[1]], mend="", jail=Jail()).text)
+print(process.run([sys.executable, "-I", "-c", sys.argv[1]], hint="", jail=Jail()).text)
 """
 
 
@@ -121,13 +121,13 @@ def test_nothing_is_typed_into_the_users_terminal() -> None:
 @whole
 def test_no_more_is_read_of_a_program_than_it_may_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "MOST", 1000)
-    done = process.run(["head", "-c", "100000", "/dev/zero"], mend="", jail=Jail())
+    done = process.run(["head", "-c", "100000", "/dev/zero"], hint="", jail=Jail())
     assert done.stdout == bytes(1000)
 
 
 @whole
 def test_this_process_stays_free(tmp_path: Path) -> None:
-    process.run(["true"], mend="", jail=Jail())
+    process.run(["true"], hint="", jail=Jail())
     (tmp_path / "file").write_text("x")
     socket.socket().close()
 
@@ -150,7 +150,7 @@ def test_gdb_is_in_the_jail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @whole
 def test_a_program_in_the_jail_can_still_be_stopped() -> None:
     with pytest.raises(ToolError, match="did not end within"):
-        process.run(["sleep", "60"], mend="", jail=Jail(), timeout=0.2)
+        process.run(["sleep", "60"], hint="", jail=Jail(), timeout=0.2)
 
 
 def test_a_kernel_without_landlock_runs_the_program_and_says_so(
@@ -158,7 +158,7 @@ def test_a_kernel_without_landlock_runs_the_program_and_says_so(
 ) -> None:
     monkeypatch.setattr(jail, "_landlock", lambda: 0)
     monkeypatch.setattr(jail, "shortcomings", jail.shortcomings.__wrapped__)
-    process.run(["sh", "-c", f": > '{tmp_path}/made'"], mend="", jail=Jail())
+    process.run(["sh", "-c", f": > '{tmp_path}/made'"], hint="", jail=Jail())
     assert (tmp_path / "made").exists()
     (said,) = loose()
     assert "less confined than it should: its kernel has no Landlock" in said
@@ -169,4 +169,4 @@ def test_a_kernel_without_landlock_runs_the_program_and_says_so(
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"confining a program to .*/none: No such file"):
-        process.run(["true"], mend="", jail=Jail(writable=(tmp_path / "none",)))
+        process.run(["true"], hint="", jail=Jail(writable=(tmp_path / "none",)))

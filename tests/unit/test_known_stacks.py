@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.binary.core.corefile import Core, open_core
 from orchestrator.binary.core.unpack import plain_core
-from orchestrator.crash.stacks.cache import KnownStacks
+from orchestrator.crash.stacks.cache import StackCache
 from orchestrator.crash.stacks.elf import stacks as elf_stacks
 from orchestrator.crash.stacks.reading import Reading
 
@@ -36,9 +36,9 @@ def root(tmp_path: Path) -> Path:
 
 def learn(
     core: Core, root: Path, change: Callable[[Reading], Reading] = lambda reading: reading
-) -> KnownStacks:
+) -> StackCache:
     """What a debugger that read this core, with a change of its answer, leaves."""
-    known = KnownStacks()
+    known = StackCache()
     read = elf_stacks.read_stacks(Path(), core, root)
     reading = replace(read, backend="gdb", version="13.1", unsure=())
     known.learn(core, root, IMAGE, change(reading), "trial 1 of a-cell")

@@ -20,26 +20,26 @@ def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
-def test_a_sudo_that_would_ask_is_one_line_with_its_mend(sudo: Path) -> None:
+def test_a_sudo_that_would_ask_is_one_line_with_its_hint(sudo: Path) -> None:
     sudo.write_text('#!/bin/sh\necho "sudo: a password is required" >&2\nexit 1\n')
     with pytest.raises(ToolError, match="journalctl needs root; sudo: a password is required") as caught:
-        process.run(["journalctl"], root=True, mend="another")
-    assert caught.value.mend == process.ROOT_MEND
+        process.run(["journalctl"], root=True, hint="another")
+    assert caught.value.hint == process.ROOT_HINT
 
 
 @pytest.mark.usefixtures("sudo")
-def test_a_failure_of_the_program_itself_keeps_its_mend() -> None:
+def test_a_failure_of_the_program_itself_keeps_its_hint() -> None:
     with pytest.raises(ToolError, match="ended with status 1: sh: no") as caught:
-        process.run(["sh", "-c", "echo sh: no >&2; exit 1"], root=True, mend="another")
-    assert caught.value.mend == "another"
+        process.run(["sh", "-c", "echo sh: no >&2; exit 1"], root=True, hint="another")
+    assert caught.value.hint == "another"
 
 
 @pytest.mark.usefixtures("sudo")
 def test_what_root_makes_can_be_read_whatever_the_users_umask() -> None:
     before = os.umask(0o077)
     try:
-        as_root = process.run(["sh", "-c", "umask"], root=True, mend="-").text.strip()
-        as_user = process.run(["sh", "-c", "umask"], mend="-").text.strip()
+        as_root = process.run(["sh", "-c", "umask"], root=True, hint="-").text.strip()
+        as_user = process.run(["sh", "-c", "umask"], hint="-").text.strip()
     finally:
         os.umask(before)
     assert (as_root, as_user) == ("0022", "0077")

@@ -6,7 +6,7 @@ from lxml import html
 
 from orchestrator import report
 from orchestrator.instruments.valgrind import parse_valgrind
-from orchestrator.model import Evidence, Instrument, Sighting, Verdict, WantedSighting
+from orchestrator.model import Evidence, Instrument, InstrumentFinding, Verdict, WantedFinding
 from tests.unit import run_factory as factory
 
 VALGRIND = (Path(__file__).parents[1] / "data" / "instruments" / "valgrind-freed.xml").read_text()
@@ -17,7 +17,7 @@ def write(folder: Path, evidence: Evidence) -> tuple[str, str]:
     cell = factory.cell(launcher="plain", instrument="valgrind")
     trial = factory.crashed_trial(cell)
     trial = trial.model_copy(update={"outcome": trial.outcome.model_copy(update={"evidence": evidence})})
-    wanted = WantedSighting(kind="InvalidRead in a freed block", freed=("free", "ffi_call"))
+    wanted = WantedFinding(kind="InvalidRead in a freed block", freed=("free", "ffi_call"))
     expectation = factory.SURVIVES.model_copy(update={"evidence": wanted})
     change = factory.judged(Verdict.PASS, "as expected", trials=(trial,), expectation=expectation)
     report.write(factory.write_run(folder, factory.RunSpec(cells=(cell,), changes={cell.id: change})))
@@ -27,8 +27,8 @@ def write(folder: Path, evidence: Evidence) -> tuple[str, str]:
 
 
 def test_stacks_are_on_the_page_and_in_junit(tmp_path: Path) -> None:
-    sightings, _ = parse_valgrind(VALGRIND)
-    page, junit = write(tmp_path, Evidence(instrument=Instrument.VALGRIND, sightings=sightings))
+    findings, _ = parse_valgrind(VALGRIND)
+    page, junit = write(tmp_path, Evidence(instrument=Instrument.VALGRIND, findings=findings))
     assert "Evidence by valgrind, of trial 1" in page
     assert "InvalidRead in a freed block 2 times" in page
     assert "is 0 bytes inside a block of size 16 free'd" in page
@@ -39,8 +39,8 @@ def test_stacks_are_on_the_page_and_in_junit(tmp_path: Path) -> None:
 
 
 def test_what_a_program_forged_is_shown_and_not_obeyed(tmp_path: Path) -> None:
-    forged = Sighting(kind="<script>owned</script>", count=1, first="\x1b[31m</p>\x00")
-    page, junit = write(tmp_path, Evidence(instrument=Instrument.STRACE, sightings=(forged,)))
+    forged = InstrumentFinding(kind="<script>owned</script>", count=1, first="\x1b[31m</p>\x00")
+    page, junit = write(tmp_path, Evidence(instrument=Instrument.STRACE, findings=(forged,)))
     assert "<script>owned</script> 1 time" in page
     assert "\x00" not in junit
     assert "\x1b" not in junit

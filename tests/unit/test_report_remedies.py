@@ -9,11 +9,11 @@ from orchestrator.model import (
     Cell,
     Evidence,
     Instrument,
+    InstrumentFinding,
     Plan,
-    Sighting,
     Trial,
     Verdict,
-    WantedSighting,
+    WantedFinding,
 )
 from orchestrator.report import load, remedies
 from tests.unit.run_factory import RunSpec, cell, crashed_trial, judged, quiet_trial, write_run
@@ -46,7 +46,7 @@ def test_what_only_an_instrument_sees_counts_as_a_crash_does(
     tmp_path: Path, still: tuple[str, ...], mended: int
 ) -> None:
     bare, with_it = cell(0, mitigation="none"), cell(0, mitigation="wrapper")
-    wanted = {"evidence": WantedSighting(kind="InvalidRead")}
+    wanted = {"evidence": WantedFinding(kind="InvalidRead")}
     seen = {bare: ("InvalidRead", "UninitCondition"), with_it: still}
     changes = {
         cell.id: judged(Verdict.PASS, "", trials=(watched_trial(cell, kinds),))
@@ -60,9 +60,9 @@ def test_what_only_an_instrument_sees_counts_as_a_crash_does(
 
 def watched_trial(cell: Cell, kinds: tuple[str, ...]) -> Trial:
     """A trial that ends quietly, and in which valgrind saw errors of these kinds."""
-    sightings = tuple(Sighting(kind=kind, count=1, first="") for kind in kinds)
+    findings = tuple(InstrumentFinding(kind=kind, count=1, first="") for kind in kinds)
     trial = quiet_trial(cell)
-    evidence = Evidence(instrument=Instrument.VALGRIND, sightings=sightings, path="valgrind.xml")
+    evidence = Evidence(instrument=Instrument.VALGRIND, findings=findings, path="valgrind.xml")
     return trial.model_copy(update={"outcome": trial.outcome.model_copy(update={"evidence": evidence})})
 
 

@@ -21,7 +21,7 @@ from orchestrator.model import (
     Trial,
     Verdict,
 )
-from orchestrator.verdict import Seen, Tally
+from orchestrator.verdict import Observation, Tally
 
 SEGV = Expectation(
     kind=OutcomeKind.SIGNAL, signal="SIGSEGV", frames=("atexit_handler", "Py_FinalizeEx"), because="it must"
@@ -29,22 +29,22 @@ SEGV = Expectation(
 QUIET = Expectation(kind=OutcomeKind.EXIT, status=0, message=r"callback ran, .* gone", because="it must")
 
 
-def tally(expectation: Expectation, seen: Sequence[Seen]) -> Tally:
+def tally(expectation: Expectation, seen: Sequence[Observation]) -> Tally:
     counted = Tally(expectation)
     for item in seen:
         counted.add(item)
     return counted
 
 
-def judge(expectation: Expectation, seen: Sequence[Seen]) -> Judgement:
+def judge(expectation: Expectation, seen: Sequence[Observation]) -> Judgement:
     return tally(expectation, seen).judgement
 
 
-def is_settled(expectation: Expectation, seen: Seen) -> bool:
+def is_settled(expectation: Expectation, seen: Observation) -> bool:
     return tally(expectation, [seen]).settled
 
 
-def rate(expectation: Expectation, seen: Sequence[Seen]) -> Rate | None:
+def rate(expectation: Expectation, seen: Sequence[Observation]) -> Rate | None:
     return tally(expectation, seen).rate
 
 
@@ -66,7 +66,7 @@ def frame(function: str | None, *, exact: bool = True) -> NativeFrame:
     return NativeFrame(function=function, module="/m", exact=exact)
 
 
-def crashed(*functions: str, signal: str = "SIGSEGV", exact: bool = True, number: int = 1) -> Seen:
+def crashed(*functions: str, signal: str = "SIGSEGV", exact: bool = True, number: int = 1) -> Observation:
     frames = tuple(frame(name, exact=exact) for name in functions)
     read = Crash(
         arch="x86_64",
@@ -84,23 +84,23 @@ def crashed(*functions: str, signal: str = "SIGSEGV", exact: bool = True, number
         crash=read,
         core=CoreFile(state=CoreState.FOUND),
     )
-    return Seen(trial=trial, text="")
+    return Observation(trial=trial, text="")
 
 
-def ended(status: int, text: str) -> Seen:
+def ended(status: int, text: str) -> Observation:
     trial = Trial(
         number=1, outcome=outcome(OutcomeKind.EXIT, status=status), core=CoreFile(state=CoreState.NONE)
     )
-    return Seen(trial=trial, text=text)
+    return Observation(trial=trial, text=text)
 
 
-def died(core: CoreState) -> Seen:
+def died(core: CoreState) -> Observation:
     trial = Trial(
         number=1,
         outcome=outcome(OutcomeKind.SIGNAL, signal="SIGSEGV"),
         core=CoreFile(state=core, note="over the pipe limit"),
     )
-    return Seen(trial=trial, text="")
+    return Observation(trial=trial, text="")
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,16 @@ def test_a_function_is_named_as_its_author_wrote_it(function: str, name: str) ->
 def test_frames_that_a_truncated_core_lost_are_no_failure() -> None:
     seen = crashed("atexit_handler")
     cut = seen.trial.model_copy(update={"core": CoreFile(state=CoreState.FOUND, truncated=True)})
-    judged = judge(SEGV, [Seen(trial=cut, text="")])
+    judged = judge(SEGV, [Observation(trial=cut, text="")])
     assert (judged.verdict, judged.reason) == (
         Verdict.ERROR,
         "SIGSEGV in atexit_handler, but its core is truncated, so its frames could not all be read",
     )
     assert judge(SEGV, [seen]).verdict is Verdict.FAIL
     other = SEGV.model_copy(update={"signal": "SIGBUS"})
-    assert judge(other, [Seen(trial=cut, text="")]).verdict is Verdict.FAIL  # of that the core was sure
+    assert (
+        judge(other, [Observation(trial=cut, text="")]).verdict is Verdict.FAIL
+    )  # of that the core was sure
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_the_original_fault_with_its_frames_in_order_passes() -> None:
         (ended(0, ""), "saw exit 0; expected SIGSEGV with atexit_handler > Py_FinalizeEx"),
     ],
 )
-def test_another_crash_is_not_the_expected_one(seen: Seen, says: str) -> None:
+def test_another_crash_is_not_the_expected_one(seen: Observation, says: str) -> None:
     judged = judge(SEGV, [seen])
     assert judged.verdict is Verdict.FAIL
     assert says in judged.reason
@@ -203,7 +205,7 @@ def test_a_fault_address_is_in_its_range(wanted: str, found: str | None, verdict
     fault = seen.trial.crash.signal.model_copy(update={"fault_address": found})
     trial = seen.trial.model_copy(update={"crash": seen.trial.crash.model_copy(update={"signal": fault})})
     expectation = SEGV.model_copy(update={"fault_address": AddressRange.parse(wanted)})
-    assert judge(expectation, [Seen(trial=trial, text="")]).verdict is verdict
+    assert judge(expectation, [Observation(trial=trial, text="")]).verdict is verdict
 
 
 def test_a_nearest_symbol_is_said() -> None:
@@ -239,7 +241,7 @@ def test_an_unexpected_crash_fails_even_without_its_core() -> None:
         (crashed("atexit_handler"), Verdict.FAIL),
     ],
 )
-def test_a_quiet_end_is_judged_by_status_and_message(seen: Seen, verdict: Verdict) -> None:
+def test_a_quiet_end_is_judged_by_status_and_message(seen: Observation, verdict: Verdict) -> None:
     assert judge(QUIET, [seen]).verdict is verdict
 
 

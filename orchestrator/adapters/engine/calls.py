@@ -11,7 +11,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_
 
 from orchestrator.errors import EngineError
 
-ENGINE_MEND: Final = "run `nox -s setup`, or see `crashmatrix doctor` for what is lacking"
+ENGINE_HINT: Final = "run `nox -s setup`, or see `crashmatrix doctor` for what is lacking"
 ATTEMPTS: Final = 3
 
 
@@ -48,9 +48,9 @@ def engine_errors(doing: str) -> Generator[None]:
         said = str(getattr(error, "explanation", None) or error).strip().splitlines()
         raise EngineError(
             f"the container engine failed while {doing}: {said[-1] if said else error!r}",
-            mend="see the engine's log; `crashmatrix doctor` shows its state",
+            hint="see the engine's log; `crashmatrix doctor` shows its state",
         ) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise EngineError(
-            f"the container engine went away while {doing} ({type(error).__name__})", mend=ENGINE_MEND
+            f"the container engine went away while {doing} ({type(error).__name__})", hint=ENGINE_HINT
         ) from error

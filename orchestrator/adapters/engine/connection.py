@@ -9,7 +9,7 @@ import docker
 import requests
 from docker.errors import DockerException
 
-from orchestrator.adapters.engine.calls import ENGINE_MEND, engine_errors, retried
+from orchestrator.adapters.engine.calls import ENGINE_HINT, engine_errors, retried
 from orchestrator.errors import EngineUnreachableError
 
 CALL_TIMEOUT: Final = 120
@@ -73,7 +73,7 @@ class Connection:
             else:
                 return cls(client, endpoint)
         places = ", ".join(tried) or "no engine socket exists"
-        raise EngineUnreachableError(f"no container engine answers: {places}", mend=ENGINE_MEND)
+        raise EngineUnreachableError(f"no container engine answers: {places}", hint=ENGINE_HINT)
 
     def info(self) -> EngineInfo:
         """Ask the engine what it is."""

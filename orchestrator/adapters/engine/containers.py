@@ -132,7 +132,7 @@ class Containers(Connection):
             except (NotFound, NullResource) as error:
                 raise InputError(
                     f"the engine has no container {name!r}",
-                    mend="see `docker ps --all`; one that ran with --rm is gone, its image may serve",
+                    hint="see `docker ps --all`; one that ran with --rm is gone, its image may serve",
                 ) from error
 
     def link_target(self, container: str, path: str) -> str | None:

@@ -23,7 +23,7 @@ BUILD_TIMEOUT: Final = 3600
 CONFLICT: Final = 409
 OVERLAYS: Final = frozenset({"overlay2", "overlay"})
 """Storage drivers whose layers are those of overlayfs, by Docker's name and by Podman's."""
-REGISTRY_MEND: Final = (
+REGISTRY_HINT: Final = (
     "check that the engine reaches the registry (its proxy, its certificates), then try again"
 )
 
@@ -38,7 +38,7 @@ def _registry_errors(doing: str) -> Generator[None]:
         if not isinstance(cause, APIError):
             raise
         kind = HostError if cause.is_client_error() else ToolError
-        raise kind(f"{doing}: {cause.explanation or cause}", mend=REGISTRY_MEND) from cause
+        raise kind(f"{doing}: {cause.explanation or cause}", hint=REGISTRY_HINT) from cause
 
 
 class Images(Connection):
@@ -80,7 +80,7 @@ class Images(Connection):
             try:
                 return str(retried(self._api.inspect_image)(name)["Id"])
             except (NotFound, NullResource) as error:
-                raise InputError(f"the engine has no image {name!r}", mend="see `docker images`") from error
+                raise InputError(f"the engine has no image {name!r}", hint="see `docker images`") from error
 
     def layers(self, image: str) -> tuple[Path, ...]:
         """The folders of an image's layers, from the top down; empty where this user cannot read them.
@@ -125,7 +125,7 @@ class Images(Connection):
                         log.write(f"{step['error']}\n")
                         raise BuildError(
                             step["error"].strip(),
-                            mend=f"read the whole log in {getattr(log, 'name', 'the build log')}",
+                            hint=f"read the whole log in {getattr(log, 'name', 'the build log')}",
                         )
             finally:
                 if answer := self._builds.pop(threading.get_ident(), None):
@@ -150,7 +150,7 @@ class Images(Connection):
                 return
             for step in self._api.pull(image, platform=arch.platform, stream=True, decode=True):
                 if "error" in step:
-                    raise ToolError(f"pulling {image}: {step['error']}", mend=REGISTRY_MEND)
+                    raise ToolError(f"pulling {image}: {step['error']}", hint=REGISTRY_HINT)
 
     def _architecture(self, image: str) -> str | None:
         try:

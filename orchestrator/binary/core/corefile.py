@@ -37,7 +37,7 @@ _PT_LOAD, _PT_NOTE = 1, 4
 PF_X: Final = 1
 """The flag of a segment that may be executed."""
 _AT_BASE, _AT_ENTRY, _AT_EXECFN = 7, 9, 31
-_MEND: Final = "give a core of a 64-bit x86_64 or arm64 process"
+_HINT: Final = "give a core of a 64-bit x86_64 or arm64 process"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,15 +175,15 @@ class Core:
     def _header(self) -> tuple[Arch, int, int]:
         head = bytes(self._data[: _EHDR.size])
         if head[:4] != _MAGIC or len(head) < _EHDR.size:
-            raise CoreError("this file is not ELF, so it is no core", mend=_MEND)
+            raise CoreError("this file is not ELF, so it is no core", hint=_HINT)
         fields = _EHDR.unpack(head)
         ident, kind, machine, _, _, offset, _, _, _, size, count, *_ = fields
         if ident[4:6] != b"\x02\x01" or machine not in _ARCHES:
-            raise CoreError(f"a core of this machine (ELF machine {machine}) cannot be read", mend=_MEND)
+            raise CoreError(f"a core of this machine (ELF machine {machine}) cannot be read", hint=_HINT)
         if kind != _ET_CORE:
-            raise CoreError(f"this ELF file is no core (its type is {kind})", mend=_MEND)
+            raise CoreError(f"this ELF file is no core (its type is {kind})", hint=_HINT)
         if size != _PHDR.size:
-            raise CoreError("the core's program headers cannot be read", mend=_MEND)
+            raise CoreError("the core's program headers cannot be read", hint=_HINT)
         if count == _PN_XNUM:
             sections = fields[6]
             count = (
@@ -233,6 +233,6 @@ def open_core(path: Path) -> Generator[Core]:
         try:
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as error:
-            raise CoreError(f"{path.name} is empty", mend=_MEND) from error
+            raise CoreError(f"{path.name} is empty", hint=_HINT) from error
         with data:
             yield Core(data)

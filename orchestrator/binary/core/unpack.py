@@ -52,12 +52,12 @@ def _unpack(source: Path, target: Path, unpacker: Unpacker, limit: int) -> None:
                 if plain.tell() > limit:
                     raise CoreError(
                         f"{source.name} unpacks to more than {limit} bytes",
-                        mend="give the core unpacked, if it is meant to be so large",
+                        hint="give the core unpacked, if it is meant to be so large",
                     )
         except EOFError:
             pass  # Cut: what is missing shows in the core itself.
         except (zstandard.ZstdError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, RuntimeError) as error:
-            raise CoreError(f"{source.name} is damaged: {error}", mend="collect the core again") from error
+            raise CoreError(f"{source.name} is damaged: {error}", hint="collect the core again") from error
         plain.truncate()
 
 

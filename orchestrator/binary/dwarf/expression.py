@@ -81,7 +81,7 @@ def leb128(data: bytes, place: int, *, sign: bool = False) -> tuple[int, int]:
     raise ExpressionError("a LEB128 number has no end")
 
 
-class Machine:
+class StackMachine:
     """Evaluates one expression; `read` gives a word of memory, or None."""
 
     def __init__(

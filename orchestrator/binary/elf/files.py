@@ -63,7 +63,7 @@ def read_layout(path: Path) -> ElfLayout:
         ]
         loads = [(start, start + size) for kind, start, size in segments if kind == "PT_LOAD"]
         if not loads:
-            raise CoreError(f"{path.name} has nothing that is loaded", mend="its symbols are not used")
+            raise CoreError(f"{path.name} has nothing that is loaded", hint="its symbols are not used")
         return ElfLayout(
             entry=int(elf["e_entry"]),
             dynamic=next((start for kind, start, _ in segments if kind == "PT_DYNAMIC"), None),
@@ -95,5 +95,5 @@ def _open(path: Path) -> Generator[ELFFile]:
     except (ELFError, struct.error, ValueError, OverflowError, AssertionError, KeyError, AttributeError,
             TypeError, IndexError) as error:  # fmt: skip
         raise CoreError(
-            f"{path.name} is not an ELF file that can be read: {error}", mend="its symbols are not used"
+            f"{path.name} is not an ELF file that can be read: {error}", hint="its symbols are not used"
         ) from error

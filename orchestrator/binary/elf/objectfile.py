@@ -90,7 +90,7 @@ class ObjectFile:
         """
         head = bytes(data[: _EHDR.size])
         if head[:6] != _MAGIC or len(head) < _EHDR.size:
-            raise CoreError("this is not a 64-bit ELF file", mend="its symbols are not used")
+            raise CoreError("this is not a 64-bit ELF file", hint="its symbols are not used")
         self._data = data
         self._memory = memory
         self.bias = 0
@@ -99,7 +99,7 @@ class ObjectFile:
         self._sections_at, self._section_count, self._names_in = fields[6], fields[12], fields[13]
         ends = (fields[5] + fields[10] * _PHDR.size, self._sections_at + self._section_count * _SHDR.size)
         if not memory and max(ends) > len(data):
-            raise CoreError("this ELF file is cut", mend="its symbols are not used")
+            raise CoreError("this ELF file is cut", hint="its symbols are not used")
         headers = list(self._table(_PHDR, fields[5], fields[10]))
         self.loads = tuple(
             Load(start=start, stored=stored, offset=offset, size=size)
@@ -293,7 +293,7 @@ def map_object(path: Path) -> ObjectFile:
         with path.open("rb") as stream:
             return ObjectFile(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
     except ValueError as error:
-        raise CoreError(f"{path.name} is empty", mend="its symbols are not used") from error
+        raise CoreError(f"{path.name} is empty", hint="its symbols are not used") from error
 
 
 def _text(raw: bytes) -> str:

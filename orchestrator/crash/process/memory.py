@@ -98,12 +98,12 @@ class ProcessMemory:
         inside = self._root.resolve()
         file = (inside / path.lstrip("/")).resolve()
         if not file.is_relative_to(inside) or not file.is_file():
-            raise CoreError("the sysroot does not have it", mend="give a sysroot that has it")
+            raise CoreError("the sysroot does not have it", hint="give a sysroot that has it")
         source = map_object(file)
         with file.open("rb") as stream:
             found = build_id_of(stream.read(PAGE))
         if build_id and found and found != build_id:
-            raise CoreError(f"its build id is {found}, the core's is {build_id}", mend="give the same file")
+            raise CoreError(f"its build id is {found}, the core's is {build_id}", hint="give the same file")
         return source, build_id or found
 
     def _from_core(self, module: MappedModule) -> LoadedObject | None:

@@ -22,8 +22,8 @@ from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.core.notes import ThreadState
 from orchestrator.crash.process.memory import ProcessMemory
 from orchestrator.crash.stacks.elf import stacks as elf_stacks
-from orchestrator.crash.stacks.elf.machine import MACHINES
 from orchestrator.crash.stacks.elf.unwind import Stack, Step, Unwinder
+from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES
 from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
 
 MAX_STACKS: Final = 10_000
@@ -57,7 +57,7 @@ class KnownStack:
     origin: str
 
 
-class KnownStacks:
+class StackCache:
     """The named stacks of one run. May be used by several threads at once."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class KnownStacks:
 
 def _unwind(core: Core, root: Path) -> list[tuple[Stack, Key | None]]:
     """Each thread's stack, and what it is known by; 27 frames take 3 ms."""
-    unwinder, machine = Unwinder(ProcessMemory(core, root)), MACHINES[core.arch]
+    unwinder, machine = Unwinder(ProcessMemory(core, root)), UNWIND_ARCHES[core.arch]
     stacks = [unwinder.walk(machine.numbered(thread.registers)) for thread in core.threads]
     known = not core.truncated and not _has_copies(core)
     return [(stack, _key(core, stack) if known else None) for stack in stacks]
@@ -159,7 +159,7 @@ def _thread(
     bases = {_file(module): module.base for module in core.modules}
     frames = tuple(_frame(named, stack.steps, bases[named.file]) for named in known.frames)
     steps = [None if named.step is None else stack.steps[named.step] for named in known.frames]
-    registers = elf_stacks.frame_registers(state, frames, steps, MACHINES[core.arch]) if crashed else {}
+    registers = elf_stacks.frame_registers(state, frames, steps, UNWIND_ARCHES[core.arch]) if crashed else {}
     return ThreadReading(tid=state.tid, crashed=crashed, frames=frames, registers=registers)
 
 

@@ -11,10 +11,10 @@ from orchestrator.binary.core.notes import ThreadState
 from orchestrator.binary.demangle import demangle
 from orchestrator.binary.dwarf.functions import Call, Language
 from orchestrator.crash.process.memory import ProcessMemory
-from orchestrator.crash.stacks.elf.machine import MACHINES, Machine
 from orchestrator.crash.stacks.elf.names import Names, meant
 from orchestrator.crash.stacks.elf.tail_calls import AmbiguousError, TailCalls
 from orchestrator.crash.stacks.elf.unwind import Stack, Step, Unwinder
+from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES, UnwindArch
 from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading, near_frames
 from orchestrator.errors import ToolError
 from orchestrator.model import Arch
@@ -31,9 +31,9 @@ _WRITTEN_OTHERWISE: Final = frozenset("<{$")
 def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 - the backends' common shape
     """The backend `elf`; raises ToolError where the core names no thread."""
     if not core.threads:
-        raise ToolError("the core has no readable thread", mend="its notes are damaged")
+        raise ToolError("the core has no readable thread", hint="its notes are damaged")
     memory = ProcessMemory(core, root)
-    unwinder, machine = Unwinder(memory), MACHINES[core.arch]
+    unwinder, machine = Unwinder(memory), UNWIND_ARCHES[core.arch]
     stacks = [unwinder.walk(machine.numbered(thread.registers)) for thread in core.threads]
     steps = [step for stack in stacks for step in stack.steps]
     namer = _Namer(memory, Names(memory, steps))
@@ -77,7 +77,7 @@ class _Namer:
                 break  # What called main is the same in every program, and debuggers leave it out as well.
             pairs += [(frame, None) for frame in self._passed(step, outer)]
         frames, steps = tuple(frame for frame, _ in pairs), [step for _, step in pairs]
-        held = frame_registers(state, frames, steps, MACHINES[self.memory.core.arch]) if crashed else {}
+        held = frame_registers(state, frames, steps, UNWIND_ARCHES[self.memory.core.arch]) if crashed else {}
         return ThreadReading(tid=state.tid, crashed=crashed, frames=frames, registers=held)
 
     def unsure(self, threads: Sequence[ThreadReading]) -> Iterator[str]:
@@ -168,7 +168,7 @@ def _called(step: Step, call: Call) -> Frame:
 
 
 def frame_registers(
-    state: ThreadState, frames: Sequence[Frame], steps: Sequence[Step | None], machine: Machine
+    state: ThreadState, frames: Sequence[Frame], steps: Sequence[Step | None], machine: UnwindArch
 ) -> dict[int, dict[str, int]]:
     """The registers of the frames near a possible fault, by number; a tail call's has none."""
     # No unwinding restores these; the kernel noted them of the thread.

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from orchestrator.binary.dwarf.cfi import CallFrames, CfiError, Row, Rule, Unwinding
-from orchestrator.binary.dwarf.expression import MASK, ExpressionError, Machine
+from orchestrator.binary.dwarf.expression import MASK, ExpressionError, StackMachine
 from orchestrator.binary.elf.objectfile import ObjectFile
 from orchestrator.crash.process.memory import ProcessMemory
-from orchestrator.crash.stacks.elf.machine import MACHINES, Registers
+from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES, Registers
 
 MAX_FRAMES: Final = 256
 """Frames of a thread that are read, innermost first."""
@@ -58,7 +58,7 @@ class Unwinder:
 
     def __init__(self, memory: ProcessMemory) -> None:
         self._memory = memory
-        self._machine = MACHINES[memory.core.arch]
+        self._machine = UNWIND_ARCHES[memory.core.arch]
         self._tables: dict[ObjectFile, CallFrames] = {}
         self._known: dict[int, Unwinding | None] = {}
         self._deadline = time.monotonic() + MAX_SECONDS
@@ -147,7 +147,7 @@ class Unwinder:
 
     def _frame_address(self, step: Step, row: Row) -> int:
         if row.expression is not None:
-            return Machine(row.expression, step.registers, self._memory.word).evaluate()
+            return StackMachine(row.expression, step.registers, self._memory.word).evaluate()
         if row.register not in step.registers:
             raise _StoppedError("a register that the stack hangs on is not known")
         return (step.registers[row.register] + row.offset) & MASK
@@ -158,7 +158,7 @@ class Unwinder:
             return registers.get(number if rule.kind == "same" else rule.value)
         if rule.kind == "undefined":
             return None
-        expression = Machine(rule.code, registers, read) if rule.code else None
+        expression = StackMachine(rule.code, registers, read) if rule.code else None
         value = expression.evaluate(cfa) if expression else (cfa + rule.value) & MASK
         return value if rule.kind.startswith("val_") else read(value)
 

@@ -33,7 +33,7 @@ INDEXES: Final = "gdb-index"
 """gdb's own cache of debug files' indexes by build id: reading again takes a quarter less (measured)."""
 MAX_INDEX: Final = 1 << 29
 """Bytes of a file that gdb may write; CPython's index has 1.6 MB, its debug file 10."""
-MEND: Final = "install gdb-multiarch (`nox -s setup` does); the core is kept"
+HINT: Final = "install gdb-multiarch (`nox -s setup` does); the core is kept"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ def read_with_gdb(
     """
     gdb = next((path for name in PROGRAMS if (path := process.find(name))), None)
     if gdb is None:
-        raise ToolError("gdb is not installed", mend=MEND)
+        raise ToolError("gdb is not installed", hint=HINT)
     # gdb is started in a folder of its own, where names relative to ours lead nowhere.
     core, sysroot, program = core.absolute(), sysroot.absolute(), program and program.absolute()
     with tempfile.TemporaryDirectory(prefix="crashmatrix-gdb-") as folder:
@@ -105,7 +105,7 @@ def read_with_gdb(
         orders = _place(placed, Path(folder)) if placed else _load(program)
         done = process.run(
             [*limited(written=MAX_INDEX), gdb, *_arguments(core, sysroot), *orders, "-x", str(SCRIPT)],
-            mend=MEND, timeout=TIMEOUT, cwd=Path(folder), check=False,
+            hint=HINT, timeout=TIMEOUT, cwd=Path(folder), check=False,
             jail=Jail(writable=(Path(folder), cache_folder(INDEXES))),
             env={
                 "CRASHMATRIX_OUT": str(answer), "CRASHMATRIX_FRAMES": str(MAX_FRAMES),
@@ -114,7 +114,7 @@ def read_with_gdb(
         )  # fmt: skip
         said = done.stderr.decode(errors="replace")
         if not answer.exists() or answer.stat().st_size > MAX_ANSWER:
-            raise ToolError(f"gdb could not read the core: {_last_line(said)}", mend="the core is kept")
+            raise ToolError(f"gdb could not read the core: {_last_line(said)}", hint="the core is kept")
         return parse_answer(answer.read_bytes(), complaints_in(said))
 
 
@@ -124,7 +124,7 @@ def parse_answer(raw: bytes, complaints: tuple[str, ...] = ()) -> GdbAnswer:
         return GdbAnswer.model_validate_json(raw).model_copy(update={"complaints": complaints})
     except ValidationError as error:
         why = error.errors()[0]["msg"]
-        raise ToolError(f"gdb's answer cannot be read: {why}", mend="the core is kept") from error
+        raise ToolError(f"gdb's answer cannot be read: {why}", hint="the core is kept") from error
 
 
 def complaints_in(stderr: str) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.elf.files import find_symbols, first_address
 from orchestrator.binary.elf.objectfile import Symbol
 from orchestrator.crash.stacks.gdb.run import (
+    HINT,
     MAX_FRAMES,
-    MEND,
     GdbAnswer,
     GdbFrame,
     GdbThread,
@@ -44,7 +44,7 @@ def _check_architecture(core: Core, answer: GdbAnswer) -> None:
     """Refuse what a gdb for the host's programs alone made of another architecture's core, without a word."""
     is_arm64 = answer.architecture is None or answer.architecture.startswith("aarch64")
     if core.arch is Arch.ARM64 and not is_arm64:
-        raise ToolError(f"this gdb reads an arm64 core as {answer.architecture}", mend=MEND)
+        raise ToolError(f"this gdb reads an arm64 core as {answer.architecture}", hint=HINT)
 
 
 def _placed(core: Core, root: Path) -> list[PlacedFile]:

@@ -20,7 +20,7 @@ SCRIPT: Final = Path(__file__).with_name("script.py")
 TIMEOUT: Final = 60
 """Seconds; a core of seven threads takes 0.2."""
 MAX_FRAMES: Final = 256
-MEND: Final = "the other backends are not affected"
+HINT: Final = "the other backends are not affected"
 _INTERPRETER: Final = re.compile(r"(lib)?python\d(\.\d+)?[dt]*(\.so[\d.]*)?")
 _LOOP: Final = re.compile(r"_?PyEval_EvalFrameDefault(\.[a-z0-9.]+)?")
 """The evaluation loop, of which one native frame runs a Python frame and those that it calls (3.11 on)."""
@@ -64,16 +64,16 @@ def read_python(path: Path, core: Core, root: Path) -> PythonReading:
     program = core.executable
     file = root / program.path.lstrip("/") if program else None
     if file is None or not file.is_file():
-        raise ToolError("the program's own file is not in the sysroot", mend=MEND)
+        raise ToolError("the program's own file is not in the sysroot", hint=HINT)
     done = process.run(
         [*limited(), sys.executable, "-I", str(SCRIPT), str(path), str(file), str(root), str(MAX_FRAMES)],
-        mend=MEND, timeout=TIMEOUT, check=False, jail=Jail(),
+        hint=HINT, timeout=TIMEOUT, check=False, jail=Jail(),
     )  # fmt: skip
     if done.status != 0 and core.has_adopted:
-        raise ToolError("it finds no interpreter in a core that qemu-user wrote", mend=MEND)
+        raise ToolError("it finds no interpreter in a core that qemu-user wrote", hint=HINT)
     if done.status != 0:
         said = done.complaint.splitlines()[-1:] or [f"it ended with status {done.status}"]
-        raise ToolError(said[0][:300], mend=MEND)
+        raise ToolError(said[0][:300], hint=HINT)
     return parse_answer(done.stdout)
 
 
@@ -82,7 +82,7 @@ def parse_answer(raw: bytes) -> PythonReading:
     try:
         return PythonReading.model_validate_json(raw)
     except ValidationError as error:
-        raise ToolError(f"its answer cannot be read: {error.errors()[0]['msg']}", mend=MEND) from error
+        raise ToolError(f"its answer cannot be read: {error.errors()[0]['msg']}", hint=HINT) from error
 
 
 def merge(frames: Sequence[EvaluatedFrame], native: Sequence[Frame]) -> tuple[PythonFrame, ...]:

@@ -17,7 +17,7 @@ RECIPE: Final = 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Drafts:
+class RecipeBook:
     """The images that a project's cells need so far: `specs` by key, parents first.
 
     Compilers run on `host`, the architecture that this machine runs without emulation.
@@ -85,7 +85,7 @@ class Drafts:
         if item is None:
             title = f"{name} {version}" if version else name
             raise InputError(
-                f"no file of {title} for {arch} is known", mend="add it to images/catalogue.yaml"
+                f"no file of {title} for {arch} is known", hint="add it to images/catalogue.yaml"
             )
         return ContextFile(name=item.filename, sha256=item.sha256, download=item)
 
@@ -116,6 +116,6 @@ def _digested(path: Path) -> ContextFile:
         raise InputError(
             f"the file cannot be read: {error.strerror}",
             where=Location(file=str(path)),
-            mend="an image is made from it: put it back",
+            hint="an image is made from it: put it back",
         ) from error
     return ContextFile(name=path.name, path=str(path), sha256=digest, executable=executable)

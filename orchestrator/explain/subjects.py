@@ -11,7 +11,7 @@ JUDGED = (Verdict.PASS, Verdict.FAIL)
 
 
 @dataclass(kw_only=True)
-class Sighting:
+class SubjectCells:
     """A subject with the results that show it, by position, and in how many of their trials."""
 
     subject: Subject
@@ -20,7 +20,7 @@ class Sighting:
     trials: dict[int, int] = field(default_factory=dict)
 
 
-def sightings(seen: Iterable[CellResult]) -> list[Sighting]:
+def find_subjects(seen: Iterable[CellResult]) -> list[SubjectCells]:
     """Failures, signatures and outcomes of cells that were seen, worst first and then by name.
 
     A scenario with one outcome has nothing to explain, and an outcome that is seen where a signature
@@ -28,11 +28,11 @@ def sightings(seen: Iterable[CellResult]) -> list[Sighting]:
     """
     results = tuple(seen)
     telling = _told_by_message(results)
-    found: dict[tuple[Subject, str, str], Sighting] = {}
+    found: dict[tuple[Subject, str, str], SubjectCells] = {}
     for at, result in enumerate(results):
         for subject, name, count in _shows(result, telling):
             scope = "" if subject is Subject.SIGNATURE else result.cell.scenario
-            item = found.setdefault((subject, scope, name), Sighting(subject=subject, name=name))
+            item = found.setdefault((subject, scope, name), SubjectCells(subject=subject, name=name))
             item.scenarios.setdefault(result.cell.scenario)
             item.trials[at] = count
     order = list(Subject)
@@ -75,11 +75,11 @@ def _outcome(result: CellResult, trial: Trial, telling: set[tuple[str, str]]) ->
     return f"{trial.ended} with /{message}/"
 
 
-def _without_repetition(items: Sequence[Sighting]) -> list[Sighting]:
+def _without_repetition(items: Sequence[SubjectCells]) -> list[SubjectCells]:
     outcomes = Counter(next(iter(item.scenarios)) for item in items if item.subject is Subject.OUTCOME)
     crashed = [item.trials.keys() for item in items if item.subject is Subject.SIGNATURE]
 
-    def says_something(item: Sighting) -> bool:
+    def says_something(item: SubjectCells) -> bool:
         if item.subject is not Subject.OUTCOME:
             return True
         return outcomes[next(iter(item.scenarios))] > 1 and item.trials.keys() not in crashed

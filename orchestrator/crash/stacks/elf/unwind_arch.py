@@ -29,7 +29,7 @@ _LONGEST_CALL: Final = 7
 
 
 @dataclass(frozen=True, kw_only=True)
-class Machine:
+class UnwindArch:
     """One architecture. Numbers are DWARF's.
 
     `trampolines` are the bytes of the code that a signal handler returns to (rt_sigreturn): debuggers,
@@ -82,13 +82,13 @@ def _is_arm_call(before: bytes) -> bool:
     return len(before) >= 4 and (word & 0xFC000000 == 0x94000000 or word & 0xFEFFF000 == 0xD63F0000)
 
 
-MACHINES: Final[Mapping[Arch, Machine]] = {
-    Arch.X86_64: Machine(
+UNWIND_ARCHES: Final[Mapping[Arch, UnwindArch]] = {
+    Arch.X86_64: UnwindArch(
         names=_X86_NAMES, pc=16, sp=7, frame_pointer=6, link=None,
         trampolines=(bytes.fromhex("48c7c00f0000000f05"), bytes.fromhex("b80f0000000f05")),
         context=_X86_CONTEXT, context_at=_X86_CONTEXT_AT, is_call=_is_x86_call, address_bits=(1 << 64) - 1,
     ),
-    Arch.ARM64: Machine(
+    Arch.ARM64: UnwindArch(
         names=_ARM_NAMES, pc=32, sp=31, frame_pointer=29, link=30,
         trampolines=(bytes.fromhex("681180d2010000d4"),),
         context=tuple(range(33)), context_at=_ARM_CONTEXT_AT, is_call=_is_arm_call, address_bits=_ARM_ADDRESS,

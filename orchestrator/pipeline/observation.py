@@ -4,19 +4,19 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.model import Trial
-from orchestrator.verdict import Seen
+from orchestrator.verdict import Observation
 
 TEXT_LIMIT: Final = 8 << 20
 """Bytes at each end of a stream that a message is looked for in; the whole is on disk."""
 
 
-def seen_of(run: Path, trial: Trial) -> Seen:
+def observation_of(run: Path, trial: Trial) -> Observation:
     """A trial of the run in this folder, with its stdout and then its stderr."""
     streams = [_head_and_tail(run / path) for path in (trial.outcome.stdout, trial.outcome.stderr)]
-    return Seen(
+    return Observation(
         trial=trial,
         text="\n".join(text for text, _ in streams),
-        whole=all(whole for _, whole in streams) and not trial.outcome.cut,
+        whole=all(whole for _, whole in streams) and not trial.outcome.truncated_streams,
     )
 
 
