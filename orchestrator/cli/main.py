@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OSError as error:
-        _complain(f"{error}; hint that, and repeat the command")
+        _complain(f"{error}; correct that and repeat the command")
         return EXIT_HOST
 
 

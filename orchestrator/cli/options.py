@@ -199,7 +199,7 @@ def _analyze(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
 
 
 def _doctor(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
-    parser = _command(subparsers, "doctor", "Say what this host can do, and the hint for what it lacks")
+    parser = _command(subparsers, "doctor", "Say what this host can do, and how to fix what is missing")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(command=_late("doctor"))
 

@@ -23,9 +23,9 @@ from orchestrator.model import (
 )
 
 NAMED: Final = 5
-"""Cells and rules that are named; of more the number is said."""
+"""The most cells and rules that a list names; the count covers the rest."""
 SETTLING_RULES: Final = 16
-"""Equally short rules that are asked about each cell that did not run."""
+"""The most equally short rules that are evaluated for each cell that did not run."""
 
 
 def explain(plan: Plan, results: Sequence[CellResult]) -> Explanations:
@@ -67,7 +67,7 @@ class _Scope:
 
 
 def _unseen(plan: Plan, results: Iterable[CellResult]) -> Iterator[tuple[Cell, str]]:
-    """Cells that speak neither for nor against, those that can simply be run first, with the reason."""
+    """Cells without a verdict, each with the reason; cells that can simply be run come first."""
     by_cell = {result.cell: result for result in results}
     for item in plan.cells:
         result = by_cell.get(item.cell)
@@ -82,7 +82,7 @@ def _unseen(plan: Plan, results: Iterable[CellResult]) -> Iterator[tuple[Cell, s
 def _explanation(item: SubjectCells, scope: _Scope, seen: Sequence[CellResult]) -> Explanation:
     space = scope.space
     shown = as_bits(position in item.trials for position in scope.positions)
-    contrary = len(space.cells) - shown.bit_count()
+    not_shown = len(space.cells) - shown.bit_count()
     finding, found = _find(space, shown, ((1 << len(space.cells)) - 1) & ~shown)
     rules = found.rules if finding in (Finding.RULE, Finding.TIE) else ()
     settling = _settling(space, rules, scope.unseen)
@@ -95,7 +95,7 @@ def _explanation(item: SubjectCells, scope: _Scope, seen: Sequence[CellResult]) 
         rules=tuple(_rule(space, rule, found.cost) for rule in rules[:NAMED]),
         rules_count=len(rules),
         shown=shown.bit_count(),
-        contrary=contrary,
+        not_shown=not_shown,
         unknown=len(scope.unseen),
         cells=tuple(cell.id for cell in space.chosen(shown)),
         settling=settling[:NAMED],
@@ -111,24 +111,24 @@ def _explanation(item: SubjectCells, scope: _Scope, seen: Sequence[CellResult]) 
     )
 
 
-def _find(space: Space, shown: int, contrary: int) -> tuple[Finding, Found]:
+def _find(space: Space, shown: int, others: int) -> tuple[Finding, Found]:
     nothing = Found(rules=(), cost=0, cut=False)
-    if not contrary:
+    if not others:
         return Finding.EVERYWHERE, nothing
     if shown.bit_count() == 1:
         return Finding.ONE_CELL, nothing
-    found = shortest_rules(space, shown, contrary)
+    found = shortest_rules(space, shown, others)
     carried = tuple(rule for rule in found.rules if _carried(space, rule, found.cost, shown))
     found = replace(found, rules=carried)
     if not carried:
-        return (Finding.ALL_BUT_ONE if contrary.bit_count() == 1 else Finding.NO_RULE), found
+        return (Finding.ALL_BUT_ONE if others.bit_count() == 1 else Finding.NO_RULE), found
     return (Finding.RULE if len(carried) == 1 else Finding.TIE), found
 
 
 def _carried(space: Space, rule: RuleTerms, cost: int, shown: int) -> bool:
-    """Whether the cells carry a rule: one with `or` must say less than a list of the cells would.
+    """Whether the cells support a rule: a rule with `or` must be shorter than a list of its cells.
 
-    With enough `or` every accident has a rule. In bits (Rissanen's minimum description length), the
+    With enough `or` any set of cells has a rule. In bits (Rissanen's minimum description length), the
     rule chooses `cost` conditions of all there are, the list chooses its cells of all that ran.
     """
     if len(rule) == 1:
@@ -152,7 +152,7 @@ def _rule(space: Space, rule: RuleTerms, cost: int) -> Rule:
 def _settling(
     space: Space, rules: Sequence[RuleTerms], unseen: Iterable[tuple[Cell, str]]
 ) -> tuple[SettlingCell, ...]:
-    """Cells about which the rules disagree, before those about which they do not speak."""
+    """Cells on which the rules disagree, then cells on which they give no answer."""
     disagreed: list[SettlingCell] = []
     silent: list[SettlingCell] = []
     for cell, why in unseen if rules else ():
@@ -165,7 +165,7 @@ def _settling(
 
 
 def _holds(space: Space, rule: RuleTerms, axes: Mapping[str, str]) -> bool | None:
-    """Whether a rule holds for a cell; None where that takes a value of which no cell ran."""
+    """Whether a rule matches a cell; None if that depends on a value with which no cell ran."""
     terms: set[bool | None] = set()
     for term in rule:
         said = {
@@ -176,7 +176,7 @@ def _holds(space: Space, rule: RuleTerms, axes: Mapping[str, str]) -> bool | Non
 
 
 def _mixed(item: SubjectCells, seen: Sequence[CellResult]) -> tuple[MixedCell, ...]:
-    """Cells whose kept trials differ; trials that were not kept ended as some of those did."""
+    """Cells whose kept trials differ. A trial that was not kept ended as one of the kept ones did."""
     return tuple(
         MixedCell(
             cell=seen[at].cell.id,

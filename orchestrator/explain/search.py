@@ -1,10 +1,10 @@
-"""The shortest rules that hold in exactly the cells that show a subject.
+"""The shortest rules that match exactly the cells that show a subject.
 
-A rule is a union of conjunctions of conditions, at most one an axis. Its cost is the number of
-values that it writes, and one for each `or`. The search is exact: all rules of the lowest cost are
-found, or it says that it was cut. It grows each conjunction from a cell that must be covered, and
-each time picks the contrary cell that leaves the fewest ways to exclude it (as ESPRESSO's expansion
-against the off-set does; Brayton et al., Logic Minimization Algorithms for VLSI Synthesis, 1984).
+A rule is a union (`or`) of conjunctions (`and`) of conditions, with at most one condition for each axis.
+Its cost is the number of values it writes plus one for each `or`. The search is exact: it finds all rules of
+the lowest cost, or reports that it stopped early (`cut`). Each conjunction grows from a cell that it must
+cover; each step picks the other cell that leaves the fewest ways to exclude it, as ESPRESSO's expansion
+against the off-set does (Brayton et al., Logic Minimization Algorithms for VLSI Synthesis, 1984).
 """
 
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from typing import Final
 from orchestrator.explain.space import Condition, Space
 
 MAX_COST: Final = 14
-"""Cost beyond which a rule of several conjunctions is no explanation any more."""
+"""The highest cost of a rule of several conjunctions; a longer one explains nothing."""
 STEPS: Final = 25_000
-"""Conjunctions that one search may try before it is cut."""
+"""Conjunctions that one search tries before it stops."""
 MOST_RULES: Final = 64
-"""Equally short rules that are collected."""
+"""The most equally short rules that are collected."""
 SUPPORT: Final = 2
-"""Cells that a conjunction must cover: one that covers a single cell names it, and explains nothing."""
+"""The fewest cells that a conjunction covers. A conjunction of one cell only names that cell."""
 
 Term = tuple[Condition, ...]
 RuleTerms = tuple[Term, ...]
@@ -28,7 +28,7 @@ RuleTerms = tuple[Term, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """The rules of the lowest cost, in a fixed order. `cut`: a cheaper one was not ruled out."""
+    """The rules of the lowest cost, in a fixed order. `cut`: a cheaper rule was not ruled out."""
 
     rules: tuple[RuleTerms, ...]
     cost: int
@@ -36,12 +36,12 @@ class Found:
 
 
 class _CutError(Exception):
-    """The steps are used up."""
+    """The search has no steps left."""
 
 
-def shortest_rules(space: Space, shown: int, contrary: int) -> Found:
-    """Search the rules that cover all `shown` cells and no `contrary` one; neither set is empty."""
-    search = _Search(space, shown, contrary)
+def shortest_rules(space: Space, shown: int, others: int) -> Found:
+    """Search the rules that cover all `shown` cells and none of the `others`; neither set is empty."""
+    search = _Search(space, shown, others)
     single, cost = search.conjunctions()
     try:
         for limit in range(3, min(cost, MAX_COST) + 1):
@@ -80,18 +80,18 @@ def _bits(term: Term, everything: int) -> int:
 class _Search:
     space: Space
     shown: int
-    contrary: int
+    others: int
     steps: int = STEPS
     _terms: dict[tuple[int, int, int], tuple[tuple[int, Term], ...]] = field(default_factory=dict)
 
     def conjunctions(self) -> tuple[set[RuleTerms], int]:
-        """Single conjunctions that cover all, at their lowest cost; a cost beyond any where there is none."""
+        """Single conjunctions that cover all cells, and their lowest cost; without one, MAX_COST + 1."""
         tight: list[Condition] = []
         for axis in self.space.axes:
             mask = sum(1 << at for at, bits in enumerate(axis.bits) if bits & self.shown)
             if mask != (1 << len(axis.values)) - 1:
                 tight.append(axis.exactly(mask))
-        if _bits(tuple(tight), self.contrary):
+        if _bits(tuple(tight), self.others):
             return set(), MAX_COST + 1
         highest = sum(condition.cost for condition in tight)
         seed = self.shown & -self.shown
@@ -105,7 +105,7 @@ class _Search:
         return {(tuple(tight),)}, highest
 
     def unions(self, limit: int) -> set[RuleTerms]:
-        """Unions of at least two conjunctions with exactly this cost."""
+        """Unions of two or more conjunctions whose cost is exactly `limit`."""
         rules: set[RuleTerms] = set()
         self._cover(self.shown, limit, (), rules)
         return rules
@@ -129,24 +129,24 @@ class _Search:
                 self._cover(rest, left - cost - 1, (*terms, term), rules)
 
     def _implicants(self, seed: int, must: int, limit: int) -> tuple[tuple[int, Term], ...]:
-        """Conjunctions within a cost that cover `must`, which holds the seed, and no contrary cell."""
+        """Conjunctions within a cost that cover `must`, which holds the seed, and no other cell."""
         if limit < 1:
             return ()
         key = (seed, must, limit)
         if key not in self._terms:
             self.step()
-            if self._hull(must) & self.contrary:
-                # Even the narrowest conjunction that covers these cells covers a contrary one.
+            if self._hull(must) & self.others:
+                # Even the narrowest conjunction that covers these cells covers another one.
                 return ()
             found: dict[str, tuple[int, Term]] = {}
             grow = _Growth(self, seed, must)
-            for cost, term in grow.terms((), self.shown, self.contrary, 0, limit):
+            for cost, term in grow.terms((), self.shown, self.others, 0, limit):
                 found[term_text(term)] = (cost, term)
             self._terms[key] = self._useful([found[text] for text in sorted(found)])
         return self._terms[key]
 
     def _useful(self, found: list[tuple[int, Term]]) -> tuple[tuple[int, Term], ...]:
-        """Without conjunctions that a cheaper one can stand for; the cheapest first."""
+        """The conjunctions, cheapest first, without those that a cheaper one can replace."""
         kept: list[tuple[int, Term]] = []
         covers: list[tuple[int, int]] = []
         for cost, term in sorted(found, key=lambda item: item[0]):
@@ -157,7 +157,7 @@ class _Search:
         return tuple(kept)
 
     def _hull(self, must: int) -> int:
-        """The cells that every conjunction covers that covers these cells."""
+        """The cells that are covered by every conjunction that covers the cells `must`."""
         hull = -1
         for axis in self.space.axes:
             covered = 0
@@ -168,7 +168,7 @@ class _Search:
         return hull
 
     def step(self) -> None:
-        """Count a step; raises _CutError when there is none left."""
+        """Count a step; raises _CutError if no step is left."""
         self.steps -= 1
         if self.steps < 0:
             raise _CutError
@@ -196,31 +196,29 @@ class _Growth:
             return known
         return (*known, space.exactly(mask))
 
-    def terms(
-        self, term: Term, shown: int, contrary: int, used: int, left: int
-    ) -> Iterator[tuple[int, Term]]:
-        """Every way to exclude the contrary cells that are left; `used` is the set of axes in the term."""
+    def terms(self, term: Term, shown: int, others: int, used: int, left: int) -> Iterator[tuple[int, Term]]:
+        """Every way to exclude the other cells that are left; `used` is the set of axes in the term."""
         self._search.step()
-        if not contrary:
+        if not others:
             yield sum(item.cost for item in term), tuple(sorted(term, key=lambda item: item.axis))
             return
-        for condition in self._branches(contrary, used, left):
+        for condition in self._branches(others, used, left):
             covered = shown & condition.bits
             longer = (*term, condition)
             name = frozenset(item.text for item in longer)
             if covered.bit_count() >= SUPPORT and name not in self._seen:
                 self._seen.add(name)
-                excluded = contrary & condition.bits
+                excluded = others & condition.bits
                 yield from self.terms(
                     longer, covered, excluded, used | 1 << condition.axis, left - condition.cost
                 )
 
-    def _branches(self, contrary: int, used: int, left: int) -> list[Condition]:
-        """The conditions of which one must come next: on the axis that is forced, or on all that differ."""
+    def _branches(self, others: int, used: int, left: int) -> list[Condition]:
+        """The candidates for the next condition: on a forced axis, else on every axis that differs."""
         free = [axis.index for axis in self._axes if not used >> axis.index & 1]
         if left < 1 or not free:
             return []
-        forced = self._forced(contrary, free)
+        forced = self._forced(others, free)
         if forced is None:
             return []
         if len(forced) > left:
@@ -231,7 +229,7 @@ class _Growth:
                 for axis, mask in forced.items()
             ]
             return min(options, key=len)
-        one = contrary & -contrary
+        one = others & -others
         return [
             item
             for axis in free
@@ -240,12 +238,12 @@ class _Growth:
             if item.cost <= left and not item.bits & one
         ]
 
-    def _forced(self, contrary: int, free: list[int]) -> dict[int, int] | None:
-        """Axes on which alone some contrary cell differs from the seed, with those cells' values as a mask.
+    def _forced(self, others: int, free: list[int]) -> dict[int, int] | None:
+        """Axes on which alone some other cell differs from the seed, with those cells' values as a mask.
 
-        None where a contrary cell differs on no axis that is left: this conjunction cannot be completed.
+        None where a other cell differs on no axis that is left: this conjunction cannot be completed.
         """
-        before = [contrary]
+        before = [others]
         for axis in free:
             before.append(before[-1] & self._same[axis])
         if before[-1]:

@@ -23,7 +23,7 @@ SOME_SUBSETS: Final = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What a rule says of one axis. `mask` has a bit for each value that ran, `bits` one for each cell.
+    """A condition of a rule on one axis. `mask` has a bit for each value that ran, `bits` one for each cell.
 
     `cost` is the number of values in the text. `ranged` is set where the text compares an order.
     """
@@ -64,14 +64,14 @@ class Axis:
         return tuple(sorted(best.values(), key=lambda item: (item.cost, item.text)))
 
     def exactly(self, mask: int) -> Condition:
-        """The condition that only these values fulfil, however many they are."""
+        """The condition that exactly these values meet, however many they are."""
         for condition in self.conditions:
             if condition.mask == mask:
                 return condition
         return self._set(tuple(value for at, value in enumerate(self.values) if mask >> at & 1))
 
     def tells(self, condition: Condition, value: str) -> bool | None:
-        """Whether a value fulfils a condition; None where no cell that ran says so.
+        """Whether a value meets a condition; None if no cell that ran tells.
 
         A version that did not run lies between two that did; where those differ, so may it.
         """
@@ -87,14 +87,14 @@ class Axis:
         return sides.pop() if len(sides) == 1 else None
 
     def boundaries(self, condition: Condition) -> Iterator[Boundary]:
-        """Where an ordered condition turns."""
+        """The boundaries of a ranged condition: pairs of neighbouring versions with different answers."""
         if condition.ranged:
             for below, above in pairwise(self.versions):
                 if self.tells(condition, below) != self.tells(condition, above):
                     yield Boundary(axis=self.name, below=below, above=above)
 
     def _ranges(self) -> Iterator[Condition]:
-        """Intervals of versions; bounds are versions that ran, the upper one is outside."""
+        """Half-open intervals of versions; both bounds are versions that ran."""
         count = len(self.versions)
         for first, end in combinations(range(count + 1), 2):
             if end - first == count:
@@ -117,13 +117,13 @@ class Axis:
             for chosen in combinations(self.values, size):
                 yield self._set(chosen)
                 if size < count - size:
-                    yield self._contrary(chosen)
+                    yield self._complement(chosen)
 
     def _set(self, chosen: Sequence[str]) -> Condition:
         text = f'{self.name} == "{chosen[0]}"' if len(chosen) == 1 else f"{self.name} in {_tuple(chosen)}"
         return self._condition(chosen, text, len(chosen))
 
-    def _contrary(self, chosen: Sequence[str]) -> Condition:
+    def _complement(self, chosen: Sequence[str]) -> Condition:
         rest = [value for value in self.values if value not in chosen]
         text = f'{self.name} != "{chosen[0]}"' if len(chosen) == 1 else f"{self.name} not in {_tuple(chosen)}"
         return self._condition(rest, text, len(chosen))

@@ -1,4 +1,4 @@
-"""What is to be explained: in which cells each failure, signature and outcome was seen."""
+"""The subjects to explain: each failure, signature and outcome, with the cells that show it."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from orchestrator.model import CellResult, Subject, Trial, Verdict
 
 JUDGED = (Verdict.PASS, Verdict.FAIL)
-"""Verdicts of cells that were seen; a cell that could not be seen speaks neither for nor against."""
+"""The verdicts that count as evidence; a cell that could not be observed counts neither way."""
 
 
 @dataclass(kw_only=True)
@@ -23,8 +23,8 @@ class SubjectCells:
 def find_subjects(seen: Iterable[CellResult]) -> list[SubjectCells]:
     """Failures, signatures and outcomes of cells that were seen, worst first and then by name.
 
-    A scenario with one outcome has nothing to explain, and an outcome that is seen where a signature
-    is, and nowhere else, is that crash once more.
+    Left out are the only outcome of a scenario, and an outcome of exactly the cells of a signature, which
+    is that crash again.
     """
     results = tuple(seen)
     telling = _told_by_message(results)
@@ -41,9 +41,9 @@ def find_subjects(seen: Iterable[CellResult]) -> list[SubjectCells]:
 
 
 def _told_by_message(results: Iterable[CellResult]) -> set[tuple[str, str]]:
-    """Ways to end, by scenario, that are several outcomes: `exit 0` with one message here, another there.
+    """Pairs of scenario and ending that hide several outcomes: `exit 0` with different expected messages.
 
-    A message is known to have come only where a trial was as expected; one contrary trial leaves it open.
+    Only an expected trial proves its message; one unexpected trial leaves the pair open.
     """
     messages: dict[tuple[str, str], set[str | None]] = {}
     open_still: set[tuple[str, str]] = set()

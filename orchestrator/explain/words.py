@@ -14,8 +14,8 @@ READABLE: Final = 240
 def sentence(item: Explanation) -> str:
     """What the cells carry, in one sentence."""
     what = _subject(item)
-    ran = item.shown + item.contrary
-    counts = f"{_show(item.shown)} it, {item.contrary:,} {_do(item.contrary)} not"
+    ran = item.shown + item.not_shown
+    counts = f"{_show(item.shown)} it, {item.not_shown:,} {_do(item.not_shown)} not"
     match item.finding:
         case Finding.RULE:
             return f"{what} exactly where {item.rules[0].expression}: {counts}."

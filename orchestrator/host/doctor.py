@@ -1,4 +1,4 @@
-"""What this host can do, each capability with what was found and how to hint it. Changes nothing."""
+"""The capabilities of this host: what was found, and how to fix what is missing. Changes nothing."""
 
 import importlib
 import importlib.metadata
@@ -36,7 +36,7 @@ class State(StrEnum):
 
 
 class Capability(Value):
-    """One thing a host needs or can use. `hint` is empty where nothing is to be mended."""
+    """One thing a host needs or can use. `hint` is empty where nothing is missing."""
 
     name: str
     state: State

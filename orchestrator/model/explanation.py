@@ -79,7 +79,7 @@ class MixedCell(Value):
 class Explanation(Value):
     """Which axes make the difference for one subject.
 
-    Of the cells of `scenarios` that ran, `shown` cells show it and `contrary` do not; `unknown` cells
+    Of the cells of `scenarios` that ran, `shown` cells show it and `not_shown` do not; `unknown` cells
     did not run, were excluded or ended in an error. Lists are cut, so each has its count beside it.
     """
 
@@ -93,7 +93,7 @@ class Explanation(Value):
     rules_count: int = 0
     """At least so many rules; more than are listed where the list was cut."""
     shown: int
-    contrary: int
+    not_shown: int
     unknown: int
     cells: tuple[str, ...] = ()
     """Cells that show it, in the plan's order."""

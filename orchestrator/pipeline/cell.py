@@ -177,6 +177,6 @@ def _as_planned(planned: PlannedCell, outcome: Outcome) -> Outcome:
     if wanted is None or seen is None or f"{seen}.".startswith(f"{wanted.version}."):
         return outcome
     note = (
-        f"planned for CPython {wanted.version}, but {wanted.base} brings {seen}: hint images/catalogue.yaml"
+        f"planned for CPython {wanted.version}, but {wanted.base} brings {seen}: update images/catalogue.yaml"
     )
     return outcome.model_copy(update={"notes": (*outcome.notes, note)})

@@ -1,4 +1,4 @@
-"""Whether named functions are among the frames of a crash, in their order."""
+"""Search the frames of a crash for named functions, in order."""
 
 import re
 from collections.abc import Sequence
@@ -8,18 +8,18 @@ from orchestrator.binary.cpp_arguments import without_arguments
 from orchestrator.model import NativeFrame
 
 _CLONE: Final = re.compile(r"(\.(?:isra|constprop|part|cold|lto_priv)(?:\.\d+)?)+$")
-"""Suffixes that gcc gives to a function's clones: the same function to its author."""
+"""Suffixes that gcc adds to clones of a function; to its author a clone is the same function."""
 _INTERNAL: Final = re.compile(r"^__GI_(?=\w)")
 """glibc's internal alias of a public function (include/libc-symbols.h): __GI_exit is exit."""
 
 
 def plain_name(function: str) -> str:
-    """A function's name as its author writes it: without arguments, clone suffixes and glibc's `__GI_`."""
+    """The function's name as its author writes it: no arguments, clone suffix or `__GI_` prefix."""
     return _INTERNAL.sub("", _CLONE.sub("", without_arguments(function)))
 
 
 def _last_part(function: str) -> str:
-    """What stands behind the last `::` that is in no brackets: of templates, of arguments."""
+    """The part behind the last `::` outside of template and argument brackets."""
     depth = 0
     for place in range(len(function) - 1, 0, -1):
         depth += (function[place] in ")>") - (function[place] in "(<")
@@ -41,12 +41,12 @@ def _is_named(function: str | None, name: str) -> bool:
 
 
 def missing_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Those of the wanted functions that do not follow in this order, from the innermost frame out."""
+    """The wanted functions that are not found in this order, from the innermost frame outwards."""
     return missing_functions([frame.function for frame in frames], wanted)
 
 
 def missing_functions(functions: Sequence[str | None], wanted: Sequence[str]) -> tuple[str, ...]:
-    """The same of a stack's functions alone; None is a frame without a symbol."""
+    """As `missing_frames`, given the function of each frame; None for a frame without a symbol."""
     left = list(wanted)
     for function in functions:
         if left and _is_named(function, left[0]):
@@ -55,5 +55,5 @@ def missing_functions(functions: Sequence[str | None], wanted: Sequence[str]) ->
 
 
 def inexact_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> tuple[str, ...]:
-    """Wanted functions that were found only by a nearest symbol, which may mislead."""
+    """The wanted functions that only a nearest symbol matches, which may mislead."""
     return tuple(name for name in wanted if not any(frame.exact for frame in frames if matches(frame, name)))

@@ -1,7 +1,7 @@
-"""Comparing what was seen with what was expected: on kind, signal, frames and message.
+"""Compare an observation with an expectation: kind, signal, frames, fault address, message, evidence.
 
-"It failed" is never enough: an expected crash counts only with its own signal and frames. What
-could not be seen (no core, no engine) is `error`, and never a crash or a survival.
+An expected crash matches only with its own signal and frames; "it failed" is not enough. A trial that could
+not be observed (no core, no engine) is `error`, never a crash and never a survival.
 """
 
 import re
@@ -24,7 +24,7 @@ from orchestrator.verdict.frames import inexact_frames, missing_frames, missing_
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """A trial with the text that it wrote, stdout before stderr; `whole`: no part of that is missing."""
+    """A trial and the text it wrote, stdout before stderr. `whole`: no part of the text is missing."""
 
     trial: Trial
     text: str
@@ -32,12 +32,12 @@ class Observation:
 
 
 def judge_error(what: str) -> Judgement:
-    """The verdict on a cell that could not be seen."""
+    """The verdict `error` on a cell that could not be observed; `what` is its reason."""
     return Judgement(verdict=Verdict.ERROR, reason=what)
 
 
 def judge_trial(expectation: Expectation, observation: Observation) -> Judgement:
-    """Judge one trial by itself."""
+    """Judge one trial, independently of the cell's other trials."""
     trial = observation.trial
     if expectation.wants_core and trial.core.state is CoreState.LOST:
         note = trial.core.note or "no core arrived"
@@ -57,14 +57,14 @@ def judge_trial(expectation: Expectation, observation: Observation) -> Judgement
 
 @dataclass(frozen=True, kw_only=True)
 class _Lack:
-    """What was not seen and may have been as expected, and the expectation without that."""
+    """A part of the expectation that could not be observed. `judged`: the expectation without that part."""
 
     why: str
     judged: Expectation
 
 
 def _lack(expectation: Expectation, observation: Observation) -> _Lack | None:
-    """Frames that may lie in what a core lost, and words that may stand in output that was not kept."""
+    """Expected frames that a truncated core may have lost, and patterns that truncated output may contain."""
     trial = observation.trial
     cut = trial.core.truncated or (trial.crash is not None and trial.crash.truncated)
     frames = missing_frames(_frames(trial), expectation.frames) if cut else ()
@@ -79,7 +79,7 @@ def _lack(expectation: Expectation, observation: Observation) -> _Lack | None:
     why = (
         "its core is truncated, so its frames could not all be read"
         if frames
-        else (f"its output is not whole, so that /{unsaid[0]}/ may stand in what lacks")
+        else (f"its output is truncated; /{unsaid[0]}/ may be in the missing part")
     )
     without: dict[str, object] = {"frames": ()} if frames else {}
     if expectation.message in unsaid:
@@ -88,7 +88,7 @@ def _lack(expectation: Expectation, observation: Observation) -> _Lack | None:
 
 
 def describe(trial: Trial) -> str:
-    """What was observation, in a few words: the original fault and its function where a core was read."""
+    """How a trial ended, in a few words: the original fault and its function where a core was read."""
     outcome, crash = trial.outcome, trial.crash
     if outcome.kind is OutcomeKind.EXIT:
         return f"exit {outcome.status}"
@@ -125,7 +125,7 @@ def _differences(expectation: Expectation, observation: Observation) -> list[str
 
 
 def _wrong_address(wanted: AddressRange, trial: Trial) -> list[str]:
-    """What is wrong with the fault address; an address that could not be read is not the expected one."""
+    """How the fault address differs; an unknown address never matches."""
     found = trial.crash.signal.fault_address if trial.crash else None
     if found is not None and wanted.matches(int(found, 16)):
         return []
@@ -133,7 +133,7 @@ def _wrong_address(wanted: AddressRange, trial: Trial) -> list[str]:
 
 
 def _wrong_evidence(wanted: WantedFinding, trial: Trial) -> list[str]:
-    """What is wrong with what the instrument saw. One that wrote nothing proves no absence either."""
+    """How the instrument's findings differ. An instrument that wrote nothing does not prove absence."""
     evidence = trial.outcome.evidence
     matching = [item for item in evidence.findings if _matches(item, wanted)] if evidence else []
     seen = sum(item.count for item in matching)

@@ -1,4 +1,4 @@
-"""The trials of one cell, judged one after the other, until they settle it."""
+"""The trials of one cell, judged one by one until they settle its verdict."""
 
 from dataclasses import dataclass, field
 
@@ -9,17 +9,17 @@ from orchestrator.verdict.judge import Observation, judge_error, judge_trial
 
 @dataclass
 class Tally:
-    """What the trials of a cell come to.
+    """The judgements of a cell's trials and the verdict they add up to.
 
-    A cell that must crash is settled by its first crash as expected. A cell that should not crash and
-    states no `survive` fails at its first trial not as expected; with `survive` its test decides.
+    The first expected crash settles a cell that must crash. A cell that should not crash fails at its
+    first unexpected trial, unless it states `survive`: then the sequential test decides.
     """
 
     expectation: Expectation
     _judgements: list[Judgement] = field(default_factory=list)
 
     def add(self, observation: Observation) -> Judgement:
-        """Judge one more trial; the text that it wrote is not kept."""
+        """Judge one more trial and keep its judgement, not its text."""
         self._judgements.append(judge_trial(self.expectation, observation))
         return self._judgements[-1]
 
@@ -32,14 +32,14 @@ class Tally:
 
     @property
     def judgement(self) -> Judgement:
-        """The verdict on all trials so far, with the rate that they support."""
+        """The verdict on all trials so far, with the rate bound they support."""
         if not self._judgements:
             return judge_error("no trial was run")
         return self._crash() if self._must_crash else self._survival()
 
     @property
     def rate(self) -> Rate | None:
-        """How often the expected crash came, or, where none is expected, a trial was not as expected."""
+        """The rate of the expected crash; where no crash is expected, the rate of unexpected trials."""
         if not self._judged:
             return None
         if self._must_crash:
@@ -65,12 +65,12 @@ class Tally:
         return sum(item.verdict is verdict for item in self._judgements)
 
     def _first(self, *verdicts: Verdict) -> Judgement:
-        """The first judgement of the first of these verdicts that there is."""
+        """The first judgement with the first of these verdicts that occurs."""
         found = (item for verdict in verdicts for item in self._judgements if item.verdict is verdict)
         return next(found)
 
     def _crash(self) -> Judgement:
-        """A crash whose core was lost may have been the expected one, so that comes before a failure."""
+        """An error precedes a failure: a crash whose core was lost may have been the expected one."""
         first = self._first(Verdict.PASS, Verdict.ERROR, Verdict.FAIL)
         crashed = self._count(Verdict.PASS)
         if len(self._judgements) == 1:
@@ -107,6 +107,6 @@ class Tally:
 
 
 def _with(judgement: Judgement, words: str, tolerated: int = 0) -> Judgement:
-    """A judgement with more words; one that passes although trials were not as expected says so there."""
+    """The judgement with `words` appended; with `tolerated` unexpected trials it is a pass."""
     verdict = Verdict.PASS if tolerated else judgement.verdict
     return Judgement(verdict=verdict, reason=f"{judgement.reason}{words}")

@@ -179,7 +179,7 @@ def _explanations() -> Iterator[Explanation]:
         rules=(Rule(expression=RULE, axes=("glibc", "launcher"), cost=2),),
         rules_count=1,
         shown=58,
-        contrary=1942,
+        not_shown=1942,
         unknown=12,
         sentence=f"getenv-race is not as expected exactly where {RULE}: 58 cells show it, 1,942 do not.",
         notes=("The boundary lies between glibc 2.36 and 2.41.",),
@@ -191,7 +191,7 @@ def _explanations() -> Iterator[Explanation]:
             scenarios=("tls-atexit",),
             finding=Finding.NO_RULE,
             shown=400,
-            contrary=1600,
+            not_shown=1600,
             unknown=0,
             sentence=f"tls-atexit: {_signature(kind)} in 400 of 2,000 cells, and no short rule says which.",
         )
@@ -201,7 +201,7 @@ def _explanations() -> Iterator[Explanation]:
         scenarios=("tls-atexit",),
         finding=Finding.EVERYWHERE,
         shown=2000,
-        contrary=0,
+        not_shown=0,
         unknown=0,
         sentence="tls-atexit ends in exit 0 in all 2,000 cells that ran, so no axis sets it apart.",
     )

@@ -255,7 +255,7 @@ def test_a_cell_that_could_not_be_seen_speaks_neither_for_nor_against() -> None:
 
     said = failures(cells, lambda cell: cell.glibc >= "2.36", change=unseen)
     assert [rule.expression for rule in said.rules] == ['glibc >= "2.41"']
-    assert (said.shown, said.contrary, said.unknown, said.settling_count) == (12, 12, 12, 12)
+    assert (said.shown, said.not_shown, said.unknown, said.settling_count) == (12, 12, 12, 12)
     assert said.settling[0].why == "error: its core was lost"
 
 
@@ -304,8 +304,8 @@ def search(world: rules.World, seed: int, missing: float) -> tuple[Found | None,
     dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
     ran = [cell for cell in world.cells if dice.random() >= missing]
     shown = sum(1 << at for at, cell in enumerate(ran) if cell.id in world.shown)
-    contrary = ((1 << len(ran)) - 1) & ~shown
-    return shortest_rules(Space.of(ran), shown, contrary) if shown and contrary else None, ran
+    others = ((1 << len(ran)) - 1) & ~shown
+    return shortest_rules(Space.of(ran), shown, others) if shown and others else None, ran
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -346,12 +346,12 @@ def test_no_shorter_conjunction_exists_and_the_order_of_cells_is_nothing(
 ) -> None:
     cells = matrix(python=("3.9",))
     shown = sum(1 << at for at, mark in enumerate(marks) if mark)
-    contrary = 0xFFF & ~shown
-    if shown.bit_count() < 2 or not contrary:
+    others = 0xFFF & ~shown
+    if shown.bit_count() < 2 or not others:
         return
     space = Space.of(cells)
-    found = shortest_rules(space, shown, contrary)
-    brute = brute_force(space, shown, contrary)
+    found = shortest_rules(space, shown, others)
+    brute = brute_force(space, shown, others)
     if brute is not None:
         assert found.rules
         assert found.cost <= brute
@@ -366,7 +366,7 @@ def test_no_shorter_conjunction_exists_and_the_order_of_cells_is_nothing(
     assert {rule_text(rule) for rule in again.rules} == {rule_text(rule) for rule in found.rules}
 
 
-def brute_force(space: Space, shown: int, contrary: int) -> int | None:
+def brute_force(space: Space, shown: int, others: int) -> int | None:
     """The lowest cost of one or two conjunctions, by trying all; None where neither separates."""
     options = [(None, *axis.conditions) for axis in space.axes]
     terms: dict[int, int] = {}
@@ -375,7 +375,7 @@ def brute_force(space: Space, shown: int, contrary: int) -> int | None:
         for item in chosen:
             bits &= item.bits if item else -1
         cost = sum(item.cost for item in chosen if item)
-        if not bits & contrary and (bits & shown).bit_count() >= 2:
+        if not bits & others and (bits & shown).bit_count() >= 2:
             terms[bits & shown] = min(cost, terms.get(bits & shown, 99))
     best = [cost for bits, cost in terms.items() if bits == shown]
     best += [
