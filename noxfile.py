@@ -94,9 +94,9 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
-def contrary(session: nox.Session) -> None:
-    """Judge a run's cells by each contrary of their expectations; arguments are folders under reports/."""
-    run(session, environment(session, "tests"), "-m", "tests.contrary", *session.posargs)
+def inverted(session: nox.Session) -> None:
+    """Judge a run's cells by each inversion of their expectations; arguments are folders under reports/."""
+    run(session, environment(session, "tests"), "-m", "tests.inverted", *session.posargs)
 
 
 @nox.session

@@ -7,14 +7,14 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+from cleanup import children
 from subject import POLL, Worker
-from tidy import children
 
 if TYPE_CHECKING:
     from subject import Subject, Wakeup
 
 LONGEST = 200
-"""Bytes of an answer that are kept: a note of the account, which quotes them, has a limit."""
+"""Bytes of an answer that are kept: a note of the report, which quotes them, has a limit."""
 HOME = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -63,7 +63,7 @@ def request(subject: Subject, port: int, deadline: float) -> str:
                 if not piece:
                     break
                 answer += piece[: LONGEST - len(answer)]
-        except ConnectionError:  # the server died; its fate tells
+        except ConnectionError:  # the server died: its exit says how
             pass
     return answer.partition(b"\r\n")[0].decode("latin-1")
 

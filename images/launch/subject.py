@@ -141,10 +141,10 @@ def abort(subject: Subject, grace: float) -> list[str]:
 def describe(
     subject: Subject, after: float, hung: bool, interrupted: bool, notes: list[str]
 ) -> dict[str, object]:
-    """The fate of a subject that has ended, as fate.json holds it."""
+    """The exit of a subject that has ended, as supervisor.json holds it."""
     wait_status = subject.wait_status
     if wait_status is None:
-        raise ValueError("a subject that has not ended has no fate")
+        raise ValueError("a subject that has not ended has no exit")
     signalled = os.WIFSIGNALED(wait_status)
     kind = "hang" if hung else "signal" if signalled else "exit"
     if kind == "signal" and os.WTERMSIG(wait_status) == signal.SIGKILL and subject.was_out_of_memory():
@@ -170,7 +170,7 @@ def emulator_core(pid: int) -> str | None:
 
 
 class Worker(Subject):
-    """A subject that is a child of the server's master, whose fate only that process could wait for.
+    """A subject that is a child of the server's master, which only that process can wait for.
 
     The master stands still meanwhile, so the worker stays a zombie, and /proc tells its wait status.
     """

@@ -6,8 +6,8 @@ its wait status. The subject inherits stdout and stderr; between two trials, and
 writes the given mark to both, so that their output can be told apart.
 
 It uses the standard library of Python 3.8 only and runs under whichever interpreter the image brings.
-It writes `.crashmatrix/fate.json` in the working directory after each trial and then ends with 0,
-whatever the fates. Trials that share a container share nothing else: what one left behind, processes and
+It writes `.crashmatrix/supervisor.json` in the working directory after each trial and then ends with 0,
+whatever the exits. Trials that share a container share nothing else: what one left behind, processes and
 files, is removed before the next.
 """
 
@@ -20,8 +20,8 @@ import platform
 import sys
 import time
 
+import cleanup
 import server
-import tidy
 from subject import (
     ABORT_GRACE,
     EMULATED_GRACE,
@@ -37,7 +37,7 @@ from subject import (
 
 HOME = os.path.dirname(os.path.abspath(__file__))
 FOLDER = ".crashmatrix"
-FATE = os.path.join(FOLDER, "fate.json")
+REPORT = os.path.join(FOLDER, "supervisor.json")
 SCHEMA = 2
 LAST_WORDS = 5.0
 """Seconds that an instrument gets to write down the end of what it watched."""
@@ -109,13 +109,13 @@ def versions() -> dict[str, str]:
     return {**found, "glibc": version} if name == "glibc" else found
 
 
-def write(fates: list[dict[str, object]]) -> None:
-    """Write fate.json so that it is there whole or not at all."""
+def write(exits: list[dict[str, object]]) -> None:
+    """Write supervisor.json so that it is there whole or not at all."""
     os.makedirs(FOLDER, exist_ok=True)
-    partial = f"{FATE}.partial"
+    partial = f"{REPORT}.partial"
     with open(partial, "w", encoding="utf-8") as file:
-        json.dump({"schema": SCHEMA, "versions": versions(), "trials": fates}, file)
-    os.replace(partial, FATE)
+        json.dump({"schema": SCHEMA, "versions": versions(), "trials": exits}, file)
+    os.replace(partial, REPORT)
 
 
 def separate(mark: str) -> None:
@@ -126,15 +126,17 @@ def separate(mark: str) -> None:
             left = left[os.write(stream, left) :]
 
 
-def goes_on(fate: dict[str, object], wanted: str) -> bool:
-    """Whether a fate is such that the next trial is to follow: `exit`, or `exit:0`."""
+def goes_on(ended: dict[str, object], wanted: str) -> bool:
+    """Whether the next trial follows after this exit: `wanted` is `exit`, or `exit:0`."""
     kind, colon, status = wanted.partition(":")
-    return not fate["interrupted"] and fate["kind"] == kind and (not colon or str(fate["status"]) == status)
+    return (
+        not ended["interrupted"] and ended["kind"] == kind and (not colon or str(ended["status"]) == status)
+    )
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Run subjects and write .crashmatrix/fate.json.")
+    parser = argparse.ArgumentParser(description="Run subjects and write .crashmatrix/supervisor.json.")
     parser.add_argument("--launcher", choices=("plain", "uwsgi"), required=True)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--driver", help="a Python file in the scenario folder beside this program")
@@ -145,7 +147,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--instrument", choices=sorted(INSTRUMENTS), help="what watches the subject")
     parser.add_argument("--option", action="append", default=[], help="an option of the launcher's program")
     parser.add_argument("--trials", type=int, default=1, help="how many, one after the other")
-    parser.add_argument("--while", dest="wanted", default="exit", help="go on while a fate is this: exit:0")
+    parser.add_argument("--while", dest="wanted", default="exit", help="go on while an exit is this: exit:0")
     parser.add_argument("--mark", default="", help="what to write to stdout and stderr between two trials")
     parser.add_argument("--scratch", action="append", default=[], help="a folder to empty between two trials")
     parser.add_argument("--emulated", action="store_true", help="this runs under qemu-user, which is slow")
@@ -176,30 +178,30 @@ def run_trial(options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the subjects and write their fates; returns this program's exit status."""
+    """Run the subjects and write their exits; returns this program's exit status."""
     options = parse(arguments)
     if options.instrument:
         os.makedirs(FOLDER, exist_ok=True)
-        tidy.adopt_orphans()
+        cleanup.adopt_orphans()
     began, wakeup = time.monotonic(), Wakeup()
     # A process that a subject left behind and that cannot be ended would run on into the next trial.
-    most = options.trials if options.trials == 1 or tidy.adopt_orphans() else 1
-    fates: list[dict[str, object]] = []
-    while len(fates) < most:
-        if fates:
-            tidy.end_stragglers()
+    most = options.trials if options.trials == 1 or cleanup.adopt_orphans() else 1
+    exits: list[dict[str, object]] = []
+    while len(exits) < most:
+        if exits:
+            cleanup.end_stragglers()
             for folder in options.scratch:
-                tidy.empty(folder, FOLDER)
+                cleanup.empty(folder, FOLDER)
             separate(options.mark)
         try:
-            fates.append(run_trial(options, wakeup, began))
+            exits.append(run_trial(options, wakeup, began))
         except OSError as error:
             print(f"supervisor: cannot start {error.filename}: {error.strerror}", file=sys.stderr)
             return 1
         if options.instrument:
-            tidy.await_stragglers(LAST_WORDS)
-        write(fates)
-        if not goes_on(fates[-1], options.wanted):
+            cleanup.await_stragglers(LAST_WORDS)
+        write(exits)
+        if not goes_on(exits[-1], options.wanted):
             break
     return 0
 

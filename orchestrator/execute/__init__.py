@@ -1,7 +1,7 @@
 """Images to containers to outcomes: fresh, locked-down containers, a few trials in each."""
 
-from orchestrator.execute.command import Question
+from orchestrator.execute.command import TrialCommand
 from orchestrator.execute.leftovers import owner_labels, remove_leftovers
 from orchestrator.execute.trial import TrialRequest, run_trials
 
-__all__ = ["Question", "TrialRequest", "owner_labels", "remove_leftovers", "run_trials"]
+__all__ = ["TrialCommand", "TrialRequest", "owner_labels", "remove_leftovers", "run_trials"]

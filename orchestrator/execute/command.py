@@ -15,22 +15,22 @@ SCRATCH: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - inside the container
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What a container is asked: a cell's driver, under a time limit in seconds for each trial.
+class TrialCommand:
+    """How a container runs a cell's target; `timeout` is each trial's time limit in seconds.
 
-    `emulated`: its architecture is not the host's, so it runs under qemu-user.
+    `emulated`: the cell's architecture is not the host's, so it runs under qemu-user.
     """
 
     cell: Cell
     driver: str
     timeout: float
     program: str | None = None
-    """The probe that is started in the driver's place, where the probe is a program."""
+    """The probe that is started instead of the driver, if the probe is a program."""
     emulated: bool = False
     options: tuple[str, ...] = ()
     """Options of the launcher's program."""
 
-    def command(self) -> tuple[str, ...]:
+    def single(self) -> tuple[str, ...]:
         """The command of a single trial."""
         limit, cell = f"{self.timeout:g}", self.cell
         command = ("python3", SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
@@ -40,11 +40,11 @@ class Question:
         subject = ("--program", self.program) if self.program else ("--driver", self.driver)
         return (*command, *subject, *emulated, *watched, *(f"--option={item}" for item in self.options))
 
-    def shared_command(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:
-        """The command of several trials: the next follows only while the last was as `going_on` says."""
+    def shared(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:
+        """The command of several trials: the next one starts only after an exit as `going_on` names it."""
         scratch = (word for folder in SCRATCH for word in ("--scratch", folder))
         shared = ("--trials", str(count), "--while", going_on, "--mark", mark)
-        return (*self.command(), *shared, *scratch)
+        return (*self.single(), *shared, *scratch)
 
     def environment(self, *, to_file: bool = True) -> dict[str, str]:
         """The cell as its process sees it: CRASHMATRIX_LAUNCHER=uwsgi, and so on, own axes too.
@@ -70,13 +70,13 @@ class Question:
         seen = self.environment(to_file=False)
         axes = [part for name, value in seen.items() for part in ("--env", f"{name}={value}")]
         options = ("--rm", "--init", *locked, *tmpfs, *limits, *axes, "--platform", self.cell.arch.platform)
-        return shlex.join(["docker", "run", *options, tag, *self.command()])
+        return shlex.join(["docker", "run", *options, tag, *self.single()])
 
 
 def goes_on_while(expectation: Expectation) -> str:
-    """The end after which the next trial may follow at once: one that settles nothing and leaves no core.
+    """The exit after which the next trial may follow at once: one that settles nothing and leaves no core.
 
-    Any other end is looked at first, with its core, before more is asked.
+    Any other exit is examined with its core before more trials run.
     """
     status = expectation.status
     return "exit" if expectation.kind is not OutcomeKind.EXIT or status is None else f"exit:{status}"

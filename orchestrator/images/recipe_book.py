@@ -1,4 +1,4 @@
-"""Specifications of images, drafted from templates and file digests, once however many cells share one."""
+"""Recipes of images, made from templates and file digests, each once however many cells share it."""
 
 import hashlib
 import json
@@ -30,10 +30,10 @@ class RecipeBook:
     _known: dict[tuple[Hashable, ...], ImageSpec] = field(default_factory=dict)
     _digests: dict[Path, ContextFile] = field(default_factory=dict)
 
-    def once(self, what: tuple[Hashable, ...], draft: Callable[[], ImageSpec]) -> ImageSpec:
-        """The specification of `what`, drafted at the first call: thousands of cells share a few images."""
+    def once(self, what: tuple[Hashable, ...], make: Callable[[], ImageSpec]) -> ImageSpec:
+        """The image of `what`, made at the first call: thousands of cells share a few images."""
         if what not in self._known:
-            self._known[what] = draft()
+            self._known[what] = make()
         return self._known[what]
 
     def dockerfile(
@@ -47,9 +47,10 @@ class RecipeBook:
         values: Mapping[str, str | None],
         pulls: str | None = None,
     ) -> ImageSpec:
-        """An image made by a Dockerfile, whose template is given the tags of its parents by name.
+        """An image made by a Dockerfile.
 
-        And their platforms (`base_platform`), where those are not the host's.
+        Its template sees the tag of each parent under the parent's name, and the parent's platform
+        (`base_platform`) if that is not the host's.
         """
         tags = {name: spec.tag if spec else None for name, spec in parents.items()}
         platforms = {f"{name}_platform": self._foreign(spec) for name, spec in parents.items()}
@@ -71,7 +72,7 @@ class RecipeBook:
         parents: tuple[str, ...] = (),
         pulls: str | None = None,
     ) -> ImageSpec:
-        """An image of this text and these files, the same one where it was drafted before."""
+        """The image of this text and these files; equal content gives the same image."""
         name = _slug(role)
         key = content_key(name, kind, arch, text, files)
         spec = ImageSpec(

@@ -9,7 +9,7 @@ from orchestrator.adapters.engine import Engine
 from orchestrator.instruments.asan import parse_asan
 from orchestrator.instruments.valgrind import parse_valgrind
 from orchestrator.model import Evidence, Instrument, InstrumentFinding
-from orchestrator.model.container import FATE_FOLDER
+from orchestrator.model.container import REPORT_FOLDER
 
 LIMIT: Final = 16 << 20
 """Bytes of an instrument's output that are read; strace writes about 100 for each failed call."""
@@ -30,7 +30,7 @@ FILES: Final = {
     Instrument.VALGRIND: "valgrind.xml",
     Instrument.ASAN: "asan.txt",
 }
-"""What is kept of each. The supervisor has them written under these names in the account's folder, but for
+"""What is kept of each. The supervisor has them written under these names in the report's folder, but for
 AddressSanitizer, which is told by its options, and writes a file for each process."""
 _ASAN: Final = {
     # SIGABRT and a core, where it would end the process with status 1. Its shadow memory is not in the core.
@@ -66,7 +66,7 @@ def fetch_evidence(
 ) -> Evidence:
     """Keep what the instrument wrote of the process `pid` in the trial's `folder`, and parse it."""
     name = FILES[instrument]
-    written = f"asan.{pid}" if instrument is Instrument.ASAN else f"{FATE_FOLDER}/{name}"
+    written = f"asan.{pid}" if instrument is Instrument.ASAN else f"{REPORT_FOLDER}/{name}"
     try:
         files = engine.fetch(container, f"{work}/{written}", limit=LIMIT)
         content = next((file.read() for _, file in files), b"")

@@ -4,5 +4,5 @@ from typing import Final
 
 WORK: Final = "/work"
 """The working directory of the process under question, on a volume that is the container's own."""
-FATE_FOLDER: Final = ".crashmatrix"
+REPORT_FOLDER: Final = ".crashmatrix"
 """The folder in it for what the supervisor and the instruments write."""

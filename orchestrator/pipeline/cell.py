@@ -17,7 +17,7 @@ from orchestrator.binary.core.corefile import open_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash import Remembered, StackCache
 from orchestrator.errors import CoreError, ToolError
-from orchestrator.execute import Question, TrialRequest
+from orchestrator.execute import TrialCommand, TrialRequest
 from orchestrator.model import (
     LABEL,
     Arch,
@@ -82,7 +82,7 @@ class CellRunner:
 
     def _request(self, planned: PlannedCell, image: str, first: int, count: int) -> TrialRequest:
         return TrialRequest(
-            question=self._question(planned),
+            command=self._command(planned),
             expectation=planned.expectation,
             image=image,
             first=first,
@@ -92,10 +92,10 @@ class CellRunner:
             labels=execute.owner_labels(self.run_name, planned.cell, first),
         )
 
-    def _question(self, planned: PlannedCell) -> Question:
+    def _command(self, planned: PlannedCell) -> TrialCommand:
         scenario = self.scenarios[planned.cell.scenario]
         probe = scenario.probe(planned.cell.probe)
-        return Question(
+        return TrialCommand(
             cell=planned.cell,
             driver=scenario.driver,
             program=probe.name if probe and probe.language.is_program else None,
@@ -118,7 +118,7 @@ class CellRunner:
     def _core(self, request: TrialRequest, index: int, outcome: Outcome) -> tuple[CoreFile, Crash | None]:
         if outcome.kind in (OutcomeKind.EXIT, OutcomeKind.OOM):
             return CoreFile(state=CoreState.NONE), None
-        if request.question.cell.instrument is Instrument.VALGRIND:
+        if request.command.cell.instrument is Instrument.VALGRIND:
             return CoreFile(state=CoreState.NONE, note=VALGRINDS_CORE), None
         core = cores.collect(outcome, folder=request.trial_folder(index), root=self.folder)
         if core.state is not CoreState.FOUND or core.path is None:
@@ -135,7 +135,7 @@ class CellRunner:
             sysroot = cores.image_sysroot(
                 self.engine, request.image, core, cache=cache_folder(cores.SYSROOTS), labels=labels
             )
-            origin = f"trial {request.first + index} of {request.question.cell.id}"
+            origin = f"trial {request.first + index} of {request.command.cell.id}"
             remembered = Remembered(stacks=self.known, image=request.image, origin=origin)
             hang = outcome.kind is OutcomeKind.HANG
             return crash.read_crash(plain, core, sysroot, remembered=remembered, hang=hang)
@@ -165,7 +165,7 @@ class CellRunner:
             started=(started or datetime.now(UTC)).isoformat(timespec="milliseconds"),
             seconds=0.0 if clock is None else round(time.monotonic() - clock, 3),
             repeat=f"./nox -s matrix -- --cell {shlex.quote(cell.id)}",
-            by_hand=self._question(planned).by_hand(self.specs[planned.image].tag),
+            by_hand=self._command(planned).by_hand(self.specs[planned.image].tag),
         )
         write_atomically(self.folder / CELLS / cell.id / RESULT_FILE, result.model_dump_json(indent=1))
         return result

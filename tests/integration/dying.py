@@ -100,9 +100,9 @@ def died(engine: Engine, image: str, folder: Path, *command: str) -> Iterator[tu
     """As `die`, while the container is still there; with its host name."""
     started, threads = datetime.now(UTC), str(HANGS.get(command, 0))
     with _ran(engine, image, "linux/amd64", PARENT, threads, *command) as (container, hostname, said):
-        fate = json.loads(said)
+        ended = json.loads(said)
         outcome = Outcome(
-            kind=OutcomeKind.SIGNAL, signal=fate["signal"], core_dumped=fate["dumped"], pid=fate["pid"],
+            kind=OutcomeKind.SIGNAL, signal=ended["signal"], core_dumped=ended["dumped"], pid=ended["pid"],
             seconds=0.0, started=started.isoformat(), container=container, hostname=hostname,
             stdout="stdout", stderr="stderr",
         )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.model import CellResult
-from tests.contrary.turning import passing
+from tests.inverted.inversions import passing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,7 +34,7 @@ class Run:
 
 
 def parts_that_assert_nothing(ended: Run) -> list[str]:
-    """Parts of expectations whose contrary would have passed on the same trials; there should be none."""
+    """Parts of expectations whose inversion would have passed on the same trials; there should be none."""
     assert ended.results
     return [
         f"{cell}: {part}" for cell, result in ended.results.items() for part in passing(ended.folder, result)

@@ -61,10 +61,10 @@ def run_child(engine: Engine, base_image: str) -> RunChild:
             if container:
                 engine.remove(container)
             engine.remove_volume(hostname)
-        fate = json.loads(b"".join(written))
+        ended = json.loads(b"".join(written))
         return Outcome(
-            kind=OutcomeKind.SIGNAL if fate["signal"] else OutcomeKind.EXIT, signal=fate["signal"],
-            core_dumped=fate["dumped"], pid=fate["pid"], seconds=0.0, started=started.isoformat(),
+            kind=OutcomeKind.SIGNAL if ended["signal"] else OutcomeKind.EXIT, signal=ended["signal"],
+            core_dumped=ended["dumped"], pid=ended["pid"], seconds=0.0, started=started.isoformat(),
             container=container, hostname=hostname, stdout="stdout", stderr="stderr",
         )  # fmt: skip
 

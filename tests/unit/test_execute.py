@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from orchestrator.adapters.engine import Ended
 from orchestrator.errors import EngineError
-from orchestrator.execute.fate import MAX_BYTES, Fate, parse_account
 from orchestrator.execute.leftovers import _is_gone, _owner
 from orchestrator.execute.streams import open_streams
-from orchestrator.execute.trial import _fates
+from orchestrator.execute.supervisor_report import MAX_BYTES, ProcessExit, parse_report
+from orchestrator.execute.trial import _exits
 from orchestrator.model import OutcomeKind
 
 # As images/launch/supervisor.py wrote it in a uWSGI cell on glibc 2.36.
-ACCOUNT = (
+REPORT = (
     b'{"schema": 2, "versions": {"python": "3.11.2", "glibc": "2.36"}, "trials": [{"pid": 8, '
     b'"kind": "signal", "status": null, "signal": "SIGABRT", "core_dumped": true, "interrupted": false, '
     b'"after": 0.002, "seconds": 0.412, "notes": []}]}'
@@ -22,19 +22,19 @@ ACCOUNT = (
 CLEAN, KILLED = Ended(status=0, oom=False), Ended(status=137, oom=False)
 
 
-def fate(**changes: object) -> Fate:
-    return Fate.model_validate({"pid": 8, "kind": "exit", "status": 0, "seconds": 0.1, **changes})
+def process_exit(**changes: object) -> ProcessExit:
+    return ProcessExit.model_validate({"pid": 8, "kind": "exit", "status": 0, "seconds": 0.1, **changes})
 
 
 def test_a_real_time_signal_has_a_number_only() -> None:
-    assert parse_account(ACCOUNT.replace(b"SIGABRT", b"SIG41")).trials[0].signal == "SIG41"
+    assert parse_report(REPORT.replace(b"SIGABRT", b"SIG41")).trials[0].signal == "SIG41"
 
 
-def test_an_account() -> None:
-    account = parse_account(ACCOUNT)
-    (seen,) = account.trials
+def test_an_report() -> None:
+    report = parse_report(REPORT)
+    (seen,) = report.trials
     assert (seen.kind, seen.signal, seen.core_dumped, seen.pid) == (OutcomeKind.SIGNAL, "SIGABRT", True, 8)
-    assert account.versions == {"python": "3.11.2", "glibc": "2.36"}
+    assert report.versions == {"python": "3.11.2", "glibc": "2.36"}
 
 
 @pytest.mark.parametrize(
@@ -43,42 +43,42 @@ def test_an_account() -> None:
         b"",
         b"[]",
         b"\xff",
-        ACCOUNT.replace(b"SIGABRT", b"<script>"),
-        ACCOUNT.replace(b'"schema": 2', b'"schema": 1'),
-        ACCOUNT.replace(b'"pid": 8', b'"pid": 0'),
-        ACCOUNT.replace(b"0.412", b"-1"),
-        ACCOUNT.replace(b"3.11.2", b"x" * 600),
-        ACCOUNT[:-1] + b', "more": 1}',
+        REPORT.replace(b"SIGABRT", b"<script>"),
+        REPORT.replace(b'"schema": 2', b'"schema": 1'),
+        REPORT.replace(b'"pid": 8', b'"pid": 0'),
+        REPORT.replace(b"0.412", b"-1"),
+        REPORT.replace(b"3.11.2", b"x" * 600),
+        REPORT[:-1] + b', "more": 1}',
         b" " * (MAX_BYTES + 1),
     ],
 )
-def test_a_forged_account_is_infrastructure_trouble_and_no_verdict(raw: bytes) -> None:
+def test_a_forged_report_is_infrastructure_trouble_and_no_verdict(raw: bytes) -> None:
     with pytest.raises(EngineError) as caught:
-        parse_account(raw)
+        parse_report(raw)
     assert caught.value.exit_code == 3
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_an_account_or_an_engine_error(raw: bytes) -> None:
+def test_any_bytes_are_an_report_or_an_engine_error(raw: bytes) -> None:
     with pytest.raises(EngineError):
-        parse_account(raw)
+        parse_report(raw)
 
 
 def test_the_engine_knows_what_the_supervisor_could_not_tell() -> None:
-    quiet, killed = fate(), fate(kind="signal", status=None, signal="SIGKILL")
-    assert _fates([quiet, quiet], CLEAN, False, 1) == (quiet, quiet)
-    oom = _fates([quiet, killed], Ended(status=0, oom=True), False, 1)
+    quiet, killed = process_exit(), process_exit(kind="signal", status=None, signal="SIGKILL")
+    assert _exits([quiet, quiet], CLEAN, False, 1) == (quiet, quiet)
+    oom = _exits([quiet, killed], Ended(status=0, oom=True), False, 1)
     assert [item.kind for item in oom] == [OutcomeKind.EXIT, OutcomeKind.OOM]
-    gone = _fates([quiet], Ended(status=137, oom=True), False, 1)
+    gone = _exits([quiet], Ended(status=137, oom=True), False, 1)
     assert [item.kind for item in gone] == [OutcomeKind.EXIT, OutcomeKind.OOM]
-    stuck = _fates([quiet], KILLED, True, 1)
+    stuck = _exits([quiet], KILLED, True, 1)
     assert [item.kind for item in stuck] == [OutcomeKind.EXIT, OutcomeKind.HANG]
 
 
-@pytest.mark.parametrize("told", [[], [fate()], [fate(), fate(interrupted=True)]])
-def test_a_trial_that_was_stopped_from_outside_is_no_verdict(told: list[Fate]) -> None:
+@pytest.mark.parametrize("told", [[], [process_exit()], [process_exit(), process_exit(interrupted=True)]])
+def test_a_trial_that_was_stopped_from_outside_is_no_verdict(told: list[ProcessExit]) -> None:
     with pytest.raises(EngineError):
-        _fates(told, KILLED, False, 1)
+        _exits(told, KILLED, False, 1)
 
 
 def test_streams_are_kept_apart_and_a_cut_is_said(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.execute import Question
+from orchestrator.execute import TrialCommand
 from orchestrator.instruments.asan import parse_asan
 from orchestrator.instruments.evidence import parse_strace
 from orchestrator.instruments.valgrind import parse_valgrind
@@ -258,18 +258,20 @@ def test_functions_are_looked_for_in_the_stack_of_their_role(wanted: WantedFindi
 
 def test_a_cell_under_valgrind_gets_more_time_and_the_allocator_that_it_can_watch() -> None:
     watched = cell(instrument="valgrind")
-    question = Question(cell=watched, driver="driver.py", timeout=300)
-    assert question.environment()["PYTHONMALLOC"] == "malloc"
-    assert "--instrument" in question.command()
-    assert "PYTHONMALLOC=malloc" in question.by_hand("tag")
-    assert "PYTHONMALLOC" not in Question(cell=cell(), driver="driver.py", timeout=30).environment()
+    command = TrialCommand(cell=watched, driver="driver.py", timeout=300)
+    assert command.environment()["PYTHONMALLOC"] == "malloc"
+    assert "--instrument" in command.single()
+    assert "PYTHONMALLOC=malloc" in command.by_hand("tag")
+    assert "PYTHONMALLOC" not in TrialCommand(cell=cell(), driver="driver.py", timeout=30).environment()
 
 
 def test_a_program_with_asan_in_it_is_told_where_to_write_and_to_leave_a_core() -> None:
-    question = Question(cell=cell(probe="c", instrument="asan"), driver="driver.py", timeout=90, program="p")
-    options = dict(item.split("=") for item in question.environment()["ASAN_OPTIONS"].split(":"))
+    command = TrialCommand(
+        cell=cell(probe="c", instrument="asan"), driver="driver.py", timeout=90, program="p"
+    )
+    options = dict(item.split("=") for item in command.environment()["ASAN_OPTIONS"].split(":"))
     assert (options["log_path"], options["abort_on_error"]) == ("/work/asan", "1")
-    assert "--instrument" not in question.command()
-    by_hand = question.by_hand("tag")
+    assert "--instrument" not in command.single()
+    by_hand = command.by_hand("tag")
     assert "ASAN_OPTIONS=abort_on_error=1" in by_hand
     assert "log_path" not in by_hand

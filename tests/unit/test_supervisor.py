@@ -23,7 +23,7 @@ host, port = sys.argv[sys.argv.index("--http-socket") + 1].split(":")
 """
 MASTER = """
 def master():
-    \"\"\"Fork a worker, and take its fate: exit with 0 whatever it was, as uWSGI's master does.\"\"\"
+    \"\"\"Fork a worker, and wait for it: exit with 0 whatever its status, as uWSGI's master does.\"\"\"
     worker = os.fork()
     if worker:
         os.waitpid(worker, 0)
@@ -87,27 +87,27 @@ class Cell:
         process = self.start(launcher, timeout)
         process.communicate(timeout=30)
         assert process.returncode == 0
-        return self.fate
+        return self.exit
 
     def share(self, count: int, wanted: str = "exit") -> tuple[list[dict[str, Any]], list[bytes]]:
-        """Run trials in one container; returns their fates, and stdout cut at the marks."""
+        """Run trials in one container; returns their exits, and stdout cut at the marks."""
         options = ("--trials", str(count), "--while", wanted, "--mark", "<MARK>", "--scratch", str(self.work))
         process = self.start("plain", 20, *options)
         stdout, stderr = process.communicate(timeout=30)
         assert process.returncode == 0
         assert stdout.count(b"<MARK>") == stderr.count(b"<MARK>")
-        return self.account["trials"], stdout.split(b"<MARK>")
+        return self.report["trials"], stdout.split(b"<MARK>")
 
     @property
-    def account(self) -> dict[str, Any]:
-        assert [path.name for path in (self.work / ".crashmatrix").iterdir()] == ["fate.json"]
-        account: dict[str, Any] = json.loads((self.work / ".crashmatrix" / "fate.json").read_text())
-        return account
+    def report(self) -> dict[str, Any]:
+        assert [path.name for path in (self.work / ".crashmatrix").iterdir()] == ["supervisor.json"]
+        report: dict[str, Any] = json.loads((self.work / ".crashmatrix" / "supervisor.json").read_text())
+        return report
 
     @property
-    def fate(self) -> dict[str, Any]:
-        (fate,) = self.account["trials"]
-        return {**fate, **{name: self.account[name] for name in ("schema", "versions")}}
+    def exit(self) -> dict[str, Any]:
+        (ended,) = self.report["trials"]
+        return {**ended, **{name: self.report[name] for name in ("schema", "versions")}}
 
 
 @pytest.fixture
@@ -137,11 +137,11 @@ def no_cores() -> Iterator[None]:
 
 def test_exit_status_is_the_drivers(cell: Cell) -> None:
     cell.driver("raise SystemExit(3)")
-    fate = cell.run()
-    assert (fate["schema"], fate["kind"], fate["status"], fate["signal"]) == (2, "exit", 3, None)
-    assert (fate["interrupted"], fate["core_dumped"], fate["notes"]) == (False, False, [])
-    assert fate["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert fate["versions"]["glibc"].startswith("2.")
+    ended = cell.run()
+    assert (ended["schema"], ended["kind"], ended["status"], ended["signal"]) == (2, "exit", 3, None)
+    assert (ended["interrupted"], ended["core_dumped"], ended["notes"]) == (False, False, [])
+    assert ended["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert ended["versions"]["glibc"].startswith("2.")
 
 
 def test_pid_is_the_subjects_own(cell: Cell) -> None:
@@ -151,8 +151,8 @@ def test_pid_is_the_subjects_own(cell: Cell) -> None:
 
 def test_abort_is_a_signal_and_no_exit_status(cell: Cell) -> None:
     cell.driver("import os; os.abort()")
-    fate = cell.run()
-    assert (fate["kind"], fate["status"], fate["signal"]) == ("signal", None, "SIGABRT")
+    ended = cell.run()
+    assert (ended["kind"], ended["status"], ended["signal"]) == ("signal", None, "SIGABRT")
 
 
 def test_output_passes_untouched(cell: Cell) -> None:
@@ -180,15 +180,15 @@ def test_a_program_is_started_by_itself(cell: Cell) -> None:
     command = [sys.executable, str(cell.root / "supervisor.py"), "--launcher", "plain", "--timeout", "20"]
     done = subprocess.run([*command, "--program", "probe"], cwd=cell.work, check=False, timeout=30)
     assert done.returncode == 0
-    assert (cell.fate["kind"], cell.fate["status"]) == ("exit", 7)
+    assert (cell.exit["kind"], cell.exit["status"]) == ("exit", 7)
 
 
 def test_hang_is_aborted_so_that_a_core_shows_where(cell: Cell) -> None:
     cell.driver("import time; time.sleep(60)")
-    fate = cell.run(timeout=0.15)
-    assert (fate["kind"], fate["status"], fate["signal"]) == ("hang", None, "SIGABRT")
-    assert not fate["interrupted"]
-    assert 0.15 <= fate["seconds"] < 3
+    ended = cell.run(timeout=0.15)
+    assert (ended["kind"], ended["status"], ended["signal"]) == ("hang", None, "SIGABRT")
+    assert not ended["interrupted"]
+    assert 0.15 <= ended["seconds"] < 3
 
 
 def test_sigterm_ends_the_subject_and_says_so(cell: Cell, appears: Callable[[Path], None]) -> None:
@@ -198,13 +198,13 @@ def test_sigterm_ends_the_subject_and_says_so(cell: Cell, appears: Callable[[Pat
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
     assert process.returncode == 0
-    fate = cell.fate
-    assert (fate["interrupted"], fate["kind"], fate["signal"]) == (True, "signal", "SIGKILL")
+    ended = cell.exit
+    assert (ended["interrupted"], ended["kind"], ended["signal"]) == (True, "signal", "SIGKILL")
     with pytest.raises(ProcessLookupError):
-        os.kill(fate["pid"], 0)
+        os.kill(ended["pid"], 0)
 
 
-def test_subject_that_cannot_start_is_no_fate(cell: Cell) -> None:
+def test_subject_that_cannot_start_has_no_exit(cell: Cell) -> None:
     process = cell.start("uwsgi")
     _, stderr = process.communicate(timeout=10)
     assert process.returncode == 1
@@ -216,8 +216,8 @@ def test_subject_that_cannot_start_is_no_fate(cell: Cell) -> None:
 def test_server_is_stopped_only_once_it_is_idle(cell: Cell) -> None:
     """The server stays busy for 0.1 s after it closed the connection; it says 99 if it is stopped then."""
     cell.uwsgi(serve("200 OK", busy=0.1))
-    fate = cell.run("uwsgi")
-    assert (fate["kind"], fate["status"], fate["notes"]) == ("exit", 30, [])
+    ended = cell.run("uwsgi")
+    assert (ended["kind"], ended["status"], ended["notes"]) == ("exit", 30, [])
 
 
 def test_wrong_answer_is_noted(cell: Cell) -> None:
@@ -229,23 +229,23 @@ def test_wrong_answer_is_noted(cell: Cell) -> None:
 
 def test_server_that_dies_before_it_listens_ends_at_once(cell: Cell) -> None:
     cell.uwsgi("raise SystemExit(22)")
-    fate = cell.run("uwsgi")
-    assert (fate["kind"], fate["status"]) == ("exit", 22)
-    assert fate["seconds"] < 5
+    ended = cell.run("uwsgi")
+    assert (ended["kind"], ended["status"]) == ("exit", 22)
+    assert ended["seconds"] < 5
 
 
 def test_server_that_dies_in_the_request_is_judged_by_its_signal(cell: Cell) -> None:
     cell.uwsgi("socket.create_server((host, int(port))).accept(); os.kill(os.getpid(), signal.SIGSEGV)")
-    fate = cell.run("uwsgi")
-    assert (fate["kind"], fate["signal"]) == ("signal", "SIGSEGV")
-    assert fate["notes"] == ["the server's answer was '', not 200"]
+    ended = cell.run("uwsgi")
+    assert (ended["kind"], ended["signal"]) == ("signal", "SIGSEGV")
+    assert ended["notes"] == ["the server's answer was '', not 200"]
 
 
 @pytest.mark.parametrize("before", ["", "server = socket.create_server((host, int(port)))"])
 def test_server_that_never_answers_hangs(cell: Cell, before: str) -> None:
     cell.uwsgi(f"{before}\ntime.sleep(60)")
-    fate = cell.run("uwsgi", timeout=0.2)
-    assert (fate["kind"], fate["signal"]) == ("hang", "SIGABRT")
+    ended = cell.run("uwsgi", timeout=0.2)
+    assert (ended["kind"], ended["signal"]) == ("hang", "SIGABRT")
 
 
 COUNTING = """
@@ -258,11 +258,11 @@ print("trial", count, os.listdir(), flush=True)
 
 def test_trials_share_a_container_and_nothing_else(cell: Cell) -> None:
     cell.driver(f"{COUNTING}\npathlib.Path('left').mkdir(); pathlib.Path('left/file').touch()")
-    fates, outputs = cell.share(3)
-    assert [fate["status"] for fate in fates] == [0, 0, 0]
+    exits, outputs = cell.share(3)
+    assert [ended["status"] for ended in exits] == [0, 0, 0]
     assert outputs == [b"trial 0 []\n"] + [f"trial {number} ['.crashmatrix']\n".encode() for number in (1, 2)]
-    assert len({fate["pid"] for fate in fates}) == 3
-    assert [fate["after"] for fate in fates] == sorted(fate["after"] for fate in fates)
+    assert len({ended["pid"] for ended in exits}) == 3
+    assert [ended["after"] for ended in exits] == sorted(ended["after"] for ended in exits)
 
 
 @pytest.mark.parametrize(
@@ -275,8 +275,8 @@ def test_trials_share_a_container_and_nothing_else(cell: Cell) -> None:
 )
 def test_an_end_that_must_be_looked_at_is_the_last(cell: Cell, end: str, wanted: str, count: int) -> None:
     cell.driver(f"{COUNTING}\n{end}")
-    fates, outputs = cell.share(5, wanted)
-    assert len(fates) == len(outputs) == count
+    exits, outputs = cell.share(5, wanted)
+    assert len(exits) == len(outputs) == count
 
 
 def test_what_a_trial_leaves_running_is_ended_before_the_next(cell: Cell) -> None:
@@ -305,19 +305,19 @@ if count: import time; time.sleep(0.5)
         ("os.kill(os.getpid(), signal.SIGSEGV)", "signal", (None, "SIGSEGV")),
     ],
 )
-def test_under_a_master_the_fate_is_the_workers(
+def test_under_a_master_the_exit_is_the_workers(
     cell: Cell, end: str, kind: str, told: tuple[int | None, str | None]
 ) -> None:
     """The trap: the master itself ends with 0 although its worker crashed."""
     cell.uwsgi(MASTER.replace("{end}", end) + serve("200 OK"))
     process = cell.start("uwsgi", 20, "--option=--master")
     process.communicate(timeout=30)
-    fate = cell.fate
-    assert (fate["kind"], (fate["status"], fate["signal"]), fate["notes"]) == (kind, told, [])
+    ended = cell.exit
+    assert (ended["kind"], (ended["status"], ended["signal"]), ended["notes"]) == (kind, told, [])
 
 
 def test_a_hang_under_a_master_is_the_workers(cell: Cell) -> None:
     cell.uwsgi(MASTER.replace("{end}", "None") + serve("200 OK"))
     process = cell.start("uwsgi", 1.5, "--option=--master")
     process.communicate(timeout=30)
-    assert (cell.fate["kind"], cell.fate["signal"]) == ("hang", "SIGABRT")
+    assert (cell.exit["kind"], cell.exit["signal"]) == ("hang", "SIGABRT")

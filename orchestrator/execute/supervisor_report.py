@@ -1,8 +1,8 @@
-"""The supervisor's account of how each process under question ended.
+"""The supervisor's report: how the process of each trial exited.
 
-The supervisor (images/launch/supervisor.py) runs in the container as the parent of that process, so
-it knows the true wait status: the container's own exit code cannot tell a signal from `exit(139)`,
-and uWSGI's does not tell anything. The account comes out of a container and is untrusted.
+The supervisor runs in the container as the parent of that process, so it sees the true wait status: the
+container's own exit code does not distinguish a signal from `exit(139)`, and a server's exit code may say
+nothing about its worker. The report comes out of a container and is untrusted.
 """
 
 import re
@@ -13,21 +13,21 @@ from pydantic import Field, ValidationError, field_validator
 
 from orchestrator.errors import EngineError
 from orchestrator.model import OutcomeKind, Value
-from orchestrator.model.container import FATE_FOLDER
+from orchestrator.model.container import REPORT_FOLDER
 
-FATE_NAME: Final = "fate.json"
+REPORT_NAME: Final = "supervisor.json"
 MAX_BYTES: Final = 1 << 20
 _SIGNALS: Final = frozenset(item.name for item in signal.Signals)
 _UNNAMED: Final = re.compile(r"SIG\d{1,2}")
-"""A real-time signal between the named ones, as the supervisor writes it."""
+"""A real-time signal without a name of its own, as the supervisor writes it."""
 
 Short = Annotated[str, Field(max_length=500)]
 
 
-class Fate(Value):
-    """How one process under question ended; `seconds` is its own wall time.
+class ProcessExit(Value):
+    """How the process of one trial exited; `seconds` is its own wall time.
 
-    `after` counts the seconds from the supervisor's start to the process's.
+    `after` is the time from the supervisor's start to the process's, in seconds.
     """
 
     pid: Annotated[int, Field(ge=1)] | None
@@ -49,26 +49,26 @@ class Fate(Value):
         return name
 
 
-class Account(Value):
-    """The fates of a container's trials, in their order, and what the container says of itself."""
+class SupervisorReport(Value):
+    """The exits of a container's trials in their order, and the versions found in the container."""
 
     schema_version: Literal[2] = Field(alias="schema")
     versions: Annotated[dict[Short, Short], Field(max_length=20)] = {}
-    trials: Annotated[tuple[Fate, ...], Field(max_length=1000)]
+    trials: Annotated[tuple[ProcessExit, ...], Field(max_length=1000)]
 
 
-def parse_account(raw: bytes) -> Account:
-    """Parse the account; raises EngineError where it is not one, since nothing was seen then."""
+def parse_report(raw: bytes) -> SupervisorReport:
+    """Parse the report; raises EngineError for anything else, since no exit is known then."""
     if len(raw) > MAX_BYTES:
         raise _unreadable(f"{len(raw)} bytes long")
     try:
-        return Account.model_validate_json(raw)
+        return SupervisorReport.model_validate_json(raw)
     except ValidationError as error:
         raise _unreadable(error.errors()[0]["msg"]) from error
 
 
 def _unreadable(why: str) -> EngineError:
     return EngineError(
-        f"the supervisor's account of the process cannot be read ({why})",
-        hint=f"repeat the cell; if it stays, the program under question writes into {FATE_FOLDER}/",
+        f"the supervisor's report of the process cannot be read ({why})",
+        hint=f"repeat the cell; if it stays, the program under question writes into {REPORT_FOLDER}/",
     )

@@ -1,4 +1,4 @@
-"""The contraries of an expectation, and the verdict on a result that was judged by one of them."""
+"""The inversions of an expectation, and the verdict of one of them on a result."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,8 @@ from orchestrator.verdict import Tally
 NOWHERE = "no_function_is_called_so"
 
 
-def contraries(right: Expectation) -> Iterator[tuple[str, Expectation]]:
-    """Each part of an expectation turned round alone, by its name: what was seen must not pass as any."""
+def inversions(right: Expectation) -> Iterator[tuple[str, Expectation]]:
+    """One expectation for each part, with only that part inverted, and the part's name; none may pass."""
     yield "outcome", _another_end(right)
     if right.status is not None:
         yield "status", right.model_copy(update={"status": (right.status + 1) % 256})
@@ -44,16 +44,16 @@ def judged(folder: Path, result: CellResult, expectation: Expectation) -> Verdic
 
 
 def passing(folder: Path, result: CellResult) -> list[str]:
-    """The parts of a cell's expectation that may as well be their contrary; there should be none."""
+    """The parts of a cell's expectation whose inversion does not fail; there should be none."""
     return [
         name
-        for name, wrong in contraries(result.expectation)
+        for name, wrong in inversions(result.expectation)
         if judged(folder, result, wrong) is not Verdict.FAIL
     ]
 
 
 def _another_end(right: Expectation) -> Expectation:
-    """A crash where an end without one is expected, and the other way round."""
+    """A crash where none is expected; no crash where one is."""
     if right.kind is OutcomeKind.SIGNAL:
         no_crash = {"kind": OutcomeKind.EXIT, "signal": None, "frames": (), "fault_address": None}
         return right.model_copy(update=no_crash)

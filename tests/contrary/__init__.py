@@ -1,1 +1,0 @@
-"""Expectations turned round, one part after the other, and judged on what a run saw."""

@@ -1,0 +1,1 @@
+"""Expectations with one part inverted at a time, judged on what a run observed."""
