@@ -54,8 +54,8 @@ engine, cache = Engine.connect(), cache_folder("sysroots")
 taken = {}
 def read(title, known):
     begin = time.monotonic()
-    with plain_core(path) as plain, open_core(plain) as core:
-        sysroot = image_sysroot(engine, image, core, cache=cache, labels={"crashmatrix": "bench"})
+    with plain_core(path) as plain, open_core(plain) as opened:
+        core, sysroot = image_sysroot(engine, image, opened, cache=cache, labels={"crashmatrix": "bench"})
         remembered = Remembered(stacks=known, image=image, origin="bench")
         crash = read_crash(plain, core, sysroot, remembered=remembered)
     taken[title] = time.monotonic() - begin

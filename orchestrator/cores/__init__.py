@@ -2,6 +2,7 @@
 
 from orchestrator.cores.collection import collect
 from orchestrator.cores.journal import DumpedCore, dump
+from orchestrator.cores.linkmap import program_path
 from orchestrator.cores.sources import ContainerSource, FolderSource, ProgramSource, Source, image_source
 from orchestrator.cores.sysroot import SYSROOTS, image_sysroot, make_sysroot
 
@@ -17,4 +18,5 @@ __all__ = [
     "image_source",
     "image_sysroot",
     "make_sysroot",
+    "program_path",
 ]

@@ -20,6 +20,9 @@ from orchestrator.errors import CoreError
 Bring = Callable[[PurePosixPath], Path | None]
 """Has a file of the process's root by its name there; None where there is none."""
 
+# Where the program is taken to be if the core names no absolute path of it, as for one that was started as
+# `./program`: what `analyze --exe` is given then has a place in the sysroot.
+STAND_IN: Final = PurePosixPath("/program")
 MAX_MODULES: Final = 1000
 MAX_TAGS: Final = 1000
 _DT_DEBUG: Final = 21
@@ -37,15 +40,22 @@ class Listed(NamedTuple):
     absent: tuple[str, ...] = ()
 
 
+def program_path(core: Core) -> PurePosixPath:
+    """The program's path in the process's root; STAND_IN where the core names no absolute one."""
+    if core.executable:
+        return PurePosixPath(core.executable.path)
+    return PurePosixPath(_collapsed(core.invoked) or STAND_IN)
+
+
 def find_modules(core: Core, bring: Bring) -> Listed:
     """The modules by the loader's list; none where the chain cannot be followed.
 
-    The chain and all names come out of the core and are untrusted: it is cut at MAX_MODULES, and at
-    the first entry that stands in it twice. No build id is known of these modules.
+    The chain and all names come out of the core and are untrusted: the chain ends at MAX_MODULES, and at
+    the first entry that occurs twice. These modules have no build id.
     """
-    program = core.invoked
-    file = _bring(bring, program)
-    if program is None or core.entry is None or file is None:
+    program = str(program_path(core))
+    file = bring(PurePosixPath(program))
+    if core.entry is None or file is None:
         return Listed()
     try:
         layout, interpreter = read_layout(file), read_names(file).interpreter

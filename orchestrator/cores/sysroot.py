@@ -50,8 +50,8 @@ _ABSENT: Final = ".absent"
 
 def image_sysroot(
     engine: Engine, image_id: str, core: Core, *, cache: Path, labels: Mapping[str, str]
-) -> Sysroot:
-    """Make, or complete, the sysroot of an image in `cache` for a core of it.
+) -> tuple[Core, Sysroot]:
+    """Make, or complete, the sysroot of an image in `cache` for a core of it; see `make_sysroot`.
 
     `image_id` is the engine's own id of the image, a sha256; `labels` go on the container that is
     held while files are fetched. Raises EngineError and ToolError.
@@ -63,8 +63,13 @@ def image_sysroot(
         return make_sysroot(source, core, folder=cache / match[1], store=cache / STORE)
 
 
-def make_sysroot(source: Source, core: Core, *, folder: Path, store: Path | None = None) -> Sysroot:
+def make_sysroot(
+    source: Source, core: Core, *, folder: Path, store: Path | None = None
+) -> tuple[Core, Sysroot]:
     """Make, or complete, the sysroot of a core in `folder`, with the files that `source` has of it.
+
+    The core that is returned knows its modules: those of one that lists no mapped files are found by the
+    program's file.
 
     `store` keeps verified files by build id, on the same filesystem; only for images that were made from
     the same packages, since a stripped file has the build id of the whole one. What cannot be had, or is
@@ -75,14 +80,14 @@ def make_sysroot(source: Source, core: Core, *, folder: Path, store: Path | None
         maker = _Maker(source=source, folder=folder, store=store)
         listed = find_modules(core, maker.bring) if not core.files else Listed()
         if listed.modules:
-            core.adopt(listed.modules)
+            core = core.with_modules(listed.modules)
         modules = core.modules[:MAX_MODULES]
         _link_merged(folder, modules)
         problems = [_not_there(name, source) for name in listed.absent] + maker.add(modules)
         _link_loader(folder, core)
     if len(core.modules) > MAX_MODULES:
         problems.append(f"only the first {MAX_MODULES} of {len(core.modules)} modules were fetched")
-    return Sysroot(path=str(folder), problems=tuple(problems))
+    return core, Sysroot(path=str(folder), problems=tuple(problems))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from orchestrator import cores, crash
@@ -42,9 +42,9 @@ def analyze_core(request: AnalyzeRequest) -> Crash:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crashmatrix-analyze-")))
         stored = _stored(request.core, folder)
         plain = stack.enter_context(plain_core(stored.path))
-        core = stack.enter_context(open_core(plain))
+        opened = stack.enter_context(open_core(plain))
         request, notes = _placed(request, stored)
-        sysroot = stack.enter_context(_sysroot(request, core))
+        core, sysroot = stack.enter_context(_sysroot(request, opened))
         sysroot = sysroot.model_copy(update={"problems": (*notes, *sysroot.problems)})
         return crash.read_crash(plain, core, sysroot, request.backends)
 
@@ -83,8 +83,8 @@ def _placed(request: AnalyzeRequest, stored: DumpedCore) -> tuple[AnalyzeRequest
 
 
 @contextmanager
-def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[Sysroot]:
-    """The core's sysroot: an image's is kept, any other is made for this once, since it may change."""
+def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[tuple[Core, Sysroot]]:
+    """The core with its modules, and its sysroot, which is kept for an image and else removed afterwards."""
     cache = cache_folder(cores.SYSROOTS)
     with ExitStack() as stack:
         source, kept = _source(request, stack)
@@ -116,8 +116,7 @@ def _source(request: AnalyzeRequest, stack: ExitStack) -> tuple[Source, str | No
 def _with_program(source: Source, core: Core, program: Path) -> Source:
     if not program.is_file():
         raise InputError("there is no such file", where=Location(file=str(program)), hint="name the program")
-    path = PurePosixPath(core.executable.path) if core.executable else PurePosixPath("/program")
-    return ProgramSource(source, path, program)
+    return ProgramSource(source, cores.program_path(core), program)
 
 
 @contextmanager

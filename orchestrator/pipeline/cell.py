@@ -131,9 +131,9 @@ class CellRunner:
 
     def _read(self, path: Path, request: TrialRequest, index: int, outcome: Outcome) -> Crash:
         labels = {**request.labels, LABEL: "sysroot"}
-        with plain_core(path) as plain, open_core(plain) as core:
-            sysroot = cores.image_sysroot(
-                self.engine, request.image, core, cache=cache_folder(cores.SYSROOTS), labels=labels
+        with plain_core(path) as plain, open_core(plain) as opened:
+            core, sysroot = cores.image_sysroot(
+                self.engine, request.image, opened, cache=cache_folder(cores.SYSROOTS), labels=labels
             )
             origin = f"trial {request.first + index} of {request.command.cell.id}"
             remembered = Remembered(stacks=self.known, image=request.image, origin=origin)

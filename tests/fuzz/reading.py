@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.corefile import open_core, parse_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash import read_crash
 from orchestrator.errors import CoreError
@@ -68,7 +68,7 @@ class Fuzzer:
 
     def _outcome(self, data: bytes) -> str:
         try:
-            core = Core(data)
+            core = parse_core(data)
             crash = read_crash(self._root, core, Sysroot(path=str(self._root)), backends=["elf"])
             crash.model_dump_json()
         except CoreError:

@@ -78,8 +78,8 @@ def sysroots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(engine: Engine, image: str, core: Path, sysroots: Path) -> tuple[Crash, Sysroot]:
     with plain_core(core) as plain, open_core(plain) as opened:
-        sysroot = image_sysroot(engine, image, opened, cache=sysroots, labels=LABELS)
-        return read_crash(plain, opened, sysroot), sysroot
+        found, sysroot = image_sysroot(engine, image, opened, cache=sysroots, labels=LABELS)
+        return read_crash(plain, found, sysroot), sysroot
 
 
 def fault(crash: Crash) -> tuple[str, str | None, str | None]:

@@ -23,9 +23,11 @@ def look(engine: Engine, image: str) -> Look:
 
     def look(core: Path, known: StackCache | None, name: str = "image") -> Crash:
         with plain_core(core) as plain, open_core(plain) as opened:
-            sysroot = image_sysroot(engine, image, opened, cache=cache_folder("sysroots"), labels=LABELS)
+            found, sysroot = image_sysroot(
+                engine, image, opened, cache=cache_folder("sysroots"), labels=LABELS
+            )
             remembered = Remembered(stacks=known, image=name, origin="trial 1 of x") if known else None
-            return read_crash(plain, opened, sysroot, remembered=remembered)
+            return read_crash(plain, found, sysroot, remembered=remembered)
 
     return look
 

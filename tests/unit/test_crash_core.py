@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.adapters import process
-from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.corefile import Core, open_core, parse_core
 from orchestrator.binary.core.notes import MAX_MAPPINGS, parse_files
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.binary.elf.files import find_symbols, read_names
@@ -55,7 +55,7 @@ def exercise(core: Core) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_core_says(name: str) -> None:
-    core = Core(raw(name))
+    core = parse_core(raw(name))
     assert core.arch == "x86_64"
     assert core.damage == ()
     assert not core.truncated
@@ -74,7 +74,7 @@ def test_what_a_core_says(name: str) -> None:
 
 
 def test_memory_is_read_where_the_core_holds_it() -> None:
-    core = Core(raw("plain"))
+    core = parse_core(raw("plain"))
     assert core.executable is not None
     assert core.read(core.executable.base, 4) == b"\x7fELF"
     assert core.read(0, 16) == b""
@@ -105,13 +105,13 @@ def test_a_cut_core_is_truncated_and_still_says_who_crashed(tmp_path: Path) -> N
 )
 def test_what_is_cut_off_a_core_is_counted(lost: int, said: str | None) -> None:
     whole = raw("plain")
-    cost = cost_of_cut(Core(whole[: len(whole) - lost]))
+    cost = cost_of_cut(parse_core(whole[: len(whole) - lost]))
     assert cost is None if said is None else said in (cost or "")
 
 
 @pytest.mark.parametrize("size", [64, 500, 2000, 5000])
 def test_a_core_cut_in_its_headers_says_what_is_missing(size: int) -> None:
-    core = Core(raw("plain")[:size])
+    core = parse_core(raw("plain")[:size])
     assert core.truncated or core.damage
     exercise(core)
 
@@ -139,7 +139,7 @@ def test_mutated_cores_raise_nothing_but_our_error(changes: list[tuple[int, byte
     for place, word in changes:
         data[place : place + len(word)] = word
     try:
-        core = Core(bytes(data[:cut]))
+        core = parse_core(bytes(data[:cut]))
     except CoreError:
         return
     exercise(core)

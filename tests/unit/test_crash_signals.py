@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.corefile import Core, parse_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash.fault.origin import find_site
 from orchestrator.crash.fault.siginfo import FAULTS, handled_fault, parse_siginfo, signal_name
@@ -22,7 +22,7 @@ DATA = Path(__file__).parents[1] / "data" / "cores"
 @cache
 def core(name: str) -> Core:
     with plain_core(DATA / f"{name}.core.zst") as path:
-        return Core(path.read_bytes())
+        return parse_core(path.read_bytes())
 
 
 def crashed(name: str) -> GdbThread:
@@ -54,7 +54,7 @@ def test_where_a_handler_raised_its_signal_again_the_fault_is_outside_of_both(tm
     """The kernel lays the thread's last trap into the frame of a signal that was only raised, too."""
     with plain_core(DATA / "chained.core.zst") as path:
         data = bytearray(path.read_bytes())
-    whole = Core(bytes(data))
+    whole = parse_core(bytes(data))
     inner, outer = trampolines("chained")
     answer = parse_answer((DATA / "gdb-chained.json").read_bytes())
     numbers = [number for number, frame in enumerate(crashed("chained").frames) if frame.trampoline]
@@ -63,7 +63,7 @@ def test_where_a_handler_raised_its_signal_again_the_fault_is_outside_of_both(tm
     load = next(item for item in whole.loads if item.start <= outer < item.start + item.stored)
     at = load.offset + outer - load.start + 192  # err, trapno, oldmask, cr2: see signals.py
     data[at : at + 32] = whole.read(inner + 192, 32)
-    site = find_site(ProcessMemory(Core(bytes(data)), tmp_path), thread)
+    site = find_site(ProcessMemory(parse_core(bytes(data)), tmp_path), thread)
     assert site.frame == numbers[1] + 1
     assert (site.fault.name, site.fault.address) == ("SIGSEGV", 0x60)
 
@@ -73,12 +73,12 @@ def test_a_stale_siginfo_is_not_believed() -> None:
     with plain_core(DATA / "siginfo.core.zst") as path:
         data = bytearray(path.read_bytes())
     (stack,) = trampolines("siginfo")
-    whole = Core(bytes(data))
+    whole = parse_core(bytes(data))
     load = next(item for item in whole.loads if item.start <= stack < item.start + item.stored)
     at = load.offset + stack - load.start + 0x130
     assert struct.unpack_from("<i12xQ", data, at) == (signal.SIGSEGV, 0x60)
     struct.pack_into("<Q", data, at + 16, 0x1234)
-    fault = handled_fault(Core(bytes(data)), stack)
+    fault = handled_fault(parse_core(bytes(data)), stack)
     assert fault is not None
     assert fault.derived
     assert fault.address == 0x60

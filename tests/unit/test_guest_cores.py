@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import FrozenInstanceError
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -31,8 +32,7 @@ def guest(name: str, root: Path) -> Iterator[Core]:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes((CORES / "guest").read_bytes())
     with plain_core(CORES / f"guest-{name}.core.zst") as plain, open_core(plain) as core:
-        core.adopt(find_modules(core, lambda path: file if path == PROGRAM else None).modules)
-        yield core
+        yield core.with_modules(find_modules(core, lambda path: file if path == PROGRAM else None).modules)
 
 
 def test_the_loaders_list_names_the_modules_of_a_core_without_one() -> None:
@@ -76,6 +76,21 @@ def test_a_library_found_by_origin_has_the_name_that_its_folder_has(tmp_path: Pa
         listed = find_modules(core, lambda path: CORES / "guest" if path in had else None)
     assert [module.path for module in listed.modules] == [str(PROGRAM), real]
     assert listed.absent == ("/lib/aarch64-linux-gnu/libpthread.so.0", "/lib/ld-linux-aarch64.so.1")
+
+
+def test_modules_that_are_given_make_another_core_whatever_was_asked_before() -> None:
+    """Once `analyze --exe` asked for the executable first, and the empty answer stayed."""
+    with plain_core(CORES / "guest-plain.core.zst") as plain, open_core(plain) as core:
+        assert (core.executable, core.modules, core.files) == (None, (), ())
+        listed = find_modules(core, lambda path: CORES / "guest" if path == PROGRAM else None)
+        found = core.with_modules(listed.modules)
+        assert core.entry is not None
+        assert found.executable == found.module_at(core.entry) == found.modules[0] == listed.modules[0]
+        assert [item.path for item in found.files] == [str(PROGRAM)]
+        assert not found.lists_files
+        assert (core.executable, core.modules, core.files) == (None, (), ())
+        with pytest.raises(FrozenInstanceError):
+            core.damage = ("changed",)  # type: ignore[misc]
 
 
 def test_a_guests_signal_is_in_its_threads_note(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import struct
 import time
 from pathlib import Path
 
-from orchestrator.binary.core.corefile import MAX_SEGMENTS, Core, open_core
+from orchestrator.binary.core.corefile import MAX_SEGMENTS, open_core, parse_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.binary.dwarf.cfi import CallFrames
 from orchestrator.binary.elf.objectfile import ObjectFile
@@ -50,7 +50,7 @@ def test_a_million_program_headers_are_bounded(tmp_path: Path) -> None:
 
 
 def test_notes_are_read_up_to_a_limit_whatever_the_headers_say() -> None:
-    core = Core(many_headers(PT_NOTE, 2 * MAX_SEGMENTS))
+    core = parse_core(many_headers(PT_NOTE, 2 * MAX_SEGMENTS))
     assert len({thread.tid for thread in core.threads}) == 1
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.corefile import Core, open_core, parse_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash.stacks.cache import StackCache
 from orchestrator.crash.stacks.elf import stacks as elf_stacks
@@ -47,10 +47,10 @@ def learn(
 
 def damaged(core: Core, word: int) -> Core:
     """The same core with one word of its memory one higher."""
-    raw = bytearray(core._data)
+    raw = bytearray(core.data)
     place = raw.index(word.to_bytes(8, "little"), core.loads[0].offset)
     raw[place : place + 8] = (word + 1).to_bytes(8, "little")
-    return Core(bytes(raw))
+    return parse_core(bytes(raw))
 
 
 def test_the_same_stack_has_the_same_names_and_its_own_addresses(root: Path) -> None:

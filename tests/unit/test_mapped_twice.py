@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.corefile import Core, parse_core
 from orchestrator.binary.core.modules import MappedModule, find_modules
 from orchestrator.binary.core.notes import MappedRange
 
@@ -65,7 +65,7 @@ def core_of(mappings: list[Mapped]) -> Core:
         at, size = place + len(memory), item.end - item.start
         table += PHDR.pack(1, item.flags, at, item.start, 0, len(item.memory), size, 4096)
         memory += item.memory
-    return Core(elf_header(4, 1 + len(mappings)) + table + memory)
+    return parse_core(elf_header(4, 1 + len(mappings)) + table + memory)
 
 
 def module_of(mappings: list[Mapped]) -> MappedModule:

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.corefile import Core, parse_core
 from orchestrator.binary.disasm import instruction_at
 from orchestrator.crash.fault.explain import explain_fault
 from orchestrator.crash.fault.siginfo import Fault
@@ -24,7 +24,7 @@ def core_with(*loads: tuple[int, int, int, bytes]) -> Core:
     for start, size, flags, content in sorted(loads):
         rows += struct.pack("<IIQQQQQQ", 1, flags, at + len(contents), start, 0, len(content), size, 0x1000)
         contents += content
-    return Core(header + rows + contents)
+    return parse_core(header + rows + contents)
 
 
 def segv(address: int | None, code: str = "SEGV_MAPERR") -> Fault:

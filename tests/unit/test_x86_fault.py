@@ -2,6 +2,7 @@
 
 import signal
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ def test_a_division_by_zero_has_the_number_of_no_trap(
 def site_of(code: str, context: bytes, number: int, registers: dict[str, int], root: Path) -> Site:
     """The site of a thread that a handler ended with a signal, having been called where `code` is."""
     core = core_with((CODE, 0x1000, 5, bytes.fromhex(code)), (STACK, 0x1000, 6, context))
-    core.siginfo = struct.pack("<iii4xQ", number, 0, -6, 0)
+    notes = replace(core.notes, siginfo=struct.pack("<iii4xQ", number, 0, -6, 0))
     frames = (*[Frame(pc=CODE)] * 2, Frame(pc=CODE, sp=STACK, trampoline=True), Frame(pc=PC))
     thread = ThreadReading(tid=1, crashed=True, frames=frames, registers={3: registers})
-    return find_site(ProcessMemory(core, root), thread)
+    return find_site(ProcessMemory(replace(core, notes=notes), root), thread)

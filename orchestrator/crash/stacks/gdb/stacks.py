@@ -34,7 +34,7 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:
     program = core.executable
     file = root / program.path.lstrip("/") if program else None
     found = file if file and file.is_file() else None
-    placed = _placed(core, root) if core.has_adopted or not found else []
+    placed = _placed(core, root) if not (core.lists_files and found) else []
     answer = read_with_gdb(path, root, found, placed)
     _check_architecture(core, answer)
     return complete(core, root, answer)

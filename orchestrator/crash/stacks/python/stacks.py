@@ -69,7 +69,7 @@ def read_python(path: Path, core: Core, root: Path) -> PythonReading:
         [*limited(), sys.executable, "-I", str(SCRIPT), str(path), str(file), str(root), str(MAX_FRAMES)],
         hint=HINT, timeout=TIMEOUT, check=False, jail=Jail(),
     )  # fmt: skip
-    if done.status != 0 and core.has_adopted:
+    if done.status != 0 and not core.lists_files:
         raise ToolError("it finds no interpreter in a core that qemu-user wrote", hint=HINT)
     if done.status != 0:
         said = done.complaint.splitlines()[-1:] or [f"it ended with status {done.status}"]
