@@ -12,7 +12,7 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash.fault.origin import find_site
 from orchestrator.crash.fault.siginfo import FAULTS, handled_fault, parse_siginfo, signal_name
 from orchestrator.crash.process.memory import ProcessMemory
-from orchestrator.crash.stacks.gdb.run import GdbThread, complaints_in, parse_answer
+from orchestrator.crash.stacks.gdb.run import GdbThread, parse_answer
 from orchestrator.crash.stacks.gdb.stacks import complete
 from orchestrator.errors import ToolError
 
@@ -121,15 +121,3 @@ def test_an_answer_of_gdb_that_is_none() -> None:
     for raw in (b"", b"{}", b'{"version": "13.1", "threads": [{}]}'):
         with pytest.raises(ToolError, match="cannot be read"):
             parse_answer(raw)
-
-
-def test_of_gdbs_complaints_only_those_that_tell_are_kept() -> None:
-    said = (
-        "warning: Can't open file /dev/zero (deleted) during file-backed mapping note processing\n"
-        "warning: Could not load shared library symbols for /lib64/ld-linux-x86-64.so.2.\n"
-        "warning: core file may not match specified executable file.\n"
-    )
-    assert complaints_in(said) == (
-        "Could not load shared library symbols for /lib64/ld-linux-x86-64.so.2.",
-        "core file may not match specified executable file.",
-    )

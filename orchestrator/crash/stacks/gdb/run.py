@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from orchestrator.adapters import process
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.jail import Jail
+from orchestrator.crash.stacks.gdb.complaints import complaints_in
 from orchestrator.crash.stacks.limits import MAX_ANSWER, limited
 from orchestrator.errors import ToolError
 
@@ -76,7 +77,7 @@ class GdbThread(_Answer):
 
 
 class GdbAnswer(_Answer):
-    """All that gdb said. `complaints` are the lines of its stderr that tell of a wrong reading.
+    """All that gdb said. `complaints` are the lines of its stderr that limit the evidence.
 
     `architecture` is what it read the core as, in its own words; None of an answer that does not say.
     """
@@ -125,17 +126,6 @@ def parse_answer(raw: bytes, complaints: tuple[str, ...] = ()) -> GdbAnswer:
     except ValidationError as error:
         why = error.errors()[0]["msg"]
         raise ToolError(f"gdb's answer cannot be read: {why}", hint="the core is kept") from error
-
-
-def complaints_in(stderr: str) -> tuple[str, ...]:
-    """The lines of gdb's stderr that say that names or frames may be wrong or missing.
-
-    Others are noise for a core read in a sysroot, such as "Can't open file /dev/zero (deleted)".
-    """
-    telling = ("Could not load shared library", "may not match", "wrong library", "do not match",
-               "mismatch", "Unexpected size", "truncated")  # fmt: skip
-    lines = (line.strip().removeprefix("warning: ") for line in stderr.splitlines())
-    return tuple(dict.fromkeys(line for line in lines if any(part in line for part in telling)))[:20]
 
 
 def _arguments(core: Path, sysroot: Path) -> list[str]:
