@@ -1,8 +1,8 @@
 """Finding the engine that answers, and what it is."""
 
 import os
+import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self
 
 import docker
@@ -14,6 +14,7 @@ from orchestrator.errors import EngineUnreachableError
 
 CALL_TIMEOUT: Final = 120
 """Seconds for one engine call; a load may be silent for long on a slow disk."""
+UNIX: Final = "unix://"
 SOCKETS: Final = (
     "/var/run/docker.sock",
     "/run/crashmatrix/docker.sock",
@@ -46,7 +47,26 @@ def endpoints() -> tuple[str, ...]:
     if host := os.environ.get("DOCKER_HOST"):
         return (host,)
     paths = [path.format(uid=os.getuid()) for path in SOCKETS]
-    return tuple(f"unix://{path}" for path in paths if Path(path).exists())
+    # Not Path.exists, which raises in a folder that this user may not search, as root's /run/podman.
+    return tuple(f"{UNIX}{path}" for path in paths if os.path.exists(path))  # noqa: PTH110
+
+
+def refusal(endpoint: str) -> str | None:
+    """Why nobody can connect to a Unix socket; None where it accepts, and of another kind of endpoint.
+
+    The SDK is not asked, since it leaves its own socket open where connecting fails.
+    """
+    if not endpoint.startswith(f"{UNIX}/"):
+        return None
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(CALL_TIMEOUT)
+        try:
+            probe.connect(endpoint.removeprefix(UNIX))
+        except PermissionError:
+            return "permission denied"
+        except OSError:
+            return "no answer"
+    return None
 
 
 class Connection:
@@ -62,14 +82,16 @@ class Connection:
         """Connect; raises EngineUnreachableError, which names every place that was tried."""
         tried: list[str] = []
         for endpoint in endpoints():
+            if refused := refusal(endpoint):
+                tried.append(f"{endpoint} ({refused})")
+                continue
             try:
                 client = docker.DockerClient(
                     base_url=endpoint, version="auto", timeout=CALL_TIMEOUT, max_pool_size=32
                 )
                 client.ping()
-            except (DockerException, requests.exceptions.RequestException) as error:
-                denied = "permission denied" if "Permission denied" in str(error) else "no answer"
-                tried.append(f"{endpoint} ({denied})")
+            except (DockerException, requests.exceptions.RequestException):
+                tried.append(f"{endpoint} (no answer)")
             else:
                 return cls(client, endpoint)
         places = ", ".join(tried) or "no engine socket exists"
