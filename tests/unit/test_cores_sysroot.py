@@ -4,7 +4,6 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from orchestrator.adapters.cache import cache_folder
 from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.elf.files import find_symbols, first_address, read_names
 from orchestrator.cores.sources import FolderSource, inside
@@ -165,15 +164,3 @@ def test_cut_elf_files_are_an_error_of_ours(size: int, tmp_path: Path) -> None:
     file.write_bytes((DATA / "handler").read_bytes()[:size])
     with pytest.raises(CoreError):
         find_symbols(file, [0x1190])
-
-
-def test_the_cache_is_where_the_user_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CRASHMATRIX_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder("a") == tmp_path / "xdg" / "crashmatrix" / "a"
-    monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "own"))
-    assert cache_folder("a") == tmp_path / "own" / "a"
-    monkeypatch.delenv("CRASHMATRIX_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder("a") == tmp_path / "home" / ".cache" / "crashmatrix" / "a"
