@@ -10,6 +10,9 @@ from orchestrator.model import Cell, Expectation, Instrument, OutcomeKind
 from orchestrator.model.container import WORK
 
 SUPERVISOR: Final = "/opt/crashmatrix/supervisor.py"
+ISOLATED: Final = "-E"
+"""How python3 starts the supervisor: without the image's PYTHON* variables, which are the subject's alone.
+PYTHONSAFEPATH would hide its modules, PYTHONWARNINGS would write into the subject's output."""
 SCRATCH: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - inside the container
 """The folders that a process in the container can write to (adapters.engine makes the rest read-only)."""
 
@@ -33,7 +36,7 @@ class TrialCommand:
     def single(self) -> tuple[str, ...]:
         """The command of a single trial."""
         limit, cell = f"{self.timeout:g}", self.cell
-        command = ("python3", SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
+        command = ("python3", ISOLATED, SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
         emulated = ("--emulated",) if self.emulated else ()
         inside = cell.instrument in (Instrument.NONE, Instrument.ASAN)
         watched = () if inside else ("--instrument", cell.instrument)

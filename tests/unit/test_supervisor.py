@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.execute.command import ISOLATED
+
 LAUNCH = Path(__file__).parents[2] / "images" / "launch"
 
-FAKE_UWSGI = f"""#!{sys.executable}
+FAKE_UWSGI = """#!/usr/bin/env python3
 import os, signal, socket, sys, time
 host, port = sys.argv[sys.argv.index("--http-socket") + 1].split(":")
 """
@@ -76,7 +78,7 @@ class Cell:
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     def start(self, launcher: str = "plain", timeout: float = 20, *more: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, str(self.root / "supervisor.py"), "--launcher", launcher]
+        command = [sys.executable, ISOLATED, str(self.root / "supervisor.py"), "--launcher", launcher]
         command += ["--driver", "driver.py", "--timeout", str(timeout), *more]
         return subprocess.Popen(
             command, cwd=self.work, env=os.environ | {"PATH": f"{self.root / 'path'}:{os.environ['PATH']}"},
@@ -128,9 +130,12 @@ def appears() -> Callable[[Path], None]:
 
 @pytest.fixture(autouse=True)
 def no_cores() -> Iterator[None]:
-    """Keep the deliberate crashes of this file out of the host's core store (limit 1 disables its pipe)."""
+    """Keep the deliberate crashes of this file out of the host's core store (limit 1 disables its pipe).
+
+    Under a hard limit of 0, as sudo sets, the limit cannot be 1, and the store takes them.
+    """
     before = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (1, before[1]))
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1] and 1, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_CORE, before)
 
@@ -160,6 +165,17 @@ def test_output_passes_untouched(cell: Cell) -> None:
     assert cell.start().communicate(timeout=30) == (b"\xff\0out", b"\x1b[31merr")
 
 
+def test_the_images_variables_for_python_are_the_subjects_alone(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "error", "PYTHONHASHSEED": "7"}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    cell.driver(f"import os; print([os.environ[name] for name in {list(variables)}])")
+    assert cell.start().communicate(timeout=30) == (b"['1', 'error', '7']\n", b"")
+    assert cell.exit["status"] == 0
+
+
 def test_subject_ignores_and_blocks_no_signal_because_of_us(cell: Cell) -> None:
     """Read by a shell: a Python subject would itself ignore SIGPIPE."""
     program = cell.root / "bin" / "uwsgi"
@@ -177,8 +193,9 @@ def test_a_program_is_started_by_itself(cell: Cell) -> None:
     program = cell.root / "scenario" / "probe"
     program.write_text("#!/bin/sh\nexit 7\n")
     program.chmod(0o755)
-    command = [sys.executable, str(cell.root / "supervisor.py"), "--launcher", "plain", "--timeout", "20"]
-    done = subprocess.run([*command, "--program", "probe"], cwd=cell.work, check=False, timeout=30)
+    supervisor = [sys.executable, ISOLATED, str(cell.root / "supervisor.py")]
+    options = ["--launcher", "plain", "--timeout", "20", "--program", "probe"]
+    done = subprocess.run([*supervisor, *options], cwd=cell.work, check=False, timeout=30)
     assert done.returncode == 0
     assert (cell.exit["kind"], cell.exit["status"]) == ("exit", 7)
 
