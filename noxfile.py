@@ -36,6 +36,9 @@ INSTALL: Final = (
     *("--no-deps", "--require-hashes", "--only-binary=:all:"),
 )
 
+# With PYTHONSAFEPATH `python -m` finds no module of this folder.
+MODULES_OF_THIS_FOLDER: Final[dict[str, str | None]] = {"PYTHONSAFEPATH": None}
+
 # These only look: they must not change the host first.
 LOOKING: Final = frozenset({"-h", "--help", "--list"})
 
@@ -146,7 +149,7 @@ def run(session: nox.Session, *command: str | os.PathLike[str]) -> None:
 
     nox would kill it after half a second, and its containers would stay. A second Ctrl-C reaches it as well.
     """
-    session.run(*command, external=True, interrupt_timeout=None)
+    session.run(*command, external=True, interrupt_timeout=None, env=MODULES_OF_THIS_FOLDER)
 
 
 def environment(session: nox.Session, name: str) -> Path:

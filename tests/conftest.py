@@ -1,13 +1,25 @@
-"""What integration and browser tests share."""
+"""What all tests share: an environment that is the same on every machine, and a run of the smoke profile."""
+
+import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.integration.runs import Run, run
 
 # A busy machine is no wrong answer; where time is the question, a test asks for it by itself.
-settings.register_profile("shared-machine", deadline=None)
+settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared-machine")
+
+SETTINGS = ("CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR")
+"""What a person sets for the output of programs; rich and argparse follow it."""
+SERVICES = ("GITHUB_", "PYTHON")
+"""Prefixes of what a CI service says to programs, and of what changes how every Python starts."""
+
+# Tests that are about one of these set it. The caches stay as the user wants them.
+for name in tuple(os.environ):
+    if name in SETTINGS or (name.startswith(SERVICES) and name != "PYTHONDONTWRITEBYTECODE"):
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")
