@@ -40,24 +40,7 @@ FOLDER = ".crashmatrix"
 REPORT = os.path.join(FOLDER, "supervisor.json")
 SCHEMA = 2
 LAST_WORDS = 5.0
-"""Seconds that an instrument gets to write down the end of what it watched."""
-
-
-INSTRUMENTS = {
-    # -D: strace is not the parent of what it watches, so the subject stays this program's own child.
-    "strace": [
-        "strace", "-D", "-f", "-qq", "-s", "200", "-e", "trace=execve,execveat", "-e", "signal=none",
-        "-o", os.path.join(FOLDER, "strace.txt"), "--",
-    ],
-    # The process becomes valgrind, under its own pid. In XML it looks for leaks whatever --leak-check says,
-    # and CPython has thousands; a child between fork and execve would write into the same file.
-    "valgrind": [
-        "valgrind", "-q", "--vgdb=no", "--child-silent-after-fork=yes", "--num-callers=32",
-        "--show-leak-kinds=none", "--errors-for-leak-kinds=none",
-        "--xml=yes", "--xml-file=" + os.path.join(FOLDER, "valgrind.xml"),
-        "--suppressions=/usr/lib/valgrind/python3.supp", "--",
-    ],
-}  # fmt: skip
+"""Seconds that an instrument gets to write the end of its output."""
 
 
 def follow(
@@ -144,7 +127,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--timeout", type=float, required=True, help="seconds from a subject's start to its end"
     )
-    parser.add_argument("--instrument", choices=sorted(INSTRUMENTS), help="what watches the subject")
+    parser.add_argument("--wrap", action="append", default=[], help="a word to put before the command")
     parser.add_argument("--option", action="append", default=[], help="an option of the launcher's program")
     parser.add_argument("--trials", type=int, default=1, help="how many, one after the other")
     parser.add_argument("--while", dest="wanted", default="exit", help="go on while an exit is this: exit:0")
@@ -164,12 +147,10 @@ def run_trial(options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict
         command = server.uwsgi_command(path, port, options.option)
     else:
         command = ["python3", *options.option, path]
-    if options.instrument:
-        command = INSTRUMENTS[options.instrument] + command
     try:
-        started = Subject(command, wakeup)
+        started = Subject([*options.wrap, *command], wakeup)
     except OSError as error:
-        error.filename = command[0]
+        error.filename = [*options.wrap, *command][0]
         raise
     subject, followed = follow(started, options, wakeup, port)
     if subject is not started:
@@ -180,7 +161,7 @@ def run_trial(options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict
 def main(arguments: list[str] | None = None) -> int:
     """Run the subjects and write their exits; returns this program's exit status."""
     options = parse(arguments)
-    if options.instrument:
+    if options.wrap:
         os.makedirs(FOLDER, exist_ok=True)
         cleanup.adopt_orphans()
     began, wakeup = time.monotonic(), Wakeup()
@@ -198,7 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
         except OSError as error:
             print(f"supervisor: cannot start {error.filename}: {error.strerror}", file=sys.stderr)
             return 1
-        if options.instrument:
+        if options.wrap:
             cleanup.await_stragglers(LAST_WORDS)
         write(exits)
         if not goes_on(exits[-1], options.wanted):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.execute import emulation
-from orchestrator.instruments.evidence import ENVIRONMENT, TO_FILE
-from orchestrator.model import Cell, Expectation, Instrument, OutcomeKind
+from orchestrator.instruments import INSTRUMENTS, Instrument
+from orchestrator.model import Cell, Expectation, OutcomeKind
 from orchestrator.model.container import WORK
 
 SUPERVISOR: Final = "/opt/crashmatrix/supervisor.py"
@@ -33,15 +33,19 @@ class TrialCommand:
     options: tuple[str, ...] = ()
     """Options of the launcher's program."""
 
+    @property
+    def instrument(self) -> Instrument | None:
+        """The tool that watches the process, if any."""
+        return INSTRUMENTS.get(self.cell.instrument)
+
     def single(self) -> tuple[str, ...]:
         """The command of a single trial."""
         limit, cell = f"{self.timeout:g}", self.cell
         command = ("python3", ISOLATED, SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
         emulated = ("--emulated",) if self.emulated else ()
-        inside = cell.instrument in (Instrument.NONE, Instrument.ASAN)
-        watched = () if inside else ("--instrument", cell.instrument)
+        wrapped = (f"--wrap={word}" for word in (self.instrument.argv if self.instrument else ()))
         subject = ("--program", self.program) if self.program else ("--driver", self.driver)
-        return (*command, *subject, *emulated, *watched, *(f"--option={item}" for item in self.options))
+        return (*command, *subject, *emulated, *wrapped, *(f"--option={item}" for item in self.options))
 
     def shared(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:
         """The command of several trials: the next one starts only after an exit as `going_on` names it."""
@@ -52,14 +56,14 @@ class TrialCommand:
     def environment(self, *, to_file: bool = True) -> dict[str, str]:
         """The cell as its process sees it: CRASHMATRIX_LAUNCHER=uwsgi, and so on, own axes too.
 
-        `to_file`: an instrument writes to a file where it is told by the environment, else to stderr.
+        `to_file`: an instrument that the environment configures writes to its file, else to stderr.
         """
-        axes = {f"CRASHMATRIX_{axis.upper()}": value for axis, value in self.cell.axes.items()}
-        watched = ENVIRONMENT.get(self.cell.instrument, {})
-        written = {
-            name: value + (TO_FILE.get(name, "") if to_file else "") for name, value in watched.items()
-        }
-        return {**axes, **written, **(emulation.ENVIRONMENT if self.emulated else {})}
+        values = {f"CRASHMATRIX_{axis.upper()}": value for axis, value in self.cell.axes.items()}
+        if self.instrument:
+            values |= self.instrument.environment
+            for name, more in self.instrument.file_environment.items() if to_file else ():
+                values[name] += more
+        return {**values, **(emulation.ENVIRONMENT if self.emulated else {})}
 
     def by_hand(self, tag: str) -> str:
         """The shell command that repeats a trial without this tool, under the same restrictions."""

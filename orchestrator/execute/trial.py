@@ -14,6 +14,7 @@ from orchestrator.adapters.engine import ContainerSpec, Ended, Engine
 from orchestrator.errors import EngineError
 from orchestrator.execute import emulation
 from orchestrator.execute.command import TrialCommand, goes_on_while
+from orchestrator.execute.evidence import fetch_evidence
 from orchestrator.execute.streams import LIMIT, Streams, open_streams
 from orchestrator.execute.supervisor_report import (
     MAX_BYTES,
@@ -22,8 +23,7 @@ from orchestrator.execute.supervisor_report import (
     SupervisorReport,
     parse_report,
 )
-from orchestrator.instruments.evidence import fetch_evidence
-from orchestrator.model import Evidence, Expectation, Instrument, Outcome, OutcomeKind
+from orchestrator.model import Evidence, Expectation, Outcome, OutcomeKind
 from orchestrator.model.container import REPORT_FOLDER, WORK
 
 BETWEEN: Final = 5.0
@@ -138,10 +138,10 @@ def _evidence(
     engine: Engine, container: str, pid: int | None, folder: Path, request: TrialRequest
 ) -> Evidence | None:
     """What the cell's instrument found in the container's one trial."""
-    instrument = request.command.cell.instrument
-    if instrument is Instrument.NONE:
+    instrument = request.command.instrument
+    if instrument is None:
         return None
-    return fetch_evidence(engine, container, instrument, pid=pid, work=WORK, folder=folder, root=request.root)
+    return fetch_evidence(engine, container, instrument, pid=pid, folder=folder, root=request.root)
 
 
 def _emulator_core(

@@ -5,6 +5,7 @@ from typing import Final
 from orchestrator.errors import InputError
 from orchestrator.images import rootfs
 from orchestrator.images.recipe_book import RecipeBook
+from orchestrator.instruments import Instrument
 from orchestrator.model import (
     TOOLCHAIN_ARCH,
     Arch,
@@ -12,12 +13,9 @@ from orchestrator.model import (
     CrossSysroot,
     ImageKind,
     ImageSpec,
-    Instrument,
     RegistryImage,
 )
 
-INSTALLED: Final = frozenset({Instrument.STRACE, Instrument.VALGRIND})
-"""Instruments that are packages of a base's own suite."""
 ETC: Final = ("group", "hosts", "nsswitch.conf", "passwd")
 
 
@@ -29,14 +27,14 @@ def base_image(book: RecipeBook, base: Base, arch: Arch) -> ImageSpec:
 def instrument_image(book: RecipeBook, base: Base, arch: Arch, instrument: Instrument) -> ImageSpec:
     """The files that installing an instrument adds to a base, fetched once for all its environments."""
     return book.once(
-        ("instrument", instrument, base.name, arch),
+        ("instrument", instrument.name, base.name, arch),
         lambda: book.dockerfile(
-            f"{instrument}-{base.name}",
+            f"{instrument.name}-{base.name}",
             "Dockerfile.instrument.j2",
             arch,
             parents={"base": base_image(book, base, arch)},
             files=[],
-            values={"name": instrument},
+            values={"name": instrument.name, "packages": " ".join(instrument.packages)},
         ),
     )
 

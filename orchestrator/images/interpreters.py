@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from orchestrator.images.bases import INSTALLED, base_image, builder_base, instrument_image, toolchain
+from orchestrator.images.bases import base_image, builder_base, instrument_image, toolchain
 from orchestrator.images.recipe_book import RecipeBook
-from orchestrator.model import Arch, Base, CopiedPython, ImageSpec, Instrument, InterpreterKind, OwnPython
+from orchestrator.instruments import Instrument
+from orchestrator.model import Arch, Base, CopiedPython, ImageSpec, InterpreterKind, OwnPython
 
 LIBRARIES: Final = ("zlib", "libffi")
 """What a portable interpreter's modules link statically, by the names of their downloads."""
@@ -16,13 +17,13 @@ def environment_image(
     base: Base,
     python: OwnPython | CopiedPython,
     arch: Arch,
-    instrument: Instrument = Instrument.NONE,
+    instrument: Instrument | None = None,
 ) -> ImageSpec:
     """The image of a base with an interpreter and an instrument in it; the base's own where it needs neither.
 
     An interpreter that is copied in is checked there, on the glibc that it is to run on.
     """
-    if instrument in INSTALLED:
+    if instrument and instrument.packages:
         return _watched(book, base, python, arch, instrument)
     if isinstance(python, OwnPython):
         return base_image(book, base, arch)
@@ -36,7 +37,7 @@ def _watched(
 ) -> ImageSpec:
     environment = environment_image(book, base, python, arch)
     return book.dockerfile(
-        f"{instrument}-{environment.role}",
+        f"{instrument.name}-{environment.role}",
         "Dockerfile.watched.j2",
         arch,
         parents={
@@ -44,7 +45,7 @@ def _watched(
             "instrument": instrument_image(book, base, arch, instrument),
         },
         files=[],
-        values={"name": instrument},
+        values={"name": instrument.name},
     )
 
 

@@ -8,6 +8,7 @@ from orchestrator.errors import InputError
 from orchestrator.images.bases import base_image, builder_base, toolchain, triplet
 from orchestrator.images.interpreters import interpreter_image, label
 from orchestrator.images.recipe_book import RecipeBook
+from orchestrator.instruments import INSTRUMENTS, Instrument, is_compiled_in
 from orchestrator.model import (
     TOOLCHAIN_ARCH,
     Arch,
@@ -17,7 +18,6 @@ from orchestrator.model import (
     ContextFile,
     CopiedPython,
     ImageSpec,
-    Instrument,
     OwnPython,
     ProbeKind,
     ProbeSource,
@@ -33,8 +33,8 @@ class _Asked:
     scenario: Scenario
     probe: ProbeSource
     arch: Arch
-    sanitized: bool
-    """Whether AddressSanitizer is compiled into it."""
+    compiled_in: Instrument | None
+    """The instrument that is compiled into it, if any."""
 
 
 def probe_image(
@@ -50,10 +50,11 @@ def probe_image(
             f"scenario {scenario.name} has no {cell.probe} probe that can be compiled for {cell.arch}",
             hint="add it to scenario.yaml, or exclude the cell",
         )
-    sanitized = cell.instrument is Instrument.ASAN
-    asked = _Asked(scenario=scenario, probe=probe, arch=cell.arch, sanitized=sanitized)
-    what = ("probe", scenario.name, probe.language, cell.arch, sanitized)
-    if probe.toolchain_for(python.kind, cell.instrument) is Toolchain.NATIVE:
+    instrument = INSTRUMENTS.get(cell.instrument)
+    compiled_in = instrument if is_compiled_in(cell.instrument) else None
+    asked = _Asked(scenario=scenario, probe=probe, arch=cell.arch, compiled_in=compiled_in)
+    what = ("probe", scenario.name, probe.language, cell.arch, cell.instrument if compiled_in else None)
+    if probe.toolchain_for(python.kind, compiled_in=bool(compiled_in)) is Toolchain.NATIVE:
         return book.once((*what, base.name, python.version), lambda: _native(book, asked, base, python))
     if probe.language is ProbeKind.C_EMBED and isinstance(python, CopiedPython):
         copied: CopiedPython = python
@@ -89,7 +90,7 @@ def _native(book: RecipeBook, asked: _Asked, base: Base, python: OwnPython | Cop
         "python": own.version,
     }
     parents = {"builder": base_image(book, base, asked.arch)}
-    on = f"{label(base, own)}-{Instrument.ASAN}" if asked.sanitized else label(base, own)
+    on = label(base, own) + (f"-{asked.compiled_in.name}" if asked.compiled_in else "")
     return _compiled(book, asked, on=on, parents=parents, values=values)
 
 
@@ -115,12 +116,14 @@ def _compiled(
     on: str = "",
 ) -> ImageSpec:
     scenario, probe = asked.scenario, asked.probe
+    options = asked.compiled_in.compiler_options if asked.compiled_in else ()
     named = {
         "scenario": scenario.name,
         "language": probe.language,
         "source": probe.source,
         "name": probe.name,
-        "sanitized": "address" if asked.sanitized else None,
+        # Without the first dash, which the template writes: a value that begins with one is refused.
+        "instrument_options": " ".join(option.removeprefix("-") for option in options) or None,
     }
     absent: dict[str, str | None] = dict.fromkeys(
         ("target", "triple", "rust_target", "triplet", "packages", "prefix")

@@ -12,6 +12,7 @@ from orchestrator.errors import InputError
 from orchestrator.images.interpreters import environment_image, label, uwsgi_image
 from orchestrator.images.probes import probe_image
 from orchestrator.images.recipe_book import RecipeBook
+from orchestrator.instruments import INSTRUMENTS
 from orchestrator.model import (
     SYSTEM_PYTHON,
     Arch,
@@ -67,7 +68,9 @@ class Recipes:
             "Dockerfile.cell.j2",
             cell.arch,
             parents={
-                "environment": environment_image(book, base, python, cell.arch, cell.instrument),
+                "environment": environment_image(
+                    book, base, python, cell.arch, INSTRUMENTS.get(cell.instrument)
+                ),
                 "probe": probe,
                 "server": server,
             },

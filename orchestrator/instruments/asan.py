@@ -1,7 +1,8 @@
-"""AddressSanitizer's report, parsed: the text that its runtime writes (compiler-rt's asan_report.cpp).
+"""AddressSanitizer: is compiled into a program and reports its memory errors with their stacks.
 
-There is no form of it for programs. The program under question can write to the file as well, so it is
-untrusted: what is kept of it is bounded, and a line that is not understood is passed over.
+Its output is the text that its runtime writes (compiler-rt's asan_report.cpp); it has no machine-readable
+form. The program under question can write to the file as well, so it is untrusted: what is kept of it is
+bounded, and unknown lines are skipped.
 """
 
 import re
@@ -9,10 +10,22 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from orchestrator.model import InstrumentFinding, StackRole, WatchedFrame, WatchedStack
+from orchestrator.instruments.instrument import Instrument, Parsed
+from orchestrator.model import (
+    Arch,
+    CellEnvironment,
+    InstrumentFinding,
+    ProbeSource,
+    StackRole,
+    Toolchain,
+    WatchedFrame,
+    WatchedStack,
+)
+from orchestrator.model.container import WORK
 
+NAME: Final = "asan"
 FINDINGS: Final = 20
-"""Errors that are kept; its runtime stops at the first, unless the program was compiled to go on."""
+"""Errors that are kept; its runtime stops at the first, unless the program was compiled to continue."""
 STACKS: Final = 4
 FRAMES: Final = 32
 TEXT: Final = 500
@@ -23,7 +36,7 @@ _SUMMARY: Final = re.compile(r"SUMMARY: AddressSanitizer: (?P<kind>[\w-]{1,80})"
 _FAILED: Final = re.compile(
     r"AddressSanitizer:? CHECK failed|Shadow memory range interleaves|failed to allocate"
 )
-"""It gave up by itself, so that nothing is known of the program."""
+"""The runtime itself failed, so nothing is known of the program."""
 _FRAME: Final = re.compile(r" +#\d+ 0x[0-9a-f]+ +(?P<where>\S.*)")
 _PLACE: Final = re.compile(
     r"(?:in (?P<function>.+?) +)?"
@@ -31,10 +44,10 @@ _PLACE: Final = re.compile(
     r"(?: +\(BuildId: [0-9a-f]+\))?"
 )
 _INTERCEPTED: Final = re.compile(r"^_{2,3}interceptor_(?=\w)")
-"""The runtime's own realloc stands for libc's, under this name in some releases."""
+"""Some releases give the runtime's own realloc, which replaces libc's, this prefix."""
 _PREFIX: Final = re.compile(r"==\d+==(ERROR: AddressSanitizer: )?")
 _REGISTERS: Final = re.compile(r"( at| \() ?pc 0x.*")
-"""The end of an error's sentence: registers, whose values the core has too."""
+"""The end of an error's sentence: registers, whose values are in the core as well."""
 _LOCATED: Final = re.compile(r"0x[0-9a-f]+ is located ")
 _ROLES: Final = (
     (re.compile(r"freed by thread T\d+"), StackRole.FREED),
@@ -42,8 +55,8 @@ _ROLES: Final = (
 )
 
 
-def parse_asan(text: str) -> tuple[tuple[InstrumentFinding, ...], str | None]:
-    """The errors in their order with their stacks, and what is not whole about the report."""
+def parse_asan(text: str) -> Parsed:
+    """Read the errors in their order, each with its stacks."""
     lines = text.splitlines()
     failed = next((line for line in lines if _FAILED.search(line)), None)
     if failed:
@@ -72,7 +85,7 @@ def _error(lines: Sequence[str]) -> InstrumentFinding:
 
 
 def _stacks(lines: Sequence[str]) -> Iterator[WatchedStack]:
-    """An error's stacks, each under the sentence before it; the first under the error's own."""
+    """An error's stacks, each with the sentence before it as its title; the first has the error's own."""
     title, frames, found = "", list[str](), 0
     for line in [*lines[1:], ""]:
         if frame := _FRAME.fullmatch(line):
@@ -83,7 +96,7 @@ def _stacks(lines: Sequence[str]) -> Iterator[WatchedStack]:
             found += 1
         if frames:
             title, frames = "", []
-        # Of several sentences above the error's own stack the first says what was done.
+        # Of several sentences above the error's own stack the first names the access.
         if line.strip() and (found or not title):
             title = _sentence(line)
 
@@ -116,3 +129,49 @@ def _frame(where: str) -> WatchedFrame:
 
 def _function(name: str) -> str:
     return _INTERCEPTED.sub("", name)[:TEXT]
+
+
+def _lacks(environment: CellEnvironment, probe: ProbeSource) -> str | None:
+    compiled_in = f"instrument {NAME} is compiled into a program"
+    if not probe.language.is_program:
+        return f"{compiled_in}, and Python, which loads a {probe.language} probe, is compiled without it"
+    if environment.arch is not Arch.X86_64:
+        return f"instrument {NAME} is known to work on x86_64 only"
+    if probe.toolchain_for(environment.python.kind, compiled_in=True) is not Toolchain.NATIVE:
+        return f"{compiled_in} by the base's own compiler, and what embeds a copied CPython by gcc 4.8.5"
+    if not environment.base.compiler_beside(environment.python):
+        return f"{compiled_in} by the base's own compiler, and {environment.base.name} brings none"
+    return None
+
+
+_OPTIONS: Final = {
+    # SIGABRT and a core, where it would end the process with status 1. Its shadow memory is not in the core.
+    "abort_on_error": "1",
+    "disable_coredump": "0",
+    # Libraries have no frame pointers, by which it unwinds otherwise.
+    "fast_unwind_on_malloc": "0",
+    "detect_leaks": "0",
+    # Statistics at the end of a program without an error: otherwise silence would prove nothing.
+    "atexit": "1",
+}
+_LOG: Final = "asan"
+
+ASAN: Final = Instrument(
+    name=NAME,
+    # -static-libasan: an image needs no library of its own then. -no-pie: older releases keep their heap
+    # where kernels that randomise widely (vm.mmap_rnd_bits=32) load a position-independent program.
+    compiler_options=("-fsanitize=address", "-static-libasan", "-no-pie"),
+    environment={
+        # CPython's own allocator hands out parts of large blocks, which AddressSanitizer cannot tell apart.
+        "PYTHONMALLOC": "malloc",
+        "ASAN_OPTIONS": ":".join(f"{name}={value}" for name, value in _OPTIONS.items()),
+    },
+    file_environment={"ASAN_OPTIONS": f":log_path={WORK}/{_LOG}"},
+    # Its runtime appends the pid.
+    written=lambda pid: f"{_LOG}.{pid}",
+    output="asan.txt",
+    parse=parse_asan,
+    lacks=_lacks,
+    # Its authors measured twice the time; unwinding at each allocation adds to that.
+    slowdown=3,
+)

@@ -1,7 +1,8 @@
-"""Valgrind's report, parsed: its XML protocol 4 (docs/internals/xml-output-protocol4.txt in its source).
+"""Valgrind: reports memory errors with their stacks.
 
-The program under question can write to the file as well, so it is untrusted: what the protocol has no use
-for is refused before a parser sees it, and elements, findings and frames are bounded.
+Its output is XML, protocol 4 (docs/internals/xml-output-protocol4.txt in its source). The program under
+question can write to the file as well, so it is untrusted: constructs that the protocol does not use are
+refused before a parser sees them, and elements, findings and frames are bounded.
 """
 
 import io
@@ -11,33 +12,36 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from orchestrator.instruments.instrument import Instrument, Parsed, in_report_folder, lacks_package
 from orchestrator.model import InstrumentFinding, StackRole, WatchedFrame, WatchedStack
 
+NAME: Final = "valgrind"
+OUTPUT: Final = "valgrind.xml"
 ELEMENTS: Final = 200_000
 """Elements that are read; an error with three deep stacks has about 400."""
 FINDINGS: Final = 20
-"""Errors that are kept with their stacks; of the others the kind is counted."""
+"""Errors that are kept with their stacks; the others are counted by kind."""
 STACKS: Final = 4
 FRAMES: Final = 32
 TEXT: Final = 500
 """Characters of a sentence or a name."""
 _FREED: Final = re.compile(r"a block of size [\d,]+ free'd$")
-"""Not valgrind's sentence on an address that is "not stack'd, malloc'd or (recently) free'd"."""
+"""Does not match valgrind's sentence on an address that is "not stack'd, malloc'd or (recently) free'd"."""
 _ALLOCATED: Final = re.compile(r"(a block of size [\d,]+ alloc'd|Block was alloc'd at)$")
 
 
 @dataclass
 class _Report:
-    """What has been read: each error by its number, and how often each came."""
+    """The part that has been read: each error by its number, and how often it occurred."""
 
     findings: dict[str, InstrumentFinding] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     more: dict[str, str] = field(default_factory=dict)
-    """Errors beyond those that are kept: the kind by the number."""
+    """Errors beyond those that are kept: kind by number."""
 
 
-def parse_valgrind(text: str) -> tuple[tuple[InstrumentFinding, ...], str | None]:
-    """The errors in their order with their stacks, and what is not whole about the report."""
+def parse_valgrind(text: str) -> Parsed:
+    """Read the errors in their order, each with its stacks."""
     if "<!" in text:
         return (), "valgrind's report holds a declaration, which valgrind never writes: it was not read"
     report = _Report()
@@ -57,8 +61,8 @@ def parse_valgrind(text: str) -> tuple[tuple[InstrumentFinding, ...], str | None
 
 
 def _read(text: str, report: _Report) -> str | None:
-    """Read all that is whole; returns what is not."""
-    # As text: a parser of bytes would believe an encoding that the file declares.
+    """Read complete elements up to the limit; returns a note if the report is incomplete."""
+    # As text: a parser of bytes would obey an encoding that the file declares.
     events = ET.iterparse(io.StringIO(text), ("start", "end"))  # noqa: S314 - no declaration, so no entity
     elements = 0
     try:
@@ -75,7 +79,7 @@ def _read(text: str, report: _Report) -> str | None:
 
 
 def _take(element: ET.Element, report: _Report) -> None:
-    """Take an element that has ended; what has been taken frees its memory."""
+    """Take an element that has ended, and free its memory."""
     if element.tag == "error":
         number = _text(element, "unique")
         if len(report.findings) < FINDINGS:
@@ -118,7 +122,7 @@ def _title(child: ET.Element) -> str | None:
 
 
 def _stacks(element: ET.Element) -> Iterator[WatchedStack]:
-    """An error's stacks, each under the sentence that stands before it."""
+    """An error's stacks, each with the sentence before it as its title."""
     title, role = "", StackRole.SEEN
     found = 0
     for child in element:
@@ -167,3 +171,25 @@ def _fatal(element: ET.Element) -> InstrumentFinding:
 
 def _text(element: ET.Element, tag: str) -> str:
     return (element.findtext(tag) or "")[:TEXT]
+
+
+VALGRIND: Final = Instrument(
+    name=NAME,
+    packages=(NAME,),
+    # The process becomes valgrind, under its own pid. With XML output valgrind looks for leaks whatever
+    # --leak-check says, and CPython has thousands; a child before its execve would write to the same file.
+    argv=(
+        "valgrind", "-q", "--vgdb=no", "--child-silent-after-fork=yes", "--num-callers=32",
+        "--show-leak-kinds=none", "--errors-for-leak-kinds=none",
+        "--xml=yes", f"--xml-file={in_report_folder(OUTPUT)}",
+        "--suppressions=/usr/lib/valgrind/python3.supp", "--",
+    ),
+    # CPython's own allocator hands out parts of large blocks, which valgrind cannot tell apart.
+    environment={"PYTHONMALLOC": "malloc"},
+    output=OUTPUT,
+    parse=parse_valgrind,
+    lacks=lambda environment, _: lacks_package(NAME, environment),
+    # CPython alone took 4 s to start and end under valgrind.
+    slowdown=10,
+    no_core="the kernel's core is valgrind's, not the program's; its evidence has the stack",
+)  # fmt: skip

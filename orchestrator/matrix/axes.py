@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from orchestrator.adapters.yamlfile import Document, nearest
 from orchestrator.errors import InputError
+from orchestrator.instruments import INSTRUMENTS
 from orchestrator.matrix.expression import WORDS
 from orchestrator.model import (
     ABSENT,
@@ -18,7 +19,6 @@ from orchestrator.model import (
     MITIGATION,
     VERSION_AXES,
     VERSION_VALUE,
-    Instrument,
     Scenario,
 )
 
@@ -73,9 +73,9 @@ def _check_values(document: Document[Any], axis: str, values: tuple[str, ...]) -
                 where=place,
                 hint="use letters, digits, '.', '_' and '-', 64 at most",
             )
-        if axis == INSTRUMENT and value not in list(Instrument):
+        if axis == INSTRUMENT and value not in (ABSENT, *INSTRUMENTS):
             raise InputError(
-                f"no instrument is called {value!r}", where=place, hint=nearest(value, map(str, Instrument))
+                f"no instrument is called {value!r}", where=place, hint=nearest(value, (ABSENT, *INSTRUMENTS))
             )
         if value in values[:index]:
             raise InputError(f"{axis}: {value!r} stands here twice", where=place, hint="keep one of the two")

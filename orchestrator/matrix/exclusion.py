@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.instruments import INSTRUMENTS
 from orchestrator.matrix.blocks import Block, Question, joined
 from orchestrator.matrix.facts import CellFacts
 from orchestrator.matrix.matrix_file import Exclusion
@@ -12,8 +13,8 @@ from orchestrator.model import (
     Arch,
     Base,
     Catalogue,
+    CellEnvironment,
     ExcludedCells,
-    Instrument,
     InterpreterKind,
     OwnPython,
     ProbeKind,
@@ -83,8 +84,7 @@ class _Lacks:
         yield _question(self._language, "probe")
         yield _question(self._compiler, "python", "glibc", "arch", "launcher", "probe")
         yield _question(self._same_elsewhere, "python", "glibc", "arch", "probe")
-        yield _question(self._instrument, "glibc", "arch", INSTRUMENT)
-        yield _question(self._sanitizer, "python", "glibc", "arch", "probe", INSTRUMENT)
+        yield _question(self._instrument, "python", "glibc", "arch", "probe", INSTRUMENT)
 
     def _probe(self, axes: Axes) -> str | None:
         lacks = self.scenario.probe(axes["probe"]) is None
@@ -149,34 +149,14 @@ class _Lacks:
         return f"a {probe} probe has no Python in it: on glibc {glibc} it is asked beside {one} only"
 
     def _instrument(self, axes: Axes) -> str | None:
-        instrument, arch = Instrument(axes.get(INSTRUMENT, ABSENT)), Arch(axes["arch"])
-        if instrument in (Instrument.NONE, Instrument.ASAN):
-            return None
-        if arch is not Arch.X86_64:
-            return f"instrument {instrument} is known to work on x86_64 only; qemu-user knows no ptrace"
-        base = self.catalogue.base_for(axes["glibc"], arch)
-        if base is None or base.debian is None or base.pulled:
-            return f"instrument {instrument} is installed on Debian's bases only"
-        return None
-
-    def _sanitizer(self, axes: Axes) -> str | None:
-        """Why AddressSanitizer cannot be compiled into what a cell runs, if it cannot."""
-        arch, probe = Arch(axes["arch"]), self.scenario.probe(axes["probe"])
-        base = self.catalogue.base_for(axes["glibc"], arch)
+        """Why the instrument cannot watch the probe in its environment, if it cannot."""
+        instrument, arch = INSTRUMENTS.get(axes.get(INSTRUMENT, ABSENT)), Arch(axes["arch"])
+        probe, base = self.scenario.probe(axes["probe"]), self.catalogue.base_for(axes["glibc"], arch)
         python = self.catalogue.interpreter_for(base, axes["python"], arch) if base else None
-        asked = Instrument(axes.get(INSTRUMENT, ABSENT)) is Instrument.ASAN
-        if not asked or probe is None or base is None or python is None:
+        if instrument is None or probe is None or base is None or python is None:
             return None
-        asan = f"instrument {Instrument.ASAN} is compiled into a program"
-        if not probe.language.is_program:
-            return f"{asan}, and Python, which loads a {probe.language} probe, is compiled without it"
-        if arch is not Arch.X86_64:
-            return f"instrument {Instrument.ASAN} is known to work on x86_64 only"
-        if probe.toolchain_for(python.kind, Instrument.ASAN) is not Toolchain.NATIVE:
-            return f"{asan} by the base's own compiler, and what embeds a copied CPython by gcc 4.8.5"
-        if not base.compiler_beside(python):
-            return f"{asan} by the base's own compiler, and {base.name} brings none"
-        return None
+        environment = CellEnvironment(base=base, python=python, arch=arch, host=self.catalogue.host)
+        return instrument.lacks(environment, probe)
 
 
 def _question(ask: Callable[[Axes], str | None], *axes: str) -> _Why:

@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator.adapters.yamlfile import nearest
 from orchestrator.errors import InputError, Location
+from orchestrator.instruments import INSTRUMENTS
 from orchestrator.matrix.blocks import Block, in_order, size
 from orchestrator.matrix.exclusion import Exclusions
 from orchestrator.matrix.expression import Expression, OneOf, parse
@@ -20,7 +21,6 @@ from orchestrator.model import (
     Cell,
     ExcludedCells,
     Expectation,
-    Instrument,
     OutcomeKind,
     ProbeKind,
     Scenario,
@@ -30,9 +30,6 @@ from orchestrator.model import (
 
 SHARE: Final = 16
 """Trials in one container: its start and end cost half a second, and a stop waits for all of them."""
-SLOWER: Final = {Instrument.VALGRIND: 10, Instrument.ASAN: 3}
-"""How many times its timeout a trial gets under an instrument: CPython alone took 4 s to start and end
-under valgrind; AddressSanitizer's authors measured twice the time, and stacks are unwound beside that."""
 MAX_ID: Final = 200
 """A cell's id becomes a path; file systems take 255 bytes a name."""
 
@@ -208,6 +205,7 @@ def _selected(axes: Mapping[str, str], question: _Question, request: Request) ->
             hint="shorten the names of its axes and values",
         )
     scenario, expectation = question.scenario, question.expectation(cell, axes)
+    instrument = INSTRUMENTS.get(cell.instrument)
     most = expectation.survive.design.most if expectation.survive else scenario.trials
     trials = request.trials or most
     return SelectedCell(
@@ -215,7 +213,7 @@ def _selected(axes: Mapping[str, str], question: _Question, request: Request) ->
         expectation=expectation,
         trials=trials,
         share=min(trials, scenario.share or SHARE, _most_share(cell, expectation)),
-        timeout=request.timeout or scenario.timeout * SLOWER.get(cell.instrument, 1),
+        timeout=request.timeout or scenario.timeout * (instrument.slowdown if instrument else 1),
         options=question.options(axes),
     )
 
@@ -225,7 +223,7 @@ def _most_share(cell: Cell, expectation: Expectation) -> int:
 
     A hang and a memory limit are looked at from outside the container, an instrument leaves files.
     """
-    apart = expectation.kind in (OutcomeKind.HANG, OutcomeKind.OOM) or cell.instrument is not Instrument.NONE
+    apart = expectation.kind in (OutcomeKind.HANG, OutcomeKind.OOM) or cell.instrument in INSTRUMENTS
     return 1 if apart else MAX_SHARE
 
 

@@ -30,7 +30,6 @@ from orchestrator.model.cell import (
     VERSION_AXES,
     VERSION_VALUE,
     Cell,
-    Instrument,
     axis_sort_key,
     orders_as_version,
 )
@@ -72,6 +71,7 @@ from orchestrator.model.download import (
     UrlFile,
     Wanted,
 )
+from orchestrator.model.environment import CellEnvironment
 from orchestrator.model.evidence import (
     Evidence,
     InstrumentFinding,
@@ -164,6 +164,7 @@ __all__ = [
     "Catalogue",
     "CatalogueParts",
     "Cell",
+    "CellEnvironment",
     "CellResult",
     "Change",
     "ChangeKind",
@@ -191,7 +192,6 @@ __all__ = [
     "ImagePin",
     "ImageSpec",
     "Instruction",
-    "Instrument",
     "InstrumentFinding",
     "Interpreter",
     "InterpreterKind",

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from typing import Final
 
 from packaging.version import Version
@@ -15,7 +14,7 @@ STANDARD_AXES: Final = ("scenario", *ENVIRONMENT_AXES, "probe")
 VERSION_AXES: Final = frozenset({"python", "glibc"})
 _STANDARD: Final = frozenset(STANDARD_AXES)
 INSTRUMENT: Final = "instrument"
-"""The axis that names what watches the process under question; its values are those of Instrument."""
+"""The axis that names the tool that watches the process under question (orchestrator/instruments)."""
 MITIGATION: Final = "mitigation"
 """The axis that names the remedy a scenario offers against its crash."""
 ABSENT: Final = "none"
@@ -25,15 +24,6 @@ AXIS_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 AXIS_VALUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What a value may hold. It becomes part of folder names, image tags and Dockerfiles, hence so narrow."""
 VERSION_VALUE: Final = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}")
-
-
-class Instrument(StrEnum):
-    """What watches the process under question and says more than its end does."""
-
-    NONE = "none"
-    VALGRIND = "valgrind"
-    STRACE = "strace"
-    ASAN = "asan"
 
 
 class Cell(Value):
@@ -75,9 +65,9 @@ class Cell(Value):
         return f"{self.scenario}/{self.environment}-{self.probe}{self._own_suffix}"
 
     @property
-    def instrument(self) -> Instrument:
-        """What watches the process."""
-        return Instrument(next((value for axis, value in self.own if axis == INSTRUMENT), ABSENT))
+    def instrument(self) -> str:
+        """The tool that watches the process; `none` if there is none."""
+        return next((value for axis, value in self.own if axis == INSTRUMENT), ABSENT)
 
     @property
     def _own_suffix(self) -> str:

@@ -1,4 +1,4 @@
-"""What an instrument says of a trial, besides how its process ended."""
+"""What an instrument reports of a trial, besides the exit of its process."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -6,7 +6,6 @@ from typing import Annotated
 from pydantic import Field
 
 from orchestrator.model.base import Value
-from orchestrator.model.cell import Instrument
 
 
 class StackRole(StrEnum):
@@ -57,11 +56,11 @@ class InstrumentFinding(Value):
 class Evidence(Value):
     """The findings of one instrument in one trial; `path` is its whole output, in the run's folder."""
 
-    instrument: Instrument
+    instrument: str
     findings: tuple[InstrumentFinding, ...] = ()
     path: str | None = None
     note: str | None = None
-    """What is not whole, or why there is nothing."""
+    """What is missing or unread, or why there is nothing."""
 
 
 class WantedFinding(Value):

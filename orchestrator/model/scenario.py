@@ -9,7 +9,6 @@ from pydantic import Field
 from orchestrator.errors import Location
 from orchestrator.model.base import Value
 from orchestrator.model.catalogue import InterpreterKind, Launcher
-from orchestrator.model.cell import Instrument
 from orchestrator.model.evidence import WantedFinding
 from orchestrator.model.survival import Survival
 
@@ -166,17 +165,15 @@ class ProbeSource(Value):
     name: str
     toolchain: Toolchain = Toolchain.ZIG
 
-    def toolchain_for(
-        self, interpreter: InterpreterKind, instrument: Instrument = Instrument.NONE
-    ) -> Toolchain:
-        """What compiles it where the cell's interpreter is of this kind, and the cell has this instrument.
+    def toolchain_for(self, interpreter: InterpreterKind, *, compiled_in: bool = False) -> Toolchain:
+        """The compiler of the probe for an interpreter of this kind; `compiled_in`: with an instrument in it.
 
-        What embeds Python is linked with one libpython, and compiled by what that was compiled by.
-        AddressSanitizer is the compiler's, and its runtime is made for the base's own C library.
+        A program that embeds Python is linked with one libpython, and uses the compiler of that. An
+        instrument is part of a compiler, and its runtime is made for the base's own C library.
         """
         if self.language is not ProbeKind.C_EMBED:
-            sanitized = instrument is Instrument.ASAN and self.language is ProbeKind.C
-            return Toolchain.NATIVE if sanitized else self.toolchain
+            native = compiled_in and self.language is ProbeKind.C
+            return Toolchain.NATIVE if native else self.toolchain
         return Toolchain.NATIVE if interpreter is InterpreterKind.OWN else Toolchain.GCC
 
 

@@ -26,7 +26,6 @@ from orchestrator.model import (
     CoreState,
     Crash,
     ImageSpec,
-    Instrument,
     Judgement,
     Outcome,
     OutcomeKind,
@@ -41,7 +40,6 @@ from orchestrator.verdict import Tally
 
 RESULT_FILE: Final = "result.json"
 CELLS: Final = "cells"
-VALGRINDS_CORE: Final = "the kernel's core is valgrind's, not the program's; its evidence has the stack"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +116,9 @@ class CellRunner:
     def _core(self, request: TrialRequest, index: int, outcome: Outcome) -> tuple[CoreFile, Crash | None]:
         if outcome.kind in (OutcomeKind.EXIT, OutcomeKind.OOM):
             return CoreFile(state=CoreState.NONE), None
-        if request.command.cell.instrument is Instrument.VALGRIND:
-            return CoreFile(state=CoreState.NONE, note=VALGRINDS_CORE), None
+        instrument = request.command.instrument
+        if instrument and instrument.no_core:
+            return CoreFile(state=CoreState.NONE, note=instrument.no_core), None
         core = cores.collect(outcome, folder=request.trial_folder(index), root=self.folder)
         if core.state is not CoreState.FOUND or core.path is None:
             return core, None

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from orchestrator import images, report
+from orchestrator import images, instruments, report
 from orchestrator import matrix as planning
 from orchestrator.errors import HostError, InputError, Location
 from orchestrator.matrix import Matrix, Request
@@ -142,11 +142,14 @@ def _planned(
     for item in cells:
         cell, scenario = item.cell, project.scenarios[item.cell.scenario]
         made, probe = made_of(cell.python, cell.glibc, cell.arch), scenario.probe(cell.probe)
+        compiled_in = instruments.is_compiled_in(cell.instrument)
         emulated = cell.arch is not host
         added = {
             "image": recipes.image_of(cell, scenario).key,
             "made_of": made,
-            "toolchain": probe.toolchain_for(made.interpreter, cell.instrument) if probe and made else None,
+            "toolchain": probe.toolchain_for(made.interpreter, compiled_in=compiled_in)
+            if probe and made
+            else None,
             "emulated": emulated,
             "timeout": item.timeout * (EMULATION_FACTOR if emulated and patient else 1),
         }

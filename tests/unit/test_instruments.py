@@ -4,14 +4,13 @@ import pytest
 
 from orchestrator.execute import TrialCommand
 from orchestrator.instruments.asan import parse_asan
-from orchestrator.instruments.evidence import parse_strace
+from orchestrator.instruments.strace import parse_strace
 from orchestrator.instruments.valgrind import parse_valgrind
 from orchestrator.model import (
     CoreFile,
     CoreState,
     Evidence,
     Expectation,
-    Instrument,
     InstrumentFinding,
     OutcomeKind,
     Trial,
@@ -38,13 +37,13 @@ VALGRIND = (DATA / "valgrind-freed.xml").read_text()
 
 
 def test_failed_calls_are_counted_by_their_error() -> None:
-    seen = parse_strace(STRACE)
+    seen, _ = parse_strace(STRACE)
     assert [(item.kind, item.count) for item in seen] == [("execve EFAULT", 2), ("execve ENOENT", 1)]
     assert "echo helloworld" in seen[0].first
 
 
 def test_what_a_program_prints_into_the_trace_is_no_failed_call() -> None:
-    assert parse_strace('9     execve("/bin/x", ["\\n10 execve() = -1 EFAULT (x)"], 0x1) = 0\n') == ()
+    assert parse_strace('9     execve("/bin/x", ["\\n10 execve() = -1 EFAULT (x)"], 0x1) = 0\n') == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -59,12 +58,12 @@ def test_what_a_program_prints_into_the_trace_is_no_failed_call() -> None:
 )
 def test_an_expectation_is_held_against_the_evidence(wanted: WantedFinding, verdict: Verdict) -> None:
     evidence = Evidence(
-        instrument=Instrument.STRACE,
+        instrument="strace",
         findings=(InstrumentFinding(kind="execve EFAULT", count=2, first=""),),
         path="strace.txt",
     )
     expectation = Expectation(kind=OutcomeKind.EXIT, evidence=wanted, because="it must")
-    nothing = Evidence(instrument=Instrument.STRACE, note="strace wrote nothing")
+    nothing = Evidence(instrument="strace", note="strace wrote nothing")
     for found, then in ((evidence, verdict), (nothing, Verdict.FAIL), (None, Verdict.FAIL)):
         seen = outcome(cell(), status=0).model_copy(update={"evidence": found})
         tally = Tally(expectation)
@@ -247,7 +246,7 @@ def wanted_of(**functions: tuple[str, ...]) -> WantedFinding:
 )  # fmt: skip
 def test_functions_are_looked_for_in_the_stack_of_their_role(wanted: WantedFinding, verdict: Verdict) -> None:
     findings = parse_valgrind(VALGRIND)[0]
-    evidence = Evidence(instrument=Instrument.VALGRIND, findings=findings, path="valgrind.xml")
+    evidence = Evidence(instrument="valgrind", findings=findings, path="valgrind.xml")
     expectation = Expectation(kind=OutcomeKind.EXIT, evidence=wanted, because="it must")
     seen = outcome(cell(), status=0).model_copy(update={"evidence": evidence})
     tally = Tally(expectation)
@@ -260,7 +259,7 @@ def test_a_cell_under_valgrind_gets_more_time_and_the_allocator_that_it_can_watc
     watched = cell(instrument="valgrind")
     command = TrialCommand(cell=watched, driver="driver.py", timeout=300)
     assert command.environment()["PYTHONMALLOC"] == "malloc"
-    assert "--instrument" in command.single()
+    assert "--wrap=valgrind" in command.single()
     assert "PYTHONMALLOC=malloc" in command.by_hand("tag")
     assert "PYTHONMALLOC" not in TrialCommand(cell=cell(), driver="driver.py", timeout=30).environment()
 
@@ -271,7 +270,7 @@ def test_a_program_with_asan_in_it_is_told_where_to_write_and_to_leave_a_core() 
     )
     options = dict(item.split("=") for item in command.environment()["ASAN_OPTIONS"].split(":"))
     assert (options["log_path"], options["abort_on_error"]) == ("/work/asan", "1")
-    assert "--instrument" not in command.single()
+    assert not any(word.startswith("--wrap") for word in command.single())
     by_hand = command.by_hand("tag")
     assert "ASAN_OPTIONS=abort_on_error=1" in by_hand
     assert "log_path" not in by_hand

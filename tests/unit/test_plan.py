@@ -276,7 +276,7 @@ def test_no_scenario_has_trials_of_an_instrument_share_a_container(
 ) -> None:
     path = project / "scenarios/tls-atexit/scenario.yaml"
     edit(path, "probes:\n", "trials: 40\nshare: 32\naxes: {instrument: [none, strace]}\nprobes:\n")
-    shares = {(item.cell.instrument.value, item.share) for item in choose(project, catalogue).cells}
+    shares = {(item.cell.instrument, item.share) for item in choose(project, catalogue).cells}
     assert shares == {("none", 32), ("strace", 1)}
 
 

@@ -8,7 +8,6 @@ from orchestrator import report
 from orchestrator.model import (
     Cell,
     Evidence,
-    Instrument,
     InstrumentFinding,
     Plan,
     Trial,
@@ -62,7 +61,7 @@ def watched_trial(cell: Cell, kinds: tuple[str, ...]) -> Trial:
     """A trial that ends quietly, and in which valgrind saw errors of these kinds."""
     findings = tuple(InstrumentFinding(kind=kind, count=1, first="") for kind in kinds)
     trial = quiet_trial(cell)
-    evidence = Evidence(instrument=Instrument.VALGRIND, findings=findings, path="valgrind.xml")
+    evidence = Evidence(instrument="valgrind", findings=findings, path="valgrind.xml")
     return trial.model_copy(update={"outcome": trial.outcome.model_copy(update={"evidence": evidence})})
 
 
