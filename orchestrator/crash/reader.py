@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from orchestrator.binary.core.corefile import PF_X, Core
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.elf.headers import PF_X
 from orchestrator.crash.fault.explain import overflowed
 from orchestrator.crash.fault.origin import Site, describe_signal, describe_site, find_site
 from orchestrator.crash.fault.siginfo import Fault

@@ -5,7 +5,6 @@ core(5), elf(5) and the kernel's include/uapi/linux/elfcore.h and fs/binfmt_elf.
 """
 
 import mmap
-import struct
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,21 @@ from typing import Final
 from orchestrator.binary.arch import Arch
 from orchestrator.binary.core.modules import MappedModule, find_modules
 from orchestrator.binary.core.notes import CoreNotes, MappedRange, ThreadState, parse_notes
+from orchestrator.binary.elf.headers import (
+    EM_AARCH64,
+    EM_X86_64,
+    ET_CORE,
+    PF_X,
+    PT_LOAD,
+    PT_NOTE,
+    SEGMENT_SIZE,
+    Bytes,
+    FileHeader,
+    Segment,
+    is_elf,
+    parse_file_header,
+    parse_segments,
+)
 from orchestrator.binary.elf.notes import notes_in
 from orchestrator.errors import CoreError
 
@@ -25,36 +39,16 @@ MAX_NOTES: Final = 32 << 20
 # Program headers that are read: one for each mapping, of which the kernel allows 65530 (vm.max_map_count).
 MAX_SEGMENTS: Final = 1 << 17
 
-_MAGIC: Final = b"\x7fELF"
-_EHDR: Final = struct.Struct("<16sHHIQQQIHHHHHH")
-_PHDR: Final = struct.Struct("<IIQQQQQQ")
-_ARCHES: Final = {62: Arch.X86_64, 183: Arch.ARM64}  # e_machine: EM_X86_64, EM_AARCH64
-_ET_CORE: Final = 4
-# A number of program headers beyond 16 bits is in sh_info of the first section header (elf(5)).
-_PN_XNUM, _SH_INFO = 0xFFFF, 44
-_PT_LOAD, _PT_NOTE = 1, 4
-PF_X: Final = 1  # the flag of an executable segment
+_ARCHES: Final = {EM_X86_64: Arch.X86_64, EM_AARCH64: Arch.ARM64}
 _AT_BASE, _AT_ENTRY, _AT_EXECFN = 7, 9, 31  # getauxval(3)
 _HINT: Final = "give a core of a 64-bit x86_64 or arm64 process"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Segment:
-    """A program header: a memory range of `size` bytes, of which the file stores `stored` at `offset`."""
-
-    kind: int
-    flags: int
-    start: int
-    size: int
-    offset: int
-    stored: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Core:
     """A core file. `open_core` gives one whose file is mapped, valid until that context ends."""
 
-    data: mmap.mmap | bytes = field(repr=False)
+    data: Bytes = field(repr=False)
     arch: Arch
     segments: tuple[Segment, ...] = field(repr=False)
     notes: CoreNotes = field(repr=False)
@@ -110,7 +104,7 @@ class Core:
     @cached_property
     def loads(self) -> list[Segment]:
         """The PT_LOAD segments in the order of their addresses."""
-        return sorted((s for s in self.segments if s.kind == _PT_LOAD), key=lambda s: s.start)
+        return sorted((s for s in self.segments if s.kind == PT_LOAD), key=lambda s: s.start)
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -205,14 +199,14 @@ class Core:
         return found
 
 
-def parse_core(data: mmap.mmap | bytes) -> Core:
+def parse_core(data: Bytes) -> Core:
     """Parse the headers and notes of a core; raises CoreError where it is no core of a known machine."""
-    arch, count, offset = _header(data)
+    header = _header(data)
     damage: list[str] = []
-    segments = _segments(data, count, offset, damage)
-    notes = parse_notes(arch, _notes(data, segments, damage))
+    segments = _segments(data, header, damage)
+    notes = parse_notes(_ARCHES[header.machine], _notes(data, segments, damage))
     return Core(
-        data=data, arch=arch, segments=segments, notes=notes,
+        data=data, arch=_ARCHES[header.machine], segments=segments, notes=notes,
         damage=tuple(dict.fromkeys([*damage, *notes.damage])),
     )  # fmt: skip
 
@@ -229,46 +223,35 @@ def open_core(path: Path) -> Generator[Core]:
             yield parse_core(data)
 
 
-def _header(data: mmap.mmap | bytes) -> tuple[Arch, int, int]:
-    """Architecture, and number and offset of the program headers."""
-    head = bytes(data[: _EHDR.size])
-    if head[:4] != _MAGIC or len(head) < _EHDR.size:
+def _header(data: Bytes) -> FileHeader:
+    if not is_elf(data):
         raise CoreError("this file is not ELF, so it is no core", hint=_HINT)
-    fields = _EHDR.unpack(head)
-    ident, kind, machine, _, _, offset, _, _, _, size, count, *_ = fields
-    if ident[4:6] != b"\x02\x01" or machine not in _ARCHES:
-        raise CoreError(f"a core of this machine (ELF machine {machine}) cannot be read", hint=_HINT)
-    if kind != _ET_CORE:
-        raise CoreError(f"this ELF file is no core (its type is {kind})", hint=_HINT)
-    if size != _PHDR.size:
+    header = parse_file_header(data)
+    if header is None:
+        raise CoreError("this is no core of a 64-bit little-endian machine", hint=_HINT)
+    if header.machine not in _ARCHES:
+        raise CoreError(f"a core of this machine (ELF machine {header.machine}) cannot be read", hint=_HINT)
+    if header.kind != ET_CORE:
+        raise CoreError(f"this ELF file is no core (its type is {header.kind})", hint=_HINT)
+    if header.segment_size != SEGMENT_SIZE:
         raise CoreError("the core's program headers cannot be read", hint=_HINT)
-    if count == _PN_XNUM:
-        sections = fields[6]
-        count = int.from_bytes(data[sections + _SH_INFO : sections + _SH_INFO + 4], "little") or count
-    return _ARCHES[machine], count, offset
+    return header
 
 
-def _segments(data: mmap.mmap | bytes, count: int, offset: int, damage: list[str]) -> tuple[Segment, ...]:
-    if count > MAX_SEGMENTS:
+def _segments(data: Bytes, header: FileHeader, damage: list[str]) -> tuple[Segment, ...]:
+    count, wanted = header.segment_count, min(header.segment_count, MAX_SEGMENTS)
+    if count > wanted:
         damage.append(f"only {MAX_SEGMENTS} of {count} program headers are read")
-        count = MAX_SEGMENTS
-    table = bytes(data[offset : offset + count * _PHDR.size])
-    whole = len(table) // _PHDR.size
-    if whole < count:
-        damage.append(f"{count - whole} of {count} program headers lie past the end of the file")
-    headers = _PHDR.iter_unpack(table[: whole * _PHDR.size])
-    return tuple(
-        Segment(kind=kind, flags=flags, offset=place, start=start, size=size, stored=stored)
-        for kind, flags, place, start, _, stored, size, _ in headers
-    )
+    segments = parse_segments(data, header, MAX_SEGMENTS)
+    if len(segments) < wanted:
+        damage.append(f"{wanted - len(segments)} of {wanted} program headers lie past the end of the file")
+    return segments
 
 
-def _notes(
-    data: mmap.mmap | bytes, segments: Iterable[Segment], damage: list[str]
-) -> Iterator[tuple[int, bytes]]:
+def _notes(data: Bytes, segments: Iterable[Segment], damage: list[str]) -> Iterator[tuple[int, bytes]]:
     left = MAX_NOTES
     for segment in segments:
-        if segment.kind != _PT_NOTE:
+        if segment.kind != PT_NOTE:
             continue
         size = min(segment.stored, left)
         content = bytes(data[segment.offset : segment.offset + size])

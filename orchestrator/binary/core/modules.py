@@ -3,12 +3,11 @@
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Protocol
 
 from orchestrator.binary.core.notes import MappedRange
-from orchestrator.binary.elf.notes import PAGE, build_id_of, code_of
-
-_MAGIC: Final = b"\x7fELF"
+from orchestrator.binary.elf.headers import PAGE, is_elf
+from orchestrator.binary.elf.notes import build_id_of, code_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +65,8 @@ def _modules(ranges: list[MappedRange], memory: Memory) -> list[MappedModule]:
 
 def _is_elf(item: MappedRange, memory: Memory, *, has_code: bool) -> bool:
     """By the header page in the core; where the core does not hold it, by any executable mapping."""
-    head = memory.read(item.start, len(_MAGIC))
-    return head == _MAGIC if head else has_code
+    head = memory.read(item.start, 4)
+    return is_elf(head) if head else has_code
 
 
 def _is_loaded(item: MappedRange, ranges: list[MappedRange], memory: Memory) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from orchestrator.binary.dwarf.expression import ExpressionError, leb128
+from orchestrator.binary.dwarf.leb128 import sleb128, uleb128
 from orchestrator.binary.elf.objectfile import ObjectFile
 
 MAX_ENTRY: Final = 1 << 14
@@ -93,7 +93,7 @@ class CallFrames:
         try:
             place = self._find(address)
             return None if place is None else self._unwinding(place, address)
-        except (ExpressionError, struct.error, IndexError) as error:
+        except (ValueError, struct.error, IndexError) as error:
             raise CfiError(f"the unwind information is damaged: {error}") from error
 
     @cached_property
@@ -101,7 +101,7 @@ class CallFrames:
         """Address of .eh_frame_hdr, and its table."""
         if self._source.unwind_index is None:
             return None
-        start = self._source.unwind_index[0]
+        start = self._source.unwind_index
         head = self._source.read(start, 12)
         if len(head) < 12 or head[0] != 1 or tuple(head[1:4]) != _INDEX_FORM:
             return None
@@ -172,7 +172,7 @@ class CallFrames:
         if not first <= address < first + length:
             return None
         if common.augmented:
-            size, at = leb128(body, at)
+            size, at = uleb128(body, at)
             at += size
         program = _Program(common, first, address)
         program.run(common.program)
@@ -290,7 +290,7 @@ class _Program:
         return block
 
     def _leb(self, *, sign: bool = False) -> int:
-        value, self._place = leb128(self._data, self._place, sign=sign)
+        value, self._place = (sleb128 if sign else uleb128)(self._data, self._place)
         return value
 
 
@@ -298,12 +298,12 @@ def _parse_common(body: bytes) -> _Common:
     """Parse a CIE from its version on."""
     augmentation, _, _ = body[1:33].partition(b"\0")
     place = 2 + len(augmentation)
-    code_align, place = leb128(body, place)
-    data_align, place = leb128(body, place, sign=True)
-    return_register, place = (body[place], place + 1) if body[0] == 1 else leb128(body, place)
+    code_align, place = uleb128(body, place)
+    data_align, place = sleb128(body, place)
+    return_register, place = (body[place], place + 1) if body[0] == 1 else uleb128(body, place)
     encoding, end = 0, place
     if augmentation.startswith(b"z"):
-        size, place = leb128(body, place)
+        size, place = uleb128(body, place)
         end = place + size
         for letter in augmentation[1:]:
             if letter == ord("R"):

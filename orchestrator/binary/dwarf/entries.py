@@ -13,17 +13,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
+from orchestrator.binary.dwarf.leb128 import sleb128, uleb128
+from orchestrator.binary.elf.headers import SHF_COMPRESSED
 from orchestrator.binary.elf.objectfile import ObjectFile
 
 MAX_STEPS: Final = 2_000_000
 """Entries, attributes, ranges and rows of lines that are read of one file; a stack takes some thousands."""
 MAX_SECTION: Final = 64 << 20
 """Bytes of a section; libpython's .debug_info has 11 MB."""
-_COMPRESSED: Final = 0x800
-"""SHF_COMPRESSED; the section begins with Elf64_Chdr: type, reserved, size, alignment."""
-_CHDR: Final = struct.Struct("<IIQQ")
+_CHDR: Final = struct.Struct("<IIQQ")  # Elf64_Chdr of a compressed section: type, reserved, size, alignment
 _ZLIB: Final = 1
-_LEB_BYTES: Final = 10
 
 _U16, _U32, _U64 = (struct.Struct(f"<{letter}").unpack_from for letter in "HIQ")
 
@@ -48,28 +47,6 @@ DAMAGE: Final = (struct.error, ValueError, KeyError, IndexError, TypeError, Over
 
 Attributes = dict[int, tuple[int, int | bytes]]
 """By number: form, and the value as it is written."""
-
-
-def leb128(data: bytes, place: int) -> tuple[int, int]:
-    """An unsigned number of variable length, and where it ends."""
-    byte = data[place]
-    if byte < 0x80:
-        return byte, place + 1
-    value = shift = 0
-    for at in range(place, place + _LEB_BYTES):
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, at + 1
-    raise ValueError("a number without an end")
-
-
-def sleb128(data: bytes, place: int) -> tuple[int, int]:
-    """The same with a sign."""
-    value, end = leb128(data, place)
-    bits = 7 * (end - place)
-    return (value - (1 << bits) if value >> (bits - 1) else value), end
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +104,7 @@ class Dwarf:
     def _section(self, name: str) -> bytes:
         section = self._source.section(name)
         raw = self._source.content(section, MAX_SECTION) if section else b""
-        if section is None or not section.flags & _COMPRESSED or not raw:
+        if section is None or not section.flags & SHF_COMPRESSED or not raw:
             return raw
         kind, _, size, _ = _CHDR.unpack_from(raw)
         if kind != _ZLIB or size > MAX_SECTION:
@@ -182,7 +159,7 @@ class Dwarf:
 
     def abbreviation(self, unit: Unit, place: int) -> tuple[Abbreviation | None, int]:
         """The kind of the entry at a place, and where its attributes begin; None ends a list of children."""
-        code, place = leb128(self.info, place)
+        code, place = uleb128(self.info, place)
         return (self.kinds(unit)[code] if code else None), place
 
     def kinds(self, unit: Unit) -> "_Kinds":
@@ -195,16 +172,16 @@ class Dwarf:
     def _read_kinds(self, place: int) -> Iterator[tuple[int, Abbreviation]]:
         data = self._abbrev
         while True:
-            code, place = leb128(data, place)
+            code, place = uleb128(data, place)
             if not code:
                 return
-            tag, place = leb128(data, place)
+            tag, place = uleb128(data, place)
             children, place = bool(data[place]), place + 1
             attributes = []
             while True:
                 self.spend()
-                name, place = leb128(data, place)
-                form, place = leb128(data, place)
+                name, place = uleb128(data, place)
+                form, place = uleb128(data, place)
                 if not name and not form:
                     break
                 constant = 0
@@ -227,11 +204,11 @@ class Dwarf:
     def _end(form: int, data: bytes, place: int) -> int:
         """Where a value of a form without a fixed size ends."""
         if form in _LEBS:
-            return leb128(data, place)[1]
+            return uleb128(data, place)[1]
         if form == STRING:
             return data.index(0, place) + 1
         if form in (_BLOCK, _EXPRLOC):
-            size, place = leb128(data, place)
+            size, place = uleb128(data, place)
             return place + size
         width = _BLOCKS[form]
         return place + width + int.from_bytes(data[place : place + width], "little")
@@ -243,7 +220,7 @@ class Dwarf:
         for name, form, constant in abbreviation.attributes:
             value: int | bytes = constant
             if form in _LEBS:
-                value, place = leb128(info, place)
+                value, place = uleb128(info, place)
             elif form in SIZES:
                 end = place + SIZES[form]
                 value = int.from_bytes(info[place:end], "little") if form != _IMPLICIT else constant

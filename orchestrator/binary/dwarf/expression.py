@@ -7,6 +7,8 @@ what is not understood is an ExpressionError, which ends the unwinding there.
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from orchestrator.binary.dwarf.leb128 import sleb128, uleb128
+
 MAX_STEPS: Final = 1000
 MAX_STACK: Final = 64
 MASK: Final = (1 << 64) - 1
@@ -65,20 +67,6 @@ _BINARY: Final[Mapping[int, Callable[[int, int], int]]] = {
     0x2E: lambda a, b: signed(a) != signed(b),
 }
 """DW_OP_and, div, minus, mod, mul, or, plus, shl, shr, shra, xor, and the comparisons."""
-
-
-def leb128(data: bytes, place: int, *, sign: bool = False) -> tuple[int, int]:
-    """A LEB128 number at `place`, and where it ends; raises ExpressionError where it has no end."""
-    value = 0
-    for shift in range(0, 70, 7):
-        if place >= len(data):
-            break
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return (value - (1 << shift + 7) if sign and byte & 0x40 else value), place
-    raise ExpressionError("a LEB128 number has no end")
 
 
 class StackMachine:
@@ -174,7 +162,10 @@ class StackMachine:
         return int.from_bytes(raw, "little", signed=sign)
 
     def _leb(self, *, sign: bool = False) -> int:
-        value, self._place = leb128(self._code, self._place, sign=sign)
+        try:
+            value, self._place = (sleb128 if sign else uleb128)(self._code, self._place)
+        except ValueError as error:
+            raise ExpressionError(str(error)) from error
         return value
 
     def _push(self, value: int) -> None:

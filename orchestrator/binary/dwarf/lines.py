@@ -19,9 +19,8 @@ from orchestrator.binary.dwarf.entries import (
     UDATA,
     Dwarf,
     Unit,
-    leb128,
-    sleb128,
 )
+from orchestrator.binary.dwarf.leb128 import sleb128, uleb128
 
 MAX_PROGRAM: Final = 1 << 20
 """Bytes of a line program that is run; that of CPython's ceval.c has 100 kB."""
@@ -104,10 +103,10 @@ class LineTable:
         while data[place]:
             self._dwarf.spend()
             end = data.index(0, place)
-            folder, after = leb128(data, end + 1)
+            folder, after = uleb128(data, end + 1)
             self._files.append((data[place:end].decode(errors="replace"), folder))
-            _, after = leb128(data, after)
-            _, place = leb128(data, after)
+            _, after = uleb128(data, after)
+            _, place = uleb128(data, after)
 
     def _read_names(self, place: int) -> None:
         rows, place = self._table(place)
@@ -120,10 +119,10 @@ class LineTable:
         columns: list[tuple[int, int]] = []
         place += 1
         for _ in range(data[place - 1]):
-            content, place = leb128(data, place)
-            form, place = leb128(data, place)
+            content, place = uleb128(data, place)
+            form, place = uleb128(data, place)
             columns.append((content, form))
-        count, place = leb128(data, place)
+        count, place = uleb128(data, place)
         if count > MAX_FILES or (count and not columns):
             raise ValueError("a table of files that no compiler writes")
         rows = []
@@ -141,9 +140,9 @@ class LineTable:
             end = data.index(0, place)
             return data[place:end].decode(errors="replace"), end + 1
         if form == UDATA:
-            return leb128(data, place)
+            return uleb128(data, place)
         if form == _BLOCK_FORM:
-            size, place = leb128(data, place)
+            size, place = uleb128(data, place)
             return 0, place + size
         end = place + _MADE_SIZES[form]
         value = int.from_bytes(data[place:end], "little")
@@ -209,7 +208,7 @@ class LineTable:
                 state.address += (opcode - first) // line_range * step
                 state.line += line_base + (opcode - first) % line_range
             elif opcode == _EXTENDED:
-                size, place = leb128(data, place)
+                size, place = uleb128(data, place)
                 kind, place = data[place], place + size
                 if kind == _SET_ADDRESS:
                     state.address = int.from_bytes(data[place - size + 1 : place], "little")
@@ -226,13 +225,13 @@ class LineTable:
         """Run a standard opcode that makes no row; returns where its operands end."""
         data = self._data
         if opcode == _ADVANCE:
-            by, place = leb128(data, place)
+            by, place = uleb128(data, place)
             state.address += by * self._step
         elif opcode == _LINE:
             by, place = sleb128(data, place)
             state.line += by
         elif opcode == _FILE:
-            state.file, place = leb128(data, place)
+            state.file, place = uleb128(data, place)
         elif opcode == _NEGATE:
             state.statement = not state.statement
         elif opcode == _CONST_ADD:
@@ -244,5 +243,5 @@ class LineTable:
             )
         else:
             for _ in range(self._lengths[opcode - 1]):
-                _, place = leb128(data, place)
+                _, place = uleb128(data, place)
         return place

@@ -5,7 +5,8 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
-from orchestrator.binary.dwarf.entries import ADDR, ADDRX, LOW_PC, Attributes, Dwarf, Unit, leb128
+from orchestrator.binary.dwarf.entries import ADDR, ADDRX, LOW_PC, Attributes, Dwarf, Unit
+from orchestrator.binary.dwarf.leb128 import uleb128
 
 HIGH_PC, RANGES, _LISTS_BASE = 0x12, 0x55, 0x74
 _LISTX: Final = 0x23
@@ -86,7 +87,7 @@ def _new(dwarf: Dwarf, unit: Unit, attribute: tuple[int, int | bytes]) -> Iterat
         if kind in (_BASE, _START_END, _START_LENGTH):
             first, place = int(_U64(data, place)[0]), place + 8
         else:
-            first, place = leb128(data, place)
+            first, place = uleb128(data, place)
             first = base + first if kind == _OFFSETS else dwarf.indexed(unit, first)
         if kind in (_BASE, _BASEX):
             base = first
@@ -94,7 +95,7 @@ def _new(dwarf: Dwarf, unit: Unit, attribute: tuple[int, int | bytes]) -> Iterat
         if kind == _START_END:
             second, place = int(_U64(data, place)[0]), place + 8
         else:
-            second, place = leb128(data, place)
+            second, place = uleb128(data, place)
         if kind == _STARTX_ENDX:
             second = dwarf.indexed(unit, second)
         elif kind == _OFFSETS:

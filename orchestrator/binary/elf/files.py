@@ -1,29 +1,22 @@
-"""The one module that uses pyelftools: ELF files on disk (not cores, see binary.core.corefile).
+"""What an ELF file on disk says: names, layout, symbols (not cores, see binary.core.corefile).
 
-The files come out of containers and are untrusted; what pyelftools cannot read is a CoreError.
+The files come out of containers and are untrusted; one that is no readable ELF file is a CoreError.
 """
 
-import mmap
-import struct
-from collections.abc import Collection, Generator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSegment
-from elftools.elf.elffile import ELFFile
-from elftools.elf.segments import InterpSegment
-
-from orchestrator.binary.elf.notes import PAGE, build_id_of
-from orchestrator.binary.elf.objectfile import Symbol, map_object
+from orchestrator.binary.elf.headers import PAGE, PT_DYNAMIC, PT_INTERP
+from orchestrator.binary.elf.notes import build_id_of
+from orchestrator.binary.elf.objectfile import ObjectFile, map_object
+from orchestrator.binary.elf.symbols import Symbol
 from orchestrator.errors import CoreError
 
 
 @dataclass(frozen=True, kw_only=True)
 class ElfNames:
-    """What a file says of itself: build id, its name for the loader, and the loader it asks for."""
+    """Build id in hex, name for the dynamic loader (DT_SONAME), and the loader it asks for (PT_INTERP)."""
 
     build_id: str | None
     soname: str | None
@@ -32,7 +25,7 @@ class ElfNames:
 
 @dataclass(frozen=True, kw_only=True)
 class ElfLayout:
-    """Addresses as a file is linked: entry point, PT_DYNAMIC, and the range that its segments take."""
+    """Addresses as linked: entry point, PT_DYNAMIC, and the range of pages that its segments take."""
 
     entry: int
     dynamic: int | None
@@ -41,35 +34,28 @@ class ElfLayout:
 
 
 def read_names(path: Path) -> ElfNames:
-    """Read build id, DT_SONAME and PT_INTERP; raises CoreError where the file is no readable ELF."""
-    with path.open("rb") as stream:
-        head = stream.read(PAGE)
-    with _open(path) as elf:
-        soname = interpreter = None
-        for segment in elf.iter_segments():
-            if isinstance(segment, InterpSegment):
-                interpreter = segment.get_interp_name()
-            elif isinstance(segment, DynamicSegment):
-                tags = segment.iter_tags("DT_SONAME")
-                soname = next((str(tag.soname) for tag in tags), None)  # type: ignore[attr-defined]
-    return ElfNames(build_id=build_id_of(head), soname=soname, interpreter=interpreter)
+    """Read the names of a file; raises CoreError where it is no readable ELF file, and OSError."""
+    elf = _map(path)
+    interpreter = elf.segment(PT_INTERP)
+    return ElfNames(
+        build_id=build_id_of(elf.head(PAGE)),
+        soname=elf.soname,
+        interpreter=elf.text(interpreter) if interpreter else None,
+    )
 
 
 def read_layout(path: Path) -> ElfLayout:
-    """Read where a file's parts belong; raises CoreError where it is no readable ELF with segments."""
-    with _open(path) as elf:
-        segments = [
-            (str(item["p_type"]), int(item["p_vaddr"]), int(item["p_memsz"])) for item in elf.iter_segments()
-        ]
-        loads = [(start, start + size) for kind, start, size in segments if kind == "PT_LOAD"]
-        if not loads:
-            raise CoreError(f"{path.name} has nothing that is loaded", hint="its symbols are not used")
-        return ElfLayout(
-            entry=int(elf["e_entry"]),
-            dynamic=next((start for kind, start, _ in segments if kind == "PT_DYNAMIC"), None),
-            start=min(start for start, _ in loads) // PAGE * PAGE,
-            end=max(end for _, end in loads),
-        )
+    """Read where a file's parts belong; raises CoreError where it is no readable ELF file with segments."""
+    elf = _map(path)
+    if not elf.loads:
+        raise CoreError(f"{path.name} has no segment to load", hint="its symbols are not used")
+    dynamic = elf.segment(PT_DYNAMIC)
+    return ElfLayout(
+        entry=elf.header.entry,
+        dynamic=dynamic.start if dynamic else None,
+        start=min(load.start for load in elf.loads) // PAGE * PAGE,
+        end=max(load.start + load.size for load in elf.loads),
+    )
 
 
 def first_address(path: Path) -> int:
@@ -78,22 +64,16 @@ def first_address(path: Path) -> int:
 
 
 def find_symbols(path: Path, addresses: Collection[int]) -> dict[int, Symbol]:
-    """The symbols that addresses (as linked, not as loaded) may belong to, by address. Raises CoreError."""
+    """The symbols that linked addresses may belong to, by address. Raises CoreError."""
     found = map_object(path).find_symbols(addresses)
     return {address: symbol for address, symbol in found.items() if symbol.covering or not symbol.size}
 
 
-@contextmanager
-def _open(path: Path) -> Generator[ELFFile]:
-    """pyelftools lets more than its own errors out of damaged files: those of struct, seek and decode.
-
-    The file is mapped, so that a seek to a place that no file has is a ValueError, not an OSError.
-    """
+def _map(path: Path) -> ObjectFile:
+    """Map a file, with its name in the CoreError of one that is no readable ELF file."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as stream:
-            yield ELFFile(cast(IO[bytes], stream))
-    except (ELFError, struct.error, ValueError, OverflowError, AssertionError, KeyError, AttributeError,
-            TypeError, IndexError) as error:  # fmt: skip
+        return map_object(path)
+    except CoreError as error:
         raise CoreError(
-            f"{path.name} is not an ELF file that can be read: {error}", hint="its symbols are not used"
+            f"{path.name} is not an ELF file that can be read: {error.what}", hint=error.hint
         ) from error

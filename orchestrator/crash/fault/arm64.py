@@ -12,8 +12,8 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
-from orchestrator.binary.core.corefile import PF_X, Segment
 from orchestrator.binary.disasm import Operand, disassemble
+from orchestrator.binary.elf.headers import PF_X, Segment
 from orchestrator.crash.fault.siginfo import ARM_CONTEXT_AT, Fault
 from orchestrator.crash.process.memory import ProcessMemory
 from orchestrator.model import Arch

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.binary.core.corefile import Core, Segment
+from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.disasm import Instruction, Operand
+from orchestrator.binary.elf.headers import Segment
 from orchestrator.crash.fault.siginfo import Fault
 from orchestrator.model import Arch
 

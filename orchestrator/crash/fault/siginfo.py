@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.binary.core.corefile import Core, Segment
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.elf.headers import Segment
 from orchestrator.model import Arch, Sender
 
 FAULTS: Final = {

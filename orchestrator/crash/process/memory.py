@@ -12,7 +12,8 @@ from typing import Final
 
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
-from orchestrator.binary.elf.notes import PAGE, build_id_of
+from orchestrator.binary.elf.headers import PAGE
+from orchestrator.binary.elf.notes import build_id_of
 from orchestrator.binary.elf.objectfile import ObjectFile, map_object
 from orchestrator.errors import CoreError
 

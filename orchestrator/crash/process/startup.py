@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.binary.core.corefile import Core, Segment
+from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.elf.headers import Segment
 
 WORD: Final = 8
 MAX_ENTRIES: Final = 4096

@@ -11,10 +11,11 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-from orchestrator.binary.core.corefile import PF_X, Core
+from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.elf.files import find_symbols, first_address
-from orchestrator.binary.elf.objectfile import Symbol
+from orchestrator.binary.elf.headers import PF_X
+from orchestrator.binary.elf.symbols import Symbol
 from orchestrator.crash.stacks.gdb.run import (
     HINT,
     MAX_FRAMES,
