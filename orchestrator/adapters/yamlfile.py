@@ -128,11 +128,13 @@ def _compose(file: str, text: str) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = _location(file, mark) if mark else Location(file=file)
-        raise InputError(f"not valid YAML: {error.problem}", where=place, hint="hint the syntax") from error
+        raise InputError(
+            f"not valid YAML: {error.problem}", where=place, hint="correct the syntax"
+        ) from error
     except yaml.YAMLError as error:
         said = str(error).splitlines()[0]
         raise InputError(
-            f"not valid YAML: {said}", where=Location(file=file), hint="hint the syntax"
+            f"not valid YAML: {said}", where=Location(file=file), hint="correct the syntax"
         ) from error
     if root is None:
         raise InputError(

@@ -150,7 +150,7 @@ def show_places(console: Console, folder: Path) -> None:
 
 
 def show_capabilities(console: Console, capabilities: Sequence[Capability]) -> None:
-    """The doctor's findings, each with its hint where something lacks."""
+    """The doctor's findings, each with a hint where something is missing."""
     table = Table("capability", "state", "found", "hint", header_style="bold", pad_edge=False, box=None)
     for item in capabilities:
         style = STATE_STYLES[str(item.state)]

@@ -17,7 +17,7 @@ from orchestrator.host.steps import Daemon, Goal, Step
 
 Say = Callable[[str], None]
 
-STEP_HINT: Final = "hint that and run setup again; it goes on where it stopped"
+STEP_HINT: Final = "fix that and run setup again; it continues where it stopped"
 COREDUMP_MESSAGE: Final = "fc2e22bc6ee647b6b90729ab34a250b1"
 """SD_MESSAGE_COREDUMP (systemd's sd-messages.h)."""
 ATTEMPTS: Final = 3

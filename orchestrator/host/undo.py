@@ -23,7 +23,7 @@ from orchestrator.host.setup import Say
 
 GRACE: Final = 30
 """Seconds that a daemon has to end by itself; dockerd gives its containers 15."""
-UNDO_HINT: Final = "hint that and run `setup --undo` again; it goes on where it stopped"
+UNDO_HINT: Final = "fix that and run `setup --undo` again; it continues where it stopped"
 
 
 def undo(say: Say, *, paths: HostPaths | None = None) -> tuple[Entry, ...]:

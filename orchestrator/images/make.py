@@ -48,7 +48,7 @@ class Maker:
         except HostError as error:
             raise _explained(spec, error, path) from error
         except OSError as error:
-            hint = "make room on the disk, or hint the rights of its folders"
+            hint = "make room on the disk, or make its folders writable"
             raise BuildError(f"image {spec.role} could not be built: {error}", hint=hint) from error
 
     @property

@@ -20,7 +20,9 @@ def fill(folder: Path, name: str, values: Mapping[str, str | None]) -> str:
         return _environment(folder).get_template(name).render(values)
     except TemplateSyntaxError as error:
         place = Location(file=error.filename or str(folder / name), line=error.lineno)
-        raise InputError(f"not a template: {error.message}", where=place, hint="hint the syntax") from error
+        raise InputError(
+            f"not a template: {error.message}", where=place, hint="correct the syntax"
+        ) from error
     except TemplateError as error:
         raise InputError(
             f"the template cannot be filled: {error.message}",
