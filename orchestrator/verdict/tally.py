@@ -86,9 +86,8 @@ class Tally:
         if survive and self._decision is Decision.CLAIM:
             but = f", {wrong} of them not as expected" if wrong else ""
             claim = f"rate under {percent(survive.rate)} with {percent(survive.confidence)} confidence"
-            return _with(
-                self._first(Verdict.PASS, Verdict.FAIL), f"; {claim} after {trials} trials{but}", wrong
-            )
+            # A claim takes more trials than it tolerates unexpected ones, so one of them passed.
+            return _with(self._first(Verdict.PASS), f"; {claim} after {trials} trials{but}")
         if wrong and survive and self._decision is Decision.GO_ON:
             return judge_error(f"undecided: {wrong} of {trials} trials were not as expected, of "
                                f"up to {survive.design.most} that may be needed")  # fmt: skip
@@ -102,11 +101,10 @@ class Tally:
         return _with(first, f"; {self._under()} after {trials} trials") if trials > 1 else first
 
     def _under(self) -> str:
-        wrong = self._count(Verdict.PASS if self._must_crash else Verdict.FAIL)
-        return f"rate under {percent(upper_bound(wrong, self._judged))} with 95 % confidence"
+        """The bound on the rate of an event that no trial showed."""
+        return f"rate under {percent(upper_bound(0, self._judged))} with 95 % confidence"
 
 
-def _with(judgement: Judgement, words: str, tolerated: int = 0) -> Judgement:
-    """The judgement with `words` appended; with `tolerated` unexpected trials it is a pass."""
-    verdict = Verdict.PASS if tolerated else judgement.verdict
-    return Judgement(verdict=verdict, reason=f"{judgement.reason}{words}")
+def _with(judgement: Judgement, words: str) -> Judgement:
+    """The judgement with `words` appended to its reason."""
+    return Judgement(verdict=judgement.verdict, reason=f"{judgement.reason}{words}")
