@@ -234,6 +234,6 @@ def _flat(groups: list[tuple[str, ...]]) -> tuple[str, ...]:
 
 def _list(planned: pipeline.PlannedRun, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(planned.plan.model_dump_json(indent=1) + "\n")
+        sys.stdout.writelines(planned.plan.chunks())
     else:
         tables.show_plan(open_console(), planned.plan)

@@ -2,11 +2,12 @@
 
 from orchestrator.images.build import Progress, Result, build_all
 from orchestrator.images.catalogue import load_catalogue, lock_catalogue
-from orchestrator.images.recipe import Recipes
+from orchestrator.images.recipe import IMAGE_AXES, Recipes
 from orchestrator.images.registries import silent_registries
 from orchestrator.images.rendered import render
 
 __all__ = [
+    "IMAGE_AXES",
     "Progress",
     "Recipes",
     "Result",

@@ -14,6 +14,9 @@ from orchestrator.images.probes import probe_image
 from orchestrator.images.recipe_book import RecipeBook
 from orchestrator.instruments import INSTRUMENTS
 from orchestrator.model import (
+    ABSENT,
+    INSTRUMENT,
+    STANDARD_AXES,
     SYSTEM_PYTHON,
     Arch,
     Base,
@@ -25,6 +28,8 @@ from orchestrator.model import (
     Scenario,
 )
 
+IMAGE_AXES: Final = (*STANDARD_AXES, INSTRUMENT)
+"""The axes that decide a cell's image: cells that differ in others alone share one."""
 LAUNCH: Final = Path("images/launch")
 """The supervisor and its modules, which lie beside it in the image."""
 
@@ -45,16 +50,8 @@ class Recipes:
 
         Raises InputError for a cell that the catalogue cannot make and for a file that is missing.
         """
-        what = (
-            "cell",
-            cell.scenario,
-            cell.python,
-            cell.glibc,
-            cell.arch,
-            cell.launcher,
-            cell.probe,
-            cell.instrument,
-        )
+        axes = cell.axes
+        what = ("cell", *(axes.get(axis, ABSENT) for axis in IMAGE_AXES))
         return self._book.once(what, lambda: self._cell(cell, scenario))
 
     def _cell(self, cell: Cell, scenario: Scenario) -> ImageSpec:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from orchestrator.adapters import http
-from orchestrator.model import Catalogue, Cell, registry_of
+from orchestrator.model import Arch, Catalogue, registry_of
 
 PATIENCE: Final = 3
 """Seconds for a registry to answer; planning must stay quick where a firewall swallows what is sent."""
@@ -14,10 +14,9 @@ DOCKER_HUB: Final = {"docker.io": "registry-1.docker.io"}
 """The one registry whose images carry another name than its server."""
 
 
-def silent_registries(catalogue: Catalogue, cells: Iterable[Cell]) -> frozenset[str]:
-    """The registries that the bases of these cells are pulled from and that do not answer now."""
-    environments = {(cell.glibc, cell.arch) for cell in cells}
-    bases = ((catalogue.base_for(glibc, arch), arch) for glibc, arch in environments)
+def silent_registries(catalogue: Catalogue, environments: Iterable[tuple[str, Arch]]) -> frozenset[str]:
+    """The registries that do not answer now, of those that bases of these (glibc, arch) are pulled from."""
+    bases = ((catalogue.base_for(glibc, arch), arch) for glibc, arch in frozenset(environments))
     hosts = sorted({registry_of(base.pulled.images[arch]) for base, arch in bases if base and base.pulled})
     if not hosts:
         return frozenset()

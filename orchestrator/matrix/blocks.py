@@ -1,54 +1,67 @@
-"""Cells by the block: products of axis values, of which a question is asked once for all cells alike."""
+"""Cells by the block: products of axis values, so that what is alike is worked out once."""
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import product
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Block = Mapping[str, tuple[str, ...]]
 """A cell for each combination of these values, each axis in the order of the matrix."""
 
-Answer = TypeVar("Answer", bound=Hashable)
-_Cut = tuple[tuple[tuple[tuple[str, ...], ...], Answer], ...]
+Result = TypeVar("Result", bound=Hashable)
+_Split = tuple[tuple[tuple[tuple[str, ...], ...], Result], ...]
 
 
-class Question(Generic[Answer]):
-    """What is asked of cells and depends on some of their axes alone: no combination of those is asked twice.
+class AxisFunction(Generic[Result]):
+    """A function of a cell that depends on some of its axes alone; worked out once for each of their values.
 
-    A cell that lacks one of the axes is asked with the others.
+    Of a cell that lacks one of the axes it is the function of the others.
     """
 
-    def __init__(self, axes: Iterable[str], ask: Callable[[Mapping[str, str]], Answer]) -> None:
+    def __init__(self, axes: Iterable[str], function: Callable[[Mapping[str, str]], Result]) -> None:
         self._axes = tuple(sorted(axes))
-        self._ask = ask
-        self._known: dict[tuple[str | None, ...], Answer] = {}
+        self._function = function
+        self._known: dict[tuple[str | None, ...], Result] = {}
 
-    def of(self, axes: Mapping[str, str]) -> Answer:
-        """The answer for a cell of these axis values."""
+    def __call__(self, axes: Mapping[str, str]) -> Result:
+        """The result for a cell of these axis values."""
         values = tuple(map(axes.get, self._axes))
         try:
             return self._known[values]
         except KeyError:
-            return self._known.setdefault(values, self._ask(axes))
+            return self._known.setdefault(values, self._function(axes))
 
-    def apart(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Answer]]:
-        """The same cells in blocks of one answer each."""
+    def partition(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Result]]:
+        """The same cells in blocks of one result each."""
         for block in blocks:
-            asked = tuple(axis for axis in block if axis in self._axes)
-            for values, answer in self._cut(block, asked, {}):
-                yield {**block, **dict(zip(asked, values, strict=True))}, answer
+            deciding = tuple(axis for axis in block if axis in self._axes)
+            for values, result in self._split(block, deciding, {}):
+                yield {**block, **dict(zip(deciding, values, strict=True))}, result
 
-    def _cut(self, block: Block, asked: Sequence[str], fixed: Mapping[str, str]) -> _Cut[Answer]:
-        """Values of the asked axes that go together; those of one axis that are cut alike stay together."""
-        if not asked:
-            return (((), self.of(fixed)),)
-        axis, *rest = asked
-        alike: dict[_Cut[Answer], list[str]] = {}
+    def _split(self, block: Block, deciding: Sequence[str], fixed: Mapping[str, str]) -> _Split[Result]:
+        """Products of the deciding axes' values with one result each; values that split alike stay in one."""
+        if not deciding:
+            return (((), self(fixed)),)
+        axis, *rest = deciding
+        alike: dict[_Split[Result], list[str]] = {}
         for value in block[axis]:
-            alike.setdefault(self._cut(block, rest, {**fixed, axis: value}), []).append(value)
+            alike.setdefault(self._split(block, rest, {**fixed, axis: value}), []).append(value)
         return tuple(
-            ((tuple(values), *others), answer) for cut, values in alike.items() for others, answer in cut
+            ((tuple(values), *others), result) for split, values in alike.items() for others, result in split
         )
+
+
+def partition_by(
+    functions: Iterable[AxisFunction[Any]], blocks: Iterable[Block], grid: Block
+) -> list[list[Block]]:
+    """The cells of a grid's blocks in parts, each of the same result by every function, of few blocks."""
+    parts: dict[tuple[Hashable, ...], list[Block]] = {(): list(blocks)}
+    for function in functions:
+        finer: dict[tuple[Hashable, ...], list[Block]] = {}
+        for results, part in parts.items():
+            for block, result in function.partition(part):
+                finer.setdefault((*results, result), []).append(block)
+        parts = {results: joined(part, grid) for results, part in finer.items()}
+    return [part for part in parts.values() if part]
 
 
 def size(blocks: Iterable[Block]) -> int:
@@ -76,13 +89,3 @@ def _joined_along(axis: str, blocks: Sequence[Block], grid: Block) -> list[Block
         values = {value for block in (first, *others) for value in block[axis]}
         found.append({**first, axis: tuple(value for value in grid[axis] if value in values)})
     return found
-
-
-def in_order(blocks: Iterable[Block], grid: Block) -> list[dict[str, str]]:
-    """The axis values of every cell of some blocks of a grid, in the grid's order."""
-    places = [{value: place for place, value in enumerate(values)} for values in grid.values()]
-    cells = (values for block in blocks for values in product(*block.values()))
-    ordered = sorted(
-        cells, key=lambda values: [place[value] for place, value in zip(places, values, strict=True)]
-    )
-    return [dict(zip(grid, values, strict=True)) for values in ordered]

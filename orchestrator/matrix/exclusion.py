@@ -1,11 +1,11 @@
-"""Why a cell does not run: a rule says so, or the catalogue cannot make what it needs."""
+"""Why a cell does not run: a rule excludes it, or the catalogue lacks what it needs."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.instruments import INSTRUMENTS
-from orchestrator.matrix.blocks import Block, Question, joined
-from orchestrator.matrix.facts import CellFacts
+from orchestrator.matrix.blocks import AxisFunction, Block, joined
+from orchestrator.matrix.facts import CatalogueFacts
 from orchestrator.matrix.matrix_file import Exclusion
 from orchestrator.model import (
     ABSENT,
@@ -25,38 +25,38 @@ from orchestrator.model import (
 
 @dataclass(frozen=True)
 class _Reason:
-    """Why, and where the rule stands that says so, if one does."""
+    """Why a cell does not run, and the place of the rule that says so, if one does."""
 
     text: str
     where: str | None = None
 
 
-_Why = Question[_Reason | None]
+_ReasonOf = AxisFunction[_Reason | None]
 Axes = Mapping[str, str]
 
 
 class Exclusions:
-    """What keeps cells of one scenario from running: its rules and the matrix's, then what cannot be had."""
+    """What excludes cells of one scenario: the matrix's rules and its own, then needs that are not met."""
 
     def __init__(
         self,
         scenario: Scenario,
         catalogue: Catalogue,
         rules: Iterable[Exclusion],
-        facts: CellFacts,
+        facts: CatalogueFacts,
         *,
         pythons: Sequence[str],
     ) -> None:
-        said = [facts.asked(rule.when, _Reason(rule.reason, rule.where)) for rule in rules]
-        lacks = _Lacks(scenario=scenario, catalogue=catalogue, pythons=pythons)
-        self._questions: list[_Why] = [*said, *lacks.questions()]
+        stated = [facts.when(rule.when, _Reason(rule.reason, rule.where)) for rule in rules]
+        needs = _Needs(scenario=scenario, catalogue=catalogue, pythons=pythons)
+        self._reasons: list[_ReasonOf] = [*stated, *needs.reasons()]
 
-    def apart(self, blocks: Sequence[Block], grid: Block) -> tuple[list[Block], list[ExcludedCells]]:
-        """Those cells of a grid's blocks that run, and the others, each with the first reason that holds."""
+    def partition(self, blocks: Sequence[Block], grid: Block) -> tuple[list[Block], list[ExcludedCells]]:
+        """Those cells of a grid's blocks that run, and the others, each with the first reason against it."""
         left, excluded = list(blocks), list[ExcludedCells]()
-        for question in self._questions:
+        for reason_of in self._reasons:
             reasons: dict[_Reason | None, list[Block]] = {}
-            for block, reason in question.apart(left):
+            for block, reason in reason_of.partition(left):
                 reasons.setdefault(reason, []).append(block)
             left = joined(reasons.pop(None, []), grid)
             excluded += [
@@ -69,22 +69,22 @@ class Exclusions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Lacks:
-    """What the cells of a scenario may lack: a question for each, of as few axes as decide it."""
+class _Needs:
+    """What the cells of a scenario need: for each need a function of the axes that decide it."""
 
     scenario: Scenario
     catalogue: Catalogue
     pythons: Sequence[str]
     """All values of the python axis."""
 
-    def questions(self) -> Iterator[_Why]:
-        """In the order in which they are asked."""
-        yield _question(self._probe, "probe")
-        yield _question(self._environment, "python", "glibc", "arch", "launcher")
-        yield _question(self._language, "probe")
-        yield _question(self._compiler, "python", "glibc", "arch", "launcher", "probe")
-        yield _question(self._same_elsewhere, "python", "glibc", "arch", "probe")
-        yield _question(self._instrument, "python", "glibc", "arch", "probe", INSTRUMENT)
+    def reasons(self) -> Iterator[_ReasonOf]:
+        """Functions to the reason why a need is not met, or None. The first reason against a cell counts."""
+        yield _reason_of(self._probe, "probe")
+        yield _reason_of(self._environment, "python", "glibc", "arch", "launcher")
+        yield _reason_of(self._language, "probe")
+        yield _reason_of(self._compiler, "python", "glibc", "arch", "launcher", "probe")
+        yield _reason_of(self._same_elsewhere, "python", "glibc", "arch", "probe")
+        yield _reason_of(self._instrument, "python", "glibc", "arch", "probe", INSTRUMENT)
 
     def _probe(self, axes: Axes) -> str | None:
         lacks = self.scenario.probe(axes["probe"]) is None
@@ -159,12 +159,12 @@ class _Lacks:
         return instrument.lacks(environment, probe)
 
 
-def _question(ask: Callable[[Axes], str | None], *axes: str) -> _Why:
-    def why(values: Axes) -> _Reason | None:
-        text = ask(values)
+def _reason_of(text_of: Callable[[Axes], str | None], *axes: str) -> _ReasonOf:
+    def reason(values: Axes) -> _Reason | None:
+        text = text_of(values)
         return _Reason(text) if text else None
 
-    return Question(axes, why)
+    return AxisFunction(axes, reason)
 
 
 def _no_interpreter(catalogue: Catalogue, python: str, arch: Arch) -> str:

@@ -3,31 +3,29 @@
     glibc < "2.41" and launcher == "uwsgi"
     probe in ("cpp", "rust") and not (python >= "3.13" or arch == "arm64")
 
-A cell that lacks an axis (another scenario's own) reads as having `none` there, which stands in no order.
-`emulated` is no axis but a word of its own: a cell of another architecture than the planning host's.
+A cell without an axis (one of another scenario) has the value `none` there, which compares with no version.
+`emulated` is a word of its own: it is true of cells whose architecture is not that of the host that plans.
 
-It is the subset of Python's own expression grammar with names of axes, quoted values, comparisons
-and boolean operators, so Python's parser reads it and gives the columns of errors. Nothing is ever
-evaluated: the tree is turned into the frozen values below, and everything else in it is refused.
+The language is a subset of Python's expression grammar: names of axes, quoted values, comparisons and boolean
+operators. Python's parser therefore reads it and gives the columns of errors. Nothing is evaluated as Python:
+the syntax tree is turned into the frozen values below, and any other node in it is refused.
 """
 
 import ast
 import operator
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol
 
 from packaging.version import Version
 
 from orchestrator.adapters.yamlfile import nearest
 from orchestrator.errors import InputError, Location
-from orchestrator.model import ABSENT, VERSION_VALUE, orders_as_version
+from orchestrator.model import ABSENT, VERSION_VALUE, Arch, orders_as_version
 
 MAX_LENGTH: Final = 2000
 ARCH: Final = "arch"
-HOST: Final = "arch of the host"
-"""The name beside the axes under which the host's architecture stands; no axis can be called so."""
 EXAMPLE: Final = 'write for example glibc < "2.41" and launcher == "uwsgi"'
 
 Vocabulary = Mapping[str, tuple[str, ...]]
@@ -49,15 +47,26 @@ _MIRROR: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellContext:
+    """What an expression is evaluated on: a cell's axis values, and what is known beside them."""
+
+    axes: Mapping[str, str]
+    host: Arch
+    """The architecture of the host that plans."""
+    releases: Mapping[str, str] = field(default_factory=dict)
+    """Exact versions by axis, where the value names a series: {"python": "3.13.5"} of the value "3.13"."""
+
+
 class Expression(Protocol):
     """A parsed expression."""
 
     @property
     def names(self) -> frozenset[str]:
-        """The axes that it names: of a cell's other values it says nothing."""
+        """The axes that it names; a cell's other values do not matter to it."""
 
-    def matches(self, axes: Mapping[str, str]) -> bool:
-        """Whether it is true of a cell's axis values."""
+    def matches(self, cell: CellContext) -> bool:
+        """Whether it is true of a cell."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class Constant:
         """None at all."""
         return frozenset()
 
-    def matches(self, axes: Mapping[str, str]) -> bool:  # noqa: ARG002 - the protocol's
+    def matches(self, cell: CellContext) -> bool:  # noqa: ARG002 - the protocol's
         """The value, whatever the cell."""
         return self.value
 
@@ -85,9 +94,9 @@ class Emulated:
         """The axis that decides it."""
         return frozenset({ARCH})
 
-    def matches(self, axes: Mapping[str, str]) -> bool:
-        """Whether the host, which the plan names beside the axes (`HOST`), is of another architecture."""
-        return axes[ARCH] != axes[HOST]
+    def matches(self, cell: CellContext) -> bool:
+        """Whether the host is of another architecture."""
+        return cell.axes[ARCH] != cell.host
 
 
 @dataclass(frozen=True)
@@ -102,17 +111,17 @@ class OneOf:
         """The one axis."""
         return frozenset({self.axis})
 
-    def matches(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, cell: CellContext) -> bool:
         """Whether the cell's value is one of them."""
-        return axes.get(self.axis, ABSENT) in self.values
+        return cell.axes.get(self.axis, ABSENT) in self.values
 
 
 @dataclass(frozen=True)
 class Ordered:
-    """The axis, as a version, stands in an order to a version.
+    """The axis, as a version, compares with a version: `<`, `<=`, `>` and `>=`.
 
-    A comparison is as exact as its bound is written: 3.13.5 is not beyond "3.13". Of a series, such as the
-    python axis has, the exact release counts where the plan knows it (`exact_name`).
+    A comparison is as exact as its bound is written: 3.13.5 is not beyond "3.13". Where the axis names a
+    series, its exact release counts if the catalogue knows it (`CellContext.releases`).
     """
 
     axis: str
@@ -125,39 +134,34 @@ class Ordered:
         """The one axis."""
         return frozenset({self.axis})
 
-    def matches(self, axes: Mapping[str, str]) -> bool:
-        """Whether the cell's version satisfies the comparison; raises InputError where nobody can tell."""
-        value = axes.get(self.axis, ABSENT)
+    def matches(self, cell: CellContext) -> bool:
+        """Whether the cell's version satisfies it; raises InputError where that takes an unknown release."""
+        value = cell.axes.get(self.axis, ABSENT)
         if value == ABSENT:
             return False
-        exact = axes.get(exact_name(self.axis), value)
-        version, depth = _cut(Version(exact), len(self.bound.release)), len(Version(exact).release)
+        exact = cell.releases.get(self.axis, value)
+        version, depth = _truncated(Version(exact), len(self.bound.release)), len(Version(exact).release)
         if (
-            exact_name(self.axis) in axes
+            self.axis in cell.releases
             and depth < len(self.bound.release)
-            and version == _cut(self.bound, depth)
+            and version == _truncated(self.bound, depth)
         ):
             raise InputError(
-                f"how {self.axis} {exact} stands to {self.bound} cannot be told: its release is not known",
+                f"cannot compare {self.axis} {exact} with {self.bound}: its exact release is unknown",
                 where=self.where,
                 hint="give its `release` in images/catalogue.yaml, or compare with a series",
             )
         return self.compare(version, self.bound)
 
 
-def exact_name(axis: str) -> str:
-    """The name beside an axis under which its exact version stands; no axis can be called so."""
-    return f"{axis} release"
-
-
-def _cut(version: Version, depth: int) -> Version:
+def _truncated(version: Version, depth: int) -> Version:
     """A version's first numbers: 3.13 of 3.13.5."""
     return Version(".".join(map(str, version.release[:depth])))
 
 
 @dataclass(frozen=True)
 class Not:
-    """The contrary."""
+    """The negation of a part."""
 
     part: Expression
 
@@ -166,9 +170,9 @@ class Not:
         """Those of the part."""
         return self.part.names
 
-    def matches(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, cell: CellContext) -> bool:
         """Whether the part is false of the cell."""
-        return not self.part.matches(axes)
+        return not self.part.matches(cell)
 
 
 @dataclass(frozen=True)
@@ -182,9 +186,9 @@ class All:
         """Those of all parts."""
         return frozenset().union(*(part.names for part in self.parts))
 
-    def matches(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, cell: CellContext) -> bool:
         """Whether every part is true of the cell."""
-        return all(part.matches(axes) for part in self.parts)
+        return all(part.matches(cell) for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -198,9 +202,9 @@ class Any:
         """Those of all parts."""
         return frozenset().union(*(part.names for part in self.parts))
 
-    def matches(self, axes: Mapping[str, str]) -> bool:
+    def matches(self, cell: CellContext) -> bool:
         """Whether some part is true of the cell."""
-        return any(part.matches(axes) for part in self.parts)
+        return any(part.matches(cell) for part in self.parts)
 
 
 WORDS: Final[Mapping[str, Expression]] = {

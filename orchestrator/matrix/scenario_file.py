@@ -24,8 +24,8 @@ SIGNALS: Final = frozenset(item.name for item in signal.Signals)
 SEVERAL_WORKERS: Final = ("--processes", "--workers", "--cheaper")
 MASTER: Final = "--master"
 """uWSGI's options that would hide whose outcome it is; --master has to be spelt out for the supervisor."""
-MAX_SHARE: Final = 64
-"""Trials in one container. A stop waits for the container's end, and more would save nothing."""
+MAX_TRIALS_PER_CONTAINER: Final = 64
+"""A stop waits for the container's end, and more trials would save nothing."""
 
 
 def _inside(name: str) -> str:
@@ -129,7 +129,9 @@ class ScenarioFile(Value):
     driver: InsidePath
     timeout: Annotated[float, Field(gt=0, le=3600)]
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
-    share: Annotated[int, Field(ge=1, le=MAX_SHARE)] | None = None
+    trials_per_container: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_TRIALS_PER_CONTAINER)] | None, Field(alias="share")
+    ] = None
     axes: dict[str, tuple[str, ...]] = {}
     exclude: tuple[ExclusionFile, ...] = ()
     launcher_options: tuple[OptionsFile, ...] = ()

@@ -53,7 +53,7 @@ def _load(folder: Path, name: str, matrix_axes: Axes) -> Scenario:
         driver=entry.driver,
         timeout=entry.timeout,
         trials=entry.trials,
-        share=entry.share,
+        trials_per_container=entry.trials_per_container,
         probes=tuple(_probe(document, language, probe) for language, probe in sorted(entry.probes.items())),
         axes=entry.axes,
         exclusions=tuple(_exclusion(document, index) for index in range(len(entry.exclude))),

@@ -104,14 +104,10 @@ from orchestrator.model.image import (
 from orchestrator.model.plan import (
     MAX_CELLS,
     PLAN_SCHEMA,
-    ExcludedCell,
-    ExcludedCells,
     Plan,
-    PlannedCell,
     PlannedImage,
-    SelectedCell,
-    Selection,
 )
+from orchestrator.model.planned_cells import PlannedCells
 from orchestrator.model.rate import Rate
 from orchestrator.model.result import (
     CellResult,
@@ -134,7 +130,9 @@ from orchestrator.model.scenario import (
     ScenarioExclusion,
     Toolchain,
 )
+from orchestrator.model.selection import ExcludedCell, ExcludedCells, SelectedCells, Selection
 from orchestrator.model.survival import Decision, Survival
+from orchestrator.model.terms import CellTerms, PlannedCell, PlannedTerms
 
 __all__ = [
     "ABSENT",
@@ -166,6 +164,7 @@ __all__ = [
     "Cell",
     "CellEnvironment",
     "CellResult",
+    "CellTerms",
     "Change",
     "ChangeKind",
     "Comparison",
@@ -213,7 +212,9 @@ __all__ = [
     "Pin",
     "Plan",
     "PlannedCell",
+    "PlannedCells",
     "PlannedImage",
+    "PlannedTerms",
     "ProbeKind",
     "ProbeSource",
     "PypiFile",
@@ -224,7 +225,7 @@ __all__ = [
     "RunDigest",
     "Scenario",
     "ScenarioExclusion",
-    "SelectedCell",
+    "SelectedCells",
     "Selection",
     "Sender",
     "SettlingCell",

@@ -190,7 +190,7 @@ class Scenario(Value):
     driver: str
     timeout: float
     trials: int
-    share: int | None = None
+    trials_per_container: int | None = None
     """How many trials may share a container; None: as many as change nothing."""
     probes: tuple[ProbeSource, ...]
     axes: dict[str, tuple[str, ...]] = {}

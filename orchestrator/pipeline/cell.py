@@ -58,7 +58,7 @@ class CellRunner:
         """Run a cell and write its result; raises HostError where nothing could be seen."""
         started, clock = datetime.now(UTC), time.monotonic()
         tally, evidence = verdict.Tally(planned.expectation), Evidence()
-        share = planned.share if planned.cell.arch is self.host_arch else 1
+        share = planned.trials_per_container if planned.cell.arch is self.host_arch else 1
         # What an earlier try of this cell left is no evidence of this one.
         shutil.rmtree(self.folder / CELLS / planned.cell.id, ignore_errors=True)
         done = 0

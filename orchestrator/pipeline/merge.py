@@ -9,7 +9,7 @@ from typing import TypeVar
 from orchestrator import report
 from orchestrator.adapters.files import write_atomically
 from orchestrator.errors import InputError, Location
-from orchestrator.model import ExcludedCells, Plan
+from orchestrator.model import ExcludedCells, Plan, PlannedCells
 from orchestrator.pipeline.cell import CELLS
 from orchestrator.pipeline.planning import PLAN_FILE
 from orchestrator.pipeline.reporting import write_reports
@@ -44,7 +44,7 @@ def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) 
     plan = _merged(plans, into.name).model_copy(
         update={"missing_shards": tuple(missing), "replaced": len(twice)}
     )
-    write_atomically(into / PLAN_FILE, plan.model_dump_json(indent=1))
+    write_atomically(into / PLAN_FILE, plan.chunks())
     return write_reports(into)
 
 
@@ -85,7 +85,7 @@ def _merged(plans: Sequence[Plan], run: str) -> Plan:
         created=min(plan.created for plan in plans),
         profile=" + ".join(_unique([plan.profile for plan in plans])),
         selection=" | ".join(_unique([plan.selection for plan in plans])),
-        cells=tuple({item.cell.id: item for plan in plans for item in plan.cells}.values()),
+        cells=PlannedCells.of({item.cell.id: item for plan in plans for item in plan.cells}.values()),
         excluded=_excluded(plans),
         deselected=first.deselected,
         images=tuple({image.key: image for plan in plans for image in plan.images}.values()),

@@ -1,12 +1,11 @@
 """From a project's folder and a request to a plan: every key is fixed before an engine is asked."""
 
-import gc
 import platform
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -17,20 +16,22 @@ from orchestrator.matrix import Matrix, Request
 from orchestrator.model import (
     Arch,
     Catalogue,
+    Cell,
+    CellTerms,
     ImageSpec,
     Plan,
-    PlannedCell,
     PlannedImage,
+    PlannedTerms,
     Scenario,
-    SelectedCell,
     Selection,
     orders_as_version,
 )
+from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, planned_cells
 
 REPORTS: Final = "reports"
 PLAN_FILE: Final = "plan.json"
 EMULATION_FACTOR: Final = 5
-"""How many times its timeout a trial gets under qemu-user: 10 s were seen where 0.4 are usual."""
+"""Factor of a trial's timeout under qemu-user: 10 s were seen where 0.4 s are usual."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,40 +71,22 @@ class PlannedRun:
 
 def make_plan(project: Project, request: Request) -> PlannedRun:
     """Plan a run: cells, expectations, and the key of every image."""
-    with _uncollected():
-        return _make_plan(project, request)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage is looked for: a plan is a hundred thousand values that all stay, and none is in a cycle.
-
-    Looking took longer than making them.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was:
-            gc.enable()
-
-
-def _make_plan(project: Project, request: Request) -> PlannedRun:
     catalogue = project.catalogue.model_copy(update={"host": _host()})
     project, selection = _select(replace(project, catalogue=catalogue), request)
     recipes = images.Recipes(project.catalogue, project.root, _host())
     now = datetime.now(UTC)
-    shard = "{}/{}".format(*request.shard) if request.shard else None
+    cells = planned_cells(
+        selection, request.shard, _terms_of(project, recipes, patient=request.timeout is None)
+    )
+    index, count = request.shard or WHOLE
     plan = Plan(
         run=_run_name(now, selection.profile, request),
         created=now.isoformat(timespec="seconds"),
         profile=selection.profile,
         selection=_selection_words(request, selection.profile),
-        shard=shard,
-        cells=tuple(_planned(project, selection.cells, recipes, patient=request.timeout is None)),
-        excluded=selection.excluded,
+        shard=f"{index}/{count}" if request.shard else None,
+        cells=cells,
+        excluded=selection.excluded[index - 1 :: count],
         deselected=selection.deselected,
         images=tuple(_listed(spec) for spec in recipes.specs),
         ordered=tuple(
@@ -122,11 +105,13 @@ def _select(project: Project, request: Request) -> tuple[Project, Selection]:
     selection = planning.select(project.matrix, project.catalogue, request)
     if request.offline:
         return project, selection
-    # Every shard asks for the cells of all, or they would divide different lists.
-    whole = selection
-    if request.shard:
-        whole = planning.select(project.matrix, project.catalogue, replace(request, shard=None))
-    silent = images.silent_registries(project.catalogue, (item.cell for item in whole.cells))
+    # A selection is that of all shards, or each would divide another list.
+    environments = (
+        pair for item in selection.cells for pair in product(item.axes["glibc"], item.axes["arch"])
+    )
+    silent = images.silent_registries(
+        project.catalogue, ((glibc, Arch(arch)) for glibc, arch in environments)
+    )
     if not silent:
         return project, selection
     catalogue = project.catalogue.model_copy(update={"silent": silent})
@@ -134,13 +119,12 @@ def _select(project: Project, request: Request) -> tuple[Project, Selection]:
     return project, planning.select(project.matrix, catalogue, request)
 
 
-def _planned(
-    project: Project, cells: Iterable[SelectedCell], recipes: images.Recipes, *, patient: bool
-) -> Iterator[PlannedCell]:
-    """The cells with their images; `patient` gives emulated ones the time that emulation takes."""
+def _terms_of(project: Project, recipes: images.Recipes, *, patient: bool) -> TermsOf:
+    """The terms of a cell with its image; `patient` gives emulated ones the time that emulation takes."""
     made_of, host = cache(project.catalogue.made_of), _host()
-    for item in cells:
-        cell, scenario = item.cell, project.scenarios[item.cell.scenario]
+
+    def terms(cell: Cell, selected: CellTerms) -> PlannedTerms:
+        scenario = project.scenarios[cell.scenario]
         made, probe = made_of(cell.python, cell.glibc, cell.arch), scenario.probe(cell.probe)
         compiled_in = instruments.is_compiled_in(cell.instrument)
         emulated = cell.arch is not host
@@ -151,9 +135,11 @@ def _planned(
             if probe and made
             else None,
             "emulated": emulated,
-            "timeout": item.timeout * (EMULATION_FACTOR if emulated and patient else 1),
+            "timeout": selected.timeout * (EMULATION_FACTOR if emulated and patient else 1),
         }
-        yield PlannedCell.model_validate(dict(item) | added)
+        return PlannedTerms.model_validate(dict(selected) | added)
+
+    return terms
 
 
 def _host() -> Arch:

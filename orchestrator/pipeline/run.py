@@ -147,7 +147,7 @@ def _own_folder(wanted: Path) -> Path:
 
 def _write_plan(planned: PlannedRun, folder: Path, engine: str) -> None:
     plan = planned.plan.model_copy(update={"engine": engine})
-    write_atomically(folder / PLAN_FILE, plan.model_dump_json(indent=1))
+    write_atomically(folder / PLAN_FILE, plan.chunks())
     for spec in planned.specs:
         images.render(spec, folder / IMAGES)
 

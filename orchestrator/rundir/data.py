@@ -237,10 +237,8 @@ def _check_version(path: Path, stated: object, known: int) -> None:
 
 def _check_plan(plan: Plan, where: Path) -> None:
     """Refuse cells that no matrix can hold, and more of them than one can have."""
-    for item in plan.cells:
-        _check_names(item.cell.axes.items(), where)
-    for group in plan.excluded:
-        _check_names(((axis, value) for axis, values in group.axes.items() for value in values), where)
+    for axes in (*plan.cells.grids, *(group.axes for group in plan.excluded)):
+        _check_names(((axis, value) for axis, values in axes.items() for value in values), where)
     if plan.excluded_count > MAX_MERGED:
         raise InputError(
             f"{plan.excluded_count:,} cells are excluded, more than any matrix has",

@@ -91,8 +91,8 @@ def test_an_archive_of_this_host_is_an_interpreter_like_any_other(
     lock.write_text(lock.read_text().replace("\ndownloads:\n", f"\ndownloads:\n{pin}"))
     done = run("--cell", USUAL, reports=tmp_path / "reports", project=project)
     assert done.code == 0, done.stdout + done.stderr
-    (planned,) = json.loads((done.folder / "plan.json").read_text())["cells"]
-    assert planned["made_of"]["interpreter"] == "archive"
+    (made_of,) = json.loads((done.folder / "plan.json").read_text())["cells"]["made_of"]
+    assert made_of["interpreter"] == "archive"
     assert done.results[USUAL].trials[0].outcome.versions == {"python": "3.11.2", "glibc": "2.17"}
 
 

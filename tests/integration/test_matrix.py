@@ -235,5 +235,5 @@ def test_listing_runs_nothing_and_is_a_plan(tmp_path: Path) -> None:
     ended = run("--list", "--json", reports=tmp_path)
     assert ended.code == 0
     plan = json.loads(ended.stdout)
-    assert len(plan["cells"]) == 12
+    assert len(plan["cells"]["rows"]) == 12
     assert not list(tmp_path.iterdir())

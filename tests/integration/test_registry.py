@@ -120,7 +120,7 @@ def test_a_base_is_locked_planned_pulled_by_digest_and_run(
     assert digest in (project / "images" / "lock.yaml").read_text()
 
     plan = json.loads(crashmatrix(project, "plan", "--cell", CELL, "--json").stdout)
-    assert [cell["made_of"]["origin"] for cell in plan["cells"]] == [f"{name}:1"]
+    assert [made_of["origin"] for made_of in plan["cells"]["made_of"]] == [f"{name}:1"]
 
     done = run("--cell", CELL, reports=tmp_path / "reports", project=project)
     assert done.code == 0, done.stdout + done.stderr

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from orchestrator.errors import Location
-from orchestrator.matrix.expression import Expression, parse
-from orchestrator.model import Arch, Cell, CellResult, Judgement, Plan, PlannedCell, Verdict
+from orchestrator.matrix.expression import CellContext, Expression, parse
+from orchestrator.model import Arch, Cell, CellResult, Judgement, Plan, PlannedCell, PlannedCells, Verdict
 from tests.unit import run_factory as factory
 
 VALUES: Mapping[str, Sequence[str]] = {
@@ -48,6 +48,11 @@ class World:
         return parse(text, {"scenario": ("s",), **self.axes}, Location(file="rule", line=1, column=1))
 
 
+def context(cell: Cell) -> CellContext:
+    """A cell as expressions see it."""
+    return CellContext(axes=cell.axes, host=Arch.X86_64)
+
+
 def world(seed: int, *, smallest: int = 1, largest: int = 2000) -> World:
     """A random world of so many cells, of which at least two show and two do not."""
     dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
@@ -60,7 +65,7 @@ def world(seed: int, *, smallest: int = 1, largest: int = 2000) -> World:
         text, cost = _rule(dice, axes)
         made = World(axes=axes, cells=cells, text=text, cost=cost, shown=frozenset())
         rule = made.parse(text)
-        shown = frozenset(cell.id for cell in cells if rule.matches(cell.axes))
+        shown = frozenset(cell.id for cell in cells if rule.matches(context(cell)))
         if len(cells) >= smallest and 2 <= len(shown) <= len(cells) - 2:
             return World(axes=axes, cells=cells, text=text, cost=cost, shown=shown)
 
@@ -118,7 +123,7 @@ def noisy_run(noise: float) -> tuple[Plan, list[CellResult]]:
         created=factory.STARTED,
         profile="large",
         selection="",
-        cells=tuple(item.model_copy(update={"cell": cell}) for cell in cells),
+        cells=PlannedCells.of(item.model_copy(update={"cell": cell}) for cell in cells),
         excluded=(),
         deselected=0,
         images=(),

@@ -24,6 +24,7 @@ from orchestrator.model import (
     OutcomeKind,
     Plan,
     PlannedCell,
+    PlannedCells,
     PlannedImage,
     PythonFrame,
     SignalInfo,
@@ -125,7 +126,7 @@ def write_run(folder: Path, spec: RunSpec | None = None) -> Path:
         profile="smoke",
         selection="--profile smoke",
         engine="docker 20.10.24",
-        cells=tuple(planned),
+        cells=PlannedCells.of(planned),
         excluded=spec.excluded,
         deselected=36,
         images=(

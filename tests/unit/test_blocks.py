@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InputError, Location
-from orchestrator.matrix.blocks import Block, Question, in_order, joined, size
+from orchestrator.matrix.blocks import AxisFunction, Block, joined, partition_by, size
 from orchestrator.matrix.expression import parse
-from orchestrator.matrix.facts import CellFacts
+from orchestrator.matrix.facts import CatalogueFacts
 from orchestrator.matrix.named import named_cells
 from orchestrator.model import ABSENT, Catalogue, Cell, ExcludedCells
 
@@ -23,37 +23,56 @@ def cells(blocks: list[Block]) -> list[Values]:
     return [values for block in blocks for values in product(*block.values())]
 
 
-def question_of(chosen: set[Values], axes: str) -> Question[bool]:
+def membership(chosen: set[Values], axes: str) -> AxisFunction[bool]:
     """Whether a cell's values along some axes are among those of the chosen cells."""
     wanted = {tuple(cell["abc".index(axis)] for axis in axes) for cell in chosen}
-    return Question(axes, lambda values: tuple(values[axis] for axis in axes) in wanted)
+    return AxisFunction(axes, lambda values: tuple(values[axis] for axis in axes) in wanted)
 
 
 SOME = st.sets(st.sampled_from(EVERY))
 
 
 @given(chosen=SOME, axes=st.sampled_from(["", "a", "c", "ab", "ac", "abc"]))
-def test_a_question_cuts_a_grid_into_blocks_of_one_answer(chosen: set[Values], axes: str) -> None:
-    question = question_of(chosen, axes)
-    parts = list(question.apart([GRID]))
+def test_a_function_partitions_a_grid_into_blocks_of_one_result(chosen: set[Values], axes: str) -> None:
+    function = membership(chosen, axes)
+    parts = list(function.partition([GRID]))
     assert sorted(cells([block for block, _ in parts])) == sorted(EVERY)
-    for block, answer in parts:
-        assert {question.of(dict(zip(block, cell, strict=True))) for cell in cells([block])} == {answer}
+    for block, result in parts:
+        assert {function(dict(zip(block, cell, strict=True))) for cell in cells([block])} == {result}
 
 
 @given(chosen=SOME, others=SOME)
-def test_joined_blocks_hold_the_same_cells_in_the_grids_order(
+def test_several_functions_partition_a_grid_into_parts_of_the_same_results(
     chosen: set[Values], others: set[Values]
 ) -> None:
-    """What several questions have cut, in pieces down to single cells."""
-    asked = [block for block, holds in question_of(chosen, "abc").apart([GRID]) if holds]
-    pieces = [block for block, _ in question_of(others, "abc").apart(asked)]
+    functions = [membership(chosen, "ab"), membership(others, "c"), membership(others, "abc")]
+    parts = partition_by(functions, [GRID], GRID)
+    assert sorted(cell for part in parts for cell in cells(part)) == sorted(EVERY)
+
+    def results_of(cell: Values) -> tuple[bool, ...]:
+        return tuple(function(dict(zip(GRID, cell, strict=True))) for function in functions)
+
+    results = [{results_of(cell) for cell in cells(part)} for part in parts]
+    assert all(len(one) == 1 for one in results)
+    assert len(set().union(*results)) == len(results)
+
+
+def test_a_part_of_alike_cells_is_one_block() -> None:
+    functions = [membership({cell for cell in EVERY if cell[0] == "2"}, "a"), membership(set(EVERY), "b")]
+    assert partition_by(functions, [GRID], GRID) == [[{**GRID, "a": ("1", "3")}], [{**GRID, "a": ("2",)}]]
+
+
+@given(chosen=SOME, others=SOME)
+def test_joined_blocks_hold_the_same_cells(chosen: set[Values], others: set[Values]) -> None:
+    """What several functions have partitioned, in pieces down to single cells."""
+    found = [block for block, is_in in membership(chosen, "abc").partition([GRID]) if is_in]
+    pieces = [block for block, _ in membership(others, "abc").partition(found)]
     single: list[Block] = [
         {axis: (value,) for axis, value in zip(GRID, cell, strict=True)} for cell in chosen
     ]
     for blocks in (joined(pieces, GRID), joined(single, GRID)):
         assert size(blocks) == len(chosen)
-        assert [tuple(cell.values()) for cell in in_order(blocks, GRID)] == [c for c in EVERY if c in chosen]
+        assert sorted(cells(blocks)) == sorted(chosen)
 
 
 def test_alike_cells_are_one_block() -> None:
@@ -61,24 +80,24 @@ def test_alike_cells_are_one_block() -> None:
     assert joined(single, GRID) == [GRID]
 
 
-def test_a_question_is_asked_once_of_all_cells_alike() -> None:
-    asked: list[str] = []
+def test_a_function_is_called_once_for_all_cells_alike() -> None:
+    called: list[str] = []
 
-    def ask(axes: Mapping[str, str]) -> bool:
-        asked.append(axes["b"])
+    def is_x(axes: Mapping[str, str]) -> bool:
+        called.append(axes["b"])
         return axes["b"] == "x"
 
-    question = Question(["b"], ask)
-    assert [(block["b"], answer) for block, answer in question.apart([GRID, GRID])] == [
+    function = AxisFunction(["b"], is_x)
+    assert [(block["b"], result) for block, result in function.partition([GRID, GRID])] == [
         (("x",), True),
         (("y",), False),
     ] * 2
-    assert asked == ["x", "y"]
+    assert called == ["x", "y"]
 
 
 def test_an_axis_that_a_block_lacks_reads_as_none(catalogue: Catalogue) -> None:
     expression = parse('d != "none"', {"d": (ABSENT, "1")}, Location(file="m"))
-    answers = list(CellFacts(catalogue).asked(expression, then=True).apart([GRID]))
+    answers = list(CatalogueFacts(catalogue).when(expression, then=True).partition([GRID]))
     assert answers == [(GRID, None)]
 
 
@@ -92,8 +111,8 @@ def test_what_holds_of_one_release_is_not_said_of_another(catalogue: Catalogue) 
     )
     expression = parse('python >= "3.13.8"', {"python": ("3.13",)}, Location(file="m"))
     block = {"python": ("3.13",), "glibc": ("2.31", "2.36"), "arch": ("x86_64",), "probe": ("cpp", "rust")}
-    asked = CellFacts(catalogue.model_copy(update={"bases": bases})).asked(expression, then="yes")
-    assert [(part["glibc"], part["probe"], answer) for part, answer in asked.apart([block])] == [
+    asked = CatalogueFacts(catalogue.model_copy(update={"bases": bases})).when(expression, then="yes")
+    assert [(part["glibc"], part["probe"], answer) for part, answer in asked.partition([block])] == [
         (("2.31",), ("cpp", "rust"), None),
         (("2.36",), ("cpp", "rust"), "yes"),
     ]
@@ -111,10 +130,11 @@ NAMED: Block = {
 
 
 def test_every_cell_is_found_by_its_id() -> None:
-    every = [Cell.from_axes(axes) for axes in in_order([NAMED], NAMED)]
+    every = [Cell.from_axes(dict(zip(NAMED, values, strict=True))) for values in product(*NAMED.values())]
     found = named_cells([NAMED], [cell.id for cell in every], "matrix.yaml")
-    assert in_order(found, NAMED) == [cell.axes for cell in every]
-    assert len(found) == size([NAMED])
+    assert sorted(map(str, found)) == sorted(
+        str({axis: (value,) for axis, value in cell.axes.items()}) for cell in every
+    )
 
 
 @pytest.mark.parametrize(

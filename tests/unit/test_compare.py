@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.cli import main
 from orchestrator.errors import InputError
-from orchestrator.model import Cell, CellResult, ChangeKind, Comparison, Plan, Rate, Verdict
+from orchestrator.model import Cell, CellResult, ChangeKind, Comparison, Plan, PlannedCells, Rate, Verdict
 from orchestrator.pipeline import compare_runs, write_reports
 from orchestrator.report import load
 from tests.unit import run_factory as factory
@@ -112,7 +112,7 @@ def test_what_cannot_be_compared_has_its_reason(tmp_path: Path) -> None:
     lost, gone, other = factory.cell(0), factory.cell(1), factory.cell(2)
 
     def stricter(plan: Plan) -> Plan:
-        cells = tuple(
+        cells = PlannedCells.of(
             item.model_copy(update={"expectation": factory.SURVIVES}) if item.cell == other else item
             for item in plan.cells
         )
@@ -136,7 +136,7 @@ def test_that_a_cell_fails_by_another_expectation_is_said_first(tmp_path: Path) 
     result = factory.judged(Verdict.FAIL, "saw SIGSEGV; expected exit 0")
 
     def stricter(plan: Plan) -> Plan:
-        cells = tuple(
+        cells = PlannedCells.of(
             item.model_copy(update={"expectation": factory.SURVIVES}) if item.cell == factory.cell() else item
             for item in plan.cells
         )

@@ -23,6 +23,7 @@ from orchestrator.model import (
     OutcomeKind,
     Plan,
     PlannedCell,
+    PlannedCells,
     Rule,
     Subject,
     Verdict,
@@ -60,7 +61,7 @@ def plan_of(planned: Iterable[PlannedCell], excluded: Iterable[Cell] = ()) -> Pl
         created=factory.STARTED,
         profile="p",
         selection="",
-        cells=tuple(planned),
+        cells=PlannedCells.of(planned),
         excluded=tuple(ExcludedCells.one(cell, "left out") for cell in excluded),
         deselected=0,
         images=(),
@@ -240,7 +241,7 @@ def test_an_axis_with_a_value_that_is_no_version_gets_no_range(others: tuple[str
     expected = 'numpy in ("1.0", "1.5", "2.0")' if others else 'numpy < "2.5"'
     assert [rule.expression for rule in said.rules] == [expected]
     rule = parse(said.rules[0].expression, vocabulary, Location(file="rule"))
-    assert [cell.id for cell in cells if rule.matches(cell.axes)] == list(said.cells)
+    assert [cell.id for cell in cells if rule.matches(rules.context(cell))] == list(said.cells)
 
 
 def test_a_cell_that_could_not_be_seen_speaks_neither_for_nor_against() -> None:
@@ -324,7 +325,7 @@ def test_a_true_rule_is_found_from_95_percent_of_its_cells(seed: int) -> None:
 def agree(world: rules.World, text: str, cells: Iterable[Cell]) -> bool:
     """Whether a rule, read back by the product's parser, is true of just the cells that show."""
     rule = world.parse(text)
-    return all(rule.matches(cell.axes) == (cell.id in world.shown) for cell in cells)
+    return all(rule.matches(rules.context(cell)) == (cell.id in world.shown) for cell in cells)
 
 
 @settings(max_examples=60, deadline=None)
@@ -422,4 +423,4 @@ def test_a_rule_reads_back_as_an_expression() -> None:
     cells = matrix()
     said = failures(cells, lambda cell: cell.glibc < "2.41" and cell.probe == "cpp")
     rule = parse(said.rules[0].expression, vocabulary, Location(file="rule"))
-    assert tuple(cell.id for cell in cells if rule.matches(cell.axes)) == said.cells
+    assert tuple(cell.id for cell in cells if rule.matches(rules.context(cell))) == said.cells

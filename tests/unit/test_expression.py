@@ -1,4 +1,5 @@
 import operator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -6,8 +7,8 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from orchestrator.errors import InputError, Location
-from orchestrator.matrix.expression import MAX_LENGTH, Expression, exact_name, parse
-from orchestrator.matrix.facts import CellFacts
+from orchestrator.matrix.expression import MAX_LENGTH, CellContext, Expression, parse
+from orchestrator.matrix.facts import CatalogueFacts
 from orchestrator.model import Arch, Catalogue
 
 VOCABULARY = {
@@ -17,7 +18,8 @@ VOCABULARY = {
     "probe": ("cpp", "rust"),
     "numpy": ("1.26", "2.0"),
 }
-CELL = {"python": "3.11", "glibc": "2.36", "launcher": "uwsgi", "probe": "cpp", "numpy": "2.0"}
+AXES = {"python": "3.11", "glibc": "2.36", "launcher": "uwsgi", "probe": "cpp", "numpy": "2.0"}
+CELL = CellContext(axes=AXES, host=Arch.X86_64)
 HERE = Location(file="matrix.yaml", line=7, column=12)
 
 
@@ -62,8 +64,10 @@ def test_emulated_is_what_is_not_the_hosts_own_architecture(
     block = {"python": ("3.11",), "glibc": ("2.36",), "arch": ("x86_64", "arm64")}
     other = {"x86_64": "arm64", "arm64": "x86_64"}
     for host, expected in ((Arch.X86_64, holds), (Arch.ARM64, [other[arch] for arch in holds])):
-        asked = CellFacts(catalogue.model_copy(update={"host": host})).asked(parse(text, words, HERE), True)
-        assert [arch for part, yes in asked.apart([block]) if yes for arch in part["arch"]] == expected
+        asked = CatalogueFacts(catalogue.model_copy(update={"host": host})).when(
+            parse(text, words, HERE), True
+        )
+        assert [arch for part, yes in asked.partition([block]) if yes for arch in part["arch"]] == expected
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_emulated_is_what_is_not_the_hosts_own_architecture(
 def test_a_cell_without_an_axis_reads_as_none_there(text: str, holds: bool) -> None:
     words = {**VOCABULARY, "level": ("none", "1.0", "2.0")}
     assert parse(text, words, HERE).matches(CELL) is holds
-    assert parse(text, words, HERE).matches({**CELL, "level": "none"}) is holds
+    assert parse(text, words, HERE).matches(replace(CELL, axes={**AXES, "level": "none"})) is holds
 
 
 @pytest.mark.parametrize(
@@ -141,7 +145,7 @@ def trees(draw: st.DrawFn, depth: int = 3) -> tuple[str, bool]:
     if depth == 0 or draw(st.booleans()):
         axis = draw(st.sampled_from(VERSIONS))
         sign, value = draw(st.sampled_from(sorted(ORDERS))), draw(st.sampled_from(VOCABULARY[axis]))
-        return f'{axis} {sign} "{value}"', ORDERS[sign](Version(CELL[axis]), Version(value))
+        return f'{axis} {sign} "{value}"', ORDERS[sign](Version(AXES[axis]), Version(value))
     left, right = draw(trees(depth=depth - 1)), draw(trees(depth=depth - 1))
     join = draw(st.sampled_from(["and", "or", "not"]))
     if join == "not":
@@ -175,12 +179,14 @@ def test_an_expression_names_the_axes_that_decide_it() -> None:
     ],
 )
 def test_of_a_series_the_exact_release_counts(text: str, release: str, holds: bool) -> None:
-    assert read(text).matches({"python": "3.13", exact_name("python"): release}) is holds
+    assert read(text).matches(series(release)) is holds
+
+
+def series(release: str) -> CellContext:
+    return CellContext(axes={"python": "3.13"}, releases={"python": release}, host=Arch.X86_64)
 
 
 def test_a_release_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(InputError, match="its release is not known") as caught:
-        read('glibc == "2.36" or python >= "3.13.8"').matches(
-            {"python": "3.13", exact_name("python"): "3.13"}
-        )
+    with pytest.raises(InputError, match="its exact release is unknown") as caught:
+        read('glibc == "2.36" or python >= "3.13.8"').matches(series("3.13"))
     assert caught.value.where == Location(file="matrix.yaml", line=7, column=12 + 19)

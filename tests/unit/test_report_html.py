@@ -10,7 +10,7 @@ import pytest
 from lxml import html
 
 from orchestrator import report
-from orchestrator.model import AddressRange, Plan, Survival, Verdict
+from orchestrator.model import AddressRange, Plan, PlannedCells, Survival, Verdict
 from orchestrator.report.signatures import signature_slug
 from orchestrator.report.views import IndexView
 from orchestrator.rundir.data import load
@@ -215,7 +215,7 @@ def test_an_expected_address_and_a_claim_to_survive_stand_beside_what_was_seen(t
         crash.id: factory.CRASHES.model_copy(update={"fault_address": AddressRange.parse("< 0x2000")}),
         survive.id: factory.SURVIVES.model_copy(update={"survive": Survival(rate=0.01)}),
     }
-    cells = tuple(
+    cells = PlannedCells.of(
         item.model_copy(update={"expectation": asked.get(item.cell.id, item.expectation)})
         for item in plan.cells
     )

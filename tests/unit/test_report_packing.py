@@ -52,7 +52,7 @@ def test_a_smaller_rendering_removes_the_packs_of_a_larger_one(tmp_path: Path) -
     report.write(folder)
     assert (folder / "cell.html").is_file()
     plan = json.loads((folder / "plan.json").read_bytes())
-    plan["cells"] = plan["cells"][:100]
+    plan["cells"]["rows"] = plan["cells"]["rows"][:100]
     (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     report.write(folder)
     assert not (folder / "cell.html").exists()

@@ -10,6 +10,7 @@ from orchestrator.model import (
     Evidence,
     InstrumentFinding,
     Plan,
+    PlannedCells,
     Trial,
     Verdict,
     WantedFinding,
@@ -68,7 +69,7 @@ def watched_trial(cell: Cell, kinds: tuple[str, ...]) -> Trial:
 def expect(folder: Path, parts: Mapping[str, object]) -> None:
     """Have a run's plan expect these parts of every cell as well."""
     plan = Plan.model_validate_json((folder / "plan.json").read_bytes())
-    cells = tuple(
+    cells = PlannedCells.of(
         item.model_copy(update={"expectation": item.expectation.model_copy(update=dict(parts))})
         for item in plan.cells
     )

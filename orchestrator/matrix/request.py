@@ -1,0 +1,23 @@
+"""What the user asks of a matrix."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for: flags by axis, an expression, a profile, a shard (1-based)."""
+
+    profile: str | None = None
+    cells: frozenset[str] | None = None
+    """Exactly these ids, whatever profile, flags and expression say."""
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    expression: str | None = None
+    shard: tuple[int, int] | None = None
+    trials: int | None = None
+    timeout: float | None = None
+    """Seconds for one trial."""
+    offline: bool = False
+    """Whether registries are taken to answer without being asked: their images are here already."""
+    allow_empty: bool = False
+    """Whether a selection whose cells are all excluded is a run of skips instead of a mistake."""

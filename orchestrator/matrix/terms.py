@@ -1,0 +1,125 @@
+"""What a scenario says of its cells: which are excluded, and under which terms the others run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from orchestrator.errors import InputError, Location
+from orchestrator.instruments import INSTRUMENTS, Instrument
+from orchestrator.matrix.blocks import AxisFunction, Block, partition_by, size
+from orchestrator.matrix.exclusion import Exclusions
+from orchestrator.matrix.expression import parse
+from orchestrator.matrix.facts import CatalogueFacts
+from orchestrator.matrix.matrix_file import Exclusion, Matrix
+from orchestrator.matrix.request import Request
+from orchestrator.matrix.scenario_file import MAX_TRIALS_PER_CONTAINER
+from orchestrator.model import (
+    ABSENT,
+    INSTRUMENT,
+    STANDARD_AXES,
+    Catalogue,
+    Cell,
+    CellTerms,
+    Expectation,
+    ExpectationRule,
+    OutcomeKind,
+    Scenario,
+    SelectedCells,
+)
+
+TRIALS_PER_CONTAINER: Final = 16
+"""Where a scenario states none. A container's start and end cost half a second; a stop waits for all."""
+MAX_ID: Final = 200
+"""A cell's id becomes a path; file systems take 255 bytes a name."""
+
+
+class ScenarioRules:
+    """A scenario with its expressions parsed; they may name the matrix's axes and its own."""
+
+    def __init__(
+        self, matrix: Matrix, scenario: Scenario, catalogue: Catalogue, facts: CatalogueFacts
+    ) -> None:
+        vocabulary = {**matrix.axes, **scenario.axes}
+        own = [
+            Exclusion(when=parse(item.when, vocabulary, item.where), reason=item.reason, where=item.place)
+            for item in scenario.exclusions
+        ]
+        self.exclusions: Final = Exclusions(
+            scenario, catalogue, [*matrix.exclusions, *own], facts, pythons=matrix.axes["python"]
+        )
+        self._scenario = scenario
+        self._launchers = catalogue.launchers
+        self._options = [
+            facts.when(parse(item.when, vocabulary, item.where), item.options)
+            for item in scenario.launcher_options
+        ]
+        self._rules = [facts.when(parse(rule.when, vocabulary, rule.where), rule) for rule in scenario.rules]
+
+    def selected(self, blocks: Sequence[Block], grid: Block, request: Request) -> Iterator[SelectedCells]:
+        """The cells of a grid's blocks, in blocks that run under the same terms.
+
+        Raises InputError where no rule or several rules match a cell, and for an id that is too long.
+        """
+        launcher = AxisFunction(["launcher"], lambda axes: axes["launcher"])
+        instrument = AxisFunction([INSTRUMENT], lambda axes: axes.get(INSTRUMENT, ABSENT))
+        for part in partition_by([*self._rules, *self._options, launcher, instrument], blocks, grid):
+            _check_ids(part)
+            # The terms of one cell are those of all: the functions have the same results for them.
+            terms = self._terms(_first(part[0]), request, count=size(part))
+            for block in part:
+                yield SelectedCells(axes=dict(block), terms=terms)
+
+    def _terms(self, axes: Mapping[str, str], request: Request, *, count: int) -> CellTerms:
+        expectation = self._rule(axes, count).of(self._launchers[axes["launcher"]])
+        most = expectation.survive.design.most if expectation.survive else self._scenario.trials
+        trials, instrument = request.trials or most, INSTRUMENTS.get(axes.get(INSTRUMENT, ABSENT))
+        wanted = self._scenario.trials_per_container or TRIALS_PER_CONTAINER
+        return CellTerms(
+            expectation=expectation,
+            trials=trials,
+            trials_per_container=min(trials, wanted, _most_per_container(expectation, instrument)),
+            timeout=request.timeout or self._scenario.timeout * (instrument.slowdown if instrument else 1),
+            options=tuple(option for options in self._options for option in options(axes) or ()),
+        )
+
+    def _rule(self, axes: Mapping[str, str], count: int) -> ExpectationRule:
+        """The one rule that matches a cell, and `count` cells in all alike."""
+        found = [rule for matching in self._rules if (rule := matching(axes))]
+        if len(found) == 1:
+            return found[0]
+        cells = f"cell {Cell.from_axes(axes).id}" + (f" and {count - 1:,} more" if count > 1 else "")
+        places = " and ".join(str(rule.expectation.where) for rule in found)
+        matching = f"several rules match {cells}: {places}" if found else f"no rule matches {cells}"
+        raise InputError(
+            f"scenario {self._scenario.name}: {matching}",
+            hint="exactly one `when` under `expect` must match each cell",
+            where=Location(file=self._scenario.rules[0].where.file),
+        )
+
+
+def _first(block: Block) -> dict[str, str]:
+    return {axis: values[0] for axis, values in block.items()}
+
+
+def _check_ids(blocks: Sequence[Block]) -> None:
+    """Refuse ids that no folder can have. A block's longest id has of each axis what adds most to it."""
+
+    def length(axis: str, value: str) -> int:
+        return len(value) if axis in STANDARD_AXES else 0 if value == ABSENT else len(f"+{axis}={value}")
+
+    for block in blocks:
+        longest = {axis: max(values, key=lambda value: length(axis, value)) for axis, values in block.items()}
+        name = Cell.from_axes(longest).id
+        if len(name) > MAX_ID:
+            raise InputError(
+                f"the id of a cell has {len(name)} characters; a folder's name allows {MAX_ID}: {name}",
+                hint="shorten the names of its axes and values",
+            )
+
+
+def _most_per_container(expectation: Expectation, instrument: Instrument | None) -> int:
+    """How many trials may share a container, whatever the scenario says.
+
+    A hang and the memory limit are observed from outside the container, and an instrument leaves files.
+    """
+    apart = expectation.kind in (OutcomeKind.HANG, OutcomeKind.OOM) or instrument is not None
+    return 1 if apart else MAX_TRIALS_PER_CONTAINER

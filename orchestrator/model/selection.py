@@ -1,0 +1,101 @@
+"""Selections: which cells of a matrix run, by the block; which do not, and why."""
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator
+
+from orchestrator.binary.arch import Arch
+from orchestrator.model.base import Value
+from orchestrator.model.cell import STANDARD_AXES, Cell
+from orchestrator.model.terms import CellTerms
+
+AxisValues = dict[str, tuple[str, ...]]
+"""The values of each axis, in the order of `Cell.axes`: a cell for each combination of them."""
+
+
+class ExcludedCell(Value):
+    """A cell of the cross product that does not run, with the reason and the rule's place."""
+
+    cell: Cell
+    reason: str
+    where: str | None = None
+
+
+class ExcludedCells(Value):
+    """Cells that do not run, all for one reason: one for each combination of these axis values.
+
+    Most cells of a large matrix are excluded, hundreds of thousands by a few dozen rules. They are therefore
+    kept as products, and enumerated only where each has to be named.
+    """
+
+    axes: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]
+    """The values of each axis, in the order of `Cell.axes`."""
+    reason: str
+    where: str | None = None
+
+    @field_validator("axes")
+    @classmethod
+    def _is_whole(cls, axes: AxisValues) -> AxisValues:
+        check_axis_values(axes)
+        return axes
+
+    @classmethod
+    def one(cls, cell: Cell, reason: str, where: str | None = None) -> Self:
+        """A single excluded cell."""
+        return cls(axes={axis: (value,) for axis, value in cell.axes.items()}, reason=reason, where=where)
+
+    @property
+    def count(self) -> int:
+        """How many cells these are."""
+        return math.prod(map(len, self.axes.values()))
+
+    def each(self) -> Iterator[ExcludedCell]:
+        """Every one of the cells, made as it is asked for."""
+        for values in product(*self.axes.values()):
+            cell = Cell.from_axes(dict(zip(self.axes, values, strict=True)))
+            yield ExcludedCell(cell=cell, reason=self.reason, where=self.where)
+
+    def without(self, others: "ExcludedCells") -> tuple["ExcludedCells", ...]:
+        """These cells less those that `others` also excludes for the same reason."""
+        alike = (self.reason, self.where, *self.axes) == (others.reason, others.where, *others.axes)
+        if not alike or any(set(values).isdisjoint(others.axes[axis]) for axis, values in self.axes.items()):
+            return (self,)
+        left: list[ExcludedCells] = []
+        within = self.axes
+        for axis, values in self.axes.items():
+            outside = tuple(value for value in values if value not in others.axes[axis])
+            if outside:
+                left.append(self.model_copy(update={"axes": {**within, axis: outside}}))
+            within = {**within, axis: tuple(value for value in values if value in others.axes[axis])}
+        return tuple(left)
+
+
+class SelectedCells(Value):
+    """Cells that run under the same terms: one for each combination of these axis values."""
+
+    axes: AxisValues
+    terms: CellTerms
+
+
+class Selection(Value):
+    """The outcome of expanding a matrix: cells to run, and cells left out with reasons."""
+
+    profile: str
+    grids: tuple[AxisValues, ...]
+    """One a scenario: all values of its axes, in the order that its cells have."""
+    cells: tuple[SelectedCells, ...]
+    excluded: tuple[ExcludedCells, ...]
+    deselected: int
+    """How many cells the profile and the flags left out; those carry no reason of their own."""
+
+
+def check_axis_values(axes: AxisValues) -> None:
+    """Raise ValueError where cells of these values lack a standard axis or have an unknown architecture."""
+    missing = [axis for axis in STANDARD_AXES if axis not in axes]
+    if missing:
+        raise ValueError(f"cells without an axis {missing[0]!r}")
+    for arch in axes["arch"]:
+        Arch(arch)

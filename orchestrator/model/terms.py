@@ -1,0 +1,38 @@
+"""What a cell runs under: what its scenario says, and what the plan adds."""
+
+from orchestrator.model.base import Value
+from orchestrator.model.catalogue import MadeOf
+from orchestrator.model.cell import Cell
+from orchestrator.model.scenario import Expectation, Toolchain
+
+
+class CellTerms(Value):
+    """What a selection says of a cell beside its axis values; many cells share one."""
+
+    expectation: Expectation
+    trials: int
+    """The most that are run; a cell is settled by fewer where they tell enough."""
+    trials_per_container: int = 1
+    """How many of them may share a container."""
+    timeout: float
+    """Seconds for one trial."""
+    options: tuple[str, ...] = ()
+    """Options of the launcher's program."""
+
+
+class PlannedTerms(CellTerms):
+    """What a plan says of a cell beside its axis values: `image` is the content-addressed key."""
+
+    image: str
+    made_of: MadeOf | None = None
+    """The base and the interpreter; None in plans that do not say it."""
+    toolchain: Toolchain | None = None
+    """What compiled the probe; None as above."""
+    emulated: bool = False
+    """Not the architecture of the host that planned: it runs under qemu-user, with a longer timeout."""
+
+
+class PlannedCell(PlannedTerms):
+    """A cell that a plan runs, with its terms."""
+
+    cell: Cell
