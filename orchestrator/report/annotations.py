@@ -1,7 +1,7 @@
-"""GitHub's workflow commands: what is wrong, on the page of the job that found it.
+"""Workflow commands of GitHub: each failure as an annotation of the job that found it.
 
-A step shows ten annotations of a kind and drops the rest without a word, so that the last one here
-says how many more there are. https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
+GitHub shows ten annotations of a kind for each step and drops the rest silently, so the last one here
+counts the others. https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ LENGTH: Final = 3_000
 
 
 def annotations(data: RunData) -> tuple[str, ...]:
-    """At most ten `::error` lines, worst first: what explains failures, then cells that no rule covers."""
+    """At most ten `::error` lines, worst first: explanations of failures, then cells that no rule covers."""
     found = list(_found(data))
     if len(found) > MOST:
         more = len(found) - MOST + 1
@@ -38,7 +38,7 @@ def _found(data: RunData) -> Iterator[tuple[str, str]]:
 
 
 def _message(text: str) -> str:
-    """One line; `%` and line ends are what the runner takes for more than text."""
+    """The text on one line. The runner gives a meaning to `%` and line ends, so they are escaped."""
     return one_line(text, LENGTH).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -1,4 +1,4 @@
-"""Program output with its colours: terminal escapes become classes of the stylesheet, all else is text."""
+"""Program output in colour: terminal escapes become classes of the stylesheet, everything else is text."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -21,12 +21,12 @@ _SIXTEEN: Final = tuple(
         *(("5c", "5c", "ff"), ("ff", "00", "ff"), ("00", "ff", "ff"), ("ff", "ff", "ff")),
     )
 )
-"""xterm's sixteen colours; the page draws them in tones that can be read on its own paper."""
+"""xterm's sixteen colours. The stylesheet draws each in a tone with enough contrast."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Style:
-    """How text is drawn from some place on: colours by number (0 to 15), attributes by name."""
+    """The style of text: colours by number (0 to 15), attributes by name."""
 
     ink: int | None = None
     paper: int | None = None
@@ -47,7 +47,7 @@ class Style:
         return " ".join(names)
 
     def after(self, codes: Iterable[int]) -> "Style":
-        """The style after one escape's codes (ECMA-48, SGR); codes that say nothing here are passed over."""
+        """The style after the codes of one escape (ECMA-48, SGR); unknown codes are ignored."""
         style, rest = self, iter(codes)
         for code in rest:
             if code == 0:
@@ -60,7 +60,7 @@ class Style:
         return style
 
     def with_code(self, code: int) -> "Style":
-        """The style after one code that takes no others with it."""
+        """The style after one code that takes no parameters."""
         if code in _ATTRIBUTES:
             return replace(self, attributes=self.attributes | {_ATTRIBUTES[code]})
         if code in _ENDED_BY:

@@ -1,4 +1,4 @@
-"""What changed: against the baseline that was named, else against the runs that lie beside this one."""
+"""Changes against the named baseline; without one, against the earlier runs in the same folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from orchestrator.rundir.data import CellRecord, RunData, Status
 UNSEEN: Final = "no longer seen"
 ADDED: Final = "not asked before"
 SHOWN: Final = 10
-"""Changes of one kind that the overview lists; the grid filters by kind."""
+"""The most changes of one kind that the overview lists; the grid filters by kind."""
 SPARK: Final = 24
-"""Runs that a sparkline shows, the latest ones."""
+"""The most runs that a sparkline shows; the latest are kept."""
 LETTERS: Final = {
     "p": Status.PASS,
     "f": Status.FAIL,
@@ -42,7 +42,7 @@ class CellChange:
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeGroup:
-    """Cells that changed in the same way. `tone` is the status whose colour and shape it bears."""
+    """Cells that changed in the same way. `tone` is the status that gives its colour and shape."""
 
     kind: str
     tone: Status
@@ -50,13 +50,13 @@ class ChangeGroup:
 
     @property
     def shown(self) -> tuple[CellChange, ...]:
-        """As many as the overview bears."""
+        """As many as the overview has room for."""
         return self.changes[:SHOWN]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What the overview says first."""
+    """The changes that the overview shows first."""
 
     sentence: str
     groups: tuple[ChangeGroup, ...] = ()
@@ -96,7 +96,7 @@ def changes_of(data: RunData) -> Changes:
 
 
 def spark(data: RunData, cell: str) -> tuple[Mark, ...]:
-    """A cell's verdicts over the runs that are there, oldest first; empty where there is but one run."""
+    """A cell's verdicts over all known runs, oldest first; empty if there is only one run."""
     if data.history is None or len(data.history.runs) < 2:
         return ()
     series = data.history.cells.get(cell, "")
@@ -105,7 +105,7 @@ def spark(data: RunData, cell: str) -> tuple[Mark, ...]:
 
 
 def signature_history(data: RunData, signature: str) -> SignatureHistory | None:
-    """The earliest run that had a signature, where more than one run is there."""
+    """The earliest run with a signature; None if there is only one run."""
     if data.history is None or len(data.history.runs) < 2:
         return None
     return next((item for item in data.history.signatures if item.signature == signature), None)
@@ -148,7 +148,7 @@ def _unreadable(history: History | None) -> tuple[str, ...]:
 
 
 def _turned(history: History) -> Iterator[tuple[str, str, str]]:
-    """Each cell whose verdict is not the one that it had when it was seen last."""
+    """The cells whose verdict differs from their previous verdict."""
     for cell, series in history.cells.items():
         now, past = series[-1:], series[:-1]
         before = next((letter for letter in reversed(past) if letter in "pf"), "")

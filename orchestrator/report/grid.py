@@ -1,6 +1,7 @@
-"""The cells as columns of numbers: what the grid of the overview filters and turns in the browser.
+"""The cells as columns of numbers, which the overview's grid filters and pivots in the browser.
 
-Every text is in a table once and named by its number, so that ten thousand cells are a few hundred kilobytes.
+Each text stands in a table once and cells refer to it by number, so ten thousand cells take a few hundred
+kilobytes.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -25,23 +26,23 @@ LETTERS: Final = {
 }
 EXCLUDED: Final = "x"
 DOWN: Final = ("python", "glibc", "arch")
-"""Axes that stand as rows where no rule says otherwise, the first ones first."""
+"""Axes that make rows if no rule decides, in order of preference."""
 ACROSS: Final = ("scenario", "launcher", "probe")
 """Axes that stand as columns before a project's own."""
 SQUARES: Final = 1600
-"""Squares that the grid opens with at most; further axes are folded into counts."""
+"""The most squares of the first view; further axes are folded into counts."""
 WORDS: Final = 240
-"""Characters of a reason that the grid knows; the cell's page has all of it."""
+"""Characters of a reason in the grid; the cell's page has the whole reason."""
 
 
 class Table:
-    """Texts by number, each once."""
+    """A table of texts; each text has one number."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def number(self, text: str) -> int:
-        """The number of a text, a new one where it was not there yet."""
+        """The number of a text; a new text gets the next number."""
         return self._numbers.setdefault(text, len(self._numbers))
 
     @property
@@ -53,9 +54,9 @@ class Table:
 def grid_data(
     data: RunData, places: Places, signatures: Sequence[SignatureGroup], changed: Changes
 ) -> Mapping[str, object]:
-    """What grid.js reads: axes with their values in order, then one column for each fact of the cells.
+    """The data of grid.js: the axes with their ordered values, then one column for each fact of the cells.
 
-    Excluded cells come after the planned ones, so that what was left out can be seen beside what ran.
+    Excluded cells follow the planned ones, so that both can be shown together.
     """
     excluded = tuple(data.plan.each_excluded())
     cells = [record.cell for record in data.records] + [item.cell for item in excluded]
@@ -86,7 +87,7 @@ def grid_data(
 
 
 def sorted_values(axis: str, values: set[str]) -> list[str]:
-    """An axis' values in its order; an own axis orders as versions do where all its values are some."""
+    """The ordered values of an axis. A user's axis orders as versions if all its values are versions."""
     if "" in values:
         return [*sorted_values(axis, values - {""}), ""]
     try:
@@ -111,8 +112,8 @@ def _axes(cells: Sequence[Cell]) -> list[Mapping[str, object]]:
 def first_view(cells: Sequence[Cell], telling: Sequence[str]) -> Mapping[str, Sequence[str]]:
     """The axes that the grid opens with, at most two down and two across, outermost first.
 
-    Those of the rule that makes the difference (`telling`) stand outermost, so that it is to be seen as whole
-    rows and columns; then the environment goes down and the question across. Axes of one value tell nothing.
+    Axes of the explaining rule (`telling`) stand outermost, so that the rule shows as whole rows and columns.
+    The environment makes rows, the scenario makes columns. Axes with one value are left out.
     """
     rows_of = [cell.axes for cell in cells]
     names = list(dict.fromkeys(name for row in rows_of for name in row))

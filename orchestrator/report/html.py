@@ -1,4 +1,4 @@
-"""The HTML report: static pages that open from a download and ask nothing of anyone."""
+"""The HTML report: static pages that open from a download and make no request."""
 
 import re
 import shlex
@@ -26,15 +26,15 @@ from orchestrator.rundir.data import CellRecord, RunData
 
 TABLE: Final = "cells.html"
 UNPACKERS: Final = {".zst": "zstd -d", ".xz": "xz -dk", ".lz4": "lz4 -dm"}
-"""What systemd-coredump may compress cores with, and the command that unpacks and keeps them."""
+"""The compressions that systemd-coredump uses, each with the command that unpacks and keeps the file."""
 _PLAIN_PATH: Final = re.compile(r"(/[\w.+=-]+)+")
-"""Paths that may stand in a gdb command; a core names its modules as it likes."""
+"""Paths that are safe in a gdb command; the names of a core's modules are untrusted."""
 
 __all__ = ["INDEX", "write_html"]
 
 
 def write_html(data: RunData, signatures: Sequence[SignatureGroup]) -> None:
-    """Write the overview, the plain table, and what there is of each cell and each signature."""
+    """Write the overview, the plain table, and the pages of all cells and signatures."""
     site = Site(data=data, places=Places.of(data))
     site.write_assets()
     view = views.IndexView(data=data)
@@ -141,7 +141,7 @@ def _open_core(data: RunData, trial: Trial | None, tag: str | None) -> str | Non
 
 
 def _remove_stale(site: Site, slugs: set[str]) -> None:
-    """Remove pages of an earlier rendering that this one has no use for."""
+    """Remove pages of an earlier rendering that this one does not have."""
     folder = site.data.folder
     stale = [path for path in (folder / SIGNATURES).glob("*.html") if path.stem not in slugs]
     used = {pack_file(number) for number in packed(site.places, site.data.records)}

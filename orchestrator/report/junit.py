@@ -1,12 +1,12 @@
 """junit.xml: one suite an environment, one case a cell; the one module that writes JUnit.
 
 The document is held to the schema that Jenkins' xunit plugin checks (tests/data/junit.xsd), the strictest of
-the common readers: of junit-xml's attributes it does not know `disabled`, and it takes times in
-milliseconds at most. So the suites are made by junit-xml, and the document around them here.
+the common readers: it lacks junit-xml's attribute `disabled`, and times have at most three decimals.
+So junit-xml makes the suites, and this module makes the document around them.
 
 GitLab takes files of up to 30 MB and 250,000 elements (https://docs.gitlab.com/ci/testing/unit_test_reports),
-libxml2 texts of up to 10 MB. So the worst cells, those with a page of their own, are told in full and share
-one allowance of output; of the others a case says the verdict and why.
+libxml2 texts of up to 10 MB. So the worst cells, those with a page of their own, have full details and share
+one budget of output; the case of another cell has its verdict and reason.
 """
 
 import xml.etree.ElementTree as ET
@@ -22,9 +22,9 @@ from orchestrator.report.text import LIMIT, excerpt_text, one_line, read_excerpt
 from orchestrator.rundir.data import CellRecord, RunData, Status
 
 MESSAGE_LIMIT: Final = 1000
-"""Characters of a case's message; readers show it on one line."""
+"""Characters of a case's message, which readers show on one line."""
 OUTPUT: Final = 1 << 19
-"""Bytes of program output in the whole document; the cells that are told in full share it evenly."""
+"""Bytes of program output in the document; the cells with full details share it evenly."""
 
 
 def junit_xml(data: RunData) -> str:
@@ -66,7 +66,7 @@ def _suite(
 def _properties(
     data: RunData, items: Sequence[CellRecord | ExcludedCell], results: Sequence[CellResult]
 ) -> dict[str, str]:
-    """The suite's axes as bare names, where it ran, and what explains what its cells show.
+    """The suite's axes by name, the host it ran on, and the explanations of its cells.
 
     The schema knows properties of suites only; a case says its axes in its details.
     """
@@ -115,7 +115,7 @@ def _excluded(item: ExcludedCell) -> TestCase:
 
 
 def _brief(places: Places, record: CellRecord) -> str:
-    """What is said of a cell that is not told in full: where all of it is, and how to repeat it."""
+    """The text of a cell without full details: where the details are, and how to repeat it."""
     lines = [f"repeat: {record.result.repeat}"] if record.result else []
     return "\n".join([*lines, f"page: {_page(places, record)}"])
 

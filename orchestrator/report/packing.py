@@ -1,6 +1,6 @@
-"""Where the page of each cell is, so that a report of ten thousand cells stays one that can be sent.
+"""The page of each cell, arranged so that a report of ten thousand cells is small enough to send.
 
-Cells have a page of their own, the worst ones first; those beyond STATIC_PAGES share one page, cell.html,
+The worst cells have a page of their own; those beyond STATIC_PAGES share one page, cell.html,
 which takes its contents from compressed packs beside it. Both hold the same text from the same template.
 """
 
@@ -19,7 +19,7 @@ PACKS: Final = "assets/packs"
 STATIC_PAGES: Final = 500
 CELLS_A_PACK: Final = 64
 STATIC_OUTPUT: Final = 8 << 20
-"""Bytes of output that all the cells' own pages show together; the whole is always a link away."""
+"""Bytes of output on all the cells' own pages together; each page links the whole output."""
 OUTPUT_LIMITS: Final = (1 << 10, 64 << 10)
 """The least and the most bytes of one stream that a page shows; a packed page shows the least."""
 
@@ -47,7 +47,7 @@ class Places:
         return page, record.cell.id if page == SHARED_PAGE else ""
 
     def excerpt_limit(self, record: CellRecord) -> int:
-        """How many bytes of each of a cell's two streams its page shows."""
+        """Bytes that a cell's page shows of each of its two streams."""
         least, most = OUTPUT_LIMITS
         if record.cell.id not in self.own:
             return least
@@ -72,7 +72,7 @@ def pack_file(number: int) -> str:
 
 
 def pack_script(contents: Mapping[str, str]) -> str:
-    """A pack as a script: a page that was opened from a file can load a script, and nothing else."""
+    """A pack as a script: a page opened from a file can load scripts but no data."""
     packed = gzip.compress(json.dumps(contents, ensure_ascii=False).encode(), compresslevel=9, mtime=0)
     return f'crashmatrixPack("{base64.b64encode(packed).decode()}");\n'
 

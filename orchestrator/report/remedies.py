@@ -1,4 +1,4 @@
-"""Does a mitigation hold everywhere? Each cell with one beside the same cell without."""
+"""Whether a mitigation works everywhere: each cell with it compared with the same cell without it."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -27,17 +27,17 @@ class Remedy:
 
     @property
     def whole(self) -> bool:
-        """Whether it held wherever it was needed, and nothing is left open."""
+        """Whether it works in every cell that needs it, with no cell unknown."""
         return self.cells > 0 and self.mended == self.cells and not self.unknown
 
     @property
     def failed(self) -> bool:
-        """Whether some cell went wrong in spite of it."""
+        """Whether a cell goes wrong in spite of it."""
         return self.mended < self.cells
 
     @property
     def words(self) -> str:
-        """Where it held, in words."""
+        """Where it works, in words."""
         if not self.cells and not self.unknown:
             return "no cell here goes wrong without it"
         open_still = f"{words.cells(self.unknown)} could not be compared" if self.unknown else ""
@@ -48,7 +48,7 @@ class Remedy:
 
 
 def remedies(data: RunData) -> tuple[Remedy, ...]:
-    """One remedy a scenario and mitigation, in the plan's order; none where no cell has a mitigation."""
+    """One remedy for each scenario and mitigation, in the plan's order."""
     plain = {_without(record.cell): record for record in data.records if _mitigation(record.cell) == ABSENT}
     groups: dict[tuple[str, str], list[CellRecord]] = {}
     for record in data.records:
@@ -82,7 +82,7 @@ def _remedy(
 
 
 def _seen(record: CellRecord) -> str:
-    """How a cell with the remedy ends, with what it lost or said on the way where that was expected."""
+    """How a cell with the mitigation ends, with the message that was expected of it."""
     seen, expectation = words.cell_seen(record), record.planned.expectation
     if record.status is Status.PASS and expectation.absent is not None:
         return f"{seen} without /{expectation.absent}/"
@@ -102,13 +102,13 @@ def _without(cell: Cell) -> Cell:
 
 
 def _fault(record: CellRecord | None) -> str | None:
-    """What an instrument is expected to see of a cell without a mitigation, where it is to see something."""
+    """The finding that is expected of a cell without a mitigation, if one is."""
     wanted = record.planned.expectation.evidence if record else None
     return wanted.kind if wanted and wanted.at_least else None
 
 
 def _went_wrong(result: CellResult | None, fault: str | None) -> bool | None:
-    """Whether some trial crashed or hung, or its instrument saw the fault; None where nothing was seen."""
+    """Whether a trial crashed or hung, or its instrument found the fault; None if nothing was observed."""
     if result is None or not result.trials:
         return None
     outcomes = [trial.outcome for trial in result.trials]

@@ -80,7 +80,7 @@ def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
 
 
 def _quality(crash: Crash) -> tuple[bool, bool, int]:
-    """How well a crash can stand for its like: whole, with an exact symbol, with source lines."""
+    """How well a crash represents its signature: not truncated, exact symbol, source lines."""
     thread = crash.crashed_thread
     lines = sum(frame.line is not None for frame in thread.native) if thread else 0
     return (not crash.truncated, crash.crash.exact, lines)

@@ -1,9 +1,9 @@
-"""The pages' common ground: templates, links, and the policy that holds even where escaping would fail.
+"""What all pages share: templates, links, and a security policy that protects even if escaping fails.
 
-Every value that a template prints is made visible (text.visible) and escaped, wherever it stands. The
-content security policy of each page allows the report's own style and script by a nonce, and nothing else: no
-request leaves a page. The nonce is drawn anew for each rendering, so that no output of a program can hold it.
-'self' would not do: for pages opened from files it covers the program's output as well.
+Every value that a template prints is made visible (text.visible) and escaped. The content security policy of
+each page allows only the report's own style and script, by a nonce; no request leaves a page. Each rendering
+draws a new nonce, so no program output can contain it. 'self' is not enough: for pages opened from files it
+also covers program output.
 """
 
 import functools
@@ -45,7 +45,7 @@ class Site:
         write_atomically(self.data.folder / page, self.render(page, template, **context))
 
     def render(self, page: str, template: str, **context: object) -> str:
-        """A template's text as it stands on a page: links are relative to that."""
+        """A rendered template; links are relative to the page."""
         common = {
             "data": self.data,
             "plan": self.data.plan,
@@ -57,7 +57,7 @@ class Site:
         return _environment().get_template(template).render(common | context)
 
     def write_assets(self) -> None:
-        """Write the style and the scripts, once for all pages."""
+        """Write the stylesheet and the scripts, which all pages share."""
         for name in (STYLE, *SCRIPTS):
             write_atomically(self.data.folder / ASSETS / name, _template_file(name))
 
@@ -108,7 +108,7 @@ def _environment() -> Environment:
 
 
 def _harmless(value: object) -> object:
-    """What jinja2 prints for a value: text is made visible before it is escaped."""
+    """The text that jinja2 prints for a value: made visible, then escaped."""
     return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 

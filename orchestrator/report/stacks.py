@@ -1,4 +1,4 @@
-"""Stacks as a page shows them: native and Python frames in one, threads that stand alike as one."""
+"""Stacks as pages show them: native and Python frames merged, threads with equal stacks grouped."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,17 +36,17 @@ class ThreadGroup:
 
     @property
     def shown(self) -> Thread:
-        """One of them."""
+        """The thread that represents the group."""
         return self.threads[0]
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of threads."""
         return len(self.threads)
 
     @property
     def others(self) -> str:
-        """The ids of those that are not shown, as many as a line bears."""
+        """The ids of the threads that are not shown, as many as fit a line."""
         ids = [str(thread.tid) for thread in self.threads[1:]]
         return ", ".join(ids[:IDS]) + (", …" if len(ids) > IDS else "")
 
@@ -65,13 +65,13 @@ def stack_rows(crash: Crash, thread: Thread) -> tuple[StackRow, ...]:
 
 
 def unplaced(thread: Thread) -> tuple[PythonFrame, ...]:
-    """The Python frames of which no backend said which native frame runs them."""
+    """The Python frames without a known native frame."""
     count = len(thread.native)
     return tuple(item for item in thread.python if item.native is None or item.native >= count)
 
 
 def other_threads(crash: Crash) -> tuple[ThreadGroup, ...]:
-    """The threads that did not crash, folded: those that wait in the same place are one group."""
+    """The threads that did not crash; threads that wait in the same place are one group."""
     groups: dict[object, list[Thread]] = {}
     for thread in crash.threads:
         if not thread.crashed:
@@ -91,7 +91,7 @@ def _likeness(thread: Thread) -> object:
 
 
 def _cut(rows: Sequence[StackRow], fault: int) -> Iterator[StackRow]:
-    """A stack that overflowed has thousands of frames: keep its beginning, the fault and its end."""
+    """The rows to show of a long stack: its beginning, the fault and its end."""
     end = FRAMES // 10
     start = max(FRAMES - end, min(fault + 8, 4 * FRAMES))
     if len(rows) <= start + end:

@@ -1,4 +1,4 @@
-"""summary.md: a page for a CI's step summary, worst first, and never larger than it takes."""
+"""summary.md: a page for a CI step summary, worst first, never larger than the limit."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,9 +13,9 @@ from orchestrator.rundir.data import CellRecord, RunData, Status
 LIMIT: Final = 1_000_000
 """Bytes; GitHub refuses a step summary of more than 1 MiB (1,048,576)."""
 TAIL: Final = 2_000
-"""Bytes kept free for the line that says that there is more."""
+"""Bytes reserved for the line that says that more follows."""
 SENTENCE: Final = 4_000
-"""Characters of one explanation; they are cut in number of cells already, this only bounds hostile names."""
+"""Characters of one explanation, whose number of cells is limited already. Bounds hostile names."""
 EXPLANATIONS: Final = 30
 MARKS: Final = {
     Status.FAIL: "❌ fail",

@@ -9,7 +9,7 @@ from orchestrator.rundir.data import RunData, Status
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A cell in a table. All fields are plain, harmless text on one line; escape for markup as usual."""
+    """A cell in a table. All fields are harmless text on one line; markup still needs escaping."""
 
     cell: str
     environment: str
@@ -23,7 +23,7 @@ class Row:
 
 
 def table_rows(data: RunData) -> tuple[Row, ...]:
-    """One row a planned cell, in the plan's order."""
+    """One row for each planned cell, in the plan's order."""
     return tuple(
         Row(
             cell=record.cell.id,

@@ -1,7 +1,7 @@
-"""Untrusted text made harmless and visible: program output, file names, symbols, reasons.
+"""Make untrusted text harmless and visible: program output, file names, symbols, reasons.
 
-What a terminal or a browser would act on (escape sequences, control characters, invisible
-bidirectional marks) is removed or replaced by a visible stand-in. The result is also legal in XML.
+Whatever a terminal or a browser would act on (escape sequences, control characters, invisible
+bidirectional marks) is removed or replaced by a visible character. The result is also legal in XML.
 """
 
 import codecs
@@ -35,7 +35,7 @@ _MARKDOWN_PLAIN: Final = frozenset(",;'?$%\"/-")
 
 @dataclass(frozen=True, kw_only=True)
 class Excerpt:
-    """What is shown of a stream. `left_out` counts the bytes between `head` and `tail`; 0: `head` is all."""
+    """An excerpt of a stream. `left_out`: bytes between `head` and `tail`; if 0, `head` is everything."""
 
     head: str
     tail: str
@@ -44,7 +44,7 @@ class Excerpt:
 
 
 def visible(text: str) -> str:
-    """Text that shows what it holds and does nothing: no escapes, no controls, no bidi tricks."""
+    """Text without escape sequences, control characters or bidirectional marks."""
     text = text.replace("\r\n", "\n")
     if "\x1b" in text:
         text = _ANSI.sub("", text)
@@ -94,9 +94,9 @@ def time_words(stamp: str) -> str:
 
 
 def read_excerpt(path: Path, limit: int = LIMIT, clean: Callable[[str], str] = visible) -> Excerpt:
-    """The beginning and the end of a stream of any size; a byte that is not UTF-8 shows by its value.
+    """The beginning and the end of a stream of any size; bytes that are not UTF-8 are shown by value.
 
-    `clean` makes the text harmless; only who does so later, with more than text, may pass another.
+    `clean` makes the text harmless. Pass another function only if the caller makes it harmless later.
     """
     half = limit // 2
     size = path.stat().st_size
@@ -115,7 +115,7 @@ def read_excerpt(path: Path, limit: int = LIMIT, clean: Callable[[str], str] = v
 
 
 def excerpt_text(excerpt: Excerpt, whole: str) -> str:
-    """An excerpt as one text; where it was cut it says how much is missing and where the whole is."""
+    """An excerpt as one text, with a note on how much is missing and where the whole is."""
     if not excerpt.left_out:
         return excerpt.head
     note = f"[{size_words(excerpt.left_out)} left out here; the whole is in {whole}]"

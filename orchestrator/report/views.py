@@ -1,4 +1,4 @@
-"""What the pages show, arranged: what is wrong, what was excluded, what limits the evidence."""
+"""The contents of the pages: failures, excluded cells, limits of the evidence."""
 
 import itertools
 import re
@@ -32,7 +32,7 @@ PLOTTED: Final = 240
 TRIALS: Final = 100
 """Trials that a cell's table lists."""
 VALUES: Final = 3
-"""Values of an axis that are named; of more the number is said."""
+"""The most values of an axis that are named; beyond that only their number."""
 REASONS: Final = 12
 """Reasons that the overview names; those of the worst verdicts come first."""
 DIFFERENCES: Final = 6
@@ -66,13 +66,13 @@ class WrongGroup:
 
     @property
     def shown(self) -> tuple[CellRecord, ...]:
-        """As many as a page can bear."""
+        """As many as a page has room for."""
         return self.records[:LISTED]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExcludedGroup:
-    """Cells that were left out by one rule."""
+    """Cells that one rule excludes."""
 
     number: int
     reason: str
@@ -81,19 +81,19 @@ class ExcludedGroup:
 
     @property
     def count(self) -> int:
-        """How many they are."""
+        """The number of cells."""
         return sum(item.count for item in self.cells)
 
     @property
     def shown(self) -> tuple[ExcludedCell, ...]:
-        """As many as a page can bear."""
+        """As many as a page has room for."""
         each = itertools.chain.from_iterable(item.each() for item in self.cells)
         return tuple(itertools.islice(each, LISTED))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """A trial's stdout or stderr; `excerpt` is None where the file is not there."""
+    """A trial's stdout or stderr; `excerpt` is None if the file is missing."""
 
     name: str
     path: str
@@ -114,7 +114,7 @@ class TrialBar:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexView:
-    """All that index.html shows."""
+    """The contents of index.html."""
 
     data: RunData
 
@@ -142,7 +142,7 @@ class IndexView:
 
     @cached_property
     def wrong(self) -> tuple[WrongGroup, ...]:
-        """Failures, errors and cells that did not run, by reason; worst and most first."""
+        """Failures, errors and cells that did not run, grouped by reason; worst and largest first."""
         groups: dict[tuple[Status, str], list[CellRecord]] = {}
         for record in self.data.worst_first:
             if record.status in (Status.FAIL, Status.ERROR, Status.NOT_RUN):
@@ -156,7 +156,7 @@ class IndexView:
 
     @cached_property
     def reach(self) -> str:
-        """How much of the matrix is wrong: how many cells, and how many of each axis' values."""
+        """The affected part of the matrix: number of cells, and of values of each axis."""
         wrong = [record.cell for group in self.wrong for record in group.records]
         asked = [record.cell for record in self.data.records]
         share = f"{words.cells(len(wrong))} of {len(asked):,} ({len(wrong) / len(asked):.1%})"
@@ -179,17 +179,17 @@ class IndexView:
 
     @cached_property
     def differences(self) -> tuple[Explanation, ...]:
-        """Which axes make the difference, for failures and crashes."""
+        """The explanations of failures and signatures."""
         return tuple(item for item in self.data.explanations if item.subject is not Subject.OUTCOME)
 
     @cached_property
     def outcomes(self) -> tuple[Explanation, ...]:
-        """Which axes make the difference, for the ways in which scenarios end."""
+        """The explanations of outcomes."""
         return tuple(item for item in self.data.explanations if item.subject is Subject.OUTCOME)
 
     @cached_property
     def evidence(self) -> tuple[str, ...]:
-        """What limits the run's evidence, in numbers of cells."""
+        """The limits of the run's evidence, each with its number of cells."""
         results = self.data.results
         trials = [(result, trial) for result in results for trial in result.trials]
         facts = {
@@ -210,12 +210,12 @@ class IndexView:
 
     @cached_property
     def seconds(self) -> float:
-        """Time in cells, added up; cells run at once count each."""
+        """The total time of all cells in seconds; parallel cells count separately."""
         return sum(result.seconds for result in self.data.results)
 
 
 def _part(axis: str, touched: set[str], count: int) -> str:
-    """Which of an axis' values are touched, by name where they are few."""
+    """The affected values of an axis, by name if they are few."""
     *most, last = sorted_values(axis, touched)
     if not most:
         return f"{axis} {last} only"
@@ -225,7 +225,7 @@ def _part(axis: str, touched: set[str], count: int) -> str:
 
 
 def explained(item: Explanation) -> Markup:
-    """An explanation's sentence, its rules set as code."""
+    """The sentence of an explanation, with its rules as code."""
     rules = sorted({visible(rule.expression) for rule in item.rules}, key=len, reverse=True)
     sentence = visible(item.sentence)
     if not rules:
@@ -238,9 +238,9 @@ def explained(item: Explanation) -> Markup:
 
 
 def streams(data: RunData, record: CellRecord, limit: int) -> tuple[Stream, ...]:
-    """The telling trial's output, up to `limit` bytes of each stream; stderr first: it says why.
+    """The output of the representative trial, up to `limit` bytes of each stream, stderr first.
 
-    The excerpts are raw: a template shows them by way of `coloured`, which makes them harmless.
+    The excerpts are raw; templates print them through `coloured`, which makes them harmless.
     """
     trial = words.telling_trial(record.result) if record.result else None
     if trial is None:
@@ -256,7 +256,7 @@ def streams(data: RunData, record: CellRecord, limit: int) -> tuple[Stream, ...]
 
 
 def trial_plot(result: CellResult) -> tuple[TrialBar, ...]:
-    """The trials as bars, as high as they took long."""
+    """The trials as bars; the height is the duration."""
     trials = result.trials[:PLOTTED]
     longest = max((trial.outcome.seconds for trial in trials), default=0.0) or 1.0
     return tuple(

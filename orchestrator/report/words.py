@@ -1,4 +1,4 @@
-"""Results in words: the same sentences for JUnit, HTML, summary and terminal."""
+"""The sentences about results, shared by JUnit, HTML, summary and terminal."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -23,9 +23,9 @@ from orchestrator.model import (
 from orchestrator.rundir.data import CellRecord, RunData, Status
 
 WAITS: Final = 40
-"""Threads of a hang whose places are said; result.json has all."""
+"""The most threads of a hang that are described; result.json has all."""
 NAMED: Final = 3
-"""Cells that a sentence names; the grid and the run's JSON have all."""
+"""The most cells that a sentence names; the grid and the run's JSON have all."""
 PLURALS = {
     Status.FAIL: "failed",
     Status.ERROR: "could not be seen",
@@ -55,7 +55,7 @@ def headline(data: RunData) -> str:
 
 
 def merging(plan: Plan) -> tuple[str, ...]:
-    """What a merged run lacks, and what stood in it twice."""
+    """The missing shards of a merged run, and the cells that several shards had."""
     said: list[str] = []
     if plan.missing_shards:
         shards = ", ".join(plan.missing_shards)
@@ -66,22 +66,22 @@ def merging(plan: Plan) -> tuple[str, ...]:
 
 
 def change(item: Change) -> str:
-    """What a cell did there and does here, and what else differs: that may be the cause."""
+    """How a cell changed, and what else differs between the runs and may be the cause."""
     beside = f" Also: {'; '.join(item.differences)}." if item.differences else ""
     return f"{item.sentence}{beside}"
 
 
 def not_comparable(item: NotComparable) -> str:
-    """How many cells cannot be compared, why, and which, as far as they are named."""
+    """The cells that cannot be compared: how many, why, and the first of them."""
     named = ", ".join(item.cells[:NAMED])
     more = f", and {item.count - NAMED:,} more" if item.count > NAMED else ""
     return f"{cells(item.count)} cannot be compared, {item.reason}: {named}{more}."
 
 
 def differences(data: RunData, limit: int) -> Iterator[str]:
-    """What makes the difference, at most so many explanations, and how many more there are.
+    """At most `limit` explanations, and the number of further ones.
 
-    An outcome without a rule is left to the pages: that its cells have nothing in common is no news.
+    Outcomes without a rule are left out here; the pages have them.
     """
     telling = [
         item
@@ -94,14 +94,14 @@ def differences(data: RunData, limit: int) -> Iterator[str]:
 
 
 def telling_trial(result: CellResult) -> Trial | None:
-    """The trial to show first: the last one with a crash that was read, else the last one."""
+    """The representative trial: the last with a crash that was read, else the last."""
     crashed = [trial for trial in result.trials if trial.crash]
     trials = crashed or result.trials
     return trials[-1] if trials else None
 
 
 def trial_seen(trial: Trial) -> str:
-    """What was seen of a trial, in a few words; the original fault where a core was read."""
+    """The outcome of a trial in a few words: the original fault if a core was read."""
     outcome = trial.outcome
     if trial.crash:
         site = trial.crash.crash.function
@@ -116,7 +116,7 @@ def trial_seen(trial: Trial) -> str:
 
 
 def cell_seen(record: CellRecord) -> str:
-    """What was seen in a cell, in a few words."""
+    """The outcome of a cell in a few words."""
     trial = telling_trial(record.result) if record.result else None
     if trial is None:
         return "not run" if record.result is None else "nothing seen"
@@ -124,7 +124,7 @@ def cell_seen(record: CellRecord) -> str:
 
 
 def expected(expectation: Expectation) -> str:
-    """What should be seen, in a few words."""
+    """The expectation in a few words."""
     if expectation.kind is OutcomeKind.SIGNAL:
         return expectation.signal or "a signal"
     if expectation.kind is OutcomeKind.EXIT:
@@ -168,7 +168,7 @@ def backtrace_text(crash: Crash) -> str:
 
 
 def core_words(core: CoreFile) -> str:
-    """What became of a trial's core."""
+    """The state of a trial's core in words."""
     words = {CoreState.NONE: "none was due", CoreState.FOUND: "found", CoreState.LOST: "lost"}[core.state]
     if core.truncated:
         words += ", truncated"
@@ -176,7 +176,7 @@ def core_words(core: CoreFile) -> str:
 
 
 def cautions(result: CellResult | None) -> tuple[str, ...]:
-    """What limits the evidence of a cell, each once: said wherever its verdict is."""
+    """The limits of a cell's evidence, each once; shown wherever its verdict is shown."""
     if result is None:
         return ()
     return tuple(dict.fromkeys(_unique(result.trials)))
@@ -209,18 +209,18 @@ def _crash_cautions(crash: Crash) -> Iterator[str]:
 
 
 def wanted_evidence(wanted: WantedFinding) -> str:
-    """What an expectation wants an instrument to see, on one line."""
+    """The finding that an expectation requires, on one line."""
     most = "" if wanted.at_most is None else f" and at most {wanted.at_most}"
     stacks = "".join(f", {role.value} by {' > '.join(names)}" for role, names in wanted.stacks.items())
     return f"{wanted.kind}{stacks}, at least {wanted.at_least}{most} times"
 
 
 EVIDENCE_FRAMES = 8
-"""Frames of each of an instrument's stacks in plain text; result.json has more."""
+"""The most frames of an instrument's stack in plain text; result.json has more."""
 
 
 def evidence_lines(trial: Trial) -> list[str]:
-    """What a trial's instrument saw: a line a kind with the first of its findings, and its stacks."""
+    """The findings of a trial's instrument: each kind with its first occurrence, then its stacks."""
     evidence = trial.outcome.evidence
     if evidence is None:
         return []
