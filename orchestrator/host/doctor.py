@@ -61,6 +61,7 @@ def doctor(*, paths: HostPaths | None = None) -> tuple[Capability, ...]:
         arm64(facts),
         mmdebstrap(facts),
         npm(facts),
+        maven(facts),
         collection(facts),
         pipe_limit(facts),
         gdb(),
@@ -139,6 +140,20 @@ def npm(facts: Facts) -> Capability:
         )
     version = process.run([program, "--version"], check=False, hint=LOOK_HINT, timeout=30).text.strip()
     return Capability(name="npm", state=State.OK, found=version, required=False)
+
+
+def maven(facts: Facts) -> Capability:
+    """What fetches the interpreters that are archives. Setup leaves it: it brings a Java of its own."""
+    program = facts.found.get("maven")
+    if program is None:
+        return Capability(
+            name="maven",
+            state=State.MISSING,
+            found="not installed: no interpreters that are archives",
+            hint="apt-get install maven",
+            required=False,
+        )
+    return Capability(name="maven", state=State.OK, found=program, required=False)
 
 
 def collection(facts: Facts) -> Capability:

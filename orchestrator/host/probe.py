@@ -41,6 +41,7 @@ EVIDENCE: Final[Mapping[str, tuple[str, ...]]] = {
     "gdb-multiarch": ("gdb-multiarch",),
     "systemd-coredump": ("/lib/systemd/systemd-coredump", "/usr/lib/systemd/systemd-coredump"),
     "npm": ("npm",),
+    "maven": ("mvn",),
     "ca-certificates": ("/etc/ssl/certs/ca-certificates.crt",),
     "acl": ("setfacl",),
     "qemu-user-static": ("qemu-aarch64-static",),

@@ -1,4 +1,4 @@
-"""One wanted file, fetched by the client of the place where it lies: pip, npm, HTTP, or from this host."""
+"""One wanted file, fetched by the client of its source: pip, npm, mvn, HTTP, or copied from this host."""
 
 import shutil
 import sys
@@ -17,12 +17,15 @@ from orchestrator.adapters import (
 )
 from orchestrator.errors import HostError, InputError, Location, ToolError
 from orchestrator.images.network import persistently
-from orchestrator.model import LocalFile, NpmFile, Pin, PypiFile, UrlFile, Wanted
+from orchestrator.model import LocalFile, MavenFile, NpmFile, Pin, PypiFile, UrlFile, Wanted
 
 TIMEOUT: Final = 900
 """Seconds for one file of 100 MB on a slow line."""
 PIP_HINT: Final = "check the network and pip's configuration (index, proxy, certificates), then try again"
 NPM_HINT: Final = "install npm where it is missing, or check its registry, proxy and cafile, then try again"
+MAVEN_HINT: Final = "install Maven (`apt-get install maven`), or check its settings.xml, then try again"
+MAVEN_COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+"""With its version: without one, mvn asks for the newest each time."""
 APT_HINT: Final = (
     "run on Debian or a system made from it, or give the file an address in images/catalogue.yaml"
 )
@@ -70,6 +73,17 @@ def _(wanted: NpmFile, _pin: Pin | None, folder: Path, _stop: threading.Event) -
         timeout=TIMEOUT, hint=NPM_HINT, cwd=folder,
     )  # fmt: skip
     return _only(files, "npm")
+
+
+@_obtain.register
+def _(wanted: MavenFile, _pin: Pin | None, folder: Path, _stop: threading.Event) -> Path:
+    files = folder / "files"
+    process.run(
+        ["mvn", "--quiet", "--batch-mode", MAVEN_COPY, f"-Dartifact={wanted.artifact}",
+         f"-DoutputDirectory={files}"],
+        timeout=TIMEOUT, hint=MAVEN_HINT, cwd=folder,
+    )  # fmt: skip
+    return _only(files, "mvn")
 
 
 @_obtain.register

@@ -10,6 +10,7 @@ from orchestrator.model import Arch, Base, CopiedPython, ImageSpec, InterpreterK
 LIBRARIES: Final = ("zlib", "libffi")
 """What a portable interpreter's modules link statically, by the names of their downloads."""
 CHECK: Final = "check.py"
+FROM_JAR: Final = "from_jar.py"
 
 
 def environment_image(
@@ -93,6 +94,8 @@ def _portable(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
 
 def _archive(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
     archive = book.download(python.source, arch, python.version)
+    jar = archive.name.endswith(".jar")
+    scripts = book.project / "images" / "python"
     return book.dockerfile(
         f"python-{python.version}-archive",
         "Dockerfile.archive.j2",
@@ -100,9 +103,14 @@ def _archive(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
         parents={"base": base_image(book, builder_base(book, arch), arch)},
         files=[
             archive.model_copy(update={"name": f"src/{archive.name}"}),
-            book.file(book.project / "images" / "python" / CHECK, f"src/{CHECK}"),
+            *(book.file(scripts / name, f"src/{name}") for name in ((FROM_JAR, CHECK) if jar else (CHECK,))),
         ],
-        values={"version": python.version, "archive": archive.name},
+        values={
+            "version": python.version,
+            "archive": archive.name,
+            "jar": "yes" if jar else None,
+            "gnu": arch.gnu,
+        },
     )
 
 
@@ -159,13 +167,19 @@ def _cross_uwsgi(book: RecipeBook, base: Base, python: OwnPython, arch: Arch) ->
 
 def _portable_uwsgi(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
     sdist = book.download("uwsgi", arch)
+    foreign = python.kind is InterpreterKind.ARCHIVE and arch is not book.host
     return book.dockerfile(
         f"uwsgi-py{python.version}",
         "Dockerfile.uwsgi-portable.j2",
         arch,
-        parents={"toolchain": toolchain(book, arch), "python": interpreter_image(book, python, arch)},
+        parents={
+            "toolchain": toolchain(book, arch),
+            "python": interpreter_image(book, python, arch),
+            "libraries": base_image(book, builder_base(book, arch), arch) if foreign else None,
+        },
         files=[sdist, book.file(book.project / "images" / "uwsgi.ini", "uwsgi.ini")],
         values={
+            "gnu": arch.gnu,
             "sdist": sdist.name,
             "version": python.version,
             "kind": python.kind,

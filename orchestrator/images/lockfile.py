@@ -38,7 +38,7 @@ def read(folder: Path) -> Document[LockFile] | None:
 
 def write(folder: Path, lock: Lock) -> Path:
     """Write the lock beside the catalogue; returns its path."""
-    content = {"schema": 1} | lock.model_dump(mode="json", exclude_none=True)
+    content = {"schema": 1} | lock.model_dump(mode="json", exclude_defaults=True)
     path = folder / LOCK
     write_atomically(path, HEAD + yamlfile.dump(content))
     return path

@@ -18,6 +18,7 @@ from orchestrator.model import (
     ContextFile,
     CopiedPython,
     ImageSpec,
+    InterpreterKind,
     OwnPython,
     ProbeKind,
     ProbeSource,
@@ -103,6 +104,7 @@ def _embedding(book: RecipeBook, asked: _Asked, python: CopiedPython) -> ImageSp
         "toolchain": Toolchain.GCC,
         "prefix": "/opt/crashmatrix/python",
         "python": ".".join(python.version.split(".")[:2]),
+        "archive": "yes" if python.kind is InterpreterKind.ARCHIVE else None,
     }
     return _compiled(book, asked, on=f"py{python.version}", parents=parents, values=values)
 
@@ -126,7 +128,7 @@ def _compiled(
         "instrument_options": " ".join(option.removeprefix("-") for option in options) or None,
     }
     absent: dict[str, str | None] = dict.fromkeys(
-        ("target", "triple", "rust_target", "triplet", "packages", "prefix")
+        ("target", "triple", "rust_target", "triplet", "packages", "prefix", "archive")
     )
     role = f"probe-{scenario.name}-{probe.language}"
     return book.dockerfile(

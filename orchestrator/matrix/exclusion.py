@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from packaging.version import Version
+
 from orchestrator.instruments import INSTRUMENTS
 from orchestrator.matrix.blocks import AxisFunction, Block, joined
 from orchestrator.matrix.facts import CatalogueFacts
@@ -105,7 +107,10 @@ class _Needs:
         found = self.catalogue.interpreter_for(base, python, arch)
         if found is None:
             return _no_interpreter(self.catalogue, python, arch)
-        if found.kind is InterpreterKind.PORTABLE and self.catalogue.lacks_toolchain:
+        compiled = found.kind is InterpreterKind.PORTABLE or (
+            found.kind is InterpreterKind.ARCHIVE and launcher != "plain"
+        )
+        if compiled and self.catalogue.lacks_toolchain:
             return self.catalogue.lacks_toolchain
         if launcher != "plain" and isinstance(found, OwnPython) and not found.toolchain:
             return f"{base.name}'s own CPython {python} brings nothing to build {launcher} with"
@@ -169,6 +174,13 @@ def _reason_of(text_of: Callable[[Axes], str | None], *axes: str) -> _ReasonOf:
 
 def _no_interpreter(catalogue: Catalogue, python: str, arch: Arch) -> str:
     """Why no interpreter of this version can run on a base of this architecture, and where there is one."""
+    bounded = {
+        item.lowest_glibc: item for item in reversed(catalogue.copied(python, arch)) if item.lowest_glibc
+    }
+    if bounded:
+        lowest = min(bounded, key=Version)
+        needs = f"CPython {bounded[lowest].version} ({bounded[lowest].kind}) needs glibc {lowest} or later"
+        return f"{needs}, and its sources are not in the catalogue"
     others = [
         other.name
         for other in catalogue.bases
@@ -178,4 +190,6 @@ def _no_interpreter(catalogue: Catalogue, python: str, arch: Arch) -> str:
     ]
     if others:
         return f"CPython {python} for {arch} only as {' and '.join(others)}'s own binary"
-    return f"no source for CPython {python} for {arch} in the catalogue"
+    return (
+        f"no source for CPython {python} for {arch} in the catalogue (docs/environments.md: how to add one)"
+    )

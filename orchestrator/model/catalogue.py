@@ -3,6 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
+from packaging.version import Version
 from pydantic import Field, StringConstraints, model_validator
 
 from orchestrator.binary.arch import Arch
@@ -26,7 +27,7 @@ class InterpreterKind(StrEnum):
     PORTABLE = "portable"
     """Compiled here, once per version and architecture, against the lowest glibc; copied into any base."""
     ARCHIVE = "archive"
-    """Compiled by others to run on any base (python-build-standalone), and unpacked into it."""
+    """Compiled by others to run on any base, or on those from some glibc on, and unpacked into it."""
 
 
 class OwnPython(Value):
@@ -46,17 +47,29 @@ class OwnPython(Value):
 class CopiedPython(Value):
     """A CPython that is copied into a base: the `source` is compiled (portable) or unpacked (archive).
 
-    `source` names downloads of this very `version`.
+    `source` names downloads of this very `version`. An archive that does not run on every base names
+    the `lowest_glibc` that it runs on.
     """
 
     kind: Literal[InterpreterKind.PORTABLE, InterpreterKind.ARCHIVE]
     version: VersionText
     arches: Arches
     source: Name
+    lowest_glibc: VersionText | None = None
+
+    @model_validator(mode="after")
+    def _compiled_for_every_base(self) -> Self:
+        if self.lowest_glibc and self.kind is InterpreterKind.PORTABLE:
+            raise ValueError("`lowest_glibc` is for archives: a portable interpreter runs on every base")
+        return self
 
     def brings(self, python: str) -> bool:
         """Whether a value of the python axis means this one: its exact version, or its series."""
         return self.version == python or self.version.startswith(f"{python}.")
+
+    def runs_on(self, glibc: str) -> bool:
+        """Whether a base with this glibc has the symbol versions and libraries that this one needs."""
+        return self.lowest_glibc is None or Version(glibc) >= Version(self.lowest_glibc)
 
 
 Interpreter = Annotated[OwnPython | CopiedPython, Field(discriminator="kind")]
@@ -199,8 +212,12 @@ class CatalogueParts(Value):
         patch release ("3.13.5") is never the base's own, which a suite changes without our doing.
         """
         own = (item for item in base.pythons if item.version == python)
-        copied = (item for item in self.interpreters if arch in item.arches and item.brings(python))
+        copied = (item for item in self.copied(python, arch) if item.runs_on(base.glibc))
         return next(own, None) or next(copied, None)
+
+    def copied(self, python: str, arch: Arch) -> tuple[CopiedPython, ...]:
+        """The interpreters that a python axis value may mean on some base, in the catalogue's order."""
+        return tuple(item for item in self.interpreters if arch in item.arches and item.brings(python))
 
     def made_of(self, python: str, glibc: str, arch: Arch) -> MadeOf | None:
         """What the environment of these axis values is made of, if it can be had."""

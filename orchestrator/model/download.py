@@ -14,6 +14,9 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 NpmPackage = Annotated[
     str, StringConstraints(pattern=r"^(@[a-z0-9][a-z0-9._-]{0,63}/)?[a-z0-9][a-z0-9._-]{0,99}$")
 ]
+_MAVEN: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}"
+MavenArtifact = Annotated[str, StringConstraints(pattern=rf"^{_MAVEN}(:{_MAVEN}){{3,4}}$")]
+"""`group:artifact:version:packaging`, and `:classifier` where it has one: Maven's own notation."""
 Url = Annotated[
     str, StringConstraints(pattern=r"^https?://[A-Za-z0-9][A-Za-z0-9.:-]{0,252}/[A-Za-z0-9._~%+@/-]{1,500}$")
 ]
@@ -53,6 +56,16 @@ class NpmFile(_Wanted):
     package: NpmPackage
 
 
+class MavenFile(_Wanted):
+    """A file of a Maven repository, fetched by mvn with the mirrors and proxies of its settings.
+
+    Its own `version` is the content's ("3.12.1"); that of the `artifact` may say more ("3.12.1-1.5.10").
+    """
+
+    source: Literal["maven"]
+    artifact: MavenArtifact
+
+
 class UrlFile(_Wanted):
     """A file with an address; of several, the first that gives it counts. All must hold the same bytes.
 
@@ -77,7 +90,7 @@ class LocalFile(_Wanted):
     path: FilePath
 
 
-Wanted = Annotated[PypiFile | NpmFile | UrlFile | LocalFile, Field(discriminator="source")]
+Wanted = Annotated[PypiFile | NpmFile | MavenFile | UrlFile | LocalFile, Field(discriminator="source")]
 
 
 class Pin(Value):

@@ -1,17 +1,28 @@
-"""Downloads from where they really lie, through the clients of this host: pip and npm."""
+"""Downloads from where they really lie, through the clients of this host: pip, npm and mvn."""
 
 import threading
 from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters import process
 from orchestrator.images import cache, load_catalogue
 from orchestrator.model import Arch
 from tests.integration.runs import ROOT
 
 
 @pytest.mark.parametrize(
-    ("name", "arch"), [("uwsgi", Arch.ARM64), ("ziglang", Arch.ARM64), ("cross-gcc-amd64", Arch.X86_64)]
+    ("name", "arch"),
+    [
+        ("uwsgi", Arch.ARM64),
+        ("ziglang", Arch.ARM64),
+        ("cross-gcc-amd64", Arch.X86_64),
+        pytest.param(
+            "javacpp-cpython",
+            Arch.ARM64,
+            marks=pytest.mark.skipif(process.find("mvn") is None, reason="setup leaves maven to the user"),
+        ),
+    ],
 )
 def test_a_pinned_file_is_fetched_and_has_its_digest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, arch: Arch

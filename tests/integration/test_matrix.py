@@ -182,9 +182,9 @@ def test_a_core_that_cannot_be_had_is_said_and_is_an_error(project: Path, tmp_pa
             "did you mean 'tls-atexit/py3.13-glibc2.41-x86_64-uwsgi-cpp'?",
         ),
         (
-            ["run", "--cell", "tls-atexit/py3.10-glibc2.41-x86_64-uwsgi-cpp"],
+            ["run", "--cell", "tls-atexit/py3.12-glibc2.17-x86_64-uwsgi-cpp"],
             2,
-            "no source for CPython 3.10 for x86_64",
+            "CPython 3.12.1 (archive) needs glibc 2.30 or later",
         ),
         (["run", "--shard", "3/2"], 2, "is not I/N"),
         (["report", "no-such-run"], 2, "there is no run 'no-such-run'"),

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.adapters.engine import EngineInfo
 from orchestrator.errors import EXIT_HOST, HostError
+from orchestrator.host.doctor import State, maven
 from orchestrator.host.facts import (
     BinfmtHandler,
     Collection,
@@ -231,3 +232,10 @@ def test_what_only_widens_the_question_is_optional_and_a_native_host_lacks_nothi
         (Goal.PACKAGES, False), (Goal.BINFMT, True), (Goal.ARM64, True),
     ]  # fmt: skip
     assert plan(replace(READY, machine="aarch64", arm64=Emulation(native=True)), PATHS) == ()
+
+
+def test_maven_widens_what_can_be_asked_and_is_left_to_the_user() -> None:
+    row = maven(READY)
+    assert (row.state, row.blocks, row.hint) == (State.MISSING, False, "apt-get install maven")
+    assert plan(READY, PATHS) == ()
+    assert maven(replace(READY, found={**INSTALLED, "maven": "/usr/bin/mvn"})).state is State.OK

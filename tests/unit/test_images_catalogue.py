@@ -33,6 +33,18 @@ def test_the_projects_own_catalogue() -> None:
     archive = catalogue.download("cpython", Arch.X86_64, "3.13.15")
     assert archive is not None
     assert archive.filename == "Python-3.13.15.tar.xz"
+    foreign = catalogue.download("javacpp-cpython", Arch.ARM64, "3.12.1")
+    assert foreign is not None
+    assert foreign.filename == "cpython-3.12.1-1.5.10-linux-arm64.jar"
+    assert {(one.version, *one.arches) for one in catalogue.interpreters} == {
+        ("3.9.2", Arch.X86_64),
+        ("3.11.2", Arch.X86_64),
+        ("3.13.5", Arch.X86_64, Arch.ARM64),
+        ("3.13.15", Arch.X86_64, Arch.ARM64),
+        ("3.10.8", Arch.X86_64),
+        ("3.12.1", Arch.X86_64, Arch.ARM64),
+        ("3.14.3", Arch.X86_64, Arch.ARM64),
+    }
 
 
 @pytest.mark.parametrize(
@@ -43,6 +55,12 @@ def test_the_projects_own_catalogue() -> None:
         ("2.17", "3.13", "3.13.5", InterpreterKind.PORTABLE),  # the first listed of the series
         ("2.41", "3.13.15", "3.13.15", InterpreterKind.PORTABLE),
         ("2.43", "3.15", "3.15.0", InterpreterKind.OWN),
+        ("2.17", "3.10", "3.10.8", InterpreterKind.ARCHIVE),
+        ("2.31", "3.12", "3.12.1", InterpreterKind.ARCHIVE),
+        ("2.28", "3.12", None, None),  # its archive needs glibc 2.30
+        ("2.36", "3.14", "3.14.3", InterpreterKind.ARCHIVE),
+        ("2.43", "3.14", "3.14.8", InterpreterKind.OWN),
+        ("2.31", "3.14", None, None),
         ("2.43", "3.1", None, None),  # 3.1 is no series of 3.13
         ("2.41", "3.15", None, None),
         ("2.99", "3.11", None, None),
@@ -78,6 +96,12 @@ def test_what_a_python_means_on_a_base(
         ("arch: arm64}", "arch: x86_64}", "ziglang 0.17.0 for x86_64 stands here twice"),
         ("source: npm", "source: nmp", r"downloads\.3"),
         ("package: ", "packet: ", r":\d+:13: unknown key 'packet'; did you mean 'package'"),
+        ("org.bytedeco:cpython:3.10.8", "-Dsettings=x org.bytedeco:cpython:3.10.8", r"maven\.artifact"),
+        (
+            'version: "3.9.2", source: cpython, arches: [x86_64]',
+            'version: "3.9.2", source: cpython, arches: [x86_64], lowest_glibc: "2.36"',
+            "a portable interpreter runs on every base",
+        ),
         ('"@napi-rs/cross', '"--registry=https://x @napi-rs/cross', r"downloads\.3\.npm\.package"),
         ("https://www.python.org", "https://user:secret@www.python.org", "urls"),
         ("suite: bookworm", 'suite: "book\\nworm"', "suite"),

@@ -124,6 +124,38 @@ def test_an_archive_is_unpacked_once_and_checked_in_each_base(project: Path) -> 
     assert "(archive)" in specs["environment-bookworm-py3-9-2"].text
 
 
+def test_a_java_archive_is_laid_out_as_an_installed_cpython(project: Path) -> None:
+    specs = chain(project, python="3.12", glibc="2.31", launcher="plain")
+    unpack = specs["python-3-12-1-archive"]
+    assert "from_jar.py /src/cpython-3.12.1-1.5.10-linux-x86_64.jar /opt/crashmatrix/python" in unpack.text
+    assert "tar -xf" not in unpack.text
+    assert {file.name for file in unpack.files} == {
+        "src/cpython-3.12.1-1.5.10-linux-x86_64.jar", "src/from_jar.py", "src/check.py",
+    }  # fmt: skip
+    assert "check.py 3.12.1" in specs["environment-bullseye-py3-12-1"].text
+
+
+def test_what_is_linked_with_an_archives_libpython_takes_its_symbol_versions_on_trust(project: Path) -> None:
+    """An archive may need a newer glibc than the cross gcc's; the portable interpreters never do."""
+    flag = "--allow-shlib-undefined"
+    assert flag in chain(project, python="3.12")["uwsgi-py3-12-1"].text
+    assert flag not in chain(project, python="3.13.5")["uwsgi-py3-13-5"].text
+    scenario = with_probe(project, "c-embed")
+    assert flag in probe_of(project, scenario, python="3.12")["probe-tls-atexit-c-embed-py3-12-1"].text
+    assert flag not in probe_of(project, scenario, python="3.13.5")["probe-tls-atexit-c-embed-py3-13-5"].text
+
+
+def test_an_archive_of_another_architecture_is_asked_by_a_newer_c_library(project: Path) -> None:
+    """qemu-user runs portable interpreters by the toolchain's own C library, which is too old for it."""
+    recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
+    recipes.image_of(cell(python="3.12", arch="arm64"), scenario_of(project))
+    (server,) = (spec for spec in recipes.specs if spec.role == "uwsgi-py3-12-1")
+    parents = [spec for spec in recipes.specs if spec.key in server.parents]
+    assert any(spec.role == "base-trixie" and spec.arch is Arch.ARM64 for spec in parents)
+    assert "QEMU_LD_PREFIX=/opt/libraries" in server.text
+    assert "QEMU_LD_PREFIX" not in chain(project, python="3.13.5", arch="arm64")["uwsgi-py3-13-5"].text
+
+
 def test_the_oldest_glibc_comes_from_the_toolchain_and_is_checked(project: Path) -> None:
     specs = chain(project, glibc="2.17")
     base = specs["base-sysroot-2-17"]

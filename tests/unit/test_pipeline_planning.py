@@ -44,7 +44,7 @@ def test_an_instrument_is_installed_once_a_base() -> None:
     suites = ("bullseye", "bookworm", "trixie", "forky")
     assert set(installing) == {f"strace-{suite}" for suite in suites}
     with_it = [spec.role for spec in specs if installing["strace-trixie"] in spec.parents]
-    versions = ("3-9-2", "3-11-2", "3-13-5", "3-13-15")
+    versions = ("3-9-2", "3-11-2", "3-13-5", "3-13-15", "3-10-8", "3-12-1", "3-14-3")
     copied = {f"strace-environment-trixie-py{version}" for version in versions}
     assert set(with_it) == {"strace-base-trixie", *copied}
 
@@ -59,6 +59,10 @@ def test_every_cell_says_what_it_is_made_of() -> None:
     assert made_of["3.11", "2.17"] == ("sysroot-2.17", "portable")
     assert made_of["3.11", "2.36"] == ("bookworm", "own")
     assert made_of["3.15", "2.43"] == ("forky", "own")
+    assert made_of["3.14", "2.43"] == ("forky", "own")
+    assert made_of["3.14", "2.36"] == ("bookworm", "archive")
+    assert made_of["3.10", "2.17"] == ("sysroot-2.17", "archive")
+    assert ("3.12", "2.17") not in made_of
     assert all(item.made_of for item in planned.plan.cells)
     reasons = {item.reason.split(" (")[0] for item in planned.plan.excluded}
     assert "no source for glibc 2.28 without an image registry" in reasons

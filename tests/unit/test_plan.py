@@ -472,6 +472,26 @@ def test_what_the_cross_toolchain_makes_cannot_be_had_on_another_host(
     }
 
 
+def test_an_archive_is_not_asked_below_the_glibc_that_it_needs(project: Path, catalogue: Catalogue) -> None:
+    edit(project / "matrix.yaml", 'python: ["3.9", "3.11"]', 'python: ["3.9", "3.11", "3.12"]')
+    copied = CopiedPython(
+        kind=InterpreterKind.ARCHIVE,
+        version="3.12.1",
+        source="cpython",
+        arches=tuple(Arch),
+        lowest_glibc="2.36",
+    )
+    here = catalogue.model_copy(update={"interpreters": (copied,)})
+    selection = choose(project, here, Request(axes={"python": ("3.12",)}))
+    assert {item.cell.glibc for item in selection.cells} == {"2.36"}
+    assert {item.reason for item in selection.excluded} >= {
+        "CPython 3.12.1 (archive) needs glibc 2.36 or later, and its sources are not in the catalogue"
+    }
+    there = choose(project, here.model_copy(update={"host": Arch.ARM64}), Request(axes={"python": ("3.12",)}))
+    # The interpreter is not compiled; its server is, by the cross gcc, which runs on x86_64 alone.
+    assert {item.cell.launcher for item in there.cells} == {"plain"}
+
+
 def test_a_program_is_for_the_launcher_plain_alone(project: Path, catalogue: Catalogue) -> None:
     edit(project / "matrix.yaml", "probe: [cpp, rust]", "probe: [cpp, rust, c]")
     scenario = project / "scenarios" / "tls-atexit" / "scenario.yaml"
