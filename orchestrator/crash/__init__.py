@@ -1,6 +1,7 @@
 """Core and sysroot to a crash: signal, frames of all threads, registers, modules, signature."""
 
-from orchestrator.crash.reader import BACKENDS, Remembered, read_crash
+from orchestrator.crash.reader import CacheContext, read_crash
 from orchestrator.crash.stacks.cache import StackCache
+from orchestrator.crash.stacks.registry import BACKENDS
 
-__all__ = ["BACKENDS", "Remembered", "StackCache", "read_crash"]
+__all__ = ["BACKENDS", "CacheContext", "StackCache", "read_crash"]

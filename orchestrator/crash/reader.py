@@ -1,8 +1,7 @@
-"""A core and a sysroot to a Crash: the original fault first, then all threads.
+"""Reads a core and its sysroot into a Crash: the original fault first, then all threads.
 
-Stacks come from the quickest backend that is sure of them, else from the best, Python frames from
-pystack beside it, all else from the core and the sysroot themselves. Whatever cannot be read is said in
-`warnings`.
+Stacks come from the fastest backend that is sure of them, otherwise from the best one; Python frames from
+pystack; everything else from the core and the sysroot themselves. `warnings` says what could not be read.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,17 +14,17 @@ from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.elf.headers import PF_X
 from orchestrator.crash.fault.explain import overflowed
 from orchestrator.crash.fault.origin import Site, describe_signal, describe_site, find_site
-from orchestrator.crash.fault.siginfo import Fault
+from orchestrator.crash.fault.siginfo import Fault, was_requested
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.process.abort_message import read_message
 from orchestrator.crash.process.environ import read_environment
-from orchestrator.crash.process.memory import ProcessMemory
 from orchestrator.crash.process.startup import read_invocation
-from orchestrator.crash.process.waiting import Waiting, is_asked_for, sign_hang
-from orchestrator.crash.signature.sign import sign
-from orchestrator.crash.stacks.backends import STACKS, read_stacks
+from orchestrator.crash.process.waiting import Waiting
+from orchestrator.crash.signature.crash import sign_crash
+from orchestrator.crash.signature.hang import sign_hang
 from orchestrator.crash.stacks.cache import StackCache
 from orchestrator.crash.stacks.limits import loose
-from orchestrator.crash.stacks.python.stacks import (
+from orchestrator.crash.stacks.python.backend import (
     EvaluatedFrame,
     PythonReading,
     merge,
@@ -33,55 +32,52 @@ from orchestrator.crash.stacks.python.stacks import (
     runs_python,
 )
 from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
-from orchestrator.crash.truncation import cost_of_cut
+from orchestrator.crash.stacks.registry import BACKENDS, PYSTACK, read_stacks
+from orchestrator.crash.truncation import describe_truncation
 from orchestrator.errors import ToolError
 from orchestrator.model import Crash, Module, NativeFrame, Sysroot, Thread
 
-DEBUGGER: Final = "gdb"
-PYSTACK: Final = "pystack"
-BACKENDS: Final = (*STACKS, PYSTACK)
-"""All backends by name, best first."""
 _FIRST: Final = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp")
 _LAST: Final = ("fs_base", "gs_base")
 """x86-64's registers as gdb lists them, whichever backend read them; the numbered ones are between."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Remembered:
-    """What this run has read already; the core is of `image`, and `origin` says in words of which trial."""
+class CacheContext:
+    """A run's stack cache, the image that the core is from, and in words the trial that it is from."""
 
-    stacks: StackCache
+    cache: StackCache
     image: str
     origin: str
 
 
 def read_crash(
     path: Path, core: Core, sysroot: Sysroot, backends: Collection[str] = BACKENDS,
-    remembered: Remembered | None = None, *, hang: bool = False,
+    cached: CacheContext | None = None, *, hang: bool = False,
 ) -> Crash:  # fmt: skip
-    """Read a crash; `path` is the plain core that `core` has open. What is lost is in the warnings.
+    """Read a crash; `path` is the uncompressed core that `core` has open. Losses are in the warnings.
 
-    `hang`: the process was made to dump it, since it did not end; else the core itself may tell.
-    Stacks that `remembered` has named already are not named again.
+    `hang`: the process did not end and was made to dump the core; otherwise the core itself may say so.
+    Stacks whose names are in the stack cache are not named again.
     """
     root = Path(sysroot.path)
     with ThreadPoolExecutor(1) as pool:
         python = pool.submit(_read_python, path, core, root, backends)
-        reading, lacking = _read_stacks(path, core, root, backends, remembered)
+        reading, lacking = _read_stacks(path, core, root, backends, cached)
         found, missing = python.result()
-    said = loose() if reading.backend == DEBUGGER or found else ()
+    said = loose() if reading.by_program or found else ()
     return interpret(core, sysroot, reading, found, lacking=(*lacking, *missing, *said), hang=hang)
 
 
 def _read_stacks(
-    path: Path, core: Core, root: Path, backends: Collection[str], remembered: Remembered | None
+    path: Path, core: Core, root: Path, backends: Collection[str], cached: CacheContext | None
 ) -> tuple[Reading, list[str]]:
-    if remembered is None:
+    if cached is None:
         return read_stacks(path, core, root, backends)
-    if known := remembered.stacks.read(core, root, remembered.image):
-        return known, []
+    if hit := cached.cache.read(core, root, cached.image):
+        return hit, []
     reading, lacking = read_stacks(path, core, root, backends)
-    remembered.stacks.learn(core, root, remembered.image, reading, remembered.origin)
+    cached.cache.store(core, root, cached.image, reading, cached.origin)
     return reading, lacking
 
 
@@ -113,10 +109,10 @@ def interpret(
     threads = _threads(memory, reading, site, python)
     frames = next((thread.native[site.frame :] for thread in threads if thread.crashed), ())
     invocation = read_invocation(core)
-    hangs = hang or is_asked_for(core, site.fault)
+    hangs = hang or was_requested(core, site.fault)
     over = overflowed(core, site.fault, site.registers)
     signature, how = (
-        sign_hang(threads, core.process_id) if hangs else sign(site.signal, frames, overflowed=over)
+        sign_hang(threads, core.process_id) if hangs else sign_crash(site.signal, frames, overflowed=over)
     )
     return Crash(
         arch=core.arch,
@@ -226,4 +222,4 @@ def _core_warnings(core: Core, fault: Fault) -> list[str]:
     nameless = None if core.files else "the core does not say which files were mapped"
     known = "worked out from the instruction" if fault.derived else "not known"
     bare = None if core.siginfo else f"the core has no siginfo: the signal's code and address are {known}"
-    return [*filter(None, (cost_of_cut(core), nameless, bare)), *core.damage]
+    return [*filter(None, (describe_truncation(core), nameless, bare)), *core.damage]

@@ -1,4 +1,4 @@
-"""What a truncated core costs: how much of the memory is missing, and whose stacks."""
+"""Truncated cores: how much of the memory is missing, and which threads' stacks."""
 
 from typing import Final
 
@@ -8,10 +8,10 @@ from orchestrator.binary.core.notes import ThreadState
 _KIB: Final = 1 << 10
 
 
-def cost_of_cut(core: Core) -> str | None:
-    """In words; None for a core that is whole.
+def describe_truncation(core: Core) -> str | None:
+    """What a truncated core lacks, in words; None for a complete core.
 
-    A core's memory lies in the order of addresses, so what is cut off is the end: libraries and stacks.
+    A core stores memory in the order of addresses, so the missing part is the end: libraries and stacks.
     """
     if not core.truncated:
         return None
@@ -32,6 +32,6 @@ def _stacks(core: Core) -> str:
 
 
 def _is_whole(core: Core, thread: ThreadState) -> bool:
-    """Whether the mapping that a thread's stack is in is there to its end, where the outermost frames lie."""
+    """Whether the core holds a thread's stack mapping to its end, where the outermost frames are."""
     segment = core.segment_at(thread.sp)
     return segment is not None and core.held(segment) == segment.stored

@@ -15,7 +15,7 @@ from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import write_atomically
 from orchestrator.binary.core.corefile import open_core
 from orchestrator.binary.core.unpack import plain_core
-from orchestrator.crash import Remembered, StackCache
+from orchestrator.crash import CacheContext, StackCache
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.execute import TrialCommand, TrialRequest
 from orchestrator.model import (
@@ -52,7 +52,7 @@ class CellRunner:
     scenarios: dict[str, Scenario]
     specs: dict[str, ImageSpec]
     host_arch: Arch
-    known: StackCache = field(default_factory=StackCache)
+    stack_cache: StackCache = field(default_factory=StackCache)
 
     def run(self, planned: PlannedCell, image: str, stop: threading.Event) -> CellResult:
         """Run a cell and write its result; raises HostError where nothing could be seen."""
@@ -135,9 +135,9 @@ class CellRunner:
                 self.engine, request.image, opened, cache=cache_folder(cores.SYSROOTS), labels=labels
             )
             origin = f"trial {request.first + index} of {request.command.cell.id}"
-            remembered = Remembered(stacks=self.known, image=request.image, origin=origin)
+            cached = CacheContext(cache=self.stack_cache, image=request.image, origin=origin)
             hang = outcome.kind is OutcomeKind.HANG
-            return crash.read_crash(plain, core, sysroot, remembered=remembered, hang=hang)
+            return crash.read_crash(plain, core, sysroot, cached=cached, hang=hang)
 
     def _result(
         self,

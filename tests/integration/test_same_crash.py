@@ -10,7 +10,7 @@ from orchestrator.adapters.engine import Engine
 from orchestrator.binary.core.corefile import open_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import image_sysroot
-from orchestrator.crash import Remembered, StackCache, read_crash
+from orchestrator.crash import CacheContext, StackCache, read_crash
 from orchestrator.model import Crash
 from tests.integration.dying import FAULTS, LABELS, die
 
@@ -21,13 +21,13 @@ Look = Callable[..., Crash]
 def look(engine: Engine, image: str) -> Look:
     """Reads a core as a run does, with what was read before; each has an image's name of its own choice."""
 
-    def look(core: Path, known: StackCache | None, name: str = "image") -> Crash:
+    def look(core: Path, cache: StackCache | None, name: str = "image") -> Crash:
         with plain_core(core) as plain, open_core(plain) as opened:
             found, sysroot = image_sysroot(
                 engine, image, opened, cache=cache_folder("sysroots"), labels=LABELS
             )
-            remembered = Remembered(stacks=known, image=name, origin="trial 1 of x") if known else None
-            return read_crash(plain, found, sysroot, remembered=remembered)
+            cached = CacheContext(cache=cache, image=name, origin="trial 1 of x") if cache else None
+            return read_crash(plain, found, sysroot, cached=cached)
 
     return look
 
@@ -42,10 +42,10 @@ def test_a_second_core_is_named_by_the_first_and_tells_all_else_itself(
     command: tuple[str, str], engine: Engine, image: str, look: Look, tmp_path: Path
 ) -> None:
     first, second = (die(engine, image, tmp_path / name, *command) for name in ("first", "second"))
-    known = StackCache()
-    learnt = look(first, known)
+    cache = StackCache()
+    learnt = look(first, cache)
     assert learnt.named_from is None
-    quick, slow = look(second, known), look(second, None)
+    quick, slow = look(second, cache), look(second, None)
     assert quick.named_from is not None
     assert "gave trial 1 of x, in the same image" in quick.named_from
     assert slow.sources["native"] == ("gdb" if command[1] == "terminate" else "elf")
@@ -66,15 +66,15 @@ def test_a_second_core_is_named_by_the_first_and_tells_all_else_itself(
 def test_another_fault_or_another_image_is_read_by_the_debugger(
     core_of: Callable[..., Path], look: Look
 ) -> None:
-    known = StackCache()
-    look(core_of(FAULTS, "segv"), known)
-    assert look(core_of(FAULTS, "segv"), known).named_from is not None
-    assert look(core_of(FAULTS, "segv"), known, "other").named_from is None
+    cache = StackCache()
+    look(core_of(FAULTS, "segv"), cache)
+    assert look(core_of(FAULTS, "segv"), cache).named_from is not None
+    assert look(core_of(FAULTS, "segv"), cache, "other").named_from is None
     for way in ("fpe", "threads", "wild", "abrt"):
-        assert look(core_of(FAULTS, way), known).named_from is None
+        assert look(core_of(FAULTS, way), cache).named_from is None
 
 
 def test_a_wild_jump_is_never_taken_for_another(core_of: Callable[..., Path], look: Look) -> None:
-    known = StackCache()
+    cache = StackCache()
     for _ in range(2):
-        assert look(core_of(FAULTS, "wild"), known).named_from is None
+        assert look(core_of(FAULTS, "wild"), cache).named_from is None

@@ -20,7 +20,7 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.binary.elf.files import find_symbols, read_names
 from orchestrator.binary.elf.notes import build_id_of, notes_in
 from orchestrator.crash.fault.siginfo import handled_fault, parse_siginfo
-from orchestrator.crash.truncation import cost_of_cut
+from orchestrator.crash.truncation import describe_truncation
 from orchestrator.errors import CoreError
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
@@ -105,7 +105,7 @@ def test_a_cut_core_is_truncated_and_still_says_who_crashed(tmp_path: Path) -> N
 )
 def test_what_is_cut_off_a_core_is_counted(lost: int, said: str | None) -> None:
     whole = raw("plain")
-    cost = cost_of_cut(parse_core(whole[: len(whole) - lost]))
+    cost = describe_truncation(parse_core(whole[: len(whole) - lost]))
     assert cost is None if said is None else said in (cost or "")
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from orchestrator.binary.core.corefile import Core, open_core
 from orchestrator.binary.core.unpack import plain_core
-from orchestrator.crash.reader import BACKENDS, interpret, read_crash
+from orchestrator.crash import BACKENDS
+from orchestrator.crash.reader import interpret, read_crash
+from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import parse_answer
-from orchestrator.crash.stacks.gdb.stacks import complete
 from orchestrator.model import SCHEMA, Crash, Sysroot, Value
 
 DATA = Path(__file__).parents[1] / "data" / "cores"

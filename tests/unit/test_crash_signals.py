@@ -11,9 +11,9 @@ from orchestrator.binary.core.corefile import Core, parse_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash.fault.origin import find_site
 from orchestrator.crash.fault.siginfo import FAULTS, handled_fault, parse_siginfo, signal_name
-from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import GdbThread, parse_answer
-from orchestrator.crash.stacks.gdb.stacks import complete
 from orchestrator.errors import ToolError
 
 DATA = Path(__file__).parents[1] / "data" / "cores"

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash.signature.sign import UNTELLING, normalise, sign
+from orchestrator.crash.signature.crash import sign_crash as sign
+from orchestrator.crash.signature.functions import UNTELLING
+from orchestrator.crash.signature.names import normalise
 from orchestrator.model import Crash, NativeFrame
 
 DATA = Path(__file__).parents[1] / "data" / "cores"

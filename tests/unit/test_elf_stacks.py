@@ -10,7 +10,7 @@ import pytest
 from orchestrator.binary.core.corefile import Core, open_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash.reader import read_crash
-from orchestrator.crash.stacks.elf import stacks as elf_stacks
+from orchestrator.crash.stacks.elf import backend as elf_backend
 from orchestrator.crash.stacks.reading import Reading
 from orchestrator.model import Sysroot
 
@@ -36,7 +36,7 @@ def opened(name: str) -> Iterator[tuple[Path, Core]]:
 
 def read(name: str, root: Path) -> Reading:
     with opened(name) as (path, core):
-        return elf_stacks.read_stacks(path, core, root)
+        return elf_backend.read_stacks(path, core, root)
 
 
 def functions(reading: Reading) -> list[str | None]:

@@ -6,8 +6,8 @@ import pytest
 
 from orchestrator.binary.core.corefile import Core
 from orchestrator.crash.reader import interpret
+from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import GdbAnswer, GdbFrame, GdbThread
-from orchestrator.crash.stacks.gdb.stacks import complete
 from orchestrator.crash.stacks.reading import Reading
 from orchestrator.model import Sysroot
 from tests.unit.test_meaning import CODE, STACK, STACKS, core_with

@@ -12,9 +12,9 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores.linkmap import find_modules
 from orchestrator.crash.fault.arm64 import worked_out
 from orchestrator.crash.fault.siginfo import handled_fault
-from orchestrator.crash.process.memory import ProcessMemory
-from orchestrator.crash.stacks.elf.stacks import read_stacks
-from orchestrator.crash.stacks.gdb import stacks as gdb_stacks
+from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.stacks.elf.backend import read_stacks
+from orchestrator.crash.stacks.gdb import backend as gdb_backend
 from orchestrator.crash.stacks.gdb.run import GdbAnswer
 from orchestrator.errors import ToolError
 
@@ -166,9 +166,9 @@ def _without_sections(file: bytes) -> bytes:
 def test_a_gdb_that_reads_the_hosts_cores_alone_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Debian's plain gdb takes an arm64 core for an x86-64 one, and makes a thread 1 of it."""
     answer = GdbAnswer(version="13.1", architecture="i386:x86-64", threads=())
-    monkeypatch.setattr(gdb_stacks, "read_with_gdb", lambda *_: answer)
+    monkeypatch.setattr(gdb_backend, "read_with_gdb", lambda *_: answer)
     said = "this gdb reads an arm64 core as i386:x86-64; install gdb-multiarch"
     with plain_core(CORES / "guest-plain.core.zst") as plain, open_core(plain) as core:
         assert core.arch == "arm64"
         with pytest.raises(ToolError, match=said):
-            gdb_stacks.read_stacks(plain, core, CORES)
+            gdb_backend.read_stacks(plain, core, CORES)

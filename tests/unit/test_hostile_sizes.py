@@ -9,7 +9,7 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.binary.dwarf.cfi import CallFrames
 from orchestrator.binary.elf.objectfile import ObjectFile
 from orchestrator.crash import read_crash
-from orchestrator.crash.stacks.elf import stacks as elf_stacks
+from orchestrator.crash.stacks.elf import backend as elf_backend
 from orchestrator.model import Sysroot
 
 DATA = Path(__file__).parents[1] / "data/cores"
@@ -65,7 +65,7 @@ def test_call_frames_that_lead_in_circles_end(tmp_path: Path) -> None:
     program = bytearray((DATA / "tiny").read_bytes())
     (tmp_path / "faults/tiny").write_bytes(program)
     with plain_core(DATA / "tiny.core.zst") as plain, open_core(plain) as core:
-        (thread,) = elf_stacks.read_stacks(plain, core, tmp_path).threads
+        (thread,) = elf_backend.read_stacks(plain, core, tmp_path).threads
         whole = len(thread.frames)
         pc = next(frame.pc for frame in thread.frames if frame.function == "descend")
         source = ObjectFile(bytes(program))
@@ -77,6 +77,6 @@ def test_call_frames_that_lead_in_circles_end(tmp_path: Path) -> None:
         written = WHERE_IT_IS.ljust(size, b"\x00")
         program[begin + INSTRUCTIONS : begin + INSTRUCTIONS + size] = written
         (tmp_path / "faults/tiny").write_bytes(program)
-        reading = elf_stacks.read_stacks(plain, core, tmp_path)
+        reading = elf_backend.read_stacks(plain, core, tmp_path)
     assert any("its frames do not lead outwards" in line for line in reading.warnings), reading.warnings
     assert len(reading.threads[0].frames) < whole

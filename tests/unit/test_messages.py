@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.process.abort_message import read_message
-from orchestrator.crash.process.memory import ProcessMemory
 from orchestrator.crash.stacks.reading import Frame
 from tests.unit.test_meaning import core_with
 

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.crash.fault.origin import Site, find_site
 from orchestrator.crash.fault.x86 import is_stale
-from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.reading import Frame, ThreadReading
 from tests.unit.test_meaning import core_with
 

@@ -15,7 +15,7 @@ from typing import Final
 from orchestrator.binary.disasm import Operand, disassemble
 from orchestrator.binary.elf.headers import PF_X, Segment
 from orchestrator.crash.fault.siginfo import ARM_CONTEXT_AT, Fault
-from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.model import Arch
 
 _CONTEXT: Final = struct.Struct("<Q31QQQ")

@@ -17,7 +17,7 @@ from orchestrator.crash.fault.arm64 import worked_out, worked_out_at
 from orchestrator.crash.fault.explain import explain_fault
 from orchestrator.crash.fault.siginfo import Fault, handled_fault, parse_siginfo
 from orchestrator.crash.fault.x86 import divided, is_stale
-from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.reading import Frame, ThreadReading
 from orchestrator.model import Arch, CrashSite, Instruction, NativeFrame, SignalInfo
 

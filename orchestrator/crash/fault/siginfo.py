@@ -93,6 +93,16 @@ def parse_siginfo(raw: bytes | None) -> Fault | None:
     return Fault(number=number, code=named, address=None, sender=sender)
 
 
+def was_requested(core: Core, fault: Fault) -> bool:
+    """Whether another process had this one dump its core, as one does with a process that hangs.
+
+    Only siginfo says so, which qemu-user's cores lack.
+    """
+    own = core.process_id
+    sent = fault.sender is not None and fault.code == "SI_USER" and fault.sender.pid != own
+    return sent and own is not None and fault.number in (signal.SIGABRT, signal.SIGQUIT)
+
+
 def handled_fault(core: Core, stack: int) -> Fault | None:
     """The fault that a handler was called for, from the frame that the kernel laid for it at `stack`.
 

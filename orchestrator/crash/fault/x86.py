@@ -12,7 +12,7 @@ from typing import Final
 
 from orchestrator.binary.disasm import LONGEST, Instruction, instruction_at
 from orchestrator.crash.fault.siginfo import Fault
-from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.model import Arch
 
 _CONTEXT: Final = struct.Struct("<40x17Q24xQ8xQ")

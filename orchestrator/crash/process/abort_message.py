@@ -12,7 +12,7 @@ from typing import Final
 
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.demangle import demangle
-from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.process.startup import WORD, read_string
 from orchestrator.crash.stacks.reading import Frame
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.binary.core.corefile import Core
-from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.process.startup import MAX_ENTRIES, WORD, read_string, strings, word
 from orchestrator.model import Environment, Variable, WalkedArray
 

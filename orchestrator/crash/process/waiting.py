@@ -7,26 +7,15 @@ before a core is written, so a futex has no address there.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import dropwhile, takewhile
-from signal import SIGABRT, SIGQUIT
+from itertools import takewhile
 from typing import Final
 
-from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.notes import ThreadState
-from orchestrator.crash.fault.siginfo import Fault
-from orchestrator.crash.process.memory import ProcessMemory
-from orchestrator.crash.signature.sign import (
-    JOIN,
-    STARTING,
-    TELLING,
-    is_glibc,
-    is_interpreter,
-    normalise,
-    public_name,
-    sure_frames,
-    telling,
-)
-from orchestrator.model import Arch, NativeFrame, PythonFrame, Thread, Wait
+from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.signature.functions import GIL, GONE, JOIN, MUTEX, PYTHON_LOCK
+from orchestrator.crash.signature.hang import split_wait
+from orchestrator.crash.signature.names import normalise, public_name
+from orchestrator.model import Arch, NativeFrame, PythonFrame, Wait
 
 CALLS: Final[Mapping[Arch, Mapping[int, str]]] = {
     Arch.X86_64: {
@@ -59,30 +48,6 @@ _ARM_CALL: Final = bytes.fromhex("010000d4")
 _NO_CALL: Final = (1 << 64) - 1
 """orig_rax of a thread that is in no system call (arch/x86/entry/calling.h)."""
 
-PRIMITIVES: Final = frozenset({
-    "PyCOND_TIMEDWAIT", "PyCOND_WAIT", "_pysemaphore_wait", "_PySemaphore_PlatformWait", "_PySemaphore_Wait",
-    "_PyParkingLot_Park", "std::condition_variable::wait", "std::__condvar_confirm",
-    "__gthread_cond_wait", "__gthread_mutex_lock", "std::mutex::lock",
-})  # fmt: skip
-"""Between the C library and the function that wants something; debuggers see the inlined ones, we do not."""
-_GIL: Final = frozenset(
-    {"take_gil", "PyEval_RestoreThread", "PyEval_AcquireThread", "PyEval_AcquireLock", "PyGILState_Ensure"}
-)
-_GONE: Final = frozenset({"PyThread_hang_thread", "_PyThreadState_HangThread"})
-_PYTHON_LOCK: Final = frozenset({
-    "PyThread_acquire_lock", "PyThread_acquire_lock_timed", "_PyMutex_LockTimed", "acquire_timed",
-    "lock_PyThread_acquire_lock", "rlock_acquire", "lock_acquire_lock",
-})  # fmt: skip
-_MUTEX: Final = frozenset({"pthread_mutex_lock", "pthread_mutex_timedlock", "pthread_mutex_clocklock"})
-_DRIVING: Final = STARTING | {
-    "__run_exit_handlers",
-    "__cxa_finalize",
-    "__call_tls_dtors",
-    "__nptl_deallocate_tsd",
-    "_dl_fini",
-    "qsort_r",
-}
-"""Functions of the C library that call others' code, so that what waits there waits for that code."""
 _OWNER_AT: Final = 8
 """struct __pthread_mutex_s of glibc: __lock, to which the futex points, __count, __owner (a thread id)."""
 
@@ -99,9 +64,9 @@ class Waiting:
         """Where a thread waits; None for one that runs, or of which it cannot be told."""
         frames = list(takewhile(lambda frame: not frame.trampoline, native))
         call = self._call(self.states.get(tid))
-        inside, outside = _parted(frames, called=call is not None)
+        inside, outside = split_wait(frames, called=call is not None)
         names = [normalise(frame.function) for frame in outside if frame.function]
-        if call is None and not (names and names[0] in _GIL | _GONE):
+        if call is None and not (names and names[0] in GIL | GONE):
             return None
         function = public_name(inside[-1].function) if inside and inside[-1].function else None
         caller = names[0] if names and outside[0].function else None
@@ -136,15 +101,15 @@ class Waiting:
     ) -> tuple[str | None, int | None]:
         """What a thread waits for, in words, and the thread that it waits for."""
         for group, words, whom in (
-            (_GONE, "for ever, as all threads that want the GIL after the interpreter's end", None),
-            (_GIL, f"for the GIL{_held(self.gil)}", self.gil),
-            (_PYTHON_LOCK, "for a lock of Python's", None),
+            (GONE, "for ever, as all threads that want the GIL after the interpreter's end", None),
+            (GIL, f"for the GIL{_held(self.gil)}", self.gil),
+            (PYTHON_LOCK, "for a lock of Python's", None),
         ):
             if group & set(names[:2]):
                 return words, whom
         if place is None:
             return None, None
-        if function in _MUTEX and call in _FUTEXES:
+        if function in MUTEX and call in _FUTEXES:
             owner = self._thread_at(place + _OWNER_AT)
             return f"for a mutex{_held(owner)}", owner
         joined = self._thread_at(place) if function in JOIN and call in _FUTEXES else None
@@ -156,58 +121,6 @@ class Waiting:
         """The id of a thread of this process that stands in memory."""
         number = self.memory.word(address, 4)
         return number if number in self.states else None
-
-
-def is_asked_for(core: Core, fault: Fault) -> bool:
-    """Whether another process had this one dump its core, as one does with what hangs.
-
-    Only siginfo tells, which qemu's cores lack.
-    """
-    own = core.process_id
-    sent = fault.sender is not None and fault.code == "SI_USER" and fault.sender.pid != own
-    return sent and own is not None and fault.number in (SIGABRT, SIGQUIT)
-
-
-def sign_hang(threads: Sequence[Thread], main: int | None) -> tuple[str, str]:
-    """The signature of a hang, and how it was made: where the main thread waits, and for whom.
-
-    What CPython calls to wait differs from version to version; that it waits, and what for, does not.
-    """
-    thread = next((item for item in threads if item.tid == main), None)
-    thread = thread or next((item for item in threads if item.crashed), None)
-    frames = sure_frames(thread.native) if thread else []
-    inside, outside = _parted(frames, called=bool(thread and thread.waits and thread.waits.call))
-    if outside and is_interpreter(outside[0]):
-        names = [f"python:{_kind(outside)}", *telling(list(dropwhile(is_interpreter, outside)))]
-    else:
-        asked = [public_name(inside[-1].function)] if inside and inside[-1].function else []
-        names = [*asked, *telling(outside)]
-    chosen = names[:TELLING]
-    how = f"where the main thread is: {len(chosen)} telling of {len(frames)} frames"
-    return f"hang {' > '.join(chosen) or '?'}", how
-
-
-def _kind(outside: Sequence[NativeFrame]) -> str:
-    """The interpreter's function that waits, by one name for all that do it."""
-    names = [normalise(frame.function) for frame in outside[:2] if frame.function]
-    alike = ((_GONE, "PyThread_hang_thread"), (_GIL, "take_gil"), (_PYTHON_LOCK, "PyThread_acquire_lock"))
-    known = (name for group, name in alike if group & set(names))
-    return next(known, names[0] if names else "?")
-
-
-def _parted(frames: Sequence[NativeFrame], *, called: bool) -> tuple[list[NativeFrame], list[NativeFrame]]:
-    """A stack's frames in the C library, and those from the one that wanted something outwards.
-
-    A thread that has `called` the kernel is in the C library, also where that is part of the program.
-    """
-    inside = list(takewhile(_serves, frames)) or list(frames[: int(called)])
-    outside = dropwhile(lambda frame: normalise(frame.function or "") in PRIMITIVES, frames[len(inside) :])
-    return inside, list(outside)
-
-
-def _serves(frame: NativeFrame) -> bool:
-    """Whether a frame is in the C library for somebody outside of it."""
-    return is_glibc(frame) and frame.function not in _DRIVING
 
 
 def _held(thread: int | None) -> str:

@@ -1,15 +1,8 @@
-"""What any backend answers: the stacks of a core, in one shape, before anybody interprets them.
+"""What every backend returns: the stacks of a core, before they are interpreted. Addresses are absolute."""
 
-A backend is a function `(path, core, sysroot) -> Reading`. It raises ToolError where it cannot be
-used at all; what it could not read otherwise is in the warnings. Addresses are absolute numbers.
-"""
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
-
-from orchestrator.binary.core.corefile import Core
 
 NEAR: Final = 4
 """Frames from a possible fault outwards whose registers are wanted: a walk may be in a caller."""
@@ -65,7 +58,9 @@ class Reading:
     unsure: tuple[str, ...] = ()
     """Why another backend may know more; only of one that is asked before another."""
     guesses: tuple[str, ...] = ()
-    """Those of the warnings that tell of frames which were guessed and cannot be told from others."""
+    """The warnings about frames that were guessed and are not marked as such."""
+    by_program: bool = False
+    """Whether another program read the core, which has to be confined."""
     named_by: tuple[str, str] | None = None
     """Backend and version that gave the names, where these come from another core's reading."""
     named_from: str | None = None
@@ -79,7 +74,3 @@ def near_frames(frames: Sequence[Frame]) -> Iterator[int]:
         if wanted > 0:
             yield number
         wanted = NEAR if frame.trampoline else wanted - 1
-
-
-Backend = Callable[[Path, Core, Path], Reading]
-"""From the plain core's path, the same core opened, and the sysroot's folder."""

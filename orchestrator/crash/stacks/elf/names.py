@@ -9,7 +9,7 @@ from orchestrator.binary.demangle import demangle
 from orchestrator.binary.dwarf.functions import Call, CallSite, Code, DebugInfo
 from orchestrator.binary.dwarf.lines import Line
 from orchestrator.binary.elf.symbols import Symbol
-from orchestrator.crash.process.memory import LoadedObject, ProcessMemory
+from orchestrator.crash.memory import LoadedObject, ProcessMemory
 from orchestrator.crash.stacks.elf.unwind import Step
 
 MAX_SECONDS: Final = 10.0

@@ -10,7 +10,7 @@ from typing import Final
 
 from orchestrator.binary.dwarf.expression import MASK
 from orchestrator.binary.dwarf.functions import CallSite, Language, Leads
-from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.elf.names import Names
 from orchestrator.model import Arch
 

@@ -12,7 +12,7 @@ from typing import Final
 from orchestrator.binary.dwarf.cfi import CallFrames, CfiError, Row, Rule, Unwinding
 from orchestrator.binary.dwarf.expression import MASK, ExpressionError, StackMachine
 from orchestrator.binary.elf.objectfile import ObjectFile
-from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES, Registers
 
 MAX_FRAMES: Final = 256

@@ -1,6 +1,6 @@
-"""Stacks that were named once in a run: what is carried over to another core, and what never is.
+"""The stack cache: which names another core gets from it, and which it never does.
 
-The debugger's part is played by the backend `elf` under gdb's name, on real cores of tiny.c.
+The backend `elf` stands in for gdb, on real cores of tiny.c.
 """
 
 import shutil
@@ -14,7 +14,7 @@ import pytest
 from orchestrator.binary.core.corefile import Core, open_core, parse_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash.stacks.cache import StackCache
-from orchestrator.crash.stacks.elf import stacks as elf_stacks
+from orchestrator.crash.stacks.elf import backend as elf_backend
 from orchestrator.crash.stacks.reading import Reading
 
 CORES = Path(__file__).parents[1] / "data/cores"
@@ -34,15 +34,15 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def learn(
+def store(
     core: Core, root: Path, change: Callable[[Reading], Reading] = lambda reading: reading
 ) -> StackCache:
-    """What a debugger that read this core, with a change of its answer, leaves."""
-    known = StackCache()
-    read = elf_stacks.read_stacks(Path(), core, root)
+    """The cache after gdb read this core and its reading was changed."""
+    cache = StackCache()
+    read = elf_backend.read_stacks(Path(), core, root)
     reading = replace(read, backend="gdb", version="13.1", unsure=())
-    known.learn(core, root, IMAGE, change(reading), "trial 1 of a-cell")
-    return known
+    cache.store(core, root, IMAGE, change(reading), "trial 1 of a-cell")
+    return cache
 
 
 def damaged(core: Core, word: int) -> Core:
@@ -55,8 +55,8 @@ def damaged(core: Core, word: int) -> Core:
 
 def test_the_same_stack_has_the_same_names_and_its_own_addresses(root: Path) -> None:
     with opened("tiny") as core:
-        expected = elf_stacks.read_stacks(Path(), core, root)
-        reading = learn(core, root).read(core, root, IMAGE)
+        expected = elf_backend.read_stacks(Path(), core, root)
+        reading = store(core, root).read(core, root, IMAGE)
     assert reading is not None
     assert [thread.frames for thread in reading.threads] == [thread.frames for thread in expected.threads]
     assert (reading.backend, reading.named_by) == ("elf", ("gdb", "13.1"))
@@ -67,8 +67,8 @@ def test_the_same_stack_has_the_same_names_and_its_own_addresses(root: Path) -> 
 
 def test_the_registers_are_those_of_the_fault_and_near_it(root: Path) -> None:
     with opened("tiny") as core:
-        (expected,) = elf_stacks.read_stacks(Path(), core, root).threads
-        reading = learn(core, root).read(core, root, IMAGE)
+        (expected,) = elf_backend.read_stacks(Path(), core, root).threads
+        reading = store(core, root).read(core, root, IMAGE)
     assert reading is not None
     (thread,) = reading.threads
     assert expected.registers
@@ -76,34 +76,44 @@ def test_the_registers_are_those_of_the_fault_and_near_it(root: Path) -> None:
         assert registers.items() <= thread.registers[number].items()
 
 
-def test_another_image_is_not_known(root: Path) -> None:
+def test_another_image_is_not_cached(root: Path) -> None:
     with opened("tiny") as core:
-        assert learn(core, root).read(core, root, "another image") is None
+        assert store(core, root).read(core, root, "another image") is None
 
 
 def test_one_other_return_address_is_another_stack(root: Path) -> None:
     with opened("tiny") as core:
-        known = learn(core, root)
-        (thread,) = elf_stacks.read_stacks(Path(), core, root).threads
+        cache = store(core, root)
+        (thread,) = elf_backend.read_stacks(Path(), core, root).threads
         outer = next(frame.pc for frame in thread.frames if frame.function == "descend")
-        assert known.read(core, root, IMAGE) is not None
-        assert known.read(damaged(core, outer), root, IMAGE) is None
+        assert cache.read(core, root, IMAGE) is not None
+        assert cache.read(damaged(core, outer), root, IMAGE) is None
 
 
-def test_a_reading_with_doubts_is_not_learnt(root: Path) -> None:
+def test_a_reading_with_doubts_is_not_stored(root: Path) -> None:
     with opened("tiny") as core:
-        known = learn(core, root, lambda reading: replace(reading, warnings=("gdb: may not match",)))
-        assert known.read(core, root, IMAGE) is None
+        cache = store(core, root, lambda reading: replace(reading, warnings=("gdb: may not match",)))
+        assert cache.read(core, root, IMAGE) is None
 
 
-def test_a_reading_that_is_not_sure_is_not_learnt(root: Path) -> None:
+def test_a_reading_that_is_not_sure_is_not_stored(root: Path) -> None:
     with opened("tiny") as core:
-        known = learn(core, root, lambda reading: replace(reading, unsure=("a call may be missing",)))
-        assert known.read(core, root, IMAGE) is None
+        cache = store(core, root, lambda reading: replace(reading, unsure=("a call may be missing",)))
+        assert cache.read(core, root, IMAGE) is None
+
+
+def test_a_core_with_a_file_loaded_twice_is_neither_stored_nor_looked_up(root: Path) -> None:
+    with opened("tiny") as core:
+        program = core.modules[0]
+        copy = replace(program, base=program.base + (1 << 32))
+        twice = replace(core, given_modules=(*core.modules, copy))
+        assert store(core, root).read(core, root, IMAGE) is not None
+        assert store(core, root).read(twice, root, IMAGE) is None
+        assert store(twice, root).read(core, root, IMAGE) is None
 
 
 @pytest.mark.parametrize("left_out", [0, 3, -1])
-def test_a_debugger_that_saw_another_stack_is_not_learnt_from(left_out: int, root: Path) -> None:
+def test_a_debugger_that_saw_another_stack_is_not_stored(left_out: int, root: Path) -> None:
     def shortened(reading: Reading) -> Reading:
         (thread,) = reading.threads
         frames = list(thread.frames)
@@ -112,16 +122,16 @@ def test_a_debugger_that_saw_another_stack_is_not_learnt_from(left_out: int, roo
         return replace(reading, threads=(replace(thread, frames=tuple(frames)),))
 
     with opened("tiny") as core:
-        known = learn(core, root, shortened)
-        assert (known.read(core, root, IMAGE) is None) is (left_out != -1)
+        cache = store(core, root, shortened)
+        assert (cache.read(core, root, IMAGE) is None) is (left_out != -1)
 
 
-def test_what_is_not_unwound_by_call_frames_alone_is_not_known(root: Path) -> None:
+def test_what_is_not_unwound_by_call_frames_alone_is_not_cached(root: Path) -> None:
     with opened("jump") as core:
-        assert learn(core, root).read(core, root, IMAGE) is None
+        assert store(core, root).read(core, root, IMAGE) is None
 
 
-def test_a_stack_that_could_not_be_unwound_is_not_known(tmp_path: Path) -> None:
+def test_a_stack_that_could_not_be_unwound_is_not_cached(tmp_path: Path) -> None:
     with opened("tiny") as core:
-        known = learn(core, tmp_path, lambda reading: replace(reading, warnings=()))
-        assert known.read(core, tmp_path, IMAGE) is None
+        cache = store(core, tmp_path, lambda reading: replace(reading, warnings=()))
+        assert cache.read(core, tmp_path, IMAGE) is None

@@ -10,7 +10,7 @@ from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.notes import ThreadState
 from orchestrator.binary.demangle import demangle
 from orchestrator.binary.dwarf.functions import Call, Language
-from orchestrator.crash.process.memory import ProcessMemory
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.elf.names import Names, meant
 from orchestrator.crash.stacks.elf.tail_calls import AmbiguousError, TailCalls
 from orchestrator.crash.stacks.elf.unwind import Stack, Step, Unwinder
@@ -53,8 +53,8 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 
     )  # fmt: skip
 
 
-def can_be_sure(core: Core) -> bool:
-    """Whether all frames can be told of an architecture; on others, calls that left none are not found."""
+def goes_first(core: Core) -> bool:
+    """Whether every frame can be found on this architecture; on others, tail calls are not."""
     return core.arch is Arch.X86_64
 
 
@@ -82,7 +82,7 @@ class _Namer:
 
     def unsure(self, threads: Sequence[ThreadReading]) -> Iterator[str]:
         """What a debugger may know better."""
-        if not can_be_sure(self.memory.core):
+        if not goes_first(self.memory.core):
             yield "calls that left no frame are not told on this architecture"
         if self.names.is_damaged:
             yield "some debug information could not be read"

@@ -41,6 +41,11 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:
     return complete(core, root, answer)
 
 
+def goes_first(core: Core) -> bool:  # noqa: ARG001 - the backends' common shape
+    """Never: gdb is the slowest backend."""
+    return False
+
+
 def _check_architecture(core: Core, answer: GdbAnswer) -> None:
     """Refuse what a gdb for the host's programs alone made of another architecture's core, without a word."""
     is_arm64 = answer.architecture is None or answer.architecture.startswith("aarch64")
@@ -77,7 +82,10 @@ def complete(core: Core, root: Path, answer: GdbAnswer) -> Reading:
     )
     guesses = tuple(_guesses(answer, core, root))
     warnings = (*tables.problems, *_warnings(answer, core), *guesses)
-    return Reading(backend="gdb", version=answer.version, threads=threads, warnings=warnings, guesses=guesses)
+    return Reading(
+        backend="gdb", version=answer.version, threads=threads, warnings=warnings, guesses=guesses,
+        by_program=True,
+    )  # fmt: skip
 
 
 class SymbolTables:

@@ -1,0 +1,98 @@
+"""The signature of a crash: the original signal, and the first frames that tell.
+
+A signature must be the same for the same fault on every glibc and Python and by every backend, and another
+one for another fault. So:
+
+- It starts at the original fault: a handler that aborted, and all above its trampoline, is not in it.
+- Frames that every abort, exception or panic has are skipped, by exact name only: a prefix rule
+  would swallow a user's own function.
+- It ends at the interpreter. Which of CPython's functions lie between two frames of other code
+  differs from version to version (`atexit_callfuncs`, `_PyEval_Vector`), and so they do not tell.
+  Where the fault itself, or the call to die, lies in the interpreter, the function by which that was
+  entered stands for all of them: it is API, and stays. Where Python code lies between, or nothing tells
+  what entered, its innermost function does.
+- It ends at a further trampoline: what lies below was interrupted at any moment.
+- It ends at the first frame that was guessed: what lies on a stack is another thing in every run.
+- Of a stack that overflowed it is the functions that call each other, wherever the stack ended.
+- Names lose what compilers and backends add (crash/signature/names.py).
+- Of glibc's functions that call each other the one counts that was called from outside, by its public name:
+  whether the others have names depends on whether glibc's debug file is installed.
+- A string function of glibc loses the variant that was chosen for the CPU.
+- A frame without a name counts by its module alone where the system brings that module (offsets
+  differ from build to build), and with its offset where it is the user's own.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby, takewhile
+from pathlib import PurePosixPath
+
+from orchestrator.crash.signature.frames import (
+    TELLING,
+    is_glibc,
+    is_interpreter,
+    name_of,
+    sure_frames,
+    telling,
+)
+from orchestrator.crash.signature.functions import EVALUATION
+from orchestrator.crash.signature.names import normalise, public_name
+from orchestrator.crash.signature.recursion import cycle_of
+from orchestrator.model import NativeFrame
+
+
+def sign_crash(signal: str, frames: Sequence[NativeFrame], *, overflowed: bool = False) -> tuple[str, str]:
+    """The signature of a crash, and how it was made; `frames` from the original fault outwards.
+
+    `overflowed`: the stack did, so that the recursion tells, and not which function was at its end.
+    """
+    own = sure_frames(frames)
+    if overflowed and (recursion := _recursion(own)):
+        return f"{signal} {' > '.join(recursion[:TELLING])}", "the recursion that the stack overflowed by"
+    dying = list(takewhile(lambda frame: not is_interpreter(frame) and name_of(frame) is None, own))
+    inside = list(takewhile(is_interpreter, own[len(dying) :]))
+    between = any(normalise(frame.function or "") == EVALUATION for frame in inside)
+    outside = [] if between else list(telling(_entered(own[len(dying) + len(inside) :])))
+    entered = inside[-1:] if outside else inside[:1]
+    chosen = [*(f"python:{name_of(frame) or '?'}" for frame in entered), *outside][:TELLING]
+    guessed = any(frame.scanned for frame in frames[len(own) : len(own) + 1])
+    how = _explain(own, len(dying), len(inside), chosen, guessed=guessed)
+    return " ".join([signal, " > ".join(chosen) or "?"]), how
+
+
+def _entered(frames: Sequence[NativeFrame]) -> list[NativeFrame]:
+    """Frames with only the outermost that tells of each run of glibc's, by its public name."""
+    kept: list[NativeFrame] = []
+    for glibc, run in groupby(frames, key=is_glibc):
+        members = list(run)
+        kept += _entry(members) if glibc else members
+    return kept
+
+
+def _entry(run: Sequence[NativeFrame]) -> list[NativeFrame]:
+    names = [(frame, name) for frame in run if (name := name_of(frame))]
+    return [frame.model_copy(update={"function": public_name(name)}) for frame, name in names[-1:]]
+
+
+def _recursion(own: Sequence[NativeFrame]) -> list[str]:
+    """The functions that call each other; the interpreter's differ by version, so it has none."""
+    if any(map(is_interpreter, own)):
+        return []
+    cycle = cycle_of([name for frame in own if (name := name_of(frame))])
+    return [name for name, _ in groupby(cycle)]
+
+
+def _explain(
+    own: Sequence[NativeFrame], dying: int, inside: int, chosen: Sequence[str], *, guessed: bool
+) -> str:
+    boundary = next((frame for frame in own[dying + inside :] if is_interpreter(frame)), None)
+    place = "outside the call to die" if dying else "from the fault outwards"
+    entered = f"{inside} frames {place} are in the interpreter" if inside else ""
+    if len(chosen) == TELLING:
+        end = f"the first {TELLING} telling frames"
+    elif boundary is not None and boundary.module:
+        end = f"{len(chosen)} telling, then the interpreter ({PurePosixPath(boundary.module).name})"
+    elif guessed:
+        end = f"{len(chosen)} telling in {len(own)} frames from the fault outwards; the others are guesses"
+    else:
+        end = f"{len(chosen)} telling in all {len(own)} frames from the fault outwards"
+    return "; ".join(part for part in (entered, end) if part)

@@ -1,0 +1,45 @@
+"""Function names as they are in every build and by every backend.
+
+A name reaches this module as a symbol table, debug information, gdb, or a demangler writes it. Each
+adds something of its own: clone suffixes, symbol versions, hashes, arguments, template arguments.
+"""
+
+import re
+from typing import Final
+
+from orchestrator.binary.cpp_arguments import without_arguments
+from orchestrator.crash.signature.functions import JOIN
+
+_CLONE: Final = re.compile(r"(\.(isra|constprop|part|cold|lto_priv|llvm)(\.\d+)?| ?\[clone [^]]*\])+$")
+_RUST_HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
+_LAMBDA: Final = re.compile(r"\{(lambda|closure|unnamed type)[^}]*#?\d*\}")
+_TEMPLATE: Final = re.compile(r"(?<!operator)(?<!operator<)<[^<>]*>")
+_GLIBC_PREFIXES: Final = ("__GI_", "__libc_")
+GLIBC_ALIASES: Final = {"cfree": "free", "gsignal": "raise", "qsort_r": "qsort"}
+"""Other names of the same function, which a symbol table may have first; qsort ends by a jump to qsort_r."""
+_GLIBC_OWN: Final = frozenset({"free", "malloc", "calloc", "realloc", "memalign", "abort", "raise", "system"})
+"""Names that glibc has both plain and with a prefix, depending on which symbols are installed."""
+_ADDS: Final = ("_time64", "64")
+
+
+def normalise(function: str) -> str:
+    """A function's name as it is in every build: no clone suffix, hash, argument or template argument."""
+    name = _RUST_HASH.sub("", _CLONE.sub("", function))
+    name = _LAMBDA.sub(r"{\1}", name)
+    name = without_arguments(name)
+    while (shorter := _TEMPLATE.sub("", name)) != name and shorter:
+        name = shorter
+    for prefix in _GLIBC_PREFIXES:
+        if name.removeprefix(prefix) in _GLIBC_OWN or prefix == "__GI_":
+            name = name.removeprefix(prefix)
+    return name
+
+
+def public_name(function: str) -> str:
+    """The name by which programs call a function of the C library.
+
+    For example `pthread_cond_timedwait` of ___pthread_cond_timedwait64, and `read` of __libc_read.
+    """
+    name = normalise(function).lstrip("_").removeprefix("libc_").removeprefix("IO_")
+    name = next((name.removesuffix(end) for end in _ADDS if name.endswith(end)), name)
+    return "pthread_join" if name in JOIN else GLIBC_ALIASES.get(name, name)
