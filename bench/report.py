@@ -12,12 +12,12 @@ from typing import Final
 
 from playwright.sync_api import Page
 
-from orchestrator import report
 from orchestrator.report.html import write_html
 from orchestrator.report.junit import junit_xml
 from orchestrator.report.signatures import group_signatures
 from orchestrator.report.summary import summary_markdown
 from tests.browser.chromium import chromium
+from tests.unit import run_factory as factory
 from tests.unit.large_run import write_large
 
 CELLS: Final = 10_000
@@ -44,7 +44,7 @@ def measure(rounds: int) -> int:
         folder = write_large(Path(name) / "all", CELLS)
         _measure_writing(folder)
         tenth = write_large(Path(name) / "tenth", TENTH)
-        report.write(tenth)
+        factory.render(tenth)
         with chromium() as browser:
             page = browser.new_page()
             large: tuple[list[float], list[float]] = ([], [])
@@ -58,7 +58,7 @@ def measure(rounds: int) -> int:
 
 def _measure_writing(folder: Path) -> None:
     start = time.monotonic()
-    data = report.load(folder)
+    data = factory.load(folder)
     read = time.monotonic()
     signatures = group_signatures(data)
     write_html(data, signatures)

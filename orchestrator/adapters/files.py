@@ -1,8 +1,10 @@
 """Files that a run leaves: written whole or not at all, so that a run can be resumed from them."""
 
 import os
+import shutil
+import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 
@@ -18,3 +20,22 @@ def write_atomically(path: Path, text: str | Iterable[str]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all in it, if it is there; links are removed, not followed.
+
+    Raises the OSError of the first file that cannot be removed, with the file's whole path as its `filename`.
+    """
+
+    def fail(_function: Callable[..., object], name: str, error: BaseException) -> None:
+        if isinstance(error, OSError):
+            error.filename = name  # the standard library sets the last component only
+        raise error
+
+    if not os.path.lexists(path):
+        return
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(path, onexc=fail)
+    else:
+        shutil.rmtree(path, onerror=lambda function, name, info: fail(function, name, info[1]))

@@ -12,7 +12,7 @@ from orchestrator.adapters.yamlfile import nearest
 from orchestrator.cli import tables
 from orchestrator.cli.console import open_console
 from orchestrator.cli.progress import progress_for
-from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
+from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError
 from orchestrator.matrix import Request
 from orchestrator.matrix.matrix_file import MatrixFile
 from orchestrator.matrix.scenario_file import ScenarioFile
@@ -27,6 +27,7 @@ from orchestrator.model import (
     RunDigest,
 )
 from orchestrator.pipeline import Project, RunOptions
+from orchestrator.rundir import find_run, latest_run
 
 SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     "matrix": MatrixFile.model_json_schema,
@@ -69,13 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
     _check_chosen_once(arguments)
     project = Project.load(arguments.project)
     reports = _reports(arguments)
-    latest = pipeline.latest_run(reports) if arguments.rerun else None
+    latest = latest_run(reports) if arguments.rerun else None
     options = RunOptions(
         request=_request(arguments, project),
         reports=reports,
         jobs=arguments.jobs,
         fail_fast=arguments.fail_fast,
-        resume=_run_folder(reports, arguments.resume) if arguments.resume else None,
+        resume=find_run(reports, arguments.resume) if arguments.resume else None,
         rerun=latest,
         baseline=_baseline(arguments, reports),
     )
@@ -103,7 +104,7 @@ def _check_chosen_once(arguments: argparse.Namespace) -> None:
 
 def report(arguments: argparse.Namespace) -> int:
     """`crashmatrix report`: render again."""
-    folder = _run_folder(_reports(arguments), arguments.run or "latest")
+    folder = find_run(_reports(arguments), arguments.run or "latest")
     console = open_console()
     data = pipeline.write_reports(folder, _baseline(arguments, _reports(arguments)))
     tables.show_findings(console, data)
@@ -114,7 +115,7 @@ def report(arguments: argparse.Namespace) -> int:
 def diff(arguments: argparse.Namespace) -> int:
     """`crashmatrix diff`: what changed from one run to another."""
     reports = _reports(arguments)
-    before, after = (_run_folder(reports, name) for name in (arguments.before, arguments.after))
+    before, after = (find_run(reports, name) for name in (arguments.before, arguments.after))
     comparison = pipeline.compare_runs(before, after)
     if arguments.json:
         sys.stdout.write(comparison.model_dump_json(indent=1) + "\n")
@@ -133,7 +134,7 @@ def merge(arguments: argparse.Namespace) -> int:
         data = pipeline.merge_runs(arguments.runs, into, progress.say)
     tables.show_findings(console, data)
     tables.show_places(console, into)
-    return pipeline.exit_code(into)
+    return pipeline.exit_code(data)
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -186,21 +187,8 @@ def _reports(arguments: argparse.Namespace) -> Path:
     return Path(arguments.reports or arguments.project / "reports")
 
 
-def _run_folder(reports: Path, name: str) -> Path:
-    """The folder of a run by its name, its path, or `latest`."""
-    if name == "latest":
-        return pipeline.latest_run(reports)
-    for folder in (Path(name), reports / name):
-        if (folder / "plan.json").is_file():
-            return folder
-    known = [path.parent.name for path in reports.glob("*/plan.json")]
-    raise InputError(
-        f"there is no run {name!r}", where=Location(file=str(reports)), hint=nearest(name, known)
-    )
-
-
 def _baseline(arguments: argparse.Namespace, reports: Path) -> Path | None:
-    return _run_folder(reports, arguments.baseline) if arguments.baseline else None
+    return find_run(reports, arguments.baseline) if arguments.baseline else None
 
 
 def _planned(arguments: argparse.Namespace) -> pipeline.PlannedRun:

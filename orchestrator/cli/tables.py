@@ -14,8 +14,9 @@ from orchestrator import report
 from orchestrator.host import Capability
 from orchestrator.model import Comparison, ExcludedCells, Plan, PlannedCell
 from orchestrator.pipeline import Finished
-from orchestrator.report import Row, RunData, Status
+from orchestrator.report import Row
 from orchestrator.report.text import one_line
+from orchestrator.rundir import RunData, Status
 
 ALL_ROWS: Final = 60
 """Up to so many cells are all shown; of more, only those that are not as expected."""
@@ -70,7 +71,7 @@ def _made_of(item: PlannedCell) -> str:
 
 def show_run(console: Console, finished: Finished) -> None:
     """The table of a finished run, its outcome in a sentence, and where its report is."""
-    data = report.load(finished.folder)
+    data = finished.data
     rows = report.table_rows(data)
     shown = [row for row in rows if len(rows) <= ALL_ROWS or row.status is not Status.PASS]
     if shown:

@@ -1,10 +1,10 @@
 """Two runs, cell by cell: what changed, what did not, and what cannot be compared, with the reason.
 
-A change is told only where both runs asked the same question and saw an answer. Another image or
-another patch release is no reason to keep silent (a fix is another image): it is named beside the change.
+A change is stated only where both runs have the same expectation and a verdict. Another image or another
+patch release does not prevent a comparison (a fix is another image): it is named beside the change.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -17,53 +17,95 @@ from orchestrator.model import (
     Comparison,
     Expectation,
     NotComparable,
-    Plan,
-    PlannedCell,
     Side,
     Verdict,
 )
+from orchestrator.rundir import RunData, Status
 
 NAMED: Final = 20
 """Cells that are named under one reason why they cannot be compared."""
 REASONING: Final = frozenset({"because", "source", "where"})
-"""What an expectation says beside what should be seen."""
+"""The fields of an expectation that do not say what should be seen."""
+JUDGED: Final = frozenset({Status.PASS, Status.FAIL})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """A run's plan and results."""
+class _Pair:
+    """A baseline and the run that is compared with it."""
 
-    plan: Plan
-    results: Sequence[CellResult]
-
-    @cached_property
-    def planned(self) -> Mapping[str, PlannedCell]:
-        """Planned cells by id."""
-        return {item.cell.id: item for item in self.plan.cells}
+    before: RunData
+    after: RunData
 
     @cached_property
-    def seen(self) -> Mapping[str, CellResult]:
-        """Results by cell id."""
-        return {result.cell.id: result for result in self.results}
+    def _excluded_before(self) -> Mapping[str, str]:
+        return _reasons(self.before)
 
     @cached_property
-    def excluded(self) -> Mapping[str, str]:
-        """Reasons by the id of an excluded cell."""
-        return {item.cell.id: item.reason for item in self.plan.each_excluded()}
+    def _excluded_after(self) -> Mapping[str, str]:
+        return _reasons(self.after)
+
+    def incomparable(self, cell: str) -> str | None:
+        """Why a cell of one of the plans cannot be compared; None where it can."""
+        then, now = self.before.by_id.get(cell), self.after.by_id.get(cell)
+        if then is None:
+            return _missing(self._excluded_before.get(cell), "the baseline")
+        if then.status not in JUDGED:
+            return f"{then.status} in the baseline"
+        if now is None:
+            return _missing(self._excluded_after.get(cell), "this run")
+        if now.status not in JUDGED:
+            return f"{now.status} in this run"
+        if not _same_question(then.planned.expectation, now.planned.expectation):
+            # A verdict on another expectation is no change, but readers want to know of it.
+            turned = f" ({then.status} there, {now.status} here)" if then.status is not now.status else ""
+            return f"another expectation{turned}"
+        return None
+
+    def change(self, cell: str) -> Change | None:
+        """What changed in a cell that can be compared; None where nothing did."""
+        before, after = self.before.by_id[cell].result, self.after.by_id[cell].result
+        if before is None or after is None:
+            return None
+        then, now = _side(before), _side(after)
+        kind = _kind(then, now)
+        if kind is None:
+            return None
+        return Change(
+            cell=cell,
+            kind=kind,
+            before=then,
+            after=now,
+            sentence=words.change(kind, then, now),
+            differences=tuple(self._differences(before, after)),
+        )
+
+    def _differences(self, before: CellResult, after: CellResult) -> Iterator[str]:
+        """What else differs, and so may be the cause."""
+        then, now = _versions(before), _versions(after)
+        for name in sorted(then.keys() & now.keys()):
+            if then[name] != now[name]:
+                yield f"{name} {then[name]} became {now[name]}"
+        planned = (run.by_id[before.cell.id].planned.image for run in (self.before, self.after))
+        if len(set(planned)) > 1:
+            yield "another image"
+        engines = self.before.plan.engine, self.after.plan.engine
+        if engines[0] != engines[1]:
+            yield f"engine {engines[0]} became {engines[1]}"
 
 
-def compare(before: Run, after: Run) -> Comparison:
+def compare(before: RunData, after: RunData) -> Comparison:
     """Compare a run with a baseline."""
+    pair = _Pair(before=before, after=after)
     changes: list[Change] = []
     apart: dict[str, list[str]] = {}
     compared = 0
-    for cell in dict.fromkeys((*after.planned, *before.planned)):
-        why = _incomparable(before, after, cell)
+    for cell in dict.fromkeys((*after.by_id, *before.by_id)):
+        why = pair.incomparable(cell)
         if why is not None:
             apart.setdefault(why, []).append(cell)
             continue
         compared += 1
-        change = _change(cell, before, after)
+        change = pair.change(cell)
         if change is not None:
             changes.append(change)
     order = list(ChangeKind)
@@ -83,41 +125,21 @@ def compare(before: Run, after: Run) -> Comparison:
     return made.model_copy(update={"sentence": words.comparison(made)})
 
 
-def _incomparable(before: Run, after: Run, cell: str) -> str | None:
-    """Why a cell of one of the plans cannot be compared, if it cannot."""
-    for run, place in ((before, "the baseline"), (after, "this run")):
-        if cell not in run.planned:
-            excluded = run.excluded.get(cell)
-            return f"excluded in {place}: {excluded}" if excluded else f"not in {place}"
-        result = run.seen.get(cell)
-        if result is None:
-            return f"not run in {place}"
-        if result.judgement.verdict not in (Verdict.PASS, Verdict.FAIL):
-            return f"{result.judgement.verdict} in {place}"
-    if _question(before.planned[cell].expectation) != _question(after.planned[cell].expectation):
-        then, now = (run.seen[cell].judgement.verdict for run in (before, after))
-        # That a cell fails since it is asked for something else is no change, and yet what readers want.
-        return "another expectation" + (f" ({then} there, {now} here)" if then is not now else "")
-    return None
+def _reasons(run: RunData) -> Mapping[str, str]:
+    """Why each excluded cell is excluded, by its id."""
+    return {item.cell.id: item.reason for item in run.plan.each_excluded()}
 
 
-def _question(expectation: Expectation) -> Mapping[str, object]:
-    return expectation.model_dump(exclude=set(REASONING))
+def _missing(excluded: str | None, place: str) -> str:
+    return f"excluded in {place}: {excluded}" if excluded else f"not in {place}"
 
 
-def _change(cell: str, before: Run, after: Run) -> Change | None:
-    then, now = _side(before.seen[cell]), _side(after.seen[cell])
-    kind = _kind(then, now)
-    if kind is None:
-        return None
-    return Change(
-        cell=cell,
-        kind=kind,
-        before=then,
-        after=now,
-        sentence=words.change(kind, then, now),
-        differences=tuple(_differences(cell, before, after)),
-    )
+def _same_question(one: Expectation, other: Expectation) -> bool:
+    """Whether two expectations want the same to be seen, whatever reason they give."""
+    if one == other:
+        return True
+    asked, asked_there = (item.model_dump(exclude=set(REASONING)) for item in (one, other))
+    return asked == asked_there
 
 
 def _side(result: CellResult) -> Side:
@@ -131,7 +153,7 @@ def _side(result: CellResult) -> Side:
 
 
 def _kind(then: Side, now: Side) -> ChangeKind | None:
-    """The worst change; of a race, that only some of several signatures or outcomes came is none."""
+    """The worst change. That a race shows only some of its signatures or outcomes is no change."""
     if then.verdict is not now.verdict:
         return ChangeKind.NEW if now.verdict is Verdict.FAIL else ChangeKind.FIXED
     if then.signatures and now.signatures and not {*then.signatures} & {*now.signatures}:
@@ -141,18 +163,6 @@ def _kind(then: Side, now: Side) -> ChangeKind | None:
     if then.rate and now.rate and then.rate.event == now.rate.event and now.rate.parts_from(then.rate):
         return ChangeKind.RATE
     return None
-
-
-def _differences(cell: str, before: Run, after: Run) -> Iterator[str]:
-    """What else is not the same, and so may be the cause."""
-    then, now = _versions(before.seen[cell]), _versions(after.seen[cell])
-    for name in sorted(then.keys() & now.keys()):
-        if then[name] != now[name]:
-            yield f"{name} {then[name]} became {now[name]}"
-    if before.planned[cell].image != after.planned[cell].image:
-        yield "another image"
-    if before.plan.engine != after.plan.engine:
-        yield f"engine {before.plan.engine} became {after.plan.engine}"
 
 
 def _versions(result: CellResult) -> Mapping[str, str]:

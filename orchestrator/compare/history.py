@@ -1,19 +1,24 @@
-"""The runs that are there, oldest first: each cell's verdicts, and when a signature first came."""
+"""The runs of one folder, oldest first: each cell's verdicts, and the first run of each signature."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.compare.compare import Run
-from orchestrator.model import History, PastRun, RunDigest, SignatureHistory, Verdict
+from orchestrator.model import History, PastRun, RunDigest, SignatureHistory
+from orchestrator.rundir import RunData, Status
 
-LETTERS: Final = {Verdict.PASS: "p", Verdict.FAIL: "f", Verdict.ERROR: "e", Verdict.SKIP: "s"}
-NOT_RUN: Final = "n"
+LETTERS: Final = {
+    Status.PASS: "p",
+    Status.FAIL: "f",
+    Status.ERROR: "e",
+    Status.SKIP: "s",
+    Status.NOT_RUN: "n",
+}
 NOT_THERE: Final = "-"
 
 
-def digest(run: Run) -> RunDigest:
-    """What histories take from a run."""
+def digest(run: RunData) -> RunDigest:
+    """What a history takes from a run."""
     signatures: Counter[str] = Counter()
     for result in run.results:
         signatures.update({trial.crash.signature for trial in result.trials if trial.crash})
@@ -24,10 +29,7 @@ def digest(run: Run) -> RunDigest:
         profile=plan.profile,
         selection=plan.selection,
         shard=plan.shard,
-        cells={
-            cell: LETTERS[run.seen[cell].judgement.verdict] if cell in run.seen else NOT_RUN
-            for cell in run.planned
-        },
+        cells={cell: LETTERS[record.status] for cell, record in run.by_id.items()},
         signatures=dict(sorted(signatures.items())),
     )
 

@@ -1,4 +1,4 @@
-"""Comparisons in words, made here once for all reports."""
+"""The sentences of comparisons; every report shows these."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Final
 from orchestrator.model import ChangeKind, Comparison, Side, Verdict
 
 REASONS: Final = 2
-"""Reasons why cells cannot be compared that the sentence names; of more only the number of cells is said."""
+"""Up to so many reasons why cells cannot be compared are named; of more, only the cells are counted."""
 
 
 def comparison(item: Comparison) -> str:
@@ -26,7 +26,7 @@ def comparison(item: Comparison) -> str:
 
 
 def change(kind: ChangeKind, then: Side, now: Side) -> str:
-    """What a cell did there and does here."""
+    """What a cell did in the baseline and does now."""
     if kind is ChangeKind.RATE and then.rate and now.rate:
         return f"{then.rate.words}; now {now.rate.words}."
     if kind is ChangeKind.SIGNATURE:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.pipeline.planning import PlannedRun, Project, make_plan
     from orchestrator.pipeline.progress import Progress
     from orchestrator.pipeline.reporting import compare_runs, write_reports
-    from orchestrator.pipeline.run import Finished, RunOptions, exit_code, latest_run, run_matrix
+    from orchestrator.pipeline.run import Finished, RunOptions, exit_code, run_matrix
 
 __all__ = [
     "BACKENDS",
@@ -27,7 +27,6 @@ __all__ = [
     "build_images",
     "compare_runs",
     "exit_code",
-    "latest_run",
     "lock_images",
     "make_plan",
     "merge_runs",
@@ -48,7 +47,6 @@ _HOMES: Final = {
     "build_images": "building",
     "compare_runs": "reporting",
     "exit_code": "run",
-    "latest_run": "run",
     "lock_images": "building",
     "make_plan": "planning",
     "merge_runs": "merge",

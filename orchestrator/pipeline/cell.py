@@ -1,18 +1,15 @@
 """One cell: trials until it is settled, their cores read, and the verdict on disk."""
 
 import shlex
-import shutil
 import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from orchestrator import cores, crash, execute, verdict
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
-from orchestrator.adapters.files import write_atomically
 from orchestrator.binary.core.corefile import open_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash import CacheContext, StackCache
@@ -36,23 +33,26 @@ from orchestrator.model import (
 )
 from orchestrator.pipeline.evidence import Evidence
 from orchestrator.pipeline.observation import observation_of
+from orchestrator.rundir import RunFolder, layout
 from orchestrator.verdict import Tally
-
-RESULT_FILE: Final = "result.json"
-CELLS: Final = "cells"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellRunner:
-    """Runs cells of one run; `folder` is the run's own, `host_arch` that of the engine's machine."""
+    """Runs cells of one run; `host_arch` is the architecture of the engine's machine."""
 
     engine: Engine
     run_name: str
-    folder: Path
+    run_folder: RunFolder
     scenarios: dict[str, Scenario]
     specs: dict[str, ImageSpec]
     host_arch: Arch
     stack_cache: StackCache = field(default_factory=StackCache)
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.run_folder.path
 
     def run(self, planned: PlannedCell, image: str, stop: threading.Event) -> CellResult:
         """Run a cell and write its result; raises HostError where nothing could be seen."""
@@ -60,7 +60,7 @@ class CellRunner:
         tally, evidence = verdict.Tally(planned.expectation), Evidence()
         share = planned.trials_per_container if planned.cell.arch is self.host_arch else 1
         # What an earlier try of this cell left is no evidence of this one.
-        shutil.rmtree(self.folder / CELLS / planned.cell.id, ignore_errors=True)
+        self.run_folder.clear_cell(planned.cell)
         done = 0
         while done < planned.trials and not tally.settled and not (done and stop.is_set()):
             request = self._request(planned, image, done + 1, min(share, planned.trials - done))
@@ -86,7 +86,7 @@ class CellRunner:
             first=first,
             count=count,
             root=self.folder,
-            folder=self.folder / CELLS / planned.cell.id,
+            folder=self.folder / layout.cell_folder(planned.cell),
             labels=execute.owner_labels(self.run_name, planned.cell, first),
         )
 
@@ -166,7 +166,7 @@ class CellRunner:
             repeat=f"./nox -s matrix -- --cell {shlex.quote(cell.id)}",
             by_hand=self._command(planned).by_hand(self.specs[planned.image].tag),
         )
-        write_atomically(self.folder / CELLS / cell.id / RESULT_FILE, result.model_dump_json(indent=1))
+        self.run_folder.write_result(result)
         return result
 
 

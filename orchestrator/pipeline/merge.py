@@ -1,65 +1,59 @@
-"""Many runs, such as the shards of a night, made one: data first, then one report."""
+"""Several runs, such as the shards of a night, merged into one run with one report."""
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from orchestrator import report
-from orchestrator.adapters.files import write_atomically
 from orchestrator.errors import InputError, Location
 from orchestrator.model import ExcludedCells, Plan, PlannedCells
-from orchestrator.pipeline.cell import CELLS
-from orchestrator.pipeline.planning import PLAN_FILE
-from orchestrator.pipeline.reporting import write_reports
-from orchestrator.pipeline.run import IMAGES
-from orchestrator.report import RunData
+from orchestrator.pipeline.reporting import report_on
+from orchestrator.rundir import RunData, RunFolder, layout
+from orchestrator.rundir.transfer import take_cell, take_images
 
 T = TypeVar("T")
 
 
 def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) -> RunData:
-    """Copy the runs' results into one new folder and render its report.
+    """Take the runs' results over into one new folder and render its report.
 
-    Says which shards are missing, and which cells stand in several runs: of those the run that was
-    planned last counts, as a shard that was run again replaces its first try.
+    Says which shards are missing, and which cells several runs planned: of those the run that was
+    planned last counts, since a shard that runs again replaces its first attempt.
     """
-    _check_empty(into)
-    by_plan = sorted(
-        ((report.load_plan(folder), folder) for folder in folders), key=lambda pair: pair[0].created
-    )
-    plans = [plan for plan, _ in by_plan]
+    target = _new_run(into)
+    runs = sorted((RunFolder(folder) for folder in folders), key=lambda run: run.plan.created)
+    plans = [run.plan for run in runs]
     missing, twice = _missing_shards(plans), _cells_twice(plans)
     for shard in missing:
         say(f"Shard {shard} is missing: its cells are in no count of this report.")
     if twice:
         say(f"{len(twice)} cells stand in several runs, for example {twice[0]}: the last run counts.")
-    for run, folder in by_plan:
-        for item in run.cells:  # lest two runs' trials lie in one folder
-            shutil.rmtree(into / CELLS / item.cell.id, ignore_errors=True)
-        for part in (CELLS, IMAGES):
-            if (folder / part).is_dir() and not (folder / part).is_symlink():
-                shutil.copytree(folder / part, into / part, dirs_exist_ok=True, ignore=_links)
-    plan = _merged(plans, into.name).model_copy(
-        update={"missing_shards": tuple(missing), "replaced": len(twice)}
-    )
-    write_atomically(into / PLAN_FILE, plan.chunks())
-    return write_reports(into)
+    _take_over(runs, target)
+    merged = _merged(plans, into.name)
+    target.write_plan(merged.model_copy(update={"missing_shards": tuple(missing), "replaced": len(twice)}))
+    return report_on(target)
 
 
-def _check_empty(into: Path) -> None:
-    if (into / PLAN_FILE).exists():
+def _take_over(runs: Sequence[RunFolder], target: RunFolder) -> None:
+    """Take each cell from the last of the runs that planned it, even where that one did not run it."""
+    taken: set[str] = set()
+    for run in reversed(runs):
+        for item in run.plan.cells:
+            if item.cell.id not in taken:
+                taken.add(item.cell.id)
+                take_cell(run, target, item.cell, leave_out={report.INDEX})
+        take_images(run, target)
+
+
+def _new_run(into: Path) -> RunFolder:
+    if (into / layout.PLAN).exists():
         raise InputError(
             "there is a run in that folder already",
             where=Location(file=str(into)),
             hint="name another folder with --into",
         )
-
-
-def _links(folder: str, names: Sequence[str]) -> set[str]:
-    """Links are not copied: one leads to what is outside of a run, which may have come from elsewhere."""
-    return {name for name in names if (Path(folder) / name).is_symlink()}
+    return RunFolder(into)
 
 
 def _cells_twice(plans: Sequence[Plan]) -> list[str]:

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
-from orchestrator import images, instruments, report
+from orchestrator import images, instruments
 from orchestrator import matrix as planning
 from orchestrator.errors import HostError, InputError, Location
 from orchestrator.matrix import Matrix, Request
@@ -27,9 +27,9 @@ from orchestrator.model import (
     orders_as_version,
 )
 from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, planned_cells
+from orchestrator.rundir import RunFolder, layout
 
 REPORTS: Final = "reports"
-PLAN_FILE: Final = "plan.json"
 EMULATION_FACTOR: Final = 5
 """Factor of a trial's timeout under qemu-user: 10 s were seen where 0.4 s are usual."""
 
@@ -172,13 +172,13 @@ def _selection_words(request: Request, profile: str) -> str:
     return " ".join(words)
 
 
-def plan_again(project: Project, folder: Path) -> PlannedRun:
+def plan_again(project: Project, run: RunFolder) -> PlannedRun:
     """The plan of an earlier run, with its images' specifications made anew.
 
     Raises InputError where the project has changed so that a cell would run on another image: its
     results would not belong to one run.
     """
-    path, plan = folder / PLAN_FILE, report.load_plan(folder)
+    path, plan = run.path / layout.PLAN, run.plan
     recipes = images.Recipes(project.catalogue, project.root, _host())
     for item in plan.cells:
         scenario = project.scenarios.get(item.cell.scenario)

@@ -1,30 +1,28 @@
-"""A run, as the list of its steps; each takes what the one before it made."""
+"""A run as the list of its steps; each takes what the one before it made."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from orchestrator import execute, images, report
+from orchestrator import execute, images
 from orchestrator.adapters.engine import Engine
-from orchestrator.adapters.files import write_atomically
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.matrix import Request
-from orchestrator.model import Arch, PlannedCell, Verdict
+from orchestrator.model import Arch, PlannedCell
 from orchestrator.pipeline.building import check_host
 from orchestrator.pipeline.cell import CellRunner
-from orchestrator.pipeline.planning import PLAN_FILE, PlannedRun, Project, make_plan, plan_again
+from orchestrator.pipeline.planning import PlannedRun, Project, make_plan, plan_again
 from orchestrator.pipeline.progress import Progress
-from orchestrator.pipeline.reporting import write_reports
+from orchestrator.pipeline.reporting import report_on
 from orchestrator.pipeline.schedule import Schedule
-from orchestrator.report import Status
+from orchestrator.rundir import RunData, RunFolder, Status, layout
 
-IMAGES: Final = "images"
 MAX_RUNS: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What the user asked of a run. `resume`, `rerun` and `baseline` are folders of earlier runs."""
+    """What the user asked for. `resume`, `rerun` and `baseline` are folders of earlier runs."""
 
     request: Request
     reports: Path
@@ -37,9 +35,10 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A run that ended: where its report is, why it stopped early if it did, and the exit code."""
+    """A run that ended: what its reports show, where they are, why it stopped early, and the exit code."""
 
     folder: Path
+    data: RunData
     stopped: str | None
     exit_code: int
 
@@ -49,64 +48,54 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
 
     Raises InputError before anything starts, EngineUnreachableError where no engine answers.
     """
-    planned = _choose(project, options)
+    earlier = RunFolder(options.resume) if options.resume else None
+    planned = _choose(project, options, earlier)
     engine = Engine.connect()
     try:
         info = engine.info()
         check_host(engine, planned)
         planned, folder = _claim_folder(planned, options)
-        _write_plan(planned, folder, str(info))
+        run = earlier or RunFolder(folder)
+        _write_plan(planned, run, str(info))
         _clear_leftovers(engine, progress)
-        todo = _still_to_run(folder)
+        todo = _still_to_run(run)
         progress.begin(len(planned.specs), len(todo))
         schedule = Schedule(
             engine=engine,
-            runner=_runner(engine, project, planned, folder, Arch.from_machine(info.arch)),
+            runner=_runner(engine, project, planned, run, Arch.from_machine(info.arch)),
             progress=progress,
             run=planned.plan.run,
             jobs=options.jobs,
             fail_fast=options.fail_fast,
         )
-        schedule.execute(todo, planned.specs, folder / IMAGES)
+        schedule.execute(todo, planned.specs, run.path / layout.IMAGES)
     finally:
         engine.close()
-    write_reports(folder, options.baseline)
-    return Finished(folder=folder, stopped=schedule.stopped, exit_code=exit_code(folder))
+    data = report_on(run, RunFolder(options.baseline) if options.baseline else None)
+    return Finished(folder=folder, data=data, stopped=schedule.stopped, exit_code=exit_code(data))
 
 
-def exit_code(folder: Path) -> int:
-    """0 all as expected, 1 some cell failed, 3 some cell was not seen or not run, or a shard is missing."""
-    data = report.load_results(folder)
-    verdicts = {result.judgement.verdict for result in data.results}
-    if Verdict.ERROR in verdicts:
+def exit_code(data: RunData) -> int:
+    """0 all as expected, 1 some cell failed, 3 some cell is `error` or did not run, or a shard is missing."""
+    if data.counts[Status.ERROR]:
         return EXIT_HOST
-    if Verdict.FAIL in verdicts:
+    if data.counts[Status.FAIL]:
         return EXIT_FAILED
-    whole = len(data.results) == len(data.plan.cells) and not data.plan.missing_shards
+    whole = not data.counts[Status.NOT_RUN] and not data.plan.missing_shards
     return EXIT_OK if whole else EXIT_HOST
 
 
-def latest_run(reports: Path) -> Path:
-    """The newest run under a reports folder; raises InputError where there is none."""
-    plans = sorted(reports.glob(f"*/{PLAN_FILE}"), key=lambda path: path.stat().st_mtime)
-    if not plans:
-        raise InputError("there is no earlier run", where=Location(file=str(reports)), hint="start one")
-    return plans[-1].parent
+def unfinished_cells(data: RunData) -> frozenset[str]:
+    """The cells of an earlier run that failed, are `error`, or did not run."""
+    return frozenset(record.cell.id for record in data.records if record.status is not Status.PASS)
 
 
-def unfinished_cells(folder: Path) -> frozenset[str]:
-    """The cells of an earlier run that failed, could not be seen, or did not start."""
-    data = report.load_results(folder)
-    good = {result.cell.id for result in data.results if result.judgement.verdict is Verdict.PASS}
-    return frozenset(item.cell.id for item in data.plan.cells if item.cell.id not in good)
-
-
-def _choose(project: Project, options: RunOptions) -> PlannedRun:
-    if options.resume is not None:
-        return plan_again(project, options.resume)
+def _choose(project: Project, options: RunOptions, earlier: RunFolder | None) -> PlannedRun:
+    if earlier is not None:
+        return plan_again(project, earlier)
     if options.rerun is None:
         return make_plan(project, options.request)
-    cells = unfinished_cells(options.rerun)
+    cells = unfinished_cells(RunFolder(options.rerun).load_results())
     if not cells:
         raise InputError(
             "every cell of that run passed",
@@ -145,11 +134,10 @@ def _own_folder(wanted: Path) -> Path:
     )
 
 
-def _write_plan(planned: PlannedRun, folder: Path, engine: str) -> None:
-    plan = planned.plan.model_copy(update={"engine": engine})
-    write_atomically(folder / PLAN_FILE, plan.chunks())
+def _write_plan(planned: PlannedRun, run: RunFolder, engine: str) -> None:
+    run.write_plan(planned.plan.model_copy(update={"engine": engine}))
     for spec in planned.specs:
-        images.render(spec, folder / IMAGES)
+        images.render(spec, run.path / layout.IMAGES)
 
 
 def _clear_leftovers(engine: Engine, progress: Progress) -> None:
@@ -158,19 +146,19 @@ def _clear_leftovers(engine: Engine, progress: Progress) -> None:
         progress.say(f"Removed {removed} containers and volumes that a run which was killed had left.")
 
 
-def _still_to_run(folder: Path) -> list[PlannedCell]:
-    """Cells without a verdict of their own; a cell that could not be seen is asked again."""
-    asked_again = {Status.NOT_RUN, Status.ERROR}
-    return [item.planned for item in report.load_results(folder).records if item.status in asked_again]
+def _still_to_run(run: RunFolder) -> list[PlannedCell]:
+    """Cells without a verdict of their own; a cell that is `error` runs again."""
+    again = {Status.NOT_RUN, Status.ERROR}
+    return [record.planned for record in run.load_results().records if record.status in again]
 
 
 def _runner(
-    engine: Engine, project: Project, planned: PlannedRun, folder: Path, host_arch: Arch
+    engine: Engine, project: Project, planned: PlannedRun, run: RunFolder, host_arch: Arch
 ) -> CellRunner:
     return CellRunner(
         engine=engine,
         run_name=planned.plan.run,
-        folder=folder,
+        run_folder=run,
         scenarios=dict(project.scenarios),
         specs={spec.key: spec for spec in planned.specs},
         host_arch=host_arch,

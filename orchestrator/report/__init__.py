@@ -1,6 +1,5 @@
-"""Results on disk to junit.xml, HTML, summary.md and a terminal's table; never from live objects."""
+"""A run's data to junit.xml, HTML, summary.md and a terminal's table."""
 
-from pathlib import Path
 from typing import Final
 
 from orchestrator.adapters.files import write_atomically
@@ -14,52 +13,31 @@ from orchestrator.report.table import Row, table_rows
 from orchestrator.report.words import change as change_words
 from orchestrator.report.words import differences, headline
 from orchestrator.report.words import not_comparable as incomparable_words
-from orchestrator.rundir.data import (
-    COMPARISON_FILE,
-    EXPLANATIONS_FILE,
-    HISTORY_FILE,
-    CellRecord,
-    RunData,
-    Status,
-    load,
-    load_plan,
-    load_results,
-)
+from orchestrator.rundir import RunData
 
 JUNIT: Final = "junit.xml"
 SUMMARY: Final = "summary.md"
 
 __all__ = [
-    "COMPARISON_FILE",
-    "EXPLANATIONS_FILE",
-    "HISTORY_FILE",
     "INDEX",
     "JUNIT",
     "SUMMARY",
-    "CellRecord",
     "Remedy",
     "Row",
-    "RunData",
-    "Status",
     "annotations",
     "change_words",
     "differences",
     "headline",
     "incomparable_words",
-    "load",
-    "load_plan",
-    "load_results",
     "remedies",
     "table_rows",
     "write",
 ]
 
 
-def write(folder: Path) -> RunData:
-    """Render all reports of a run into its folder; returns what was rendered, raises InputError."""
-    data = load(folder)
+def write(data: RunData) -> None:
+    """Render all reports of a run into its folder."""
     signatures = group_signatures(data)
     write_atomically(data.folder / JUNIT, junit_xml(data))
     write_atomically(data.folder / SUMMARY, summary_markdown(data, signatures))
     write_html(data, signatures)
-    return data

@@ -9,7 +9,7 @@ from typing import Final
 
 from orchestrator.model import Subject
 from orchestrator.report.text import one_line
-from orchestrator.rundir.data import RunData, Status
+from orchestrator.rundir import RunData, Status
 
 MOST: Final = 10
 LENGTH: Final = 3_000

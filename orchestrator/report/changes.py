@@ -6,7 +6,7 @@ from typing import Final
 
 from orchestrator.model import ChangeKind, Comparison, History, NotComparable, SignatureHistory
 from orchestrator.report import words
-from orchestrator.rundir.data import CellRecord, RunData, Status
+from orchestrator.rundir import CellRecord, RunData, Status
 
 UNSEEN: Final = "no longer seen"
 ADDED: Final = "not asked before"

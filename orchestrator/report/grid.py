@@ -15,7 +15,7 @@ from orchestrator.report.changes import SPARK, Changes
 from orchestrator.report.packing import Places
 from orchestrator.report.signatures import SignatureGroup
 from orchestrator.report.text import one_line
-from orchestrator.rundir.data import CellRecord, RunData, Status
+from orchestrator.rundir import CellRecord, RunData, Status
 
 LETTERS: Final = {
     Status.FAIL: "f",

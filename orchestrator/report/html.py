@@ -22,7 +22,7 @@ from orchestrator.report.packing import (
 )
 from orchestrator.report.signatures import SIGNATURES, SignatureGroup, signature_page
 from orchestrator.report.site import Site
-from orchestrator.rundir.data import CellRecord, RunData
+from orchestrator.rundir import CellRecord, RunData, layout
 
 TABLE: Final = "cells.html"
 UNPACKERS: Final = {".zst": "zstd -d", ".xz": "xz -dk", ".lz4": "lz4 -dm"}
@@ -90,7 +90,7 @@ def _write_cells(site: Site) -> None:
 def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
     data, result = site.data, record.result
     image = data.images.get(record.planned.image)
-    dockerfile = f"images/{image.role}-{image.key[:16]}/Dockerfile" if image else None
+    dockerfile = layout.dockerfile(image) if image else None
     trial = words.telling_trial(result) if result else None
     marks = changes.spark(data, record.cell.id)
     return {
@@ -107,7 +107,7 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
         "first_seen": changes.signature_history(data, trial.crash.signature)
         if trial and trial.crash
         else None,
-        "result_file": f"cells/{record.cell.id}/result.json",
+        "result_file": layout.result_file(record.cell),
     }
 
 

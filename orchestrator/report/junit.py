@@ -19,7 +19,7 @@ from orchestrator.model import ENVIRONMENT_AXES, CellResult, ExcludedCell
 from orchestrator.report import words
 from orchestrator.report.packing import Places
 from orchestrator.report.text import LIMIT, excerpt_text, one_line, read_excerpt, visible
-from orchestrator.rundir.data import CellRecord, RunData, Status
+from orchestrator.rundir import CellRecord, RunData, Status
 
 MESSAGE_LIMIT: Final = 1000
 """Characters of a case's message, which readers show on one line."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.rundir.data import CELLS, CellRecord, RunData
+from orchestrator.rundir import CellRecord, RunData, layout
 
 INDEX: Final = "index.html"
 SHARED_PAGE: Final = "cell.html"
@@ -63,7 +63,7 @@ class Places:
 
 def own_page(record: CellRecord) -> str:
     """The page of a cell that has one of its own."""
-    return f"{CELLS}/{record.cell.id}/{INDEX}"
+    return f"{layout.cell_folder(record.cell)}/{INDEX}"
 
 
 def pack_file(number: int) -> str:

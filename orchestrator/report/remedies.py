@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.model import ABSENT, MITIGATION, Cell, CellResult, OutcomeKind
 from orchestrator.report import words
-from orchestrator.rundir.data import CellRecord, RunData, Status
+from orchestrator.rundir import CellRecord, RunData, Status
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from orchestrator.model import Crash
-from orchestrator.rundir.data import CellRecord, RunData, Status
+from orchestrator.rundir import CellRecord, RunData, Status
 
 SIGNATURES: Final = "signatures"
 _NOT_SLUG: Final = re.compile(r"[^A-Za-z0-9]+")

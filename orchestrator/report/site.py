@@ -24,7 +24,7 @@ from orchestrator.model.rate import percent
 from orchestrator.report import ansi, stacks, text, views, words
 from orchestrator.report.packing import Places
 from orchestrator.report.signatures import SIGNATURES, signature_page, signature_slug
-from orchestrator.rundir.data import CellRecord, RunData, Status
+from orchestrator.rundir import CellRecord, RunData, Status
 
 ASSETS: Final = "assets"
 STYLE: Final = "report.css"

@@ -8,7 +8,7 @@ from orchestrator.report import words
 from orchestrator.report.remedies import remedies
 from orchestrator.report.signatures import SignatureGroup
 from orchestrator.report.text import code_markdown, duration_words, escape_markdown
-from orchestrator.rundir.data import CellRecord, RunData, Status
+from orchestrator.rundir import CellRecord, RunData, Status
 
 LIMIT: Final = 1_000_000
 """Bytes; GitHub refuses a step summary of more than 1 MiB (1,048,576)."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from orchestrator.report import words
 from orchestrator.report.text import duration_words, one_line
-from orchestrator.rundir.data import RunData, Status
+from orchestrator.rundir import RunData, Status
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from orchestrator.model import (
 from orchestrator.report import words
 from orchestrator.report.grid import sorted_values
 from orchestrator.report.text import Excerpt, duration_words, read_excerpt, visible
-from orchestrator.rundir.data import CellRecord, RunData, Status
+from orchestrator.rundir import CellRecord, RunData, Status
 
 LISTED: Final = 40
 """Cells that a group of the overview lists; the grid shows all."""

@@ -20,7 +20,7 @@ from orchestrator.model import (
     Trial,
     WantedFinding,
 )
-from orchestrator.rundir.data import CellRecord, RunData, Status
+from orchestrator.rundir import CellRecord, RunData, Status
 
 WAITS: Final = 40
 """The most threads of a hang that are described; result.json has all."""

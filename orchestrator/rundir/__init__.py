@@ -1,1 +1,8 @@
-"""The folder of a run: the names of its files, how they are read, and the records of its cells."""
+"""The folder of a run: its file names, its documents read and written, its cells' records and statuses."""
+
+from orchestrator.rundir import layout
+from orchestrator.rundir.find import find_run, latest_run, run_folders
+from orchestrator.rundir.folder import RunFolder
+from orchestrator.rundir.records import CellRecord, RunData, Status
+
+__all__ = ["CellRecord", "RunData", "RunFolder", "Status", "find_run", "latest_run", "layout", "run_folders"]

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from orchestrator import report
 from tests.browser.chromium import chromium
 from tests.unit import large_run
 from tests.unit import run_factory as factory
@@ -62,7 +61,7 @@ def tab(browser: Browser) -> Iterator[Tab]:
 def bad_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a run with each thing that goes wrong."""
     folder = factory.bad_run(tmp_path_factory.mktemp("bad"))
-    report.write(folder)
+    factory.render(folder)
     return folder
 
 
@@ -73,7 +72,7 @@ def told_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in folder.rglob("stderr.txt"):
         path.write_bytes(COLOURS)
     large_run.write_context(folder, [cell.id for cell in factory.smoke_cells()], random.Random(3))  # noqa: S311
-    report.write(folder)
+    factory.render(folder)
     return folder
 
 
@@ -81,7 +80,7 @@ def told_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ten_thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a synthetic run of ten thousand cells."""
     folder = large_run.write_large(tmp_path_factory.mktemp("large"), 10_000)
-    report.write(folder)
+    factory.render(folder)
     return folder
 
 
@@ -92,5 +91,5 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         stdout=HOSTILE, stderr=HOSTILE * 2000, run="<script>document.title='pwned'</script>"
     )
     folder = factory.write_run(tmp_path_factory.mktemp("hostile"), spec)
-    report.write(folder)
+    factory.render(folder)
     return folder

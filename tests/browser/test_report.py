@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from orchestrator import report
 from tests.browser.conftest import HOSTILE, Tab
 from tests.unit import run_factory as factory
 
@@ -78,7 +77,7 @@ def test_other_threads_are_folded_and_open_by_keyboard(tab: Tab, bad_run: Path) 
 
 def test_a_cell_whose_id_has_plus_and_equals_can_be_opened(tab: Tab, tmp_path: Path) -> None:
     own = factory.cell(1, "uwsgi", "cpp", flags="O2", pkg="1.2")
-    report.write(factory.write_run(tmp_path, factory.RunSpec(cells=(own,))))
+    factory.render(factory.write_run(tmp_path, factory.RunSpec(cells=(own,))))
     tab.page.goto((tmp_path / "index.html").as_uri())
     tab.page.locator("#grid td[data-cell] a").click()
     expect(tab.page.get_by_role("heading", level=1)).to_have_text(own.id)
@@ -100,7 +99,7 @@ def test_hostile_output_is_shown_and_does_nothing(tab: Tab, hostile_run: Path) -
 
 def test_the_whole_output_file_opens_as_text(tab: Tab, tmp_path: Path) -> None:
     markup = b"<!doctype html><script>document.title='pwned'</script>\n"
-    report.write(factory.write_run(tmp_path, factory.RunSpec(stdout=markup)))
+    factory.render(factory.write_run(tmp_path, factory.RunSpec(stdout=markup)))
     tab.page.goto((tmp_path / "cells" / factory.cell().id / "index.html").as_uri())
     tab.page.get_by_role("link", name="stdout").click()
     tab.page.wait_for_url("**/trial-1/stdout.txt")
@@ -138,7 +137,7 @@ def test_fifty_megabytes_in_one_line_are_cut_with_a_link_to_the_whole(tab: Tab, 
     folder = factory.write_run(tmp_path, factory.RunSpec(cells=(cell,), stdout=HOSTILE))
     line = b"\xff\xe2\x80\xae<script>document.title='pwned'</script>\x1b[31m" * (50_000_000 // 48)
     (folder / "cells" / cell.id / "trial-1" / "stdout.txt").write_bytes(line)
-    report.write(folder)
+    factory.render(folder)
     page = folder / "cells" / cell.id / "index.html"
     assert page.stat().st_size < 1_000_000
     tab.page.goto(page.as_uri())

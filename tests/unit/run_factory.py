@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator import report
 from orchestrator.model import (
     Arch,
     Cell,
@@ -32,6 +33,7 @@ from orchestrator.model import (
     Trial,
     Verdict,
 )
+from orchestrator.rundir import RunData, RunFolder
 
 RUN = "20261120-060000-smoke"
 STARTED = "2026-11-20T06:00:03.120+00:00"
@@ -146,6 +148,18 @@ def write_run(folder: Path, spec: RunSpec | None = None) -> Path:
             _put(folder / trial.outcome.stdout, spec.stdout)
             _put(folder / trial.outcome.stderr, spec.stderr)
     return folder
+
+
+def load(folder: Path) -> RunData:
+    """Read a run's folder."""
+    return RunFolder(folder).load()
+
+
+def render(folder: Path) -> RunData:
+    """Read a run's folder and render its reports from what it holds."""
+    data = load(folder)
+    report.write(data)
+    return data
 
 
 def expectation_of(item: Cell) -> Expectation:

@@ -12,7 +12,6 @@ from orchestrator.cli import main
 from orchestrator.errors import InputError
 from orchestrator.model import Cell, CellResult, ChangeKind, Comparison, Plan, PlannedCells, Rate, Verdict
 from orchestrator.pipeline import compare_runs, write_reports
-from orchestrator.report import load
 from tests.unit import run_factory as factory
 
 CELL = factory.cell(1)
@@ -212,6 +211,6 @@ def test_a_digest_saves_reading_results_again_and_is_not_trusted_when_older(tmp_
     assert write_reports(now).history.cells[CELL.id] == "fp"  # type: ignore[union-attr]
     os.utime(digest, (1, 1))
     write_reports(now)
-    history = load(now).history
+    history = factory.load(now).history
     assert history is not None
     assert history.cells[CELL.id] == "pp"

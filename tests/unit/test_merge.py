@@ -7,7 +7,6 @@ import pytest
 
 from orchestrator.model import Plan, Verdict
 from orchestrator.pipeline import exit_code, merge_runs
-from orchestrator.report import load
 from tests.unit import run_factory as factory
 
 SHARDS = 3
@@ -31,7 +30,7 @@ def test_all_shards_are_one_whole_run(tmp_path: Path) -> None:
     data = merge_runs(parts, tmp_path / "merged", said.append)
     assert len(data.results) == 12
     assert said == []
-    assert exit_code(tmp_path / "merged") == 0
+    assert exit_code(data) == 0
     assert 'launcher == "uwsgi" and probe == "cpp"' in data.explanations[0].sentence
 
 
@@ -42,7 +41,7 @@ def test_a_missing_shard_is_said_everywhere_and_is_no_success(tmp_path: Path) ->
     )
     assert said == ["Shard 2/3 is missing: its cells are in no count of this report."]
     assert data.plan.missing_shards == ("2/3",)
-    assert exit_code(tmp_path / "merged") == 3
+    assert exit_code(data) == 3
     assert "shard 2/3" in (tmp_path / "merged" / "summary.md").read_text().replace("&#47;", "/")
     assert 'name="missing_shards" value="2/3"' in (tmp_path / "merged" / "junit.xml").read_text()
 
@@ -70,7 +69,7 @@ def test_a_link_in_a_shard_brings_nothing_in(tmp_path: Path) -> None:
     stdout.unlink()
     stdout.symlink_to(secret)
     merge_runs([part], tmp_path / "merged", lambda _: None)
-    assert load(tmp_path / "merged").inside(f"cells/{cell.id}/trial-1/stdout.txt") is None
+    assert factory.load(tmp_path / "merged").inside(f"cells/{cell.id}/trial-1/stdout.txt") is None
     pages = [path for path in (tmp_path / "merged").rglob("*") if path.is_file() and not path.is_symlink()]
     assert not [path for path in pages if b"a secret of this host" in path.read_bytes()]
 

@@ -27,7 +27,7 @@ from orchestrator.model import (
     Toolchain,
 )
 from orchestrator.pipeline.plan_cells import planned_cells
-from orchestrator.rundir.data import load_plan
+from orchestrator.rundir import RunFolder
 from tests.unit import run_factory as factory
 
 OWN = st.dictionaries(st.sampled_from(["x", "y", "mitigation"]), st.sampled_from(["none", "a", "1.0"]))
@@ -145,7 +145,7 @@ def test_cells_that_no_plan_has_are_refused_in_one_line(tmp_path: Path, name: st
     BAD[name](document["cells"])
     path.write_text(json.dumps(document))
     with pytest.raises(InputError, match=r"not a readable plan\.json") as caught:
-        load_plan(tmp_path)
+        assert RunFolder(tmp_path).plan.cells
     assert "\n" not in str(caught.value)
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from lxml import html
 
-from orchestrator import report
 from orchestrator.model import History, PastRun, Plan, SignatureHistory
 from orchestrator.report.changes import changes_of, signature_history, spark
-from orchestrator.rundir.data import RunData, Status, load
+from orchestrator.rundir import RunData, Status
 from tests.unit import large_run
 from tests.unit import run_factory as factory
 
@@ -29,11 +28,11 @@ def with_history(folder: Path, series: dict[str, str]) -> RunData:
         ),
     )
     (folder / "history.json").write_text(history.model_dump_json(), encoding="utf-8")
-    return load(folder)
+    return factory.load(folder)
 
 
 def test_without_an_earlier_run_it_says_so(tmp_path: Path) -> None:
-    said = changes_of(load(factory.write_run(tmp_path)))
+    said = changes_of(factory.load(factory.write_run(tmp_path)))
     assert said.sentence.startswith("There is no earlier run beside this one")
     assert said.groups == ()
 
@@ -80,7 +79,7 @@ def test_nothing_changed_is_said(tmp_path: Path) -> None:
 def test_a_comparison_goes_before_the_history(tmp_path: Path) -> None:
     factory.write_run(tmp_path)
     large_run.write_context(tmp_path, CELLS, random.Random(1))  # noqa: S311
-    changes = changes_of(load(tmp_path))
+    changes = changes_of(factory.load(tmp_path))
     assert changes.sentence == f"Against {large_run.RUNS[-2]}: 3 cells newly fail, 1 is fixed."
     assert [(group.kind, len(group.changes)) for group in changes.groups] == [("new", 3), ("fixed", 1)]
     assert changes.not_comparable[0].count == 3
@@ -97,7 +96,7 @@ def test_the_overview_says_what_else_differs_what_cannot_be_compared_and_what_co
     plan = Plan.model_validate_json((tmp_path / "plan.json").read_bytes())
     part = plan.model_copy(update={"missing_shards": ("2/3",), "replaced": 4})
     (tmp_path / "plan.json").write_text(part.model_dump_json(), encoding="utf-8")
-    report.write(tmp_path)
+    factory.render(tmp_path)
     page = html.document_fromstring((tmp_path / "index.html").read_bytes())
     (section,) = page.xpath("//section[@aria-labelledby='changed']")
     said = " ".join(section.text_content().split())

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from lxml import html
 
-from orchestrator import report
 from orchestrator.model import (
     Environment,
     Instruction,
@@ -75,7 +74,7 @@ def told(folder: Path) -> html.HtmlElement:
         not_kept=17,
         rate=Rate.of("crashed", 3, 20),
     )
-    report.write(factory.write_run(folder, factory.RunSpec(cells=(cell,), changes={cell.id: change})))
+    factory.render(factory.write_run(folder, factory.RunSpec(cells=(cell,), changes={cell.id: change})))
     return html.document_fromstring((folder / f"cells/{cell.id}/index.html").read_bytes())
 
 
@@ -106,7 +105,7 @@ def test_where_the_threads_of_a_hang_are_is_on_the_page(tmp_path: Path) -> None:
     hung = crash.model_copy(update={"hang": True, "threads": threads})
     trial = factory.crashed_trial(cell).model_copy(update={"crash": hung})
     change = factory.judged(Verdict.FAIL, "it hung", trials=(trial,))
-    report.write(factory.write_run(tmp_path, factory.RunSpec(cells=(cell,), changes={cell.id: change})))
+    factory.render(factory.write_run(tmp_path, factory.RunSpec(cells=(cell,), changes={cell.id: change})))
     page = html.document_fromstring((tmp_path / f"cells/{cell.id}/index.html").read_bytes())
     said = [item.text_content() for item in page.xpath("//li[starts-with(., 'thread ')]")]
     assert said == [f"thread 7 {waits.text}", "thread 9 runs"]

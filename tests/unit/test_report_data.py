@@ -8,7 +8,7 @@ import pytest
 from orchestrator import report
 from orchestrator.errors import EXIT_INPUT, InputError
 from orchestrator.model import PLAN_SCHEMA, SCHEMA, Verdict
-from orchestrator.report import Status
+from orchestrator.rundir import RunFolder, Status
 from tests.unit import run_factory as factory
 
 
@@ -22,7 +22,7 @@ def result_file(folder: Path) -> Path:
 
 
 def test_a_good_run_counts_cells_and_exclusions(tmp_path: Path) -> None:
-    data = report.load(factory.write_run(tmp_path))
+    data = factory.load(factory.write_run(tmp_path))
     assert {status: count for status, count in data.counts.items() if count} == {
         Status.PASS: 12,
         Status.SKIP: 24,
@@ -32,7 +32,7 @@ def test_a_good_run_counts_cells_and_exclusions(tmp_path: Path) -> None:
 
 
 def test_a_cell_without_a_result_is_not_run(tmp_path: Path) -> None:
-    data = report.load(factory.bad_run(tmp_path))
+    data = factory.load(factory.bad_run(tmp_path))
     assert data.counts == {
         Status.FAIL: 1,
         Status.ERROR: 1,
@@ -45,7 +45,7 @@ def test_a_cell_without_a_result_is_not_run(tmp_path: Path) -> None:
 
 
 def test_the_table_has_a_row_a_cell_and_says_what_limits_the_evidence(tmp_path: Path) -> None:
-    rows = {row.cell: row for row in report.table_rows(report.load(factory.bad_run(tmp_path)))}
+    rows = {row.cell: row for row in report.table_rows(factory.load(factory.bad_run(tmp_path)))}
     assert len(rows) == 12
     missing = rows[factory.cell(2, "plain", "rust").id]
     assert (missing.status, missing.reason, missing.seen) == (
@@ -68,7 +68,7 @@ def test_another_schema_version_is_refused(tmp_path: Path, which: str, known: in
     folder = factory.write_run(tmp_path)
     edit(folder / "plan.json" if which == "plan" else result_file(folder), schema_version=stated)
     with pytest.raises(InputError, match=rf"schema version.*, this program reads {known}") as caught:
-        report.load(folder)
+        factory.load(folder)
     assert caught.value.exit_code == EXIT_INPUT
     assert str(folder) in str(caught.value)
 
@@ -77,7 +77,7 @@ def test_a_newer_schema_with_new_fields_is_refused_for_its_version(tmp_path: Pat
     folder = factory.write_run(tmp_path)
     edit(result_file(folder), schema_version=99, novelty=True)
     with pytest.raises(InputError, match="schema version 99"):
-        report.load(folder)
+        factory.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_a_damaged_document_is_refused_by_name(tmp_path: Path, which: str, known
     path = folder / "plan.json" if which == "plan" else result_file(folder)
     path.write_bytes(damage.replace(b"KNOWN", str(known).encode()))
     with pytest.raises(InputError, match=f"not a readable {path.name}"):
-        report.load(folder)
+        factory.load(folder)
 
 
 def test_a_folder_without_a_plan_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no plan\.json"):
-        report.load(tmp_path)
+        factory.load(tmp_path)
 
 
 def test_the_result_of_another_cell_is_refused(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_the_result_of_another_cell_is_refused(tmp_path: Path) -> None:
     other = folder / "cells" / factory.cell(2).id / "result.json"
     result_file(folder).write_bytes(other.read_bytes())
     with pytest.raises(InputError, match="result of another cell"):
-        report.load(folder)
+        factory.load(folder)
 
 
 @pytest.mark.parametrize("value", ["../../../etc", "a/b", "x\ny", "", "<b>", ".."])
@@ -113,7 +113,7 @@ def test_a_plan_whose_names_would_leave_the_folder_is_refused(tmp_path: Path, ax
     document["cells"]["grids"][0][axis][0] = value
     edit(folder / "plan.json", cells=document["cells"])
     with pytest.raises(InputError, match="which no matrix can hold"):
-        report.load(folder)
+        factory.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_excluded_cells_that_no_matrix_has_are_refused(
     document["excluded"][0]["axes"] |= axes
     edit(folder / "plan.json", excluded=document["excluded"])
     with pytest.raises(InputError, match=says):
-        report.load(folder)
+        factory.load(folder)
 
 
 def test_the_plan_of_an_earlier_version_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -142,12 +142,12 @@ def test_the_plan_of_an_earlier_version_is_refused_in_one_line(tmp_path: Path) -
     left_out = {"cell": factory.cell().model_dump(mode="json"), "reason": "said", "where": None}
     edit(folder / "plan.json", schema_version=1, excluded=[left_out], cells=[{"cell": left_out["cell"]}])
     with pytest.raises(InputError) as caught:
-        report.load(folder)
+        factory.load(folder)
     said = str(caught.value)
     assert "plan.json has schema version 1, this program reads 3" in said
     assert "\n" not in said
     with pytest.raises(InputError, match=r"plan\.json has schema version 1"):
-        report.load_plan(folder)
+        assert RunFolder(folder).plan.cells
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "cells/link", "cells"])
@@ -162,7 +162,7 @@ def test_output_outside_the_folder_is_never_read(tmp_path: Path, name: str) -> N
     result = json.loads(result_file(folder).read_bytes())
     result["trials"][0]["outcome"] = changed.model_dump(mode="json")
     edit(result_file(folder), **result)
-    report.write(folder)
+    factory.render(folder)
     page = (folder / "cells" / wanted.id / "index.html").read_text(encoding="utf-8")
     assert "is not in the run's folder" in page
     assert "SECRET" not in page + (folder / "junit.xml").read_text(encoding="utf-8")
@@ -172,6 +172,6 @@ def test_output_outside_the_folder_is_never_read(tmp_path: Path, name: str) -> N
 def test_a_verdict_of_skip_counts_with_the_excluded(tmp_path: Path) -> None:
     skipped = factory.judged(Verdict.SKIP, "this host cannot run arm64", trials=())
     folder = factory.write_run(tmp_path, factory.RunSpec(changes={factory.cell().id: skipped}))
-    data = report.load(folder)
+    data = factory.load(folder)
     assert data.counts[Status.SKIP] == 1
     assert report.headline(data) == "All 11 cells are as expected"

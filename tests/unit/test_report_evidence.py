@@ -4,7 +4,6 @@ from pathlib import Path
 
 from lxml import html
 
-from orchestrator import report
 from orchestrator.instruments.valgrind import parse_valgrind
 from orchestrator.model import Evidence, InstrumentFinding, Verdict, WantedFinding
 from tests.unit import run_factory as factory
@@ -20,7 +19,7 @@ def write(folder: Path, evidence: Evidence) -> tuple[str, str]:
     wanted = WantedFinding(kind="InvalidRead in a freed block", freed=("free", "ffi_call"))
     expectation = factory.SURVIVES.model_copy(update={"evidence": wanted})
     change = factory.judged(Verdict.PASS, "as expected", trials=(trial,), expectation=expectation)
-    report.write(factory.write_run(folder, factory.RunSpec(cells=(cell,), changes={cell.id: change})))
+    factory.render(factory.write_run(folder, factory.RunSpec(cells=(cell,), changes={cell.id: change})))
     page = html.document_fromstring((folder / f"cells/{cell.id}/index.html").read_bytes())
     assert not page.xpath("//script[contains(., 'owned')]")
     return " ".join(page.text_content().split()), (folder / "junit.xml").read_text()

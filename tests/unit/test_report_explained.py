@@ -11,7 +11,8 @@ from rich.console import Console
 from orchestrator.cli import tables
 from orchestrator.model import Verdict
 from orchestrator.pipeline import write_reports
-from orchestrator.report import RunData, annotations
+from orchestrator.report import annotations
+from orchestrator.rundir import RunData
 from tests.unit import run_factory as factory
 
 SCHEMA = Path(__file__).parent.parent / "data" / "junit.xsd"

@@ -9,18 +9,16 @@ from urllib.parse import unquote
 import pytest
 from lxml import html
 
-from orchestrator import report
 from orchestrator.model import AddressRange, Plan, PlannedCells, Survival, Verdict
 from orchestrator.report.signatures import signature_slug
 from orchestrator.report.views import IndexView
-from orchestrator.rundir.data import load
 from tests.unit import run_factory as factory
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e\x1b[31m\0]]>"
 
 
 def render(folder: Path) -> dict[Path, html.HtmlElement]:
-    report.write(folder)
+    factory.render(folder)
     return {path: html.document_fromstring(path.read_bytes()) for path in folder.rglob("*.html")}
 
 
@@ -171,14 +169,14 @@ def test_excluded_cells_are_in_the_grid_s_data_with_their_reason(tmp_path: Path)
 
 def test_a_new_rendering_removes_signatures_that_are_gone(tmp_path: Path) -> None:
     folder = factory.bad_run(tmp_path)
-    report.write(folder)
+    factory.render(folder)
     assert len(list((folder / "signatures").iterdir())) == 2
     for path in folder.rglob("result.json"):
         document = json.loads(path.read_bytes())
         for trial in document["trials"]:
             trial["crash"] = None
         path.write_text(json.dumps(document), encoding="utf-8")
-    report.write(folder)
+    factory.render(folder)
     assert list((folder / "signatures").iterdir()) == []
 
 
@@ -201,7 +199,7 @@ def test_how_much_of_the_matrix_is_wrong_is_said_by_its_values(tmp_path: Path) -
     ]
     fails = factory.judged(Verdict.FAIL, "saw exit 1; expected exit 0")
     spec = factory.RunSpec(cells=tuple(cells), changes={cell.id: fails for cell in wrong})
-    assert IndexView(data=load(factory.write_run(tmp_path, spec))).reach == (
+    assert IndexView(data=factory.load(factory.write_run(tmp_path, spec))).reach == (
         "8 cells of 30 (26.7%): python 3.11 and 3.13, of 3 values; glibc 2.36 and 2.41, of 3 values; "
         "launcher uwsgi only; 4 of 5 values of probe."
     )

@@ -6,7 +6,6 @@ import pytest
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 from lxml import etree
 
-from orchestrator import report
 from orchestrator.model import Verdict
 from orchestrator.report.junit import OUTPUT
 from tests.unit import run_factory as factory
@@ -17,7 +16,7 @@ HOSTILE = b"\x1b[31mred\x1b[0m ]]> <script>alert(1)</script> \0 \xff \xe2\x80\xa
 
 
 def cases(folder: Path) -> dict[tuple[str, str], TestCase]:
-    report.write(folder)
+    factory.render(folder)
     path = folder / "junit.xml"
     etree.XMLSchema(etree.parse(SCHEMA)).assertValid(etree.parse(path))
     suites = JUnitXml.fromfile(str(path))

@@ -9,9 +9,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import report
 from orchestrator.report.packing import OUTPUT_LIMITS, Places, pack_script
-from orchestrator.rundir.data import load
+from tests.unit import run_factory as factory
 from tests.unit.large_run import cells, write_large
 
 
@@ -30,8 +29,8 @@ def test_the_number_of_a_pack_is_fnv_1a() -> None:
 
 def test_the_worst_cells_have_pages_of_their_own_and_no_cell_has_two(tmp_path: Path) -> None:
     folder = write_large(tmp_path, 1_000)
-    report.write(folder)
-    data = load(folder)
+    factory.render(folder)
+    data = factory.load(folder)
     places = Places.of(data)
     own = {
         path.parent.relative_to(folder / "cells").as_posix() for path in folder.glob("cells/**/index.html")
@@ -49,12 +48,12 @@ def test_the_worst_cells_have_pages_of_their_own_and_no_cell_has_two(tmp_path: P
 
 def test_a_smaller_rendering_removes_the_packs_of_a_larger_one(tmp_path: Path) -> None:
     folder = write_large(tmp_path, 600)
-    report.write(folder)
+    factory.render(folder)
     assert (folder / "cell.html").is_file()
     plan = json.loads((folder / "plan.json").read_bytes())
     plan["cells"]["rows"] = plan["cells"]["rows"][:100]
     (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-    report.write(folder)
+    factory.render(folder)
     assert not (folder / "cell.html").exists()
     assert list((folder / "assets/packs").iterdir()) == []
 

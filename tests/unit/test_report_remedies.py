@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 from lxml import html
 
-from orchestrator import report
 from orchestrator.model import (
     Cell,
     Evidence,
@@ -15,7 +14,8 @@ from orchestrator.model import (
     Verdict,
     WantedFinding,
 )
-from orchestrator.report import load, remedies
+from orchestrator.report import remedies
+from tests.unit import run_factory as factory
 from tests.unit.run_factory import RunSpec, cell, crashed_trial, judged, quiet_trial, write_run
 
 
@@ -29,11 +29,11 @@ def test_a_remedy_is_held_against_the_same_cell_without_it(tmp_path: Path) -> No
         with_it[2].id: judged(Verdict.ERROR, "", trials=()),
     }
     folder = write_run(tmp_path / "run", RunSpec(cells=(*bare, *with_it), changes=changes))
-    (remedy,) = remedies(load(folder))
+    (remedy,) = remedies(factory.load(folder))
     assert (remedy.mitigation, remedy.cells, remedy.mended, remedy.unknown) == ("skip", 2, 1, 1)
     assert remedy.words == "1 of 2 that go wrong without it; 1 cell could not be compared"
     assert (remedy.whole, remedy.failed) == (False, True)
-    report.write(folder)
+    factory.render(folder)
     page = html.document_fromstring((folder / "index.html").read_bytes())
     (row,) = page.xpath("//section[@aria-labelledby='remedies']//tbody/tr")
     assert "1 of 2 that go wrong without it" in row.text_content()
@@ -54,7 +54,7 @@ def test_what_only_an_instrument_sees_counts_as_a_crash_does(
     }
     folder = write_run(tmp_path, RunSpec(cells=(bare, with_it), changes=changes))
     expect(folder, wanted)
-    (remedy,) = remedies(load(folder))
+    (remedy,) = remedies(factory.load(folder))
     assert (remedy.cells, remedy.mended) == (1, mended)
 
 
@@ -77,7 +77,7 @@ def expect(folder: Path, parts: Mapping[str, object]) -> None:
 
 
 def test_a_run_without_mitigations_has_no_table(tmp_path: Path) -> None:
-    assert remedies(load(write_run(tmp_path / "run"))) == ()
+    assert remedies(factory.load(write_run(tmp_path / "run"))) == ()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_was_never_needed_is_no_success(
     bare, with_it = cell(0, mitigation="none"), cell(0, mitigation="skip")
     trials = (quiet_trial(bare),) if status is Verdict.PASS else ()
     changes = {bare.id: judged(status, "", trials=trials)}
-    (remedy,) = remedies(load(write_run(tmp_path, RunSpec(cells=(bare, with_it), changes=changes))))
+    (remedy,) = remedies(factory.load(write_run(tmp_path, RunSpec(cells=(bare, with_it), changes=changes))))
     assert (remedy.words, remedy.whole) == (said, whole)
 
 
@@ -111,5 +111,5 @@ def test_what_a_remedy_costs_stands_beside_it(tmp_path: Path, expected: dict[str
     changes = {with_it.id: judged(Verdict.PASS, "", trials=(quiet_trial(with_it),))}
     folder = write_run(tmp_path, RunSpec(cells=(bare, with_it), changes=changes))
     expect(folder, expected)
-    (remedy,) = remedies(load(folder))
+    (remedy,) = remedies(factory.load(folder))
     assert remedy.seen == ((said, 1),)

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from lxml import html
 
-from orchestrator.rundir.data import load
+from tests.unit import run_factory as factory
 
 SAMPLE = Path(__file__).parent.parent.parent / "reports" / "sample"
 FILES = [path for path in SAMPLE.rglob("*") if path.is_file()]
@@ -21,7 +21,7 @@ def test_the_sample_is_small_and_holds_no_core_and_no_path_of_a_machine() -> Non
 
 def test_the_sample_reads_and_its_links_lead_to_files() -> None:
     (folder,) = [path.parent for path in SAMPLE.glob("*/plan.json")]
-    data = load(folder)
+    data = factory.load(folder)
     assert len(data.results) == len(data.plan.cells) == 12
     assert sum(trial.crash is not None for result in data.results for trial in result.trials) == 3
     pages = {path: html.document_fromstring(path.read_bytes()) for path in folder.rglob("*.html")}

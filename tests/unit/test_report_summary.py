@@ -4,17 +4,15 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from orchestrator import report
 from orchestrator.model import Verdict
 from orchestrator.report.summary import summary_markdown
-from orchestrator.rundir.data import load
 from tests.unit import run_factory as factory
 
 STEP_SUMMARY_LIMIT = 1024 * 1024
 
 
 def test_the_worst_comes_first_with_its_reason(tmp_path: Path) -> None:
-    report.write(factory.bad_run(tmp_path))
+    factory.render(factory.bad_run(tmp_path))
     said = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert said.startswith("## crashmatrix: 1 failed, 1 could not be seen, 1 did not run, of 12 cells\n")
     assert "❌ fail **1** · ⚠️ error **1** · ⭕ not run **1** · ⏭️ skip **24** · ✅ pass **9**" in said
@@ -24,7 +22,7 @@ def test_the_worst_comes_first_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_a_good_run_has_nothing_wrong(tmp_path: Path) -> None:
-    report.write(factory.write_run(tmp_path))
+    factory.render(factory.write_run(tmp_path))
     said = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert "All 12 cells are as expected" in said
     assert "What is wrong" not in said
@@ -33,7 +31,7 @@ def test_a_good_run_has_nothing_wrong(tmp_path: Path) -> None:
 def test_hostile_reasons_make_no_markup(tmp_path: Path) -> None:
     hostile = "</code></details><script>x</script> | a\n\n# h [l](http://e) ![i](http://e) **b** `c` @team https://e.org"
     changes = {factory.cell().id: factory.judged(Verdict.FAIL, hostile)}
-    report.write(factory.write_run(tmp_path, factory.RunSpec(changes=changes, run=hostile)))
+    factory.render(factory.write_run(tmp_path, factory.RunSpec(changes=changes, run=hostile)))
     said = (tmp_path / "summary.md").read_text(encoding="utf-8")
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(said)
     children = [child for token in tokens for child in token.children or ()]
@@ -47,7 +45,7 @@ def test_hostile_reasons_make_no_markup(tmp_path: Path) -> None:
 
 
 def test_a_large_run_is_cut_and_says_so(tmp_path: Path) -> None:
-    data = load(factory.write_run(tmp_path, factory.RunSpec()))
+    data = factory.load(factory.write_run(tmp_path, factory.RunSpec()))
     failed = factory.judged(Verdict.FAIL, "*" * 4000)
     many = [record for record in data.records if record.result] * 200
     broken = tuple(

@@ -1,0 +1,123 @@
+"""Documents of a run's folder, read and checked.
+
+A folder may have come from elsewhere (a shard of CI, a download), so nothing in it is trusted: axis values
+that become file names must be ones that a matrix can hold.
+"""
+
+import json
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import ValidationError
+
+from orchestrator.errors import InputError, Location
+from orchestrator.model import (
+    AXIS_NAME,
+    AXIS_VALUE,
+    MAX_CELLS,
+    PLAN_SCHEMA,
+    SCHEMA,
+    VERSION_AXES,
+    VERSION_VALUE,
+    CellResult,
+    Comparison,
+    Explanations,
+    History,
+    Plan,
+    RunDigest,
+)
+
+MAX_MERGED: Final = 10 * MAX_CELLS
+"""Excluded cells of a merged run: each of its runs may exclude other cells, for other reasons."""
+RERUN_HINT: Final = "run the matrix again, or report on another folder"
+
+Document = TypeVar("Document", Plan, CellResult, Explanations, Comparison, History, RunDigest)
+
+
+def read_document(path: Path, kind: type[Document]) -> Document | None:
+    """Read a document; None where there is no regular file.
+
+    Raises InputError where it cannot be read, is damaged, has another schema version, or is a plan with
+    names or numbers of cells that no matrix has.
+    """
+    text = _content(path)
+    if text is None:
+        return None
+    document = _parse(path, text, kind)
+    if isinstance(document, Plan):
+        _check_plan(document, path)
+    return document
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(
+            f"{path.name} cannot be read: {error.strerror}", where=Location(file=str(path)), hint=RERUN_HINT
+        ) from error
+
+
+def _parse(path: Path, text: bytes, kind: type[Document]) -> Document:
+    known = PLAN_SCHEMA if kind is Plan else SCHEMA
+    try:
+        document = kind.model_validate_json(text)
+    except ValidationError as error:
+        _check_version(path, _stated_version(text, known), known)
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"not a readable {path.name}: {place}: {first['msg']}",
+            where=Location(file=str(path)),
+            hint=RERUN_HINT,
+        ) from error
+    stated = document.schema_version if "schema_version" in document.model_fields_set else None
+    _check_version(path, stated, known)
+    return document
+
+
+def _stated_version(text: bytes, known: int) -> object:
+    """The schema version of a document that does not validate; the known one where it has none to read."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return known
+    return document.get("schema_version") if isinstance(document, dict) else known
+
+
+def _check_version(path: Path, stated: object, known: int) -> None:
+    if stated != known:
+        said = "no schema version" if stated is None else f"schema version {stated}"
+        raise InputError(
+            f"{path.name} has {said}, this program reads {known}",
+            where=Location(file=str(path)),
+            hint="report with the version of crashmatrix that made the run",
+        )
+
+
+def _check_plan(plan: Plan, where: Path) -> None:
+    """Refuse cells that no matrix can hold, and more excluded cells than a matrix can have."""
+    for axes in (*plan.cells.grids, *(group.axes for group in plan.excluded)):
+        _check_names(((axis, value) for axis, values in axes.items() for value in values), where)
+    if plan.excluded_count > MAX_MERGED:
+        raise InputError(
+            f"{plan.excluded_count:,} cells are excluded, more than any matrix has",
+            where=Location(file=str(where)),
+            hint=RERUN_HINT,
+        )
+
+
+def _check_names(values: Iterable[tuple[str, str]], where: Path) -> None:
+    """Refuse axis names and values that no matrix can hold: they become paths and ids."""
+    for axis, value in values:
+        allowed = VERSION_VALUE if axis in VERSION_AXES else AXIS_VALUE
+        if not AXIS_NAME.fullmatch(axis) or not allowed.fullmatch(value):
+            raise InputError(
+                f"a cell has {axis[:40]!r} = {value[:80]!r}, which no matrix can hold",
+                where=Location(file=str(where)),
+                hint=RERUN_HINT,
+            )

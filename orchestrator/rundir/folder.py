@@ -1,0 +1,126 @@
+"""A run's folder on disk: each document is parsed once, and written atomically."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from orchestrator.adapters.files import remove_tree, write_atomically
+from orchestrator.errors import HostError, InputError, Location
+from orchestrator.model import (
+    Cell,
+    CellResult,
+    Comparison,
+    Explanations,
+    History,
+    Plan,
+    PlannedCell,
+    RunDigest,
+)
+from orchestrator.rundir import layout
+from orchestrator.rundir.documents import read_document
+from orchestrator.rundir.records import CellRecord, RunData
+
+Derived = TypeVar("Derived", Explanations, Comparison, History, RunDigest)
+
+
+class RunFolder:
+    """A run's folder, opened once a command; `path` is resolved.
+
+    A document is parsed when it is first asked for and then kept. Results may be written by several threads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a folder; nothing is read yet, and it need not exist."""
+        self.path = path.resolve()
+        self._plan: Plan | None = None
+        self._results: dict[str, CellResult | None] = {}
+
+    @property
+    def plan(self) -> Plan:
+        """The plan; raises InputError where there is none or it is damaged."""
+        if self._plan is None:
+            self._plan = read_document(self.path / layout.PLAN, Plan)
+        if self._plan is None:
+            raise InputError(
+                f"there is no {layout.PLAN} in this folder, so it is no run",
+                where=Location(file=str(self.path)),
+                hint="name a folder under reports/",
+            )
+        return self._plan
+
+    def load_results(self) -> RunData:
+        """The plan and the results that exist; raises InputError where one is damaged or another cell's."""
+        records = tuple(CellRecord(planned=item, result=self._result(item)) for item in self.plan.cells)
+        return RunData(folder=self.path, plan=self.plan, records=records)
+
+    def load(self) -> RunData:
+        """All documents that reports are rendered from; raises InputError as `load_results` does."""
+        data = self.load_results()
+        explanations = self._derived(Explanations)
+        return RunData(
+            folder=self.path,
+            plan=data.plan,
+            records=data.records,
+            explanations=explanations.explanations if explanations else (),
+            comparison=self._derived(Comparison),
+            history=self._derived(History),
+        )
+
+    def fresh_digest(self) -> RunDigest | None:
+        """The digest; None where there is none, it is damaged, or it is older than the plan."""
+        try:
+            if self._written(layout.DERIVED[RunDigest]) >= self._written(layout.PLAN):
+                return self._derived(RunDigest)
+        except (OSError, InputError):
+            pass  # a run that was killed or is of an older version; its results say the same
+        return None
+
+    def write_plan(self, plan: Plan) -> None:
+        """Write the plan."""
+        write_atomically(self.path / layout.PLAN, plan.chunks())
+        self._plan = plan
+
+    def write_result(self, result: CellResult) -> None:
+        """Write a cell's result; it is read again when results are next loaded."""
+        write_atomically(self.path / layout.result_file(result.cell), result.model_dump_json(indent=1))
+        self._results.pop(result.cell.id, None)
+
+    def write(self, document: Explanations | Comparison | History | RunDigest) -> None:
+        """Write a derived document under its name."""
+        write_atomically(self.path / layout.DERIVED[type(document)], document.model_dump_json(indent=1))
+
+    def remove_comparison(self) -> None:
+        """Remove the comparison of an earlier report, if there is one."""
+        (self.path / layout.DERIVED[Comparison]).unlink(missing_ok=True)
+
+    def clear_cell(self, cell: Cell) -> None:
+        """Remove what an earlier attempt left of a cell; raises HostError where a file cannot be removed."""
+        self._results.pop(cell.id, None)
+        try:
+            remove_tree(self.path / layout.cell_folder(cell))
+        except OSError as error:
+            raise HostError(
+                f"evidence of an earlier attempt cannot be removed: {error.strerror or error}",
+                where=Location(file=str(error.filename)),
+                hint="remove it by hand and run again",
+            ) from error
+
+    def _result(self, planned: PlannedCell) -> CellResult | None:
+        cell = planned.cell
+        if cell.id not in self._results:
+            path = self.path / layout.result_file(cell)
+            result = read_document(path, CellResult)
+            if result is not None and result.cell != cell:
+                raise InputError(
+                    f"this is the result of another cell, {result.cell.id}",
+                    where=Location(file=str(path)),
+                    hint="delete it and resume the run",
+                )
+            self._results[cell.id] = result
+        return self._results[cell.id]
+
+    def _derived(self, kind: type[Derived]) -> Derived | None:
+        return read_document(self.path / layout.DERIVED[kind], kind)
+
+    def _written(self, name: str) -> float:
+        """When a file was last written, as a Unix time in seconds."""
+        return (self.path / name).stat().st_mtime

@@ -1,0 +1,32 @@
+"""The names in a run's folder, each defined here once. All are relative to the folder, with `/`."""
+
+from typing import Final
+
+from orchestrator.model import Cell, Comparison, Explanations, History, PlannedImage, RunDigest
+
+PLAN: Final = "plan.json"
+CELLS: Final = "cells"
+IMAGES: Final = "images"
+RESULT: Final = "result.json"
+DERIVED: Final = {
+    Explanations: "explanations.json",
+    Comparison: "comparison.json",
+    History: "history.json",
+    RunDigest: "digest.json",
+}
+"""The documents that are computed from the plan and the results, by their type."""
+
+
+def cell_folder(cell: Cell) -> str:
+    """The folder of a cell: its result and the evidence of its trials."""
+    return f"{CELLS}/{cell.id}"
+
+
+def result_file(cell: Cell) -> str:
+    """The result of a cell."""
+    return f"{cell_folder(cell)}/{RESULT}"
+
+
+def dockerfile(image: PlannedImage) -> str:
+    """The recipe of an image that is built from a Dockerfile."""
+    return f"{IMAGES}/{image.role}-{image.key[:16]}/Dockerfile"

@@ -1,0 +1,129 @@
+"""A run as values: its plan, the records of its cells, and what was derived from them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from orchestrator.model import (
+    Cell,
+    CellResult,
+    Comparison,
+    Explanation,
+    History,
+    Plan,
+    PlannedCell,
+    PlannedImage,
+)
+
+NOT_RUN: Final = "not run: interrupted"
+LONGEST_NAME: Final = 4096
+"""PATH_MAX of Linux in bytes; no longer name leads to a file."""
+
+
+class Status(StrEnum):
+    """The verdict of a planned cell, or that it has none; worst first."""
+
+    FAIL = "fail"
+    ERROR = "error"
+    NOT_RUN = "not run"
+    SKIP = "skip"
+    PASS = "pass"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRecord:
+    """A planned cell with its result; None where it did not run."""
+
+    planned: PlannedCell
+    result: CellResult | None
+
+    @property
+    def cell(self) -> Cell:
+        """The cell itself."""
+        return self.planned.cell
+
+    @property
+    def status(self) -> Status:
+        """The verdict, or `not run`."""
+        return Status(self.result.judgement.verdict.value) if self.result else Status.NOT_RUN
+
+    @property
+    def reason(self) -> str:
+        """The sentence that gives the reason for the status."""
+        return self.result.judgement.reason if self.result else NOT_RUN
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunData:
+    """A run's plan and the results that exist, in the plan's order.
+
+    `folder` is resolved: it has no links. Everything else may come from another machine.
+    """
+
+    folder: Path
+    plan: Plan
+    records: tuple[CellRecord, ...]
+    explanations: tuple[Explanation, ...] = ()
+    """Which axes make the difference, worst first; empty where none were computed."""
+    comparison: Comparison | None = None
+    """The run against its baseline; None where there is no baseline."""
+    history: History | None = None
+    """The runs that were beside this one when it was reported."""
+    _inside: dict[str, Path | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def results(self) -> tuple[CellResult, ...]:
+        """The results of the cells that ran."""
+        return tuple(record.result for record in self.records if record.result)
+
+    @cached_property
+    def counts(self) -> Mapping[Status, int]:
+        """The number of cells of each status; excluded cells count as skipped."""
+        counts = Counter(record.status for record in self.records)
+        counts[Status.SKIP] += self.plan.excluded_count
+        return {status: counts[status] for status in Status}
+
+    @cached_property
+    def images(self) -> Mapping[str, PlannedImage]:
+        """The plan's images by key."""
+        return {image.key: image for image in self.plan.images}
+
+    @cached_property
+    def worst_first(self) -> tuple[CellRecord, ...]:
+        """All planned cells by status, worst first; those of one status stay in the plan's order."""
+        order = list(Status)
+        return tuple(sorted(self.records, key=lambda record: order.index(record.status)))
+
+    @cached_property
+    def by_id(self) -> Mapping[str, CellRecord]:
+        """The planned cells by id."""
+        return {record.cell.id: record for record in self.records}
+
+    @cached_property
+    def explained(self) -> Mapping[str, tuple[Explanation, ...]]:
+        """The explanations of what a cell shows, by the cell's id; worst subjects first."""
+        found: dict[str, list[Explanation]] = {}
+        for item in self.explanations:
+            for cell in item.cells:
+                found.setdefault(cell, []).append(item)
+        return {cell: tuple(items) for cell, items in found.items()}
+
+    def inside(self, name: str) -> Path | None:
+        """The file of this relative name; None where it is no regular file or lies outside of the folder."""
+        # A page asks several times for each of its files, and following links takes a call for each folder.
+        if name not in self._inside:
+            self._inside[name] = self._resolved(name)
+        return self._inside[name]
+
+    def _resolved(self, name: str) -> Path | None:
+        if "\0" in name or len(name) > LONGEST_NAME:
+            return None
+        try:
+            path = (self.folder / name).resolve()
+            return path if path.is_relative_to(self.folder) and path.is_file() else None
+        except OSError:  # such as a component of over 255 bytes
+            return None

@@ -1,0 +1,68 @@
+"""A run's files taken over into another run's folder: linked where possible, else copied.
+
+The source may come from elsewhere. Only regular files of real folders are taken: a symbolic link would lead
+out of the run, and a device or a pipe is no evidence.
+"""
+
+import os
+import shutil
+from collections.abc import Set
+from pathlib import Path
+
+from orchestrator.model import Cell
+from orchestrator.rundir import layout
+from orchestrator.rundir.folder import RunFolder
+
+
+def take_cell(source: RunFolder, target: RunFolder, cell: Cell, leave_out: Set[str]) -> None:
+    """Take over a cell's result and evidence, but for files of the names in `leave_out`.
+
+    What `target` has of the cell is removed; raises HostError where that fails, and OSError where a file
+    can be neither linked nor copied.
+    """
+    target.clear_cell(cell)
+    name = layout.cell_folder(cell)
+    if _is_real(source.path, name):
+        _take_tree(source.path / name, target.path / name, leave_out)
+
+
+def take_images(source: RunFolder, target: RunFolder) -> None:
+    """Take over the recipes and logs of images that `target` does not have yet."""
+    if _is_real(source.path, layout.IMAGES):
+        _take_tree(source.path / layout.IMAGES, target.path / layout.IMAGES, frozenset())
+
+
+def _is_real(root: Path, name: str) -> bool:
+    """Whether a relative name is a folder that is reached without following a symbolic link."""
+    place = root
+    for part in name.split("/"):
+        place /= part
+        if place.is_symlink():
+            return False
+    return place.is_dir()
+
+
+def _take_tree(source: Path, target: Path, leave_out: Set[str]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    with os.scandir(source) as entries:
+        for entry in entries:
+            place = target / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                _take_tree(Path(entry.path), place, leave_out)
+            elif entry.is_file(follow_symlinks=False) and entry.name not in leave_out:
+                _take_file(entry, place)
+
+
+def _take_file(entry: os.DirEntry[str], place: Path) -> None:
+    """Link a file of this user, copy any other: its owner could change it later. An existing one stays."""
+    if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
+        try:
+            os.link(entry.path, place, follow_symlinks=False)
+        except FileExistsError:
+            return
+        except OSError:
+            pass  # another filesystem, or one without links
+        else:
+            return
+    if not os.path.lexists(place):
+        shutil.copyfile(entry.path, place, follow_symlinks=False)
