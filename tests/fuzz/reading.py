@@ -7,21 +7,29 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import FrameType
 from typing import Final
 
 from orchestrator.binary.core.corefile import open_core, parse_core
 from orchestrator.binary.core.unpack import plain_core
+from orchestrator.cores.linkmap import find_modules
+from orchestrator.cores.sysroot import place
 from orchestrator.crash import read_crash
 from orchestrator.errors import CoreError
 from orchestrator.model import Sysroot
 from tests.fuzz.mutate import mutate
 
 DATA: Final = Path(__file__).parents[1] / "data" / "cores"
-PROGRAMS: Final = {"tiny": "tiny", "unindexed": "tiny-unindexed", "jump": "tiny", "siginfo": "handler"}
-"""Cores, and the program that each is of."""
-FOLDERS: Final = {"handler": "fx"}
+# Cores, and the program that each is of.
+PROGRAMS: Final = {
+    "tiny": "tiny",
+    "unindexed": "tiny-unindexed",
+    "jump": "tiny",
+    "siginfo": "handler",
+    "guest-fault": "guest-fault",
+}
+FOLDERS: Final = {"handler": "fx", "guest-fault": "g"}
 SECONDS: Final = 5
 """For one input; on these cores a reading takes some milliseconds."""
 SMALL: Final = 4 << 20
@@ -66,9 +74,18 @@ class Fuzzer:
         except CoreError:
             return "refused"
 
+    def _bring(self, path: PurePosixPath) -> Path | None:
+        try:
+            file = place(self._root, path)
+            return file if file.is_file() else None
+        except (OSError, ValueError):
+            return None
+
     def _outcome(self, data: bytes) -> str:
         try:
             core = parse_core(data)
+            if not core.lists_files:
+                core = core.with_modules(find_modules(core, self._bring).modules)
             crash = read_crash(self._root, core, Sysroot(path=str(self._root)), backends=["elf"])
             crash.model_dump_json()
         except CoreError:

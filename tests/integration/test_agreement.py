@@ -8,16 +8,17 @@ called for gdb leaves as they are in the handler.
 
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from orchestrator.adapters.engine import Engine
+from orchestrator.cores import image_source
 from orchestrator.host import HostPaths, probe
 from orchestrator.model import Crash, NativeFrame, Thread
 from orchestrator.pipeline import AnalyzeRequest, analyze_core
 from orchestrator.verdict.frames import plain_name
-from tests.integration.dying import FAULTS, GUEST_CELL, Read, build_guests, die_emulated
+from tests.integration.dying import FAULTS, GUEST_CELL, LABELS, Read, build_guests, die_emulated
 from tests.integration.runs import command as command_line
 
 WAYS = (
@@ -33,7 +34,7 @@ INNER = ("python3", "/faults/inner.py")
 EMULATED = ("segv", "abrt", "own", "twice", "overflow", "gone", "threads", "terminate", "handler")
 GUESTS = [*((FAULTS, way) for way in EMULATED), ("/faults/stripped", "threads"), INNER]
 
-ReadGuest = Callable[[tuple[str, ...], str], Crash]
+ReadGuest = Callable[..., Crash]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, INNER], ids=" ".join)
@@ -50,8 +51,9 @@ def read_guest(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Read
         zip(GUESTS, die_emulated(engine, image, folder, GUESTS), strict=True)
     )
 
-    def read_guest(command: tuple[str, ...], backend: str) -> Crash:
-        return analyze_core(AnalyzeRequest(core=str(cores[command]), image=image, backends=(backend,)))
+    def read_guest(command: tuple[str, ...], backend: str, program: Path | None = None) -> Crash:
+        core = str(cores[command])
+        return analyze_core(AnalyzeRequest(core=core, image=image, backends=(backend,), program=program))
 
     return read_guest
 
@@ -84,6 +86,24 @@ def test_a_guests_fault_is_worked_out(
     assert (meaning or "") in (crash.signal.meaning or "")
     assert (crash.signal.meaning is None, crash.signal.fault_address is None) == (code is None,) * 2
     assert any(("worked out" if code else "not known") in said for said in crash.warnings)
+
+
+@pytest.mark.skipif(probe.emulation(HostPaths()).native, reason="arm64 is native here")
+@pytest.mark.parametrize("backend", ["gdb", "elf"])
+@pytest.mark.parametrize("way", ["segv", "threads", "handler"])
+def test_a_guest_is_read_the_same_where_its_program_is_given(
+    way: str, backend: str, read_guest: ReadGuest, engine: Engine, tmp_path: Path
+) -> None:
+    """`analyze --exe`, which once lost the fault, the modules and the instructions of such a core."""
+    program = tmp_path / "faults"
+    with image_source(engine, build_guests(engine), LABELS) as source, program.open("wb") as stream:
+        assert source.copy(PurePosixPath(FAULTS), stream)
+    found, given = (read_guest((FAULTS, way), backend, file) for file in (None, program))
+    assert given.sources["native"] == backend, given.warnings
+    assert given.model_dump(exclude={"warnings"}) == found.model_dump(exclude={"warnings"})
+    assert given.crash.disassembly
+    assert (given.signal.name, given.signal.fault_address) == ("SIGSEGV", "0x60")
+    assert {Path(module.path).name for module in given.modules} >= {"faults", "libc.so.6"}
 
 
 def assert_same(gdb: Crash, elf: Crash) -> None:
