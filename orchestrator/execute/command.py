@@ -7,12 +7,13 @@ from typing import Final
 from orchestrator.execute import emulation
 from orchestrator.instruments import INSTRUMENTS, Instrument
 from orchestrator.model import Cell, Expectation, OutcomeKind
-from orchestrator.model.container import WORK
+from orchestrator.supervisor.paths import HOME, PROGRAM, WORK
+from orchestrator.supervisor.targets import Target
 
-SUPERVISOR: Final = "/opt/crashmatrix/supervisor.py"
+SUPERVISOR: Final = f"{HOME}/{PROGRAM}"
 ISOLATED: Final = "-E"
 """How python3 starts the supervisor: without the image's PYTHON* variables, which are the subject's alone.
-PYTHONSAFEPATH would hide its modules, PYTHONWARNINGS would write into the subject's output."""
+PYTHONWARNINGS, for example, would write into the subject's output."""
 SCRATCH: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - inside the container
 """The folders that a process in the container can write to (adapters.engine makes the rest read-only)."""
 
@@ -25,10 +26,8 @@ class TrialCommand:
     """
 
     cell: Cell
-    driver: str
+    target: Target
     timeout: float
-    program: str | None = None
-    """The probe that is started instead of the driver, if the probe is a program."""
     emulated: bool = False
     options: tuple[str, ...] = ()
     """Options of the launcher's program."""
@@ -44,8 +43,14 @@ class TrialCommand:
         command = ("python3", ISOLATED, SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
         emulated = ("--emulated",) if self.emulated else ()
         wrapped = (f"--wrap={word}" for word in (self.instrument.argv if self.instrument else ()))
-        subject = ("--program", self.program) if self.program else ("--driver", self.driver)
-        return (*command, *subject, *emulated, *wrapped, *(f"--option={item}" for item in self.options))
+        return (
+            *command,
+            "--target",
+            *self.target,
+            *emulated,
+            *wrapped,
+            *(f"--option={item}" for item in self.options),
+        )
 
     def shared(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:
         """The command of several trials: the next one starts only after an exit as `going_on` names it."""

@@ -6,7 +6,7 @@ from typing import Final
 from orchestrator.adapters.engine import Engine
 from orchestrator.instruments import Instrument
 from orchestrator.model import Evidence
-from orchestrator.model.container import WORK
+from orchestrator.supervisor.paths import WORK
 
 LIMIT: Final = 16 << 20
 """Bytes of an instrument's output that are read; strace writes about 100 for each failed call."""

@@ -13,9 +13,8 @@ from pydantic import Field, ValidationError, field_validator
 
 from orchestrator.errors import EngineError
 from orchestrator.model import OutcomeKind, Value
-from orchestrator.model.container import REPORT_FOLDER
+from orchestrator.supervisor.paths import REPORT_FOLDER
 
-REPORT_NAME: Final = "supervisor.json"
 MAX_BYTES: Final = 1 << 20
 _SIGNALS: Final = frozenset(item.name for item in signal.Signals)
 _UNNAMED: Final = re.compile(r"SIG\d{1,2}")

@@ -18,13 +18,12 @@ from orchestrator.execute.evidence import fetch_evidence
 from orchestrator.execute.streams import LIMIT, Streams, open_streams
 from orchestrator.execute.supervisor_report import (
     MAX_BYTES,
-    REPORT_NAME,
     ProcessExit,
     SupervisorReport,
     parse_report,
 )
 from orchestrator.model import Evidence, Expectation, Outcome, OutcomeKind
-from orchestrator.model.container import REPORT_FOLDER, WORK
+from orchestrator.supervisor.paths import REPORT_FOLDER, REPORT_NAME, WORK
 
 BETWEEN: Final = 5.0
 """Seconds between two trials of a container, in which the supervisor removes what the first left behind."""

@@ -1,4 +1,4 @@
-"""images/catalogue.yaml, every base, launcher, language and download of a plan, and its lock.yaml."""
+"""images/catalogue.yaml, every base, interpreter, language and download of a plan, and its lock.yaml."""
 
 import threading
 from collections.abc import Callable

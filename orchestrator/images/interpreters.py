@@ -1,4 +1,4 @@
-"""The images of interpreters that are copied into bases, and of the servers compiled against them."""
+"""The images of interpreters that are copied into bases, and of the environments with them."""
 
 from typing import Final
 
@@ -20,9 +20,9 @@ def environment_image(
     arch: Arch,
     instrument: Instrument | None = None,
 ) -> ImageSpec:
-    """The image of a base with an interpreter and an instrument in it; the base's own where it needs neither.
+    """The image of a base with an interpreter and an instrument in it; the base itself if it needs neither.
 
-    An interpreter that is copied in is checked there, on the glibc that it is to run on.
+    A copied interpreter is checked in it, on the glibc that it will run on.
     """
     if instrument and instrument.packages:
         return _watched(book, base, python, arch, instrument)
@@ -110,80 +110,6 @@ def _archive(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
             "archive": archive.name,
             "jar": "yes" if jar else None,
             "gnu": arch.gnu,
-        },
-    )
-
-
-def uwsgi_image(book: RecipeBook, base: Base, python: OwnPython | CopiedPython, arch: Arch) -> ImageSpec:
-    """uWSGI: by the base's own compiler for the base's own CPython, else once per interpreter."""
-    if isinstance(python, OwnPython):
-        own: OwnPython = python
-        make = _own_uwsgi if arch is book.host else _cross_uwsgi
-        return book.once(("uwsgi", base.name, own.version, arch), lambda: make(book, base, own, arch))
-    copied: CopiedPython = python
-    what = ("uwsgi", copied.kind, copied.version, arch)
-    return book.once(what, lambda: _portable_uwsgi(book, copied, arch))
-
-
-def _own_uwsgi(book: RecipeBook, base: Base, python: OwnPython, arch: Arch) -> ImageSpec:
-    sdist = book.download("uwsgi", arch)
-    return book.dockerfile(
-        f"uwsgi-{label(base, python)}",
-        "Dockerfile.uwsgi.j2",
-        arch,
-        parents={"base": base_image(book, base, arch)},
-        files=[sdist, book.file(book.project / "images" / "uwsgi.ini", "uwsgi.ini")],
-        values={
-            "sdist": sdist.name,
-            "packages": " ".join(python.toolchain),
-            "program": python.program.removeprefix("/usr/bin/"),
-        },
-    )
-
-
-def _cross_uwsgi(book: RecipeBook, base: Base, python: OwnPython, arch: Arch) -> ImageSpec:
-    """uWSGI by the suite's compilers on the host's architecture; emulated they took over ten minutes."""
-    sdist = book.download("uwsgi", arch)
-    suite = base.debian
-    return book.dockerfile(
-        f"uwsgi-{label(base, python)}",
-        "Dockerfile.uwsgi-cross.j2",
-        arch,
-        parents={"base": base_image(book, base, arch), "builder": base_image(book, base, book.host)},
-        files=[sdist, book.file(book.project / "images" / "uwsgi.ini", "uwsgi.ini")],
-        values={
-            "sdist": sdist.name,
-            "packages": " ".join(python.toolchain),
-            "program": python.program.removeprefix("/usr/bin/"),
-            "version": python.version,
-            "debian": arch.debian,
-            "gnu": arch.gnu,
-            # Not the security updates, which the base is without as well.
-            "release": suite.suite if suite and arch in suite.without_security else None,
-            "gnu_package": arch.gnu.replace("_", "-"),
-        },
-    )
-
-
-def _portable_uwsgi(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
-    sdist = book.download("uwsgi", arch)
-    foreign = python.kind is InterpreterKind.ARCHIVE and arch is not book.host
-    return book.dockerfile(
-        f"uwsgi-py{python.version}",
-        "Dockerfile.uwsgi-portable.j2",
-        arch,
-        parents={
-            "toolchain": toolchain(book, arch),
-            "python": interpreter_image(book, python, arch),
-            "libraries": base_image(book, builder_base(book, arch), arch) if foreign else None,
-        },
-        files=[sdist, book.file(book.project / "images" / "uwsgi.ini", "uwsgi.ini")],
-        values={
-            "gnu": arch.gnu,
-            "sdist": sdist.name,
-            "version": python.version,
-            "kind": python.kind,
-            "glibc": book.catalogue.probe_glibc,
         },
     )
 

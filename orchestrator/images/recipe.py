@@ -3,15 +3,14 @@
 Keys are fixed here, from text and digests alone; no engine is asked and nothing is fetched.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import InputError
-from orchestrator.images.interpreters import environment_image, label, uwsgi_image
+from orchestrator.images.interpreters import environment_image, label
 from orchestrator.images.probes import probe_image
 from orchestrator.images.recipe_book import RecipeBook
+from orchestrator.images.servers import launcher_named, server_image
 from orchestrator.instruments import INSTRUMENTS
 from orchestrator.model import (
     ABSENT,
@@ -19,19 +18,18 @@ from orchestrator.model import (
     STANDARD_AXES,
     SYSTEM_PYTHON,
     Arch,
-    Base,
     Catalogue,
     Cell,
+    CellEnvironment,
     CopiedPython,
     ImageSpec,
     OwnPython,
     Scenario,
 )
+from orchestrator.supervisor.paths import SCENARIO
 
 IMAGE_AXES: Final = (*STANDARD_AXES, INSTRUMENT)
 """The axes that decide a cell's image: cells that differ in others alone share one."""
-LAUNCH: Final = Path("images/launch")
-"""The supervisor and its modules, which lie beside it in the image."""
 
 
 class Recipes:
@@ -56,10 +54,10 @@ class Recipes:
 
     def _cell(self, cell: Cell, scenario: Scenario) -> ImageSpec:
         book = self._book
-        base, python = _environment(book.catalogue, cell)
-        probe = probe_image(book, scenario, cell, base, python)
-        launch = book.project / LAUNCH
-        server = _server(book, cell.launcher, base, python, cell.arch)
+        environment = _environment(book.catalogue, cell, book.host)
+        base, python = environment.base, environment.python
+        launcher, probe = launcher_named(cell.launcher), probe_image(book, scenario, cell, base, python)
+        server = server_image(book, launcher, environment)
         return book.dockerfile(
             f"cell-{cell.scenario}-{label(base, python)}-{cell.launcher}-{cell.probe}",
             "Dockerfile.cell.j2",
@@ -72,8 +70,8 @@ class Recipes:
                 "server": server,
             },
             files=[
-                *(book.file(path, f"opt/{path.name}") for path in sorted(launch.glob("*.py"))),
-                book.file(Path(scenario.folder) / scenario.driver, f"opt/scenario/{scenario.driver}"),
+                *(book.file(path, f"opt/{name}") for name, path in launcher.container_files().items()),
+                book.file(Path(scenario.folder) / scenario.driver, f"opt/{SCENARIO}/{scenario.driver}"),
             ],
             values={
                 "scenario": scenario.name,
@@ -86,7 +84,7 @@ class Recipes:
         )
 
 
-def _environment(catalogue: Catalogue, cell: Cell) -> tuple[Base, OwnPython | CopiedPython]:
+def _environment(catalogue: Catalogue, cell: Cell, host: Arch) -> CellEnvironment:
     base = catalogue.base_for(cell.glibc, cell.arch)
     python = catalogue.interpreter_for(base, cell.python, cell.arch) if base else None
     if base is None or python is None:
@@ -94,25 +92,9 @@ def _environment(catalogue: Catalogue, cell: Cell) -> tuple[Base, OwnPython | Co
             f"no base and interpreter make glibc {cell.glibc} and Python {cell.python} for {cell.arch}",
             hint="add them to images/catalogue.yaml, or exclude the cell",
         )
-    return base, python
+    return CellEnvironment(base=base, python=python, arch=cell.arch, host=host)
 
 
 def _program(python: OwnPython | CopiedPython) -> str | None:
-    """The program that `python3` must mean in a cell, where it does not already."""
+    """The program that `python3` must mean in a cell, if it does not already."""
     return python.program if isinstance(python, OwnPython) and python.program != SYSTEM_PYTHON else None
-
-
-def _server(
-    book: RecipeBook, launcher: str, base: Base, python: OwnPython | CopiedPython, arch: Arch
-) -> ImageSpec | None:
-    """The image that brings the launcher's server program; None for a launcher that needs none."""
-    makers: Mapping[str, Callable[[], ImageSpec | None]] = {
-        "plain": lambda: None,
-        "uwsgi": partial(uwsgi_image, book, base, python, arch),
-    }
-    if launcher not in makers or launcher not in book.catalogue.launchers:
-        raise InputError(
-            f"no image is known for launcher {launcher!r}",
-            hint=f"use one of {', '.join(book.catalogue.launchers)}",
-        )
-    return makers[launcher]()

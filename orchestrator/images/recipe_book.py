@@ -46,15 +46,17 @@ class RecipeBook:
         files: Sequence[ContextFile],
         values: Mapping[str, str | None],
         pulls: str | None = None,
+        templates: Path | None = None,
     ) -> ImageSpec:
-        """An image made by a Dockerfile.
+        """An image made by a Dockerfile, whose template lies in `templates` or in the project's images/.
 
         Its template sees the tag of each parent under the parent's name, and the parent's platform
         (`base_platform`) if that is not the host's.
         """
         tags = {name: spec.tag if spec else None for name, spec in parents.items()}
         platforms = {f"{name}_platform": self._foreign(spec) for name, spec in parents.items()}
-        text = fill(self.project / "images", template, {**tags, **platforms, **values})
+        folders = (*((templates,) if templates else ()), self.project / "images")
+        text = fill(folders, template, {**tags, **platforms, **values})
         keys = tuple(spec.key for spec in parents.values() if spec)
         return self.add(role, ImageKind.DOCKERFILE, arch, text, files=tuple(files), parents=keys, pulls=pulls)
 

@@ -1,4 +1,4 @@
-"""Dockerfiles from the project's Jinja2 templates; what is put into them must be harmless."""
+"""Dockerfiles from Jinja2 templates; every value that is put into one must be harmless."""
 
 import re
 from collections.abc import Mapping
@@ -14,28 +14,31 @@ HARMLESS: Final = re.compile(r"[A-Za-z0-9/][A-Za-z0-9 _.,:/=+@-]{0,1023}")
 """No newline, quote, backslash, dollar sign or shell operator gets into a Dockerfile from a value."""
 
 
-def fill(folder: Path, name: str, values: Mapping[str, str | None]) -> str:
-    """The text of a template; raises InputError for a broken template or a value that could do harm."""
+def fill(folders: tuple[Path, ...], name: str, values: Mapping[str, str | None]) -> str:
+    """The text of a template in the first of `folders` that has it.
+
+    Raises InputError for a broken template or a value that could do harm.
+    """
     try:
-        return _environment(folder).get_template(name).render(values)
+        return _environment(folders).get_template(name).render(values)
     except TemplateSyntaxError as error:
-        place = Location(file=error.filename or str(folder / name), line=error.lineno)
+        place = Location(file=error.filename or str(folders[0] / name), line=error.lineno)
         raise InputError(
             f"not a template: {error.message}", where=place, hint="correct the syntax"
         ) from error
     except TemplateError as error:
         raise InputError(
             f"the template cannot be filled: {error.message}",
-            where=Location(file=str(folder / name)),
+            where=Location(file=str(folders[0] / name)),
             hint="compare it with the one in crashmatrix's own repository",
         ) from error
 
 
 @lru_cache(maxsize=8)
-def _environment(folder: Path) -> Environment:
-    # Not HTML: autoescape would change the text, and `_harmless` refuses what needs quoting.
+def _environment(folders: tuple[Path, ...]) -> Environment:
+    # Not HTML: autoescape would change the text, and `_harmless` refuses values that need quoting.
     return Environment(  # noqa: S701
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(folders),
         undefined=StrictUndefined,
         finalize=_harmless,
         trim_blocks=True,
@@ -45,7 +48,7 @@ def _environment(folder: Path) -> Environment:
 
 
 def _harmless(value: object) -> object:
-    """The last gate before the text: every value passes here, wherever it came from."""
+    """The check of every value before it becomes text, wherever it came from."""
     if isinstance(value, StrictUndefined):
         return value
     text = str(value)

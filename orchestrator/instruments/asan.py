@@ -21,7 +21,7 @@ from orchestrator.model import (
     WatchedFrame,
     WatchedStack,
 )
-from orchestrator.model.container import WORK
+from orchestrator.supervisor.paths import WORK
 
 NAME: Final = "asan"
 FINDINGS: Final = 20

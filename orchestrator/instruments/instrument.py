@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.model import Arch, CellEnvironment, InstrumentFinding, ProbeSource
-from orchestrator.model.container import REPORT_FOLDER
+from orchestrator.supervisor.paths import REPORT_FOLDER
 
 Parsed = tuple[tuple[InstrumentFinding, ...], str | None]
 """Findings in their order, and a note on what is missing or unread; None if nothing is."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from packaging.version import Version
 
 from orchestrator.instruments import INSTRUMENTS
+from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.blocks import AxisFunction, Block, joined
 from orchestrator.matrix.facts import CatalogueFacts
 from orchestrator.matrix.matrix_file import Exclusion
@@ -100,7 +101,7 @@ class _Needs:
             return f"no base with glibc {glibc} for {arch} in the catalogue"
         if lacks := self.catalogue.lacks_source(base, arch) or self._interpreter(base, axes):
             return lacks
-        return None if launcher in self.catalogue.launchers else f"no launcher {launcher} in the catalogue"
+        return None if launcher in LAUNCHERS else f"no launcher is called {launcher}"
 
     def _interpreter(self, base: Base, axes: Axes) -> str | None:
         python, arch, launcher = axes["python"], Arch(axes["arch"]), axes["launcher"]
@@ -112,9 +113,10 @@ class _Needs:
         )
         if compiled and self.catalogue.lacks_toolchain:
             return self.catalogue.lacks_toolchain
-        if launcher != "plain" and isinstance(found, OwnPython) and not found.toolchain:
-            return f"{base.name}'s own CPython {python} brings nothing to build {launcher} with"
-        return None
+        if launcher not in LAUNCHERS:
+            return None
+        environment = CellEnvironment(base=base, python=found, arch=arch, host=self.catalogue.host)
+        return LAUNCHERS[launcher].lacks(environment)
 
     def _language(self, axes: Axes) -> str | None:
         known = axes["probe"] in self.catalogue.languages
@@ -128,7 +130,7 @@ class _Needs:
         python = self.catalogue.interpreter_for(base, axes["python"], arch) if base else None
         if probe is None or base is None or python is None:
             return None
-        if probe.language.is_program and launcher != "plain":
+        if self.scenario.target(probe.language).kind not in LAUNCHERS[launcher].starts:
             return f"a {probe.language} probe is a program of its own, which {launcher} does not load"
         compiler = probe.toolchain_for(python.kind)
         if compiler is Toolchain.GCC:

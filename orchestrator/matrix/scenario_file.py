@@ -21,9 +21,6 @@ from orchestrator.model.survival import MAX_TRIALS
 
 CLEAN: Final = "clean"
 SIGNALS: Final = frozenset(item.name for item in signal.Signals)
-SEVERAL_WORKERS: Final = ("--processes", "--workers", "--cheaper")
-MASTER: Final = "--master"
-"""uWSGI's options that would hide whose outcome it is; --master has to be spelt out for the supervisor."""
 MAX_TRIALS_PER_CONTAINER: Final = 64
 """A stop waits for the container's end, and more trials would save nothing."""
 
@@ -61,11 +58,6 @@ def _module(name: str) -> str:
 
 
 def _option(text: str) -> str:
-    name = text.partition("=")[0]
-    # getopt takes a value that is joined to a short option (-p4), and the beginning of a long one (--proc).
-    begun = [option for option in (*SEVERAL_WORKERS, MASTER) if len(name) > 2 and option.startswith(name)]
-    if name[:2] in ("-p", "-M") or (begun and name != MASTER):
-        raise ValueError(f"{name}: the outcome is that of one worker, which must be the only one")
     if not re.fullmatch(r"[\x21-\x7e]{1,200}", text):
         raise ValueError(f"{text[:80]!r} is not one word of a command line")
     return text

@@ -6,6 +6,7 @@ from typing import Final
 from orchestrator.adapters import yamlfile
 from orchestrator.adapters.yamlfile import Document, nearest
 from orchestrator.errors import InputError, Location
+from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.axes import Axes, check_axes
 from orchestrator.matrix.scenario_file import CLEAN, ProbeFile, ScenarioFile
 from orchestrator.model import (
@@ -57,7 +58,9 @@ def _load(folder: Path, name: str, matrix_axes: Axes) -> Scenario:
         probes=tuple(_probe(document, language, probe) for language, probe in sorted(entry.probes.items())),
         axes=entry.axes,
         exclusions=tuple(_exclusion(document, index) for index in range(len(entry.exclude))),
-        launcher_options=tuple(_options(document, index) for index in range(len(entry.launcher_options))),
+        launcher_options=tuple(
+            _options(document, index, matrix_axes) for index in range(len(entry.launcher_options))
+        ),
         rules=tuple(_rule(document, index) for index in range(len(entry.expect))),
     )
 
@@ -114,8 +117,17 @@ def _probe(document: Document[ScenarioFile], language: ProbeKind, probe: ProbeFi
     )
 
 
-def _options(document: Document[ScenarioFile], index: int) -> LauncherOptions:
+def _options(document: Document[ScenarioFile], index: int, axes: Axes) -> LauncherOptions:
+    """One entry of options, if every launcher of the matrix accepts them; raises InputError."""
     entry = document.value.launcher_options[index]
+    launchers = [LAUNCHERS[name] for name in axes["launcher"] if name in LAUNCHERS]
+    for place, option in enumerate(entry.options):
+        for why in filter(None, (launcher.refuse(option) for launcher in launchers)):
+            raise InputError(
+                why,
+                where=document.where("launcher_options", index, "options", place),
+                hint="leave the option out",
+            )
     start = document.text_start("launcher_options", index, "when")
     return LauncherOptions(when=entry.when, where=start, options=entry.options)
 

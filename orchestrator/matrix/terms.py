@@ -5,6 +5,7 @@ from typing import Final
 
 from orchestrator.errors import InputError, Location
 from orchestrator.instruments import INSTRUMENTS, Instrument
+from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.blocks import AxisFunction, Block, partition_by, size
 from orchestrator.matrix.exclusion import Exclusions
 from orchestrator.matrix.expression import parse
@@ -47,7 +48,6 @@ class ScenarioRules:
             scenario, catalogue, [*matrix.exclusions, *own], facts, pythons=matrix.axes["python"]
         )
         self._scenario = scenario
-        self._launchers = catalogue.launchers
         self._options = [
             facts.when(parse(item.when, vocabulary, item.where), item.options)
             for item in scenario.launcher_options
@@ -69,7 +69,7 @@ class ScenarioRules:
                 yield SelectedCells(axes=dict(block), terms=terms)
 
     def _terms(self, axes: Mapping[str, str], request: Request, *, count: int) -> CellTerms:
-        expectation = self._rule(axes, count).of(self._launchers[axes["launcher"]])
+        expectation = self._rule(axes, count).of(LAUNCHERS[axes["launcher"]].clean_status)
         most = expectation.survive.design.most if expectation.survive else self._scenario.trials
         trials, instrument = request.trials or most, INSTRUMENTS.get(axes.get(INSTRUMENT, ABSENT))
         wanted = self._scenario.trials_per_container or TRIALS_PER_CONTAINER

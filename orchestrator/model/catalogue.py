@@ -171,14 +171,8 @@ class MadeOf(Value):
     """The interpreter's version as the catalogue knows it: exact, or the series of a base's own."""
 
 
-class Launcher(Value):
-    """What starts a process; `clean_status` is the exit status of one that ends as it should."""
-
-    clean_status: Annotated[int, Field(ge=0, le=255)]
-
-
 class CatalogueParts(Value):
-    """images/catalogue.yaml but for its downloads: every base, interpreter and launcher of a plan.
+    """images/catalogue.yaml but for its downloads: every base and interpreter of a plan.
 
     Probes are compiled on `builder_suite` with the `builder_packages`, against `probe_glibc`, the
     lowest one that they must load on; for another architecture than the compiler's own the
@@ -188,7 +182,6 @@ class CatalogueParts(Value):
 
     bases: Annotated[tuple[Base, ...], Field(min_length=1)]
     interpreters: tuple[CopiedPython, ...] = ()
-    launchers: dict[Name, Launcher]
     languages: tuple[Name, ...]
     builder_suite: Name
     builder_packages: tuple[Package, ...] = ()

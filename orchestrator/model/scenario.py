@@ -8,9 +8,10 @@ from pydantic import Field
 
 from orchestrator.errors import Location
 from orchestrator.model.base import Value
-from orchestrator.model.catalogue import InterpreterKind, Launcher
+from orchestrator.model.catalogue import InterpreterKind
 from orchestrator.model.evidence import WantedFinding
 from orchestrator.model.survival import Survival
+from orchestrator.supervisor.targets import DRIVER, PROGRAM, Target
 
 LAST_ADDRESS: Final = (1 << 64) - 1
 _RANGE: Final = re.compile(r"(?P<relation><=?|>=?|==)\s*(?P<bound>0x[0-9a-fA-F]{1,16}|\d{1,20})")
@@ -97,11 +98,11 @@ class ExpectationRule(Value):
     clean: bool = False
     """Whether the status is that of the launcher for a process that ends as it should (`status: clean`)."""
 
-    def of(self, launcher: Launcher) -> Expectation:
-        """The expectation of a cell with this launcher."""
+    def of(self, clean_status: int) -> Expectation:
+        """The expectation of a cell whose launcher has this clean exit status."""
         if not self.clean:
             return self.expectation
-        return self.expectation.model_copy(update={"status": launcher.clean_status})
+        return self.expectation.model_copy(update={"status": clean_status})
 
 
 class ScenarioExclusion(Value):
@@ -201,3 +202,10 @@ class Scenario(Value):
     def probe(self, language: str) -> ProbeSource | None:
         """The probe that a value of the probe axis means, if the scenario has it."""
         return next((probe for probe in self.probes if probe.language == language), None)
+
+    def target(self, language: str) -> Target:
+        """What a launcher starts: the probe of this language if it is a program, else the driver."""
+        probe = self.probe(language)
+        if probe and probe.language.is_program:
+            return Target(PROGRAM, probe.name)
+        return Target(DRIVER, self.driver)

@@ -92,11 +92,9 @@ class CellRunner:
 
     def _command(self, planned: PlannedCell) -> TrialCommand:
         scenario = self.scenarios[planned.cell.scenario]
-        probe = scenario.probe(planned.cell.probe)
         return TrialCommand(
             cell=planned.cell,
-            driver=scenario.driver,
-            program=probe.name if probe and probe.language.is_program else None,
+            target=scenario.target(planned.cell.probe),
             timeout=planned.timeout,
             emulated=planned.cell.arch is not self.host_arch,
             options=planned.options,

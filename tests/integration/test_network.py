@@ -28,7 +28,7 @@ from orchestrator.pipeline import Project, make_plan
 from tests.integration.runs import ROOT
 
 SECRET = "user:letmein"
-TRUST = fill(ROOT / "images", "trust.j2", {})
+TRUST = fill((ROOT / "images",), "trust.j2", {})
 STAGES = f"""\
 FROM {{base}} AS compile
 {TRUST}

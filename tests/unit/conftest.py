@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.model import Arch, Base, Catalogue, Launcher, OwnPython, Suite
+from orchestrator.model import Arch, Base, Catalogue, OwnPython, Suite
 
 MATRIX = """\
 schema: 1
@@ -67,7 +67,6 @@ def catalogue() -> Catalogue:
 
     return Catalogue(
         bases=(base("old", "2.31", "3.9"), base("new", "2.36", "3.11")),
-        launchers={"plain": Launcher(clean_status=0), "uwsgi": Launcher(clean_status=30)},
         languages=("cpp", "rust"),
         builder_suite="new",
         downloads=(),

@@ -13,7 +13,7 @@ from orchestrator.execute.supervisor_report import MAX_BYTES, ProcessExit, parse
 from orchestrator.execute.trial import _exits
 from orchestrator.model import OutcomeKind
 
-# As images/launch/supervisor.py wrote it in a uWSGI cell on glibc 2.36.
+# As the supervisor wrote it in a uWSGI cell on glibc 2.36.
 REPORT = (
     b'{"schema": 2, "versions": {"python": "3.11.2", "glibc": "2.36"}, "trials": [{"pid": 8, '
     b'"kind": "signal", "status": null, "signal": "SIGABRT", "core_dumped": true, "interrupted": false, '

@@ -221,7 +221,6 @@ CATALOGUE = """\
 schema: 1
 bases:
   - {name: b, glibc: "2.41", arches: [x86_64], debian: {suite: trixie, packages: []}}
-launchers: {plain: {clean_status: 0}}
 languages: [cpp]
 builder_suite: trixie
 downloads:

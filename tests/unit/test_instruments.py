@@ -17,6 +17,7 @@ from orchestrator.model import (
     Verdict,
     WantedFinding,
 )
+from orchestrator.supervisor.targets import DRIVER, PROGRAM, Target
 from orchestrator.verdict import Observation, Tally
 from tests.unit.run_factory import cell, outcome
 
@@ -30,6 +31,7 @@ STRACE = """\
 13    execve("/nonexist", ["x"], 0x17cdcd40 /* 8 vars */) = -1 ENOENT (No such file or directory)
 """
 
+DRIVER_PY = Target(DRIVER, "driver.py")
 DATA = Path(__file__).parents[1] / "data" / "instruments"
 # As written by valgrind 3.19 in a locked-down container, of CPython 3.11.2 that reads 4 bytes of a block
 # after free().
@@ -257,17 +259,15 @@ def test_functions_are_looked_for_in_the_stack_of_their_role(wanted: WantedFindi
 
 def test_a_cell_under_valgrind_gets_more_time_and_the_allocator_that_it_can_watch() -> None:
     watched = cell(instrument="valgrind")
-    command = TrialCommand(cell=watched, driver="driver.py", timeout=300)
+    command = TrialCommand(cell=watched, target=DRIVER_PY, timeout=300)
     assert command.environment()["PYTHONMALLOC"] == "malloc"
     assert "--wrap=valgrind" in command.single()
     assert "PYTHONMALLOC=malloc" in command.by_hand("tag")
-    assert "PYTHONMALLOC" not in TrialCommand(cell=cell(), driver="driver.py", timeout=30).environment()
+    assert "PYTHONMALLOC" not in TrialCommand(cell=cell(), target=DRIVER_PY, timeout=30).environment()
 
 
 def test_a_program_with_asan_in_it_is_told_where_to_write_and_to_leave_a_core() -> None:
-    command = TrialCommand(
-        cell=cell(probe="c", instrument="asan"), driver="driver.py", timeout=90, program="p"
-    )
+    command = TrialCommand(cell=cell(probe="c", instrument="asan"), target=Target(PROGRAM, "p"), timeout=90)
     options = dict(item.split("=") for item in command.environment()["ASAN_OPTIONS"].split(":"))
     assert (options["log_path"], options["abort_on_error"]) == ("/work/asan", "1")
     assert not any(word.startswith("--wrap") for word in command.single())

@@ -1,5 +1,6 @@
 """The supervisor as a real subprocess over tiny drivers, laid out as in a cell's image."""
 
+import ast
 import json
 import os
 import resource
@@ -16,8 +17,7 @@ from typing import Any
 import pytest
 
 from orchestrator.execute.command import ISOLATED
-
-LAUNCH = Path(__file__).parents[2] / "images" / "launch"
+from orchestrator.launchers import LAUNCHERS
 
 FAKE_UWSGI = """#!/usr/bin/env python3
 import os, signal, socket, sys, time
@@ -66,8 +66,10 @@ class Cell:
             (root / name).mkdir()
         # `python3` is this interpreter, not a version manager's shim, which takes longer than the subject.
         (root / "path" / "python3").symlink_to(Path(sys.executable).resolve())
-        for module in LAUNCH.glob("*.py"):
-            shutil.copy(module, root)
+        for launcher in LAUNCHERS.values():
+            for name, path in launcher.container_files().items():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, root / name)
 
     def driver(self, text: str) -> None:
         (self.root / "scenario" / "driver.py").write_text(text)
@@ -78,8 +80,8 @@ class Cell:
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     def start(self, launcher: str = "plain", timeout: float = 20, *more: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, ISOLATED, str(self.root / "supervisor.py"), "--launcher", launcher]
-        command += ["--driver", "driver.py", "--timeout", str(timeout), *more]
+        command = [sys.executable, ISOLATED, str(self.root / "supervisor"), "--launcher", launcher]
+        command += ["--target", "driver", "driver.py", "--timeout", str(timeout), *more]
         return subprocess.Popen(
             command, cwd=self.work, env=os.environ | {"PATH": f"{self.root / 'path'}:{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -193,8 +195,8 @@ def test_a_program_is_started_by_itself(cell: Cell) -> None:
     program = cell.root / "scenario" / "probe"
     program.write_text("#!/bin/sh\nexit 7\n")
     program.chmod(0o755)
-    supervisor = [sys.executable, ISOLATED, str(cell.root / "supervisor.py")]
-    options = ["--launcher", "plain", "--timeout", "20", "--program", "probe"]
+    supervisor = [sys.executable, ISOLATED, str(cell.root / "supervisor")]
+    options = ["--launcher", "plain", "--timeout", "20", "--target", "program", "probe"]
     done = subprocess.run([*supervisor, *options], cwd=cell.work, check=False, timeout=30)
     assert done.returncode == 0
     assert (cell.exit["kind"], cell.exit["status"]) == ("exit", 7)
@@ -338,3 +340,11 @@ def test_a_hang_under_a_master_is_the_workers(cell: Cell) -> None:
     process = cell.start("uwsgi", 1.5, "--option=--master")
     process.communicate(timeout=30)
     assert (cell.exit["kind"], cell.exit["signal"]) == ("hang", "SIGABRT")
+
+
+def test_what_runs_in_containers_is_written_for_python_3_8() -> None:
+    """The oldest interpreter of the matrix may be older than the one that runs these tests."""
+    files = {path for launcher in LAUNCHERS.values() for path in launcher.container_files().values()}
+    assert {path.name for path in files} >= {"run.py", "container.py", "__main__.py"}
+    for path in files:
+        ast.parse(path.read_text(), feature_version=(3, 8))

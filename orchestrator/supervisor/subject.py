@@ -1,4 +1,4 @@
-"""The process under question, from its start to its end, and how it ended."""
+"""The process under question from its start to its end, and how it exited."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import socket
 import time
 
 POLL = 0.005
-"""Seconds between looks at what sends no event: a port that is not yet bound, a worker not yet idle."""
+"""Seconds between polls of a state that sends no event: a port not yet bound, a worker not yet idle."""
 ABORT_GRACE = 5.0
 """Seconds that a hung subject gets to die of SIGABRT before SIGKILL."""
 EMULATED_GRACE = 30.0
-"""The same under qemu-user, which writes the core of its guest itself, unseen by the kernel."""
+"""The same under qemu-user, which writes its guest's core itself, so the kernel does not report it."""
 EMULATOR_CORE = r"qemu_.+_\d{8}-\d{6}_%d\.core"
 """How qemu-user names its guest's core, in the guest's working directory (linux-user/elfload.c)."""
 DUMP_GRACE = 60.0
-"""Seconds that the kernel gets to write a core; SIGKILL would cut it short."""
+"""Seconds that the kernel gets to write a core, which SIGKILL would truncate."""
 
 
 class TimedOutError(Exception):
@@ -31,10 +31,10 @@ class InterruptedRunError(Exception):
 
 
 class Wakeup:
-    """The signals that this program waits for, as bytes of a socket."""
+    """The signals that this program waits for, readable as bytes of a socket."""
 
     def __init__(self) -> None:
-        """Take the signals; done once, so that none is lost between two trials."""
+        """Install the handlers, once, so that no signal is lost between two trials."""
         self.socket, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
@@ -42,7 +42,7 @@ class Wakeup:
         signal.set_wakeup_fd(self._writer.fileno())
 
     def check(self) -> None:
-        """Take what came; raises InterruptedRunError where this program was told to stop."""
+        """Read pending signals; raises InterruptedRunError if this program was told to stop."""
         if set(self.socket.recv(64)) & {signal.SIGTERM, signal.SIGINT}:
             raise InterruptedRunError
 
@@ -51,7 +51,7 @@ class Subject:
     """The process under question. Times are `time.monotonic` seconds."""
 
     def __init__(self, command: list[str], wakeup: Wakeup) -> None:
-        """Start the command; raises OSError where it cannot be started."""
+        """Start the command; raises OSError if it cannot be started."""
         self._wakeup = wakeup
         self.killed_before = oom_kills()
         self.wait_status: int | None = None
@@ -62,7 +62,7 @@ class Subject:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended; reaps it where it has."""
+        """Whether it is still running; reaps it if not."""
         if self.wait_status is None:
             pid, wait_status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -70,9 +70,9 @@ class Subject:
         return self.wait_status is None
 
     def pause(self, deadline: float, *files: socket.socket, longest: float = math.inf) -> list[socket.socket]:
-        """Sleep until a file is readable, a signal comes, or `longest` seconds went by.
+        """Sleep until a file is readable, a signal arrives, or `longest` seconds have passed.
 
-        Returns the readable files. Raises TimedOutError at the deadline, and InterruptedRunError where
+        Returns the readable files. Raises TimedOutError at the deadline, and InterruptedRunError if
         this program got SIGTERM or SIGINT.
         """
         left = min(deadline - time.monotonic(), longest)
@@ -89,7 +89,7 @@ class Subject:
             self.pause(deadline)
 
     def send(self, number: int) -> None:
-        """Send it a signal; one that has ended gets none, since its pid may be another's by now."""
+        """Send it a signal unless it has ended, since its pid may belong to another process by then."""
         if self.alive:
             os.kill(self.pid, number)
 
@@ -103,13 +103,13 @@ class Subject:
         return oom_kills() > self.killed_before
 
     def is_dumping(self) -> bool:
-        """Whether the kernel is writing its core right now (Linux 4.15 and later say so)."""
+        """Whether the kernel is writing its core now (reported by Linux 4.15 and later)."""
         with open(f"/proc/{self.pid}/status", "rb") as status:
             return b"CoreDumping:\t1" in status.read()
 
 
 def finish(subject: Subject, deadline: float) -> bool:
-    """Wait for the end of a subject that has been signalled, at most until the deadline; says if it came."""
+    """Wait for a signalled subject to end, until the deadline at most; returns whether it ended."""
     try:
         subject.join(deadline)
     except TimedOutError:
@@ -118,12 +118,12 @@ def finish(subject: Subject, deadline: float) -> bool:
 
 
 def end_dump(subject: Subject) -> bool:
-    """Let a core that is being written be written; says whether the subject ended by that."""
+    """Wait while the kernel writes the subject's core; returns whether the subject ended."""
     return subject.alive and subject.is_dumping() and finish(subject, time.monotonic() + DUMP_GRACE)
 
 
 def kill(subject: Subject) -> None:
-    """End the subject, whatever it does."""
+    """Kill the subject and wait for its end."""
     subject.send(signal.SIGKILL)
     while subject.alive:
         time.sleep(POLL)
@@ -164,19 +164,19 @@ def describe(
 
 
 def emulator_core(pid: int) -> str | None:
-    """The core that qemu-user has written of a process here; None where there is none."""
+    """The name of the core that qemu-user wrote of a process here; None if there is none."""
     pattern = re.compile(EMULATOR_CORE % pid)
     return next((name for name in sorted(os.listdir(".")) if pattern.fullmatch(name)), None)
 
 
 class Worker(Subject):
-    """A subject that is a child of the server's master, which only that process can wait for.
+    """A subject that is a child of a server's master, and that only the master can wait for.
 
-    The master stands still meanwhile, so the worker stays a zombie, and /proc tells its wait status.
+    The master is stopped meanwhile, so the worker stays a zombie, and /proc has its wait status.
     """
 
     def __init__(self, master: Subject, pid: int, wakeup: Wakeup) -> None:
-        """Follow the worker of this pid from now on, and stop its master."""
+        """Follow the worker `pid`, and stop its master."""
         self.master = master
         self.pid, self.started, self.ended = pid, master.started, master.started
         self.wait_status = None
@@ -185,7 +185,7 @@ class Worker(Subject):
 
     @property
     def alive(self) -> bool:
-        """Whether it is no zombie yet."""
+        """Whether it is not a zombie yet."""
         if self.wait_status is None:
             with open(f"/proc/{self.pid}/stat", "rb") as stat:
                 fields = stat.read().rpartition(b")")[2].split()
@@ -195,15 +195,15 @@ class Worker(Subject):
         return self.wait_status is None
 
     def join(self, deadline: float) -> None:
-        """Wait for its end; looks again and again, since it is not this process that is told."""
+        """Wait for its end by polling, since its SIGCHLD goes to the master."""
         while self.alive:
             self.pause(deadline, longest=POLL)
 
 
 def oom_kills() -> int:
-    """How many processes of this container the kernel killed for its memory limit (cgroup v2, then v1).
+    """The number of processes of this container that the kernel killed for its memory limit.
 
-    Not every engine says so itself: Podman 4.3 does not through Docker's API.
+    Read from cgroup v2, then v1. Not every engine reports it: Podman 4.3 does not through Docker's API.
     """
     for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
         try:

@@ -1,4 +1,4 @@
-"""What a trial leaves behind, processes and files, ended and removed before the next."""
+"""Removes what a trial leaves behind, processes and files, before the next one starts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def adopt_orphans() -> bool:
         import ctypes
     except ImportError:
         return False
-    return ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
+    return bool(ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0)
 
 
 def children(pid: int) -> list[int]:
-    """The processes whose parent the given one is."""
+    """The processes whose parent is `pid`."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{name}/stat", "rb") as stat:
                 parent = int(stat.read().rpartition(b")")[2].split()[1])
-        except (OSError, ValueError):  # it ended meanwhile
+        except (OSError, ValueError):  # it has ended meanwhile
             continue
         if parent == pid:
             found.append(int(name))
@@ -32,21 +32,21 @@ def children(pid: int) -> list[int]:
 
 
 def end_stragglers() -> int:
-    """End all that a subject left running, children's children too; returns how many there were."""
+    """Kill every process that a subject left running, and their children; returns how many there were."""
     ended = 0
     while True:
         left = children(os.getpid())
         if not left:
             return ended
         for pid in left:
-            os.kill(pid, signal.SIGKILL)  # an own child: there until it is waited for
+            os.kill(pid, signal.SIGKILL)  # an own child: its pid is taken until it is waited for
         for pid in left:
             os.waitpid(pid, 0)
             ended += 1
 
 
 def await_stragglers(seconds: float) -> None:
-    """Wait for all that a subject left running to end by itself, at most so long."""
+    """Wait at most `seconds` for all that a subject left running to end by itself."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and children(os.getpid()):
         if os.waitpid(-1, os.WNOHANG)[0] == 0:
@@ -54,7 +54,7 @@ def await_stragglers(seconds: float) -> None:
 
 
 def empty(folder: str, keep: str) -> None:
-    """Remove all that lies in a folder, but for the entry of the name `keep`."""
+    """Remove the contents of a folder except the entry named `keep`."""
     for entry in os.scandir(folder):
         if entry.name == keep:
             continue

@@ -1,0 +1,13 @@
+"""Paths inside a container, which the host and the supervisor have in common."""
+
+HOME = "/opt/crashmatrix"
+"""Everything that an image has for its cell: scenario, servers, interpreter, supervisor."""
+PROGRAM = "supervisor"
+"""The supervisor's folder in it, which Python runs as a program."""
+SCENARIO = "scenario"
+"""The folder in it of the driver and the probe."""
+WORK = "/work"
+"""The working directory of the process under question, on a volume of the container's own."""
+REPORT_FOLDER = ".crashmatrix"
+"""The folder in it for the output of the supervisor and of instruments."""
+REPORT_NAME = "supervisor.json"

@@ -1,0 +1,187 @@
+"""Run one subject after the other inside a container, and report how each exited.
+
+The subject is this program's own child, because an exit status alone proves little: only the parent sees the
+signal and the core flag of its wait status. The subject inherits stdout and stderr; between two trials, and
+only there, this program writes the given mark to both, so that their output can be told apart.
+
+It writes its report after each trial and then ends with 0, whatever the exits. Trials that share a container
+share nothing else: processes and files that one leaves behind are removed before the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from typing import NamedTuple
+
+from orchestrator.supervisor import cleanup
+from orchestrator.supervisor.launch import Launch, launch_of
+from orchestrator.supervisor.paths import REPORT_FOLDER, REPORT_NAME
+from orchestrator.supervisor.subject import (
+    ABORT_GRACE,
+    EMULATED_GRACE,
+    InterruptedRunError,
+    Subject,
+    TimedOutError,
+    Wakeup,
+    abort,
+    describe,
+    end_dump,
+    kill,
+)
+from orchestrator.supervisor.targets import COMMANDS, Target
+
+REPORT = os.path.join(REPORT_FOLDER, REPORT_NAME)
+SCHEMA = 2
+LAST_WORDS = 5.0
+"""Seconds that an instrument gets to write the end of its output."""
+
+
+class Watched(NamedTuple):
+    """What was observed of a subject until its end."""
+
+    hung: bool
+    interrupted: bool
+    notes: list[str]
+
+
+def follow(
+    started: Subject, launch: Launch, options: argparse.Namespace, wakeup: Wakeup
+) -> tuple[Subject, Watched]:
+    """Follow the process whose exit is the outcome to its end; returns that process."""
+    try:
+        subject = launch.judged(started, wakeup, started.started + options.timeout)
+    except (TimedOutError, InterruptedRunError) as error:
+        kill(started)
+        no_worker = isinstance(error, TimedOutError)
+        return started, Watched(no_worker, not no_worker, ["the master started no worker"])
+    grace = EMULATED_GRACE if options.emulated else ABORT_GRACE
+    return subject, watch(subject, launch, options.timeout, grace)
+
+
+def watch(subject: Subject, launch: Launch, timeout: float, grace: float = ABORT_GRACE) -> Watched:
+    """Drive the subject and wait for its end.
+
+    `grace` is the time in seconds that a hung one gets to die of SIGABRT.
+    """
+    deadline = subject.started + timeout
+    notes = []
+    try:
+        try:
+            notes += launch.drive(subject, deadline)
+            subject.join(deadline)
+        except TimedOutError:
+            # One that crashed just before the deadline, and whose core is being written, did not hang.
+            hung = subject.alive and not end_dump(subject)
+            if hung:
+                notes += abort(subject, grace)
+            return Watched(hung, False, notes)
+    except InterruptedRunError:
+        kill(subject)
+        return Watched(False, True, notes)
+    return Watched(False, False, notes)
+
+
+def versions() -> dict[str, str]:
+    """The exact versions of this interpreter and of the C library that it runs on."""
+    found = {"python": platform.python_version()}
+    name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+    return {**found, "glibc": version} if name == "glibc" else found
+
+
+def write(exits: list[dict[str, object]]) -> None:
+    """Write the report atomically."""
+    os.makedirs(REPORT_FOLDER, exist_ok=True)
+    partial = f"{REPORT}.partial"
+    with open(partial, "w", encoding="utf-8") as file:
+        json.dump({"schema": SCHEMA, "versions": versions(), "trials": exits}, file)
+    os.replace(partial, REPORT)
+
+
+def separate(mark: str) -> None:
+    """Write the mark to both streams: the next trial's output follows."""
+    for stream in (1, 2):
+        left = mark.encode()
+        while left:
+            left = left[os.write(stream, left) :]
+
+
+def goes_on(ended: dict[str, object], wanted: str) -> bool:
+    """Whether the next trial follows after this exit: `wanted` is `exit`, or `exit:0`."""
+    kind, colon, status = wanted.partition(":")
+    alike = ended["kind"] == kind and (not colon or str(ended["status"]) == status)
+    return alike and not ended["interrupted"]
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=f"Run subjects and write {REPORT}.")
+    parser.add_argument("--launcher", required=True, help="what starts the target")
+    parser.add_argument(
+        "--target", nargs=2, required=True, metavar=("KIND", "FILE"), help="a file of the scenario's folder"
+    )
+    parser.add_argument(
+        "--timeout", type=float, required=True, help="seconds from a subject's start to its end"
+    )
+    parser.add_argument("--wrap", action="append", default=[], help="a word to put before the command")
+    parser.add_argument("--option", action="append", default=[], help="an option of the launcher's program")
+    parser.add_argument("--trials", type=int, default=1, help="how many, one after the other")
+    parser.add_argument("--while", dest="wanted", default="exit", help="go on while an exit is this: exit:0")
+    parser.add_argument("--mark", default="", help="what to write to stdout and stderr between two trials")
+    parser.add_argument("--scratch", action="append", default=[], help="a folder to empty between two trials")
+    parser.add_argument("--emulated", action="store_true", help="this runs under qemu-user, which is slow")
+    options = parser.parse_args(arguments)
+    if options.target[0] not in COMMANDS:
+        parser.error(f"--target: no kind of target is called {options.target[0]!r}")
+    return options
+
+
+def run_trial(home: str, options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict[str, object]:
+    """Run one subject to its end; raises OSError if it cannot be started."""
+    launch = launch_of(options.launcher)(home, Target(*options.target), options.option)
+    command = [*options.wrap, *launch.command()]
+    try:
+        started = Subject(command, wakeup)
+    except OSError as error:
+        error.filename = command[0]
+        raise
+    subject, watched = follow(started, launch, options, wakeup)
+    if subject is not started:
+        kill(started)
+    return describe(subject, subject.started - began, *watched)
+
+
+def main(home: str, arguments: list[str] | None = None) -> int:
+    """Run the subjects and report their exits; returns this program's exit status.
+
+    `home` is the image's folder of scenario and servers (paths.HOME).
+    """
+    options = parse(arguments)
+    if options.wrap:
+        os.makedirs(REPORT_FOLDER, exist_ok=True)
+        cleanup.adopt_orphans()
+    began, wakeup = time.monotonic(), Wakeup()
+    # A process that a subject left behind and that cannot be ended would run on into the next trial.
+    most = options.trials if options.trials == 1 or cleanup.adopt_orphans() else 1
+    exits: list[dict[str, object]] = []
+    while len(exits) < most:
+        if exits:
+            cleanup.end_stragglers()
+            for folder in options.scratch:
+                cleanup.empty(folder, REPORT_FOLDER)
+            separate(options.mark)
+        try:
+            exits.append(run_trial(home, options, wakeup, began))
+        except OSError as error:
+            print(f"supervisor: cannot start {error.filename}: {error.strerror}", file=sys.stderr)
+            return 1
+        if options.wrap:
+            cleanup.await_stragglers(LAST_WORDS)
+        write(exits)
+        if not goes_on(exits[-1], options.wanted):
+            break
+    return 0
