@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from orchestrator.binary.dwarf.cfi import CallFrames, CfiError, Row, Rule, Unwinding
+from orchestrator.binary.dwarf.cfi import CallFrames, Unwinding
+from orchestrator.binary.dwarf.cfi_program import CfiError, Row, Rule
 from orchestrator.binary.dwarf.expression import MASK, ExpressionError, StackMachine
 from orchestrator.binary.elf.objectfile import ObjectFile
 from orchestrator.crash.memory import ProcessMemory
