@@ -13,7 +13,6 @@ SETTINGS = {
 SENSITIVE = (
     "test_analyze.py::test_the_page_names_the_crash_before_all_else",
     "test_cli.py::test_reading_a_core_starts_without_the_other_commands",
-    "test_compare.py::test_diff_exits_by_what_it_found",
     "test_supervisor.py::test_output_passes_untouched",
 )
 """Each failed under some of these once."""
