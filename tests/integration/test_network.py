@@ -16,6 +16,7 @@ import requests
 from orchestrator import images
 from orchestrator.adapters import process
 from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.network import PROXY_VARIABLES
 from orchestrator.errors import BuildError, ToolError
 from orchestrator.images import rootfs
 from orchestrator.images.context import write
@@ -121,7 +122,8 @@ def gateway(engine: Engine) -> str:
     """This host's address in the network that builds use."""
     client = docker.DockerClient(base_url=engine.endpoint)
     try:
-        (config, *_) = client.networks.get("bridge").attrs["IPAM"]["Config"]
+        every = client.networks.get("bridge").attrs["IPAM"]["Config"]
+        config = next(item for item in every if ip_network(item["Subnet"]).version == 4)
         # An engine that has just made this network may not say it yet (20.10): it is the first address then.
         return str(config.get("Gateway") or next(ip_network(config["Subnet"]).hosts()))
     finally:
@@ -138,7 +140,11 @@ def serving(server: Server) -> Iterator[Server]:
 
 
 @pytest.fixture
-def proxy(gateway: str) -> Iterator[Server]:
+def proxy(gateway: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A proxy of the test's own; this host's, if it has one, is not used."""
+    for name in (*PROXY_VARIABLES, "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
     yield from serving(Server(gateway))
 
 

@@ -69,7 +69,9 @@ def registry(program: Path, tmp_path: Path) -> Iterator[Registry]:
 
 def _serves(host: str) -> bool:
     try:
-        return requests.get(f"http://{host}/v2/", timeout=1).ok
+        with requests.Session() as session:
+            session.trust_env = False  # The loopback is not behind this host's proxy.
+            return session.get(f"http://{host}/v2/", timeout=1).ok
     except requests.exceptions.RequestException:
         return False
 

@@ -13,7 +13,8 @@ from orchestrator.errors import ToolError
 def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sudo that gives root (here: runs the rest of its command line) where it may not ask."""
     program = tmp_path / "sudo"
-    program.write_text('#!/bin/sh\ntest "$1" = -n || exit 9\nshift\nexec "$@"\n')
+    keeping = "case $1 in --preserve-env=*) shift;; esac"
+    program.write_text(f'#!/bin/sh\ntest "$1" = -n || exit 9\nshift\n{keeping}\nexec "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(process, "is_root", lambda: False)
