@@ -36,6 +36,9 @@ INSTALL: Final = (
     *("--no-deps", "--require-hashes", "--only-binary=:all:"),
 )
 
+# A process for each processor; tests/conftest.py says which tests stay together.
+PARALLEL: Final = ("--numprocesses=auto", "--dist=loadgroup")
+
 # With PYTHONSAFEPATH `python -m` finds no module of this folder.
 MODULES_OF_THIS_FOLDER: Final[dict[str, str | None]] = {"PYTHONSAFEPATH": None}
 
@@ -81,13 +84,13 @@ def tests(session: nox.Session) -> None:
     """Set up the host with a browser, then run all tests; arguments go to pytest."""
     python = environment(session, "tests")
     orchestrate(session, python, "setup", "--browser")
-    run(session, python, "-m", "pytest", *session.posargs)
+    run(session, python, "-m", "pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
 def unit(session: nox.Session) -> None:
     """Run the tests that need no container engine; arguments go to pytest."""
-    run(session, environment(session, "tests"), "-m", "pytest", "tests/unit", *session.posargs)
+    run(session, environment(session, "tests"), "-m", "pytest", *PARALLEL, "tests/unit", *session.posargs)
 
 
 @nox.session
