@@ -17,6 +17,7 @@ from orchestrator.errors import CoreError, ToolError
 from orchestrator.execute import TrialCommand, TrialRequest
 from orchestrator.model import (
     LABEL,
+    LABEL_RUN,
     Arch,
     CellResult,
     CoreFile,
@@ -39,7 +40,10 @@ from orchestrator.verdict import Tally
 
 @dataclass(frozen=True, kw_only=True)
 class CellRunner:
-    """Runs cells of one run; `host_arch` is the architecture of the engine's machine."""
+    """Runs cells of one run on an engine; `host_arch` is the architecture of the engine's machine.
+
+    Once `stop` is set, a running cell ends after its container.
+    """
 
     engine: Engine
     run_name: str
@@ -47,6 +51,7 @@ class CellRunner:
     scenarios: dict[str, Scenario]
     specs: dict[str, ImageSpec]
     host_arch: Arch
+    stop: threading.Event
     stack_cache: StackCache = field(default_factory=StackCache)
 
     @property
@@ -54,15 +59,15 @@ class CellRunner:
         """The run's folder."""
         return self.run_folder.path
 
-    def run(self, planned: PlannedCell, image: str, stop: threading.Event) -> CellResult:
-        """Run a cell and write its result; raises HostError where nothing could be seen."""
+    def run(self, planned: PlannedCell, image: str) -> CellResult:
+        """Run a cell and write its result; raises HostError if nothing could be observed."""
         started, clock = datetime.now(UTC), time.monotonic()
         tally, evidence = verdict.Tally(planned.expectation), Evidence()
         share = planned.trials_per_container if planned.cell.arch is self.host_arch else 1
         # What an earlier try of this cell left is no evidence of this one.
         self.run_folder.clear_cell(planned.cell)
         done = 0
-        while done < planned.trials and not tally.settled and not (done and stop.is_set()):
+        while done < planned.trials and not tally.settled and not (done and self.stop.is_set()):
             request = self._request(planned, image, done + 1, min(share, planned.trials - done))
             for index, outcome in enumerate(execute.run_trials(self.engine, request)):
                 done += 1
@@ -74,9 +79,17 @@ class CellRunner:
             planned, judgement, image, evidence, rate=tally.rate, started=started, clock=clock
         )
 
-    def unseen(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
-        """Write the result of a cell that could not be seen: `error`, with the reason."""
+    def unobserved(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
+        """Write the result of a cell that could not be observed: `error`, with the reason."""
         return self._result(planned, verdict.judge_error(why), image)
+
+    def kill(self) -> None:
+        """Remove the containers of this run."""
+        self.engine.reap(LABEL_RUN, self.run_name)
+
+    def answers(self) -> bool:
+        """Whether the engine answers."""
+        return self.engine.answers()
 
     def _request(self, planned: PlannedCell, image: str, first: int, count: int) -> TrialRequest:
         return TrialRequest(

@@ -1,5 +1,6 @@
 """A run as the list of its steps; each takes what the one before it made."""
 
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -8,13 +9,13 @@ from orchestrator import execute, images
 from orchestrator.adapters.engine import Engine
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.matrix import Request
-from orchestrator.model import Arch, PlannedCell
+from orchestrator.model import Arch, ImageSpec, PlannedCell
 from orchestrator.pipeline.building import check_host
 from orchestrator.pipeline.cell import CellRunner
 from orchestrator.pipeline.planning import PlannedRun, Project, make_plan, plan_again
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.reporting import report_on
-from orchestrator.pipeline.schedule import Schedule
+from orchestrator.pipeline.schedule import Build, OnReady, Schedule
 from orchestrator.rundir import RunData, RunFolder, Status, layout
 
 MAX_RUNS: Final = 100
@@ -60,15 +61,16 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         _clear_leftovers(engine, progress)
         todo = _still_to_run(run)
         progress.begin(len(planned.specs), len(todo))
+        stop = threading.Event()
         schedule = Schedule(
-            engine=engine,
-            runner=_runner(engine, project, planned, run, Arch.from_machine(info.arch)),
+            runner=_runner(engine, project, planned, run, host_arch=Arch.from_machine(info.arch), stop=stop),
+            build=_builder(engine, run, options.jobs, stop, progress),
             progress=progress,
-            run=planned.plan.run,
             jobs=options.jobs,
             fail_fast=options.fail_fast,
+            stop=stop,
         )
-        schedule.execute(todo, planned.specs, run.path / layout.IMAGES)
+        schedule.execute(todo, planned.specs)
     finally:
         engine.close()
     data = report_on(run, RunFolder(options.baseline) if options.baseline else None)
@@ -152,8 +154,24 @@ def _still_to_run(run: RunFolder) -> list[PlannedCell]:
     return [record.planned for record in run.load_results().records if record.status in again]
 
 
+def _builder(engine: Engine, run: RunFolder, jobs: int, stop: threading.Event, progress: Progress) -> Build:
+    def build(specs: list[ImageSpec], on_ready: OnReady) -> object:
+        logs = run.path / layout.IMAGES
+        return images.build_all(
+            engine, specs, jobs=jobs, logs=logs, stop=stop, on_ready=on_ready, progress=progress
+        )
+
+    return build
+
+
 def _runner(
-    engine: Engine, project: Project, planned: PlannedRun, run: RunFolder, host_arch: Arch
+    engine: Engine,
+    project: Project,
+    planned: PlannedRun,
+    run: RunFolder,
+    *,
+    host_arch: Arch,
+    stop: threading.Event,
 ) -> CellRunner:
     return CellRunner(
         engine=engine,
@@ -162,4 +180,5 @@ def _runner(
         scenarios=dict(project.scenarios),
         specs={spec.key: spec for spec in planned.specs},
         host_arch=host_arch,
+        stop=stop,
     )

@@ -1,48 +1,66 @@
 """Images and cells at once: a cell starts as soon as its image is there, and a stop drains.
 
-A stop comes from Ctrl-C, from --fail-fast, or from an engine that went away. Cells that run then
-finish and keep their results; cells that did not start have none, and are said to be not run.
+A stop comes from Ctrl-C, from --fail-fast, or from an engine that is gone. Running cells then finish and keep
+their results; cells that did not start have none and are reported as not run.
 """
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from orchestrator import images
-from orchestrator.adapters.engine import Engine
 from orchestrator.errors import CrashmatrixError, EngineError
-from orchestrator.model import LABEL_RUN, CellResult, ImageSpec, PlannedCell, Verdict
-from orchestrator.pipeline.cell import CellRunner
+from orchestrator.model import CellResult, ImageSpec, PlannedCell, Verdict
 from orchestrator.pipeline.progress import Progress
 
 POLL: Final = 0.2
-"""Seconds between looks for Ctrl-C, which Python delivers to the main thread only, and not inside a wait."""
+"""Seconds between checks for Ctrl-C, which Python delivers to the main thread only, and not during a wait."""
+
+OnReady = Callable[[str, str | CrashmatrixError], None]
+"""Called with an image's key, and with its id or the reason why there is none."""
+Build = Callable[[list[ImageSpec], OnReady], object]
+"""Builds the images that are missing, until done or stopped, and calls back for each."""
+
+
+class Runner(Protocol):
+    """Runs cells, somewhere. Its methods are called from several threads."""
+
+    def run(self, planned: PlannedCell, image: str) -> CellResult:
+        """Run a cell on the image of this id to its verdict.
+
+        Raises EngineError or another CrashmatrixError if nothing could be observed, OSError for a full disk.
+        """
+
+    def unobserved(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
+        """The result of a cell that could not be observed: `error`, with the reason."""
+
+    def kill(self) -> None:
+        """End the cells that run now."""
+
+    def answers(self) -> bool:
+        """Whether more cells can be run at all."""
 
 
 @dataclass(kw_only=True)
 class Schedule:
-    """The work of one run, `jobs` images and as many cells at a time.
+    """The work of one run, `jobs` cells at a time. `stop` also stops the runner and the builds.
 
-    After `execute`, `results` holds the cells that ended, and `stopped` says why it ended early.
+    After `execute`, `stopped` is the reason for which it ended early, if it did.
     """
 
-    engine: Engine
-    runner: CellRunner
+    runner: Runner
+    build: Build
     progress: Progress
-    run: str
     jobs: int
     fail_fast: bool
-    results: list[CellResult] = field(default_factory=list)
+    stop: threading.Event
     stopped: str | None = None
-    _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def execute(self, cells: Iterable[PlannedCell], specs: Iterable[ImageSpec], logs: Path) -> None:
-        """Build what lacks and run the cells to their end, or until a stop has drained."""
+    def execute(self, cells: Iterable[PlannedCell], specs: Iterable[ImageSpec]) -> None:
+        """Build missing images and run the cells to their end, or until a stop has drained."""
         waiting: dict[str, list[PlannedCell]] = defaultdict(list)
         for cell in cells:
             waiting[cell.image].append(cell)
@@ -50,20 +68,11 @@ class Schedule:
         with ThreadPoolExecutor(self.jobs, "cell") as pool, ThreadPoolExecutor(1, "images") as builder:
             futures: list[Future[Any]] = []
 
-            def on_image(key: str, found: str | CrashmatrixError) -> None:
+            def on_ready(key: str, found: str | CrashmatrixError) -> None:
                 cells = waiting.get(key, ())
                 futures.extend(pool.submit(self._run_cell, cell, found) for cell in cells)
 
-            building = builder.submit(
-                images.build_all,
-                self.engine,
-                needed,
-                jobs=self.jobs,
-                logs=logs,
-                stop=self._stop,
-                on_ready=on_image,
-                progress=self.progress,
-            )
+            building = builder.submit(self.build, needed, on_ready)
             self._wait([building], futures)
             building.result()
             for future in futures:
@@ -78,37 +87,35 @@ class Schedule:
             try:
                 _until_done(building, futures)
             except KeyboardInterrupt:
-                self.engine.reap(LABEL_RUN, self.run)
+                self.runner.kill()
                 _until_done(building, futures)
 
     def _run_cell(self, cell: PlannedCell, image: str | CrashmatrixError) -> None:
-        if self._stop.is_set():
+        if self.stop.is_set():
             return
         self.progress.cell_started(cell.cell.id)
         if isinstance(image, CrashmatrixError):
-            result = self.runner.unseen(cell, str(image))
+            result = self.runner.unobserved(cell, str(image))
         else:
-            result = self._seen(cell, image)
-        with self._lock:
-            self.results.append(result)
+            result = self._result(cell, image)
         self.progress.cell_ended(result)
         if self.fail_fast and result.judgement.verdict in (Verdict.FAIL, Verdict.ERROR):
             self._halt(f"--fail-fast: {cell.cell.id} is {result.judgement.verdict}")
 
-    def _seen(self, cell: PlannedCell, image: str) -> CellResult:
+    def _result(self, cell: PlannedCell, image: str) -> CellResult:
         try:
-            return self.runner.run(cell, image, self._stop)
+            return self.runner.run(cell, image)
         except EngineError as error:
-            if not self.engine.answers():
+            if not self.runner.answers():
                 self._halt(f"the container engine went away: {error.what}")
-            return self.runner.unseen(cell, str(error), image)
-        except (CrashmatrixError, OSError) as error:  # such as a disk that is full
-            return self.runner.unseen(cell, str(error), image)
+            return self.runner.unobserved(cell, str(error), image)
+        except (CrashmatrixError, OSError) as error:
+            return self.runner.unobserved(cell, str(error), image)
 
     def _halt(self, why: str) -> None:
         with self._lock:
             self.stopped = self.stopped or why
-        self._stop.set()
+        self.stop.set()
 
 
 def _until_done(building: list[Future[Any]], futures: list[Future[Any]]) -> None:
@@ -117,7 +124,7 @@ def _until_done(building: list[Future[Any]], futures: list[Future[Any]]) -> None
         pending = [future for future in [*building, *futures] if not future.done()]
         if not pending:
             return
-        wait(pending[:1], timeout=POLL)  # one is enough: to wait for thousands is work at every look
+        wait(pending[:1], timeout=POLL)  # one is enough: registering thousands of futures per poll is slow
 
 
 def _with_parents(specs: Iterable[ImageSpec], wanted: Iterable[str]) -> list[ImageSpec]:

@@ -1,0 +1,159 @@
+"""The schedule of a run, over a runner that needs no engine."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from orchestrator.errors import BuildError, CrashmatrixError, EngineError
+from orchestrator.model import Arch, CellResult, ImageKind, ImageSpec, Judgement, PlannedCell, Verdict
+from orchestrator.pipeline.schedule import OnReady, Schedule
+from tests.unit.run_factory import expectation_of, result_of, smoke_cells
+
+BROKEN = "0" * 64
+KEY = "1" * 64
+BASE = "2" * 64
+
+
+@dataclass
+class Runner:
+    """Passes every cell, but for those whose id `fails` names: they raise its error."""
+
+    fails: dict[str, Exception] = field(default_factory=dict)
+    verdict: Verdict = Verdict.PASS
+    alive: bool = True
+    ran: list[tuple[str, str]] = field(default_factory=list)
+    unobserved_cells: dict[str, str] = field(default_factory=dict)
+
+    def run(self, planned: PlannedCell, image: str) -> CellResult:
+        self.ran.append((planned.cell.id, image))
+        if planned.cell.id in self.fails:
+            raise self.fails[planned.cell.id]
+        judgement = Judgement(verdict=self.verdict, reason="as told")
+        return result_of(planned).model_copy(update={"judgement": judgement})
+
+    def unobserved(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
+        self.unobserved_cells[planned.cell.id] = why
+        judgement = Judgement(verdict=Verdict.ERROR, reason=why)
+        return result_of(planned).model_copy(update={"judgement": judgement, "image_id": image})
+
+    def kill(self) -> None:
+        raise AssertionError("nothing interrupts these runs")
+
+    def answers(self) -> bool:
+        return self.alive
+
+
+class Progress:
+    """Keeps the verdicts."""
+
+    def __init__(self) -> None:
+        self.verdicts: dict[str, Verdict] = {}
+
+    def begin(self, images: int, cells: int) -> None: ...
+
+    def cell_started(self, cell: str) -> None: ...
+
+    def cell_ended(self, result: CellResult) -> None:
+        self.verdicts[result.cell.id] = result.judgement.verdict
+
+    def image_started(self, role: str) -> None: ...
+
+    def image_ended(self, role: str, seconds: float, error: str | None) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+def spec(key: str, *parents: str) -> ImageSpec:
+    return ImageSpec(
+        role="x", kind=ImageKind.DOCKERFILE, arch=Arch.X86_64, text="", files=(), parents=parents, key=key
+    )
+
+
+def planned(image: str = KEY) -> list[PlannedCell]:
+    return [
+        PlannedCell(cell=cell, expectation=expectation_of(cell), trials=1, timeout=30, image=image)
+        for cell in smoke_cells()
+    ]
+
+
+def scheduled(
+    runner: Runner,
+    cells: list[PlannedCell],
+    *,
+    fail_fast: bool = False,
+    build: Callable[[list[ImageSpec], OnReady], object] | None = None,
+) -> tuple[Schedule, Progress]:
+    """Run cells on images that are there, one at a time."""
+
+    def there(specs: list[ImageSpec], on_ready: OnReady) -> None:
+        for item in specs:
+            on_ready(item.key, f"sha256:{item.key}")
+
+    progress = Progress()
+    schedule = Schedule(
+        runner=runner, build=build or there, progress=progress, jobs=1, fail_fast=fail_fast,
+        stop=threading.Event(),
+    )  # fmt: skip
+    schedule.execute(cells, [spec(BASE), spec(KEY, BASE), spec(BROKEN)])
+    return schedule, progress
+
+
+def test_every_cell_runs_on_its_image_and_only_needed_images_are_built() -> None:
+    runner, built = Runner(), list[str]()
+
+    def build(specs: list[ImageSpec], on_ready: OnReady) -> None:
+        for item in specs:
+            built.append(item.key)
+            on_ready(item.key, f"sha256:{item.key}")
+
+    schedule, progress = scheduled(runner, planned(), build=build)
+    assert built == [BASE, KEY]
+    assert runner.ran == [(item.cell.id, f"sha256:{KEY}") for item in planned()]
+    assert set(progress.verdicts.values()) == {Verdict.PASS}
+    assert schedule.stopped is None
+
+
+def test_a_cell_without_its_image_is_an_error_and_never_runs() -> None:
+    def broken(specs: list[ImageSpec], on_ready: OnReady) -> None:
+        for item in specs:
+            on_ready(item.key, BuildError("image x could not be built", hint="read its log"))
+
+    runner = Runner()
+    _, progress = scheduled(runner, planned(BROKEN), build=broken)
+    assert runner.ran == []
+    assert set(progress.verdicts.values()) == {Verdict.ERROR}
+    assert {why.partition(";")[0] for why in runner.unobserved_cells.values()} == {
+        "image x could not be built"
+    }
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL, Verdict.ERROR])
+def test_fail_fast_starts_no_further_cell(verdict: Verdict) -> None:
+    runner = Runner(verdict=verdict)
+    schedule, progress = scheduled(runner, planned(), fail_fast=True)
+    assert len(progress.verdicts) == 1
+    assert schedule.stopped == f"--fail-fast: {runner.ran[0][0]} is {verdict}"
+    everything, _ = scheduled(Runner(verdict=verdict), planned())
+    assert everything.stopped is None
+
+
+@pytest.mark.parametrize(
+    ("error", "alive", "count"),
+    [
+        (EngineError("the volume is busy", hint="repeat the cell"), True, 12),
+        (EngineError("no answer", hint="start the engine"), False, 1),
+        (CrashmatrixError("anything", hint="else"), False, 12),
+        (OSError(28, "No space left on device"), False, 12),
+    ],
+)
+def test_an_error_of_the_host_is_the_cells_own_unless_the_engine_is_gone(
+    error: Exception, alive: bool, count: int
+) -> None:
+    first = planned()[0].cell.id
+    runner = Runner(fails={first: error}, alive=alive)
+    schedule, progress = scheduled(runner, planned())
+    assert progress.verdicts[first] is Verdict.ERROR
+    assert len(progress.verdicts) == count
+    assert (schedule.stopped is not None) == (count == 1)
