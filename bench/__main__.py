@@ -23,11 +23,12 @@ from bench.explain import measure as measure_explain
 from bench.one_core import measure as measure_one_core
 from bench.plan import measure as measure_plan
 from bench.report import measure as measure_report
+from bench.start import measure as measure_start
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CASES: Final[dict[str, Callable[[int], int]]] = {
     "big-core": measure_big_core, "one-core": measure_one_core, "explain": measure_explain,
-    "plan": measure_plan, "report": measure_report,
+    "plan": measure_plan, "report": measure_report, "start": measure_start,
 }  # fmt: skip
 PROGRAM: Final = (sys.executable, "-m", "orchestrator")
 
@@ -66,7 +67,8 @@ def main() -> int:
     parser.add_argument(
         "case", nargs="?", choices=("matrix", *CASES), default="matrix",
         help="the matrix against a shell loop; a large core; one core against reading it by hand; "
-        "the rules for 10,000 cells; the full matrix planned; a report of as many (default: %(default)s)",
+        "the rules for 10,000 cells; the full matrix planned; a report of as many; the start of "
+        "commands (default: %(default)s)",
     )  # fmt: skip
     arguments = parser.parse_args()
     if arguments.case in CASES:

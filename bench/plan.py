@@ -20,7 +20,8 @@ PLAN: Final = ("-m", "orchestrator", "plan", "--profile", "full", "--json")
 FIND: Final = """
 import sys
 from pathlib import Path
-from orchestrator.pipeline import Project, make_plan, render_images
+from orchestrator.pipeline.building import render_images
+from orchestrator.pipeline.planning import Project, make_plan
 from orchestrator.matrix import Request
 from orchestrator.adapters.engine import Engine
 planned = make_plan(Project.load(Path()), Request(profile="full"))

@@ -1,5 +1,9 @@
 """The one place that fetches by HTTP: one attempt at one file, which goes on where the last one stopped."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("requests",)
+
 import re
 import threading
 from http import HTTPStatus

@@ -1,9 +1,11 @@
 """Values of flags, from text; argparse turns the errors into a usage message and exit code 2."""
 
+__lazy_modules__ = ("orchestrator",)
+
 import argparse
 import re
 
-from orchestrator.model import AXIS_NAME
+from orchestrator import model
 
 
 def values(text: str) -> tuple[str, ...]:
@@ -17,7 +19,7 @@ def values(text: str) -> tuple[str, ...]:
 def own_axis(text: str) -> tuple[str, tuple[str, ...]]:
     """NAME=VALUE with the name of an axis and its values."""
     name, equals, rest = text.partition("=")
-    if not equals or not AXIS_NAME.fullmatch(name):
+    if not equals or not model.AXIS_NAME.fullmatch(name):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, values(rest)
 

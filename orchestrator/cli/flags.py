@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.cli.arguments import own_axis, positive, seconds, shard, values
-from orchestrator.model import STANDARD_AXES
 
 AXIS_HELP: Final = {
     "arch": "x86_64, arm64",
@@ -16,6 +15,7 @@ AXIS_HELP: Final = {
     "probe": "language of the native extension: cpp, rust",
     "scenario": "crash question: a folder under scenarios/",
 }
+"""The standard axes (model.STANDARD_AXES), each of which is a flag."""
 MOST_JOBS: Final = 16
 """So many cores can arrive at once: MaxConnections of systemd-coredump.socket, beyond which they are lost."""
 
@@ -59,10 +59,8 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_axes(group: argparse._ArgumentGroup) -> None:
-    for axis in sorted(STANDARD_AXES, key=list(AXIS_HELP).index):
-        group.add_argument(
-            f"--{axis}", action="append", default=[], metavar="VALUE", type=values, help=AXIS_HELP[axis]
-        )
+    for axis, words in AXIS_HELP.items():
+        group.add_argument(f"--{axis}", action="append", default=[], metavar="VALUE", type=values, help=words)
     group.add_argument(
         "--axis",
         action="append",

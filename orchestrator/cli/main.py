@@ -1,4 +1,6 @@
-"""Parsing the command line, running its command, and the one place where errors end."""
+"""Parses the command line, runs its command, and turns every error into one line and an exit code."""
+
+__lazy_modules__ = ("orchestrator.cli",)
 
 import os
 import signal
@@ -6,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from types import FrameType
 
+from orchestrator.cli import console
 from orchestrator.cli.options import build_parser
 from orchestrator.errors import EXIT_HOST, EXIT_OK, CrashmatrixError
 
@@ -17,24 +20,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except CrashmatrixError as error:
-        _complain(str(error))
+        console.complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        _complain("interrupted")
+        console.complain("interrupted")
         return EXIT_HOST
     except BrokenPipeError:
         # The reader (head, less) has enough; keep the interpreter from failing again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OSError as error:
-        _complain(f"{error}; correct that and repeat the command")
+        console.complain(f"{error}; fix that, and repeat the command")
         return EXIT_HOST
-
-
-def _complain(text: str) -> None:
-    from rich.console import Console
-
-    Console(stderr=True, highlight=False).print(f"crashmatrix: {text}", markup=False, soft_wrap=True)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -1,14 +1,14 @@
 """The commands: what each takes, its help and its defaults derive from here."""
 
 import argparse
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from orchestrator import __version__
+from orchestrator.cli import commands
 from orchestrator.cli.flags import add_baseline, add_jobs, add_listing, add_out, add_reports, add_selection
-from orchestrator.crash import BACKENDS
+from orchestrator.cli.schemas import SCHEMAS
+from orchestrator.names import BACKENDS
 
 AXES_EPILOG: Final = """\
 Axis flags may be repeated and take comma-separated values: --glibc 2.31,2.36. They replace what the
@@ -28,12 +28,6 @@ secrets.
   crashmatrix analyze COREDUMP_EXE=/usr/bin/python3.11 --json
 
 Exit codes: 0 the core was read, even if only in part; 2 the file is no core; 3 the host or engine failed."""
-
-
-SCHEMAS: Final = (
-    "comparison", "crash", "digest", "explanations", "history", "matrix", "plan", "result", "scenario",
-)  # fmt: skip
-"""What `schema` can print."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -92,7 +86,7 @@ def _plan(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     )
     add_selection(parser)
     add_listing(parser)
-    parser.set_defaults(command=_late("plan"))
+    parser.set_defaults(command=commands.show_plan)
 
 
 def _render(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -101,7 +95,7 @@ def _render(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     )
     add_selection(parser)
     add_out(parser)
-    parser.set_defaults(command=_late("render"))
+    parser.set_defaults(command=commands.render_images)
 
 
 def _build(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -109,7 +103,7 @@ def _build(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     add_selection(parser)
     add_jobs(parser)
     add_out(parser)
-    parser.set_defaults(command=_late("build"))
+    parser.set_defaults(command=commands.build_images)
 
 
 def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -138,7 +132,7 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         help="run again what failed, could not be seen or did not start in the latest run",
     )
     add_baseline(group)
-    parser.set_defaults(command=_late("run"))
+    parser.set_defaults(command=commands.run_cells)
 
 
 def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -146,7 +140,7 @@ def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     add_reports(parser)
     parser.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the latest)")
     add_baseline(parser)
-    parser.set_defaults(command=_late("report"))
+    parser.set_defaults(command=commands.report_run)
 
 
 def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -160,7 +154,7 @@ def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser.add_argument("before", metavar="BEFORE", help="name or folder of the earlier run")
     parser.add_argument("after", metavar="AFTER", help="name or folder of the later run, or `latest`")
     parser.add_argument("--json", action="store_true", help="as JSON (the format of comparison.json)")
-    parser.set_defaults(command=_late("diff"))
+    parser.set_defaults(command=commands.diff_runs)
 
 
 def _merge(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -168,7 +162,7 @@ def _merge(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     add_reports(parser)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of the runs")
     parser.add_argument("--into", type=Path, metavar="DIR", help="the merged run (default: reports/merged)")
-    parser.set_defaults(command=_late("merge"))
+    parser.set_defaults(command=commands.merge_runs)
 
 
 def _analyze(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -195,13 +189,13 @@ def _analyze(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--json", action="store_true", help="as JSON (`crashmatrix schema crash` describes it)"
     )
-    parser.set_defaults(command=_late("analyze"))
+    parser.set_defaults(command=commands.analyze_core)
 
 
 def _doctor(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "doctor", "Say what this host can do, and how to fix what is missing")
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.set_defaults(command=_late("doctor"))
+    parser.set_defaults(command=commands.check_host)
 
 
 def _setup(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -211,7 +205,7 @@ def _setup(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--undo", action="store_true", help="put core_pattern back and stop what setup started; packages stay"
     )
-    parser.set_defaults(command=_late("setup"))
+    parser.set_defaults(command=commands.set_up_host)
 
 
 def _images(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -221,20 +215,10 @@ def _images(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     lock.add_argument(
         "--downloads-only", action="store_true", help="ask no registry what the tags of its images stand for"
     )
-    lock.set_defaults(command=_late("lock_images"))
+    lock.set_defaults(command=commands.lock_images)
 
 
 def _schema(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "schema", "Print the JSON schema of a file that others read or write")
     parser.add_argument("name", choices=SCHEMAS, help="which file")
-    parser.set_defaults(command=_late("schema"))
-
-
-def _late(name: str) -> Callable[[argparse.Namespace], int]:
-    """A command that is imported once it is run: most of a short one's time would go into the others."""
-
-    def run(arguments: argparse.Namespace) -> int:
-        module = import_module(f"orchestrator.cli.{name if name == 'analyze' else 'commands'}")
-        return int(getattr(module, name)(arguments))
-
-    return run
+    parser.set_defaults(command=commands.print_schema)

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from orchestrator.model import CellResult, Verdict
-from orchestrator.pipeline import Progress as ProgressProtocol
+from orchestrator.pipeline.progress import Progress as ProgressProtocol
 
 STYLES: Final = {
     Verdict.PASS: "green",

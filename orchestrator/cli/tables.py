@@ -1,5 +1,9 @@
 """What commands print at their end."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator", "orchestrator.pipeline", "orchestrator.report")
+
 import os
 from collections.abc import Sequence
 from itertools import chain, islice
@@ -10,12 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator import report
-from orchestrator.host import Capability
+from orchestrator import host, report
 from orchestrator.model import Comparison, ExcludedCells, Plan, PlannedCell
-from orchestrator.pipeline import Finished
-from orchestrator.report import Row
-from orchestrator.report.text import one_line
+from orchestrator.pipeline import run
+from orchestrator.report import text
 from orchestrator.rundir import RunData, Status
 
 ALL_ROWS: Final = 60
@@ -69,7 +71,7 @@ def _made_of(item: PlannedCell) -> str:
     return f"{python}{compiled}{slow}"
 
 
-def show_run(console: Console, finished: Finished) -> None:
+def show_run(console: Console, finished: run.Finished) -> None:
     """The table of a finished run, its outcome in a sentence, and where its report is."""
     data = finished.data
     rows = report.table_rows(data)
@@ -92,9 +94,9 @@ def show_findings(console: Console, data: RunData) -> None:
     excluded = f"; {count:,} {'is' if count == 1 else 'are'} excluded, with reasons" if count else ""
     console.print(f"[bold]{escape(report.headline(data))}[/]{excluded}.", soft_wrap=True)
     if data.comparison:
-        console.print(f"  {escape(one_line(data.comparison.sentence, SENTENCE))}", soft_wrap=True)
+        console.print(f"  {escape(text.one_line(data.comparison.sentence, SENTENCE))}", soft_wrap=True)
     for sentence in report.differences(data, EXPLANATIONS):
-        console.print(f"  {escape(one_line(sentence, SENTENCE))}", soft_wrap=True)
+        console.print(f"  {escape(text.one_line(sentence, SENTENCE))}", soft_wrap=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in report.annotations(data):
             console.print(line, markup=False, soft_wrap=True)
@@ -103,16 +105,16 @@ def show_findings(console: Console, data: RunData) -> None:
 def show_comparison(console: Console, comparison: Comparison) -> None:
     """What changed between two runs, worst first, and what cannot be compared."""
     for change in comparison.changes:
-        said = one_line(report.change_words(change), SENTENCE)
+        said = text.one_line(report.change_words(change), SENTENCE)
         console.print(f"[bold]{change.kind}[/] {escape(change.cell)}: {escape(said)}", soft_wrap=True)
     for group in comparison.not_comparable:
         console.print(
-            f"[dim]{escape(one_line(report.incomparable_words(group), SENTENCE))}[/]", soft_wrap=True
+            f"[dim]{escape(text.one_line(report.incomparable_words(group), SENTENCE))}[/]", soft_wrap=True
         )
-    console.print(f"[bold]{escape(one_line(comparison.sentence, SENTENCE))}[/]", soft_wrap=True)
+    console.print(f"[bold]{escape(text.one_line(comparison.sentence, SENTENCE))}[/]", soft_wrap=True)
 
 
-def _results(rows: Sequence[Row]) -> Table:
+def _results(rows: Sequence[report.Row]) -> Table:
     table = Table(
         "cell", "verdict", "expected", "seen", "time", header_style="bold", pad_edge=False, box=None
     )
@@ -150,7 +152,7 @@ def show_places(console: Console, folder: Path) -> None:
         console.print(f"{what + ':':9}{escape(str(folder / name))}", soft_wrap=True)
 
 
-def show_capabilities(console: Console, capabilities: Sequence[Capability]) -> None:
+def show_capabilities(console: Console, capabilities: Sequence[host.Capability]) -> None:
     """The doctor's findings, each with a hint where something is missing."""
     table = Table("capability", "state", "found", "hint", header_style="bold", pad_edge=False, box=None)
     for item in capabilities:

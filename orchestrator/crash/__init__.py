@@ -2,6 +2,5 @@
 
 from orchestrator.crash.reader import CacheContext, read_crash
 from orchestrator.crash.stacks.cache import StackCache
-from orchestrator.crash.stacks.registry import BACKENDS
 
-__all__ = ["BACKENDS", "CacheContext", "StackCache", "read_crash"]
+__all__ = ["CacheContext", "StackCache", "read_crash"]

@@ -32,10 +32,11 @@ from orchestrator.crash.stacks.python.backend import (
     runs_python,
 )
 from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
-from orchestrator.crash.stacks.registry import BACKENDS, PYSTACK, read_stacks
+from orchestrator.crash.stacks.registry import PYSTACK, read_stacks
 from orchestrator.crash.truncation import describe_truncation
 from orchestrator.errors import ToolError
 from orchestrator.model import Crash, Module, NativeFrame, Sysroot, Thread
+from orchestrator.names import BACKENDS
 
 _FIRST: Final = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp")
 _LAST: Final = ("fs_base", "gs_base")

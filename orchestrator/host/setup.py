@@ -1,11 +1,15 @@
 """Carries out setup's plan: said first, recorded before each change, only what lacks."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("tenacity",)
+
 import json
 import time
 from collections.abc import Callable
 from typing import Final
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+import tenacity
 
 from orchestrator.adapters import process
 from orchestrator.errors import HostError, ToolError
@@ -127,10 +131,10 @@ def _run_commands(step: Step, say: Say) -> None:
 
 def _run_retried(step: Step, say: Say) -> None:
     """Run commands that need the network, all of them again where one fails."""
-    attempts = Retrying(
-        retry=retry_if_exception_type(ToolError),
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_random_exponential(multiplier=2, max=20),
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(ToolError),
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=tenacity.wait_random_exponential(multiplier=2, max=20),
         reraise=True,
     )
     attempts(_run_commands, step, say)

@@ -1,17 +1,14 @@
 """Trying again, for the steps that need the network: Debian's mirror and PyPI."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("tenacity",)
+
 import threading
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
-from tenacity import (
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_after_attempt,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+import tenacity
 
 from orchestrator.errors import ToolError
 
@@ -30,11 +27,11 @@ def persistently(step: Callable[P, T], stop: threading.Event) -> Callable[P, T]:
         return step(*args, **kwargs)
 
     def persistent(*args: P.args, **kwargs: P.kwargs) -> T:
-        retrying = Retrying(
-            retry=retry_if_exception_type(ToolError),
-            stop=stop_after_attempt(ATTEMPTS) | stop_when_event_set(stop),
-            wait=wait_random_exponential(multiplier=1, max=15),
-            sleep=sleep_using_event(stop),
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(ToolError),
+            stop=tenacity.stop_after_attempt(ATTEMPTS) | tenacity.stop_when_event_set(stop),
+            wait=tenacity.wait_random_exponential(multiplier=1, max=15),
+            sleep=tenacity.sleep_using_event(stop),
             reraise=True,
         )
         return retrying(attempt, *args, **kwargs)

@@ -15,8 +15,8 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import ContainerSource, DumpedCore, FolderSource, ProgramSource, Source, image_source
 from orchestrator.errors import HostError, InputError, Location
 from orchestrator.model import LABEL, Crash, Sysroot
+from orchestrator.names import BACKENDS
 
-BACKENDS: Final = crash.BACKENDS
 CORE_HINT: Final = "name a core file, or a match that `coredumpctl list` knows, such as a PID"
 
 

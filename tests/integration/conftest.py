@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.adapters.engine import Engine
 from orchestrator.model import Crash
-from orchestrator.pipeline import AnalyzeRequest, analyze_core
+from orchestrator.pipeline.analyze import AnalyzeRequest, analyze_core
 from tests.integration.dying import Read, build, die
 from tests.integration.runs import ROOT, Run
 

@@ -16,7 +16,7 @@ from orchestrator.adapters.engine import Engine
 from orchestrator.cores import image_source
 from orchestrator.host import HostPaths, probe
 from orchestrator.model import Crash, NativeFrame, Thread
-from orchestrator.pipeline import AnalyzeRequest, analyze_core
+from orchestrator.pipeline.analyze import AnalyzeRequest, analyze_core
 from orchestrator.verdict.frames import plain_name
 from tests.integration.dying import FAULTS, GUEST_CELL, LABELS, Read, build_guests, die_emulated
 from tests.integration.runs import command as command_line

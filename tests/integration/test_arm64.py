@@ -15,7 +15,7 @@ from orchestrator.binary.core.corefile import open_core
 from orchestrator.host import HostPaths, probe
 from orchestrator.matrix import Request
 from orchestrator.model import CellResult, CoreState, Verdict
-from orchestrator.pipeline import Project, make_plan
+from orchestrator.pipeline.planning import Project, make_plan
 from tests.integration.runs import ROOT, add_scenario, run
 
 pytestmark = pytest.mark.skipif(probe.emulation(HostPaths()).native, reason="arm64 is native here")

@@ -10,10 +10,10 @@ import pytest
 from orchestrator.adapters.engine import Engine
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cli import main
-from orchestrator.crash import BACKENDS
 from orchestrator.crash.stacks.limits import loose
 from orchestrator.model import Environment
-from orchestrator.pipeline import AnalyzeRequest, analyze_core
+from orchestrator.names import BACKENDS
+from orchestrator.pipeline.analyze import AnalyzeRequest, analyze_core
 from tests.integration.dying import FAULTS, Read, died
 
 NATIVE = pytest.mark.parametrize("backend", ["gdb", "elf"])

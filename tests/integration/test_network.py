@@ -25,7 +25,7 @@ from orchestrator.images.recipe_book import content_key
 from orchestrator.images.templates import fill
 from orchestrator.matrix import Request
 from orchestrator.model import Arch, ImageKind, ImageSpec, UrlFile
-from orchestrator.pipeline import Project, make_plan
+from orchestrator.pipeline.planning import Project, make_plan
 from tests.integration.runs import ROOT
 
 SECRET = "user:letmein"

@@ -8,11 +8,24 @@ import pytest
 
 from orchestrator import errors
 from orchestrator.adapters import process
-from orchestrator.cli import main, options
-from orchestrator.cli.commands import SCHEMAS
+from orchestrator.cli import flags, main
+from orchestrator.cli.schemas import SCHEMAS
+from orchestrator.model import STANDARD_AXES
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["plan", "render", "build", "run", "report", "diff", "merge", "doctor", "setup", "schema"]
+COMMANDS = [
+    "plan",
+    "render",
+    "build",
+    "run",
+    "report",
+    "diff",
+    "merge",
+    "analyze",
+    "doctor",
+    "setup",
+    "schema",
+]
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
@@ -22,22 +35,49 @@ def test_the_committed_schema_is_what_the_models_say(name: str, capsys: pytest.C
     assert capsys.readouterr().out == committed.read_text(), f"`crashmatrix schema {name}` > {committed}"
 
 
-def test_every_schema_can_be_asked_for() -> None:
-    assert list(options.SCHEMAS) == sorted(SCHEMAS)
+LIBRARIES = ("capstone", "docker", "jinja2", "junit_xml", "pydantic", "requests", "rich", "tenacity", "yaml")
+STATIONS = ("cores", "crash", "execute", "explain", "host", "images", "matrix", "model", "report", "verdict")
+PLANNING = {"images", "jinja2", "matrix", "model", "pydantic", "yaml"}
+READING = {"capstone", "cores", "crash", "model", "pydantic"}
+PRINT_IMPORTED = f"""
+import atexit, sys
+heavy = {LIBRARIES!r} + tuple(map("orchestrator.{{}}".format, {STATIONS!r}))
+atexit.register(lambda: print(*(name for name in heavy if name in sys.modules), file=sys.stderr))
+from orchestrator.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
-def test_reading_a_core_starts_without_the_other_commands() -> None:
-    started = "import sys, orchestrator.cli, orchestrator.cli.analyze as command; command.analyze_core; "
-    heavy = (
-        "jinja2",
-        "rich.console",
-        "orchestrator.report",
-        "orchestrator.images",
-        "orchestrator.cli.commands",
-    )
-    code = f"{started} print([name for name in {heavy!r} if name in sys.modules])"
-    done = process.run([sys.executable, "-c", code], hint="", cwd=ROOT)
-    assert done.text.strip() == "[]"
+def imported_by(*arguments: str) -> set[str]:
+    """The stations, and the libraries that are slow to import, that a command has imported at its end."""
+    command = [sys.executable, "-c", PRINT_IMPORTED, *arguments]
+    done = process.run(command, hint="", cwd=ROOT, check=False)
+    return {name.removeprefix("orchestrator.") for name in done.stderr.decode().splitlines()[-1].split()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "uses"),
+    [
+        ("--version", set()),
+        ("--help", set()),
+        ("analyze --help", set()),
+        ("plan --offline --json", PLANNING),
+        ("plan --offline", PLANNING | {"rich"}),
+        ("run --offline --list", PLANNING | {"rich"}),
+        ("render --help", set()),
+        ("diff latest no-such-run", {"model", "pydantic", "rich", "yaml"}),
+        ("analyze tests/data/cores/plain.core.zst --backend elf --json", READING),
+        ("schema crash", {"model", "pydantic"}),
+    ],
+)
+def test_a_command_imports_only_what_it_uses(arguments: str, uses: set[str]) -> None:
+    assert imported_by(*arguments.split()) == uses
+
+
+def test_the_doctor_imports_no_station_but_its_own() -> None:
+    imported = imported_by("doctor", "--json")
+    assert imported & {*STATIONS} == {"host", "model"}
+    assert not imported & {"jinja2", "rich", "requests" if "docker" not in imported else ""}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -56,6 +96,10 @@ def test_the_help_of_run_names_every_flag_of_the_contract(capsys: pytest.Capture
     selection = ["-k", "--profile", "--shard", "--list", "--json"]
     running = ["--jobs", "--resume", "--rerun", "--fail-fast", "--timeout"]
     assert [flag for flag in axes + selection + running if flag not in said] == []
+
+
+def test_every_standard_axis_has_a_flag() -> None:
+    assert sorted(flags.AXIS_HELP) == sorted(STANDARD_AXES)
 
 
 def test_every_error_ends_with_two_or_three() -> None:

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.cli import main
 from orchestrator.errors import InputError
 from orchestrator.model import Cell, CellResult, ChangeKind, Comparison, Plan, PlannedCells, Rate, Verdict
-from orchestrator.pipeline import compare_runs, write_reports
+from orchestrator.pipeline.reporting import compare_runs, write_reports
 from tests.unit import run_factory as factory
 
 CELL = factory.cell(1)

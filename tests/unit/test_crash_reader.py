@@ -9,11 +9,12 @@ import pytest
 
 from orchestrator.binary.core.corefile import Core, open_core
 from orchestrator.binary.core.unpack import plain_core
-from orchestrator.crash import BACKENDS
 from orchestrator.crash.reader import interpret, read_crash
 from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import parse_answer
+from orchestrator.crash.stacks.registry import PYSTACK, STACK_BACKENDS
 from orchestrator.model import SCHEMA, Crash, Sysroot, Value
+from orchestrator.names import BACKENDS
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
 
@@ -83,6 +84,10 @@ def test_a_name_without_its_symbol_is_not_exact(sysroot: Sysroot) -> None:
     nameless = next(frame for frame in crashed if frame.function is None)
     assert nameless.module == "/usr/lib/x86_64-linux-gnu/libc.so.6"
     assert nameless.offset == 569068
+
+
+def test_the_command_line_offers_every_backend() -> None:
+    assert (*STACK_BACKENDS, PYSTACK) == BACKENDS
 
 
 def test_without_gdb_the_notes_still_tell(sysroot: Sysroot, monkeypatch: pytest.MonkeyPatch) -> None:

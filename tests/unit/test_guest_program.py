@@ -11,7 +11,7 @@ import pytest
 from orchestrator.adapters import process
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.model import Crash
-from orchestrator.pipeline import AnalyzeRequest, analyze_core
+from orchestrator.pipeline.analyze import AnalyzeRequest, analyze_core
 
 DATA = Path(__file__).parents[1] / "data/cores"
 PROGRAM = "/g/guest-fault"

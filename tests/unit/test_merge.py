@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.model import Plan, Verdict
-from orchestrator.pipeline import exit_code, merge_runs
+from orchestrator.pipeline.merge import merge_runs
+from orchestrator.pipeline.run import exit_code
 from tests.unit import run_factory as factory
 
 SHARDS = 3

@@ -8,8 +8,7 @@ import pytest
 
 from orchestrator.matrix import Request
 from orchestrator.model import Arch, ExcludedCell
-from orchestrator.pipeline import Project
-from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.planning import Project, make_plan
 
 ROOT = Path(__file__).parents[2]
 

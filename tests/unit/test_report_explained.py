@@ -10,7 +10,7 @@ from rich.console import Console
 
 from orchestrator.cli import tables
 from orchestrator.model import Verdict
-from orchestrator.pipeline import write_reports
+from orchestrator.pipeline.reporting import write_reports
 from orchestrator.report import annotations
 from orchestrator.rundir import RunData
 from tests.unit import run_factory as factory

@@ -1,41 +1,51 @@
 """Engine calls: which are tried again, and what an error of the SDK becomes."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Final
+from __future__ import annotations
 
+__lazy_modules__ = ("docker", "requests", "tenacity", "urllib3")
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Final, ParamSpec, TypeVar
+
+import docker
 import requests
+import tenacity
 import urllib3
-from docker.errors import APIError, DockerException
-from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from orchestrator.errors import EngineError
 
 ENGINE_HINT: Final = "run `nox -s setup`, or see `crashmatrix doctor` for what is lacking"
 ATTEMPTS: Final = 3
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 _NO_PATHS: Final = (": not a directory", ": invalid argument", ": file name too long", ": too many levels of")
 """How the engine ends its answer 500 where a container can have no file of the name that was asked for."""
 
 
-def is_no_path(error: APIError) -> bool:
+def is_no_path(error: docker.errors.APIError) -> bool:
     """Whether a name led nowhere in a container. Docker says so as its own failure (seen on 20.10)."""
     return error.is_server_error() and any(words in str(error.explanation) for words in _NO_PATHS)
 
 
 def _is_passing(error: BaseException) -> bool:
-    if isinstance(error, APIError):
+    if isinstance(error, docker.errors.APIError):
         return error.is_server_error() and not is_no_path(error)
     return isinstance(error, requests.exceptions.ConnectionError)
 
 
-retried = retry(
-    retry=retry_if_exception(_is_passing),
-    stop=stop_after_attempt(ATTEMPTS),
-    wait=wait_random_exponential(multiplier=0.2, max=3),
-    reraise=True,
-)
+def retried(call: Callable[P, T]) -> Callable[P, T]:
+    """The call, tried up to three times while the engine stumbles."""
+    persistent: Callable[P, T] = tenacity.retry(
+        retry=tenacity.retry_if_exception(_is_passing),
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=3),
+        reraise=True,
+    )(call)
+    return persistent
 
 
 @contextmanager
@@ -44,7 +54,7 @@ def engine_errors(doing: str) -> Generator[None]:
     try:
         yield
     # First: the SDK's errors are also of requests' base class.
-    except DockerException as error:
+    except docker.errors.DockerException as error:
         said = str(getattr(error, "explanation", None) or error).strip().splitlines()
         raise EngineError(
             f"the container engine failed while {doing}: {said[-1] if said else error!r}",

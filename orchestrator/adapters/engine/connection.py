@@ -1,5 +1,9 @@
 """Finding the engine that answers, and what it is."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("docker", "requests")
+
 import os
 import socket
 from dataclasses import dataclass
@@ -7,7 +11,6 @@ from typing import Final, Self
 
 import docker
 import requests
-from docker.errors import DockerException
 
 from orchestrator.adapters.engine.calls import ENGINE_HINT, engine_errors, retried
 from orchestrator.errors import EngineUnreachableError
@@ -90,7 +93,7 @@ class Connection:
                     base_url=endpoint, version="auto", timeout=CALL_TIMEOUT, max_pool_size=32
                 )
                 client.ping()
-            except (DockerException, requests.exceptions.RequestException):
+            except (docker.errors.DockerException, requests.exceptions.RequestException):
                 tried.append(f"{endpoint} (no answer)")
             else:
                 return cls(client, endpoint)
@@ -118,7 +121,7 @@ class Connection:
         """Whether the engine is still there."""
         try:
             return bool(self._api.ping())
-        except (DockerException, requests.exceptions.RequestException):
+        except (docker.errors.DockerException, requests.exceptions.RequestException):
             return False
 
     def close(self) -> None:

@@ -1,5 +1,9 @@
 """Containers and their work volumes: created locked down, run once, read, removed."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("docker",)
+
 import errno
 import resource
 import tarfile
@@ -9,9 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
-from docker.errors import APIError, NotFound, NullResource
-from docker.types import LogConfig, Ulimit
-from docker.utils.socket import STDOUT, frames_iter
+import docker
 
 from orchestrator.adapters.engine.calls import engine_errors, is_no_path, retried
 from orchestrator.adapters.engine.connection import Connection
@@ -71,7 +73,7 @@ class Containers(Connection):
                 memswap_limit=spec.memory,
                 pids_limit=spec.pids,
                 ulimits=_ulimits(),
-                log_config=LogConfig(type="none"),
+                log_config=docker.types.LogConfig(type="none"),
             )
             made = retried(self._api.create_container)(
                 spec.image,
@@ -95,8 +97,9 @@ class Containers(Connection):
         with engine_errors("running a container"):
             with self._attached(container) as output:
                 self._api.start(container)
-                for stream, data in frames_iter(output, tty=False):
-                    sink("stdout" if stream == STDOUT else "stderr", data)
+                frames = docker.utils.socket  # type: ignore[attr-defined] # the SDK's stubs do not export it
+                for stream, data in frames.frames_iter(output, tty=False):
+                    sink("stdout" if stream == frames.STDOUT else "stderr", data)
             status = int(self._api.wait(container)["StatusCode"])
             state = self._api.inspect_container(container)["State"]
         return Ended(status=status, oom=bool(state.get("OOMKilled")))
@@ -115,7 +118,7 @@ class Containers(Connection):
         with engine_errors("killing a container"):
             try:
                 self._api.kill(container)
-            except APIError as error:
+            except docker.errors.APIError as error:
                 if not error.is_client_error():
                     raise
 
@@ -129,7 +132,7 @@ class Containers(Connection):
         with engine_errors(f"looking for container {name}"):
             try:
                 return str(retried(self._api.inspect_container)(name)["Id"])
-            except (NotFound, NullResource) as error:
+            except (docker.errors.NotFound, docker.errors.NullResource) as error:
                 raise InputError(
                     f"the engine has no container {name!r}",
                     hint="see `docker ps --all`; one that ran with --rm is gone, its image may serve",
@@ -143,7 +146,7 @@ class Containers(Connection):
         with engine_errors(f"looking at {path}"):
             try:
                 stream, stat = retried(self._api.get_archive)(container, path)
-            except NotFound as error:
+            except docker.errors.NotFound as error:
                 raise FileNotFoundError(path) from error
             stream.close()
         return str(stat["linkTarget"]) or None
@@ -161,8 +164,8 @@ class Containers(Connection):
             with engine_errors(f"fetching {path}"):
                 try:
                     stream, _ = retried(self._api.get_archive)(container, path)
-                except APIError as error:
-                    if isinstance(error, NotFound) or is_no_path(error):
+                except docker.errors.APIError as error:
+                    if isinstance(error, docker.errors.NotFound) or is_no_path(error):
                         raise FileNotFoundError(path) from error
                     raise
                 for chunk in stream:
@@ -180,7 +183,7 @@ class Containers(Connection):
         with engine_errors("removing a container"):
             try:
                 retried(self._api.remove_container)(container, force=True, v=True)
-            except NotFound:
+            except docker.errors.NotFound:
                 return
 
     def remove_volume(self, name: str) -> None:
@@ -188,7 +191,7 @@ class Containers(Connection):
         with engine_errors("removing a volume"):
             try:
                 retried(self._api.remove_volume)(name, force=True)
-            except NotFound:
+            except docker.errors.NotFound:
                 return
 
     def label_values(self, label: str) -> frozenset[str]:
@@ -212,7 +215,7 @@ class Containers(Connection):
         return len(containers) + len(volumes)
 
 
-def _ulimits() -> list[Ulimit]:
+def _ulimits() -> list[docker.types.Ulimit]:
     """Every limit that an engine would else choose in its own way, each low enough for any engine to set.
 
     The core limit must not be 1, which disables the kernel's pipe; -1 also lets qemu write the
@@ -223,7 +226,7 @@ def _ulimits() -> list[Ulimit]:
     _, own = resource.getrlimit(resource.RLIMIT_NPROC)
     processes = PROCESSES if own == resource.RLIM_INFINITY else min(own, PROCESSES)
     return [
-        Ulimit(name="core", soft=-1, hard=-1),
-        Ulimit(name="nofile", soft=1024, hard=4096),
-        Ulimit(name="nproc", soft=processes, hard=processes),
+        docker.types.Ulimit(name="core", soft=-1, hard=-1),
+        docker.types.Ulimit(name="nofile", soft=1024, hard=4096),
+        docker.types.Ulimit(name="nproc", soft=processes, hard=processes),
     ]

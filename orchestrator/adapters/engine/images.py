@@ -1,5 +1,9 @@
 """Images: listed, built with the classic builder, loaded from archives."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("docker", "requests")
+
 import os
 import threading
 from collections.abc import Generator, Mapping
@@ -10,7 +14,6 @@ from urllib.parse import urlsplit
 
 import docker
 import requests
-from docker.errors import APIError, NotFound, NullResource
 
 from orchestrator.adapters.engine.calls import engine_errors, retried
 from orchestrator.adapters.engine.connection import Connection
@@ -35,7 +38,7 @@ def _registry_errors(doing: str) -> Generator[None]:
         yield
     except EngineError as error:
         cause = error.__cause__
-        if not isinstance(cause, APIError):
+        if not isinstance(cause, docker.errors.APIError):
             raise
         kind = HostError if cause.is_client_error() else ToolError
         raise kind(f"{doing}: {cause.explanation or cause}", hint=REGISTRY_HINT) from cause
@@ -69,7 +72,7 @@ class Images(Connection):
         with engine_errors(f"looking for {tag}"):
             try:
                 found = retried(self._api.inspect_image)(tag)
-            except NotFound:
+            except docker.errors.NotFound:
                 return None
         labels = found["Config"].get("Labels") or {}
         return str(found["Id"]) if labels.get(LABEL_KEY) == key else None
@@ -79,7 +82,7 @@ class Images(Connection):
         with engine_errors(f"looking for image {name}"):
             try:
                 return str(retried(self._api.inspect_image)(name)["Id"])
-            except (NotFound, NullResource) as error:
+            except (docker.errors.NotFound, docker.errors.NullResource) as error:
                 raise InputError(f"the engine has no image {name!r}", hint="see `docker images`") from error
 
     def layers(self, image: str) -> tuple[Path, ...]:
@@ -155,7 +158,7 @@ class Images(Connection):
     def _architecture(self, image: str) -> str | None:
         try:
             return str(self._api.inspect_image(image)["Architecture"])
-        except NotFound:
+        except docker.errors.NotFound:
             return None
 
     def stop_builds(self) -> None:
@@ -179,7 +182,7 @@ class Images(Connection):
         with engine_errors("removing build stages"):
             try:
                 retried(self._api.prune_images)(filters={"dangling": True, "label": LABEL})
-            except APIError as error:
+            except docker.errors.APIError as error:
                 if error.status_code != CONFLICT:
                     raise
 
@@ -195,5 +198,5 @@ class Images(Connection):
         with engine_errors(f"removing {tag}"):
             try:
                 self._api.remove_image(tag, force=True)
-            except NotFound:
+            except docker.errors.NotFound:
                 return

@@ -1,7 +1,7 @@
 """The registry of backends, and the choice of the one that reads a core's stacks.
 
-To add a backend that reads stacks: write its module (`BackendModule`) and add one line to STACK_BACKENDS.
-`--backend`, its help, the choice and `Crash.backends` all follow from there.
+To add a backend that reads stacks: write its module (`BackendModule`), add one line to STACK_BACKENDS, and
+its name to orchestrator.names.BACKENDS. `--backend`, its help, the choice and `Crash.backends` follow.
 """
 
 from collections.abc import Collection, Mapping
@@ -35,8 +35,6 @@ STACK_BACKENDS: Final[Mapping[str, BackendModule]] = {
 """The backends that read native stacks by name, best first."""
 PYSTACK: Final = "pystack"
 """The backend that reads Python frames, beside any of those."""
-BACKENDS: Final = (*STACK_BACKENDS, PYSTACK)
-"""The names of all backends, best first."""
 NOTES: Final = "notes"
 """The fallback, which every core allows: what the core's own notes say."""
 

@@ -1,0 +1,71 @@
+"""From the flags of a command to the values that the stations take."""
+
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator", "orchestrator.pipeline")
+
+import argparse
+from pathlib import Path
+
+from orchestrator import matrix
+from orchestrator.adapters.yamlfile import nearest
+from orchestrator.errors import InputError
+from orchestrator.model import STANDARD_AXES
+from orchestrator.pipeline import planning
+from orchestrator.rundir import find_run
+
+
+def plan_chosen(arguments: argparse.Namespace) -> planning.PlannedRun:
+    """The plan that the flags ask for; raises InputError."""
+    project = planning.Project.load(arguments.project)
+    return planning.make_plan(project, selection(arguments, project))
+
+
+def selection(arguments: argparse.Namespace, project: planning.Project) -> matrix.Request:
+    """Which cells the flags choose; raises InputError for an axis that the project has not."""
+    axes = {axis: _flat(getattr(arguments, axis)) for axis in STANDARD_AXES if getattr(arguments, axis)}
+    for name, values in arguments.axis:
+        if name not in project.matrix.vocabulary:
+            hint = nearest(name, project.matrix.vocabulary)
+            raise InputError(f"--axis: there is no axis {name!r}", hint=hint)
+        axes[name] = (*axes.get(name, ()), *values)
+    return matrix.Request(
+        profile=arguments.profile,
+        cells=frozenset(arguments.cells) or None,
+        axes=axes,
+        expression=arguments.expression,
+        shard=arguments.shard,
+        trials=arguments.trials,
+        timeout=arguments.timeout,
+        offline=arguments.offline,
+        allow_empty=arguments.allow_empty,
+    )
+
+
+def _flat(groups: list[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for group in groups for value in group))
+
+
+def check_chosen_once(arguments: argparse.Namespace) -> None:
+    """Refuse flags that would do nothing because an earlier run says which cells run, and how."""
+    earlier = "--resume" if arguments.resume else "--rerun" if arguments.rerun else None
+    asked = {f"--{axis}": getattr(arguments, axis) for axis in (*STANDARD_AXES, "axis", "profile")}
+    asked |= {"-k": arguments.expression, "--cell": arguments.cells}
+    if arguments.resume:
+        asked |= {f"--{name}": getattr(arguments, name) for name in ("shard", "trials", "timeout")}
+    idle = [flag for flag, value in asked.items() if value]
+    if earlier and idle:
+        raise InputError(
+            f"{earlier}: which cells run is an earlier run's choice, so {idle[0]} would do nothing",
+            hint=f"leave out {' and '.join(idle)}",
+        )
+
+
+def reports_folder(arguments: argparse.Namespace) -> Path:
+    """The folder that keeps the runs."""
+    return Path(arguments.reports or arguments.project / "reports")
+
+
+def baseline(arguments: argparse.Namespace) -> Path | None:
+    """The folder of the run to compare with, where the flags name one; raises InputError."""
+    return find_run(reports_folder(arguments), arguments.baseline) if arguments.baseline else None

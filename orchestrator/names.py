@@ -1,0 +1,9 @@
+"""Names that the command line offers, apart from the stations that give them their meaning.
+
+The parser reads them here: importing a station takes longer than most commands.
+"""
+
+from typing import Final
+
+BACKENDS: Final = ("gdb", "elf", "pystack")
+"""The backends that read the stacks of a core, best first (orchestrator/crash/stacks/registry.py)."""
