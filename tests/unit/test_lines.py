@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.binary.dwarf.debug_info import DebugInfo
 from orchestrator.binary.dwarf.entries import Dwarf, Unit
-from orchestrator.binary.dwarf.functions import Code, DebugInfo
+from orchestrator.binary.dwarf.functions import Code
 from orchestrator.binary.dwarf.lines import LineTable
 from orchestrator.binary.elf.objectfile import ObjectFile, map_object
 

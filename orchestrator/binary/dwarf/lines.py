@@ -1,7 +1,7 @@
-"""`.debug_line`: from addresses to files and lines, by the program of one unit (DWARF 5, 6.2).
+"""`.debug_line`: from addresses to files and lines, by the line program of one unit (DWARF 5, 6.2).
 
-Where rows have one address, the last one counts, but one where no statement begins never over one where
-one does, as gdb has it. File names are those that gdb shows: the unit's own as it was given to the
+Of several rows of one address the last one counts, except that a row where no statement begins never replaces
+one where a statement does (gdb's rule). File names are as gdb shows them: the unit's own as given to the
 compiler, others with their folder.
 """
 
@@ -10,47 +10,36 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.binary.dwarf.entries import (
-    DATA16,
-    LINE_STRP,
-    SIZES,
-    STRING,
-    STRP,
-    UDATA,
-    Dwarf,
-    Unit,
-)
+from orchestrator.binary.dwarf.entries import Dwarf, Unit
+from orchestrator.binary.dwarf.forms import BLOCK, DATA16, LINE_STRP, SIZES, STRING, STRP, UDATA
 from orchestrator.binary.dwarf.leb128 import sleb128, uleb128
 
+# Bytes of a line program that is run; that of CPython's ceval.c has 100 kB.
 MAX_PROGRAM: Final = 1 << 20
-"""Bytes of a line program that is run; that of CPython's ceval.c has 100 kB."""
 MAX_FILES: Final = 1 << 14
-_NAME, _STATEMENTS, _FOLDER = 0x03, 0x10, 0x1B
-"""DW_AT_name, DW_AT_stmt_list and DW_AT_comp_dir of a unit."""
-_PATH, _INDEX = 1, 2
-"""DW_LNCT_path and DW_LNCT_directory_index."""
+_NAME, _STATEMENTS, _FOLDER = 0x03, 0x10, 0x1B  # DW_AT_name, DW_AT_stmt_list, DW_AT_comp_dir
+_PATH, _INDEX = 1, 2  # DW_LNCT_path, DW_LNCT_directory_index
+# DW_LNS_copy, advance_pc, advance_line, set_file, negate_stmt, const_add_pc and fixed_advance_pc.
 _EXTENDED, _COPY, _ADVANCE, _LINE, _FILE, _NEGATE, _CONST_ADD, _FIXED_ADD = 0, 1, 2, 3, 4, 6, 8, 9
-_END, _SET_ADDRESS = 1, 2
-"""DW_LNS_* and, behind an _EXTENDED, DW_LNE_*."""
-_BLOCK_FORM: Final = 0x09
-_MADE_SIZES: Final = {**SIZES, DATA16: 16}
+_END, _SET_ADDRESS = 1, 2  # DW_LNE_end_sequence, DW_LNE_set_address
+_SIZES: Final = {**SIZES, DATA16: 16}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A place in a source file, by the name that the compiler was given."""
+    """A line of a source file; the file by the name that the compiler was given."""
 
     file: str
     line: int
 
 
+# Address, number of the file, line (0 for none), and whether a statement begins there.
 _Row = tuple[int, int, int, bool]
-"""Address, number of the file, line, whether a statement begins there. Line 0 is none."""
 
 
 @dataclass(slots=True)
 class _State:
-    """The registers of the machine that a line program runs on."""
+    """The registers of the line number state machine (DWARF 5, 6.2.2)."""
 
     address: int = 0
     file: int = 1
@@ -59,7 +48,7 @@ class _State:
 
 
 class LineTable:
-    """The lines of one unit; raises one of dwarf.DAMAGE where it is damaged or too large."""
+    """The lines of one unit; reading raises one of entries.DAMAGE where they are damaged or too large."""
 
     def __init__(self, dwarf: Dwarf, unit: Unit) -> None:
         """Read the header; a unit without a table has no lines."""
@@ -75,7 +64,7 @@ class LineTable:
         data = self._data
         size, version = struct.unpack_from("<IH", data, place)
         if size > MAX_PROGRAM or not 2 <= version <= 5:
-            raise ValueError("a line program that is too large, or of another version")
+            raise ValueError("a line program that is too large, or of an unknown version")
         self._version, end = version, place + 4 + size
         place += 8 if version >= 5 else 6
         begin = place + 4 + int(struct.unpack_from("<I", data, place)[0])
@@ -141,10 +130,10 @@ class LineTable:
             return data[place:end].decode(errors="replace"), end + 1
         if form == UDATA:
             return uleb128(data, place)
-        if form == _BLOCK_FORM:
+        if form == BLOCK:
             size, place = uleb128(data, place)
             return 0, place + size
-        end = place + _MADE_SIZES[form]
+        end = place + _SIZES[form]
         value = int.from_bytes(data[place:end], "little")
         return (self._dwarf.text(self._unit, (form, value)) if form in (STRP, LINE_STRP) else value), end
 
@@ -162,7 +151,7 @@ class LineTable:
         }
 
     def file(self, number: int) -> str | None:
-        """A file's name; numbers count from 0 since DWARF 5, before from 1."""
+        """A file's name by its number, which counts from 0 since DWARF 5, and from 1 before."""
         if not 0 <= number < len(self._files):
             return None
         name, index = self._files[number]
@@ -181,7 +170,7 @@ class LineTable:
         return self._dwarf.text(self._unit, top[attribute]) if attribute in top else ""
 
     def _rows(self, wanted: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
-        """First address, the one behind the last, file and line of each piece of sequences that matter."""
+        """Start, end, file and line of each range of code, in the sequences that contain a wanted address."""
         place, end = self._program
         while place < end:
             place, rows = self._sequence(place, end)
@@ -196,7 +185,7 @@ class LineTable:
                     last = row
 
     def _sequence(self, place: int, end: int) -> tuple[int, list[_Row]]:
-        """The rows up to the end of a sequence, and where the next one begins."""
+        """The rows of a sequence, after the place where the next one begins."""
         data, step = self._data, self._step
         first, line_base, line_range = len(self._lengths) + 1, self._base, self._range
         state = _State(statement=bool(self._statement))
@@ -222,7 +211,7 @@ class LineTable:
         return end, []
 
     def _standard(self, opcode: int, place: int, state: _State) -> int:
-        """Run a standard opcode that makes no row; returns where its operands end."""
+        """Run a standard opcode that appends no row; returns where its operands end."""
         data = self._data
         if opcode == _ADVANCE:
             by, place = uleb128(data, place)

@@ -1,28 +1,29 @@
-"""Which code belongs to a unit, a function or an inlined call, by DWARF (.debug_aranges, ranges)."""
+"""The code of units, functions and inlined calls, by DWARF (.debug_aranges and range lists)."""
 
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
-from orchestrator.binary.dwarf.entries import ADDR, ADDRX, LOW_PC, Attributes, Dwarf, Unit
+from orchestrator.binary.dwarf.entries import LOW_PC, Attributes, Dwarf, Unit
+from orchestrator.binary.dwarf.forms import ADDR, ADDRX
 from orchestrator.binary.dwarf.leb128 import uleb128
 
-HIGH_PC, RANGES, _LISTS_BASE = 0x12, 0x55, 0x74
-_LISTX: Final = 0x23
+HIGH_PC, RANGES, _LISTS_BASE = 0x12, 0x55, 0x74  # DW_AT_high_pc, DW_AT_ranges, DW_AT_rnglists_base
+_LISTX: Final = 0x23  # DW_FORM_rnglistx
 _LISTS_HEADER: Final = 12
 _PAIR: Final = struct.Struct("<QQ")
 _U32, _U64 = struct.Struct("<I").unpack_from, struct.Struct("<Q").unpack_from
-_NO_BASE: Final = (1 << 64) - 1
+_BASE_FOLLOWS: Final = (1 << 64) - 1  # in .debug_ranges: the pair's second number is a new base
+# DW_RLE_base_addressx, startx_endx, startx_length, offset_pair, base_address, start_end and start_length.
 _BASEX, _STARTX_ENDX, _STARTX_LENGTH, _OFFSETS, _BASE, _START_END, _START_LENGTH = range(1, 8)
-"""DW_RLE_* (DWARF 5, 7.25)."""
 
+# First address, and the one behind the last.
 Range = tuple[int, int]
-"""First address, and the one behind the last."""
 
 
 def spans(dwarf: Dwarf, unit: Unit, attributes: Attributes) -> list[Range] | None:
-    """The code of an entry, the part where it is entered first; None where it has none of its own."""
+    """The code of an entry, beginning with the range of its entry point; None where it has no code."""
     if RANGES in attributes:
         read = _old if unit.version < 5 else _new
         return list(read(dwarf, unit, attributes[RANGES]))
@@ -34,7 +35,7 @@ def spans(dwarf: Dwarf, unit: Unit, attributes: Attributes) -> list[Range] | Non
 
 
 def units_at(dwarf: Dwarf, addresses: frozenset[int]) -> dict[int, Unit]:
-    """The unit of each address, by .debug_aranges, and of what that does not list by the units' own."""
+    """The unit of each address: by .debug_aranges, else by the units' own ranges."""
     found = {address: unit for address, at in _listed(dwarf, addresses) if (unit := dwarf.unit(at))}
     left = sorted(addresses - found.keys())
     for unit in dwarf.units() if left else ():
@@ -70,7 +71,7 @@ def _old(dwarf: Dwarf, unit: Unit, attribute: tuple[int, int | bytes]) -> Iterat
         place += _PAIR.size
         if low == high == 0:
             return
-        if low == _NO_BASE:
+        if low == _BASE_FOLLOWS:
             base = high
         else:
             yield low + base, high + base

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from orchestrator.binary.demangle import demangle
-from orchestrator.binary.dwarf.functions import Call, CallSite, Code, DebugInfo
+from orchestrator.binary.dwarf.debug_info import DebugInfo
+from orchestrator.binary.dwarf.functions import Call, CallSite, Code
 from orchestrator.binary.dwarf.lines import Line
 from orchestrator.binary.elf.symbols import Symbol
 from orchestrator.crash.memory import LoadedObject, ProcessMemory
