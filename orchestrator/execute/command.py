@@ -42,7 +42,9 @@ class TrialCommand:
         limit, cell = f"{self.timeout:g}", self.cell
         command = ("python3", ISOLATED, SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
         emulated = ("--emulated",) if self.emulated else ()
-        wrapped = (f"--wrap={word}" for word in (self.instrument.argv if self.instrument else ()))
+        argv = self.instrument.argv if self.instrument else ()
+        # In one word: argparse before 3.13 drops a value that is `--`.
+        wrapped = (f"--wrap={shlex.join(argv)}",) if argv else ()
         return (
             *command,
             "--target",

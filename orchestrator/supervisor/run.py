@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import sys
 import time
 from typing import NamedTuple
@@ -127,7 +128,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--timeout", type=float, required=True, help="seconds from a subject's start to its end"
     )
-    parser.add_argument("--wrap", action="append", default=[], help="a word to put before the command")
+    parser.add_argument("--wrap", default="", help="words to put before the command, quoted as for a shell")
     parser.add_argument("--option", action="append", default=[], help="an option of the launcher's program")
     parser.add_argument("--trials", type=int, default=1, help="how many, one after the other")
     parser.add_argument("--while", dest="wanted", default="exit", help="go on while an exit is this: exit:0")
@@ -143,7 +144,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def run_trial(home: str, options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict[str, object]:
     """Run one subject to its end; raises OSError if it cannot be started."""
     launch = launch_of(options.launcher)(home, Target(*options.target), options.option)
-    command = [*options.wrap, *launch.command()]
+    command = [*shlex.split(options.wrap), *launch.command()]
     try:
         started = Subject(command, wakeup)
     except OSError as error:

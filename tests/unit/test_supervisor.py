@@ -202,6 +202,12 @@ def test_a_program_is_started_by_itself(cell: Cell) -> None:
     assert (cell.exit["kind"], cell.exit["status"]) == ("exit", 7)
 
 
+def test_an_instruments_command_stands_before_the_subjects(cell: Cell) -> None:
+    cell.driver("import os, sys; os.write(1, os.environ['WATCHED'].encode()); sys.exit(4)")
+    stdout, _ = cell.start("plain", 20, "--wrap=env 'WATCHED=by a tool' nice -n 0 --").communicate(timeout=30)
+    assert (stdout, cell.exit["status"]) == (b"by a tool", 4)
+
+
 def test_hang_is_aborted_so_that_a_core_shows_where(cell: Cell) -> None:
     cell.driver("import time; time.sleep(60)")
     ended = cell.run(timeout=0.15)
