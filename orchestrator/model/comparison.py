@@ -1,4 +1,4 @@
-"""Comparisons: what changed between two runs, and the cells' history over the runs that are there."""
+"""Comparisons: what changed between two runs, and the history of cells over all known runs."""
 
 from enum import StrEnum
 
@@ -11,19 +11,19 @@ class ChangeKind(StrEnum):
     """How a cell changed against the baseline, worst first."""
 
     NEW = "new"
-    """It passed there and fails here."""
+    """It passed in the baseline and fails now."""
     SIGNATURE = "changed signature"
-    """It crashed in both, with other signatures."""
+    """It crashed in both runs, with different signatures."""
     OUTCOME = "changed outcome"
-    """It ended in another way; the verdict is the same."""
+    """It ends in another way with the same verdict."""
     RATE = "changed rate"
-    """The rate of its event changed so far that the two intervals have nothing in common."""
+    """The rate of its event changed so much that the two intervals do not overlap."""
     FIXED = "fixed"
-    """It failed there and passes here."""
+    """It failed in the baseline and passes now."""
 
 
 class Side(Value):
-    """What one run saw of a cell."""
+    """A cell in one run."""
 
     verdict: Verdict
     outcomes: tuple[str, ...]
@@ -32,7 +32,7 @@ class Side(Value):
 
 
 class Change(Value):
-    """A cell that changed. `differences` names what else is not the same: image, exact versions, engine."""
+    """A cell that changed. `differences` names what else differs: image, exact versions, engine."""
 
     cell: str
     kind: ChangeKind
@@ -43,7 +43,7 @@ class Change(Value):
 
 
 class NotComparable(Value):
-    """Cells that cannot be compared for one reason. The list is cut, the count is not."""
+    """Cells that cannot be compared, for one reason. `cells` may be shortened, `count` is exact."""
 
     reason: str
     count: int
@@ -59,7 +59,7 @@ class Comparison(Value):
     run: str
     run_created: str
     compared: int
-    """Cells that both runs saw and that ask the same question of the same expectation."""
+    """Cells that both runs observed, with the same image content and expectation."""
     changes: tuple[Change, ...] = ()
     """Worst kind first, then in the run's order."""
     not_comparable: tuple[NotComparable, ...] = ()
@@ -67,7 +67,7 @@ class Comparison(Value):
 
 
 class RunDigest(Value):
-    """digest.json of a run's folder: what a history takes from it, so that old results are not read again.
+    """digest.json of a run's folder: the data for histories, so that old results are not read again.
 
     `cells` has a letter for each planned cell (see History), `signatures` how many cells showed each.
     """
@@ -83,14 +83,14 @@ class RunDigest(Value):
 
 
 class PastRun(Value):
-    """A run whose folder is there."""
+    """An earlier run whose folder exists."""
 
     run: str
     created: str
 
 
 class SignatureHistory(Value):
-    """The earliest of the runs that had a signature, and in how many of them it was seen."""
+    """The earliest run that had a signature, and the number of runs that had it."""
 
     signature: str
     first_run: str
@@ -99,9 +99,9 @@ class SignatureHistory(Value):
 
 
 class History(Value):
-    """history.json of a run's folder: the runs beside it up to itself, oldest first.
+    """history.json of a run's folder: this run and the earlier runs beside it, oldest first.
 
-    A cell's series has one letter a run: p pass, f fail, e error, s skip, n planned but not run,
+    A cell's series has one letter for each run: p pass, f fail, e error, s skip, n planned but not run,
     - not in that run.
     """
 
@@ -111,6 +111,6 @@ class History(Value):
     left_out: int = 0
     """Older runs that were not read."""
     unreadable: tuple[str, ...] = ()
-    """Folders that look like runs and could not be read, each with its reason."""
+    """Folders that look like runs but cannot be read, each with the reason."""
     cells: dict[str, str] = {}
     signatures: tuple[SignatureHistory, ...] = ()

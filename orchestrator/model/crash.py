@@ -6,7 +6,7 @@ from orchestrator.model.base import SCHEMA, Value
 
 
 class Sender(Value):
-    """Who sent a signal that no fault raised: ids as the crashed process saw them."""
+    """The sender of a signal that no fault raised, by ids as the crashed process saw them."""
 
     pid: int
     uid: int
@@ -20,10 +20,10 @@ class SignalInfo(Value):
     code: str | None = None
     fault_address: str | None = None
     meaning: str | None = None
-    """What the fault address means: near NULL and which offset, stack guard, not mapped, ..."""
+    """The meaning of the fault address: near NULL with which offset, stack guard, not mapped, ..."""
     sender: Sender | None = None
     delivered: str | None = None
-    """The signal that ended the process, where a handler raised another one after the fault."""
+    """The signal that ended the process, if a handler raised another one after the fault."""
 
 
 class NativeFrame(Value):
@@ -42,9 +42,9 @@ class NativeFrame(Value):
     trampoline: bool = False
     """The kernel's signal frame: what lies below was interrupted, what lies above is the handler."""
     scanned: bool = False
-    """Not unwound: a return address that was found on the stack, and may be a leftover."""
+    """Not unwound: a return address found on the stack, which may be stale."""
     nearest: str | None = None
-    """Where no symbol covers the pc: the nearest one before it, and how far off (`name+0x2a`)."""
+    """The nearest symbol before the pc with the distance (`name+0x2a`), if no symbol covers the pc."""
 
 
 class PythonFrame(Value):
@@ -57,10 +57,10 @@ class PythonFrame(Value):
 
 
 class Wait(Value):
-    """Where a thread waits: in a system call (`call`), asked for by a `function` of the C library.
+    """The place where a thread waits: a system call (`call`), made by a `function` of the C library.
 
-    `caller` is the first function outside of it that tells; `address` a futex's, in hex; `thread` the id of
-    the thread that has what is waited for, or whose end is.
+    `caller` is the first telling function outside the C library; `address` is the futex in hex;
+    `thread` is the id of the thread that owns the lock, or whose end is awaited.
     """
 
     text: str
@@ -84,9 +84,9 @@ class Thread(Value):
 
 
 class Sysroot(Value):
-    """The files of an image that reading a core takes, in a folder of the host.
+    """The files that are needed to read a core, in a folder of the host.
 
-    `problems` says in words what of the core's modules is missing there, or is not the same file.
+    `problems` names the core's modules that are missing there or are not the same file.
     """
 
     path: str
@@ -118,7 +118,7 @@ class Variable(Value):
 
 
 class WalkedArray(Value):
-    """An array of environment entries that the crashing code was in and that is not `environ`.
+    """An array of environment entries that the crashing code walked and that is not `environ`.
 
     Addresses in hex. `kept` counts the entries that are in both arrays, `overwritten` the slots of
     this one that no longer point to an entry. `added` are only in `environ`, `removed` only here.
@@ -126,7 +126,7 @@ class WalkedArray(Value):
 
     address: str
     found: str
-    """How it was found: the register and the frame that pointed into it."""
+    """How it was found: the register, and the frame, that pointed into it."""
     kept: int
     overwritten: int = 0
     added: tuple[Variable, ...] = ()
@@ -137,7 +137,7 @@ class Environment(Value):
     """The environment as it was at the crash. `environ` is the array's address in hex."""
 
     source: str
-    """Where it was read: the `environ` of which module, or the copy that the kernel laid at the start."""
+    """Where it was read: the `environ` of a named module, or the kernel's copy from the start."""
     environ: str | None = None
     variables: tuple[Variable, ...] = ()
     walked: WalkedArray | None = None
@@ -156,7 +156,7 @@ class CrashSite(Value):
 
 
 class Crash(Value):
-    """What a core tells. In JSON its version is called `schema`."""
+    """A core that has been read. In JSON its version is called `schema`."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
@@ -171,9 +171,9 @@ class Crash(Value):
     command: tuple[str, ...] = ()
     """The command line."""
     message: str | None = None
-    """What the program said as it gave up: of glibc's abort, a failed assertion, an exception."""
+    """The program's last message: of glibc's abort, a failed assertion or an exception."""
     hang: bool = False
-    """It did not crash: it did not end, and was made to dump this; `waits` of its threads say where."""
+    """Whether the process hung and was made to dump this core; `waits` of its threads tells where."""
     signal: SignalInfo
     crash: CrashSite
     threads: tuple[Thread, ...]
@@ -186,16 +186,16 @@ class Crash(Value):
     sources: dict[str, str] = {}
     """Which backend gave each fact, for example `native` (frames) to gdb and `signal` to core."""
     named_from: str | None = None
-    """Where the names of this crash come from, if not from its own core."""
+    """The source of this crash's names, if it is not its own core."""
     environment: Environment | None = None
 
     @property
     def waits(self) -> tuple[str, ...]:
-        """Where each thread of a process that hangs is, as sentences; empty for a crash."""
+        """The place of each thread of a hanging process, as sentences; empty for a crash."""
         told = ((thread.tid, thread.waits.text if thread.waits else "runs") for thread in self.threads)
         return tuple(f"thread {tid} {text}" for tid, text in told) if self.hang else ()
 
     @property
     def crashed_thread(self) -> Thread | None:
-        """The thread that the fault happened in; None where no thread could be read."""
+        """The thread of the fault; None if no thread could be read."""
         return next((thread for thread in self.threads if thread.crashed), None)

@@ -1,4 +1,4 @@
-"""Downloads: what the catalogue wants by name and version, and the digest that the lock pins it to."""
+"""Downloads: the files that the catalogue names, and the digests to which the lock pins them."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -24,7 +24,7 @@ Url = Annotated[
 PoolPath = Annotated[str, StringConstraints(pattern=r"^main(/[A-Za-z0-9][A-Za-z0-9._~%+-]{0,199}){3}$")]
 _HOST: Final = r"[a-z0-9][a-z0-9.-]{0,252}(:\d{1,5})?"
 ImageName = Annotated[str, StringConstraints(pattern=rf"^{_HOST}(/[a-z0-9][a-z0-9._-]{{0,127}}){{1,6}}$")]
-"""With its registry, so that nobody's default decides which one is asked."""
+"""Includes the registry, so that no client's default decides it."""
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
 ImageDigest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 FilePath = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f]{1,1000}$")]
@@ -67,9 +67,9 @@ class MavenFile(_Wanted):
 
 
 class UrlFile(_Wanted):
-    """A file with an address; of several, the first that gives it counts. All must hold the same bytes.
+    """A file with addresses, tried in order; all must hold the same bytes.
 
-    `pool` is its path below `pool/` of a Debian archive: after the addresses, apt's mirrors are asked.
+    `pool` is its path below `pool/` of a Debian archive: apt's mirrors are tried after the addresses.
     """
 
     source: Literal["url"]
@@ -94,7 +94,7 @@ Wanted = Annotated[PypiFile | NpmFile | MavenFile | UrlFile | LocalFile, Field(d
 
 
 class Pin(Value):
-    """The one content that a wanted file may have, under the name that it has where it comes from."""
+    """The only content that a file may have, with the file name of its source."""
 
     name: Name
     version: VersionText
@@ -108,7 +108,7 @@ class Pin(Value):
 
 
 class ImagePin(Value):
-    """The one content that a tag of a registry's image stands for: the digest of its manifest."""
+    """The only content that a registry's tag may mean: the digest of its manifest."""
 
     image: ImageName
     tag: Tag
@@ -121,7 +121,7 @@ class ImagePin(Value):
 
 
 class Lock(Value):
-    """images/lock.yaml: all that `crashmatrix images lock` has pinned."""
+    """images/lock.yaml: everything that `crashmatrix images lock` has pinned."""
 
     downloads: tuple[Pin, ...] = ()
     images: tuple[ImagePin, ...] = ()
@@ -132,7 +132,7 @@ class Lock(Value):
 
 
 class Download(Value):
-    """A wanted file and its pin: all that fetching it takes."""
+    """A file and its pin: everything that is needed to fetch it."""
 
     wanted: Wanted
     pin: Pin

@@ -40,7 +40,7 @@ class WatchedStack(Value):
 
 
 class InstrumentFinding(Value):
-    """One kind of thing that an instrument saw, with how often, and the first of them in its own words.
+    """One kind of event that an instrument reports, how often, and the first occurrence in its own words.
 
     For strace `kind` is the call and its error, for example `execve EFAULT`; for valgrind its own name of
     the error, with ` in a freed block` where it says so, or `fatal SIGSEGV`; for AddressSanitizer its own
@@ -64,10 +64,10 @@ class Evidence(Value):
 
 
 class WantedFinding(Value):
-    """What an expectation wants of the evidence: a kind, seen at least (and at most) so often.
+    """The finding that an expectation requires: its kind, and the least (and most) occurrences.
 
-    Functions that are named must stand in the finding's own stack, in the one that freed the block and in
-    the one that allocated it, each from the innermost out; others may stand between.
+    Named functions must be in the finding's own stack (`frames`), in the stack that freed the block (`freed`)
+    and in the stack that allocated it (`allocated`), innermost first; other frames may lie between.
     """
 
     kind: str
@@ -79,7 +79,7 @@ class WantedFinding(Value):
 
     @property
     def stacks(self) -> dict[StackRole, tuple[str, ...]]:
-        """The functions wanted, by what the stack shows; only where there are any."""
+        """The required functions by the role of their stack, without empty ones."""
         wanted = {
             StackRole.SEEN: self.frames,
             StackRole.FREED: self.freed,

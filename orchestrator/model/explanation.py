@@ -1,6 +1,6 @@
-"""Explanations: which axes make the difference, in the product's own expression language and in words.
+"""Explanations: which axes make the difference, in the expression language and in words.
 
-The words are made once, by the station `explain`, and every report prints the same ones.
+The station `explain` makes the words once; every report prints them.
 """
 
 from enum import StrEnum
@@ -20,24 +20,24 @@ class Subject(StrEnum):
 
 
 class Finding(StrEnum):
-    """What the cells that ran carry."""
+    """What kind of rule the cells that ran support."""
 
     RULE = "rule"
     """Exactly one shortest rule."""
     TIE = "tie"
     """Several equally short rules, which these cells cannot tell apart."""
     EVERYWHERE = "everywhere"
-    """Every cell that ran shows it, so nothing sets it apart."""
+    """Every cell that ran shows it."""
     ONE_CELL = "one cell"
-    """One cell shows it: no rule is drawn from a single cell."""
+    """One cell shows it, which supports no rule."""
     ALL_BUT_ONE = "all but one"
-    """One cell does not show it, and no single condition or conjunction says which."""
+    """One cell does not show it, and no conjunction tells which."""
     NO_RULE = "no rule"
     """No rule within the stated cost separates the cells."""
 
 
 class Boundary(Value):
-    """Where an ordered axis turns: between two values that ran and stand next to each other."""
+    """The place where an ordered axis changes: between two neighbouring values that ran."""
 
     axis: str
     below: str
@@ -45,9 +45,9 @@ class Boundary(Value):
 
 
 class Rule(Value):
-    """A rule that holds in exactly the cells that show the subject, of those that ran.
+    """A rule that matches exactly the cells that show the subject, among those that ran.
 
-    `cost` is how many values it writes, and one more for each `or`; no exact rule has a lower one.
+    `cost` is the number of values it writes plus one for each `or`; no exact rule has a lower cost.
     """
 
     expression: str
@@ -61,13 +61,13 @@ class SettlingCell(Value):
 
     cell: str
     why: str
-    """Why it did not run: its exclusion's reason, its error, or that it was not started."""
+    """Why it has no verdict: its exclusion's reason, its error, or that it was not started."""
 
 
 class MixedCell(Value):
-    """A cell in which some trials showed the subject and some did not.
+    """A cell in which some trials show the subject and some do not.
 
-    `shown` counts those whose evidence was kept; `not_kept` of the `trials` ended as others of them did.
+    `shown` counts kept trials; `not_kept` of the `trials` ended as one of the kept ones did.
     """
 
     cell: str
@@ -80,7 +80,7 @@ class Explanation(Value):
     """Which axes make the difference for one subject.
 
     Of the cells of `scenarios` that ran, `shown` cells show it and `not_shown` do not; `unknown` cells
-    did not run, were excluded or ended in an error. Lists are cut, so each has its count beside it.
+    did not run, are excluded or ended in an error. Lists are shortened; each has its count beside it.
     """
 
     subject: Subject
@@ -89,9 +89,9 @@ class Explanation(Value):
     scenarios: tuple[str, ...]
     finding: Finding
     rules: tuple[Rule, ...] = ()
-    """Equally short rules, in a fixed order; more than one only where these cells cannot tell."""
+    """Equally short rules in a fixed order; more than one only if the cells cannot tell them apart."""
     rules_count: int = 0
-    """At least so many rules; more than are listed where the list was cut."""
+    """The number of rules found, at least; `rules` may list fewer."""
     shown: int
     not_shown: int
     unknown: int
@@ -102,16 +102,16 @@ class Explanation(Value):
     mixed: tuple[MixedCell, ...] = ()
     mixed_count: int = 0
     together: tuple[tuple[str, ...], ...] = ()
-    """Axes of the rules that change together in all cells that ran, so that none can be told from another."""
+    """Axes of the rules that change together in all cells that ran and cannot be told apart."""
     silent: dict[str, str] = {}
-    """Axes of which one value ran: nothing is said about them."""
+    """Axes with only one value that ran, by that value; the rules say nothing about them."""
     sentence: str
     notes: tuple[str, ...] = ()
-    """Further sentences: what cannot be told, what would settle it, boundaries, cells that vary."""
+    """Further sentences: ties, cells that would settle them, boundaries, cells whose trials vary."""
 
     @property
     def words(self) -> str:
-        """All that is said, as one paragraph of plain text."""
+        """The sentence and the notes as one paragraph of plain text."""
         return " ".join((self.sentence, *self.notes))
 
 

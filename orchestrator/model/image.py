@@ -8,7 +8,7 @@ from orchestrator.model.base import Value
 from orchestrator.model.download import Download
 
 LABEL: Final = "org.crashmatrix"
-"""Set to the kind of thing on every container, volume, network and image of this tool."""
+"""On every container, volume, network and image of this tool; its value is the kind of object."""
 LABEL_KEY: Final = "org.crashmatrix.key"
 """The content-addressed key of an image."""
 LABEL_PACKAGES: Final = "org.crashmatrix.packages"
@@ -20,18 +20,18 @@ REPOSITORY: Final = "crashmatrix"
 
 
 class ImageKind(StrEnum):
-    """How an image comes to be."""
+    """How an image is made."""
 
     ROOTFS = "rootfs"
     DOCKERFILE = "dockerfile"
     EMPTY = "empty"
-    """Nothing but an architecture, to build on: the classic builder takes `scratch` for the engine's own."""
+    """An empty image of an architecture; the classic builder gives `scratch` the engine's own."""
 
 
 class ContextFile(Value):
-    """A file of the build context under its `name` there.
+    """A file of the build context, by its `name` there.
 
-    It lies at `path` on the host, or is the `download` that the cache holds or fetches.
+    It is the file at `path` on the host, or the `download`, which the cache holds or fetches.
     """
 
     name: str
@@ -42,7 +42,7 @@ class ContextFile(Value):
 
 
 class ImageSpec(Value):
-    """All that decides an image's content. Two specs with equal keys are the same image.
+    """Everything that determines an image's content. Specs with equal keys are the same image.
 
     `text` is the rendered Dockerfile, or the mmdebstrap command line of a rootfs (without its
     target, one argument a line, quoted as for a shell), or says what an empty image is. `parents`

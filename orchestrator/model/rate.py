@@ -1,10 +1,9 @@
-"""How often something was seen, and what so many trials support: exact binomial bounds.
+"""The rate of an event with exact binomial bounds.
 
 All bounds are Clopper and Pearson's ("The use of confidence or fiducial limits illustrated in the case of
-the binomial", Biometrika 26, 1934): for every true rate they hold at least as often as `confidence`
-says, where the number of trials was fixed beforehand. They also hold where trials stopped at the
-first event: the lower limit is then exact and the upper one on the safe side, since that leaves out
-the knowledge that the event came last.
+the binomial", Biometrika 26, 1934): with a fixed number of trials they hold for every true rate with a
+probability of at least `confidence`. They also hold if trials stopped at the first event: the lower bound is
+then exact and the upper one conservative, since it ignores that the event came last.
 """
 
 import math
@@ -19,15 +18,15 @@ _STEPS: Final = 60
 """Halvings of an interval of rates; 2**-60 is below what a float near 1 can tell."""
 
 _NEARLY_ALL: Final = 0.995
-"""From here on two digits would read as 100 %."""
+"""From this share on, two digits would read as 100 %."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Rate(Value):
-    """An event that was seen in `count` of `trials`, with the interval that holds its true rate.
+    """An event that `count` of `trials` showed, with the confidence interval of its true rate.
 
-    `low` and `high` are two-sided bounds at `confidence`; all are shares from 0 to 1.
+    `low` and `high` are two-sided bounds at `confidence`, from 0 to 1.
     """
 
     event: str
@@ -40,7 +39,7 @@ class Rate(Value):
 
     @classmethod
     def of(cls, event: str, count: int, trials: int, confidence: float = CONFIDENCE) -> "Rate":
-        """The rate of an event; raises ValueError where there were no trials, or fewer than events."""
+        """The rate of an event; raises ValueError if there are no trials, or fewer trials than events."""
         if not 0 <= count <= trials or trials < 1:
             raise ValueError(f"{count} of {trials} trials is no rate")
         tail = (1 - confidence) / 2
@@ -50,11 +49,11 @@ class Rate(Value):
 
     @property
     def share(self) -> float:
-        """The share that was seen."""
+        """The observed share, from 0 to 1."""
         return self.count / self.trials
 
     def parts_from(self, other: "Rate") -> bool:
-        """Whether the two intervals have nothing in common, so that the rates differ."""
+        """Whether the two intervals do not overlap, so that the rates differ."""
         return self.high < other.low or other.high < self.low
 
     @property
@@ -68,7 +67,7 @@ class Rate(Value):
 
 
 def upper_bound(count: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """The rate that the true one is under with this confidence (one-sided), after `count` of `trials`."""
+    """The one-sided upper bound of the true rate at this confidence, after `count` of `trials`."""
     return _highest_rate(count, trials, 1 - confidence)
 
 
@@ -89,7 +88,7 @@ def at_most(count: int, trials: int, rate: float) -> float:
 
 
 def percent(share: float) -> str:
-    """A share in percent with two telling digits, for example `4.9 %`."""
+    """A share in percent with two significant digits, for example `4.9 %`."""
     return f"{_number(share)} %"
 
 

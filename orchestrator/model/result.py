@@ -1,4 +1,4 @@
-"""Results: what was seen in a cell, and how it compares with what was expected."""
+"""Results: the outcome of a cell, and how it compares with the expectation."""
 
 from enum import StrEnum
 
@@ -11,15 +11,15 @@ from orchestrator.model.scenario import Expectation, OutcomeKind
 
 
 class Outcome(Value):
-    """What was seen of one trial. Paths are relative to the run's folder; times in seconds."""
+    """The outcome of one trial. Paths are relative to the run's folder; times are in seconds."""
 
     kind: OutcomeKind
     status: int | None = None
     signal: str | None = None
     core_dumped: bool = False
-    """WCOREDUMP of the wait status: the kernel says that it wrote a core."""
+    """WCOREDUMP of the wait status: the kernel reports that it wrote a core."""
     pid: int | None = None
-    """The process under question, in the container's own pid namespace."""
+    """The process under test, in the container's own pid namespace."""
     seconds: float
     started: str
     container: str
@@ -27,26 +27,26 @@ class Outcome(Value):
     stdout: str
     stderr: str
     truncated_streams: tuple[str, ...] = ()
-    """Streams that were longer than the limit and are not whole."""
+    """Streams that exceeded the limit and are truncated."""
     emulated: bool = False
-    """Under qemu-user, whose own core of the process is then the one that counts."""
+    """Whether the process ran under qemu-user, whose own core of it counts then."""
     emulator_core: str | None = None
-    """The core that qemu-user wrote of the process, fetched out of the container."""
+    """The core of the process that qemu-user wrote, copied from the container."""
     versions: dict[str, str] = {}
-    """What the container itself said: exact python and glibc."""
+    """The exact versions of python and glibc, as the container reports them."""
     notes: tuple[str, ...] = ()
     evidence: Evidence | None = None
-    """What the cell's instrument saw; None where it has none."""
+    """The findings of the cell's instrument; None if it has no instrument."""
 
 
 class CoreState(StrEnum):
-    """What became of a trial's core."""
+    """The state of a trial's core."""
 
     NONE = "none"
-    """The process did not end in a way that writes a core."""
+    """The process ended in a way that writes no core."""
     FOUND = "found"
     LOST = "lost"
-    """The process died of a core-dumping signal and no core arrived: said, never silent."""
+    """The process died of a core-dumping signal and no core arrived. Always reported."""
 
 
 class CoreFile(Value):
@@ -70,7 +70,7 @@ class Trial(Value):
 
     @property
     def ended(self) -> str:
-        """How it ended, in a word or two; of a crash that was read, the original fault."""
+        """The ending in a word or two; the original fault if a core was read."""
         if self.crash and self.outcome.kind is OutcomeKind.SIGNAL:
             return self.crash.signal.name
         if self.outcome.kind is OutcomeKind.EXIT:
@@ -81,7 +81,7 @@ class Trial(Value):
 
 
 class Verdict(StrEnum):
-    """Seen and expected, compared."""
+    """The result of comparing an outcome with an expectation."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -90,14 +90,14 @@ class Verdict(StrEnum):
 
 
 class Judgement(Value):
-    """A verdict with the sentence that says why."""
+    """A verdict with its reason."""
 
     verdict: Verdict
     reason: str
 
 
 class CellResult(Value):
-    """cells/<id>/result.json: all that is known of a cell when it has ended."""
+    """cells/<id>/result.json: everything known about a cell after its end."""
 
     schema_version: int = SCHEMA
     run: str
@@ -108,10 +108,10 @@ class CellResult(Value):
     judgement: Judgement
     trials: tuple[Trial, ...] = ()
     not_kept: int = 0
-    """How many more trials were run whose evidence was not kept: they ended as others did that are here."""
+    """The number of further trials whose evidence was not kept; each ended as a kept one did."""
     rate: Rate | None = None
-    """How often the expected crash came, or, where none is expected, how often a trial was not as
-    expected; of all trials that could be judged. None where none could."""
+    """The rate of the expected crash; where no crash is expected, the rate of unexpected trials. Counted over
+    all trials that could be judged; None if there are none."""
     started: str
     seconds: float
     repeat: str

@@ -1,22 +1,20 @@
-"""How many quiet trials show that something does not happen: a sequential test with exact error rates.
+"""The number of trials that shows that an event does not happen: a sequential test with exact error rates.
 
-A cell that should survive states a `rate`. The test either claims that the true rate of trials which were
-not as expected is below it, or gives up. What is guaranteed, for every true rate, and computed exactly for
-each design (not approximated):
+A cell that should survive states a `rate`. The test either claims that the true rate of unexpected trials is
+below it, or gives up. Guaranteed for every true rate, and computed exactly for each design:
 
 - at a true rate of `rate` or more, the claim is made with a probability of at most 1 - `confidence`;
 - at a true rate of `tolerate` or less, it is made with at least `confidence`.
 
-With `tolerate` 0, the default, the first trial that is not as expected ends it, and the claim takes the
-59 quiet trials that 0.05 and 0.95 ask for. No test with the first guarantee gets along with fewer where
-nothing ever happens: 58 quiet trials come about with a probability of 0.95**58 > 0.05 at a rate of
-0.05. It saves trials wherever the true rate is above 0.
+With `tolerate` 0, the default, the first unexpected trial ends the test, and the claim takes 59 expected
+trials at a rate of 0.05 and a confidence of 0.95. No test with the first guarantee needs fewer when nothing
+happens: at a rate of 0.05, 58 expected trials in a row have a probability of 0.95**58 > 0.05. The test saves
+trials wherever the true rate is above 0.
 
 With `tolerate` above 0 it is Wald's sequential probability ratio test ("Sequential Tests of Statistical
-Hypotheses", Ann. Math. Statist. 16, 1945), cut off at one and a quarter times the number of trials of the
-fixed test with the same two guarantees. Wald's limits do not allow for the cut, so the limit of the claim
-is raised until the exact probabilities hold. At every rate it needs fewer trials on average than the
-fixed test.
+Hypotheses", Ann. Math. Statist. 16, 1945), truncated at 1.25 times the number of trials of the fixed test
+with the same two guarantees. Wald's limits do not account for the truncation, so the limit of the claim is
+raised until the exact probabilities hold. At every rate it needs fewer trials on average than the fixed test.
 """
 
 import math
@@ -32,16 +30,17 @@ from orchestrator.model.base import Value
 from orchestrator.model.rate import at_most
 
 MAX_TRIALS: Final = 10_000
-"""More trials of one cell than this are a mistake in a scenario."""
+"""The most trials of one cell; a scenario that needs more is mistaken."""
 MAX_FIXED: Final = 1000
 CUT: Final = 1.25
-"""A longer test would save a little more on average, and need many more trials at worst."""
+"""The length of a truncated test relative to the fixed one. A longer test saves little on average and needs
+many more trials at worst."""
 _STEP: Final = 0.05
-"""By how much a limit, a logarithm of odds, is raised at a time."""
+"""The step, in logarithms of odds, by which a limit is raised."""
 
 
 class Decision(StrEnum):
-    """What so many trials allow to say."""
+    """The decision of a test after some trials."""
 
     CLAIM = "claim"
     GIVE_UP = "give up"
@@ -49,7 +48,7 @@ class Decision(StrEnum):
 
 
 class Survival(Value):
-    """What a cell that should survive claims: that its rate is below `rate`, with this confidence."""
+    """The claim of a cell that should survive: its rate is below `rate`, with this confidence."""
 
     rate: Annotated[float, Field(ge=1e-6, lt=1)]
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
@@ -73,9 +72,10 @@ class Survival(Value):
 
 @dataclass(frozen=True)
 class Design:
-    """A test: by the number of trials not as expected, since which trial it claims or until which gives up.
+    """A test, by the number `n` of unexpected trials.
 
-    More such trials than `claims` has entries always give up. `most` is the largest number of trials.
+    It claims from trial `claims[n]` on, and gives up until trial `gives_up[n]`.
+    With more unexpected trials than there are entries it gives up. `most` is the largest number of trials.
     """
 
     most: int
@@ -83,7 +83,7 @@ class Design:
     gives_up: tuple[int, ...]
 
     def decide(self, wrong: int, trials: int) -> Decision:
-        """What `wrong` of `trials` allow to say."""
+        """The decision after `wrong` unexpected trials of `trials`."""
         if trials == 0:
             return Decision.GO_ON
         if wrong >= len(self.claims) or trials <= self.gives_up[wrong]:
@@ -91,7 +91,7 @@ class Design:
         return Decision.CLAIM if trials >= self.claims[wrong] else Decision.GO_ON
 
     def behaviour(self, rate: float) -> tuple[float, float]:
-        """At a true rate: the probability of the claim, and the mean number of trials, both exact."""
+        """The probability of the claim and the mean number of trials at a true rate, both exact."""
         claim, mean, open_ = 0.0, 0.0, {0: 1.0}
         for trials in range(1, self.most + 1):
             mean += math.fsum(open_.values())
@@ -106,7 +106,7 @@ class Design:
 
 
 def _quiet_trials(rate: float, confidence: float) -> int:
-    """How many trials without event put the rate below `rate`."""
+    """How many trials without the event put the rate below `rate`."""
     return math.ceil(math.log(1 - confidence) / math.log1p(-rate))
 
 
@@ -123,7 +123,7 @@ def _design(rate: float, confidence: float, tolerate: float) -> Design:
 
 
 def _ratio_tests(rate: float, confidence: float, tolerate: float) -> Iterator[Design]:
-    """Wald's test with its limits raised step by step, and at last the fixed test."""
+    """Wald's test with limits raised step by step; the last design is the fixed test."""
     most = math.ceil(CUT * fixed_test(rate, confidence, tolerate)[0])
     allowed = max(wrong for wrong in range(most) if at_most(wrong, most, rate) <= 1 - confidence)
     quiet = math.log1p(-tolerate) - math.log1p(-rate)
@@ -146,9 +146,9 @@ def _ratio_tests(rate: float, confidence: float, tolerate: float) -> Iterator[De
 
 
 def fixed_test(rate: float, confidence: float, tolerate: float) -> tuple[int, int]:
-    """The smallest fixed number of trials with both guarantees, and how many events it allows.
+    """The smallest fixed number of trials with both guarantees, and the number of events it allows.
 
-    Raises ValueError where that is more trials than a cell should ever take.
+    Raises ValueError if that is more than MAX_FIXED trials.
     """
     allowed = 0
     while True:

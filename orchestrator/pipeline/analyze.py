@@ -22,10 +22,10 @@ CORE_HINT: Final = "name a core file, or a match that `coredumpctl list` knows, 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalyzeRequest:
-    """A core, by its file or by a match of coredumpctl, and at most one place to take its files from.
+    """A core, by its file or by a match of coredumpctl, and at most one source of its files.
 
-    With none, they are taken from the container that a match's process was in, where that is still there,
-    else from this host. Files of another build id are refused in any case.
+    Without a source, files come from the container in which the process of a match crashed, if it still
+    exists, else from this host. Files with another build id are never used.
     """
 
     core: str
@@ -37,7 +37,7 @@ class AnalyzeRequest:
 
 
 def analyze_core(request: AnalyzeRequest) -> Crash:
-    """Read a core; raises InputError where there is none, or what is there is none, and HostError."""
+    """Read a core; raises InputError if there is no readable core, HostError if the host fails."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crashmatrix-analyze-")))
         stored = _stored(request.core, folder)
@@ -64,7 +64,7 @@ def _stored(name: str, folder: Path) -> DumpedCore:
 
 
 def _placed(request: AnalyzeRequest, stored: DumpedCore) -> tuple[AnalyzeRequest, tuple[str, ...]]:
-    """A request with the container that the journal tells, where it names no place, and what to say of it."""
+    """The request with the journal's container as source if it names none, and notes about that."""
     named = request.sysroot or request.image or request.container
     if stored.container is None or named:
         return request, ()
@@ -95,7 +95,7 @@ def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[tuple[Core, Sysro
 
 
 def _source(request: AnalyzeRequest, stack: ExitStack) -> tuple[Source, str | None]:
-    """Where files come from, and the name under which the cache may keep them."""
+    """The source of files, and the name under which the cache may keep them."""
     if request.sysroot:
         if not request.sysroot.is_dir():
             raise InputError(

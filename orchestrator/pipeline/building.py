@@ -18,7 +18,7 @@ def render_images(planned: PlannedRun, out: Path) -> tuple[Path, ...]:
 
 
 def build_images(planned: PlannedRun, out: Path, jobs: int, progress: Progress) -> int:
-    """Build what is not there yet; returns how many images could not be built."""
+    """Build missing images; returns the number of images that failed."""
     render_images(planned, out)
     failed: list[str] = []
 
@@ -45,16 +45,16 @@ def build_images(planned: PlannedRun, out: Path, jobs: int, progress: Progress) 
 
 
 def check_host(engine: Engine, planned: PlannedRun) -> None:
-    """Raise HostError where an architecture of the plan does not run here; not asked of another machine."""
+    """Raise HostError if an architecture of the plan does not run here; a remote engine is not checked."""
     if engine.endpoint.startswith("unix://"):
         arches = {item.cell.arch for item in planned.plan.cells}
         host.check_arches(arches, Arch.from_machine(engine.info().arch))
 
 
 def lock_images(root: Path, say: Callable[[str], None], *, tags: bool) -> Path:
-    """Pin all that a project's catalogue names; returns the place of the lock.
+    """Pin everything that a project's catalogue names; returns the path of the lock.
 
-    With `tags` the engine is asked to resolve the tags of registries' images, too.
+    With `tags` the engine also resolves the tags of registries' images.
     """
     path, stop = root / "images" / "catalogue.yaml", threading.Event()
     if not tags:

@@ -1,4 +1,4 @@
-"""Which trials of a cell keep their evidence: all that tell something, and a few of the others."""
+"""Select the trials of a cell whose evidence is kept: all informative ones, and a few of the others."""
 
 import shutil
 from dataclasses import dataclass, field
@@ -8,21 +8,21 @@ from typing import Final
 from orchestrator.model import Judgement, OutcomeKind, Trial, Verdict
 
 TELLING: Final = 20
-"""Crashes, hangs and failures of one cell that are kept; each may have a core of many megabytes."""
+"""The most crashes, hangs and failures that are kept of a cell; each may have a core of many megabytes."""
 QUIET: Final = 3
-"""Trials that ended as every one should, or as a race does that was not lost."""
+"""The most other trials that are kept: expected endings, and races that were not lost."""
 
 
 @dataclass
 class Evidence:
-    """The trials of one cell whose evidence stays; `not_kept` counts the others."""
+    """The trials of one cell whose evidence is kept; `not_kept` counts the others."""
 
     kept: list[Trial] = field(default_factory=list)
     not_kept: int = 0
     _telling: int = 0
 
     def add(self, trial: Trial, judgement: Judgement, *, must_crash: bool, folder: Path) -> None:
-        """Keep a trial, or remove its `folder` where enough like it are kept."""
+        """Keep a trial, or remove its `folder` if enough similar ones are kept."""
         quiet = trial.outcome.kind is OutcomeKind.EXIT and (must_crash or judgement.verdict is Verdict.PASS)
         alike = len(self.kept) - self._telling if quiet else self._telling
         decides = judgement.verdict is Verdict.ERROR or (must_crash and judgement.verdict is Verdict.PASS)

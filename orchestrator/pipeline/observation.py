@@ -1,4 +1,4 @@
-"""A trial with what it wrote, as its verdict is given on it."""
+"""A trial with its output, as the verdict needs it."""
 
 from pathlib import Path
 from typing import Final
@@ -7,11 +7,11 @@ from orchestrator.model import Trial
 from orchestrator.verdict import Observation
 
 TEXT_LIMIT: Final = 8 << 20
-"""Bytes at each end of a stream that a message is looked for in; the whole is on disk."""
+"""Bytes at each end of a stream in which a message is searched; the whole stream is on disk."""
 
 
 def observation_of(run: Path, trial: Trial) -> Observation:
-    """A trial of the run in this folder, with its stdout and then its stderr."""
+    """The observation of a trial; `run` is the run's folder. Its text is stdout, then stderr."""
     streams = [_head_and_tail(run / path) for path in (trial.outcome.stdout, trial.outcome.stderr)]
     return Observation(
         trial=trial,
@@ -21,7 +21,7 @@ def observation_of(run: Path, trial: Trial) -> Observation:
 
 
 def _head_and_tail(path: Path) -> tuple[str, bool]:
-    """The text of a stream, without the middle of a very long one, and whether that is all of it."""
+    """The text of a stream without the middle of a very long one, and whether it is complete."""
     with path.open("rb") as stream:
         head = stream.read(TEXT_LIMIT)
         stream.seek(0, 2)
