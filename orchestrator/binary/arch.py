@@ -1,17 +1,17 @@
-"""The architectures whose machine code is read."""
+"""The architectures whose machine code and cores can be read."""
 
 from enum import StrEnum
 
 
 class Arch(StrEnum):
-    """Architectures by the names that uname and the users use; Docker's own name is `platform`."""
+    """Architectures, by the names that users write; the properties give the names of other tools."""
 
     X86_64 = "x86_64"
     ARM64 = "arm64"
 
     @classmethod
     def from_machine(cls, machine: str) -> "Arch":
-        """The architecture that uname or an engine names; raises ValueError for one not known here."""
+        """The architecture of a name that uname or an engine gives; raises ValueError for an unknown one."""
         return cls({"aarch64": "arm64", "amd64": "x86_64"}.get(machine, machine))
 
     @property

@@ -1,14 +1,14 @@
-"""The arguments that a demangler writes behind a C++ function's name."""
+"""Removes the arguments that a demangler writes after a C++ function's name."""
 
 import re
 from typing import Final
 
+# What a demangler writes after a function's arguments.
 _DECORATED: Final = re.compile(r"( \[clone [^\]]*\])+$|( const| volatile| &&?)+$")
-"""What a demangler puts behind a function's arguments."""
 
 
 def without_arguments(function: str) -> str:
-    """A name without the parentheses at its end, and what stands behind them; `operator()` keeps its own."""
+    """A name without the parentheses at its end and what follows them; `operator()` keeps its own."""
     plain = _DECORATED.sub("", function)
     start = _opening(plain) if plain.endswith(")") else None
     if not start or plain[:start].endswith("operator"):
@@ -17,7 +17,7 @@ def without_arguments(function: str) -> str:
 
 
 def _opening(text: str) -> int | None:
-    """Where the parenthesis opens that the last character closes."""
+    """The index of the parenthesis that the last character closes."""
     depth = 0
     for place in range(len(text) - 1, -1, -1):
         depth += (text[place] == ")") - (text[place] == "(")

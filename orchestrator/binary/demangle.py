@@ -1,7 +1,7 @@
-"""Linker names of C++ and Rust functions as people write them; the one module that knows the demanglers.
+"""Demangles the linker names of C++ and Rust functions; the one module that uses the demanglers.
 
-Both are in Python: names come out of untrusted files, and libstdc++'s own demangler has crashed on such.
-What they do not understand stays as it is, which is still the function's name.
+Both are written in Python: names come out of untrusted files, and libstdc++'s demangler has crashed on some.
+A name that neither understands stays mangled.
 """
 
 import re
@@ -11,29 +11,29 @@ from typing import Final
 import itanium_demangler
 import rust_demangler
 
+# Characters of a name, mangled or not; the parsers are recursive.
 LONGEST: Final = 1024
-"""Characters of a name, mangled or not; the parsers are recursive."""
+# Back references in a name: each may double its length, and the time to parse it.
 MOST_REFERENCES: Final = 40
-"""References of a name back into itself: two of them may double it, in the parser's time as well."""
 _REFERENCE: Final = re.compile(r"[ST][0-9A-Z]*_|B[0-9a-zA-Z]*_")
 
 
 @lru_cache(maxsize=4096)
 def demangle(name: str) -> str:
-    """A function's name without its arguments and without what GNU's versions add (`@@GLIBC_2.34`)."""
+    """A function's name without its arguments and without a GNU symbol version (`@@GLIBC_2.34`)."""
     plain = name.partition("@")[0] if name[0:1] != "@" else name
     if not plain.startswith(("_Z", "_R")) or len(plain) > LONGEST:
         return plain
     if len(_REFERENCE.findall(plain)) > MOST_REFERENCES:
         return plain
-    # Gcc's and clang's name of a namespace without one; both demanglers leave it.
+    # The name that gcc and clang give an anonymous namespace; both demanglers leave it.
     return (_rust(plain) or _cpp(plain) or plain).replace("_GLOBAL__N_1", "(anonymous namespace)")
 
 
 def _rust(name: str) -> str | None:
     try:
         return str(rust_demangler.demangle(name))
-    except Exception:  # noqa: BLE001 - the library lets IndexError and its own kinds out
+    except Exception:  # noqa: BLE001 - the library raises IndexError and errors of its own
         return None
 
 
@@ -50,7 +50,7 @@ def _cpp(name: str) -> str | None:
 
 
 def _length(node: object, known: dict[int, int]) -> int:
-    """How many parts a parsed name has when written out, in steps as many as it has distinct parts.
+    """The number of parts of a parsed name when written out, counted once for each distinct part.
 
     Parts refer back to others, so that a name of 300 letters can stand for one of 2^40.
     """

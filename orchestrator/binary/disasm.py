@@ -1,7 +1,7 @@
-"""The one module that uses capstone: machine code to text, with the values that an instruction used.
+"""Disassembly, with the values of operands; the one module that uses capstone.
 
-An instruction's operands are read before it runs, so only the instruction at the pc is given values:
-by then those before it have changed the registers.
+The registers of a core are those before the instruction at the pc, so only that instruction's operands have
+values.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,25 +13,25 @@ from capstone import arm64, x86
 
 from orchestrator.binary.arch import Arch
 
+# Memory of the process by address and size; shorter than the size where it is unknown.
 Reader = Callable[[int, int], bytes]
-"""Memory of the process from an address on, shorter than asked for where it is not known."""
 
+# Instructions before and after the pc.
 BEFORE, AFTER = 6, 4
-"""Instructions around the pc that are given."""
+# Bytes from a function's start to the pc that are decoded to find where instructions begin.
 MAX_FUNCTION: Final = 1 << 16
-"""Bytes from a function's start that are decoded to find out where instructions begin before the pc."""
+# Bytes of the longest x86 instruction; those of arm64 have 4.
 LONGEST: Final = 15
-"""Bytes of the longest x86 instruction; those of arm64 have 4."""
 _MASK: Final = (1 << 64) - 1
 _WORD: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operand:
-    """What an operand of the instruction at the pc held.
+    """An operand of the instruction at the pc.
 
-    For a register `value` is what it held. For memory, `name` is the operand as written, `address` the
-    address that it comes to, and `value` what lies there; None where the core does not hold it.
+    `value` is that of a register, or of memory (None where the core does not hold it). Of memory, `name` is
+    the operand as written, `address` its effective address, and `size` its bytes.
     """
 
     name: str
@@ -39,7 +39,6 @@ class Operand:
     address: int | None = None
     writes: bool = False
     size: int = 0
-    """Bytes of memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ class Instruction:
 
     @property
     def mnemonic(self) -> str:
-        """What the instruction is called; with a prefix, as in `rep movsb`, only that."""
+        """The first word of the instruction: its name, or its prefix, as in `rep movsb`."""
         return self.text.partition(" ")[0]
 
     @property
@@ -66,10 +65,10 @@ class Instruction:
 def disassemble(
     arch: Arch, pc: int, registers: Mapping[str, int], read: Reader, *, start: int | None = None
 ) -> tuple[Instruction, ...]:
-    """The instructions around `pc`; empty where its code is not known.
+    """The instructions around `pc`; empty where the code there is unknown.
 
-    `start` is where the function begins: x86 instructions have no fixed length, so without it those
-    before the pc cannot be told.
+    `start` is the function's first address: x86 instructions have no fixed length, so those before the pc can
+    only be decoded from there.
     """
     engine = _engine(arch)
     after = list(engine.disasm(read(pc, LONGEST * (AFTER + 1)), pc, AFTER + 1))
@@ -88,7 +87,7 @@ def disassemble(
 
 
 def instruction_at(arch: Arch, pc: int, registers: Mapping[str, int], read: Reader) -> Instruction | None:
-    """The instruction at `pc` alone; None where its code is not known."""
+    """The instruction at `pc` alone; None where the code there is unknown."""
     return next((item for item in disassemble(arch, pc, registers, read) if item.current), None)
 
 
@@ -114,7 +113,7 @@ def _before(
     lite = list(engine.disasm_lite(code, start)) if len(code) == pc - start else []
     starts = [address for address, *_ in lite]
     if not lite or lite[-1][0] + lite[-1][1] != pc:
-        return []  # The decoding from the start does not meet the pc: it is not where it seems to be.
+        return []  # Decoding from the start does not arrive at the pc: `start` is wrong.
     first = starts[-BEFORE:][0]
     return list(engine.disasm(code[first - start :], first))
 
@@ -126,7 +125,7 @@ def _text(item: capstone.CsInsn) -> str:
 def _operands(
     arch: Arch, item: capstone.CsInsn, registers: Mapping[str, int], read: Reader
 ) -> Iterator[Operand]:
-    """Registers that are read, each once, and memory."""
+    """The registers that are read, each once, and the memory operands."""
     seen: set[str] = set()
     reads, _ = item.regs_access()
     for number in reads:
@@ -152,7 +151,7 @@ def _operands(
 def _stack_slot(
     arch: Arch, item: capstone.CsInsn, registers: Mapping[str, int], read: Reader
 ) -> Iterator[Operand]:
-    """The memory that x86's push, call, pop and ret use without naming it: where a stack overflows."""
+    """The memory that x86's push, call, pop and ret use implicitly: where a stack overflows."""
     offset = {"push": -_WORD, "call": -_WORD, "pop": 0, "ret": 0}.get(item.mnemonic)
     if arch != Arch.X86_64 or offset is None or "rsp" not in registers:
         return
@@ -168,7 +167,7 @@ def _stack_slot(
 
 
 def _register(arch: Arch, name: str, registers: Mapping[str, int]) -> tuple[str, int | None]:
-    """A register by the name that the instruction gives it: a part of one has that part's value."""
+    """Name and value of a register as an instruction names it; of a part (`eax`), the part's value."""
     if arch == Arch.ARM64:
         whole = {"fp": "x29", "lr": "x30", "wsp": "sp"}.get(name, name)
         if whole in ("xzr", "wzr"):
@@ -203,7 +202,7 @@ _X86_PARTS: Final = _x86_parts()
 def _address(
     arch: Arch, item: capstone.CsInsn, operand: capstone.x86.X86Op, registers: Mapping[str, int]
 ) -> int | None:
-    """Where a memory operand comes to; None where it is none, or where a register of it is not known."""
+    """The effective address of a memory operand; None for any other, or where a register is unknown."""
     memory = x86.X86_OP_MEM if arch == Arch.X86_64 else arm64.ARM64_OP_MEM
     if operand.type != memory or item.mnemonic.startswith(("lea", "nop")):
         return None

@@ -1,9 +1,8 @@
-"""The modules of a core that lists no mapped files: the dynamic loader's own list of them, read from memory.
+"""The modules of a core that lists no mapped files: the dynamic loader's own list, read from memory.
 
-qemu-user writes such cores, without NT_FILE and without the pages that hold ELF headers. What is there
-is writable memory: the loader's struct r_debug, to which the program's DT_DEBUG points, and the chain
-of struct link_map behind it (glibc's elf/link.h, which debuggers rely on). Where DT_DEBUG lies, and how
-large each module is, only the files themselves say.
+qemu-user writes such cores, without NT_FILE and without the pages of ELF headers. They hold writable memory:
+the loader's struct r_debug, to which the program's DT_DEBUG points, and its chain of struct link_map (glibc's
+elf/link.h, which debuggers rely on). The place of DT_DEBUG and the size of each module are in the files.
 """
 
 import os
@@ -17,8 +16,8 @@ from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.elf.files import ElfLayout, read_layout, read_names
 from orchestrator.errors import CoreError
 
+# Gives a file of the process's root by its path there; None where there is none.
 Bring = Callable[[PurePosixPath], Path | None]
-"""Has a file of the process's root by its name there; None where there is none."""
 
 # Where the program is taken to be if the core names no absolute path of it, as for one that was started as
 # `./program`: what `analyze --exe` is given then has a place in the sysroot.
@@ -27,14 +26,12 @@ MAX_MODULES: Final = 1000
 MAX_TAGS: Final = 1000
 _DT_DEBUG: Final = 21
 _TAG: Final = struct.Struct("<QQ")
-_R_MAP_AT: Final = 8
-"""Of struct r_debug: r_version and padding come before r_map."""
-_LINK_MAP: Final = struct.Struct("<QQQQ")
-"""l_addr, l_name, l_ld, l_next."""
+_R_MAP_AT: Final = 8  # in struct r_debug, after r_version and padding
+_LINK_MAP: Final = struct.Struct("<QQQQ")  # l_addr, l_name, l_ld, l_next
 
 
 class Listed(NamedTuple):
-    """The modules of the loader's list, the program first, and the names of those that cannot be had."""
+    """The modules of the loader's list, the program first, and the names of those whose file is missing."""
 
     modules: tuple[MappedModule, ...] = ()
     absent: tuple[str, ...] = ()
@@ -64,7 +61,7 @@ def find_modules(core: Core, bring: Bring) -> Listed:
     bias = core.entry - layout.entry
     found, absent = {program: _module(program, bias, layout)}, []
     for text, loaded_at in _loaded(core, bias, layout):
-        # The loader's own name is the program's PT_INTERP, on a page that such a core does not hold.
+        # The loader's own name is the program's PT_INTERP, in a page that such a core does not hold.
         name = _collapsed(interpreter if loaded_at == core.loaded_at else text)
         if name is None:
             continue
@@ -84,7 +81,7 @@ def _layout(file: Path | None) -> ElfLayout | None:
 
 
 def _collapsed(name: str | None) -> str | None:
-    """A name without `..`, which an rpath of `$ORIGIN/../lib` leaves in it: $ORIGIN is no link."""
+    """An absolute name without the `..` of an rpath such as `$ORIGIN/../lib`; $ORIGIN is no link."""
     return os.path.normpath(name) if name and name.startswith("/") else None
 
 
@@ -97,9 +94,9 @@ def _module(path: str, bias: int, layout: ElfLayout) -> MappedModule:
 
 
 def _loaded(core: Core, bias: int, program: ElfLayout) -> Iterator[tuple[str | None, int]]:
-    """Name and load bias of each library, in the order in which the loader has them.
+    """Name and load bias of each library, in the loader's order.
 
-    The name is empty for the program, and None where it is not in the core.
+    The name is empty for the program, and None where the core does not hold it.
     """
     debug = _debug(core, bias + program.dynamic) if program.dynamic is not None else 0
     place = _pointer(core, debug + _R_MAP_AT) if debug else 0
@@ -114,7 +111,7 @@ def _loaded(core: Core, bias: int, program: ElfLayout) -> Iterator[tuple[str | N
 
 
 def _debug(core: Core, dynamic: int) -> int:
-    """What DT_DEBUG holds: the address of struct r_debug; 0 where there is none."""
+    """The value of DT_DEBUG: the address of struct r_debug; 0 where there is none."""
     for number in range(MAX_TAGS):
         raw = core.read(dynamic + number * _TAG.size, _TAG.size)
         tag, value = _TAG.unpack(raw) if len(raw) == _TAG.size else (0, 0)

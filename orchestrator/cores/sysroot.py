@@ -1,13 +1,13 @@
-"""The minimal sysroot of a core: the files of its root that reading it takes, and nothing else.
+"""The minimal sysroot of a core: only those files of its root that are needed to read it.
 
-Mapped ELF files, their debug files by build id, and the links under which the link map names them:
-16 MB and 0.8 s where copying /lib and /usr out is 484 MB and 3.6 s, with the same output of gdb
-(measured). An image's sysroot is kept, so that only the first crash of an image fetches; and each
-file is kept by its build id, so that images which share a base fetch its files once.
+It has the mapped ELF files, their debug files by build id, and links for the names in the link map: 16 MB and
+0.8 s, where copying out /lib and /usr takes 484 MB and 3.6 s for the same output of gdb (measured). An
+image's sysroot is kept, so that only its first crash fetches files; each file is also kept by build id, so
+that images with a common base fetch it once.
 
-Every name here comes out of a core or a container and is untrusted. All links in a sysroot are
-made here, relative and inside; none is copied. A file is used only where its build id is the one in
-the core; that ids are what they say is taken from whoever made the images.
+Every name comes out of a core or a container and is untrusted. All links in a sysroot are made here, relative
+and inside of it; none is copied. A file is used only if its build id is the one in the core; that a build id
+is genuine is the image maker's responsibility.
 """
 
 import errno
@@ -30,22 +30,22 @@ from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import Sysroot
 
 DEBUG: Final = PurePosixPath("/usr/lib/debug/.build-id")
+# Modules of a core that are fetched; no real process has more.
 MAX_MODULES: Final = 1000
-"""Modules of a core that are fetched; a process with more is not what it seems."""
+# Top folders that merged-/usr distributions replace by links into /usr (file-hierarchy(7)).
 MERGED: Final = ("/lib", "/lib64")
-"""Top folders that merged-/usr distributions make links to folders in /usr (file-hierarchy(7))."""
+# Folders of the cache: the sysroots of images, and in it the files by build id.
 SYSROOTS: Final = "sysroots"
-"""The folder of the cache that has images' sysroots."""
 STORE: Final = "by-build-id"
 _IMAGE_ID: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _BUILD_ID: Final = re.compile(r"[0-9a-f]{8,128}")
+# Errors that a name or a size in a hostile core can cause; any other error is this host's.
 _NAME_ERRORS: Final = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EFBIG, errno.ELOOP,
      errno.EACCES, errno.EPERM}
 )  # fmt: skip
-"""What a name or a size out of a hostile core can cause; any other error is this host's."""
+# The list of files that the source lacks, so that each is asked for only once.
 _ABSENT: Final = ".absent"
-"""The list of files that the source does not have, so that they are asked for once."""
 
 
 def image_sysroot(
@@ -53,8 +53,8 @@ def image_sysroot(
 ) -> tuple[Core, Sysroot]:
     """Make, or complete, the sysroot of an image in `cache` for a core of it; see `make_sysroot`.
 
-    `image_id` is the engine's own id of the image, a sha256; `labels` go on the container that is
-    held while files are fetched. Raises EngineError and ToolError.
+    `image_id` is the engine's id of the image, a sha256; `labels` are for the container that is held while
+    files are fetched. Raises EngineError and ToolError.
     """
     match = _IMAGE_ID.fullmatch(image_id)
     if match is None:
@@ -71,10 +71,9 @@ def make_sysroot(
     The core that is returned knows its modules: those of one that lists no mapped files are found by the
     program's file.
 
-    `store` keeps verified files by build id, on the same filesystem; only for images that were made from
-    the same packages, since a stripped file has the build id of the whole one. What cannot be had, or is
-    another file than the one that crashed and so is not used, is in the result's problems. Raises
-    EngineError and ToolError.
+    `store` keeps verified files by build id, on the same filesystem, for images made from the same packages:
+    a stripped file has the build id of the whole one. The result's problems name each file that is missing,
+    or is not the one that crashed and so is not used. Raises EngineError and ToolError.
     """
     with _locked(folder):
         maker = _Maker(source=source, folder=folder, store=store)
@@ -92,7 +91,7 @@ def make_sysroot(
 
 @contextmanager
 def _locked(folder: Path) -> Generator[None]:
-    """One writer a sysroot, among threads and processes."""
+    """One writer for each sysroot, among threads and processes."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -111,11 +110,11 @@ class _Maker:
         self._absent: set[str] = set()
 
     def bring(self, path: PurePosixPath) -> Path | None:
-        """One file of the root, unverified; None where it is not there."""
+        """One file of the root, unverified; None where the source lacks it."""
         return place(self._folder, path) if self._have(path, None, debug=False) else None
 
     def add(self, modules: Iterable[MappedModule]) -> list[str]:
-        """Bring every module and its debug file; returns what is wrong, in words."""
+        """Bring every module and its debug file; returns the problems, in words."""
         problems, unchecked = [], []
         for module in modules:
             problem = self._add(module)
@@ -135,14 +134,14 @@ class _Maker:
             return _not_there(module.path, self._source)
         if problem := self._verify(path, module):
             return problem
-        # Where the core does not say which file it was, the debug file goes with the one that is there.
+        # Without a build id in the core, the debug file is that of the file that was found.
         build_id = module.build_id or read_names(place(self._folder, path)).build_id
         if build_id and _BUILD_ID.fullmatch(build_id):
             self._have(debug_path(build_id), build_id, debug=True)
         return None
 
     def _verify(self, path: PurePosixPath, module: MappedModule) -> str | None:
-        """Take a file out again that is not the one that crashed; link the name the loader knows it by."""
+        """Remove a file that is not the one that crashed, and return why; else link it by its DT_SONAME."""
         file = place(self._folder, path)
         try:
             names = read_names(file)
@@ -161,7 +160,7 @@ class _Maker:
         return None
 
     def _have(self, path: PurePosixPath, build_id: str | None, *, debug: bool) -> bool:
-        """Whether a file is in the sysroot, if need be after it was brought there."""
+        """Whether a file is in the sysroot; it is fetched if it is not there yet."""
         if _is_here(self._folder, path):
             return True
         try:
@@ -192,7 +191,7 @@ class _Maker:
         return True
 
     def _stored(self, build_id: str | None, *, debug: bool) -> Path | None:
-        """Where the store has, or would have, a file."""
+        """The place of a file in the store; None for one that the store does not keep."""
         if self._store is None or not build_id or not _BUILD_ID.fullmatch(build_id):
             return None
         return self._store / build_id[:2] / f"{build_id[2:]}{'.debug' if debug else '.elf'}"
@@ -214,7 +213,7 @@ class _Maker:
                 os.link(file, kept)
 
     def _forget(self, file: Path, build_id: str) -> None:
-        """Remove a file that is not what it should be, also where the store has just that file."""
+        """Remove a wrong file, also from the store if it is the one that the store has."""
         kept = self._stored(build_id, debug=False)
         if kept and kept.exists() and kept.samefile(file):
             kept.unlink()
@@ -233,12 +232,12 @@ def _not_checked(paths: list[str]) -> str:
 
 
 def debug_path(build_id: str) -> PurePosixPath:
-    """Where the debug file of a build id lies (gdb's manual, "Debugging Information in Separate Files")."""
+    """The path of a build id's debug file (gdb's manual, "Debugging Information in Separate Files")."""
     return DEBUG / build_id[:2] / f"{build_id[2:]}.debug"
 
 
 def place(folder: Path, path: PurePosixPath) -> Path:
-    """Where a path of the image lies in its sysroot; raises ValueError where it would lie outside."""
+    """The place of a path of the image in its sysroot; raises ValueError for one that leads outside."""
     if not path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{path} is not an absolute path without `..`")
     target = folder / path.relative_to("/")
@@ -255,10 +254,10 @@ def _is_here(folder: Path, path: PurePosixPath) -> bool:
 
 
 def _link_merged(folder: Path, modules: Sequence[MappedModule]) -> None:
-    """Let /lib mean /usr/lib where no module lies in a /lib of its own, as merged-/usr distributions do.
+    """Link /lib to /usr/lib, as merged-/usr distributions do, unless a module lies in /lib itself.
 
-    The core has real paths, the link map the ones before links. Where nothing is under a top folder,
-    such a link can mislead nobody.
+    The core has real paths, the link map those before links were followed. A top folder that no module lies
+    in can be a link without harm.
     """
     for top in MERGED:
         if not any(module.path.startswith(f"{top}/") for module in modules):
@@ -267,7 +266,7 @@ def _link_merged(folder: Path, modules: Sequence[MappedModule]) -> None:
 
 
 def _link_loader(folder: Path, core: Core) -> None:
-    """Link the loader under the name that the program asks for (PT_INTERP), where that is another path."""
+    """Link the loader by the name in the program's PT_INTERP, where that is another path."""
     program, loader = core.executable, core.loader
     if not program or not loader or not _is_here(folder, PurePosixPath(program.path)):
         return
@@ -278,10 +277,10 @@ def _link_loader(folder: Path, core: Core) -> None:
             link.parent.mkdir(parents=True, exist_ok=True)
             _link(link, place(folder, PurePosixPath(loader.path)))
     except (CoreError, OSError, ValueError):
-        return  # it has been said already what is wrong with the program
+        return  # the problems of the program have been noted already
 
 
 def _link(link: Path, target: Path) -> None:
-    """Make a relative link, unless something is there."""
+    """Make a relative link, unless its place is taken."""
     if not link.exists() and not link.is_symlink():
         link.symlink_to(os.path.relpath(target.resolve(), link.parent.resolve()))

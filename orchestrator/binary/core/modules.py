@@ -1,4 +1,4 @@
-"""Which ELF files a core's process had loaded, and where: by the mapped files and the pages that are held."""
+"""The ELF files that a process had loaded, and where: by its mapped files and the pages in the core."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from orchestrator.binary.elf.notes import build_id_of, code_of
 
 @dataclass(frozen=True, kw_only=True)
 class MappedModule:
-    """A mapped ELF file: load address, end of its last mapping, build id as the core's own page says.
+    """A mapped ELF file: load address, end of its last mapping, and build id by the page in the core.
 
-    A file is there as often as it was loaded: dlmopen(3) loads it anew into each namespace.
+    A file that was loaded more than once has a module for each copy: dlmopen(3) loads it into each namespace.
     """
 
     path: str
@@ -24,10 +24,10 @@ class MappedModule:
 
 
 class Memory(Protocol):
-    """What a core knows of its process's memory."""
+    """The memory of a process as far as its core holds it."""
 
     def read(self, address: int, size: int) -> bytes:
-        """Memory as it was; shorter than `size` where it is not known."""
+        """Memory at the time of the dump; shorter than `size` where the core does not hold it."""
 
     def is_code(self, address: int) -> bool:
         """Whether an address lay in an executable mapping."""
@@ -44,9 +44,9 @@ def find_modules(files: Iterable[MappedRange], memory: Memory) -> tuple[MappedMo
 def _modules(ranges: list[MappedRange], memory: Memory) -> list[MappedModule]:
     """The modules of one file, by its mappings.
 
-    Where its code is where its headers put it, it was loaded; elsewhere it was only mapped, as data:
-    libbacktrace and Rust's std map whole files to name frames, mostly below where these are loaded. A
-    file that is nowhere known to be loaded is said to be at its first mapping.
+    A mapping whose code lies where the file's headers put it was loaded; any other was only mapped as data:
+    libbacktrace and Rust's std map whole files to name frames, mostly below the loaded copy. A file that has
+    no mapping known to be loaded counts as loaded at its first one.
     """
     ranges = sorted(ranges, key=lambda item: item.start)
     has_code = any(memory.is_code(item.start) for item in ranges)
@@ -64,7 +64,7 @@ def _modules(ranges: list[MappedRange], memory: Memory) -> list[MappedModule]:
 
 
 def _is_elf(item: MappedRange, memory: Memory, *, has_code: bool) -> bool:
-    """By the header page in the core; where the core does not hold it, by any executable mapping."""
+    """By the header page; where the core does not hold that, a file with an executable mapping is ELF."""
     head = memory.read(item.start, 4)
     return is_elf(head) if head else has_code
 

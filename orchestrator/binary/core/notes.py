@@ -1,6 +1,6 @@
-"""What the notes of a core tell: its threads, its mapped files, and how the process was started.
+"""The notes of a core: its threads, its mapped files, and how the process was started.
 
-Layouts: core(5), the kernel's include/uapi/linux/elfcore.h and fs/binfmt_elf.c.
+Layouts are those of core(5), the kernel's include/uapi/linux/elfcore.h and fs/binfmt_elf.c.
 """
 
 import struct
@@ -12,30 +12,29 @@ from orchestrator.binary.arch import Arch
 from orchestrator.binary.elf.notes import parse_auxv
 
 MAX_THREADS: Final = 1 << 12
+# Entries of NT_FILE that are read; the kernel's vm.max_map_count is 65530.
 MAX_MAPPINGS: Final = 1 << 16
-"""Entries of NT_FILE that are read; the kernel's vm.max_map_count is 65530."""
 
 _NT_PRSTATUS, _NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x53494749
 _OTHER_NOTES: Final = frozenset({_NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO})
+# NT_FILE: count and page size, then start, end and offset in pages of each mapping; the names follow.
 _FILES_HEAD, _FILES_ENTRY = struct.Struct("<QQ"), struct.Struct("<QQQ")
-"""NT_FILE: count and page size, then start, end and page offset of each; the names follow."""
+# Offsets in struct elf_prstatus, equal on both architectures.
 _PRSTATUS_SIGNAL, _PRSTATUS_PID, _PRSTATUS_REGISTERS = 12, 32, 112
-"""Offsets in struct elf_prstatus, equal on both architectures."""
-_PSINFO_PID: Final = 24
-"""pr_pid in struct elf_prpsinfo of 64-bit Linux (include/linux/elfcore.h)."""
+_PSINFO_PID: Final = 24  # pr_pid in struct elf_prpsinfo of 64-bit Linux (include/linux/elfcore.h)
+# The words of user_regs_struct and user_pt_regs, by gdb's names.
 _REGISTERS: Final = {
     Arch.X86_64: ("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx",
                   "rsi", "rdi", "orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base"),
     Arch.ARM64: (*(f"x{number}" for number in range(31)), "sp", "pc", "cpsr"),
 }  # fmt: skip
-"""The words of user_regs_struct and user_pt_regs, by gdb's names."""
 _STACK_AND_PC: Final = {Arch.X86_64: ("rsp", "rip"), Arch.ARM64: ("sp", "pc")}
-_FILES_CUT: Final = "the list of mapped files is cut"
+_FILES_CUT: Final = "the list of mapped files is cut off"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MappedRange:
-    """An entry of NT_FILE: addresses, offset in the file in bytes, and the path in the process's root."""
+    """An entry of NT_FILE: addresses, offset in the file in bytes, and path in the process's root."""
 
     start: int
     end: int
@@ -56,7 +55,7 @@ class ThreadState:
 
 @dataclass(frozen=True, kw_only=True)
 class CoreNotes:
-    """All notes that are read, those of threads in their order; what is lost of them, in words."""
+    """The contents of all notes; threads in their order. `damage` says what of them is lost."""
 
     threads: tuple[ThreadState, ...]
     files: tuple[MappedRange, ...]
@@ -73,7 +72,7 @@ class CoreNotes:
 
 
 def parse_notes(arch: Arch, notes: Iterable[tuple[int, bytes]]) -> CoreNotes:
-    """Read a core's notes, each its type and its content; of other kinds than threads' the first one each."""
+    """Read notes as (type, content); of each type but a thread's only the first one counts."""
     threads: list[bytes] = []
     others: dict[int, bytes] = {}
     for kind, desc in notes:
@@ -85,7 +84,7 @@ def parse_notes(arch: Arch, notes: Iterable[tuple[int, bytes]]) -> CoreNotes:
     files, files_cut = parse_files(others[_NT_FILE]) if _NT_FILE in others else ((), False)
     lost = {
         f"only {MAX_THREADS} of {len(threads)} threads are read": len(threads) > MAX_THREADS,
-        "a thread's registers are cut": None in states,
+        "a thread's registers are cut off": None in states,
         _FILES_CUT: files_cut,
     }
     return CoreNotes(
@@ -99,7 +98,7 @@ def parse_notes(arch: Arch, notes: Iterable[tuple[int, bytes]]) -> CoreNotes:
 
 
 def parse_files(desc: bytes) -> tuple[tuple[MappedRange, ...], bool]:
-    """The mapped files that an NT_FILE lists, and whether it is cut."""
+    """The mapped files that an NT_FILE lists, and whether the list is cut off."""
     if len(desc) < _FILES_HEAD.size:
         return (), True
     count, page = _FILES_HEAD.unpack_from(desc)

@@ -1,4 +1,4 @@
-"""Cores as they are stored, compressed, to plain ones that can be mapped."""
+"""Unpacks stored, compressed cores to plain ones that can be mapped."""
 
 import gzip
 import lzma
@@ -15,10 +15,10 @@ import zstandard
 from orchestrator.errors import CoreError
 
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+# Bytes that a core may unpack to; a few kB of zstd can hold any number of them.
 MAX_BYTES: Final = 8 << 30
-"""Bytes that a core may unpack to; a few kB of zstd can hold any number of them."""
+# Bytes of memory that unpacking may take; an archive itself says how much its dictionary needs.
 MAX_MEMORY: Final = 128 << 20
-"""Bytes of memory that unpacking may take: an archive says itself how much its dictionary needs."""
 CHUNK: Final = 1 << 20
 
 Unpacker = Callable[[BinaryIO], Iterator[bytes]]
@@ -28,9 +28,9 @@ Unpacker = Callable[[BinaryIO], Iterator[bytes]]
 def plain_core(path: Path, *, limit: int = MAX_BYTES) -> Generator[Path]:
     """A core as a plain file: itself, or unpacked to a temporary one that is removed afterwards.
 
-    zstd, lz4, xz and gzip are told by their magic numbers, not by the file's name. Of an archive that
-    is cut, what there is of it is unpacked: the core then says itself that it is truncated. Raises
-    CoreError where it is damaged or unpacks to more than `limit` bytes.
+    zstd, lz4, xz and gzip are recognized by their magic numbers, not by the file's name. A truncated archive
+    is unpacked as far as it goes, to a truncated core. Raises CoreError where the archive is damaged or
+    unpacks to more than `limit` bytes.
     """
     with path.open("rb") as stream:
         head = stream.read(max(map(len, UNPACKERS)))
@@ -52,17 +52,17 @@ def _unpack(source: Path, target: Path, unpacker: Unpacker, limit: int) -> None:
                 if plain.tell() > limit:
                     raise CoreError(
                         f"{source.name} unpacks to more than {limit} bytes",
-                        hint="give the core unpacked, if it is meant to be so large",
+                        hint="unpack the core yourself if it is meant to be so large",
                     )
         except EOFError:
-            pass  # Cut: what is missing shows in the core itself.
+            pass  # Truncated, and so is the core, which says it.
         except (zstandard.ZstdError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, RuntimeError) as error:
             raise CoreError(f"{source.name} is damaged: {error}", hint="collect the core again") from error
         plain.truncate()
 
 
 def _write(chunk: bytes, plain: BinaryIO) -> None:
-    """Cores are full of zeros, which need no disk."""
+    """Write a chunk, or leave a hole for one of zeros, of which cores are full."""
     if chunk.strip(b"\0"):
         plain.write(chunk)
     else:
@@ -70,7 +70,7 @@ def _write(chunk: bytes, plain: BinaryIO) -> None:
 
 
 def _zstd(packed: BinaryIO) -> Iterator[bytes]:
-    """All frames: pzstd writes one for each of its threads."""
+    """All frames; pzstd writes one for each of its threads."""
     unpacker = zstandard.ZstdDecompressor(max_window_size=MAX_MEMORY)
     with unpacker.stream_reader(packed, read_across_frames=True, closefd=False) as file:
         yield from iter(lambda: file.read(CHUNK), b"")
@@ -87,7 +87,7 @@ def _gzip(packed: BinaryIO) -> Iterator[bytes]:
 
 
 def _xz(packed: BinaryIO) -> Iterator[bytes]:
-    """All streams, which may follow each other with zeros between them, as pixz and cat(1) write them."""
+    """All streams; pixz and cat(1) write several, with zeros between them."""
     rest = packed.read(CHUNK)
     while rest:
         unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=MAX_MEMORY)
@@ -102,10 +102,10 @@ def _xz(packed: BinaryIO) -> Iterator[bytes]:
             rest = fed.lstrip(b"\0")
 
 
+# By magic number: what systemd-coredump writes (its compress.c), and what people use.
 UNPACKERS: Final[Mapping[bytes, Unpacker]] = {
     ZSTD_MAGIC: _zstd,
     b"\x04\x22\x4d\x18": _lz4,
     b"\xfd7zXZ\0": _xz,
     b"\x1f\x8b": _gzip,
 }
-"""By magic number; what systemd-coredump may write (compress.c), and what people use."""

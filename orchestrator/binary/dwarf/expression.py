@@ -1,7 +1,7 @@
-"""DWARF expressions as call frame information has them (DWARF 5, 2.5): a stack machine, with limits.
+"""DWARF expressions, as in call frame information (DWARF 5, 2.5): a stack machine, with limits.
 
-They come out of untrusted files, so the number of steps and the depth of the stack are bounded, and
-what is not understood is an ExpressionError, which ends the unwinding there.
+They come out of untrusted files, so the number of steps and the depth of the stack are bounded. Damaged and
+unknown operations raise ExpressionError, and the unwinding ends there.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,40 +13,43 @@ MAX_STEPS: Final = 1000
 MAX_STACK: Final = 64
 MASK: Final = (1 << 64) - 1
 
+# DW_OP_*, as numbered in DWARF 5, 7.7.1.
 _DUP, _DROP, _OVER, _PICK, _SWAP, _ROT = 0x12, 0x13, 0x14, 0x15, 0x16, 0x17
 _DEREF, _DEREF_SIZE, _NOP = 0x06, 0x94, 0x96
 _BRANCH, _SKIP, _PLUS_CONSTANT = 0x28, 0x2F, 0x23
 _LITERALS, _BREGS, _BREGX = range(0x30, 0x50), range(0x70, 0x90), 0x92
+# DW_OP_addr and DW_OP_const1u to const8s: bytes of the operand, and whether it is signed.
 _CONSTANTS: Final = {
     0x03: (8, False), 0x08: (1, False), 0x09: (1, True), 0x0A: (2, False), 0x0B: (2, True),
     0x0C: (4, False), 0x0D: (4, True), 0x0E: (8, False), 0x0F: (8, True),
 }  # fmt: skip
-"""DW_OP_addr and DW_OP_const*: bytes of the operand, and whether it has a sign."""
-_CONST_U, _CONST_S = 0x10, 0x11
+_CONST_U, _CONST_S = 0x10, 0x11  # DW_OP_constu, DW_OP_consts: a LEB128 number
 
 
 class ExpressionError(Exception):
-    """An expression that is damaged, endless or not understood; never leaves the unwinder."""
+    """A damaged, endless or unknown expression; never leaves the unwinder."""
 
 
 def signed(value: int) -> int:
-    """A 64-bit number read as one with a sign."""
+    """A 64-bit number as a signed one."""
     return value - (1 << 64) if value >> 63 else value
 
 
 def _divide(left: int, right: int) -> int:
-    """A quotient cut towards zero, as C's; of nothing where it is not defined."""
+    """The quotient truncated towards zero, as in C; 0 for a division by zero."""
     if not right:
         return 0
     quotient = abs(left) // abs(right)
     return quotient if (left < 0) == (right < 0) else -quotient
 
 
+# DW_OP_abs, neg, not.
 _UNARY: Final[Mapping[int, Callable[[int], int]]] = {
     0x19: lambda a: abs(signed(a)),
     0x1F: lambda a: -a,
     0x20: lambda a: ~a,
 }
+# DW_OP_and, div, minus, mod, mul, or, plus, shl, shr, shra, xor, and eq, ge, gt, le, lt, ne.
 _BINARY: Final[Mapping[int, Callable[[int, int], int]]] = {
     0x1A: lambda a, b: a & b,
     0x1B: lambda a, b: _divide(signed(a), signed(b)),
@@ -66,11 +69,10 @@ _BINARY: Final[Mapping[int, Callable[[int, int], int]]] = {
     0x2D: lambda a, b: signed(a) < signed(b),
     0x2E: lambda a, b: signed(a) != signed(b),
 }
-"""DW_OP_and, div, minus, mod, mul, or, plus, shl, shr, shra, xor, and the comparisons."""
 
 
 class StackMachine:
-    """Evaluates one expression; `read` gives a word of memory, or None."""
+    """Evaluates one expression; `read` gives a number of so many bytes in memory, or None."""
 
     def __init__(
         self, code: bytes, registers: Mapping[int, int], read: Callable[[int, int], int | None]
@@ -146,18 +148,18 @@ class StackMachine:
     def _load(self, size: int) -> int:
         value = self._read(self._pop(), size) if 0 < size <= 8 else None
         if value is None:
-            raise ExpressionError("an expression reads memory that is not there")
+            raise ExpressionError("an expression reads memory that the core does not hold")
         return value
 
     def _register(self, number: int) -> int:
         if number not in self._registers:
-            raise ExpressionError(f"an expression reads register {number}, which is not known")
+            raise ExpressionError(f"an expression reads register {number}, which is unknown")
         return self._registers[number]
 
     def _operand(self, size: int, *, sign: bool = False) -> int:
         raw = self._code[self._place : self._place + size]
         if len(raw) < size:
-            raise ExpressionError("an expression is cut")
+            raise ExpressionError("an expression ends within an operand")
         self._place += size
         return int.from_bytes(raw, "little", signed=sign)
 
