@@ -4,6 +4,8 @@ Exit codes (docs/design.md): 0 all as expected, 1 some cell failed, 2 the user's
 3 the host or the engine failed. Only codes 2 and 3 are errors; 0 and 1 are verdicts.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -11,6 +13,8 @@ EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_INPUT: Final = 2
 EXIT_HOST: Final = 3
+MOST_LINES: Final = 50
+"""Mistakes that are shown at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,7 @@ class Location:
 
 
 class CrashmatrixError(Exception):
-    """The base of all errors that a user sees as one line; never raised itself."""
+    """The base of all errors that a user sees, one line each; never raised itself."""
 
     exit_code: ClassVar[int] = EXIT_HOST
 
@@ -46,6 +50,52 @@ class InputError(CrashmatrixError):
     """What the user wrote (a file, a flag, an expression) cannot be taken as it is."""
 
     exit_code = EXIT_INPUT
+
+
+class MultipleInputError(InputError):
+    """Several mistakes in what the user wrote; as text one line each, in the order of their places."""
+
+    def __init__(self, errors: Sequence[InputError]) -> None:
+        super().__init__(errors[0].what, hint=errors[0].hint, where=errors[0].where)
+        self.errors: Final = tuple(errors)
+
+    def __str__(self) -> str:
+        lines = [str(error) for error in self.errors[:MOST_LINES]]
+        more = len(self.errors) - MOST_LINES
+        return "\n".join([*lines, f"and {more:,} more mistakes"] if more > 0 else lines)
+
+
+class ErrorList:
+    """Collects the mistakes of a file, so that all of them are reported and not one a run."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, InputError] = {}
+
+    def add(self, *errors: InputError) -> None:
+        """Keep mistakes; one that is the same text at the same place counts once."""
+        for error in errors:
+            for one in error.errors if isinstance(error, MultipleInputError) else (error,):
+                self._errors.setdefault(str(one), one)
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Keep the MultipleInputError of a block of code, and continue after the block."""
+        try:
+            yield
+        except InputError as error:
+            self.add(error)
+
+    def raise_all(self) -> None:
+        """Raise what was collected: nothing, an InputError, or several as MultipleInputError."""
+        files = list(dict.fromkeys(error.where.file for error in self._errors.values() if error.where))
+
+        def place(error: InputError) -> tuple[int, int, int]:
+            where = error.where
+            return (files.index(where.file), where.line or 0, where.column or 0) if where else (-1, 0, 0)
+
+        errors = sorted(self._errors.values(), key=place)
+        if errors:
+            raise errors[0] if len(errors) == 1 else MultipleInputError(errors)
 
 
 class HostError(CrashmatrixError):

@@ -1,16 +1,15 @@
 """YAML files that people write, read safely, with the place of everything for error messages."""
 
-import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar, get_args
+from typing import Any, Final, Generic, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
-from orchestrator.errors import InputError, Location
+from orchestrator.adapters.yaml_errors import NodePath, Nodes, Salvage, explain, location
+from orchestrator.errors import ErrorList, InputError, Location
 
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 32
@@ -18,17 +17,10 @@ MAX_NODES: Final = 50_000
 """Counted with every alias expanded, so that a few nested aliases cannot stand for a billion nodes."""
 
 M = TypeVar("M", bound=BaseModel)
-Path_ = tuple[str | int, ...]
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
 )
-_SCALARS: Final = {
-    "tag:yaml.org,2002:int": "a number",
-    "tag:yaml.org,2002:float": "a number",
-    "tag:yaml.org,2002:bool": "true or false",
-    "tag:yaml.org,2002:timestamp": "a date",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,19 +29,37 @@ class Document(Generic[M]):
 
     value: M
     file: str
-    nodes: dict[Path_, yaml.Node]
+    nodes: Nodes
+    broken: frozenset[str] = frozenset()
+    """Fields of the file that are wrong and not in `value`, which lives until their errors are raised."""
+    left_out: Mapping[NodePath, Any] = field(default_factory=dict)
+    """Entries of a field, by (field, key), that are wrong and not in `value`, as plain data."""
+    every_node: Nodes = field(default_factory=dict)
+    """The nodes of those too; in `nodes` the entries of a list are numbered without them."""
 
     def where(self, *path: str | int) -> Location:
         """The place of the node at a path, or of its nearest ancestor."""
         while path and path not in self.nodes:
             path = path[:-1]
-        return _location(self.file, self.nodes[path].start_mark)
+        return location(self.file, self.nodes[path].start_mark)
 
     def text_start(self, *path: str | int) -> Location:
         """Where the text of a scalar begins: behind its quote, so that columns inside it add up."""
-        node, place = self.nodes.get(path), self.where(*path)
-        quoted = isinstance(node, yaml.ScalarNode) and node.style in {"'", '"'}
-        return Location(file=place.file, line=place.line, column=(place.column or 1) + quoted)
+        place = self.where(*path)
+        return _inside(self.nodes[path], place) if path in self.nodes else place
+
+    def texts_left_out(self, name: str, key: str) -> Iterator[tuple[str, Location]]:
+        """The texts under a key in those entries of a field that are left out, and where they begin."""
+        for path, entry in self.left_out.items():
+            if path[0] == name and isinstance(entry, dict) and isinstance(entry.get(key), str):
+                node = self.every_node[(*path, key)]
+                yield entry[key], _inside(node, location(self.file, node.start_mark))
+
+
+def _inside(node: yaml.Node, place: Location) -> Location:
+    """Where the text of a scalar begins: behind its quote."""
+    quoted = isinstance(node, yaml.ScalarNode) and node.style in {"'", '"'}
+    return Location(file=place.file, line=place.line, column=(place.column or 1) + quoted)
 
 
 def load(path: Path, model: type[M]) -> M:
@@ -57,17 +67,34 @@ def load(path: Path, model: type[M]) -> M:
     return read(path, model).value
 
 
-def read(path: Path, model: type[M]) -> Document[M]:
-    """Read and validate a file, keeping the places; raises InputError with file, line and column."""
+def read(path: Path, model: type[M], errors: ErrorList | None = None) -> Document[M]:
+    """Read and validate a file, keeping the places; raises MultipleInputError with file, line and column.
+
+    With a list of `errors` the mistakes are added to it, and the document holds what is valid, to be checked
+    further: the caller raises them all (`ErrorList.raise_all`) before it uses the document.
+    """
+    found = errors if errors is not None else ErrorList()
     file = shown(path)
     root = _compose(file, _text(path, file))
-    nodes: dict[Path_, yaml.Node] = {}
-    data = _Builder(file, nodes).build(root, ())
+    nodes: dict[NodePath, yaml.Node] = {}
+    data = _Builder(file, nodes, found).build(root, ())
     try:
-        value = model.model_validate(data)
+        document = Document(value=model.model_validate(data), file=file, nodes=nodes)
     except ValidationError as error:
-        raise _explain(error.errors(), file, nodes, model) from error
-    return Document(value=value, file=file, nodes=nodes)
+        found.add(*explain(error.errors(), file, nodes, model))
+        valid = Salvage(data, error.errors(), nodes)
+        value = valid.value(model)  # which finds more that is broken
+        document = Document(
+            value=value,
+            file=file,
+            nodes=valid.nodes,
+            broken=frozenset(valid.broken),
+            left_out=valid.left_out,
+            every_node=nodes,
+        )
+    if errors is None:
+        found.raise_all()
+    return document
 
 
 def dump(content: dict[str, Any]) -> str:
@@ -82,13 +109,6 @@ def shown(path: Path) -> str:
         return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Words for an error's next step: the nearest known names, or all of them where none is near."""
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"
 
 
 def _text(path: Path, file: str) -> str:
@@ -127,7 +147,7 @@ def _compose(file: str, text: str) -> yaml.Node:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = _location(file, mark) if mark else Location(file=file)
+        place = location(file, mark) if mark else Location(file=file)
         raise InputError(
             f"not valid YAML: {error.problem}", where=place, hint="correct the syntax"
         ) from error
@@ -145,7 +165,7 @@ def _compose(file: str, text: str) -> yaml.Node:
     if not isinstance(root, yaml.MappingNode):
         raise InputError(
             "the file must be a mapping (name: value lines)",
-            where=_location(file, root.start_mark),
+            where=location(file, root.start_mark),
             hint="see docs/matrix.md",
         )
     return root
@@ -159,7 +179,7 @@ def _check_depth(file: str, text: str) -> None:
         if depth > MAX_DEPTH:
             raise InputError(
                 f"nested deeper than {MAX_DEPTH} levels",
-                where=_location(file, event.start_mark),
+                where=location(file, event.start_mark),
                 hint="flatten it",
             )
 
@@ -167,23 +187,24 @@ def _check_depth(file: str, text: str) -> None:
 class _Builder:
     """Turns nodes into plain data: strings, numbers, lists and mappings with unique string keys."""
 
-    def __init__(self, file: str, nodes: dict[Path_, yaml.Node]) -> None:
+    def __init__(self, file: str, nodes: dict[NodePath, yaml.Node], errors: ErrorList) -> None:
         self._file = file
         self._nodes = nodes
+        self._errors = errors
         self._scalars = yaml.SafeLoader("")
 
-    def build(self, node: yaml.Node, path: Path_) -> Any:  # noqa: ANN401 - pydantic validates it next
+    def build(self, node: yaml.Node, path: NodePath) -> Any:  # noqa: ANN401 - pydantic validates it next
         self._nodes[path] = node
         if node.tag not in _TAGS:
             raise InputError(
                 f"the tag {node.tag} is not accepted",
                 hint="remove it",
-                where=_location(self._file, node.start_mark),
+                where=location(self._file, node.start_mark),
             )
         if len(self._nodes) > MAX_NODES or len(path) > MAX_DEPTH:
             raise InputError(
                 f"aliases expand to more than {MAX_NODES} values",
-                where=_location(self._file, node.start_mark),
+                where=location(self._file, node.start_mark),
                 hint="write them out",
             )
         if isinstance(node, yaml.MappingNode):
@@ -192,20 +213,20 @@ class _Builder:
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
         return self._scalar(node)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: NodePath) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for key, value in node.value:
-            place = _location(self._file, key.start_mark)
+            place = location(self._file, key.start_mark)
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                raise InputError("a key must be a plain word", where=place, hint="put it in quotes")
-            if key.value in data:
-                first = self._nodes[(*path, key.value)].start_mark.line + 1
-                raise InputError(
-                    f"{key.value!r} stands here twice (first on line {first})",
-                    where=place,
-                    hint="keep one of the two",
+                self._errors.add(
+                    InputError("a key must be a plain word", where=place, hint="put it in quotes")
                 )
-            data[key.value] = self.build(value, (*path, key.value))
+            elif key.value in data:
+                first = self._nodes[(*path, key.value)].start_mark.line + 1
+                what = f"duplicate {key.value!r}, first on line {first}"
+                self._errors.add(InputError(what, where=place, hint="remove one"))
+            else:
+                data[key.value] = self.build(value, (*path, key.value))
         return data
 
     def _scalar(self, node: yaml.Node) -> Any:  # noqa: ANN401 - pydantic validates it next
@@ -215,62 +236,5 @@ class _Builder:
             raise InputError(
                 f"{node.value[:40]!r} cannot be read",
                 hint="put it in quotes",
-                where=_location(self._file, node.start_mark),
+                where=location(self._file, node.start_mark),
             ) from error
-
-
-def _location(file: str, mark: Any) -> Location:  # noqa: ANN401 - PyYAML's C and Python marks differ
-    return Location(file=file, line=mark.line + 1, column=mark.column + 1)
-
-
-def _explain(
-    errors: list[ErrorDetails], file: str, nodes: dict[Path_, yaml.Node], model: type[BaseModel]
-) -> InputError:
-    """The first of pydantic's errors as one line, with its place and the next thing to do."""
-    # A misspelt key is the cause of the missing one that is reported beside it.
-    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
-    path: Path_ = first["loc"]
-    known: Path_ = ()
-    for part in path:
-        # Of a union's member pydantic puts the tag into the path, where the file has none.
-        known = (*known, part) if (*known, part) in nodes else known
-    node = nodes[known]
-    name = ".".join(str(part) for part in path) or "the file"
-    what, hint = f"{name}: {first['msg'].removeprefix('Value error, ')}", "correct it"
-    if first["type"] == "extra_forbidden":
-        what = f"unknown key {path[-1]!r}"
-        hint = nearest(str(path[-1]), _fields(model, path[:-1]))
-    elif first["type"] == "missing":
-        what, hint = f"{name} is missing", "add it"
-    elif first["type"] == "string_type" and isinstance(node, yaml.ScalarNode) and node.tag in _SCALARS:
-        what = f"{name}: {node.value} is {_SCALARS[node.tag]} to YAML, not a string"
-        hint = f'write "{node.value}" in quotes'
-    if len(errors) > 1:
-        hint += f" ({len(errors) - 1} more wrong in this file)"
-    return InputError(what, where=_location(file, node.start_mark), hint=hint)
-
-
-def _fields(model: type[BaseModel], path: Path_) -> tuple[str, ...]:
-    """The field names that are allowed at a path of a model, by their names in the file."""
-    kind: Any = model
-    for part in path:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            by_name = {info.alias or name: info for name, info in kind.model_fields.items()}
-            kind = by_name[str(part)].annotation if str(part) in by_name else None
-        elif (member := _tagged(kind, str(part))) is not None:
-            kind = member
-        else:
-            inner = [arg for arg in get_args(kind) if arg is not Ellipsis and arg is not type(None)]
-            kind = inner[-1] if inner else None
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        return ()
-    return tuple(info.alias or name for name, info in kind.model_fields.items())
-
-
-def _tagged(kind: Any, tag: str) -> type[BaseModel] | None:  # noqa: ANN401 - any annotation
-    """The member of a union that a literal in one of its fields names, as pydantic chooses it."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        literals = (get_args(info.annotation) for info in kind.model_fields.values())
-        return kind if any(tag in values for values in literals) else None
-    found = (_tagged(member, tag) for member in get_args(kind))
-    return next((member for member in found if member), None)

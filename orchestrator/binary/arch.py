@@ -1,5 +1,6 @@
 """The architectures whose machine code and cores can be read."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -13,6 +14,12 @@ class Arch(StrEnum):
     def from_machine(cls, machine: str) -> "Arch":
         """The architecture of a name that uname or an engine gives; raises ValueError for an unknown one."""
         return cls({"aarch64": "arm64", "amd64": "x86_64"}.get(machine, machine))
+
+    @classmethod
+    def aliases(cls) -> Mapping[str, str]:
+        """Other names of the architectures, in small letters: what systems, engines and vendors call them."""
+        x86_64 = dict.fromkeys(("amd64", "x64", "x86-64", "x86", "intel64", "em64t"), cls.X86_64.value)
+        return x86_64 | dict.fromkeys(("aarch64", "arm64v8", "armv8", "armv8l", "arm"), cls.ARM64.value)
 
     @property
     def platform(self) -> str:

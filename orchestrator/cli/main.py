@@ -20,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.command(arguments))
     except CrashmatrixError as error:
-        console.complain(str(error))
+        for line in str(error).splitlines():
+            console.complain(line)
         return error.exit_code
     except KeyboardInterrupt:
         console.complain("interrupted")

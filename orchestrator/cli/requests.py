@@ -8,8 +8,8 @@ import argparse
 from pathlib import Path
 
 from orchestrator import matrix
-from orchestrator.adapters.yamlfile import nearest
-from orchestrator.errors import InputError
+from orchestrator.adapters.suggest import nearest
+from orchestrator.errors import ErrorList, InputError
 from orchestrator.model import STANDARD_AXES
 from orchestrator.pipeline import planning
 from orchestrator.rundir import find_run
@@ -22,13 +22,15 @@ def plan_chosen(arguments: argparse.Namespace) -> planning.PlannedRun:
 
 
 def selection(arguments: argparse.Namespace, project: planning.Project) -> matrix.Request:
-    """Which cells the flags choose; raises InputError for an axis that the project has not."""
+    """Which cells the flags choose; raises InputError for axes that the project does not have."""
     axes = {axis: _flat(getattr(arguments, axis)) for axis in STANDARD_AXES if getattr(arguments, axis)}
+    errors = ErrorList()
     for name, values in arguments.axis:
         if name not in project.matrix.vocabulary:
-            hint = nearest(name, project.matrix.vocabulary)
-            raise InputError(f"--axis: there is no axis {name!r}", hint=hint)
+            what = f"--axis {name}={','.join(values)}: there is no axis {name!r}"
+            errors.add(InputError(what, hint=nearest(name, project.matrix.vocabulary)))
         axes[name] = (*axes.get(name, ()), *values)
+    errors.raise_all()
     return matrix.Request(
         profile=arguments.profile,
         cells=frozenset(arguments.cells) or None,

@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from orchestrator.adapters import yamlfile
-from orchestrator.adapters.yamlfile import Document, nearest
+from orchestrator.adapters.suggest import nearest
+from orchestrator.adapters.yamlfile import Document
 from orchestrator.errors import HostError, InputError
 from orchestrator.images import lockfile
 from orchestrator.model import Arch, Catalogue, CatalogueParts, LocalFile, Lock, Wanted

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from packaging.version import Version
 
-from orchestrator.adapters.yamlfile import Document, nearest
-from orchestrator.errors import InputError
+from orchestrator.adapters.suggest import nearest
+from orchestrator.adapters.yamlfile import Document
+from orchestrator.errors import ErrorList, InputError
 from orchestrator.instruments import INSTRUMENTS
-from orchestrator.matrix.expression import WORDS
+from orchestrator.matrix.expression import ARCH, WORDS, Aliases
 from orchestrator.model import (
     ABSENT,
     AXIS_NAME,
@@ -19,7 +20,7 @@ from orchestrator.model import (
     MITIGATION,
     VERSION_AXES,
     VERSION_VALUE,
-    Scenario,
+    Arch,
 )
 
 RESERVED: Final = frozenset({*WORDS, *keyword.kwlist})
@@ -28,67 +29,78 @@ RESERVED: Final = frozenset({*WORDS, *keyword.kwlist})
 Axes = Mapping[str, tuple[str, ...]]
 
 
-def check_axes(document: Document[Any], axes: Axes) -> None:
-    """Check the axes that stand under `axes` of a file; raises InputError with the place."""
+def check_axes(document: Document[Any], axes: Axes, errors: ErrorList, aliases: Aliases) -> None:
+    """Add to the errors what is wrong in the axes that stand under `axes` of a file, with the places."""
     for axis, values in axes.items():
         place = document.where("axes", axis)
         if not AXIS_NAME.fullmatch(axis):
-            raise InputError(
-                f"{axis!r} cannot name an axis", where=place, hint="use small letters, digits and _"
-            )
+            hint = "use small letters, digits and _"
+            errors.add(InputError(f"{axis!r} cannot name an axis", where=place, hint=hint))
         if axis in RESERVED:
-            raise InputError(
-                f"{axis!r} cannot name an axis, since expressions could not name it",
-                where=place,
-                hint="choose another word",
-            )
+            what = f"{axis!r} cannot name an axis, since expressions could not name it"
+            errors.add(InputError(what, where=place, hint="choose another word"))
         if not values:
-            raise InputError(f"axis {axis!r} has no values", where=place, hint="list at least one")
-        _check_values(document, axis, values)
+            errors.add(InputError(f"axis {axis!r} has no values", where=place, hint="list at least one"))
+        _check_values(document, axis, values, errors, aliases.get(axis, {}))
 
 
-def vocabulary(axes: Axes, scenarios: Iterable[Scenario]) -> dict[str, tuple[str, ...]]:
-    """All axes of a project with their values: the matrix's, then those of its scenarios' own.
+def vocabulary(axes: Axes, own: Iterable[Axes]) -> dict[str, tuple[str, ...]]:
+    """All axes of a project with their values: the matrix's, then its scenarios' own.
 
-    An axis that not every cell has also has the value `none`, as the cells without it read. Those of
-    the product, `mitigation` and `instrument`, are known also where nothing has them.
+    An axis that not every cell has also has the value `none`, which cells without it have. The product's own
+    axes, `mitigation` and `instrument`, are known even where no cell has them.
     """
     words = {MITIGATION: (ABSENT,), INSTRUMENT: (ABSENT,)} | dict(axes)
-    for scenario in scenarios:
-        for axis, values in scenario.axes.items():
+    for scenario_axes in own:
+        for axis, values in scenario_axes.items():
             words[axis] = tuple(dict.fromkeys((ABSENT, *words.get(axis, ()), *values)))
     return words
 
 
-def _check_values(document: Document[Any], axis: str, values: tuple[str, ...]) -> None:
+def _check_values(
+    document: Document[Any],
+    axis: str,
+    values: tuple[str, ...],
+    errors: ErrorList,
+    aliases: Mapping[str, str],
+) -> None:
     for index, value in enumerate(values):
         place = document.where("axes", axis, index)
-        if axis in VERSION_AXES and not VERSION_VALUE.fullmatch(value):
-            raise InputError(
-                f"{axis}: {value[:80]!r} is not a version", where=place, hint='write a version such as "3.13"'
-            )
-        if not AXIS_VALUE.fullmatch(value):
-            raise InputError(
-                f"{axis}: {value[:80]!r} cannot be a value",
-                where=place,
-                hint="use letters, digits, '.', '_' and '-', 64 at most",
-            )
-        if axis == INSTRUMENT and value not in (ABSENT, *INSTRUMENTS):
-            raise InputError(
-                f"no instrument is called {value!r}", where=place, hint=nearest(value, (ABSENT, *INSTRUMENTS))
-            )
         if value in values[:index]:
-            raise InputError(f"{axis}: {value!r} stands here twice", where=place, hint="keep one of the two")
+            errors.add(InputError(f"{axis}: duplicate {value!r}", where=place, hint="remove one"))
+        elif found := _refusal(axis, value, aliases):
+            what, hint = found
+            errors.add(InputError(what, where=place, hint=hint))
     if axis in VERSION_AXES:
-        _check_same_version(document, axis, values)
+        _check_same_version(document, axis, values, errors)
 
 
-def _check_same_version(document: Document[Any], axis: str, values: tuple[str, ...]) -> None:
+def _refusal(axis: str, value: str, aliases: Mapping[str, str]) -> tuple[str, str] | None:
+    """Why an axis cannot have a value, and the next step; None where it can."""
+    if axis in VERSION_AXES and not VERSION_VALUE.fullmatch(value):
+        named = aliases.get(value.lower())
+        hint = f'did you mean "{named}", which {value} has?' if named else 'write a version such as "3.13"'
+        return f"{axis}: {value[:80]!r} is not a version", hint
+    if not AXIS_VALUE.fullmatch(value):
+        return (
+            f"{axis}: {value[:80]!r} cannot be a value",
+            "use letters, digits, '.', '_' and '-', 64 at most",
+        )
+    if axis == ARCH and value not in list(Arch):
+        return f"arch: {value!r} is not supported", nearest(value, map(str, Arch), aliases)
+    if axis == INSTRUMENT and value not in (ABSENT, *INSTRUMENTS):
+        return f"no instrument is called {value!r}", nearest(value, (ABSENT, *INSTRUMENTS))
+    return None
+
+
+def _check_same_version(
+    document: Document[Any], axis: str, values: tuple[str, ...], errors: ErrorList
+) -> None:
     """Refuse 3.9 beside 3.9.0, which are one version under two names."""
-    for one, other in pairwise(sorted(values, key=Version)):
+    known = dict.fromkeys(value for value in values if VERSION_VALUE.fullmatch(value))
+    versions = sorted(known, key=Version)
+    for one, other in pairwise(versions):
         if Version(one) == Version(other):
-            raise InputError(
-                f"{axis}: {one!r} and {other!r} are the same version",
-                hint="keep one of the two",
-                where=document.where("axes", axis, values.index(other)),
-            )
+            what = f"{axis}: {one!r} and {other!r} are the same version"
+            where = document.where("axes", axis, values.index(other))
+            errors.add(InputError(what, hint="remove one", where=where))

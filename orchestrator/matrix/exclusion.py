@@ -9,7 +9,7 @@ from orchestrator.instruments import INSTRUMENTS
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.blocks import AxisFunction, Block, joined
 from orchestrator.matrix.facts import CatalogueFacts
-from orchestrator.matrix.matrix_file import Exclusion
+from orchestrator.matrix.rules import Exclusion
 from orchestrator.model import (
     ABSENT,
     INSTRUMENT,

@@ -4,15 +4,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from orchestrator.adapters.yamlfile import nearest
-from orchestrator.errors import InputError, Location
+from orchestrator.adapters.suggest import nearest
+from orchestrator.errors import ErrorList, InputError, Location
 from orchestrator.matrix.blocks import Block, size
 from orchestrator.matrix.expression import Expression, OneOf, parse
 from orchestrator.matrix.facts import CatalogueFacts
 from orchestrator.matrix.matrix_file import Matrix, Profile
 from orchestrator.matrix.named import named_cells
-from orchestrator.matrix.request import Request
-from orchestrator.matrix.terms import ScenarioRules
+from orchestrator.matrix.request import Request, axis_flag
+from orchestrator.matrix.terms import CellSelector
 from orchestrator.model import (
     MAX_CELLS,
     Catalogue,
@@ -44,12 +44,15 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
     chosen = _chosen(grids, matrix, request, facts)
     cells: list[SelectedCells] = []
     excluded: list[ExcludedCells] = []
-    every = [ScenarioRules(matrix, scenario, catalogue, facts) for scenario in matrix.scenarios.values()]
-    for rules, grid in zip(every, grids, strict=True):
-        blocks = [block for block in chosen if block["scenario"] == grid["scenario"]]
-        left, out = rules.exclusions.partition(blocks, grid)
-        cells += rules.selected(left, grid, request)
+    errors = ErrorList()
+    for name, grid in zip(matrix.scenarios, grids, strict=True):
+        selector = CellSelector(matrix, name, catalogue, facts)
+        blocks = [block for block in chosen if name in block["scenario"]]
+        left, out = selector.exclusions.partition(blocks, grid)
+        with errors.collect():
+            cells += selector.selected(left, grid, request)
         excluded += out
+    errors.raise_all()
     if not cells and not request.allow_empty:
         raise _all_excluded(excluded)
     return Selection(
@@ -95,7 +98,8 @@ def _chosen(grids: Sequence[Block], matrix: Matrix, request: Request, facts: Cat
     if request.cells is not None:
         return named_cells(grids, request.cells, matrix.file)
     left = [grid for grid in grids if size([grid])]
-    for clause in _clauses(matrix, _profile(matrix, request), request):
+    # All clauses first: a mistake in one is worth more than that another leaves no cell.
+    for clause in list(_clauses(matrix, _profile(matrix, request), request)):
         before, matches = size(left), facts.when(clause.when, then=True)
         left = [block for block, matching in matches.partition(left) if matching]
         if not left:
@@ -113,17 +117,20 @@ def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Cl
         if axis not in request.axes:
             yield _values_clause(f"profile {profile.name} ({axis}: {', '.join(values)})", axis, values)
     yield _Clause(words=f"profile {profile.name} (select: {profile.select_text})", when=profile.select)
+    errors = ErrorList()
     for axis, values in request.axes.items():
+        known, flag = matrix.vocabulary[axis], axis_flag(axis, values)
         for value in values:
-            if value not in matrix.vocabulary[axis]:
-                raise InputError(
-                    f"--{axis}: there is no {axis} {value!r} in {matrix.file} and its scenarios",
-                    hint=nearest(value, matrix.vocabulary[axis]),
-                )
-        yield _values_clause(f"--{axis} {','.join(values)}", axis, values)
+            if value not in known:
+                what = f"{flag}: there is no {axis} {value!r} in {matrix.file} and its scenarios"
+                errors.add(InputError(what, hint=nearest(value, known, matrix.aliases.get(axis))))
+        yield _values_clause(flag, axis, values)
     if request.expression is not None:
-        parsed = parse(request.expression, matrix.vocabulary, Location(file="-k", line=1, column=1))
-        yield _Clause(words=f"-k '{request.expression}'", when=parsed)
+        place = Location(file="-k", line=1, column=1)
+        with errors.collect():
+            parsed = parse(request.expression, matrix.vocabulary, place, matrix.aliases)
+            yield _Clause(words=f"-k '{request.expression}'", when=parsed)
+    errors.raise_all()
 
 
 def _values_clause(words: str, axis: str, values: Sequence[str]) -> _Clause:

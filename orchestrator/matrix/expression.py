@@ -20,8 +20,8 @@ from typing import Final, NoReturn, Protocol
 
 from packaging.version import Version
 
-from orchestrator.adapters.yamlfile import nearest
-from orchestrator.errors import InputError, Location
+from orchestrator.adapters.suggest import nearest
+from orchestrator.errors import ErrorList, InputError, Location
 from orchestrator.model import ABSENT, VERSION_VALUE, Arch, orders_as_version
 
 MAX_LENGTH: Final = 2000
@@ -30,6 +30,9 @@ EXAMPLE: Final = 'write for example glibc < "2.41" and launcher == "uwsgi"'
 
 Vocabulary = Mapping[str, tuple[str, ...]]
 """All axes with their values; an expression may name nothing else."""
+Aliases = Mapping[str, Mapping[str, str]]
+"""By axis: other names of its values, in small letters, for the hints of errors."""
+ARCH_ALIASES: Final[Aliases] = {ARCH: Arch.aliases()}
 
 _ORDER: Final[dict[type[ast.cmpop], Callable[[Version, Version], bool]]] = {
     ast.Lt: operator.lt,
@@ -215,19 +218,21 @@ WORDS: Final[Mapping[str, Expression]] = {
 """What is true or false by itself; no axis can be called so."""
 
 
-def parse(text: str, vocabulary: Vocabulary, where: Location) -> Expression:
-    """Parse an expression; raises InputError with the place inside the expression.
+def parse(text: str, vocabulary: Vocabulary, where: Location, aliases: Aliases = ARCH_ALIASES) -> Expression:
+    """Parse an expression; raises MultipleInputError with the places inside the expression.
 
     `where` is where the expression's text begins; an unknown axis or value offers the nearest name.
     """
-    return _Parser(text, vocabulary, where).parse()
+    return _Parser(text, vocabulary, where, aliases).parse()
 
 
 class _Parser:
-    def __init__(self, text: str, vocabulary: Vocabulary, where: Location) -> None:
+    def __init__(self, text: str, vocabulary: Vocabulary, where: Location, aliases: Aliases) -> None:
         self._text = text
         self._vocabulary = vocabulary
         self._where = where
+        self._aliases = aliases
+        self._errors = ErrorList()
 
     def parse(self) -> Expression:
         if len(self._text) > MAX_LENGTH:
@@ -236,7 +241,7 @@ class _Parser:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SyntaxWarning)
                 tree = ast.parse(self._text.strip(), mode="eval")
-            return self._node(tree.body)
+            parsed = self._part(tree.body)
         except SyntaxError as error:
             said = f"the expression does not parse: {error.msg}"
             # Python gives offset 0 where the text ends too early.
@@ -246,15 +251,23 @@ class _Parser:
             raise InputError(
                 "the expression does not parse: too deep, or not text", where=self._where, hint=EXAMPLE
             ) from error
+        self._errors.raise_all()
+        return parsed
+
+    def _part(self, node: ast.expr) -> Expression:
+        """A part of the expression; where it has a mistake that is kept, and the other parts are read."""
+        with self._errors.collect():
+            return self._node(node)
+        return Constant(False)
 
     def _node(self, node: ast.expr) -> Expression:
         match node:
             case ast.BoolOp(op=ast.And(), values=values):
-                return All(tuple(self._node(value) for value in values))
+                return All(tuple(self._part(value) for value in values))
             case ast.BoolOp(values=values):
-                return Any(tuple(self._node(value) for value in values))
+                return Any(tuple(self._part(value) for value in values))
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return Not(self._node(operand))
+                return Not(self._part(operand))
             case ast.Name(id=word) if word in WORDS:
                 return WORDS[word]
             case ast.Constant(value=True | False as value):
@@ -302,7 +315,8 @@ class _Parser:
     def _value(self, axis: str, node: ast.expr) -> str:
         value = self._string(node)
         if value not in self._vocabulary[axis]:
-            self._refuse(f"{axis} has no value {value!r}", node, nearest(value, self._vocabulary[axis]))
+            hint = nearest(value, self._vocabulary[axis], self._aliases.get(axis))
+            self._refuse(f"{axis} has no value {value!r}", node, hint)
         return value
 
     def _version(self, axis: str, node: ast.expr) -> Version:

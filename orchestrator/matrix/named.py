@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Final
 
-from orchestrator.adapters.yamlfile import nearest
+from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import InputError
 from orchestrator.matrix.blocks import Block, size
 from orchestrator.model import ABSENT, Cell

@@ -1,7 +1,9 @@
 """What the user asks of a matrix."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from orchestrator.model import STANDARD_AXES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,3 +23,9 @@ class Request:
     """Whether registries are taken to answer without being asked: their images are here already."""
     allow_empty: bool = False
     """Whether a selection whose cells are all excluded is a run of skips instead of a mistake."""
+
+
+def axis_flag(axis: str, values: Sequence[str]) -> str:
+    """The flag that chooses these values of an axis: a standard axis has one of its own name."""
+    joined = ",".join(values)
+    return f"--{axis} {joined}" if axis in STANDARD_AXES else f"--axis {axis}={joined}"

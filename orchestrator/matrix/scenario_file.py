@@ -5,9 +5,10 @@ import signal
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from orchestrator.adapters.yamlfile import nearest
+from orchestrator.adapters.suggest import nearest
+from orchestrator.adapters.yaml_errors import refuse
 from orchestrator.model import (
     AddressRange,
     OutcomeKind,
@@ -40,9 +41,14 @@ def _regular_expression(text: str) -> str:
     return text
 
 
-def _signal(name: str) -> str:
-    if name not in SIGNALS:
-        raise ValueError(f"no signal is called {name!r}; {nearest(name, SIGNALS)}")
+def _signal(name: object) -> object:
+    """A signal's name; a number is refused with the name that it has."""
+    number = int(name) if isinstance(name, str) and name.isdecimal() else name
+    if isinstance(number, int) and not isinstance(number, bool):
+        named = next((item.name for item in signal.Signals if item.value == number), None)
+        refuse(f"{number} is a number, and signals are named", f"write {named or 'for example SIGSEGV'}")
+    if isinstance(name, str) and name not in SIGNALS:
+        refuse(f"no signal is called {name!r}", nearest(name, SIGNALS))
     return name
 
 
@@ -73,14 +79,14 @@ InsidePath = Annotated[str, AfterValidator(_inside)]
 
 
 class ExclusionFile(Value):
-    """One entry of `exclude`: cells for which `when` holds do not run, because of `reason`."""
+    """One entry of `exclude`: the cells that `when` matches do not run, because of `reason`."""
 
     when: str
     reason: Annotated[str, AfterValidator(_reason)]
 
 
 class OptionsFile(Value):
-    """One entry of `launcher_options`: options for the cells that `when` holds of."""
+    """One entry of `launcher_options`: options for the cells that `when` matches."""
 
     when: str
     options: Annotated[tuple[Annotated[str, AfterValidator(_option)], ...], Field(min_length=1)]
@@ -101,7 +107,7 @@ class ExpectFile(Value):
     when: str
     outcome: OutcomeKind
     status: Annotated[int, Field(ge=0, le=255)] | Literal["clean"] | None = None
-    signal: Annotated[str, AfterValidator(_signal)] | None = None
+    signal: Annotated[str | None, BeforeValidator(_signal)] = None
     frames: tuple[str, ...] = ()
     fault_address: Annotated[str, AfterValidator(_addresses)] | None = None
     message: Annotated[str, AfterValidator(_regular_expression)] | None = None

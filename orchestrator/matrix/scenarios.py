@@ -1,25 +1,27 @@
 """Scenarios: the question, its programs, and what should be seen, checked as one."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from orchestrator.adapters import yamlfile
-from orchestrator.adapters.yamlfile import Document, nearest
-from orchestrator.errors import InputError, Location
-from orchestrator.launchers import LAUNCHERS
+from orchestrator.adapters.suggest import nearest
+from orchestrator.adapters.yamlfile import Document
+from orchestrator.errors import ErrorList, InputError, Location
+from orchestrator.launchers import LAUNCHERS, Launcher
 from orchestrator.matrix.axes import Axes, check_axes
-from orchestrator.matrix.scenario_file import CLEAN, ProbeFile, ScenarioFile
+from orchestrator.matrix.expression import Aliases, Constant, Expression, parse
+from orchestrator.matrix.rules import Exclusion, ExpectationRule, LauncherOptions, ScenarioRules
+from orchestrator.matrix.scenario_file import CLEAN, ExpectFile, ProbeFile, ScenarioFile
 from orchestrator.model import (
     STANDARD_AXES,
     AddressRange,
     Expectation,
-    ExpectationRule,
-    LauncherOptions,
     OutcomeKind,
     ProbeKind,
     ProbeSource,
     Scenario,
-    ScenarioExclusion,
     Toolchain,
 )
 
@@ -28,112 +30,165 @@ MANIFEST: Final = "Cargo.toml"
 CRATES: Final = "Cargo.lock"
 
 
-def load_scenarios(folder: Path, axes: Axes) -> dict[str, Scenario]:
-    """Load the scenarios that the matrix's `axes` name; raises InputError for whatever is wrong in one."""
-    return {name: _load(folder, name, axes) for name in axes["scenario"]}
+@dataclass(frozen=True, kw_only=True)
+class ScenarioSource:
+    """A scenario.yaml as it was read; its mistakes go to `errors`, which are raised before `scenario`."""
 
+    name: str
+    folder: Path
+    document: Document[ScenarioFile]
+    errors: ErrorList
 
-def _load(folder: Path, name: str, matrix_axes: Axes) -> Scenario:
-    path = folder / name / FILE
-    if not path.is_file():
-        present = [item.parent.name for item in folder.glob(f"*/{FILE}")]
-        raise InputError(
-            f"scenario {name!r} has no {FILE}",
-            hint=f"create it; {nearest(name, present)}",
-            where=Location(file=yamlfile.shown(path)),
+    @classmethod
+    def read(cls, folder: Path, name: str, errors: ErrorList) -> "ScenarioSource | None":
+        """Read scenarios/NAME/scenario.yaml; None where it is no such file at all."""
+        path = folder / name / FILE
+        with errors.collect():
+            if not path.is_file():
+                present = [item.parent.name for item in folder.glob(f"*/{FILE}")]
+                raise InputError(
+                    f"scenario {name!r} has no {FILE}",
+                    hint=f"create it; {nearest(name, present)}",
+                    where=Location(file=yamlfile.shown(path)),
+                )
+            document = yamlfile.read(path, ScenarioFile, errors)
+            return cls(name=name, folder=path.parent, document=document, errors=errors)
+        return None
+
+    @property
+    def axes(self) -> Axes:
+        """The scenario's own axes."""
+        return self.document.value.axes
+
+    def check(self, matrix_axes: Axes, aliases: Aliases) -> None:
+        """Add to the errors what is wrong in the file beside its form and its expressions."""
+        document, entry = self.document, self.document.value
+        self.errors.add(*_file_errors(document, self.folder))
+        check_axes(document, entry.axes, self.errors, aliases)
+        for axis in entry.axes:
+            if axis in matrix_axes or axis in STANDARD_AXES:
+                what = f"the matrix has an axis {axis!r} already"
+                hint = "give this one another name, or leave one of the two out"
+                self.errors.add(InputError(what, where=document.where("axes", axis), hint=hint))
+        for language, probe in entry.probes.items():
+            self.errors.add(*_probe_errors(document, language, probe))
+        launchers = [LAUNCHERS[name] for name in matrix_axes["launcher"] if name in LAUNCHERS]
+        self.errors.add(*_option_errors(document, launchers))
+        for index, rule in enumerate(entry.expect):
+            self.errors.add(*_expectation_errors(document, index, rule))
+
+    def rules(self, matrix_axes: Axes, aliases: Aliases) -> ScenarioRules:
+        """The file's rules with their expressions parsed, which may name the matrix's axes and its own."""
+        document, entry = self.document, self.document.value
+        vocabulary = {**matrix_axes, **entry.axes}
+
+        def parsed(field: str, index: int, text: str) -> Expression:
+            with self.errors.collect():
+                return parse(text, vocabulary, document.text_start(field, index, "when"), aliases)
+            return Constant(False)
+
+        for field in ("exclude", "launcher_options", "expect"):
+            for text, place in document.texts_left_out(field, "when"):
+                with self.errors.collect():
+                    parse(text, vocabulary, place, aliases)
+        return ScenarioRules(
+            file=document.file,
+            exclusions=tuple(
+                Exclusion(
+                    when=parsed("exclude", index, item.when),
+                    reason=item.reason,
+                    where=str(document.where("exclude", index)),
+                )
+                for index, item in enumerate(entry.exclude)
+            ),
+            options=tuple(
+                LauncherOptions(when=parsed("launcher_options", index, item.when), options=item.options)
+                for index, item in enumerate(entry.launcher_options)
+            ),
+            expect=tuple(
+                ExpectationRule(
+                    when=parsed("expect", index, item.when),
+                    expectation=_expectation(item, where=str(document.where("expect", index))),
+                    clean=item.status == CLEAN,
+                )
+                for index, item in enumerate(entry.expect)
+            ),
         )
-    document = yamlfile.read(path, ScenarioFile)
-    entry = document.value
-    _check_files(document, path.parent)
-    _check_own_axes(document, matrix_axes)
-    return Scenario(
-        name=name,
-        title=entry.title,
-        story=entry.story.strip(),
-        folder=str(path.parent),
-        driver=entry.driver,
-        timeout=entry.timeout,
-        trials=entry.trials,
-        trials_per_container=entry.trials_per_container,
-        probes=tuple(_probe(document, language, probe) for language, probe in sorted(entry.probes.items())),
-        axes=entry.axes,
-        exclusions=tuple(_exclusion(document, index) for index in range(len(entry.exclude))),
-        launcher_options=tuple(
-            _options(document, index, matrix_axes) for index in range(len(entry.launcher_options))
-        ),
-        rules=tuple(_rule(document, index) for index in range(len(entry.expect))),
-    )
+
+    def scenario(self) -> Scenario:
+        """The scenario of a file without mistakes."""
+        entry = self.document.value
+        return Scenario(
+            name=self.name,
+            title=entry.title,
+            story=entry.story.strip(),
+            folder=str(self.folder),
+            driver=entry.driver,
+            timeout=entry.timeout,
+            trials=entry.trials,
+            trials_per_container=entry.trials_per_container,
+            probes=tuple(_probe(language, probe) for language, probe in sorted(entry.probes.items())),
+            axes=entry.axes,
+        )
 
 
-def _check_own_axes(document: Document[ScenarioFile], matrix_axes: Axes) -> None:
-    check_axes(document, document.value.axes)
-    for axis in document.value.axes:
-        if axis in matrix_axes or axis in STANDARD_AXES:
-            raise InputError(
-                f"the matrix has an axis {axis!r} already",
-                where=document.where("axes", axis),
-                hint="give this one another name, or leave one of the two out",
-            )
+def _names(language: ProbeKind) -> tuple[str, str]:
+    """The key that names what a probe is, and the one that it must not have."""
+    return ("program", "module") if language.is_program else ("module", "program")
 
 
-def _exclusion(document: Document[ScenarioFile], index: int) -> ScenarioExclusion:
-    entry = document.value.exclude[index]
-    return ScenarioExclusion(
-        when=entry.when,
-        where=document.text_start("exclude", index, "when"),
-        reason=entry.reason,
-        place=str(document.where("exclude", index)),
-    )
+def _probe(language: ProbeKind, probe: ProbeFile) -> ProbeSource:
+    name = getattr(probe, _names(language)[0])
+    toolchain = probe.toolchain or Toolchain.ZIG
+    return ProbeSource(language=language, source=probe.source, name=name, toolchain=toolchain)
 
 
-def _probe(document: Document[ScenarioFile], language: ProbeKind, probe: ProbeFile) -> ProbeSource:
-    """One probe, where its entry fits what it is; raises InputError."""
-    place = document.where("probes", language)
-    wanted, other = ("program", "module") if language.is_program else ("module", "program")
-    name: str | None = getattr(probe, wanted)
-    if name is None or getattr(probe, other) is not None:
+def _probe_errors(
+    document: Document[ScenarioFile], language: ProbeKind, probe: ProbeFile
+) -> Iterator[InputError]:
+    """Where the entry of a probe does not fit what the probe is."""
+    wanted, other = _names(language)
+    if getattr(probe, wanted) is None or getattr(probe, other) is not None:
         is_one = "a program" if language.is_program else "a module that Python loads"
-        raise InputError(f"a {language} probe is {is_one}", where=place, hint=f"name it by `{wanted}:` alone")
+        yield InputError(
+            f"a {language} probe is {is_one}",
+            where=document.where("probes", language),
+            hint=f"name it by `{wanted}:` alone",
+        )
     if probe.toolchain and language is ProbeKind.C_EMBED:
-        raise InputError(
-            "what embeds Python is compiled as the cell's libpython was",
+        yield InputError(
+            "a program that embeds Python is compiled as the cell's libpython was",
             where=document.where("probes", language, "toolchain"),
             hint="remove `toolchain`",
         )
     if probe.toolchain is Toolchain.NATIVE and language in (ProbeKind.RUST, ProbeKind.PYO3):
-        raise InputError(
-            f"{language} probes are made once for all bases",
+        yield InputError(
+            f"{language} probes are compiled once for all bases",
             where=document.where("probes", language, "toolchain"),
             hint=f"write {Toolchain.ZIG} or {Toolchain.GCC}",
         )
     if language is ProbeKind.PYO3 and PurePosixPath(probe.source).name != MANIFEST:
-        raise InputError(
+        yield InputError(
             f"the source of a {language} probe is its crate's {MANIFEST}",
             where=document.where("probes", language, "source"),
             hint=f"write for example source: {language}/{MANIFEST}",
         )
-    return ProbeSource(
-        language=language, source=probe.source, name=name, toolchain=probe.toolchain or Toolchain.ZIG
-    )
 
 
-def _options(document: Document[ScenarioFile], index: int, axes: Axes) -> LauncherOptions:
-    """One entry of options, if every launcher of the matrix accepts them; raises InputError."""
-    entry = document.value.launcher_options[index]
-    launchers = [LAUNCHERS[name] for name in axes["launcher"] if name in LAUNCHERS]
-    for place, option in enumerate(entry.options):
-        for why in filter(None, (launcher.refuse(option) for launcher in launchers)):
-            raise InputError(
-                why,
-                where=document.where("launcher_options", index, "options", place),
-                hint="leave the option out",
-            )
-    start = document.text_start("launcher_options", index, "when")
-    return LauncherOptions(when=entry.when, where=start, options=entry.options)
+def _option_errors(document: Document[ScenarioFile], launchers: Sequence[Launcher]) -> Iterator[InputError]:
+    """Options that a launcher of the matrix refuses."""
+    for index, entry in enumerate(document.value.launcher_options):
+        for place, option in enumerate(entry.options):
+            where = document.where("launcher_options", index, "options", place)
+            for why in filter(None, (launcher.refuse(option) for launcher in launchers)):
+                yield InputError(why, where=where, hint="leave the option out")
 
 
-def _check_files(document: Document[ScenarioFile], folder: Path) -> None:
-    named: dict[tuple[str, ...], str] = {("driver",): document.value.driver}
+def _file_errors(document: Document[ScenarioFile], folder: Path) -> Iterator[InputError]:
+    """Files that the scenario names and does not have."""
+    named: dict[tuple[str, ...], str] = {}
+    if "driver" not in document.broken:
+        named["driver",] = document.value.driver
     for language, probe in document.value.probes.items():
         named["probes", language, "source"] = probe.source
         if language is ProbeKind.PYO3 and PurePosixPath(probe.source).name == MANIFEST:
@@ -141,18 +196,15 @@ def _check_files(document: Document[ScenarioFile], folder: Path) -> None:
     for place, name in named.items():
         path = folder / name
         if not path.is_file():
-            raise InputError(
+            yield InputError(
                 f"the scenario lacks its file {name}",
                 where=document.where(*place),
                 hint=f"create {yamlfile.shown(path)}",
             )
 
 
-def _rule(document: Document[ScenarioFile], index: int) -> ExpectationRule:
-    entry = document.value.expect[index]
-    _check_rule(document, index)
-    place = document.where("expect", index)
-    expectation = Expectation(
+def _expectation(entry: ExpectFile, where: str) -> Expectation:
+    return Expectation(
         kind=entry.outcome,
         status=None if entry.status == CLEAN else entry.status,
         signal=entry.signal,
@@ -164,36 +216,35 @@ def _rule(document: Document[ScenarioFile], index: int) -> ExpectationRule:
         survive=entry.survive,
         because=entry.because.strip(),
         source=entry.source,
-        where=str(place),
+        where=where,
     )
-    start = document.text_start("expect", index, "when")
-    return ExpectationRule(when=entry.when, where=start, expectation=expectation, clean=entry.status == CLEAN)
 
 
-def _check_rule(document: Document[ScenarioFile], index: int) -> None:
-    """A rule that names what its kind of outcome does not have can never be judged."""
-    entry = document.value.expect[index]
+def _expectation_errors(
+    document: Document[ScenarioFile], index: int, entry: ExpectFile
+) -> Iterator[InputError]:
+    """Where a rule names what its kind of outcome does not have, so that it could never be judged."""
     if entry.status is not None and entry.outcome is not OutcomeKind.EXIT:
-        raise InputError(
+        yield InputError(
             f"outcome {entry.outcome} has no exit status",
             hint="remove `status`",
             where=document.where("expect", index, "status"),
         )
     if entry.outcome is OutcomeKind.SIGNAL and entry.survive:
-        raise InputError(
+        yield InputError(
             "a cell that must crash cannot survive",
-            hint="remove `survive`, or say another outcome",
+            hint="remove `survive`, or state another outcome",
             where=document.where("expect", index, "survive"),
         )
     if entry.outcome is OutcomeKind.SIGNAL and entry.signal is None:
-        raise InputError(
+        yield InputError(
             "outcome signal must name its signal",
             hint="add for example signal: SIGSEGV",
             where=document.where("expect", index),
         )
     if entry.outcome is not OutcomeKind.SIGNAL and (entry.signal or entry.frames or entry.fault_address):
-        raise InputError(
+        yield InputError(
             f"outcome {entry.outcome} has no signal, no frames and no fault address",
-            hint="remove them, or say outcome: signal",
+            hint="remove them, or write outcome: signal",
             where=document.where("expect", index),
         )

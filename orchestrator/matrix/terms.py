@@ -1,17 +1,17 @@
-"""What a scenario says of its cells: which are excluded, and under which terms the others run."""
+"""A scenario's rules applied to its cells: which are excluded, and under which terms the others run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from orchestrator.errors import InputError, Location
+from orchestrator.errors import ErrorList, InputError, Location
 from orchestrator.instruments import INSTRUMENTS, Instrument
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.blocks import AxisFunction, Block, partition_by, size
 from orchestrator.matrix.exclusion import Exclusions
-from orchestrator.matrix.expression import parse
 from orchestrator.matrix.facts import CatalogueFacts
-from orchestrator.matrix.matrix_file import Exclusion, Matrix
+from orchestrator.matrix.matrix_file import Matrix
 from orchestrator.matrix.request import Request
+from orchestrator.matrix.rules import ExpectationRule
 from orchestrator.matrix.scenario_file import MAX_TRIALS_PER_CONTAINER
 from orchestrator.model import (
     ABSENT,
@@ -21,9 +21,7 @@ from orchestrator.model import (
     Cell,
     CellTerms,
     Expectation,
-    ExpectationRule,
     OutcomeKind,
-    Scenario,
     SelectedCells,
 )
 
@@ -33,40 +31,39 @@ MAX_ID: Final = 200
 """A cell's id becomes a path; file systems take 255 bytes a name."""
 
 
-class ScenarioRules:
-    """A scenario with its expressions parsed; they may name the matrix's axes and its own."""
+class CellSelector:
+    """Applies a scenario's rules to its cells."""
 
-    def __init__(
-        self, matrix: Matrix, scenario: Scenario, catalogue: Catalogue, facts: CatalogueFacts
-    ) -> None:
-        vocabulary = {**matrix.axes, **scenario.axes}
-        own = [
-            Exclusion(when=parse(item.when, vocabulary, item.where), reason=item.reason, where=item.place)
-            for item in scenario.exclusions
-        ]
+    def __init__(self, matrix: Matrix, name: str, catalogue: Catalogue, facts: CatalogueFacts) -> None:
+        rules = matrix.rules[name]
+        self._scenario = matrix.scenarios[name]
+        self._file = rules.file
         self.exclusions: Final = Exclusions(
-            scenario, catalogue, [*matrix.exclusions, *own], facts, pythons=matrix.axes["python"]
+            self._scenario,
+            catalogue,
+            [*matrix.exclusions, *rules.exclusions],
+            facts,
+            pythons=matrix.axes["python"],
         )
-        self._scenario = scenario
-        self._options = [
-            facts.when(parse(item.when, vocabulary, item.where), item.options)
-            for item in scenario.launcher_options
-        ]
-        self._rules = [facts.when(parse(rule.when, vocabulary, rule.where), rule) for rule in scenario.rules]
+        self._options = [facts.when(item.when, item.options) for item in rules.options]
+        self._rules = [facts.when(rule.when, rule) for rule in rules.expect]
 
     def selected(self, blocks: Sequence[Block], grid: Block, request: Request) -> Iterator[SelectedCells]:
         """The cells of a grid's blocks, in blocks that run under the same terms.
 
-        Raises InputError where no rule or several rules match a cell, and for an id that is too long.
+        Raises MultipleInputError for cells that no rule or several rules match, and ids that are too long.
         """
         launcher = AxisFunction(["launcher"], lambda axes: axes["launcher"])
         instrument = AxisFunction([INSTRUMENT], lambda axes: axes.get(INSTRUMENT, ABSENT))
+        errors = ErrorList()
         for part in partition_by([*self._rules, *self._options, launcher, instrument], blocks, grid):
-            _check_ids(part)
-            # The terms of one cell are those of all: the functions have the same results for them.
-            terms = self._terms(_first(part[0]), request, count=size(part))
-            for block in part:
-                yield SelectedCells(axes=dict(block), terms=terms)
+            with errors.collect():
+                _check_ids(part)
+                # The terms of one cell are those of all: the functions have the same results for them.
+                terms = self._terms(_first(part[0]), request, count=size(part))
+                for block in part:
+                    yield SelectedCells(axes=dict(block), terms=terms)
+        errors.raise_all()
 
     def _terms(self, axes: Mapping[str, str], request: Request, *, count: int) -> CellTerms:
         expectation = self._rule(axes, count).of(LAUNCHERS[axes["launcher"]].clean_status)
@@ -92,7 +89,7 @@ class ScenarioRules:
         raise InputError(
             f"scenario {self._scenario.name}: {matching}",
             hint="exactly one `when` under `expect` must match each cell",
-            where=Location(file=self._scenario.rules[0].where.file),
+            where=Location(file=self._file),
         )
 
 

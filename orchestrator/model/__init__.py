@@ -121,13 +121,10 @@ from orchestrator.model.result import (
 from orchestrator.model.scenario import (
     AddressRange,
     Expectation,
-    ExpectationRule,
-    LauncherOptions,
     OutcomeKind,
     ProbeKind,
     ProbeSource,
     Scenario,
-    ScenarioExclusion,
     Toolchain,
 )
 from orchestrator.model.selection import ExcludedCell, ExcludedCells, SelectedCells, Selection
@@ -182,7 +179,6 @@ __all__ = [
     "ExcludedCell",
     "ExcludedCells",
     "Expectation",
-    "ExpectationRule",
     "Explanation",
     "Explanations",
     "Finding",
@@ -195,7 +191,6 @@ __all__ = [
     "Interpreter",
     "InterpreterKind",
     "Judgement",
-    "LauncherOptions",
     "LocalFile",
     "Lock",
     "MadeOf",
@@ -224,7 +219,6 @@ __all__ = [
     "Rule",
     "RunDigest",
     "Scenario",
-    "ScenarioExclusion",
     "SelectedCells",
     "Selection",
     "Sender",

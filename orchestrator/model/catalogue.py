@@ -193,6 +193,12 @@ class CatalogueParts(Value):
         found = (base for base in self.bases if base.glibc == glibc and arch in base.arches)
         return next(found, None)
 
+    @property
+    def glibc_by_name(self) -> dict[str, str]:
+        """The glibc of each base, by the names of the base and of its suite."""
+        suites = {base.debian.suite: base.glibc for base in self.bases if base.debian}
+        return suites | {base.name: base.glibc for base in self.bases}
+
     def base_of(self, suite: str, arch: Arch) -> Base | None:
         """The base made from this suite for this architecture, if the catalogue has one."""
         made = (base for base in self.bases if base.debian and base.debian.suite == suite)

@@ -6,7 +6,6 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from orchestrator.errors import Location
 from orchestrator.model.base import Value
 from orchestrator.model.catalogue import InterpreterKind
 from orchestrator.model.evidence import WantedFinding
@@ -51,7 +50,7 @@ class AddressRange(Value):
             ">": (bound + 1, LAST_ADDRESS),
         }[match["relation"]]
         if lowest > highest or highest < 0:
-            raise ValueError(f"{text[:80]!r} holds of no address")
+            raise ValueError(f"{text[:80]!r} matches no address")
         return cls(lowest=lowest, highest=highest, text=text.strip())
 
     def matches(self, address: int) -> bool:
@@ -87,40 +86,6 @@ class Expectation(Value):
     def wants_core(self) -> bool:
         """A signal is expected, so a core must arrive for the verdict to be trusted."""
         return self.kind is OutcomeKind.SIGNAL
-
-
-class ExpectationRule(Value):
-    """An expectation with the expression that says in which cells it holds."""
-
-    when: str
-    where: Location
-    expectation: Expectation
-    clean: bool = False
-    """Whether the status is that of the launcher for a process that ends as it should (`status: clean`)."""
-
-    def of(self, clean_status: int) -> Expectation:
-        """The expectation of a cell whose launcher has this clean exit status."""
-        if not self.clean:
-            return self.expectation
-        return self.expectation.model_copy(update={"status": clean_status})
-
-
-class ScenarioExclusion(Value):
-    """Cells of a scenario that make no sense: those that `when` holds of do not run, because of `reason`."""
-
-    when: str
-    where: Location
-    reason: str
-    place: str
-    """Where the entry stands, as the plan and the report name it."""
-
-
-class LauncherOptions(Value):
-    """Options of the launcher's program, uWSGI's or the interpreter's, in the cells that `when` holds of."""
-
-    when: str
-    where: Location
-    options: tuple[str, ...]
 
 
 class Toolchain(StrEnum):
@@ -195,9 +160,6 @@ class Scenario(Value):
     """How many trials may share a container; None: as many as change nothing."""
     probes: tuple[ProbeSource, ...]
     axes: dict[str, tuple[str, ...]] = {}
-    exclusions: tuple[ScenarioExclusion, ...] = ()
-    launcher_options: tuple[LauncherOptions, ...] = ()
-    rules: tuple[ExpectationRule, ...]
 
     def probe(self, language: str) -> ProbeSource | None:
         """The probe that a value of the probe axis means, if the scenario has it."""

@@ -11,8 +11,8 @@ from typing import Final
 
 from orchestrator import images, instruments
 from orchestrator import matrix as planning
-from orchestrator.errors import HostError, InputError, Location
-from orchestrator.matrix import Matrix, Request
+from orchestrator.errors import ErrorList, HostError, InputError, Location
+from orchestrator.matrix import ARCH_ALIASES, Aliases, Matrix, Request
 from orchestrator.model import (
     Arch,
     Catalogue,
@@ -52,13 +52,15 @@ class Project:
                 where=Location(file=str(root)),
                 hint="give another --project",
             )
-        matrix = planning.load_matrix(root / "matrix.yaml", root / "scenarios")
-        return cls(
-            root=root,
-            matrix=matrix,
-            scenarios=matrix.scenarios,
-            catalogue=images.load_catalogue(root / "images" / "catalogue.yaml"),
-        )
+        errors = ErrorList()
+        aliases: Aliases = ARCH_ALIASES
+        with errors.collect():
+            catalogue = images.load_catalogue(root / "images" / "catalogue.yaml")
+            aliases = {**ARCH_ALIASES, "glibc": catalogue.glibc_by_name}
+        with errors.collect():
+            matrix = planning.load_matrix(root / "matrix.yaml", root / "scenarios", aliases)
+        errors.raise_all()
+        return cls(root=root, matrix=matrix, scenarios=matrix.scenarios, catalogue=catalogue)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +168,7 @@ def _selection_words(request: Request, profile: str) -> str:
         one = len(request.cells) == 1
         return f"--cell {next(iter(request.cells))}" if one else f"({len(request.cells)} named cells)"
     words = [f"--profile {profile}"]
-    words += [f"--{axis} {','.join(values)}" for axis, values in request.axes.items()]
+    words += [planning.axis_flag(axis, values) for axis, values in request.axes.items()]
     if request.expression is not None:
         words.append(f"-k '{request.expression}'")
     return " ".join(words)

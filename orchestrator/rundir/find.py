@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from orchestrator.adapters.yamlfile import nearest
+from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import InputError, Location
 from orchestrator.rundir import layout
 

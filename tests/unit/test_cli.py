@@ -65,7 +65,7 @@ def imported_by(*arguments: str) -> set[str]:
         ("plan --offline", PLANNING | {"rich"}),
         ("run --offline --list", PLANNING | {"rich"}),
         ("render --help", set()),
-        ("diff latest no-such-run", {"model", "pydantic", "rich", "yaml"}),
+        ("diff latest no-such-run", {"model", "pydantic", "rich"}),
         ("analyze tests/data/cores/plain.core.zst --backend elf --json", READING),
         ("schema crash", {"model", "pydantic"}),
     ],

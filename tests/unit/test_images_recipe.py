@@ -31,7 +31,7 @@ def catalogue_of(project: Path) -> Catalogue:
 def scenario_of(project: Path) -> Scenario:
     return Scenario(
         name="tls-atexit", title="", story="", folder=str(project / "scenarios" / "tls-atexit"),
-        driver="driver.py", timeout=20, trials=1, rules=(),
+        driver="driver.py", timeout=20, trials=1,
         probes=(
             ProbeSource(language=ProbeKind.CPP, source="cpp/tlsprobe.cpp", name="tlsprobe"),
             ProbeSource(language=ProbeKind.RUST, source="rust/tlsprobe.rs", name="tlsprobe"),

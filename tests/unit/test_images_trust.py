@@ -21,7 +21,7 @@ OLDEST = {"python": "3.13", "glibc": "2.17"}
 def scenario_of(*probes: ProbeSource) -> Scenario:
     return Scenario(
         name="tls-atexit", title="", story="", folder=str(ROOT / "scenarios/tls-atexit"), driver="driver.py",
-        timeout=20, trials=1, rules=(), probes=probes,
+        timeout=20, trials=1, probes=probes,
     )  # fmt: skip
 
 
