@@ -13,7 +13,6 @@ from typing import Final
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.elf.headers import PAGE
-from orchestrator.binary.elf.notes import build_id_of
 from orchestrator.binary.elf.objectfile import ObjectFile, map_object
 from orchestrator.errors import CoreError
 
@@ -101,28 +100,19 @@ class ProcessMemory:
         if not file.is_relative_to(inside) or not file.is_file():
             raise CoreError("the sysroot does not have it", hint="give a sysroot that has it")
         source = map_object(file)
-        with file.open("rb") as stream:
-            found = build_id_of(stream.read(PAGE))
+        found = source.build_id
         if build_id and found and found != build_id:
             raise CoreError(f"its build id is {found}, the core's is {build_id}", hint="give the same file")
         return source, build_id or found
 
     def _from_core(self, module: MappedModule) -> LoadedObject | None:
         """The object as far as its pages are in the core."""
-        core = self.core
-        bias = module.base
-
-        def read(address: int, size: int) -> bytes:
-            return core.read(address + bias, size)
-
         try:
-            source = ObjectFile(core.read(module.base, PAGE), read)
+            source = ObjectFile(self.core.read(module.base, PAGE), self.core.read, base=module.base)
         except CoreError:
             return None
-        bias = module.base - source.first_address
-        source.bias = bias
         return LoadedObject(
-            source=source, bias=bias, path=module.path, build_id=module.build_id, from_core=True
+            source=source, bias=source.bias, path=module.path, build_id=module.build_id, from_core=True
         )
 
     @cached_property

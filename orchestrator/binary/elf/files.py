@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.binary.elf.headers import PAGE, PT_DYNAMIC, PT_INTERP
-from orchestrator.binary.elf.notes import build_id_of
 from orchestrator.binary.elf.objectfile import ObjectFile, map_object
 from orchestrator.binary.elf.symbols import Symbol
 from orchestrator.errors import CoreError
@@ -38,7 +37,7 @@ def read_names(path: Path) -> ElfNames:
     elf = _map(path)
     interpreter = elf.segment(PT_INTERP)
     return ElfNames(
-        build_id=build_id_of(elf.head(PAGE)),
+        build_id=elf.build_id,
         soname=elf.soname,
         interpreter=elf.text(interpreter) if interpreter else None,
     )

@@ -14,6 +14,7 @@ from typing import Final
 
 from orchestrator.binary.elf.headers import (
     MAX_NAME,
+    PAGE,
     PT_DYNAMIC,
     PT_GNU_EH_FRAME,
     PT_LOAD,
@@ -30,6 +31,7 @@ from orchestrator.binary.elf.headers import (
     parse_segments,
     text_at,
 )
+from orchestrator.binary.elf.notes import build_id_of
 from orchestrator.binary.elf.symbols import ENTRY, MAX_TABLE, Symbol, SymbolSearch, SymbolTable
 from orchestrator.errors import CoreError
 
@@ -47,8 +49,10 @@ _HINT: Final = "its symbols are not used"
 class ObjectFile:
     """An ELF object. All addresses are as linked; what lies outside of it reads as no bytes."""
 
-    def __init__(self, data: Bytes, memory: Callable[[int, int], bytes] | None = None) -> None:
-        """From a whole file, or from its first page with `memory`, which reads the rest by address.
+    def __init__(
+        self, data: Bytes, memory: Callable[[int, int], bytes] | None = None, *, base: int = 0
+    ) -> None:
+        """From a whole file, or from its first page, loaded at `base`, with `memory` to read the rest.
 
         Raises CoreError where it is no 64-bit little-endian ELF file, or ends within its headers.
         """
@@ -62,8 +66,8 @@ class ObjectFile:
         self.header: FileHeader = header
         self.segments = parse_segments(data, header)
         self.loads = tuple(segment for segment in self.segments if segment.kind == PT_LOAD)
-        # What loading added to its addresses; only where it is read from memory.
-        self.bias = 0
+        # What loading added to its addresses; 0 for one that is not read from memory.
+        self.bias = base - self.first_address if memory else 0
 
     def segment(self, kind: int) -> Segment | None:
         """The first segment of a kind (PT_*)."""
@@ -83,7 +87,7 @@ class ObjectFile:
     def read(self, address: int, size: int) -> bytes:
         """Bytes at an address; shorter where the file does not hold all of them."""
         if self._memory:
-            return self._memory(address, size)
+            return self._memory(address + self.bias, size)
         for load in self.loads:
             skip = address - load.start
             if 0 <= skip < load.stored:
@@ -106,9 +110,10 @@ class ObjectFile:
             return b""
         return bytes(self._data[section.offset : section.offset + section.size])
 
-    def head(self, size: int) -> bytes:
-        """The first bytes of the file."""
-        return bytes(self._data[:size])
+    @property
+    def build_id(self) -> str | None:
+        """The GNU build id, in hex, where it lies in the first page."""
+        return build_id_of(bytes(self._data[:PAGE]))
 
     def text(self, segment: Segment) -> str:
         """The string that a segment of the file begins with."""
