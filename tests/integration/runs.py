@@ -112,6 +112,15 @@ libc.signal(signal.SIGSEGV, at_fault)
 environ.contents = ctypes.c_void_p.from_buffer(stale)
 libc.getenv(b"CM_NOT_THERE")
 """,
+    "served": """\
+import os
+
+
+def application(environ, start_response):
+    print("asked for", environ["PATH_INFO"], "in", os.environ["CRASHMATRIX_LAUNCHER"], flush=True)
+    start_response("200 OK", [])
+    return [b"served"]
+""",
     "core-lost": """\
 import ctypes, os
 ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE

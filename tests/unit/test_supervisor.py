@@ -1,28 +1,21 @@
 """The supervisor as a real subprocess over tiny drivers, laid out as in a cell's image."""
 
 import ast
-import json
 import os
 import resource
-import shutil
 import signal
-import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from orchestrator.execute.command import ISOLATED
 from orchestrator.launchers import LAUNCHERS
+from tests.unit.supervised import Cell
 
-FAKE_UWSGI = """#!/usr/bin/env python3
-import os, signal, socket, sys, time
-host, port = sys.argv[sys.argv.index("--http-socket") + 1].split(":")
-"""
 MASTER = """
 def master():
     \"\"\"Fork a worker, and wait for it: exit with 0 whatever its status, as uWSGI's master does.\"\"\"
@@ -54,64 +47,6 @@ while True:
 def serve(answer: str, busy: float = 0) -> str:
     """A server that gives one answer, is busy for some seconds and then waits to be stopped."""
     return SERVE.replace("{answer}", answer).replace("{busy}", str(busy))
-
-
-class Cell:
-    """A cell image's folders in a scratch folder: supervisor, scenario, launcher, working folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.work = root / "work"
-        for name in ("work", "scenario", "bin", "path"):
-            (root / name).mkdir()
-        # `python3` is this interpreter, not a version manager's shim, which takes longer than the subject.
-        (root / "path" / "python3").symlink_to(Path(sys.executable).resolve())
-        for launcher in LAUNCHERS.values():
-            for name, path in launcher.container_files().items():
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(path, root / name)
-
-    def driver(self, text: str) -> None:
-        (self.root / "scenario" / "driver.py").write_text(text)
-
-    def uwsgi(self, text: str) -> None:
-        program = self.root / "bin" / "uwsgi"
-        program.write_text(FAKE_UWSGI + text)
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
-
-    def start(self, launcher: str = "plain", timeout: float = 20, *more: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, ISOLATED, str(self.root / "supervisor"), "--launcher", launcher]
-        command += ["--target", "driver", "driver.py", "--timeout", str(timeout), *more]
-        return subprocess.Popen(
-            command, cwd=self.work, env=os.environ | {"PATH": f"{self.root / 'path'}:{os.environ['PATH']}"},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-
-    def run(self, launcher: str = "plain", timeout: float = 20) -> dict[str, Any]:
-        process = self.start(launcher, timeout)
-        process.communicate(timeout=30)
-        assert process.returncode == 0
-        return self.exit
-
-    def share(self, count: int, wanted: str = "exit") -> tuple[list[dict[str, Any]], list[bytes]]:
-        """Run trials in one container; returns their exits, and stdout cut at the marks."""
-        options = ("--trials", str(count), "--while", wanted, "--mark", "<MARK>", "--scratch", str(self.work))
-        process = self.start("plain", 20, *options)
-        stdout, stderr = process.communicate(timeout=30)
-        assert process.returncode == 0
-        assert stdout.count(b"<MARK>") == stderr.count(b"<MARK>")
-        return self.report["trials"], stdout.split(b"<MARK>")
-
-    @property
-    def report(self) -> dict[str, Any]:
-        assert [path.name for path in (self.work / ".crashmatrix").iterdir()] == ["supervisor.json"]
-        report: dict[str, Any] = json.loads((self.work / ".crashmatrix" / "supervisor.json").read_text())
-        return report
-
-    @property
-    def exit(self) -> dict[str, Any]:
-        (ended,) = self.report["trials"]
-        return {**ended, **{name: self.report[name] for name in ("schema", "versions")}}
 
 
 @pytest.fixture
