@@ -11,7 +11,7 @@ AXIS_HELP: Final = {
     "arch": "x86_64, arm64",
     "python": "CPython version, as in the matrix: 3.11",
     "glibc": "C library version: 2.36",
-    "launcher": "what starts the process: plain, uwsgi",
+    "launcher": "what starts the process, such as plain or uwsgi",
     "probe": "language of the native extension: cpp, rust",
     "scenario": "crash question: a folder under scenarios/",
 }

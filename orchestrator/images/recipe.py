@@ -55,7 +55,7 @@ class Recipes:
     def _cell(self, cell: Cell, scenario: Scenario) -> ImageSpec:
         book = self._book
         environment = _environment(book.catalogue, cell, book.host)
-        base, python = environment.base, environment.python
+        base, python, folder = environment.base, environment.python, Path(scenario.folder)
         launcher, probe = launcher_named(cell.launcher), probe_image(book, scenario, cell, base, python)
         server = server_image(book, launcher, environment)
         return book.dockerfile(
@@ -71,7 +71,7 @@ class Recipes:
             },
             files=[
                 *(book.file(path, f"opt/{name}") for name, path in launcher.container_files().items()),
-                book.file(Path(scenario.folder) / scenario.driver, f"opt/{SCENARIO}/{scenario.driver}"),
+                *(book.file(folder / name, f"opt/{SCENARIO}/{name}") for name in scenario.files),
             ],
             values={
                 "scenario": scenario.name,

@@ -5,12 +5,16 @@ question can write to the file as well, so it is untrusted: constructs that the 
 refused before a parser sees them, and elements, findings and frames are bounded.
 """
 
+from __future__ import annotations
+
+__lazy_modules__ = ("xml.etree",)
+
 import io
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
+from xml.etree import ElementTree as ET
 
 from orchestrator.instruments.instrument import Instrument, Parsed, in_report_folder, lacks_package
 from orchestrator.model import InstrumentFinding, StackRole, WatchedFrame, WatchedStack

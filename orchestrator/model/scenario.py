@@ -165,6 +165,11 @@ class Scenario(Value):
         """The probe that a value of the probe axis means, if the scenario has it."""
         return next((probe for probe in self.probes if probe.language == language), None)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of its folder that every image of its cells has, beside the probe."""
+        return (self.driver,)
+
     def target(self, language: str) -> Target:
         """What a launcher starts: the probe of this language if it is a program, else the driver."""
         probe = self.probe(language)
