@@ -13,6 +13,7 @@ from orchestrator.matrix.matrix_file import Matrix, Profile
 from orchestrator.matrix.named import named_cells
 from orchestrator.matrix.request import Request, axis_flag
 from orchestrator.matrix.terms import CellSelector
+from orchestrator.matrix.unavailable import unavailable_values
 from orchestrator.model import (
     MAX_CELLS,
     Catalogue,
@@ -60,6 +61,7 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
         grids=tuple(dict(grid) for grid in grids),
         cells=tuple(cells),
         excluded=tuple(excluded),
+        unavailable=unavailable_values(cells, excluded, matrix.vocabulary),
         deselected=size(grids) - size(chosen),
     )
 

@@ -127,7 +127,13 @@ from orchestrator.model.scenario import (
     Scenario,
     Toolchain,
 )
-from orchestrator.model.selection import ExcludedCell, ExcludedCells, SelectedCells, Selection
+from orchestrator.model.selection import (
+    ExcludedCell,
+    ExcludedCells,
+    SelectedCells,
+    Selection,
+    UnavailableValue,
+)
 from orchestrator.model.survival import Decision, Survival
 from orchestrator.model.terms import CellTerms, PlannedCell, PlannedTerms
 
@@ -234,6 +240,7 @@ __all__ = [
     "Thread",
     "Toolchain",
     "Trial",
+    "UnavailableValue",
     "UrlFile",
     "Value",
     "Variable",

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from orchestrator.model.base import Value
 from orchestrator.model.cell import VERSION_AXES
 from orchestrator.model.planned_cells import PlannedCells
-from orchestrator.model.selection import ExcludedCell, ExcludedCells
+from orchestrator.model.selection import ExcludedCell, ExcludedCells, UnavailableValue
 
 PLAN_SCHEMA: Final = 3
 """Version of plan.json, whose cells are rows of indices since 3. A reader refuses any other."""
@@ -35,6 +35,8 @@ class Plan(Value):
     shard: str | None = None
     engine: str | None = None
     """The engine that the run used, for example "docker 20.10.24"; None until one was asked."""
+    unavailable: tuple[UnavailableValue, ...] = ()
+    """Axis values that were asked for and that no cell of any shard has."""
     excluded: tuple[ExcludedCells, ...]
     """Each cell that does not run stands in one of these, with its reason."""
     deselected: int

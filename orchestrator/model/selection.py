@@ -58,6 +58,14 @@ class ExcludedCells(Value):
             cell = Cell.from_axes(dict(zip(self.axes, values, strict=True)))
             yield ExcludedCell(cell=cell, reason=self.reason, where=self.where)
 
+    def without_values(self, values: frozenset[tuple[str, str]]) -> "ExcludedCells | None":
+        """Those of the cells that have none of these values, given as (axis, value); None where all have."""
+        axes = {
+            axis: tuple(value for value in known if (axis, value) not in values)
+            for axis, known in self.axes.items()
+        }
+        return self.model_copy(update={"axes": axes}) if all(axes.values()) else None
+
     def without(self, others: "ExcludedCells") -> tuple["ExcludedCells", ...]:
         """These cells less those that `others` also excludes for the same reason."""
         alike = (self.reason, self.where, *self.axes) == (others.reason, others.where, *others.axes)
@@ -71,6 +79,16 @@ class ExcludedCells(Value):
                 left.append(self.model_copy(update={"axes": {**within, axis: outside}}))
             within = {**within, axis: tuple(value for value in values if value in others.axes[axis])}
         return tuple(left)
+
+
+class UnavailableValue(Value):
+    """An axis value that was asked for and that no cell has: all `count` cells with it are excluded."""
+
+    axis: str
+    value: str
+    count: int
+    reasons: tuple[str, ...]
+    """Those of most cells first."""
 
 
 class SelectedCells(Value):
@@ -88,6 +106,7 @@ class Selection(Value):
     """One a scenario: all values of its axes, in the order that its cells have."""
     cells: tuple[SelectedCells, ...]
     excluded: tuple[ExcludedCells, ...]
+    unavailable: tuple[UnavailableValue, ...] = ()
     deselected: int
     """How many cells the profile and the flags left out; those carry no reason of their own."""
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from orchestrator import report
 from orchestrator.errors import InputError, Location
-from orchestrator.model import ExcludedCells, Plan, PlannedCells
+from orchestrator.model import ExcludedCells, Plan, PlannedCells, UnavailableValue
 from orchestrator.pipeline.reporting import report_on
 from orchestrator.rundir import RunData, RunFolder, layout
 from orchestrator.rundir.transfer import take_cell, take_images
@@ -74,17 +74,26 @@ def _missing_shards(plans: Sequence[Plan]) -> list[str]:
 
 def _merged(plans: Sequence[Plan], run: str) -> Plan:
     first = plans[0]
+    cells = PlannedCells.of({item.cell.id: item for plan in plans for item in plan.cells}.values())
     return Plan(
         run=run,
         created=min(plan.created for plan in plans),
         profile=" + ".join(_unique([plan.profile for plan in plans])),
         selection=" | ".join(_unique([plan.selection for plan in plans])),
-        cells=PlannedCells.of({item.cell.id: item for plan in plans for item in plan.cells}.values()),
+        cells=cells,
+        unavailable=_unavailable(plans, cells),
         excluded=_excluded(plans),
         deselected=first.deselected,
         images=tuple({image.key: image for plan in plans for image in plan.images}.values()),
         ordered=tuple(axis for axis in first.ordered if all(axis in plan.ordered for plan in plans)),
     )
+
+
+def _unavailable(plans: Sequence[Plan], cells: PlannedCells) -> tuple[UnavailableValue, ...]:
+    """The axis values without a cell in any of the plans, each once."""
+    runs = {named for item in cells for named in item.cell.axes.items()}
+    found = {(item.axis, item.value): item for plan in plans for item in plan.unavailable}
+    return tuple(item for named, item in found.items() if named not in runs)
 
 
 def _excluded(plans: Sequence[Plan]) -> tuple[ExcludedCells, ...]:

@@ -88,6 +88,7 @@ def make_plan(project: Project, request: Request) -> PlannedRun:
         selection=_selection_words(request, selection.profile),
         shard=f"{index}/{count}" if request.shard else None,
         cells=cells,
+        unavailable=selection.unavailable,
         excluded=selection.excluded[index - 1 :: count],
         deselected=selection.deselected,
         images=tuple(_listed(spec) for spec in recipes.specs),

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.adapters.yamlfile import MAX_BYTES
+from orchestrator.cli import main
 from orchestrator.errors import InputError
 from orchestrator.matrix import Request, load_matrix, select
 from orchestrator.model import (
@@ -28,6 +29,8 @@ from orchestrator.model import (
     RegistryImage,
 )
 from orchestrator.pipeline.plan_cells import planned_cells
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -618,3 +621,56 @@ def test_expressions_compare_the_release_that_a_base_brings(project: Path, catal
     assert "cannot compare python 3.11 with 3.11.2: its exact release is unknown" in refusal(
         project, catalogue, asked
     )
+
+
+def unavailable(
+    project: Path, catalogue: Catalogue, request: Request
+) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """By axis and value: how many cells have it, and the reasons."""
+    matrix = load_matrix(project / "matrix.yaml", project / "scenarios")
+    found = select(matrix, catalogue, request).unavailable
+    return {f"{item.axis} {item.value}": (item.count, item.reasons) for item in found}
+
+
+def test_values_that_no_cell_has_are_said_once_with_their_own_reasons(
+    project: Path, catalogue: Catalogue
+) -> None:
+    edit(project / "matrix.yaml", '["3.9", "3.11"]', '["3.9", "3.10", "3.11"]')
+    edit(project / "matrix.yaml", '["2.31", "2.36"]', '["2.31", "2.36", "2.40"]')
+    assert unavailable(project, catalogue, Request(axes={"arch": ("x86_64", "arm64")})) == {
+        # 16 cells of each glibc, of which 4 with Rust and glibc 2.36 are excluded by the matrix's own rule.
+        "python 3.10": (24, ("no source for CPython 3.10 for x86_64 in the catalogue"
+                             " (docs/environments.md: how to add one)",)),
+        "glibc 2.40": (24, ("no base with glibc 2.40 for x86_64 in the catalogue",)),
+        "arch arm64": (36, ("no base with glibc 2.31 for arm64 in the catalogue",
+                            "no base with glibc 2.36 for arm64 in the catalogue")),
+    }  # fmt: skip
+    # Of what was not asked for nothing is said, and where no cell runs it is said of all together.
+    assert unavailable(project, catalogue, Request(axes={"glibc": ("2.31",), "python": ("3.9",)})) == {}
+    assert unavailable(project, catalogue, Request(axes={"glibc": ("2.40",)}, allow_empty=True)) == {}
+
+
+def test_a_value_that_a_rule_excludes_everywhere_has_the_rule_s_reason(
+    project: Path, catalogue: Catalogue
+) -> None:
+    edit(project / "matrix.yaml", """'glibc == "2.36" and probe == "rust"'""", """'probe == "rust"'""")
+    assert unavailable(project, catalogue, Request()) == {"probe rust": (8, ("left out by the test",))}
+
+
+def test_the_listing_says_them_at_the_top_and_not_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ["plan", "--offline", "--profile", "full", "--scenario", "tls-atexit", "--glibc", "2.28,2.36"]
+    assert main(["--project", str(ROOT), *asked]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    top = [line for line in lines if line.startswith("no cell of ")]
+    assert lines[: len(top)] == top
+    (line,) = (line for line in top if " with glibc 2.28: " in line)
+    said = re.fullmatch(r"no cell of ([\d,]+) with glibc 2\.28: no source for glibc 2\.28 [^;]*", line)
+    assert said
+    assert not [line for line in lines[len(top) :] if "glibc2.28" in line]
+    assert any(line.startswith("  tls-atexit/py3.9-glibc2.36-arm64") for line in lines)
+    counts = [int(line.split(":")[0].split()[1]) for line in lines if line.startswith("excluded ")]
+    total = re.search(r"(\d+) are excluded", lines[-1])
+    assert total
+    assert 0 < sum(counts) <= int(total[1]) - int(said[1].replace(",", ""))
