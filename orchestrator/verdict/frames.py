@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.binary.cpp_arguments import without_arguments
+from orchestrator.binary.cpp_names import without_arguments
 from orchestrator.model import NativeFrame
 
 _CLONE: Final = re.compile(r"(\.(?:isra|constprop|part|cold|lto_priv)(?:\.\d+)?)+$")

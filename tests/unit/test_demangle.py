@@ -1,4 +1,4 @@
-"""tools.demangle: names as people write them, and names that would never end."""
+"""binary.demangle: names as people write them, and names that would never end."""
 
 import time
 
@@ -14,10 +14,19 @@ from orchestrator.binary.demangle import demangle
         ("__libc_start_main@@GLIBC_2.34", "__libc_start_main"),
         ("_ZSt9terminatev", "std::terminate"),
         ("_ZN3foo3barEi", "foo::bar"),
-        ("_ZN4core9panicking9panic_fmt17h0123456789abcdefE", "core::panicking::panic_fmt::h0123456789abcdef"),
+        ("_ZN4core9panicking9panic_fmt17h0123456789abcdefE", "core::panicking::panic_fmt"),
         ("_ZN5alloc4sync16Arc$LT$T$C$A$GT$9drop_slow17h0123456789abcdefE",
-         "alloc::sync::Arc<T,A>::drop_slow::h0123456789abcdef"),
+         "alloc::sync::Arc<T,A>::drop_slow"),
         ("_RNvCskwGfYPst2Cb_3foo16example_function", "foo::example_function"),
+        ("_ZN2ns4tmplIPFiicEEEvT_", "ns::tmpl<int (*)(int, char)>"),
+        ("_ZN2ns4tmplIPFiicEEEvT_.constprop.0", "ns::tmpl<int (*)(int, char)> [clone .constprop.0]"),
+        ("_ZZ5localvEN1L1mEi", "local()::L::m"),
+        ("_ZZ3lamvENKUliE_clEi", "lam()::{lambda(int)#1}::operator()"),
+        ("_ZNK2ns3BoxIlLi3EEcvbEv", "ns::Box<long, 3>::operator bool"),
+        ("_ZN3BoxC2Ev", "Box::Box"),
+        ("_Zli3_kmy", 'operator"" _km'),
+        ("_ZThn8_N2ns1D1vEi", "non-virtual thunk to ns::D::v"),
+        ("_ZTISt13runtime_error", "typeinfo for std::runtime_error"),
         ("_Z", "_Z"),
         ("_ZN", "_ZN"),
         ("_R", "_R"),

@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Iterator
 
 from orchestrator.binary.dwarf.entries import DAMAGE, Dwarf, Unit
-from orchestrator.binary.dwarf.functions import CallSite, Code, UnitFunctions
+from orchestrator.binary.dwarf.functions import CallSite, Code, Scopes, UnitFunctions
 from orchestrator.binary.dwarf.ranges import units_at
 from orchestrator.binary.elf.objectfile import ObjectFile
 
@@ -17,6 +17,7 @@ class DebugInfo:
         self.source = source
         self._dwarf = Dwarf(source)
         self._deadline = deadline
+        self._scopes: Scopes = {}
         self.damaged = False
 
     def find(self, addresses: Collection[int]) -> dict[int, Code]:
@@ -49,4 +50,4 @@ class DebugInfo:
             if time.monotonic() > self._deadline:
                 self.damaged = True
                 return
-            yield UnitFunctions(self._dwarf, unit), wanted
+            yield UnitFunctions(self._dwarf, unit, self._scopes), wanted

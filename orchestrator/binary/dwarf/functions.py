@@ -32,12 +32,15 @@ class Language(Enum):
 
     C = "C, or assembly"
     CPP = "C++"
+    RUST = "Rust"
     OTHER = "another"
 
 
 # By DW_LANG_*.
-_LANGUAGES: Final = dict.fromkeys((0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x8001), Language.C) | dict.fromkeys(
-    (0x04, 0x1A, 0x21, 0x2B), Language.CPP
+_LANGUAGES: Final = (
+    dict.fromkeys((0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x8001), Language.C)
+    | dict.fromkeys((0x04, 0x1A, 0x21, 0x2B), Language.CPP)
+    | {0x1C: Language.RUST}
 )
 
 
@@ -45,8 +48,8 @@ _LANGUAGES: Final = dict.fromkeys((0x01, 0x02, 0x0C, 0x1D, 0x2C, 0x8001), Langua
 class Call:
     """A function that contains some code, itself or as an inlined copy.
 
-    `name` is the linker's name where there is one, `entry` the function's (or copy's) entry point, and `line`
-    the source line of the code in it.
+    `name` is the linker's name where there is one, but in Rust the path, as gdb shows it. `entry` is the
+    function's (or copy's) entry point, and `line` the source line of the code in it.
     """
 
     name: str
@@ -99,11 +102,18 @@ class _Entry:
     parts: list[Range]
 
 
-class UnitFunctions:
-    """The functions of one unit; reading raises one of entries.DAMAGE where they are damaged."""
+Scopes = dict[int, dict[int, tuple[tuple[Abbreviation, int], ...]]]
+"""The entries around each function, by the offset of its unit and its place."""
 
-    def __init__(self, dwarf: Dwarf, unit: Unit) -> None:
-        self._dwarf, self._unit = dwarf, unit
+
+class UnitFunctions:
+    """The functions of one unit; reading raises one of entries.DAMAGE where they are damaged.
+
+    `scopes` is filled on the way; all units of a file share it.
+    """
+
+    def __init__(self, dwarf: Dwarf, unit: Unit, scopes: Scopes) -> None:
+        self._dwarf, self._unit, self._known_scopes = dwarf, unit, scopes
 
     def find(self, wanted: set[int]) -> dict[int, Code]:
         """What this unit knows of addresses."""
@@ -174,34 +184,60 @@ class UnitFunctions:
 
     def _name(self, place: int, attributes: Attributes, unit: Unit) -> tuple[str, Language]:
         """A function's name and language, by its own entry or by those that it refers to."""
+        linked: tuple[str, Language] | None = None
         for _ in range(MAX_ORIGINS):
             language = _LANGUAGES.get(self._dwarf.number(unit.top.get(_LANGUAGE, (0, 0))), Language.OTHER)
             linkage = next((attributes[name] for name in _LINKAGE_NAMES if name in attributes), None)
             if linkage:
-                return self._dwarf.text(unit, linkage), language
+                linked = self._dwarf.text(unit, linkage), language
+                if language is not Language.RUST:
+                    return linked
             if _NAME in attributes:
                 name = self._dwarf.text(unit, attributes[_NAME])
-                scopes = UnitFunctions(self._dwarf, unit).scopes(place) if language is Language.CPP else []
+                scoped = language in (Language.CPP, Language.RUST)
+                scopes = UnitFunctions(self._dwarf, unit, self._known_scopes).scopes(place) if scoped else []
                 return "::".join([*scopes, name]), language
             origin = next((attributes[item] for item in _ORIGINS if item in attributes), None)
             if origin is None:
                 break
             unit, place, attributes = self._follow(unit, origin)
-        raise ValueError("a function without a name")
+        if linked is None:
+            raise ValueError("a function without a name")
+        return linked
 
     def scopes(self, place: int) -> list[str]:
-        """The names of the namespaces and classes around an entry, outermost first."""
-        around: list[tuple[Abbreviation, int]] = []
-        for kind, at, depth in self._walk(self._unit.below, enter=_SCOPES):
-            del around[depth:]
-            if at == place:
-                found = [self._dwarf.attributes(*item)[0] for item in around if item[0].tag in _SCOPES]
-                return [self._scope(attributes) for attributes in found]
-            around.append((kind, at))
-        raise ValueError("an entry that is in no list")
+        """The names of the namespaces and classes around a function, outermost first, as gdb shows them.
 
-    def _scope(self, attributes: Attributes) -> str:
-        return self._dwarf.text(self._unit, attributes[_NAME]) if _NAME in attributes else UNNAMED
+        Scopes outside of a function, or of a class without a name (a lambda's), are left out.
+        """
+        known = self._known_scopes.get(self._unit.offset)
+        if known is None:
+            known = self._known_scopes[self._unit.offset] = dict(self._find_scopes(descend=False))
+        if place not in known:
+            known |= self._find_scopes(descend=True)
+        names: list[str] = []
+        for kind, at in reversed(known[place]):
+            if kind.tag in _SCOPES:
+                attributes = self._dwarf.attributes(kind, at)[0]
+                named = _NAME in attributes
+                if kind.tag != _NAMESPACE and not named:
+                    break
+                names.append(self._dwarf.text(self._unit, attributes[_NAME]) if named else UNNAMED)
+            elif kind.tag in (_SUBPROGRAM, _INLINED):
+                break
+        return names[::-1]
+
+    def _find_scopes(self, *, descend: bool) -> Iterator[tuple[int, tuple[tuple[Abbreviation, int], ...]]]:
+        """The place of each function and the entries around it; `descend` includes functions in functions.
+
+        One walk finds all, since the units of Rust are large.
+        """
+        around: list[tuple[Abbreviation, int]] = []
+        for kind, at, depth in self._walk(self._unit.below, enter=_SCOPES, descend=descend):
+            del around[depth:]
+            if kind.tag == _SUBPROGRAM:
+                yield at, tuple(around)
+            around.append((kind, at))
 
     def _functions(self) -> Iterator[tuple[_Entry, int]]:
         """All functions with code, and where their children begin (0 for none)."""

@@ -35,10 +35,13 @@ TERMINATING: Final = frozenset({
 })  # fmt: skip
 """C++ exceptions that nobody catches, by libstdc++, libgcc, libc++ and libunwind."""
 PANICKING: Final = frozenset({
-    "rust_panic", "rust_begin_unwind", "__rust_start_panic", "__rust_foreign_exception", "__rust_drop_panic",
+    "rust_panic", "rust_begin_unwind", "__rustc::rust_panic", "__rustc::rust_begin_unwind",
+    "__rustc::__rust_start_panic", "std::panicking::panic_with_hook",
+    "core::panicking::panic_nounwind_fmt::runtime",
+    "__rust_start_panic", "__rust_foreign_exception", "__rust_drop_panic",
     "panic_abort::__rust_start_panic", "panic_abort::__rust_start_panic::abort",
     "panic_unwind::__rust_start_panic", "std::panicking::begin_panic", "std::panicking::begin_panic_handler",
-    "std::panicking::begin_panic_handler::{{closure}}", "std::panicking::begin_panic::{{closure}}",
+    "std::panicking::begin_panic::{closure}",
     "std::panicking::panic_handler", "std::panicking::panic_handler::{closure}",
     "std::panicking::begin_panic_handler::{closure}", "std::panicking::rust_panic",
     "std::panicking::rust_panic_with_hook", "std::panicking::rust_panic_without_hook",

@@ -100,7 +100,7 @@ class _Namer:
         """Names that a debugger knows more of: with arguments, or as another language writes them."""
         for address in {meant(step) for step in steps}:
             calls, name = self.names.calls(address), self.names.symbol(address)
-            if any(call.language is Language.OTHER for call in calls):
+            if any(call.language not in (Language.C, Language.CPP) for call in calls):
                 yield f"{address:#x} is in code of another language than C and C++"
             elif not calls and name and name.function != name.raw.partition("@")[0]:
                 yield f"{name.function} has arguments that are not told"
