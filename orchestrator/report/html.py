@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
@@ -92,7 +91,6 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
     image = data.images.get(record.planned.image)
     dockerfile = layout.dockerfile(image) if image else None
     trial = words.telling_trial(result) if result else None
-    marks = changes.spark(data, record.cell.id)
     return {
         "record": record,
         "trial": trial,
@@ -102,8 +100,7 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
         "streams": views.streams(data, record, site.places.excerpt_limit(record)),
         "plot": views.trial_plot(result) if result else (),
         "open_core": _open_core(data, trial, image.tag if image else None),
-        "marks": marks,
-        "mark_counts": Counter(mark.word for mark in marks).most_common(),
+        "marks": changes.spark(data, record.cell.id),
         "first_seen": changes.signature_history(data, trial.crash.signature)
         if trial and trial.crash
         else None,

@@ -10,19 +10,21 @@ import functools
 import importlib.resources
 import posixpath
 import secrets
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import PackageLoader, StrictUndefined
+from jinja2.runtime import Macro
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from orchestrator.adapters.files import write_atomically
 from orchestrator.model.rate import percent
 from orchestrator.report import ansi, stacks, text, views, words
 from orchestrator.report.packing import Places
+from orchestrator.report.printing import PrintingEnvironment
 from orchestrator.report.signatures import SIGNATURES, signature_page, signature_slug
 from orchestrator.rundir import CellRecord, RunData, Status
 
@@ -30,6 +32,8 @@ ASSETS: Final = "assets"
 STYLE: Final = "report.css"
 SCRIPTS: Final = ("grid.js", "cell.js")
 TEMPLATES: Final = "templates"
+REMEMBERED: Final = 4096
+"""Fragments of pages that are kept to be shown again: a few kilobytes each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,7 @@ class Site:
     data: RunData
     places: Places
     nonce: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    _fragments: dict[Hashable, Markup] = field(default_factory=dict, init=False, repr=False)
 
     def write(self, page: str, template: str, **context: object) -> None:
         """Render a template as a page of the run's folder."""
@@ -53,8 +58,18 @@ class Site:
             "nonce": self.nonce,
             "href": functools.partial(link, page),
             "cell_href": functools.partial(self._cell_link, page),
+            "remember": self.remember,
         }
         return _environment().get_template(template).render(common | context)
+
+    def remember(self, macro: Macro, *arguments: Hashable) -> Markup:
+        """What a macro renders for these arguments, rendered once; its text may depend on nothing else."""
+        key = (macro.name, arguments)
+        if key not in self._fragments:
+            if len(self._fragments) >= REMEMBERED:
+                self._fragments.clear()
+            self._fragments[key] = escape(macro(*arguments))
+        return self._fragments[key]
 
     def write_assets(self) -> None:
         """Write the stylesheet and the scripts, which all pages share."""
@@ -68,19 +83,25 @@ class Site:
 def link(page: str, target: str, fragment: str = "") -> str:
     """A relative URL from one page of the run's folder to another file of it, and a place there."""
     start = posixpath.dirname(page)
-    path = quote(posixpath.relpath(target, start) if start else target, safe="/")
+    path = _quoted(posixpath.relpath(target, start) if start else target)
     return f"{path}#{quote(fragment, safe='/=')}" if fragment else path
 
 
+@functools.lru_cache(maxsize=1024)
+def _quoted(path: str) -> str:
+    """A path as a URL; a page links the same files several times."""
+    return quote(path, safe="/")
+
+
 @functools.cache
-def _environment() -> Environment:
-    environment = Environment(
+def _environment() -> PrintingEnvironment:
+    environment = PrintingEnvironment(
         loader=PackageLoader("orchestrator.report", TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_harmless,
+        auto_reload=False,
     )
     environment.globals |= {
         "assets": ASSETS,
@@ -102,14 +123,11 @@ def _environment() -> Environment:
         "percent": percent,
         "coloured": ansi.coloured,
         "as_data": htmlsafe_json_dumps,
-        "basename": lambda path: PurePosixPath(path).name or path,
+        "basename": lambda path: path.rstrip("/").rpartition("/")[2] or path,
     }
+    # A module that is a global is made once; an import statement checks it on every page.
+    environment.globals["m"] = environment.get_template("macros.html.j2").module
     return environment
-
-
-def _harmless(value: object) -> object:
-    """The text that jinja2 prints for a value: made visible, then escaped."""
-    return text.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _template_file(name: str) -> str:

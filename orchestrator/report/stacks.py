@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from orchestrator.model import Crash, NativeFrame, PythonFrame, Thread
 
@@ -14,15 +14,46 @@ IDS: Final = 12
 """Thread ids that a line names."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StackRow:
-    """A row of a stack: a native frame, a Python frame, or the number of frames left out here.
+class ShownFrame(NamedTuple):
+    """What a row shows of a native frame. `pc` is None unless it is all that is known of the frame.
 
-    `index` is the native frame's number; `fault` marks where the original fault happened.
+    Frames of many cells differ in their addresses only, so equal rows are rendered once (`Site.remember`).
     """
 
-    index: int = 0
-    native: NativeFrame | None = None
+    function: str | None
+    module: str | None
+    offset: int | None
+    file: str | None
+    line: int | None
+    exact: bool
+    trampoline: bool
+    scanned: bool
+    pc: str | None
+
+    @classmethod
+    def of(cls, frame: NativeFrame) -> "ShownFrame":
+        """The facts of a frame that its row shows."""
+        return cls(
+            frame.function,
+            frame.module,
+            frame.offset,
+            frame.file,
+            frame.line,
+            frame.exact,
+            frame.trampoline,
+            frame.scanned,
+            frame.pc if frame.function is None and frame.offset is None else None,
+        )
+
+
+class StackRow(NamedTuple):
+    """A row of a stack: a native frame, a Python frame, or the number of frames left out here.
+
+    `number` is the native frame's, 0 for the innermost; `fault` marks where the original fault happened.
+    """
+
+    number: int = 0
+    native: ShownFrame | None = None
     python: PythonFrame | None = None
     fault: bool = False
     left_out: int = 0
@@ -57,10 +88,14 @@ def stack_rows(crash: Crash, thread: Thread) -> tuple[StackRow, ...]:
     The fault is the first frame of the crashed thread at the crash's own pc.
     """
     fault = _fault_index(crash, thread)
+    above: dict[int, list[StackRow]] = {}
+    for item in thread.python:
+        if item.native is not None:
+            above.setdefault(item.native, []).append(StackRow(python=item))
     rows: list[StackRow] = []
     for index, frame in enumerate(thread.native):
-        rows += [StackRow(python=item) for item in thread.python if item.native == index]
-        rows.append(StackRow(index=index, native=frame, fault=index == fault))
+        rows += above.get(index, ())
+        rows.append(StackRow(number=index, native=ShownFrame.of(frame), fault=index == fault))
     return tuple(_cut(rows, fault or 0))
 
 

@@ -5,6 +5,7 @@ bidirectional marks) is removed or replaced by a visible character. The result i
 """
 
 import codecs
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class Excerpt:
 
 def visible(text: str) -> str:
     """Text without escape sequences, control characters or bidirectional marks."""
+    if text.isascii() and text.isprintable():  # most text by far, and a tenth of the time
+        return text
     text = text.replace("\r\n", "\n")
     if "\x1b" in text:
         text = _ANSI.sub("", text)
@@ -90,7 +93,7 @@ def time_words(stamp: str) -> str:
         time = datetime.fromisoformat(stamp)
     except ValueError:
         return stamp
-    return f"{time:%Y-%m-%d %H:%M:%S} {time.tzname() or ''}".rstrip()
+    return f"{time.isoformat(' ', 'seconds')[:19]} {time.tzname() or ''}".rstrip()
 
 
 def read_excerpt(path: Path, limit: int = LIMIT, clean: Callable[[str], str] = visible) -> Excerpt:
@@ -99,8 +102,8 @@ def read_excerpt(path: Path, limit: int = LIMIT, clean: Callable[[str], str] = v
     `clean` makes the text harmless. Pass another function only if the caller makes it harmless later.
     """
     half = limit // 2
-    size = path.stat().st_size
     with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
         head = stream.read(limit if size <= limit else half)
         if size <= limit:
             return Excerpt(head=clean(_decode(head)), tail="", left_out=0, size=size)

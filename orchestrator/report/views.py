@@ -21,6 +21,7 @@ from orchestrator.model import (
     Subject,
 )
 from orchestrator.report import words
+from orchestrator.report.changes import Mark
 from orchestrator.report.grid import sorted_values
 from orchestrator.report.text import Excerpt, duration_words, read_excerpt, visible
 from orchestrator.rundir import CellRecord, RunData, Status
@@ -253,6 +254,11 @@ def streams(data: RunData, record: CellRecord, limit: int) -> tuple[Stream, ...]
             Stream(name=name, path=path, cut=name in trial.outcome.truncated_streams, excerpt=excerpt)
         )
     return tuple(found)
+
+
+def mark_counts(marks: Iterable[Mark]) -> list[tuple[str, int]]:
+    """How many runs of a sparkline have each verdict, the most frequent first."""
+    return Counter(mark.word for mark in marks).most_common()
 
 
 def trial_plot(result: CellResult) -> tuple[TrialBar, ...]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +18,9 @@ from orchestrator.model import (
     PlannedCell,
     PlannedImage,
 )
+from orchestrator.rundir.inside import InsideFiles
 
 NOT_RUN: Final = "not run: interrupted"
-LONGEST_NAME: Final = 4096
-"""PATH_MAX of Linux in bytes; no longer name leads to a file."""
 
 
 class Status(StrEnum):
@@ -73,7 +72,6 @@ class RunData:
     """The run against its baseline; None where there is no baseline."""
     history: History | None = None
     """The runs that were beside this one when it was reported."""
-    _inside: dict[str, Path | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def results(self) -> tuple[CellResult, ...]:
@@ -114,16 +112,8 @@ class RunData:
 
     def inside(self, name: str) -> Path | None:
         """The file of this relative name; None where it is no regular file or lies outside of the folder."""
-        # A page asks several times for each of its files, and following links takes a call for each folder.
-        if name not in self._inside:
-            self._inside[name] = self._resolved(name)
-        return self._inside[name]
+        return self._files.find(name)
 
-    def _resolved(self, name: str) -> Path | None:
-        if "\0" in name or len(name) > LONGEST_NAME:
-            return None
-        try:
-            path = (self.folder / name).resolve()
-            return path if path.is_relative_to(self.folder) and path.is_file() else None
-        except OSError:  # such as a component of over 255 bytes
-            return None
+    @cached_property
+    def _files(self) -> InsideFiles:
+        return InsideFiles(self.folder)

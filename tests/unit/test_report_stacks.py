@@ -48,5 +48,5 @@ def test_a_stack_that_overflowed_keeps_its_ends_and_the_fault_and_says_what_is_l
     (gap,) = [row for row in rows if row.left_out]
     assert len(rows) - 1 + gap.left_out == 50_000
     assert len(rows) < 5 * FRAMES
-    assert [row.index for row in rows if row.fault] == [200]
-    assert rows[-1].index == 49_999
+    assert [row.number for row in rows if row.fault] == [200]
+    assert rows[-1].number == 49_999

@@ -1,0 +1,49 @@
+"""How templates print values: text is made visible, then escaped; short texts are kept in that form."""
+
+import functools
+from typing import Any, Final
+
+from jinja2 import Environment, nodes
+from jinja2.compiler import CodeGenerator, Frame
+from markupsafe import Markup, escape
+
+from orchestrator.report.text import visible
+
+KEPT: Final = 1 << 14
+"""Texts whose printed form is kept: names of functions, modules and axes stand on the pages of most cells."""
+LONGEST_KEPT: Final = 200
+"""Characters of a text that is kept."""
+
+
+def printed(value: object) -> str:
+    """What a page shows of a value; only markup of this program stays as it is."""
+    if type(value) is str and len(value) <= LONGEST_KEPT:
+        return _printed_text(value)
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return escape(visible(value))
+    return escape(value)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _printed_text(text: str) -> str:
+    return escape(visible(text))
+
+
+class _PrintingGenerator(CodeGenerator):
+    """Compiles `{{ value }}` to one call of `printed`, whatever a template says of escaping.
+
+    jinja2 itself calls `finalize`, `escape` and `Markup`, all in Python: most of the time of a page.
+    """
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:  # noqa: ANN401, ARG002
+        self.write("environment.printed(")
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:  # noqa: ANN401, ARG002
+        self.write(")")
+
+
+class PrintingEnvironment(Environment):
+    """An environment whose templates print by `printed`, not by `finalize`."""
+
+    code_generator_class = _PrintingGenerator
+    printed = staticmethod(printed)
