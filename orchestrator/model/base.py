@@ -11,4 +11,4 @@ SCHEMA: Final = 2
 class Value(BaseModel):
     """A frozen value; unknown fields are refused, so a misspelt one is never silent."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -1,6 +1,7 @@
 """The command line without an engine: help, schemas, and that every exit code has one meaning."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ COMMANDS = [
     "analyze",
     "doctor",
     "setup",
+    "images",
     "schema",
 ]
 
@@ -96,6 +98,12 @@ def test_the_help_of_run_names_every_flag_of_the_contract(capsys: pytest.Capture
     selection = ["-k", "--profile", "--shard", "--list", "--json"]
     running = ["--jobs", "--resume", "--rerun", "--fail-fast", "--timeout"]
     assert [flag for flag in axes + selection + running if flag not in said] == []
+
+
+def test_the_design_page_names_every_command() -> None:
+    found = re.search(r"Command line: `crashmatrix ([^`]+)`", (ROOT / "docs" / "design.md").read_text())
+    assert found
+    assert sorted(name.partition(" ")[0] for name in found[1].split("|")) == sorted(COMMANDS)
 
 
 def test_every_standard_axis_has_a_flag() -> None:

@@ -25,6 +25,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.breaks = 0
         self.ranges = True
+        self.first_byte: int | None = None
         self.status = 200
         self.content = CONTENT
         self.asked: list[tuple[str, str | None]] = []
@@ -44,7 +45,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         content, start = self.server.content, 0
         if wanted and self.server.ranges:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            asked = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            start = asked if self.server.first_byte is None else self.server.first_byte
             if start >= len(content):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(content)}")
@@ -130,6 +132,13 @@ def test_a_file_of_debian_is_taken_from_the_mirrors_that_apt_uses_here(
     cache_folder(cache.DOWNLOADS).joinpath(item.sha256, "f.tar").unlink()
     with pytest.raises(HostError, match=r"f 1\.0 is in Debian's archive only, and apt names no mirror"):
         fetch(item)
+
+
+def test_a_partial_answer_that_begins_elsewhere_is_not_appended(server: Server) -> None:
+    """HTTP 206 whose first byte is not the one that was asked for: here it brings the whole file."""
+    server.breaks, server.first_byte = 1, 0
+    assert fetch(pinned(file_at(server.url("f.tar")))).read_bytes() == CONTENT
+    assert [wanted for _, wanted in server.asked] == [None, f"bytes={len(CONTENT) // 2}-"]
 
 
 def test_what_an_earlier_run_left_is_gone_on_with(server: Server) -> None:
