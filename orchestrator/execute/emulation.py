@@ -1,7 +1,7 @@
-"""What a trial under qemu-user needs, and the core that qemu writes in place of the kernel.
+"""Trials under qemu-user: their settings, and the core that qemu writes instead of the kernel.
 
-The kernel dumps the emulator, which tells nothing of the program in it. qemu writes its guest's core
-itself, into the guest's working directory, where RLIMIT_CORE and the rights of the folder let it.
+The kernel dumps the emulator, which says nothing about the program in it. qemu writes its guest's core
+itself, into the guest's working directory, if RLIMIT_CORE and the folder's permissions allow it.
 """
 
 import os
@@ -15,14 +15,14 @@ from orchestrator.errors import ToolError
 ENVIRONMENT: Final = {"QEMU_CPU": "cortex-a72"}
 """A CPU without pointer authentication, with which gdb 13 stops: "Register 69 is not available"."""
 GRACE: Final = 60.0
-"""Seconds that the container may take longer: to start the interpreter, and for qemu to write the core."""
+"""Additional seconds for the container: to start the interpreter, and for qemu to write the core."""
 CORE_NAME: Final = "core"
 
 
 def keep_core(engine: Engine, container: str, path: str, folder: Path) -> Path | None:
-    """Fetch the core that qemu wrote at `path` of a container; None where it is not there after all.
+    """Fetch the core that qemu wrote at `path` of a container; None if there is none.
 
-    Raises EngineError, and ToolError where it cannot be kept.
+    Raises EngineError, and ToolError if it cannot be kept.
     """
     target = folder / CORE_NAME
     try:

@@ -1,4 +1,4 @@
-"""What a run that was killed left in the engine: found by its labels, removed by the next run."""
+"""Containers and volumes that a killed run left: found by their labels, removed by the next run."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ from orchestrator.adapters.engine import Engine
 from orchestrator.model import LABEL, LABEL_CELL, LABEL_RUN, Cell
 
 LABEL_OWNER: Final = "org.crashmatrix.owner"
-"""Host, process id and start time of the process that made a container. A process id alone is reused."""
+"""Host, process id and start time of the process that made a container; process ids are reused."""
 
 
 def owner_labels(run: str, cell: Cell, number: int) -> dict[str, str]:
@@ -40,7 +40,7 @@ def _owner(pid: int) -> str | None:
 
 
 def _is_gone(owner: str) -> bool:
-    """Whether the owner was a process of this host and has ended; another host's cannot be told."""
+    """Whether the owner was a process of this host and has ended; unknown for another host's."""
     host, _, rest = owner.partition(":")
     pid = rest.partition(":")[0]
     return host == socket.gethostname() and pid.isdigit() and _owner(int(pid)) != owner

@@ -1,4 +1,4 @@
-"""The trials' stdout and stderr, kept apart and whole, on disk as they arrive.
+"""The trials' stdout and stderr, kept apart, written to disk as they arrive.
 
 Trials that share a container share its streams. Between two of them the supervisor writes a mark to
 each, which nobody else knows beforehand, so each trial's output goes to a file of its own.
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import IO, Final
 
 LIMIT: Final = 256 * 1024 * 1024
-"""Bytes kept of one stream of a container; a program that writes more is cut, and that is said."""
+"""Bytes kept of one stream of a container; more is truncated, and the outcome says so."""
 NAMES: Final = ("stdout", "stderr")
 
 
 class _Stream:
-    """One stream: writes to the current trial's file and goes on to the next at each mark."""
+    """One stream: writes to the current trial's file, and to the next trial's after each mark."""
 
     def __init__(self, stack: ExitStack, files: list[Path], mark: bytes, limit: int) -> None:
         self._stack = stack
@@ -23,13 +23,13 @@ class _Stream:
         self._mark = mark
         self._limit = self._left = limit
         self._held = b""
-        """What may be the beginning of a mark of which the rest has not arrived."""
+        """Bytes that may be the beginning of a mark whose rest has not arrived."""
         self._current = 0
         self._file = self._open()
         self.truncated: set[int] = set()
 
     def write(self, data: bytes) -> None:
-        """Append; what is beyond the limit is read and dropped, so the writer never blocks."""
+        """Append; bytes beyond the limit are read and dropped, so the writer never blocks."""
         if not self._mark:
             self._keep(data)
             return
@@ -43,7 +43,7 @@ class _Stream:
         self._keep(rest[: len(rest) - held])
 
     def flush(self) -> None:
-        """Write what was held back: no mark came of it."""
+        """Write the bytes held back: they were no mark."""
         self._keep(self._held)
         self._held = b""
 
@@ -74,7 +74,7 @@ class Streams:
         self._streams[name].write(data)
 
     def flush(self) -> None:
-        """Write what was held back, once no more can arrive."""
+        """Write the bytes held back, once no more can arrive."""
         for stream in self._streams.values():
             stream.flush()
 
@@ -84,13 +84,13 @@ class Streams:
         return f"{name}.txt"
 
     def truncated(self, index: int) -> tuple[str, ...]:
-        """The streams of the trial in the folder of this index that are not whole."""
+        """The truncated streams of the trial in the folder of this index."""
         return tuple(sorted(name for name, stream in self._streams.items() if index in stream.truncated))
 
 
 @contextmanager
 def open_streams(folders: list[Path], mark: bytes = b"", limit: int = LIMIT) -> Generator[Streams]:
-    """Open the trials' output files; unbuffered, so that a killed run leaves what was said.
+    """Open the trials' output files, unbuffered, so that a killed run leaves the output so far.
 
     `limit` bytes are kept of each stream of each trial, whatever others in the container wrote.
     """

@@ -20,7 +20,7 @@ ETC: Final = ("group", "hosts", "nsswitch.conf", "passwd")
 
 
 def base_image(book: RecipeBook, base: Base, arch: Arch) -> ImageSpec:
-    """The image of a base, as the catalogue says where it comes from."""
+    """The image of a base, made from the source that the catalogue names."""
     return book.once(("base", base.name, arch), lambda: _base(book, base, arch))
 
 
@@ -86,7 +86,7 @@ def _pulled(book: RecipeBook, base: Base, image: RegistryImage, arch: Arch) -> I
 
 
 def builder_base(book: RecipeBook, arch: Arch) -> Base:
-    """The base that compilers run on; raises InputError where the catalogue has none."""
+    """The base that compilers run on; raises InputError if the catalogue has none."""
     suite = book.catalogue.builder_suite
     base = book.catalogue.base_of(suite, arch)
     if base is None:
@@ -98,7 +98,7 @@ def builder_base(book: RecipeBook, arch: Arch) -> Base:
 
 
 def toolchain(book: RecipeBook, target: Arch) -> ImageSpec:
-    """The compiler of all that is made once for every glibc, for one architecture."""
+    """The compiler for one architecture of everything that runs on every glibc."""
     return book.once(("toolchain", target), lambda: _toolchain(book, target))
 
 

@@ -1,6 +1,6 @@
 """Images built in the order of their dependencies, several at once, each at most once on a host.
 
-What the engine has already is never built again. A failed image fails those that need it, no others.
+An image that the engine already has is never built again. A failed image fails only those that need it.
 """
 
 import threading
@@ -18,23 +18,23 @@ from orchestrator.images.make import Maker
 from orchestrator.model import ImageSpec
 
 POLL: Final = 0.2
-"""Seconds between looks at `stop`."""
+"""Seconds between checks of `stop`."""
 
 Result = str | CrashmatrixError
 """An image's id, or why there is none."""
 
 
 class Progress(Protocol):
-    """What is told while images are built; called from worker threads."""
+    """Receives the progress of builds; called from worker threads."""
 
     def image_started(self, role: str) -> None:
-        """An image is being built, since it was not there."""
+        """A missing image is being built."""
 
     def image_ended(self, role: str, seconds: float, error: str | None) -> None:
-        """An image is there, or could not be built."""
+        """An image was built, or could not be."""
 
     def say(self, text: str) -> None:
-        """Anything else worth a line."""
+        """Anything else that deserves a line."""
 
 
 def build_all(
@@ -47,11 +47,11 @@ def build_all(
     on_ready: Callable[[str, Result], None],
     progress: Progress,
 ) -> dict[str, Result]:
-    """Have the images that no other of `specs` is built on, and whatever those lack below them.
+    """Build the images that no other of `specs` is built on, with whatever they need and the engine lacks.
 
-    Returns the results by key, and hands each to `on_ready` in the caller's thread as soon as it is
+    Returns the results by key, and passes each to `on_ready` in the caller's thread as soon as it is
     known. Once `stop` is set, or on Ctrl-C, running builds are cancelled and not reported. Logs go
-    to `logs`, in each image's own folder. Raises EngineError where the engine cannot list its images.
+    to `logs`, in each image's own folder. Raises EngineError if the engine cannot list its images.
     """
     by_key = {spec.key: spec for spec in specs}
     maker = Maker(engine=engine, logs=logs, stop=stop)
@@ -83,9 +83,9 @@ class _Work:
                 self._record(key, present[key])
 
     def lacking(self) -> list[ImageSpec]:
-        """What must be built, those first that most others wait for.
+        """The images to build, those first that most others wait for.
 
-        What only present images were built on is not lacking: it may have been removed since.
+        An image that only present images were built on is not needed: it may have been removed since.
         """
         used = {parent for spec in self.specs.values() for parent in spec.parents}
         stack = [key for key in self.specs if key not in used]
@@ -99,7 +99,7 @@ class _Work:
         return sorted((self.specs[key] for key in below), key=lambda spec: -needed_by[spec.key])
 
     def build(self, jobs: int) -> None:
-        """Build what lacks, at most `jobs` images at a time, until done or stopped."""
+        """Build the missing images, at most `jobs` at a time, until done or stopped."""
         waiting = self.lacking()
         running: dict[Future[Result], str] = {}
         with ThreadPoolExecutor(jobs, "image") as pool:
@@ -125,7 +125,7 @@ class _Work:
 
         try:
             with image_lock(spec.key, self.maker.stop, waiting) as held:
-                # That run, or one that ended since the images were listed, may have built it.
+                # The other run, or one that ended since the images were listed, may have built it.
                 if not held:
                     return BuildError(
                         f"image {spec.role} was not built: the run was stopped", hint="run again"
@@ -152,7 +152,7 @@ class _Work:
         self.on_ready(key, result)
 
     def _without_hopeless(self, waiting: list[ImageSpec]) -> list[ImageSpec]:
-        """Fail what needs a failed image, with that one's cause, and whatever needs that in turn."""
+        """Fail the images that need a failed one, directly or not, with its cause."""
         hopeless = [spec for spec in waiting if self._failed_parents(spec)]
         for spec in hopeless:
             self._record(spec.key, _inherited(spec, self._failed_parents(spec)[0]))
@@ -168,7 +168,7 @@ class _Work:
         return set(parents).union(*(self._ancestors(parent) for parent in parents))
 
     def _cancel(self, running: Iterable[Future[Result]]) -> None:
-        """Break off the builds that run; a worker may only just be starting one, hence the loop."""
+        """Cancel running builds; a worker may just be starting one, hence the loop."""
         left = set(running)
         while left:
             self.maker.engine.stop_builds()

@@ -17,10 +17,10 @@ PART: Final = ".part"
 
 
 def fetch(item: Download, stop: threading.Event) -> Path:
-    """The pinned file, from the cache or from where it lies.
+    """The pinned file, from the cache or from its source.
 
-    What was fetched of a file before it broke off is kept, and gone on with. Raises HostError where
-    it cannot be fetched, or where its digest is another one than the pinned, naming both.
+    A partial download is kept and resumed. Raises HostError if the file cannot be fetched, or if its digest
+    is not the pinned one, naming both.
     """
     place = cache_folder(DOWNLOADS) / item.sha256
     path, part = place / item.filename, place / PART
@@ -33,7 +33,7 @@ def fetch(item: Download, stop: threading.Event) -> Path:
         resumed = part.exists()
         fetched = obtain(item.wanted, item.pin, part, stop)
         if resumed and digest(fetched) != item.sha256:
-            # What an earlier attempt left may be of other bytes: once more, from the start.
+            # The partial download of an earlier attempt may have other bytes: start again.
             shutil.rmtree(part)
             fetched = obtain(item.wanted, item.pin, part, stop)
         try:
@@ -54,7 +54,7 @@ def keep(path: Path) -> str:
 
 
 def check_digest(path: Path, item: Download) -> None:
-    """Raise HostError where a file's sha256 is not the pinned one, naming both."""
+    """Raise HostError if a file's sha256 is not the pinned one, naming both."""
     found = digest(path)
     if found != item.sha256:
         raise HostError(

@@ -1,4 +1,4 @@
-"""The tar that the classic builder takes: equal inputs make equal bytes, so its own cache hits."""
+"""The tar that the classic builder reads: equal inputs make equal bytes, so the builder's cache hits."""
 
 import io
 import tarfile
@@ -15,14 +15,14 @@ DOCKERFILE: Final = "Dockerfile"
 HOST_CA: Final = "host-ca.crt"
 """The host's bundle of certificate authorities, for a Dockerfile that copies it into a stage with a network.
 
-It is in no key: it decides whether a build succeeds, never what comes out.
+It is part of no key: it decides whether a build succeeds, never its result.
 """
 
 
 def write(spec: ImageSpec, out: IO[bytes], stop: threading.Event) -> None:
     """Write the Dockerfile and its files, fetching those that are pinned downloads.
 
-    Raises HostError for a file that is not the one which the key was made from.
+    Raises HostError for a file that has changed since the key was made.
     """
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, DOCKERFILE, io.BytesIO(spec.text.encode()), len(spec.text.encode()), executable=False)
@@ -41,7 +41,7 @@ def _path(item: ContextFile, stop: threading.Event) -> Path:
         return cache.fetch(item.download, stop)
     path = Path(item.path or "")
     if cache.digest(path) != item.sha256:
-        raise HostError(f"{path} changed while the run went on", hint="start a new run")
+        raise HostError(f"{path} changed during the run", hint="start a new run")
     return path
 
 

@@ -20,7 +20,7 @@ from orchestrator.images.network import persistently
 from orchestrator.model import LocalFile, MavenFile, NpmFile, Pin, PypiFile, UrlFile, Wanted
 
 TIMEOUT: Final = 900
-"""Seconds for one file of 100 MB on a slow line."""
+"""Seconds for one file of 100 MB over a slow connection."""
 PIP_HINT: Final = "check the network and pip's configuration (index, proxy, certificates), then try again"
 NPM_HINT: Final = "install npm where it is missing, or check its registry, proxy and cafile, then try again"
 MAVEN_HINT: Final = "install Maven (`apt-get install maven`), or check its settings.xml, then try again"
@@ -30,7 +30,7 @@ APT_HINT: Final = (
     "run on Debian or a system made from it, or give the file an address in images/catalogue.yaml"
 )
 WHEEL_TAGS: Final = ("manylinux2014_{}", "manylinux_2_28_{}", "manylinux_2_34_{}")
-"""Of a wheel whose name is not pinned yet: what runs on some base of the catalogue, the oldest first."""
+"""For a wheel whose name is not pinned yet: the platforms of the catalogue's bases, oldest first."""
 
 
 def obtain(wanted: Wanted, pin: Pin | None, folder: Path, stop: threading.Event) -> Path:
@@ -139,7 +139,7 @@ def _platforms(wanted: PypiFile, pin: Pin | None) -> list[str]:
 
 
 def _only(folder: Path, client: str) -> Path:
-    """The one file that a client has fetched into a folder of its own."""
+    """The one file that a client fetched into its own folder."""
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "nothing"

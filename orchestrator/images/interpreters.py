@@ -8,7 +8,7 @@ from orchestrator.instruments import Instrument
 from orchestrator.model import Arch, Base, CopiedPython, ImageSpec, InterpreterKind, OwnPython
 
 LIBRARIES: Final = ("zlib", "libffi")
-"""What a portable interpreter's modules link statically, by the names of their downloads."""
+"""Libraries that a portable interpreter's modules link statically, by the names of their downloads."""
 CHECK: Final = "check.py"
 FROM_JAR: Final = "from_jar.py"
 

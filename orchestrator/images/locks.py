@@ -16,12 +16,12 @@ from orchestrator.adapters.cache import cache_folder
 LOCKS: Final = "locks"
 BUILD: Final = "build"
 POLL: Final = 0.2
-"""Seconds between two tries of a lock that another run holds."""
+"""Seconds between two attempts at a lock that another run holds."""
 
 
 @contextmanager
 def building(stop: threading.Event, afterwards: Callable[[], None]) -> Generator[bool]:
-    """Held while images are built. Yields False where `stop` came first.
+    """Held while images are built. Yields False if `stop` came first.
 
     Calls `afterwards` at the end, unless another run is building: then that one's end calls it.
     """
@@ -34,9 +34,9 @@ def building(stop: threading.Event, afterwards: Callable[[], None]) -> Generator
 
 @contextmanager
 def image_lock(key: str, stop: threading.Event, waiting: Callable[[], None]) -> Generator[bool]:
-    """Held while one image is built; calls `waiting` once where another run is building it.
+    """Held while one image is built; calls `waiting` once if another run is building it.
 
-    Yields False where `stop` came first.
+    Yields False if `stop` came first.
     """
     with (cache_folder(LOCKS) / f"image-{key[:16]}").open("a") as lock:
         held = _try(lock, fcntl.LOCK_EX)
@@ -50,7 +50,7 @@ def image_lock(key: str, stop: threading.Event, waiting: Callable[[], None]) -> 
 def file_lock(sha256: str, stop: threading.Event) -> Generator[bool]:
     """Held while one file is fetched, so that two images that need it wait for one download.
 
-    Yields False where `stop` came first.
+    Yields False if `stop` came first.
     """
     with (cache_folder(LOCKS) / f"file-{sha256[:16]}").open("a") as lock:
         yield _wait(lock, fcntl.LOCK_EX, stop)

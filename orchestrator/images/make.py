@@ -1,4 +1,4 @@
-"""One image, made: its log is kept, and its error says which step failed and how."""
+"""Makes one image: keeps its log, and says in its error which step failed and how."""
 
 import hashlib
 import re
@@ -19,24 +19,24 @@ from orchestrator.model import LABEL, LABEL_KEY, LABEL_PACKAGES, ImageKind, Imag
 
 SCRATCH: Final = "scratch"
 LAST_LINES: Final = 8
-"""How much of a failed build's log its error shows."""
+"""Lines of a failed build's log that its error shows."""
 STEP: Final = re.compile(r"Step \d|(\[\d+/\d+\] )?STEP \d")
-"""How a step begins in a build's log: Docker's way, and Podman's, which counts the stages too."""
+"""The start of a step in a build's log: Docker's, and Podman's, which counts the stages too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Maker:
-    """Makes images on one engine, with a log each under `logs`."""
+    """Makes images on one engine, each with a log under `logs`."""
 
     engine: Engine
     logs: Path
     stop: threading.Event
 
     def make(self, spec: ImageSpec) -> str:
-        """Build one image whose parents are there; returns its id.
+        """Build one image whose parents exist; returns its id.
 
-        Raises BuildError with the failed step and the end of its log, EngineError where the engine
-        went away.
+        Raises BuildError with the failed step and the end of its log, EngineError if the engine
+        is gone.
         """
         path = self.logs / spec.folder / LOG
         path.parent.mkdir(parents=True, exist_ok=True)

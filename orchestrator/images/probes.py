@@ -1,4 +1,4 @@
-"""The images of probes and of what compiles them: once per (language, arch), or for one base or libpython."""
+"""The images of probes and their compilers: one per language and architecture, or per base or libpython."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ class _Asked:
 def probe_image(
     book: RecipeBook, scenario: Scenario, cell: Cell, base: Base, python: OwnPython | CopiedPython
 ) -> ImageSpec:
-    """The image of a cell's probe, shared by all cells for which it is compiled alike.
+    """The image of a cell's probe, shared by all cells for which it is compiled the same way.
 
-    Raises InputError where the scenario has no such probe.
+    Raises InputError if the scenario has no such probe.
     """
     probe = scenario.probe(cell.probe)
     if probe is None or cell.probe not in book.catalogue.languages:
@@ -96,7 +96,7 @@ def _native(book: RecipeBook, asked: _Asked, base: Base, python: OwnPython | Cop
 
 
 def _embedding(book: RecipeBook, asked: _Asked, python: CopiedPython) -> ImageSpec:
-    """A program that is linked with the libpython of an interpreter that is copied into bases."""
+    """A program linked with the libpython of an interpreter that is copied into bases."""
     arch = asked.arch
     parents = {"builder": toolchain(book, arch), "interpreter": interpreter_image(book, python, arch)}
     values = {
@@ -142,13 +142,13 @@ def _compiled(
 
 
 def _builder(book: RecipeBook, arch: Arch) -> ImageSpec:
-    """What compiles probes for an architecture by zig; it runs on the host's own."""
+    """The compilers of probes for an architecture, by zig; they run on the host's own."""
     make = _native_builder if arch is book.host else _cross_builder
     return book.once(("builder", arch), lambda: make(book, arch))
 
 
 def _gcc_builder(book: RecipeBook, arch: Arch) -> ImageSpec:
-    """The same with the cross gcc beside zig; raises InputError where that cannot run."""
+    """The same with the cross gcc beside zig; raises InputError if that cannot run here."""
     if book.host is not TOOLCHAIN_ARCH:
         raise InputError(
             f"the toolchain {Toolchain.GCC} runs on {TOOLCHAIN_ARCH} only, this host is {book.host}",
@@ -168,7 +168,7 @@ def _gcc_builder(book: RecipeBook, arch: Arch) -> ImageSpec:
 
 
 def _with_cargo(book: RecipeBook, builder: ImageSpec) -> ImageSpec:
-    """A builder with cargo, which fetches the crates of a probe that has some."""
+    """A builder with cargo, which fetches the crates of a probe."""
     return book.dockerfile(
         builder.role.replace("builder", "builder-cargo"),
         "Dockerfile.builder-cargo.j2",
@@ -218,9 +218,9 @@ def _target(catalogue: Catalogue, arch: Arch) -> str:
 
 
 def _sources(book: RecipeBook, folder: Path, probe: ProbeSource) -> list[ContextFile]:
-    """The probe's source and, where it has a folder of its own, the regular files beside it.
+    """The probe's source and, if it has a folder of its own, the regular files beside it.
 
-    But for what cargo has compiled there, which a user's own build leaves.
+    Without cargo's target folder, which a user's own build leaves there.
     """
     source = folder / probe.source
     beside = [] if source.parent == folder else sorted(source.parent.rglob("*"))

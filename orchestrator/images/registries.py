@@ -1,4 +1,4 @@
-"""Which image registries answer from here: asked once a plan, and only those that it would pull from."""
+"""Which image registries answer from here: asked once for each plan, only those that it would pull from."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ from orchestrator.adapters import http
 from orchestrator.model import Arch, Catalogue, registry_of
 
 PATIENCE: Final = 3
-"""Seconds for a registry to answer; planning must stay quick where a firewall swallows what is sent."""
+"""Seconds for a registry to answer; planning must stay quick behind a firewall that drops packets."""
 DOCKER_HUB: Final = {"docker.io": "registry-1.docker.io"}
-"""The one registry whose images carry another name than its server."""
+"""The one registry whose images have another name than its server."""
 
 
 def silent_registries(catalogue: Catalogue, environments: Iterable[tuple[str, Arch]]) -> frozenset[str]:

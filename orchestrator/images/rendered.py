@@ -1,4 +1,4 @@
-"""What a person finds of an image on disk: its recipe, the files that went in, its packages, its log."""
+"""An image's files on disk, for a person to read: recipe, digests of its inputs, packages, log."""
 
 import shlex
 from pathlib import Path
@@ -23,7 +23,7 @@ def render(spec: ImageSpec, folder: Path) -> Path:
     """Write an image's recipe to its own folder under `folder`, and return that.
 
     Beside the Dockerfile (or mmdebstrap.sh) lies context.sha256, which sha256sum checks in a build
-    context. packages.txt lists what a root filesystem really got, once it was built on this host.
+    context. packages.txt lists a root filesystem's packages, once it was built on this host.
     """
     place = folder / spec.folder
     _put(place / RECIPE[spec.kind], _text(spec))
@@ -37,7 +37,7 @@ def render(spec: ImageSpec, folder: Path) -> Path:
 
 
 def _put(path: Path, text: str) -> None:
-    """Write a file that is not there, or says something else: a large matrix has thousands, mostly known."""
+    """Write a file unless its content is there already: a large matrix has thousands, mostly unchanged."""
     try:
         if path.read_bytes() == text.encode():
             return

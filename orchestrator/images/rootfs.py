@@ -1,6 +1,6 @@
-"""Root filesystems by mmdebstrap, handed to the engine as an image archive that we write.
+"""Root filesystems by mmdebstrap, loaded into the engine as an image archive that this module writes.
 
-Not `docker import`: that records the host's architecture whatever the files are, and no labels.
+Not `docker import`: it records the host's architecture whatever the files are, and no labels.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ TIMEOUT: Final = 1800
 """Seconds for one mmdebstrap; under qemu-user it takes minutes."""
 HOOKS: Final = "/usr/share/mmdebstrap/hooks"
 LEFT_OUT: Final = ("doc", "info", "locale", "man")
-"""Folders of /usr/share that nothing in a cell reads."""
+"""Folders of /usr/share that no cell reads."""
 STATUS: Final = "./var/lib/dpkg/status"
 PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HINT: Final = "see `crashmatrix doctor`; mmdebstrap needs root and a Debian mirror in reach"
@@ -33,7 +33,7 @@ HINT: Final = "see `crashmatrix doctor`; mmdebstrap needs root and a Debian mirr
 
 @dataclass(frozen=True, kw_only=True)
 class Rootfs:
-    """A root filesystem's tar, and the packages that Debian's mirror gave on the day.
+    """A root filesystem's tar, and the packages that Debian's mirror had on that day.
 
     One `package version arch` a line.
     """
@@ -52,7 +52,7 @@ def command(base: Suite, arch: Arch) -> str:
         f"--include={','.join(base.packages)}",
         *_foreign(arch),
         *_without_security(base, arch),
-        # These stay in the image, where they also make a compile stage small and fast.
+        # These stay in the image, where they also keep compile stages small and fast.
         '--aptopt=APT::Install-Recommends "false"',
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Retries "3"',
@@ -69,18 +69,18 @@ def command(base: Suite, arch: Arch) -> str:
 
 
 def _foreign(arch: Arch) -> list[str]:
-    """Do without mmdebstrap's own test, which wants arch-test: that the host can run it is known already."""
+    """Skip mmdebstrap's own check, which needs arch-test: the host is known to run the architecture."""
     return [] if arch is Arch.X86_64 else ["--skip=check/qemu"]
 
 
 def _without_security(base: Suite, arch: Arch) -> list[str]:
-    """Leave the security archive out, before anything is fetched, where mirrors list what they lack."""
+    """Leave out the security archive before anything is fetched, for mirrors that list files they lack."""
     hook = r'--setup-hook=sed -i "/-security/d" "$1/etc/apt/sources.list"'
     return [hook] if arch in base.without_security else []
 
 
 def _debug_hook(base: Suite) -> list[str]:
-    """Take the separate debug files out of the -dbg packages; installed, they bring a second interpreter."""
+    """Take only the separate debug files out of -dbg packages, which would install a second interpreter."""
     if not base.debug:
         return []
     script = (
@@ -92,7 +92,7 @@ def _debug_hook(base: Suite) -> list[str]:
 
 
 def make(spec: ImageSpec, folder: Path, log: IO[str], stop: threading.Event) -> Rootfs:
-    """Run mmdebstrap, again where the network failed it; raises ToolError."""
+    """Run mmdebstrap, and retry after a network failure; raises ToolError."""
     tar = folder / "rootfs.tar"
     argv = [*shlex.split(spec.text), str(tar)]
     persistently(_run, stop)(argv, log)

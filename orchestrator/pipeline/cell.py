@@ -64,7 +64,7 @@ class CellRunner:
         started, clock = datetime.now(UTC), time.monotonic()
         tally, evidence = verdict.Tally(planned.expectation), Evidence()
         share = planned.trials_per_container if planned.cell.arch is self.host_arch else 1
-        # What an earlier try of this cell left is no evidence of this one.
+        # The files of an earlier attempt at this cell are no evidence of this one.
         self.run_folder.clear_cell(planned.cell)
         done = 0
         while done < planned.trials and not tally.settled and not (done and self.stop.is_set()):
@@ -116,7 +116,7 @@ class CellRunner:
     def _look(
         self, request: TrialRequest, index: int, outcome: Outcome, tally: Tally, evidence: Evidence
     ) -> None:
-        """Collect and read a trial's core, judge the trial, and keep what tells something."""
+        """Collect and read a trial's core, judge the trial, and keep it if it is informative."""
         folder = request.trial_folder(index)
         core, read = self._core(request, index, outcome)
         trial = Trial(number=request.first + index, outcome=outcome, core=core, crash=read)
@@ -182,7 +182,7 @@ class CellRunner:
 
 
 def _as_planned(planned: PlannedCell, outcome: Outcome) -> Outcome:
-    """An outcome, with a note where its interpreter is not the release that the plan was made for."""
+    """An outcome, with a note if its interpreter is not the release that the plan was made for."""
     wanted, seen = planned.made_of, outcome.versions.get("python")
     if wanted is None or seen is None or f"{seen}.".startswith(f"{wanted.version}."):
         return outcome

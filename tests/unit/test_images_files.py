@@ -81,7 +81,7 @@ def test_a_file_that_changed_since_its_key_was_made_is_refused(tmp_path: Path) -
     (tmp_path / "f").write_text("before")
     spec = spec_of("FROM x", file_of(tmp_path / "f", "f"))
     (tmp_path / "f").write_text("after")
-    with pytest.raises(HostError, match="changed while the run went on"):
+    with pytest.raises(HostError, match="changed during the run"):
         written(spec)
 
 
