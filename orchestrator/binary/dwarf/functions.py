@@ -102,8 +102,8 @@ class _Entry:
     parts: list[Range]
 
 
+# The entries around each function, by the offset of its unit and its place.
 Scopes = dict[int, dict[int, tuple[tuple[Abbreviation, int], ...]]]
-"""The entries around each function, by the offset of its unit and its place."""
 
 
 class UnitFunctions:
