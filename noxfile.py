@@ -107,12 +107,13 @@ def inverted(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, the layers between modules, and the workflows."""
+    """Check style, the layers between modules, dead code, and the workflows."""
     python = environment(session, "lint")
     scripts = python.parent
     run(session, python, "-m", "ruff", "check", ".")
     run(session, python, "-m", "ruff", "format", "--check", ".")
     run(session, scripts / "lint-imports")
+    run(session, python, "-m", "vulture")
     run(session, scripts / "shellcheck", "nox", ".ci/run")
     run(session, scripts / "shellcheck", "--severity=warning", "images/python/build.sh")
     run(session, actionlint(session, scripts), "-shellcheck", scripts / "shellcheck")

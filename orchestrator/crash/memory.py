@@ -31,8 +31,6 @@ class LoadedObject:
     path: str
     build_id: str | None = None
     """By which its debug file is found: the core's, or its file's own where the core holds none."""
-    from_core: bool = False
-    """Its file is not in the sysroot: only what the core holds of it is known."""
 
 
 class ProcessMemory:
@@ -111,9 +109,7 @@ class ProcessMemory:
             source = ObjectFile(self.core.read(module.base, PAGE), self.core.read, base=module.base)
         except CoreError:
             return None
-        return LoadedObject(
-            source=source, bias=source.bias, path=module.path, build_id=module.build_id, from_core=True
-        )
+        return LoadedObject(source=source, bias=source.bias, path=module.path, build_id=module.build_id)
 
     @cached_property
     def _vdso(self) -> LoadedObject | None:

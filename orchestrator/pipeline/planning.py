@@ -29,7 +29,6 @@ from orchestrator.model import (
 from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, planned_cells
 from orchestrator.rundir import RunFolder, layout
 
-REPORTS: Final = "reports"
 EMULATION_FACTOR: Final = 5
 """Factor of a trial's timeout under qemu-user: 10 s were seen where 0.4 s are usual."""
 

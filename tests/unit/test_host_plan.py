@@ -30,9 +30,7 @@ ENGINE = EngineInfo(
     version="20.10.24",
     api="1.41",
     arch="x86_64",
-    cpus=2,
     root="/var/lib/docker",
-    rootless=False,
 )
 INSTALLED: Mapping[str, str] = {
     "docker.io": "/usr/sbin/dockerd",

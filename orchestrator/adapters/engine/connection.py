@@ -35,9 +35,7 @@ class EngineInfo:
     version: str
     api: str
     arch: str
-    cpus: int
     root: str
-    rootless: bool
     driver: str = ""
     """The storage driver."""
 
@@ -111,9 +109,7 @@ class Connection:
             version=str(version["Version"]),
             api=str(version["ApiVersion"]),
             arch=str(info["Architecture"]),
-            cpus=int(info["NCPU"]),
             root=str(info.get("DockerRootDir", "")),
-            rootless=any("rootless" in option for option in info.get("SecurityOptions") or []),
             driver=str(info.get("Driver", "")),
         )
 
