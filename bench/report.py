@@ -14,7 +14,6 @@ from playwright.sync_api import Page
 
 from orchestrator.report.html import write_html
 from orchestrator.report.junit import junit_xml
-from orchestrator.report.signatures import group_signatures
 from orchestrator.report.summary import summary_markdown
 from tests.browser.chromium import chromium
 from tests.unit import run_factory as factory
@@ -60,10 +59,9 @@ def _measure_writing(folder: Path) -> None:
     start = time.monotonic()
     data = factory.load(folder)
     read = time.monotonic()
-    signatures = group_signatures(data)
-    write_html(data, signatures)
+    write_html(data)
     html = time.monotonic()
-    junit, summary = len(junit_xml(data)), len(summary_markdown(data, signatures))
+    junit, summary = len(junit_xml(data)), len(summary_markdown(data))
     done = time.monotonic()
     _say(
         f"{CELLS:,} cells: read in {read - start:.1f} s, HTML in {html - read:.1f} s "

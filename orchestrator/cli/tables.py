@@ -167,8 +167,8 @@ def _remedies(found: Sequence[report.Remedy]) -> Table:
 
 def show_places(console: Console, folder: Path) -> None:
     """Where a run's report lies."""
-    for name, what in (("index.html", "report"), ("junit.xml", "JUnit"), ("summary.md", "summary")):
-        console.print(f"{what + ':':9}{escape(str(folder / name))}", soft_wrap=True)
+    for item in report.FORMATS:
+        console.print(f"{item.name + ':':9}{escape(str(folder / item.file))}", soft_wrap=True)
 
 
 def show_capabilities(console: Console, capabilities: Sequence[host.Capability]) -> None:

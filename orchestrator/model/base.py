@@ -9,6 +9,6 @@ SCHEMA: Final = 2
 
 
 class Value(BaseModel):
-    """A frozen value; unknown fields are refused, so a misspelt one is never silent."""
+    """A frozen value of finite numbers; an unknown field is refused, so that a misspelt one is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -1,9 +1,10 @@
 """Several runs, such as the shards of a night, merged into one run with one report."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from orchestrator import report
 from orchestrator.errors import InputError, Location
@@ -13,6 +14,8 @@ from orchestrator.rundir import RunData, RunFolder, layout
 from orchestrator.rundir.transfer import take_cell, take_images
 
 T = TypeVar("T")
+SHARD: Final = re.compile(r"(\d{1,5})/(\d{1,5})", re.ASCII)
+"""As `--shard` takes it."""
 
 
 def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) -> RunData:
@@ -24,7 +27,7 @@ def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) 
     target = _new_run(into)
     runs = sorted((RunFolder(folder) for folder in folders), key=lambda run: run.plan.created)
     plans = [run.plan for run in runs]
-    missing, twice = _missing_shards(plans), _cells_twice(plans)
+    missing, twice = _missing_shards(runs), _cells_twice(plans)
     for shard in missing:
         say(f"Shard {shard} is missing: its cells are in no count of this report.")
     if twice:
@@ -61,15 +64,32 @@ def _cells_twice(plans: Sequence[Plan]) -> list[str]:
     return sorted(cell for cell, count in counts.items() if count > 1)
 
 
-def _missing_shards(plans: Sequence[Plan]) -> list[str]:
-    """Shards that their siblings speak of (2/3 says that there are three) and that were not given."""
-    present = {(plan.profile, plan.selection, plan.shard) for plan in plans if plan.shard}
+def _missing_shards(runs: Sequence[RunFolder]) -> list[str]:
+    """Shards that their siblings imply (2/3 says that there are three) and that were not given.
+
+    Raises InputError where a plan names a shard that no run can have.
+    """
+    present: set[tuple[str, str, int, int]] = set()
+    for run in runs:
+        if run.plan.shard:
+            present.add((run.plan.profile, run.plan.selection, *_shard(run.plan.shard, run.path)))
     wanted = {
-        (profile, selection, f"{index}/{shard.partition('/')[2]}")
-        for profile, selection, shard in present
-        for index in range(1, int(shard.partition("/")[2]) + 1)
+        (profile, selection, number, count)
+        for profile, selection, _, count in present
+        for number in range(1, count + 1)
     }
-    return sorted(shard for _, _, shard in wanted - present)
+    return [f"{number}/{count}" for _, _, number, count in sorted(wanted - present)]
+
+
+def _shard(text: str, folder: Path) -> tuple[int, int]:
+    match = SHARD.fullmatch(text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(
+            f"{text[:40]!r} is no shard of a run",
+            where=Location(file=str(folder / layout.PLAN)),
+            hint="leave this run out",
+        )
+    return int(match[1]), int(match[2])
 
 
 def _merged(plans: Sequence[Plan], run: str) -> Plan:

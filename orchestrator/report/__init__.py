@@ -1,13 +1,15 @@
-"""A run's data to junit.xml, HTML, summary.md and a terminal's table."""
+"""A run's data to junit.xml, HTML, summary.md and a terminal's table.
+
+`FORMATS` lists the reports that a run's folder has; a new format is a module and an entry there.
+"""
 
 from typing import Final
 
-from orchestrator.adapters.files import write_atomically
 from orchestrator.report.annotations import annotations
+from orchestrator.report.formats import Format
 from orchestrator.report.html import INDEX, write_html
 from orchestrator.report.junit import junit_xml
 from orchestrator.report.remedies import Remedy, remedies
-from orchestrator.report.signatures import group_signatures
 from orchestrator.report.summary import summary_markdown
 from orchestrator.report.table import Row, table_rows
 from orchestrator.report.words import change as change_words
@@ -15,13 +17,17 @@ from orchestrator.report.words import differences, headline
 from orchestrator.report.words import not_comparable as incomparable_words
 from orchestrator.rundir import RunData
 
-JUNIT: Final = "junit.xml"
-SUMMARY: Final = "summary.md"
+FORMATS: Final = [
+    Format(name="report", file=INDEX, write=write_html),
+    Format(name="JUnit", file="junit.xml", text=junit_xml),
+    Format(name="summary", file="summary.md", text=summary_markdown),
+]
+"""In the order in which a terminal lists them."""
 
 __all__ = [
+    "FORMATS",
     "INDEX",
-    "JUNIT",
-    "SUMMARY",
+    "Format",
     "Remedy",
     "Row",
     "annotations",
@@ -36,8 +42,6 @@ __all__ = [
 
 
 def write(data: RunData) -> None:
-    """Render all reports of a run into its folder."""
-    signatures = group_signatures(data)
-    write_atomically(data.folder / JUNIT, junit_xml(data))
-    write_atomically(data.folder / SUMMARY, summary_markdown(data, signatures))
-    write_html(data, signatures)
+    """Write the reports of all formats into the run's folder."""
+    for item in FORMATS:
+        item.into(data)

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -19,7 +19,7 @@ from orchestrator.report.packing import (
     pack_script,
     packed,
 )
-from orchestrator.report.signatures import SIGNATURES, SignatureGroup, signature_page
+from orchestrator.report.signatures import SIGNATURES, SignatureGroup, group_signatures, signature_page
 from orchestrator.report.site import Site
 from orchestrator.rundir import CellRecord, RunData, layout
 
@@ -32,8 +32,9 @@ _PLAIN_PATH: Final = re.compile(r"(/[\w.+=-]+)+")
 __all__ = ["INDEX", "write_html"]
 
 
-def write_html(data: RunData, signatures: Sequence[SignatureGroup]) -> None:
+def write_html(data: RunData) -> None:
     """Write the overview, the plain table, and the pages of all cells and signatures."""
+    signatures = group_signatures(data)
     site = Site(data=data, places=Places.of(data))
     site.write_assets()
     view = views.IndexView(data=data)

@@ -6,7 +6,7 @@ from typing import Final
 
 from orchestrator.report import words
 from orchestrator.report.remedies import remedies
-from orchestrator.report.signatures import SignatureGroup
+from orchestrator.report.signatures import SignatureGroup, group_signatures
 from orchestrator.report.text import code_markdown, duration_words, escape_markdown
 from orchestrator.rundir import CellRecord, RunData, Status
 
@@ -26,7 +26,7 @@ MARKS: Final = {
 }
 
 
-def summary_markdown(data: RunData, signatures: Sequence[SignatureGroup]) -> str:
+def summary_markdown(data: RunData) -> str:
     """A run as markdown: counts, what is wrong, crash signatures, then every cell, cut to LIMIT."""
     parts = (
         _head(data),
@@ -34,7 +34,7 @@ def summary_markdown(data: RunData, signatures: Sequence[SignatureGroup]) -> str
         _wrong(data),
         _differences(data),
         _remedies(data),
-        _signatures(signatures),
+        _signatures(group_signatures(data)),
         _excluded(data),
         _cells(data),
     )

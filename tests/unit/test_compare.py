@@ -214,3 +214,14 @@ def test_a_digest_saves_reading_results_again_and_is_not_trusted_when_older(tmp_
     history = factory.load(now).history
     assert history is not None
     assert history.cells[CELL.id] == "pp"
+
+
+def test_a_shard_is_compared_with_the_same_shard_of_the_last_run(tmp_path: Path) -> None:
+    def of(shard: str) -> Callable[[Plan], Plan]:
+        return lambda plan: plan.model_copy(update={"shard": shard})
+
+    run(tmp_path / "first", created="2026-11-17T06:00:00+00:00", plan=of("1/2"))
+    run(tmp_path / "second", created="2026-11-18T06:00:00+00:00", plan=of("2/2"))
+    comparison = write_reports(run(tmp_path / "now", plan=of("1/2"))).comparison
+    assert comparison is not None
+    assert comparison.baseline == "first"

@@ -51,6 +51,6 @@ def test_a_large_run_is_cut_and_says_so(tmp_path: Path) -> None:
     broken = tuple(
         type(record)(planned=record.planned, result=failed(record.result)) for record in many if record.result
     )
-    said = summary_markdown(type(data)(folder=data.folder, plan=data.plan, records=broken), ())
+    said = summary_markdown(type(data)(folder=data.folder, plan=data.plan, records=broken))
     assert len(said.encode()) < STEP_SUMMARY_LIMIT
     assert "This page is full; the rest is in index.html" in said[-200:]

@@ -1,0 +1,278 @@
+"""A run's folder: parsed once a command, cleared or said why not, and read right or refused."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator import report
+from orchestrator.cli import main
+from orchestrator.errors import HostError, InputError
+from orchestrator.model import CellResult, Verdict
+from orchestrator.pipeline.merge import merge_runs
+from orchestrator.pipeline.reporting import write_reports
+from orchestrator.pipeline.run import exit_code
+from orchestrator.rundir import RunData, RunFolder, find_run
+from tests.unit import run_factory as factory
+from tests.unit.users import plain_user
+
+_recorders: list[Counter[str]] = []
+
+
+def _record(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and _recorders and isinstance(arguments[0], str):
+        for recorder in _recorders:
+            recorder[arguments[0]] += 1
+
+
+sys.addaudithook(_record)
+
+
+@contextmanager
+def opened() -> Iterator[Counter[str]]:
+    """How often each file is opened meanwhile, by its path."""
+    counter: Counter[str] = Counter()
+    _recorders.append(counter)
+    try:
+        yield counter
+    finally:
+        _recorders.remove(counter)
+
+
+def times(counter: Counter[str], name: str) -> set[int]:
+    """How often files of this name were opened."""
+    return {count for path, count in counter.items() if path.endswith(f"/{name}")}
+
+
+def test_a_report_opens_each_document_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = factory.write_run(tmp_path / "run")
+    with opened() as counter:
+        assert main(["report", str(folder)]) == 0
+    assert "report:" in capsys.readouterr().out
+    assert times(counter, "plan.json") == times(counter, "result.json") == {1}
+    assert times(counter, "explanations.json") == times(counter, "history.json") == set()
+
+
+def test_a_merge_opens_each_document_once(tmp_path: Path) -> None:
+    cells = factory.smoke_cells()
+    parts = [
+        factory.write_run(
+            tmp_path / "parts" / f"part{number}", factory.RunSpec(cells=cells[number::3], run=f"part{number}")
+        )
+        for number in range(3)
+    ]
+    with opened() as counter:
+        assert main(["merge", *map(str, parts), "--into", str(tmp_path / "merged" / "run")]) == 0
+    results = {path for path in counter if path.endswith("/result.json")}
+    assert len(results) == len(cells)
+    assert times(counter, "plan.json") == times(counter, "result.json") == {1}
+
+
+def test_a_comparison_opens_each_document_once(tmp_path: Path) -> None:
+    before, after = (factory.write_run(tmp_path / name) for name in ("before", "after"))
+    with opened() as counter:
+        assert main(["diff", str(before), str(after)]) == 0
+    assert times(counter, "plan.json") == times(counter, "result.json") == {1}
+    assert len([path for path in counter if path.endswith("/result.json")]) == 24
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ((Verdict.PASS, Verdict.PASS), 0),
+        ((Verdict.PASS, Verdict.FAIL), 1),
+        ((Verdict.PASS, Verdict.ERROR), 3),
+        ((Verdict.FAIL, Verdict.ERROR), 3),
+        ((Verdict.FAIL, None), 1),
+        ((Verdict.PASS, None), 3),
+        ((Verdict.PASS, Verdict.SKIP), 0),
+    ],
+)
+def test_the_exit_code_of_what_cells_of_a_run_are(
+    tmp_path: Path, verdicts: tuple[Verdict | None, ...], code: int
+) -> None:
+    cells = factory.smoke_cells()[:2]
+    changes: dict[str, factory.Change] = {
+        cell.id: factory.judged(verdict, "") if verdict else lambda _: None
+        for cell, verdict in zip(cells, verdicts, strict=True)
+    }
+    data = factory.load(factory.write_run(tmp_path, factory.RunSpec(cells=cells, changes=changes)))
+    assert exit_code(data) == code
+
+
+def test_evidence_that_cannot_be_removed_is_an_error_with_file_and_reason(tmp_path: Path) -> None:
+    folder = factory.write_run(tmp_path)
+    cell = factory.cell()
+    kept = folder / "cells" / cell.id / "trial-1"
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(0o755)  # pytest's own folders are closed to other users
+    kept.chmod(0o555)
+    with plain_user(), pytest.raises(HostError) as caught:
+        RunFolder(folder).clear_cell(cell)
+    kept.chmod(0o755)
+    assert "cannot be removed: Permission denied" in caught.value.what
+    assert str(caught.value.where).startswith(str(kept))
+
+
+def test_a_cleared_cell_leaves_nothing_and_a_link_s_target_stays(tmp_path: Path) -> None:
+    folder = factory.write_run(tmp_path / "run")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("x")
+    cell = factory.cell()
+    place = folder / "cells" / cell.id
+    (place / "link").symlink_to(outside)
+    run = RunFolder(folder)
+    assert run.load().by_id[cell.id].result
+    run.clear_cell(cell)
+    run.clear_cell(cell)
+    assert not place.exists()
+    assert run.load().by_id[cell.id].result is None
+    assert (outside / "precious").read_text() == "x"
+
+
+def test_a_result_that_is_written_is_what_is_read_next(tmp_path: Path) -> None:
+    run = RunFolder(factory.write_run(tmp_path))
+    result = run.load().records[0].result
+    assert result
+    changed = factory.judged(Verdict.FAIL, "another")(result)
+    assert changed
+    run.write_result(changed)
+    assert run.load().records[0].result == changed
+
+
+@given(
+    st.sampled_from(["plan.json", "result.json", "explanations.json", "comparison.json", "history.json"]),
+    st.sampled_from(["flip", "cut", "insert", "double"]),
+    st.integers(0, 1 << 20),
+    st.binary(min_size=1, max_size=8),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_document_is_refused_or_read_right(
+    tmp_path_factory: pytest.TempPathFactory, name: str, damage: str, place: int, more: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    cell = factory.cell()
+    factory.write_run(folder, factory.RunSpec(cells=(cell,)))
+    write_reports(folder, factory.write_run(folder / "baseline", factory.RunSpec(cells=(cell,))))
+    path = folder / "cells" / cell.id / name if name == "result.json" else folder / name
+    text = path.read_bytes()
+    at = place % len(text)
+    path.write_bytes(
+        {
+            "flip": text[:at] + more + text[at + len(more) :],
+            "cut": text[:at],
+            "insert": text[:at] + more + text[at:],
+            "double": text[:at] + text,
+        }[damage]
+    )
+    try:
+        data = factory.load(folder)
+    except InputError as error:
+        refused = error
+    else:
+        assert all(record.result is None or record.result.cell == record.cell for record in data.records)
+        report.write(data)
+        return
+    assert str(path) in str(refused)
+
+
+def edited(folder: Path, edit: dict[str, object]) -> RunData:
+    """A run whose one result has other values, by their paths; rendered."""
+    cell = factory.cell()
+    factory.write_run(folder, factory.RunSpec(cells=(cell,)))
+    path = folder / "cells" / cell.id / "result.json"
+    document = json.loads(path.read_bytes())
+    for place, value in edit.items():
+        *parents, last = place.split(".")
+        part = document
+        for key in parents:
+            part = part[int(key)] if isinstance(part, list) else part[key]
+        part[last] = value
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return factory.render(folder)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), float("-inf")])
+@pytest.mark.parametrize("place", ["seconds", "trials.0.outcome.seconds"])
+def test_a_time_that_is_no_number_is_refused(tmp_path: Path, place: str, number: float) -> None:
+    with pytest.raises(InputError, match=r"not a readable result\.json"):
+        edited(tmp_path, {place: number})
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "a/" * 40_000 + "b", "y" * 300, "", ".", "..", "a//b"])
+def test_names_that_no_file_can_have_are_not_in_the_folder(tmp_path: Path, name: str) -> None:
+    data = edited(tmp_path, {"trials.0.outcome.stdout": name, "trials.0.core.path": name})
+    assert data.inside(name) is None
+
+
+def test_a_link_inside_of_the_folder_is_followed_and_one_out_of_it_is_not(tmp_path: Path) -> None:
+    folder = factory.write_run(tmp_path / "run")
+    (tmp_path / "secret").write_text("x")
+    (folder / "a").mkdir()
+    (folder / "a" / "file").write_text("x")
+    (folder / "b").symlink_to("a")
+    (folder / "c").symlink_to(tmp_path)
+    (folder / "d").symlink_to("a/file")
+    data = factory.load(folder)
+    for name in ("a/file", "b/file", "d", "a/../a/file"):
+        assert data.inside(name) == folder / "a" / "file"
+    for name in ("c/secret", "../secret", "a/../../secret", str(tmp_path / "secret"), "a", "nothing"):
+        assert data.inside(name) is None
+
+
+@pytest.mark.parametrize("shard", ["x", "1/x", "2/1", "0/3", "1/99999999999", "1/2/3"])
+def test_a_shard_that_no_run_has_is_refused_by_merge(tmp_path: Path, shard: str) -> None:
+    folder = factory.write_run(tmp_path / "part")
+    plan = json.loads((folder / "plan.json").read_bytes())
+    (folder / "plan.json").write_text(json.dumps(plan | {"shard": shard}))
+    with pytest.raises(InputError, match="shard"):
+        merge_runs([folder], tmp_path / "merged", lambda _: None)
+
+
+def test_merged_files_of_this_user_are_linked_and_pages_of_the_parts_left(tmp_path: Path) -> None:
+    part = factory.write_run(tmp_path / "part")
+    factory.render(part)
+    merge_runs([part], tmp_path / "merged", lambda _: None)
+    name = f"cells/{factory.cell().id}"
+    assert (part / name / "result.json").samefile(tmp_path / "merged" / name / "result.json")
+    assert not (part / name / "index.html").samefile(tmp_path / "merged" / name / "index.html")
+
+
+def test_runs_are_found_by_path_by_name_and_the_last_one(tmp_path: Path) -> None:
+    first, second = (factory.write_run(tmp_path / name) for name in ("20261101-a", "20261102-b"))
+    assert find_run(tmp_path, "20261101-a") == find_run(Path("nowhere"), str(first)) == first
+    assert find_run(tmp_path, "latest") == second
+    with pytest.raises(InputError, match=r"no run '20261101'.*did you mean '20261101-a'"):
+        find_run(tmp_path, "20261101")
+    with pytest.raises(InputError, match="no earlier run"):
+        find_run(tmp_path / "none", "latest")
+
+
+def test_a_format_of_reports_is_one_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/design.md, "To add": a module with a function, and its entry in `report.FORMATS`."""
+
+    def cells_csv(data: RunData) -> str:
+        return "".join(f"{record.cell.id},{record.status}\n" for record in data.records)
+
+    folder = factory.write_run(tmp_path / "run")
+    report.FORMATS.append(report.Format(name="CSV", file="cells.csv", text=cells_csv))
+    try:
+        assert main(["report", str(folder)]) == 0
+    finally:
+        report.FORMATS.pop()
+    assert f"CSV:     {folder / 'cells.csv'}" in capsys.readouterr().out
+    lines = (folder / "cells.csv").read_text().splitlines()
+    assert lines[0] == f"{factory.smoke_cells()[0].id},pass"
+    assert len(lines) == 12
+
+
+def test_results_are_values_of_the_model(tmp_path: Path) -> None:
+    data = factory.load(factory.write_run(tmp_path))
+    assert {type(result) for result in data.results} == {CellResult}
