@@ -11,4 +11,4 @@ SCHEMA: Final = 2
 class Value(BaseModel):
     """A frozen value of finite numbers; an unknown field is refused, so that a misspelt one is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
