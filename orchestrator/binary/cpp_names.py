@@ -52,9 +52,11 @@ def without_templates(function: str) -> str:
         operator = _OPERATOR.match(function, place) if _begins(function, place) else None
         text = operator[0] if operator else function[place]
         if text == "<":
-            brackets.append(
-                all(brackets) and not (kept and (kept[-1][-1].isalnum() or kept[-1][-1] in '_:}>)"]'))
+            # A blank follows an operator that has template arguments: `operator<< <int>`.
+            follows = "".join(kept[-2:]).startswith("operator") or (
+                bool(kept) and (kept[-1][-1].isalnum() or kept[-1][-1] in '_:}>)"]')
             )
+            brackets.append(all(brackets) and not follows)
             if not brackets[-1] and all(brackets[:-1]) and kept[-2:] == [":", ":"]:
                 del kept[-2:]
         if all(brackets):

@@ -23,6 +23,7 @@ from orchestrator.crash.process.waiting import Waiting
 from orchestrator.crash.signature.crash import sign_crash
 from orchestrator.crash.signature.hang import sign_hang
 from orchestrator.crash.stacks.cache import StackCache
+from orchestrator.crash.stacks.certainty import count_certain
 from orchestrator.crash.stacks.limits import loose
 from orchestrator.crash.stacks.python.backend import (
     EvaluatedFrame,
@@ -112,8 +113,11 @@ def interpret(
     invocation = read_invocation(core)
     hangs = hang or was_requested(core, site.fault)
     over = overflowed(core, site.fault, site.registers)
+    certain = count_certain(memory, site.frames[site.frame :])
     signature, how = (
-        sign_hang(threads, core.process_id) if hangs else sign_crash(site.signal, frames, overflowed=over)
+        sign_hang(threads, core.process_id)
+        if hangs
+        else sign_crash(site.signal, frames, certain=certain, overflowed=over)
     )
     return Crash(
         arch=core.arch,

@@ -222,5 +222,50 @@ def test_names_lose_what_compilers_add(name: str, normal: str) -> None:
     assert normalise(name) == normal
 
 
+@pytest.mark.parametrize(
+    ("gdb", "elf", "normal"),
+    [
+        # By debug information, and by the linker's name where there is none; of rustc 1.95 and gcc 12.
+        ("r::main::{closure#13}", "r::main::{{closure}}", "r::main::{closure}"),
+        ("r[4dd80272b5a2d1fc]::boom", "r::boom", "r::boom"),
+        ("r::apply<r::main::{closure#6}::{closure_env#0}>", "r::apply::<r::main::{closure#6}::{closure#0}>",
+         "r::apply"),
+        ("<r[4dd80272b5a2d1fc]::S<i64> as r[4dd80272b5a2d1fc]::Tr>::go", "<r::S<T> as r::Tr>::go",
+         "<r::S as r::Tr>::go"),
+        ("void ns::tmpl<int (*)(int, char)>(int (*)(int, char)) [clone .isra.0]",
+         "ns::tmpl<int (*)(int, char)> [clone .isra.0]", "ns::tmpl"),
+        ("auto lam2()::{lambda(auto:1)#1}::operator()<int>(int) const",
+         "lam2()::{lambda(auto:1)#1}::operator()<int>", "lam2()::{lambda}::operator()"),
+        ("Tag[abi:tagged]::m()", "Tag[abi:tagged]::m", "Tag::m"),
+        ('operator"" _km(unsigned long long)', 'operator""_km', 'operator""_km'),
+        ("ns::Box<int, 3>::operator< ", "ns::Box<int, 3>::operator<", "ns::Box::operator<"),
+        ("std::operator<< <char, std::char_traits<char> >", "std::operator<< <char>", "std::operator<<"),
+        ("ns::Box<long, 3>::operator std::vector<long, std::allocator<long> >",
+         "ns::Box<long, 3>::operator std::vector<long>", "ns::Box::operator std::vector"),
+        ("ns::Box<std::string, 3>::operator->()", "ns::Box<std::string, 3>::operator->",
+         "ns::Box::operator->"),
+        ("non-virtual thunk to ns::D::v(int)", "non-virtual thunk to ns::D::v", "ns::D::v"),
+        ("ns::(anonymous namespace)::Hidden::go(std::string const&) const",
+         "ns::(anonymous namespace)::Hidden::go", "ns::(anonymous namespace)::Hidden::go"),
+        ("N::operator new", "N::operator new", "N::operator new"),
+        ("cold_way[cold]", "cold_way.cold", "cold_way"),
+        ("inner", "inner.0", "inner"),
+        ("lib_v@@V2", "lib_v", "lib_v"),
+        ("a<b", "a<b", "a<b"),
+        ("a>b", "a>b", "a>b"),
+    ],
+)  # fmt: skip
+def test_a_function_has_one_name_by_both_backends(gdb: str, elf: str, normal: str) -> None:
+    assert (normalise(gdb), normalise(elf)) == (normal, normal)
+
+
+def test_what_gdb_found_by_a_guess_does_not_tell() -> None:
+    frames = stack(("back", PROBE), ("by_hand", PROBE), (None, None), ("main", PROBE))
+    assert sign("SIGSEGV", frames)[0] == "SIGSEGV back > by_hand > ?"
+    signature, how = sign("SIGSEGV", frames, certain=2)
+    assert signature == "SIGSEGV back > by_hand"
+    assert how == "2 telling in 2 frames from the fault outwards; the others are guesses"
+
+
 def test_the_ignored_names_are_as_normalised_names_are() -> None:
     assert {name for name in UNTELLING if normalise(name) not in UNTELLING} == set()

@@ -1,17 +1,25 @@
 """Frames that gdb took from the stack where nothing says how to leave a function, as it does in silence."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator.binary.core.corefile import Core
+from orchestrator.binary.core.corefile import Core, open_core
+from orchestrator.binary.core.unpack import plain_core
+from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.reader import interpret
+from orchestrator.crash.stacks.certainty import count_certain
+from orchestrator.crash.stacks.elf.unwind import Unwinder
+from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES
 from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import GdbAnswer, GdbFrame, GdbThread
-from orchestrator.crash.stacks.reading import Reading
+from orchestrator.crash.stacks.reading import Frame, Reading
 from orchestrator.model import Sysroot
 from tests.unit.test_meaning import CODE, STACK, STACKS, core_with
 
+DATA = Path(__file__).parents[1] / "data/cores"
 SIGNAL = "a signal's trampoline"
 
 
@@ -52,3 +60,23 @@ def test_what_a_jump_led_to_is_no_guess(frames: list[tuple[int, str | None]]) ->
     reading = read(core_with(CODE, STACKS), *frames)
     assert not any(frame.scanned for frame in reading.threads[0].frames)
     assert reading.guesses == ()
+
+
+def test_the_signature_ends_where_no_file_says_how_to_leave_a_function(tmp_path: Path) -> None:
+    """jump.core.zst is of a call to tiny's data; the frames are such as gdb could have guessed."""
+    (tmp_path / "faults").mkdir()
+    shutil.copy(DATA / "tiny", tmp_path / "faults/tiny")
+    with plain_core(DATA / "jump.core.zst") as plain, open_core(plain) as core:
+        memory = ProcessMemory(core, tmp_path)
+        state = core.threads[0]
+        described = Unwinder(memory).walk(UNWIND_ARCHES[core.arch].numbered(state.registers)).steps[1].pc
+        assert not memory.is_code(state.pc)
+        unwound = [Frame(pc=state.pc), Frame(pc=described), Frame(pc=described)]
+        assert count_certain(memory, unwound) == 3
+        assert count_certain(memory, [*unwound, Frame(pc=state.pc), Frame(pc=described)]) == 3
+        segment = core.segment_at(described)
+        assert segment is not None
+        padding = Frame(pc=segment.start + segment.size - 2)
+        assert memory.is_code(padding.pc)
+        assert count_certain(memory, [*unwound[:2], replace(unwound[2], scanned=True)]) == 2
+        assert count_certain(memory, [Frame(pc=described), padding, Frame(pc=described)]) == 2

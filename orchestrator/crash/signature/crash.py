@@ -12,7 +12,8 @@ one for another fault. So:
   entered stands for all of them: it is API, and stays. Where Python code lies between, or nothing tells
   what entered, its innermost function does.
 - It ends at a further trampoline: what lies below was interrupted at any moment.
-- It ends at the first frame that was guessed: what lies on a stack is another thing in every run.
+- It ends at the first frame that was guessed: what lies on a stack is another thing in every run, and each
+  backend guesses in its own way.
 - Of a stack that overflowed it is the functions that call each other, wherever the stack ended.
 - Names lose what compilers and backends add (crash/signature/names.py).
 - Of glibc's functions that call each other the one counts that was called from outside, by its public name:
@@ -40,12 +41,15 @@ from orchestrator.crash.signature.recursion import cycle_of
 from orchestrator.model import NativeFrame
 
 
-def sign_crash(signal: str, frames: Sequence[NativeFrame], *, overflowed: bool = False) -> tuple[str, str]:
+def sign_crash(
+    signal: str, frames: Sequence[NativeFrame], *, certain: int | None = None, overflowed: bool = False
+) -> tuple[str, str]:
     """The signature of a crash, and how it was made; `frames` from the original fault outwards.
 
+    `certain`: the number of frames that no guess led to (crash/stacks/certainty.py); all of them if None.
     `overflowed`: the stack did, so that the recursion tells, and not which function was at its end.
     """
-    own = sure_frames(frames)
+    own = sure_frames(frames[:certain])
     if overflowed and (recursion := _recursion(own)):
         return f"{signal} {' > '.join(recursion[:TELLING])}", "the recursion that the stack overflowed by"
     dying = list(takewhile(lambda frame: not is_interpreter(frame) and name_of(frame) is None, own))
@@ -54,7 +58,7 @@ def sign_crash(signal: str, frames: Sequence[NativeFrame], *, overflowed: bool =
     outside = [] if between else list(telling(_entered(own[len(dying) + len(inside) :])))
     entered = inside[-1:] if outside else inside[:1]
     chosen = [*(f"python:{name_of(frame) or '?'}" for frame in entered), *outside][:TELLING]
-    guessed = any(frame.scanned for frame in frames[len(own) : len(own) + 1])
+    guessed = any(frame.scanned or len(own) == certain for frame in frames[len(own) : len(own) + 1])
     how = _explain(own, len(dying), len(inside), chosen, guessed=guessed)
     return " ".join([signal, " > ".join(chosen) or "?"]), how
 

@@ -10,7 +10,10 @@ from typing import Final
 from orchestrator.binary.cpp_names import without_arguments, without_result, without_templates
 from orchestrator.crash.signature.functions import JOIN
 
-_CLONE: Final = re.compile(r"(\.(isra|constprop|part|cold|lto_priv|llvm)(\.\d+)?| ?\[clone [^]]*\])+$")
+_CLONE: Final = re.compile(
+    r"(\.(isra|constprop|part|cold|lto_priv|llvm)(\.\d+)?|\.\d+|\[cold\]| ?\[clone [^]]*\])+$"
+)
+# `.0` is the suffix of a function within a function, `[cold]` how gdb writes `.cold`.
 _VERSION: Final = re.compile(r"(?<=\w)@@?\w[\w.]*$")
 """A GNU symbol version, as in `pthread_create@@GLIBC_2.34`."""
 _RUST_HASH: Final = re.compile(r"::h[0-9a-f]{16}$")

@@ -1,0 +1,47 @@
+"""How far outwards a stack is certain, whichever backend read it.
+
+Code without call frame information can be left only by a guess. The backend `elf` marks what it guesses, gdb
+does not. This is decided from the core and the files alone, so that it is the same for both.
+"""
+
+from collections.abc import Sequence
+
+from orchestrator.binary.dwarf.cfi import CallFrames
+from orchestrator.binary.dwarf.cfi_program import CfiError
+from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.stacks.reading import Frame
+
+
+def count_certain(memory: ProcessMemory, frames: Sequence[Frame]) -> int:
+    """The number of frames, outwards from the first, that no guess led to; `frames` begin at a fault.
+
+    The first frame may be in no code: after a wild jump the return address is where the call left it.
+    """
+    for number, frame in enumerate(frames):
+        if frame.scanned:
+            return number
+        if frame.trampoline:
+            continue
+        interrupted = number == 0 or frames[number - 1].trampoline
+        if not memory.is_code(frame.pc):
+            if not interrupted:
+                return number
+        elif not frame.inline and not _can_be_left(memory, frame.pc if interrupted else frame.pc - 1):
+            return number + 1
+    return len(frames)
+
+
+def _can_be_left(memory: ProcessMemory, address: int) -> bool:
+    """Whether the file of an address says how to leave the function there.
+
+    gdb reads .debug_frame too, so code of a file that has it counts as described.
+    """
+    loaded = memory.object_at(address)
+    if loaded is None:
+        return not memory.core.modules  # Nothing can be decided where no file is known at all.
+    try:
+        if CallFrames(loaded.source).at(address - loaded.bias) is not None:
+            return True
+    except CfiError:
+        return False
+    return loaded.source.section(".debug_frame") is not None
