@@ -28,7 +28,7 @@ from bench.start import measure as measure_start
 ROOT: Final = Path(__file__).resolve().parent.parent
 CASES: Final[dict[str, Callable[[int], int]]] = {
     "big-core": measure_big_core, "one-core": measure_one_core, "explain": measure_explain,
-    "plan": measure_plan, "report": measure_report, "start": measure_start,
+    "report": measure_report, "start": measure_start,
 }  # fmt: skip
 PROGRAM: Final = (sys.executable, "-m", "orchestrator")
 
@@ -65,12 +65,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each side (default: %(default)s)")
     parser.add_argument(
-        "case", nargs="?", choices=("matrix", *CASES), default="matrix",
+        "case", nargs="?", choices=("matrix", "plan", *CASES), default="matrix",
         help="the matrix against a shell loop; a large core; one core against reading it by hand; "
         "the rules for 10,000 cells; the full matrix planned; a report of as many; the start of "
         "commands (default: %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--cells", type=int, default=100_000, help="cells of the large plan, such as 1000000 (%(default)s)"
+    )
     arguments = parser.parse_args()
+    if arguments.case == "plan":
+        return measure_plan(arguments.rounds, arguments.cells)
     if arguments.case in CASES:
         return CASES[arguments.case](arguments.rounds)
     with tempfile.TemporaryDirectory(prefix="crashmatrix-bench-") as name:

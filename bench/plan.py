@@ -1,22 +1,31 @@
-"""`nox -s bench -- plan`: the whole matrix planned, and its images looked for, each by a process of its own.
+"""`nox -s bench -- plan`: the whole matrix planned and its images looked for, and a plan of very many cells.
 
 What is asked is what `crashmatrix plan --profile full --json` and a `build` of images that are all there
-do: nothing is built. The first round renders the recipes, the others find them.
+do: nothing is built. The first round renders the recipes, the others find them. Each is a process of its own.
+The cost of one cell is the difference between a large matrix and a small one, without that of the start.
 """
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from bench.large_matrix import write_project
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SECONDS: Final = 2.0
 """What planning the full matrix may take, and planning it and finding its images."""
-PLAN: Final = ("-m", "orchestrator", "plan", "--profile", "full", "--json")
+FEW: Final = 4_000
+CELL_MICROSECONDS: Final = 20.0
+CELL_KILOBYTES: Final = 1.0
+"""What a cell of a large plan may cost: processor time, and memory at the peak."""
+PROGRAM: Final = ("-m", "orchestrator")
+JSON: Final = ("plan", "--json")
+PLAN: Final = (*PROGRAM, *JSON, "--profile", "full")
 FIND: Final = """
 import sys
 from pathlib import Path
@@ -34,30 +43,77 @@ print(f"{cells:,} cells to run and {planned.plan.excluded_count:,} excluded; "
 """
 
 
-def measure(rounds: int) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Of one process: seconds by the clock on the wall and of the processor, and its peak memory in bytes."""
+
+    seconds: float
+    processor: float
+    memory: int
+
+
+def measure(rounds: int, cells: int) -> int:
     """Print the best time of each; exit code 1 where one is more than it may be."""
-    best: dict[str, tuple[float, float]] = {}
+    within = _measure_full(max(2, rounds))
+    return int(not (_measure_large(rounds, cells) and within))
+
+
+def _measure_full(rounds: int) -> bool:
+    best: dict[str, Cost] = {}
     with tempfile.TemporaryDirectory(prefix="crashmatrix-bench-") as name:
         out = Path(name) / "out"
         sides = {"planned": PLAN, "planned, and the images found": ("-c", FIND, str(Path(name) / "images"))}
-        for _ in range(max(2, rounds)):
+        for _ in range(rounds):
             for title, arguments in sides.items():
-                timed = _timed(arguments, out)
-                best[title] = min(timed, best.get(title, timed))
-        sys.stdout.write(out.read_text(encoding="utf-8"))
-    for title, (seconds, processor) in best.items():
-        sys.stdout.write(
-            f"{title}: {seconds:.2f} s (may be {SECONDS:.0f}; {processor:.2f} s of the processor)\n"
+                cost = _cost(arguments, out)
+                best[title] = min(cost, best.get(title, cost), key=lambda cost: cost.seconds)
+        _say(out.read_text(encoding="utf-8").rstrip())
+    for title, cost in best.items():
+        _say(f"{title}: {cost.seconds:.2f} s (may be {SECONDS:.0f}; {cost.processor:.2f} s of the processor)")
+    return max(cost.seconds for cost in best.values()) <= SECONDS
+
+
+def _measure_large(rounds: int, cells: int) -> bool:
+    """A plan of so many cells against one of a few, and one shard of 200 of it."""
+    with tempfile.TemporaryDirectory(prefix="crashmatrix-bench-") as name:
+        folder = Path(name)
+        few, many = write_project(folder / "few", FEW), write_project(folder / "many", cells)
+        small, large, shard = (
+            _best(rounds, (*PROGRAM, "--project", str(folder / which), *JSON, *more), folder / "out")
+            for which, more in (("few", ()), ("many", ()), ("many", ("--shard", "7/200")))
         )
-    return int(max(best.values())[0] > SECONDS)
+        size = (folder / "out").stat().st_size
+    microseconds = (large.processor - small.processor) / (many - few) * 1e6
+    kilobytes = (large.memory - small.memory) / (many - few) / 1e3
+    _say(
+        f"{many:,} cells planned: {large.processor:.1f} s of the processor and {large.memory / 1e6:,.0f} MB; "
+        f"for each cell {microseconds:.1f} µs (may be {CELL_MICROSECONDS:.0f}) and {kilobytes:.2f} kB "
+        f"(may be {CELL_KILOBYTES:.0f})"
+    )
+    _say(
+        f"shard 7/200 of them: {shard.processor:.1f} s and {shard.memory / 1e6:,.0f} MB, a plan.json of "
+        f"{size / 1e3:,.0f} kB"
+    )
+    return microseconds <= CELL_MICROSECONDS and kilobytes <= CELL_KILOBYTES
 
 
-def _timed(arguments: tuple[str, ...], out: Path) -> tuple[float, float]:
-    """Seconds by the clock on the wall, and of the processor."""
+def _best(rounds: int, arguments: tuple[str, ...], out: Path) -> Cost:
+    return min((_cost(arguments, out) for _ in range(rounds)), key=lambda cost: cost.processor)
+
+
+def _cost(arguments: tuple[str, ...], out: Path) -> Cost:
     # With the program's compiled modules, as it is installed: a container of CI may keep none.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with out.open("w", encoding="utf-8") as stream:
-        begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=stream, check=True)
-        seconds, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        begin = time.monotonic()
+        process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=stream)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments[:6])} ended with {process.returncode}")
+    return Cost(seconds=seconds, processor=used.ru_utime + used.ru_stime, memory=used.ru_maxrss * 1024)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
