@@ -30,7 +30,7 @@ Axes = Mapping[str, tuple[str, ...]]
 
 
 def check_axes(document: Document[Any], axes: Axes, errors: ErrorList, aliases: Aliases) -> None:
-    """Add to the errors what is wrong in the axes that stand under `axes` of a file, with the places."""
+    """Add what is wrong in the axes under `axes` of a file to the errors, with the places."""
     for axis, values in axes.items():
         place = document.where("axes", axis)
         if not AXIS_NAME.fullmatch(axis):

@@ -140,7 +140,7 @@ class _Needs:
         return f"{base.name} brings nothing to compile {probe.language} with"
 
     def _same_elsewhere(self, axes: Axes) -> str | None:
-        """Why a program without Python is not asked beside this interpreter: one stands for all of a base.
+        """Why a program without Python does not run beside this interpreter: one is enough for each base.
 
         It is the first of the matrix that the base brings itself, or else the first that can be had there.
         """

@@ -34,7 +34,7 @@ class _Clause:
 
 
 def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
-    """Choose the cells of a request; its shard is not looked at here.
+    """Choose the cells of a request, of all its shards.
 
     Raises InputError for an unknown profile, axis or value, for a cell that no rule or several rules
     of its scenario match, and for an empty selection, which names the clause that emptied it.
@@ -88,7 +88,7 @@ def _grids(matrix: Matrix) -> list[Block]:
 def _grid(matrix: Matrix, scenario: Scenario) -> Block:
     """The axes of one scenario's cells: the matrix's, and its own.
 
-    A scenario without a C++ probe lacks something, which is said of each cell; one without a crate or
+    A scenario without a C++ probe lacks something, so its cells are excluded; one without a crate or
     a program of its own does not, and has no such cells.
     """
     others = {kind for kind in ProbeKind if not kind.is_usual and scenario.probe(kind) is None}
@@ -144,7 +144,8 @@ def _all_excluded(excluded: Sequence[ExcludedCells]) -> InputError:
     for item in excluded:
         counts[item.reason] += item.count
     ((first, _),) = counts.most_common(1)
-    more = f" (and {len(counts) - 1} more reasons)" if len(counts) > 1 else ""
+    others = len(counts) - 1
+    more = f" (and {others} more reason{'s' if others > 1 else ''})" if others else ""
     return InputError(
         f"no cell is left: all {counts.total()} that match are excluded: {first}{more}",
         hint="see `crashmatrix plan --list` for each",

@@ -70,7 +70,7 @@ def load_matrix(path: Path, scenarios: Path, aliases: Aliases = ARCH_ALIASES) ->
     """Load matrix.yaml and the scenarios it names, which lie in the folder `scenarios`.
 
     Raises MultipleInputError with file, line and column for everything that is wrong in them. Expressions are
-    looked at where all axes are known that they may name.
+    checked only if all axes that they may name could be read.
     """
     errors = ErrorList()
     document = yamlfile.read(path, MatrixFile, errors)

@@ -16,8 +16,8 @@ MOST_NEAR: Final = 2000
 def named_cells(grids: Sequence[Block], wanted: Iterable[str], file: str) -> list[Block]:
     """Each wanted cell as a block; raises InputError, with the nearest id, for one that no grid has.
 
-    An id holds its cell's values but for `none`, so only the few combinations of values that stand in it are
-    tried, and not all cells of a large matrix.
+    An id contains its cell's values except `none`, so only combinations of values that it contains are tried,
+    not all cells of a large matrix.
     """
     found: list[Block] = []
     for name in sorted(wanted):
@@ -31,7 +31,7 @@ def named_cells(grids: Sequence[Block], wanted: Iterable[str], file: str) -> lis
 
 
 def _standing_in(name: str, grid: Block) -> Block:
-    """The values of each axis that stand in an id, or may be left out of it."""
+    """The values of each axis that an id contains, or that ids leave out."""
     return {
         axis: tuple(value for value in values if value in name or value == ABSENT)
         for axis, values in grid.items()
@@ -44,7 +44,7 @@ def _cells(block: Block) -> Iterator[Cell]:
 
 
 def _unknown(name: str, grids: Sequence[Block], file: str) -> InputError:
-    """The error, with the nearest of the ids that differ in those axes of which no value stands in it."""
+    """The error with the nearest id, of those that differ in the axes of which the id contains no value."""
     near = [
         {axis: values or grid[axis] for axis, values in _standing_in(name, grid).items()} for grid in grids
     ]

@@ -1,4 +1,4 @@
-"""Axis values that were asked for and have no cell here, each with its reasons."""
+"""Axis values that a selection names and that have no cell here, each with its reasons."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ def unavailable_values(
     excluded: Sequence[ExcludedCells],
     vocabulary: Mapping[str, Sequence[str]],
 ) -> tuple[UnavailableValue, ...]:
-    """The values that stand in excluded cells alone, in the order of the matrix; none where no cell runs."""
+    """The values that only excluded cells have, in the order of the matrix; none where no cell runs."""
     runs = {named for item in cells for named in _named(item.axes)}
     if not runs:
         return ()

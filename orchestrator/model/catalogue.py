@@ -99,7 +99,7 @@ class CrossSysroot(Value):
 
 
 class RegistryImage(Value):
-    """A root filesystem that an image registry holds, for each architecture.
+    """A root filesystem from an image registry, for each architecture.
 
     `packages` are installed by the image's own apt. Where its base has another source too, that one
     is taken, the same everywhere, unless this one is `preferred`.
@@ -248,7 +248,7 @@ class Catalogue(CatalogueParts):
     downloads: tuple[Download, ...]
     images: tuple[ImagePin, ...] = ()
     silent: frozenset[str] = frozenset()
-    """The registries that were asked for this plan and did not answer."""
+    """The registries that this plan needs and that do not answer."""
     host: Arch = TOOLCHAIN_ARCH
     """What this machine runs without emulation."""
 

@@ -27,7 +27,7 @@ VERSION_VALUE: Final = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}")
 
 
 class Cell(Value):
-    """One value for each axis. `own` holds the user's axes in matrix order, then the scenario's own."""
+    """One value for each axis. `own` has the project's own axes in matrix order, then the scenario's."""
 
     scenario: str
     python: str

@@ -72,7 +72,7 @@ class CellTables(Value):
                     raise ValueError(f"terms {number} have {name} {index}, of {len(table)} that there are")
         limits = [(len(self.grids), *map(len, axes.values()), len(self.terms)) for axes in self.grids]
         for number, row in enumerate(self.rows):
-            # The grid's index decides what the others may be, so it is looked at first.
+            # The grid's index decides what the others may be, so it is checked first.
             if not row or row[0] >= len(limits) or len(row) != len(limits[row[0]]):
                 raise ValueError(f"row {number} fits no grid")
             if not all(map(lt, row, limits[row[0]])):

@@ -11,7 +11,8 @@ from orchestrator.model.selection import ExcludedCell, ExcludedCells, Unavailabl
 PLAN_SCHEMA: Final = 3
 """Version of plan.json, whose cells are rows of indices since 3. A reader refuses any other."""
 MAX_CELLS: Final = 1_000_000
-"""A cross product beyond this is a mistake in the matrix, and a report of it would fill memory."""
+"""Cells of a cross product, excluded ones included. A plan of so many takes 4 s and 250 MB (bench),
+but reports, comparisons and explanations make a value for each, excluded or not: more would fill memory."""
 
 
 class PlannedImage(Value):
@@ -36,9 +37,9 @@ class Plan(Value):
     engine: str | None = None
     """The engine that the run used, for example "docker 20.10.24"; None until one was asked."""
     unavailable: tuple[UnavailableValue, ...] = ()
-    """Axis values that were asked for and that no cell of any shard has."""
+    """Axis values that the selection names and that no cell of any shard has."""
     excluded: tuple[ExcludedCells, ...]
-    """Each cell that does not run stands in one of these, with its reason."""
+    """Each cell that does not run is in one of these, with its reason."""
     deselected: int
     images: tuple[PlannedImage, ...]
     ordered: tuple[str, ...] = tuple(sorted(VERSION_AXES))

@@ -1,4 +1,4 @@
-"""The cells of a plan as rows of indices, with a value made for each that is asked for."""
+"""The cells of a plan as rows of indices; a `PlannedCell` is made at each access."""
 
 import json
 from array import array
@@ -30,7 +30,7 @@ class PlannedCells(Sequence[PlannedCell]):
         """Cells from rows as `CellTables` has them, which checks the indices that come from a file."""
         self.grids: Final = tuple(grids)
         self.terms: Final = tuple(terms)
-        # Rows of one width, so that a cell is found by its number: 0 stands where a grid has fewer axes.
+        # Rows of one width, so that a cell is found by its number: a grid of fewer axes is padded with 0.
         self._width: Final = 2 + max(map(len, self.grids), default=0)
         pads = [(0,) * (self._width - 2 - len(axes)) for axes in self.grids]
         whole = ((*row[:-1], *pads[row[0]], row[-1]) if pads[row[0]] else row for row in rows)

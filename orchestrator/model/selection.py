@@ -82,7 +82,7 @@ class ExcludedCells(Value):
 
 
 class UnavailableValue(Value):
-    """An axis value that was asked for and that no cell has: all `count` cells with it are excluded."""
+    """An axis value that the selection names and no cell has: all `count` cells with it are excluded."""
 
     axis: str
     value: str

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from orchestrator.errors import InputError, Location
-from orchestrator.matrix.expression import MAX_LENGTH, CellContext, Expression, parse
+from orchestrator.matrix.expression import EXAMPLE, MAX_LENGTH, CellContext, Expression, parse
 from orchestrator.matrix.facts import CatalogueFacts
 from orchestrator.model import Arch, Catalogue
 
@@ -107,12 +107,38 @@ def test_a_cell_without_an_axis_reads_as_none_there(text: str, holds: bool) -> N
         ("", "does not parse", 12),
     ],
 )
-def test_refusals_name_the_place_and_the_hint(text: str, says: str, column: int) -> None:
+def test_refusals_name_the_place(text: str, says: str, column: int) -> None:
     with pytest.raises(InputError) as caught:
         read(text)
     assert says in str(caught.value)
     assert str(caught.value).startswith(f"matrix.yaml:7:{column}: ")
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('glibc < "new"', 'write a version such as "2.41"'),
+        ('launcher < "uwsgi"', "use ==, != or in"),
+        ('glibc in "2.31"', 'write glibc in ("a", "b")'),
+        ('glibc is "2.31"', "use == or !="),
+        ("glibc < 2.41", 'write "2.41" in quotes'),
+        ("glibc", EXAMPLE),
+        ("", EXAMPLE),
+        ("glibc\0", EXAMPLE),
+        ("x" * (MAX_LENGTH + 1), "split it"),
+    ],
+)
+def test_refusals_say_what_to_write(text: str, hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(text)
+    assert caught.value.hint == hint
+
+
+def test_a_long_part_is_cut_in_its_refusal() -> None:
+    with pytest.raises(InputError) as caught:
+        read(f'"{"a" * 80}"')
+    assert caught.value.what == f"""'"{"a" * 59}' is not a comparison"""
 
 
 @pytest.mark.parametrize("text", ["(" * 900, "x" * (MAX_LENGTH + 1), "glibc\0", "\ud800"])
@@ -190,3 +216,4 @@ def test_a_release_that_nobody_knows_is_refused() -> None:
     with pytest.raises(InputError, match="its exact release is unknown") as caught:
         read('glibc == "2.36" or python >= "3.13.8"').matches(series("3.13"))
     assert caught.value.where == Location(file="matrix.yaml", line=7, column=12 + 19)
+    assert caught.value.hint == "give its `release` in images/catalogue.yaml, or compare with a series"

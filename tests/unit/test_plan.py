@@ -91,9 +91,17 @@ def test_cells_ids_and_reasons(project: Path, catalogue: Catalogue) -> None:
 def test_flags_replace_the_profiles_axis_and_not_its_expression(project: Path, catalogue: Catalogue) -> None:
     uwsgi = choose(project, catalogue, Request(profile="uwsgi", axes={"probe": ("cpp",)}))
     assert {item.cell.launcher for item in uwsgi.cells} == {"uwsgi"}
-    said = refusal(project, catalogue, Request(axes={"arch": ("arm64",)}))
-    assert "no base with glibc 2.31 for arm64" in said
-    assert "all 16 that match are excluded" in said
+    assert refusal(project, catalogue, Request(axes={"arch": ("arm64",)})) == (
+        "no cell is left: all 16 that match are excluded: no base with glibc 2.31 for arm64 in the catalogue "
+        "(and 2 more reasons); see `crashmatrix plan --list` for each"
+    )
+    one = Request(axes={"arch": ("arm64",), "glibc": ("2.31",)})
+    assert refusal(project, catalogue, one) == (
+        "no cell is left: all 8 that match are excluded: no base with glibc 2.31 for arm64 in the catalogue; "
+        "see `crashmatrix plan --list` for each"
+    )
+    two = Request(axes={"arch": ("arm64",), "glibc": ("2.36",)})
+    assert "(and 1 more reason)" in refusal(project, catalogue, two)
 
 
 def test_a_selection_of_excluded_cells_only_is_a_run_of_skips_where_that_is_allowed(
@@ -117,6 +125,7 @@ def test_an_empty_selection_names_the_clause(project: Path, catalogue: Catalogue
         (Request(axes={"glibc": ("2.13",)}), "--glibc 2.13: there is no glibc '2.13' in"),
         (Request(expression="glibc <"), "-k:1:"),
         (Request(expression='launcher == "uwsgy"'), "did you mean 'uwsgi'?"),
+        (Request(cells=frozenset({"x"})), "there is no cell 'x' in "),
     ],
 )
 def test_wrong_requests(project: Path, catalogue: Catalogue, request_: Request, says: str) -> None:
@@ -493,6 +502,28 @@ def test_an_archive_is_not_asked_below_the_glibc_that_it_needs(project: Path, ca
     there = choose(project, here.model_copy(update={"host": Arch.ARM64}), Request(axes={"python": ("3.12",)}))
     # The interpreter is not compiled; its server is, by the cross gcc, which runs on x86_64 alone.
     assert {item.cell.launcher for item in there.cells} == {"plain"}
+
+
+def test_the_lowest_glibc_of_several_archives_is_named_by_its_version(
+    project: Path, catalogue: Catalogue
+) -> None:
+    edit(project / "matrix.yaml", '["3.9", "3.11"]', '["3.9", "3.10", "3.11"]')
+    copied = tuple(
+        CopiedPython(
+            kind=InterpreterKind.ARCHIVE,
+            version=version,
+            source="jar",
+            arches=tuple(Arch),
+            lowest_glibc=lowest,
+        )
+        for version, lowest in (("3.10.1", "2.100"), ("3.10.2", "2.40"), ("3.10.3", "2.40"))
+    )
+    known = catalogue.model_copy(update={"interpreters": copied})
+    reasons = {item.reason for item in choose(project, known).excluded}
+    assert (
+        "CPython 3.10.2 (archive) needs glibc 2.40 or later, and its sources are not in the catalogue"
+        in reasons
+    )
 
 
 def test_a_program_is_for_the_launcher_plain_alone(project: Path, catalogue: Catalogue) -> None:
