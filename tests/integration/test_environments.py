@@ -57,12 +57,12 @@ def test_the_core_from_the_oldest_glibc_is_read_with_names_and_lines(oldest_run:
 
 
 @pytest.fixture
-def archive(oldest_run: Run, tmp_path: Path) -> Path:
+def archive(engine: Engine, oldest_run: Run, tmp_path: Path) -> Path:
     """An interpreter's archive of the shape of python-build-standalone's, made of the portable one."""
     assert oldest_run.code == 0
     (tag,) = {spec.tag for spec in make_plan(Project.load(ROOT), Request(profile="oldest")).specs
               if spec.role == "python-3-11-2"}  # fmt: skip
-    client = docker.from_env()
+    client = docker.DockerClient(base_url=engine.endpoint)
     container = client.containers.create(tag, ["-"])
     try:
         chunks, _ = container.get_archive("/opt/crashmatrix/python")

@@ -96,7 +96,7 @@ def test_an_expectation_of_a_freed_state_turned_round_fails(project: Path, tmp_p
     assert right in path.read_text()
     wrong = right.replace("frames", "at_least: 0\n      at_most: 0\n      frames")
     path.write_text(path.read_text().replace(right, wrong))
-    cell = "freed-state/py3.9-glibc2.31-x86_64-plain-c-embed+instrument=valgrind"
+    cell = "freed-state/py3.13-glibc2.41-x86_64-plain-c-embed+instrument=valgrind"
     ended = run("--cell", cell, reports=tmp_path / "reports", project=project)
     assert ended.code == 1, ended.stdout + ended.stderr
     (result,) = ended.results.values()
