@@ -88,6 +88,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def slow(session: nox.Session) -> None:
+    """Set up the host, then run the tests that `tests` leaves out, since their images take long to build."""
+    python = environment(session, "tests")
+    orchestrate(session, python, "setup")
+    run(session, python, "-m", "pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session
 def unit(session: nox.Session) -> None:
     """Run the tests that need no container engine; arguments go to pytest."""
     run(session, environment(session, "tests"), "-m", "pytest", *PARALLEL, "tests/unit", *session.posargs)

@@ -2,21 +2,18 @@
 
 Warm, 76 s at a load of 10 on two cores. What it needs first is bookworm's arm64 base, the cheapest with a
 CPython of its own and debug files: 104 s of processor time, 207 to 363 s as measured under load. The probes'
-builder for arm64 comes on top; the one for the host is what other tests need too. The portable CPython for
-arm64 (1021 s at that load) is used where it is there.
+builder for arm64 comes on top; the one for the host is what other tests need too. Slow tests build the
+portable CPython for arm64 (1021 s at that load).
 """
 
 from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.engine import Engine
 from orchestrator.binary.core.corefile import open_core
 from orchestrator.host import HostPaths, probe
-from orchestrator.matrix import Request
 from orchestrator.model import CellResult, CoreState, Verdict
-from orchestrator.pipeline.planning import Project, make_plan
-from tests.integration.runs import ROOT, add_scenario, run
+from tests.integration.runs import add_scenario, run
 
 pytestmark = pytest.mark.skipif(probe.emulation(HostPaths()).native, reason="arm64 is native here")
 
@@ -90,10 +87,10 @@ def test_story_3_is_asked_of_guests_too(tmp_path: Path) -> None:
     assert (crash.signal.code, crash.signal.fault_address) == ("SEGV_MAPERR", "0x28")
 
 
-def test_story_5s_own_cell_shows_its_backtrace(engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_story_5s_own_cell_shows_its_backtrace(tmp_path: Path) -> None:
     """glibc 2.17 on arm64: each of 20 runs crashed in its first trial, and the cell takes up to 100."""
     cell = "getenv-race/py3.13-glibc2.17-arm64-plain-cpp+reader=oserror+writer=native"
-    _need_portable(engine, cell)
     ended = run("--cell", cell, reports=tmp_path)
     assert ended.code == 0, ended.stdout + ended.stderr
     trial = ended.results[cell].trials[-1]
@@ -105,21 +102,12 @@ def test_story_5s_own_cell_shows_its_backtrace(engine: Engine, tmp_path: Path) -
     assert [name for name in seen if name in story] == story
 
 
-def test_a_thread_that_is_ended_in_the_portable_interpreter_unwinds_its_cpp_frames(
-    engine: Engine, tmp_path: Path
-) -> None:
+@pytest.mark.slow
+def test_a_thread_that_is_ended_in_the_portable_interpreter_unwinds_its_cpp_frames(tmp_path: Path) -> None:
     """Without unwind tables in libpython it ended in silence: the frames behind that were passed over."""
     cell = "daemon-thread/py3.13-glibc2.36-arm64-plain-cpp+frame=noexcept+window=during"
-    _need_portable(engine, cell)
     ended = run("--cell", cell, reports=tmp_path)
     assert ended.code == 0, ended.stdout + ended.stderr
     crash = ended.results[cell].trials[0].crash
     assert crash is not None
     assert crash.signal.name == "SIGABRT"
-
-
-def _need_portable(engine: Engine, cell: str) -> None:
-    """Skip where the portable CPython for arm64 is not built."""
-    specs = make_plan(Project.load(ROOT), Request(cells=frozenset({cell}))).specs
-    if not any(spec.role == "python-3-13-5" and spec.key in engine.images() for spec in specs):
-        pytest.skip(f"takes too long here, since no portable CPython for arm64 is built: build --cell {cell}")
