@@ -36,8 +36,8 @@ INSTALL: Final = (
     *("--no-deps", "--require-hashes", "--only-binary=:all:"),
 )
 
-# A process for each processor; tests/conftest.py says which tests stay together.
-PARALLEL: Final = ("--numprocesses=auto", "--dist=loadgroup")
+# A process for each processor; tests/distribution.py says which tests stay together.
+PARALLEL: Final = ("--numprocesses=auto", "--dist=loadscope")
 
 # With PYTHONSAFEPATH `python -m` finds no module of this folder.
 MODULES_OF_THIS_FOLDER: Final[dict[str, str | None]] = {"PYTHONSAFEPATH": None}

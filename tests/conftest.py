@@ -1,18 +1,18 @@
 """What all tests share: an environment that is the same on every machine, and a run of the smoke profile."""
 
 import os
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
 
+from tests.distribution import ByEngine
 from tests.integration.runs import Run, run
 
 # A busy machine is no wrong answer; where time is the question, a test asks for it by itself.
 settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared-machine")
 
-UNIT, BROWSER = (Path(__file__).with_name(name) for name in ("unit", "browser"))
 SETTINGS = ("CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR")
 """What a person sets for the output of programs; rich and argparse follow it."""
 SERVICES = ("GITHUB_", "PYTHON")
@@ -24,18 +24,10 @@ for name in tuple(os.environ):
         del os.environ[name]
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Say which tests stay in one process, one after the other, where tests are distributed over several.
-
-    Those of the engine, since they share one, whose containers and images some of them count, and the
-    images of one smoke run. And those of the browser, which share a Chromium. Unit tests share nothing.
-    """
-    if not config.pluginmanager.has_plugin("xdist"):
-        return
-    for item in items:
-        if isinstance(item, pytest.Function) and UNIT not in item.path.parents:
-            apart = BROWSER in item.path.parents and "smoke_run" not in item.fixturenames
-            item.add_marker(pytest.mark.xdist_group("browser" if apart else "engine"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByEngine | None:
+    """Say which tests stay in one process, where tests are distributed over several."""
+    return ByEngine(config, log)
 
 
 @pytest.fixture(scope="session")

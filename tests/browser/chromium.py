@@ -19,12 +19,16 @@ ARGUMENTS = [
 ]
 
 
+LAUNCH = 180_000
+"""Milliseconds that a busy machine may take to start it; playwright gives it 30 s."""
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Start it, and end it."""
     program = next((path for name in NAMES if (path := shutil.which(name))), None)
     assert program, "Chromium is missing: `nox -s tests` installs it"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, timeout=LAUNCH)
         yield browser
         browser.close()

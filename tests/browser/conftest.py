@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import chromium
 from tests.unit import large_run
 from tests.unit import run_factory as factory
+
+PATIENCE = 60_000
+"""Milliseconds until what a test waits for counts as missing; playwright's 5 s are few on a busy machine."""
+expect.set_options(timeout=PATIENCE)
 
 COLOURS = b"".join(
     b"\x1b[%dmink %d\x1b[0m \x1b[%dmpaper\x1b[0m " % (code, code, code + 10)
@@ -48,6 +52,7 @@ def browser() -> Iterator[Browser]:
 def tab(browser: Browser) -> Iterator[Tab]:
     """A fresh page, wide and light."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    context.set_default_timeout(PATIENCE)
     opened = Tab(page=context.new_page())
     opened.page.on("request", lambda request: opened.requests.append(request.url))
     opened.page.on("console", lambda message: opened.complaints.append(message.text))
