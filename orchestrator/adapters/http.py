@@ -1,4 +1,4 @@
-"""The one place that fetches by HTTP: one attempt at one file, which goes on where the last one stopped."""
+"""The only module that downloads by HTTP: one attempt for one file, resumed from a partial download."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from orchestrator.errors import HostError, ToolError
 
 CONNECT_TIMEOUT: Final = 10
 READ_TIMEOUT: Final = 60
-"""Seconds without a byte; a slow line is fine, a dead one is not."""
+"""Seconds without a byte: a slow connection is accepted, a dead one is not."""
 CHUNK: Final = 1 << 16
 HINT: Final = "check the network, the proxy variables (https_proxy) and the CA bundle (SSL_CERT_FILE)"
 PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 def download(url: str, path: Path, stop: threading.Event) -> None:
-    """Fetch a URL to a file, of which what is there already is kept and not fetched again.
+    """Download a URL to a file; a partial download at `path` is resumed.
 
-    Proxies are taken from the environment, authorities from the host's bundle. Raises ToolError where
-    another attempt may work (the part is kept), HostError where the server refuses for good.
+    Proxies come from the environment, certificate authorities from the host's bundle. Raises ToolError if
+    another attempt may succeed (the partial download is kept), HostError if the server refuses the request.
     """
     have = path.stat().st_size if path.exists() else 0
-    # identity: a server that compresses on the way would count the range in other bytes.
+    # identity: a server that compresses the answer counts the range in compressed bytes.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     bundle = ca_bundle()
     try:
@@ -47,7 +47,7 @@ def download(url: str, path: Path, stop: threading.Event) -> None:
 
 
 def answers(url: str, seconds: float) -> bool:
-    """Whether a server answers, in whatever way, within so many seconds."""
+    """Whether a server answers within `seconds` with any status below 500."""
     bundle = ca_bundle()
     try:
         with requests.get(
@@ -63,7 +63,7 @@ def _take(answer: requests.Response, path: Path, have: int, stop: threading.Even
         if answer.headers.get("Content-Range", "").endswith(f"/{have}"):
             return
         path.unlink()
-        raise ToolError(f"{answer.url} is shorter than what was fetched of it before", hint=HINT)
+        raise ToolError(f"{answer.url} is shorter than the partial download of it", hint=HINT)
     if answer.status_code >= HTTPStatus.BAD_REQUEST:
         passing = answer.status_code in PASSING or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         kind = ToolError if passing else HostError
@@ -76,13 +76,13 @@ def _take(answer: requests.Response, path: Path, have: int, stop: threading.Even
 
 
 def _goes_on(answer: requests.Response, have: int) -> bool:
-    """Whether the answer begins where the part ends; a server may also send the whole file again."""
+    """Whether the answer starts where the partial download ends; a server may also send the whole file."""
     start = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
     return answer.status_code == HTTPStatus.PARTIAL_CONTENT and start is not None and int(start[1]) == have
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost cause in words: requests wraps urllib3's errors, which wrap the socket's."""
+    """The message of the innermost cause: requests wraps urllib3's errors, which wrap the socket's."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""How this host reaches the network: through which proxies, and whose certificates it trusts."""
+"""The host's access to the network: its proxies and its certificate authorities."""
 
 import os
 from pathlib import Path
@@ -8,13 +8,13 @@ CA_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 CA_BUNDLES: Final = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """Where Debian and Fedora keep the bundle that an administrator adds a company's authority to."""
 PROXY_VARIABLES: Final = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
-"""In both cases these are the build arguments that an engine knows without an ARG, and records nowhere."""
+"""In both cases. An engine accepts them as build arguments without an ARG line, and records them nowhere."""
 
 
 def proxies() -> dict[str, str]:
     """The host's proxy variables, each in lower and upper case, since programs read one or the other.
 
-    all_proxy stands for those of http_proxy and https_proxy that are not set: engines pass only those on.
+    all_proxy replaces http_proxy and https_proxy where they are not set: engines pass only those two on.
     """
     found = {name: _either(name) for name in PROXY_VARIABLES}
     for name in ("http_proxy", "https_proxy"):

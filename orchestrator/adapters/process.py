@@ -14,9 +14,9 @@ from orchestrator.adapters.network import proxies
 from orchestrator.errors import ToolError
 
 MOST = 64 << 20
-"""Bytes of each stream that are read of a program in a jail."""
+"""Bytes that are read of each output stream of a program in a jail."""
 LAST_LINES = 12
-"""How much of a failed program's stderr an error shows; enough for apt and gdb to say why."""
+"""Lines of a failed program's stderr that an error shows: enough for the causes that apt and gdb give."""
 ROOT_HINT = "run `sudo -v` first so that sudo does not ask, or run as root"
 ROOT_UMASK = 0o022
 """For what root makes: sudo keeps a user's stricter one, and that user could not read setup's record."""

@@ -124,7 +124,7 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         nargs="?",
         const="latest",
         metavar="RUN",
-        help="go on with a run that was stopped (default: the latest)",
+        help="continue a run that was stopped (default: the latest)",
     )
     earlier.add_argument(
         "--rerun",
@@ -147,7 +147,7 @@ def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(
         subparsers,
         "diff",
-        "Say what changed from one run to another",
+        "Show what changed from one run to another",
         "Exit codes: 0 nothing changed; 1 some cell did; 2 the input is wrong; 3 no cell can be compared.",
     )
     add_reports(parser)
@@ -169,13 +169,13 @@ def _analyze(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(
         subparsers,
         "analyze",
-        "Say what a core file tells, of any process, here or in a container",
+        "Read a core file of any process, of this host or of a container",
         ANALYZE_EPILOG,
     )
     parser.add_argument(
         "core", metavar="CORE", help="a core file, also compressed, or a match of coredumpctl"
     )
-    parser.add_argument("--exe", type=Path, metavar="FILE", help="the program, where it is not at its path")
+    parser.add_argument("--exe", type=Path, metavar="FILE", help="the program, if it is not at its path")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--sysroot", type=Path, metavar="DIR", help="take its files from a copied root")
     group.add_argument("--image", metavar="IMAGE", help="take its files from an image that the engine has")
@@ -184,7 +184,7 @@ def _analyze(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         "--backend",
         action="append",
         choices=BACKENDS,
-        help="use only these; repeatable (default: the best that are there)",
+        help="use only these; repeatable (default: the best that are installed)",
     )
     parser.add_argument(
         "--json", action="store_true", help="as JSON (`crashmatrix schema crash` describes it)"
@@ -199,9 +199,11 @@ def _doctor(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
 
 
 def _setup(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
-    parser = _command(subparsers, "setup", "Install and start what this host lacks, having said what that is")
+    parser = _command(
+        subparsers, "setup", "Install and start what is missing on this host, after saying what that is"
+    )
     parser.add_argument("--browser", action="store_true", help="also Chromium, for the browser tests")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be changed, change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be changed, change nothing")
     parser.add_argument(
         "--undo", action="store_true", help="put core_pattern back and stop what setup started; packages stay"
     )
@@ -209,11 +211,11 @@ def _setup(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
 
 
 def _images(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
-    parser = _command(subparsers, "images", "Look after what images are made from")
+    parser = _command(subparsers, "images", "Maintain the pins of what images are made from")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     lock = _command(verbs, "lock", "Pin what images/catalogue.yaml names by digest, in images/lock.yaml")
     lock.add_argument(
-        "--downloads-only", action="store_true", help="ask no registry what the tags of its images stand for"
+        "--downloads-only", action="store_true", help="do not resolve the tags of registry images"
     )
     lock.set_defaults(command=commands.lock_images)
 

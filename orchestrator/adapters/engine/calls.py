@@ -1,4 +1,4 @@
-"""Engine calls: which are tried again, and what an error of the SDK becomes."""
+"""Engine calls: which are retried, and the errors that the SDK's errors become."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import urllib3
 
 from orchestrator.errors import EngineError
 
-ENGINE_HINT: Final = "run `nox -s setup`, or see `crashmatrix doctor` for what is lacking"
+ENGINE_HINT: Final = "run `nox -s setup`, or see `crashmatrix doctor` for what is missing"
 ATTEMPTS: Final = 3
 
 P = ParamSpec("P")
@@ -23,11 +23,11 @@ T = TypeVar("T")
 
 
 _NO_PATHS: Final = (": not a directory", ": invalid argument", ": file name too long", ": too many levels of")
-"""How the engine ends its answer 500 where a container can have no file of the name that was asked for."""
+"""Endings of the engine's answer 500 for a path that no file of a container can have."""
 
 
 def is_no_path(error: docker.errors.APIError) -> bool:
-    """Whether a name led nowhere in a container. Docker says so as its own failure (seen on 20.10)."""
+    """Whether the path does not exist in a container. Docker 20.10 answers it with status 500."""
     return error.is_server_error() and any(words in str(error.explanation) for words in _NO_PATHS)
 
 
@@ -50,7 +50,7 @@ def retried(call: Callable[P, T]) -> Callable[P, T]:
 
 @contextmanager
 def engine_errors(doing: str) -> Generator[None]:
-    """Turn what the SDK raises into one line; a connection that broke says that the engine went away."""
+    """Turn the SDK's errors into EngineError; a broken connection means that the engine went away."""
     try:
         yield
     # First: the SDK's errors are also of requests' base class.
