@@ -173,7 +173,7 @@ def test_a_core_that_cannot_be_had_is_said_and_is_an_error(project: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["run", "--glibc", "2.13"], 2, "--glibc: there is no glibc '2.13'"),
+        (["run", "--glibc", "2.13"], 2, "--glibc 2.13: there is no glibc '2.13'"),
         (["run", "-k", "glibc <"], 2, "-k:1:8: the expression does not parse"),
         (["run", "--python", "3.9", "--glibc", "2.36"], 2, "--glibc 2.36 matches none of the 4 cells"),
         (
