@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from orchestrator.adapters.engine import Engine
+from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import image_source
 from orchestrator.host import HostPaths, probe
 from orchestrator.model import Crash, NativeFrame, Thread
@@ -40,6 +41,22 @@ ReadGuest = Callable[..., Crash]
 @pytest.mark.parametrize("command", [*COMMANDS, INNER], ids=" ".join)
 def test_both_backends_agree_frame_by_frame(command: tuple[str, str], read: Read) -> None:
     assert_same(*(read(*command, backend=backend) for backend in ("gdb", "elf")))
+
+
+@pytest.mark.parametrize("part", [0.9, 0.5])
+@pytest.mark.parametrize("way", ["sys", "copied", "getenv_race", "threads"])
+def test_a_truncated_core_has_one_signature(
+    way: str, part: float, core_of: Callable[..., Path], image: str, tmp_path: Path
+) -> None:
+    """gdb finds libraries by the loader's list, which lies in the part of memory that is lost first."""
+    cut = tmp_path / "core"
+    with plain_core(core_of(FAULTS, way)) as plain:
+        whole = plain.read_bytes()
+    cut.write_bytes(whole[: int(len(whole) * part)])
+    requests = (AnalyzeRequest(core=str(cut), image=image, backends=(backend,)) for backend in ("gdb", "elf"))
+    gdb, elf = map(analyze_core, requests)
+    assert gdb.truncated
+    assert gdb.signature == elf.signature
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,8 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:
     program = core.executable
     file = root / program.path.lstrip("/") if program else None
     found = file if file and file.is_file() else None
-    placed = _placed(core, root) if not (core.lists_files and found) else []
+    whole = core.lists_files and found and not core.truncated
+    placed = [] if whole else _placed(core, root)
     answer = read_with_gdb(path, root, found, placed)
     _check_architecture(core, answer)
     return complete(core, root, answer)
@@ -57,7 +58,7 @@ def _placed(core: Core, root: Path) -> list[PlacedFile]:
     """The files of a core in which gdb finds none itself, the program first; what is no file is left out.
 
     gdb goes by the list of files in the core, which a guest's lacks, or by the loader's own list, to which
-    the program's file leads.
+    the program's file leads and which a truncated core may lack.
     """
     placed = []
     for module in sorted(core.modules, key=lambda module: module != core.executable):
