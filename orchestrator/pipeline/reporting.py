@@ -1,5 +1,6 @@
 """From a run's results to its reports: what they mean first, then the rendering."""
 
+import gc
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,14 @@ def write_reports(folder: Path, baseline: Path | None = None) -> RunData:
 def report_on(run: RunFolder, baseline: RunFolder | None = None) -> RunData:
     """Do what `write_reports` does, with folders that are open."""
     data = run.load_results()
+    gc.freeze()  # these values stay to the end, so that no collection need look at each of them
+    try:
+        return _explained(run, data, baseline)
+    finally:
+        gc.unfreeze()
+
+
+def _explained(run: RunFolder, data: RunData, baseline: RunFolder | None) -> RunData:
     explanations = explain(data.plan, data.results)
     run.write(explanations)
     now = compare.digest(data)

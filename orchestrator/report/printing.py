@@ -19,9 +19,9 @@ def printed(value: object) -> str:
     """What a page shows of a value; only markup of this program stays as it is."""
     if type(value) is str and len(value) <= LONGEST_KEPT:
         return _printed_text(value)
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return escape(visible(value))
-    return escape(value)
+    if isinstance(value, Markup):
+        return value
+    return escape(visible(value) if isinstance(value, str) else value)
 
 
 @functools.lru_cache(maxsize=KEPT)

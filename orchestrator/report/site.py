@@ -65,11 +65,12 @@ class Site:
     def remember(self, macro: Macro, *arguments: Hashable) -> Markup:
         """What a macro renders for these arguments, rendered once; its text may depend on nothing else."""
         key = (macro.name, arguments)
-        if key not in self._fragments:
+        fragment = self._fragments.get(key)
+        if fragment is None:
             if len(self._fragments) >= REMEMBERED:
                 self._fragments.clear()
-            self._fragments[key] = escape(macro(*arguments))
-        return self._fragments[key]
+            fragment = self._fragments[key] = escape(macro(*arguments))
+        return fragment
 
     def write_assets(self) -> None:
         """Write the stylesheet and the scripts, which all pages share."""
@@ -82,7 +83,7 @@ class Site:
 
 def link(page: str, target: str, fragment: str = "") -> str:
     """A relative URL from one page of the run's folder to another file of it, and a place there."""
-    start = posixpath.dirname(page)
+    start = page.rpartition("/")[0]
     path = _quoted(posixpath.relpath(target, start) if start else target)
     return f"{path}#{quote(fragment, safe='/=')}" if fragment else path
 

@@ -24,7 +24,7 @@ from orchestrator.rundir.records import CellRecord, RunData
 
 
 @contextmanager
-def collector_paused() -> Generator[None]:
+def _collector_paused() -> Generator[None]:
     """Have no garbage collection while values are made that all stay: it takes a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -65,7 +65,7 @@ class RunFolder:
 
     def load_results(self) -> RunData:
         """The plan and the results that exist; raises InputError where one is damaged or another cell's."""
-        with collector_paused():
+        with _collector_paused():
             records = tuple(CellRecord(planned=item, result=self._result(item)) for item in self.plan.cells)
         return RunData(folder=self.path, plan=self.plan, records=records)
 

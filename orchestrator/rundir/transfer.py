@@ -6,6 +6,7 @@ out of the run, and a device or a pipe is no evidence.
 
 import os
 import shutil
+import stat
 from collections.abc import Set
 from pathlib import Path
 
@@ -23,37 +24,40 @@ def take_cell(source: RunFolder, target: RunFolder, cell: Cell, leave_out: Set[s
     target.clear_cell(cell)
     name = layout.cell_folder(cell)
     if _is_real(source.path, name):
-        _take_tree(source.path / name, target.path / name, leave_out)
+        _take_tree(f"{source.path}/{name}", f"{target.path}/{name}", leave_out)
 
 
 def take_images(source: RunFolder, target: RunFolder) -> None:
     """Take over the recipes and logs of images that `target` does not have yet."""
     if _is_real(source.path, layout.IMAGES):
-        _take_tree(source.path / layout.IMAGES, target.path / layout.IMAGES, frozenset())
+        _take_tree(f"{source.path}/{layout.IMAGES}", f"{target.path}/{layout.IMAGES}", frozenset())
 
 
 def _is_real(root: Path, name: str) -> bool:
     """Whether a relative name is a folder that is reached without following a symbolic link."""
-    place = root
-    for part in name.split("/"):
-        place /= part
-        if place.is_symlink():
-            return False
-    return place.is_dir()
+    place = str(root)
+    try:
+        for part in name.split("/"):
+            place = f"{place}/{part}"
+            if not stat.S_ISDIR(os.lstat(place).st_mode):
+                return False
+    except OSError:
+        return False
+    return True
 
 
-def _take_tree(source: Path, target: Path, leave_out: Set[str]) -> None:
-    target.mkdir(parents=True, exist_ok=True)
+def _take_tree(source: str, target: str, leave_out: Set[str]) -> None:
+    Path(target).mkdir(parents=True, exist_ok=True)
     with os.scandir(source) as entries:
         for entry in entries:
-            place = target / entry.name
+            place = f"{target}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
-                _take_tree(Path(entry.path), place, leave_out)
+                _take_tree(entry.path, place, leave_out)
             elif entry.is_file(follow_symlinks=False) and entry.name not in leave_out:
                 _take_file(entry, place)
 
 
-def _take_file(entry: os.DirEntry[str], place: Path) -> None:
+def _take_file(entry: os.DirEntry[str], place: str) -> None:
     """Link a file of this user, copy any other: its owner could change it later. An existing one stays."""
     if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
         try:
