@@ -210,6 +210,9 @@ def test_a_digest_saves_reading_results_again_and_is_not_trusted_when_older(tmp_
     now = run(tmp_path / "now")
     assert write_reports(now).history.cells[CELL.id] == "fp"  # type: ignore[union-attr]
     os.utime(digest, (1, 1))
+    os.utime(old / "plan.json", (1, 1))
+    assert write_reports(now).history.cells[CELL.id] == "fp"  # type: ignore[union-attr]
+    os.utime(old / "plan.json", (2, 2))
     write_reports(now)
     history = factory.load(now).history
     assert history is not None

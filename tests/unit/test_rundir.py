@@ -1,6 +1,7 @@
 """A run's folder: parsed once a command, cleared or said why not, and read right or refused."""
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from orchestrator import report
 from orchestrator.cli import main
 from orchestrator.errors import HostError, InputError
-from orchestrator.model import CellResult, Verdict
+from orchestrator.model import STANDARD_AXES, CellResult, Verdict
 from orchestrator.pipeline.merge import merge_runs
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import exit_code
@@ -116,8 +117,9 @@ def test_evidence_that_cannot_be_removed_is_an_error_with_file_and_reason(tmp_pa
     with plain_user(), pytest.raises(HostError) as caught:
         RunFolder(folder).clear_cell(cell)
     kept.chmod(0o755)
-    assert "cannot be removed: Permission denied" in caught.value.what
-    assert str(caught.value.where).startswith(str(kept))
+    assert caught.value.what == "evidence of an earlier attempt cannot be removed: Permission denied"
+    assert str(caught.value.where) in {str(kept / "stdout.txt"), str(kept / "stderr.txt")}
+    assert caught.value.hint == "remove it by hand and run again"
 
 
 def test_a_cleared_cell_leaves_nothing_and_a_link_s_target_stays(tmp_path: Path) -> None:
@@ -135,6 +137,80 @@ def test_a_cleared_cell_leaves_nothing_and_a_link_s_target_stays(tmp_path: Path)
     assert not place.exists()
     assert run.load().by_id[cell.id].result is None
     assert (outside / "precious").read_text() == "x"
+
+
+def test_the_plan_that_is_written_is_not_read_again(tmp_path: Path) -> None:
+    plan = RunFolder(factory.write_run(tmp_path / "run")).plan
+    run = RunFolder(tmp_path / "new")
+    run.write_plan(plan)
+    with opened() as counter:
+        assert run.plan == plan
+    assert times(counter, "plan.json") == set()
+    assert RunFolder(tmp_path / "new").plan == plan
+
+
+def test_a_result_may_be_written_before_any_is_read(tmp_path: Path) -> None:
+    """As a run does; it is a text of lines, which people read."""
+    data = factory.load(factory.write_run(tmp_path))
+    result = data.results[0]
+    run = RunFolder(tmp_path)
+    run.write_result(result)
+    assert run.load().results == data.results
+    assert '\n "run":' in (tmp_path / "cells" / result.cell.id / "result.json").read_text()
+
+
+def test_what_was_written_with_the_reports_is_what_is_loaded(tmp_path: Path) -> None:
+    baseline = factory.write_run(tmp_path / "baseline")
+    written = write_reports(factory.write_run(tmp_path / "run"), baseline)
+    loaded = factory.load(tmp_path / "run")
+    assert loaded.explanations
+    assert loaded.comparison
+    assert loaded.history
+    assert loaded == written
+    assert '\n "run":' in (tmp_path / "run" / "history.json").read_text()
+
+
+def test_errors_of_a_folder_say_where_and_what_next(tmp_path: Path) -> None:
+    folder = factory.write_run(tmp_path / "run")
+    one, two = (folder / "cells" / factory.cell(pair).id / "result.json" for pair in range(2))
+    one.write_bytes(two.read_bytes())
+    with pytest.raises(InputError) as caught:
+        factory.load(folder)
+    assert str(caught.value) == (
+        f"{one}: this is the result of another cell, {factory.cell(1).id}; delete it and resume the run"
+    )
+    plan = json.loads((folder / "plan.json").read_bytes())
+    plan["excluded"][0]["axes"]["launcher"] = ["../x"]
+    (folder / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(InputError) as caught:
+        factory.load(folder)
+    assert str(caught.value) == (
+        f"{folder / 'plan.json'}: a cell has 'launcher' = '../x', which no matrix can hold; "
+        "run the matrix again, or report on another folder"
+    )
+
+
+@pytest.mark.parametrize(("values", "refused"), [(10, False), (11, True)])
+def test_as_many_cells_may_be_excluded_as_ten_matrices_have(
+    tmp_path: Path, values: int, refused: bool
+) -> None:
+    group = factory.smoke_excluded()[0].model_copy(
+        update={
+            "axes": {axis: ("3.9",) if axis in ("python", "glibc") else ("x86_64",) for axis in STANDARD_AXES}
+            | {f"axis{number}": tuple(f"v{value}" for value in range(10)) for number in range(6)}
+            | {"axis6": tuple(f"v{value}" for value in range(values))}
+        }
+    )
+    folder = factory.write_run(tmp_path, factory.RunSpec(excluded=(group,)))
+    if not refused:
+        assert RunFolder(folder).plan.excluded_count == 10_000_000
+        return
+    with pytest.raises(InputError) as caught:
+        factory.load(folder)
+    assert str(caught.value) == (
+        f"{folder / 'plan.json'}: 11,000,000 cells are excluded, more than any matrix has; "
+        "run the matrix again, or report on another folder"
+    )
 
 
 def test_a_result_that_is_written_is_what_is_read_next(tmp_path: Path) -> None:
@@ -248,11 +324,16 @@ def test_merged_files_of_this_user_are_linked_and_pages_of_the_parts_left(tmp_pa
 def test_runs_are_found_by_path_by_name_and_the_last_one(tmp_path: Path) -> None:
     first, second = (factory.write_run(tmp_path / name) for name in ("20261101-a", "20261102-b"))
     assert find_run(tmp_path, "20261101-a") == find_run(Path("nowhere"), str(first)) == first
+    os.utime(first / "plan.json", (2_000_000_000, 2_000_000_000))
+    assert find_run(tmp_path, "latest") == first
+    os.utime(second / "plan.json", (2_000_000_001, 2_000_000_001))
     assert find_run(tmp_path, "latest") == second
-    with pytest.raises(InputError, match=r"no run '20261101'.*did you mean '20261101-a'"):
+    with pytest.raises(InputError) as caught:
         find_run(tmp_path, "20261101")
-    with pytest.raises(InputError, match="no earlier run"):
+    assert str(caught.value) == f"{tmp_path}: there is no run '20261101'; did you mean '20261101-a'?"
+    with pytest.raises(InputError) as caught:
         find_run(tmp_path / "none", "latest")
+    assert str(caught.value) == f"{tmp_path / 'none'}: there is no earlier run; start one"
 
 
 def test_a_format_of_reports_is_one_entry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
