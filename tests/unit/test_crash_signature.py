@@ -124,6 +124,30 @@ def test_a_recursion_has_one_key_wherever_its_stack_ended(inner: list[str]) -> N
     assert sign("SIGSEGV", frames)[0].startswith(f"SIGSEGV {names[0]} > ")
 
 
+@pytest.mark.parametrize(
+    ("inner", "period", "repeats"),
+    [(32, 2, True), (33, 2, False), (0, 32, True), (0, 33, False), (0, 1, True), (0, 16, True)],
+)
+def test_a_recursion_is_looked_for_within_bounds(inner: int, period: int, repeats: bool) -> None:
+    names = [f"inner{number}" for number in range(inner)] + [f"f{number:02}" for number in range(period)] * 40
+    signature, how = sign("SIGSEGV", stack(*((name, PROBE) for name in names)), overflowed=True)
+    assert (how == "the recursion that the stack overflowed by") is repeats
+    assert (
+        not repeats or signature == f"SIGSEGV {' > '.join(f'f{number:02}' for number in range(period)[:3])}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("period", "frames", "repeats"), [(1, 15, False), (1, 16, True), (6, 17, False), (6, 18, True)]
+)
+def test_a_recursion_is_three_rounds_and_at_least_sixteen_frames(
+    period: int, frames: int, repeats: bool
+) -> None:
+    names = [f"f{number % period}" for number in range(frames)]
+    how = sign("SIGSEGV", stack(*((name, PROBE) for name in names)), overflowed=True)[1]
+    assert (how == "the recursion that the stack overflowed by") is repeats
+
+
 def test_what_does_not_repeat_is_no_recursion() -> None:
     frames = stack(*((name, PROBE) for name in ["a", "b", "a", "b", "main"]))
     assert sign("SIGSEGV", frames, overflowed=True)[0] == "SIGSEGV a > b > a"
@@ -174,6 +198,37 @@ def test_asans_end_of_a_program_does_not_tell() -> None:
     assert sign("SIGABRT", frames)[0] == "SIGABRT look_at_state > run"
 
 
+def test_a_function_that_calls_itself_counts_once() -> None:
+    assert sign("SIGSEGV", stack(*((name, PROBE) for name in "aaabba")))[0] == "SIGSEGV a > b > a"
+
+
+def test_another_name_of_glibcs_function_is_the_users_own_elsewhere() -> None:
+    assert sign("SIGSEGV", stack(("cfree", LIBC)))[0] == "SIGSEGV free"
+    assert sign("SIGSEGV", stack(("cfree", PROBE)))[0] == "SIGSEGV cfree"
+
+
+def test_what_a_note_says() -> None:
+    """How a signature was made, for the reader of a report."""
+    inside = [("take_gil", PYTHON), ("PyEval_RestoreThread", PYTHON)]
+    assert sign("SIGSEGV", stack(*inside, ("f", PROBE)))[1] == (
+        "2 frames from the fault outwards are in the interpreter; "
+        "2 telling in all 3 frames from the fault outwards"
+    )
+    assert sign("SIGABRT", stack(("abort", LIBC), ("f", PROBE), *inside))[1] == (
+        "1 telling, then the interpreter (libpython3.13.so.1.0)"
+    )
+    assert sign("SIGSEGV", stack(*((name, PROBE) for name in "abcd")))[1] == "the first 3 telling frames"
+    assert sign("SIGSEGV", stack(("a", PROBE)))[1] == "1 telling in all 1 frames from the fault outwards"
+
+
+def test_frames_of_which_little_is_known() -> None:
+    assert sign("SIGSEGV", [NativeFrame(function=None, module=PROBE)])[0] == "SIGSEGV probe+0x0"
+    unnamed = stack((None, "/opt/python3.13"), ("f", PROBE))
+    assert sign("SIGSEGV", unnamed)[0] == "SIGSEGV python:python3+0x1139 > f"
+    told = stack(("_start", "/usr/bin/python3.13"), ("f", PROBE))
+    assert sign("SIGSEGV", told)[0] == "SIGSEGV python:? > f"
+
+
 def test_different_faults_differ() -> None:
     assert sign("SIGSEGV", stack(("a", PROBE)))[0] != sign("SIGSEGV", stack(("b", PROBE)))[0]
     assert sign("SIGSEGV", stack(("a", PROBE)))[0] != sign("SIGBUS", stack(("a", PROBE)))[0]
@@ -216,6 +271,7 @@ def test_a_users_function_that_is_called_like_an_ignored_one_is_kept(name: str) 
         ("operator<", "operator<"),
         ("operator<<", "operator<<"),
         ("h0123456789abcdef", "h0123456789abcdef"),
+        ("main::<lambda(int)>::operator()", "main::{lambda}::operator()"),
     ],
 )
 def test_names_lose_what_compilers_add(name: str, normal: str) -> None:
