@@ -33,8 +33,8 @@ def _found(data: RunData) -> Iterator[tuple[str, str]]:
             yield item.name, item.words
     for record in data.worst_first:
         wrong = record.status in (Status.FAIL, Status.ERROR, Status.NOT_RUN)
-        if wrong and record.cell.id not in covered:
-            yield record.cell.id, f"{record.status}: {record.reason}"
+        if wrong and record.id not in covered:
+            yield record.id, f"{record.status}: {record.reason}"
 
 
 def _message(text: str) -> str:

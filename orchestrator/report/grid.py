@@ -77,9 +77,9 @@ def grid_data(
         "why": [why.number(one_line(record.reason, WORDS)) for record in data.records]
         + [why.number(one_line(item.reason, WORDS)) for item in excluded],
         "signatures": [_signatures_of(record, order) for record in data.records],
-        "change": [turned.get(record.cell.id, none) for record in data.records],
-        "past": [past.number(series.get(record.cell.id, "")[-SPARK:]) for record in data.records],
-        "own": "".join("1" if record.cell.id in places.own else "0" for record in data.records),
+        "change": [turned.get(record.id, none) for record in data.records],
+        "past": [past.number(series.get(record.id, "")[-SPARK:]) for record in data.records],
+        "own": "".join("1" if record.id in places.own else "0" for record in data.records),
         "care": "".join("1" if words.cautions(record.result) else "0" for record in data.records),
         "tables": {"seen": seen.texts, "why": why.texts, "change": kinds.texts, "past": past.texts},
         "names": [{"slug": group.slug, "text": one_line(group.signature)} for group in signatures],

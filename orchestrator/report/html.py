@@ -73,7 +73,7 @@ def _write_signature(site: Site, group: SignatureGroup) -> None:
 
 def _write_cells(site: Site) -> None:
     for record in site.data.records:
-        if record.cell.id in site.places.own:
+        if record.id in site.places.own:
             page = own_page(record)
             site.write(page, "cell.html.j2", **_cell_context(site, record))
     if not site.places.packs:
@@ -81,7 +81,7 @@ def _write_cells(site: Site) -> None:
     site.write(SHARED_PAGE, "shared.html.j2", packs=site.places.packs, folder=PACKS)
     for number, records in packed(site.places, site.data.records).items():
         contents = {
-            record.cell.id: site.render(SHARED_PAGE, "cell_body.html.j2", **_cell_context(site, record))
+            record.id: site.render(SHARED_PAGE, "cell_body.html.j2", **_cell_context(site, record))
             for record in records
         }
         write_atomically(site.data.folder / pack_file(number), pack_script(contents))
@@ -101,7 +101,7 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
         "streams": views.streams(data, record, site.places.excerpt_limit(record)),
         "plot": views.trial_plot(result) if result else (),
         "open_core": _open_core(data, trial, image.tag if image else None),
-        "marks": changes.spark(data, record.cell.id),
+        "marks": changes.spark(data, record.id),
         "first_seen": changes.signature_history(data, trial.crash.signature)
         if trial and trial.crash
         else None,
@@ -146,8 +146,6 @@ def _remove_stale(site: Site, slugs: set[str]) -> None:
     stale += [path for path in (folder / PACKS).glob("*.js") if f"{PACKS}/{path.name}" not in used]
     if not used:
         stale.append(folder / SHARED_PAGE)
-    stale += [
-        folder / own_page(record) for record in site.data.records if record.cell.id not in site.places.own
-    ]
+    stale += [folder / own_page(record) for record in site.data.records if record.id not in site.places.own]
     for path in stale:
         path.unlink(missing_ok=True)

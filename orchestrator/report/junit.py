@@ -90,7 +90,7 @@ def _case(data: RunData, places: Places, record: CellRecord) -> TestCase:
         elapsed_sec=round(result.seconds, 3) if result else None,
     )
     message = one_line(record.reason, MESSAGE_LIMIT)
-    whole = record.cell.id in places.own
+    whole = record.id in places.own
     details = visible(_details(data, places, record) if whole else _brief(places, record))
     if record.status is Status.FAIL:
         case.add_failure_info(message, details, "fail")
@@ -130,12 +130,12 @@ def _details(data: RunData, places: Places, record: CellRecord) -> str:
     """What a reader of a failed case needs, from the expectation to the command that repeats it."""
     expectation, result = record.planned.expectation, record.result
     lines = [
-        f"cell: {record.cell.id}",
+        f"cell: {record.id}",
         f"axes: {', '.join(f'{axis}={value}' for axis, value in record.cell.axes.items())}",
         f"expected: {words.expected(expectation)}, because {expectation.because}",
     ]
     if record.status is not Status.PASS:
-        lines += [f"difference: {item.words}" for item in data.explained.get(record.cell.id, ())]
+        lines += [f"difference: {item.words}" for item in data.explained.get(record.id, ())]
     lines += [f"caution: {caution}" for caution in words.cautions(result)]
     if result:
         trial = words.telling_trial(result)

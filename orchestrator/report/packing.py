@@ -34,22 +34,22 @@ class Places:
     @classmethod
     def of(cls, data: RunData) -> "Places":
         """Give the worst cells pages of their own."""
-        own = frozenset(record.cell.id for record in data.worst_first[:STATIC_PAGES])
+        own = frozenset(record.id for record in data.worst_first[:STATIC_PAGES])
         return cls(own=own, packs=-(-(len(data.records) - len(own)) // CELLS_A_PACK))
 
     def page(self, record: CellRecord) -> str:
         """The page that a cell is on, in the run's folder."""
-        return own_page(record) if record.cell.id in self.own else SHARED_PAGE
+        return own_page(record) if record.id in self.own else SHARED_PAGE
 
     def url(self, record: CellRecord) -> tuple[str, str]:
         """A cell's page, and the fragment that names the cell there (empty on a page of its own)."""
         page = self.page(record)
-        return page, record.cell.id if page == SHARED_PAGE else ""
+        return page, record.id if page == SHARED_PAGE else ""
 
     def excerpt_limit(self, record: CellRecord) -> int:
         """Bytes that a cell's page shows of each of its two streams."""
         least, most = OUTPUT_LIMITS
-        if record.cell.id not in self.own:
+        if record.id not in self.own:
             return least
         return max(least, min(most, STATIC_OUTPUT // (2 * len(self.own))))
 
@@ -81,6 +81,6 @@ def packed(places: Places, records: Iterable[CellRecord]) -> Mapping[int, list[C
     """The records that have no page of their own, by the number of their pack."""
     found: dict[int, list[CellRecord]] = {}
     for record in records:
-        if record.cell.id not in places.own:
-            found.setdefault(places.pack_of(record.cell.id), []).append(record)
+        if record.id not in places.own:
+            found.setdefault(places.pack_of(record.id), []).append(record)
     return found

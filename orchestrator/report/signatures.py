@@ -63,8 +63,8 @@ def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
                 continue
             signature = trial.crash.signature
             cells = seen.setdefault(signature, {})
-            earlier = cells.get(record.cell.id)
-            cells[record.cell.id] = Occurrence(record=record, trials=earlier.trials + 1 if earlier else 1)
+            earlier = cells.get(record.id)
+            cells[record.id] = Occurrence(record=record, trials=earlier.trials + 1 if earlier else 1)
             if signature not in best or _quality(trial.crash) > _quality(best[signature][0]):
                 best[signature] = (trial.crash, record)
     groups = [

@@ -84,7 +84,8 @@ class Site:
 def link(page: str, target: str, fragment: str = "") -> str:
     """A relative URL from one page of the run's folder to another file of it, and a place there."""
     start = page.rpartition("/")[0]
-    path = _quoted(posixpath.relpath(target, start) if start else target)
+    folder, _, name = (posixpath.relpath(target, start) if start else target).rpartition("/")
+    path = f"{_quoted(folder)}/{_quoted(name)}" if folder else _quoted(name)
     return f"{path}#{quote(fragment, safe='/=')}" if fragment else path
 
 

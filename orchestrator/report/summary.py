@@ -85,7 +85,7 @@ def _wrong_row(record: CellRecord) -> tuple[str, ...]:
     cautions = "; ".join(words.cautions(record.result))
     return (
         MARKS[record.status],
-        code_markdown(record.cell.id),
+        code_markdown(record.id),
         escape_markdown(record.reason),
         escape_markdown(cautions),
     )
@@ -148,7 +148,7 @@ def _signatures(groups: Sequence[SignatureGroup]) -> Iterator[str]:
         (
             code_markdown(group.signature),
             str(len(group.occurrences)),
-            code_markdown(group.occurrences[0].record.cell.id),
+            code_markdown(group.occurrences[0].record.id),
         )
         for group in groups
     )
@@ -173,7 +173,7 @@ def _cells(data: RunData) -> Iterator[str]:
     rows = (
         (
             MARKS[record.status],
-            code_markdown(record.cell.id),
+            code_markdown(record.id),
             escape_markdown(words.cell_seen(record)),
             duration_words(record.result.seconds) if record.result else "",
         )

@@ -26,7 +26,7 @@ def table_rows(data: RunData) -> tuple[Row, ...]:
     """One row for each planned cell, in the plan's order."""
     return tuple(
         Row(
-            cell=record.cell.id,
+            cell=record.id,
             environment=record.cell.environment,
             question=record.cell.question,
             status=record.status,

@@ -1,5 +1,6 @@
 """The files of a run's folder that its documents name: a name from elsewhere must not lead out of it."""
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -36,10 +37,9 @@ class InsideFiles:
             return None
         try:
             if name.count("/") < DEEPEST and self._is_plain(name.rpartition("/")[0]):
-                path = self._folder / name
-                mode = path.lstat().st_mode
+                mode = os.lstat(f"{self._folder}/{name}").st_mode
                 if not stat.S_ISLNK(mode):
-                    return path if stat.S_ISREG(mode) else None
+                    return self._folder / name if stat.S_ISREG(mode) else None
             path = (self._folder / name).resolve()
             return path if path.is_relative_to(self._folder) and path.is_file() else None
         except OSError:  # there is none, or a component has over 255 bytes
@@ -53,6 +53,6 @@ class InsideFiles:
                 not name.startswith("/")
                 and last not in ("", ".", "..")
                 and self._is_plain(parent)
-                and stat.S_ISDIR((self._folder / name).lstat().st_mode)
+                and stat.S_ISDIR(os.lstat(f"{self._folder}/{name}").st_mode)
             )
         return self._plain[name]

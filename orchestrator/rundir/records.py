@@ -45,6 +45,11 @@ class CellRecord:
         """The cell itself."""
         return self.planned.cell
 
+    @cached_property
+    def id(self) -> str:
+        """The cell's id, put together once: every page asks for it many times."""
+        return self.cell.id
+
     @property
     def status(self) -> Status:
         """The verdict, or `not run`."""
@@ -99,7 +104,7 @@ class RunData:
     @cached_property
     def by_id(self) -> Mapping[str, CellRecord]:
         """The planned cells by id."""
-        return {record.cell.id: record for record in self.records}
+        return {record.id: record for record in self.records}
 
     @cached_property
     def explained(self) -> Mapping[str, tuple[Explanation, ...]]:
