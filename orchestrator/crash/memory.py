@@ -1,7 +1,7 @@
-"""A crashed process's memory put together: what the core holds, and the code from the sysroot's files.
+"""The memory of a crashed process: what the core holds, and the code from the files in the sysroot.
 
-The kernel leaves mapped files' unchanged pages out of a core, so code comes from the files that were
-mapped. A file whose build id is not the core's is another file and is not used.
+The kernel leaves unchanged pages of mapped files out of a core, so code is read from those files. A file with
+another build id than the core has is not used.
 """
 
 from collections.abc import Collection
@@ -24,13 +24,13 @@ _WORD: Final = 8
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedObject:
-    """An ELF object of the process; `bias` is what loading added to its addresses."""
+    """An ELF object of the process; `bias` is the number that loading added to its addresses."""
 
     source: ObjectFile
     bias: int
     path: str
     build_id: str | None = None
-    """By which its debug file is found: the core's, or its file's own where the core holds none."""
+    """The key of its debug file: the core's build id, or the file's where the core holds none."""
 
 
 class ProcessMemory:
@@ -43,7 +43,7 @@ class ProcessMemory:
         self.problems: list[str] = []
 
     def read(self, address: int, size: int) -> bytes:
-        """Memory as it was, else the bytes of the file that was mapped there; shorter where unknown."""
+        """Bytes of the core, or of the file that was mapped there; fewer if some are unknown."""
         held = self.core.read(address, size)
         if held:
             return held
@@ -51,7 +51,7 @@ class ProcessMemory:
         return loaded.source.read(address - loaded.bias, size) if loaded else b""
 
     def word(self, address: int, size: int = _WORD) -> int | None:
-        """An unsigned number in memory; None where it is not held whole."""
+        """An unsigned number in memory; None where not all of its bytes are known."""
         raw = self.read(address, size)
         return int.from_bytes(raw, "little") if len(raw) == size else None
 
@@ -60,7 +60,7 @@ class ProcessMemory:
         return self.core.is_code(address)
 
     def object_at(self, address: int) -> LoadedObject | None:
-        """The ELF object that an address lies in; None for memory of no file and where it is not known."""
+        """The ELF object at an address; None for memory of no file, and for an unknown file."""
         module = self.core.module_at(address)
         if module is None:
             return self._vdso if self._vdso and self._in_vdso(address) else None
@@ -92,7 +92,7 @@ class ProcessMemory:
         return self._from_core(module)
 
     def _map(self, path: str, build_id: str | None) -> tuple[ObjectFile, str | None]:
-        """A file of the sysroot with its build id; raises CoreError where that is not the one given."""
+        """A file of the sysroot with its build id; raises CoreError if that is another than the one given."""
         inside = self._root.resolve()
         file = (inside / path.lstrip("/")).resolve()
         if not file.is_relative_to(inside) or not file.is_file():
@@ -104,7 +104,7 @@ class ProcessMemory:
         return source, build_id or found
 
     def _from_core(self, module: MappedModule) -> LoadedObject | None:
-        """The object as far as its pages are in the core."""
+        """The object, as far as the core holds its pages."""
         try:
             source = ObjectFile(self.core.read(module.base, PAGE), self.core.read, base=module.base)
         except CoreError:
@@ -113,7 +113,7 @@ class ProcessMemory:
 
     @cached_property
     def _vdso(self) -> LoadedObject | None:
-        """The kernel's own library, which every core holds whole."""
+        """The kernel's library, which every core holds completely."""
         base = self.core.auxv.get(_AT_SYSINFO_EHDR, 0)
         try:
             source = ObjectFile(self.core.read(base, MAX_VDSO))

@@ -219,6 +219,10 @@ def test_what_a_note_says() -> None:
     )
     assert sign("SIGSEGV", stack(*((name, PROBE) for name in "abcd")))[1] == "the first 3 telling frames"
     assert sign("SIGSEGV", stack(("a", PROBE)))[1] == "1 telling in all 1 frames from the fault outwards"
+    signal = NativeFrame(function=None, module=LIBC, trampoline=True)
+    guess = NativeFrame(function="b", module=PROBE, scanned=True)
+    interrupted = [*stack(("a", PROBE)), signal, guess]
+    assert sign("SIGSEGV", interrupted)[1] == "1 telling in all 1 frames from the fault outwards"
 
 
 def test_frames_of_which_little_is_known() -> None:

@@ -85,6 +85,11 @@ def test_what_the_c_library_calls_is_outside_of_it() -> None:
     assert sign_hang([driving], MAIN)[0] == "hang __run_exit_handlers > exit"
 
 
+def test_glibcs_functions_further_out_have_one_name_too() -> None:
+    main = thread(("read", LIBC), ("compare", PROBE), ("qsort_r", LIBC))
+    assert sign_hang([main], MAIN)[0] == "hang read > compare > qsort"
+
+
 def test_a_static_program_has_the_c_library_inside() -> None:
     frames = (("__libc_pause", PROBE), ("stop", PROBE))
     assert sign_hang([thread(*frames)], MAIN)[0] == "hang pause > stop"

@@ -1,10 +1,10 @@
-"""The memory fault of arm64 code, worked out where no siginfo tells it.
+"""Derives the memory fault of arm64 code that has no siginfo.
 
-That is so in qemu-user's cores, which have none: there the instruction that a thread stands at tells, with
-the registers and the mappings. And it is so in a signal frame whose handler was installed without
-SA_SIGINFO, as uWSGI's is. That tells no signal, only the registers of the interrupted code and the fault
-address of struct sigcontext, which is stale where the signal was no fault (both seen on qemu-user 7.2). So
-the address is believed only where the interrupted instruction was about to use just that address.
+qemu-user's cores have none: there the current instruction of a thread gives the fault, with the registers and
+the mappings. Nor has a signal frame whose handler was installed without SA_SIGINFO, as uWSGI's is: it holds
+no signal number, only the registers of the interrupted code and the fault address of struct sigcontext, which
+is stale if the signal was no fault (both seen on qemu-user 7.2). So the address is used only if the
+interrupted instruction was about to access it.
 """
 
 import signal
@@ -24,7 +24,7 @@ _READ, _WRITE = 4, 2
 
 
 def worked_out(memory: ProcessMemory, stack: int) -> Fault | None:
-    """The memory fault that the frame at `stack` was laid for; None where it cannot be told."""
+    """The memory fault of the signal frame at `stack`; None if it cannot be derived."""
     raw = memory.core.read(stack + ARM_CONTEXT_AT, _CONTEXT.size)
     if memory.core.arch is not Arch.ARM64 or len(raw) < _CONTEXT.size:
         return None
@@ -36,7 +36,7 @@ def worked_out(memory: ProcessMemory, stack: int) -> Fault | None:
 
 
 def worked_out_at(memory: ProcessMemory, registers: Mapping[str, int]) -> Fault | None:
-    """The memory fault that a thread stands at; None where nothing shows one, or several could be it."""
+    """The memory fault at a thread's current instruction; None if there is none, or several are possible."""
     if memory.core.arch is not Arch.ARM64 or "pc" not in registers:
         return None
     code = _refusal(memory.core.segment_at(registers["pc"]), PF_X)
@@ -52,7 +52,7 @@ def worked_out_at(memory: ProcessMemory, registers: Mapping[str, int]) -> Fault 
 
 
 def _operands(memory: ProcessMemory, registers: Mapping[str, int]) -> list[Operand]:
-    """What the instruction at the pc takes."""
+    """The operands of the instruction at the pc."""
     around = disassemble(Arch.ARM64, registers["pc"], registers, memory.read)
     return [operand for item in around if item.current for operand in item.operands]
 
@@ -67,7 +67,7 @@ def _fault(code: str, address: int) -> Fault:
 
 
 def _refusal(segment: Segment | None, needed: int) -> str | None:
-    """Why the kernel refuses an access; None where nothing shows that it would."""
+    """The code with which the kernel refuses an access; None if it may allow it."""
     if segment is None:
         return "SEGV_MAPERR"
     return None if segment.flags & needed else "SEGV_ACCERR"

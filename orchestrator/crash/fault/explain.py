@@ -1,6 +1,6 @@
-"""What a fault's address means, in words, from the core's mappings, the registers and the siginfo.
+"""What a fault's address means, in words, by the core's mappings, the registers and the siginfo.
 
-Each rule says only what the facts carry; where none does, nothing is said.
+Each rule states only what these facts prove; without a rule that applies there is no meaning.
 """
 
 import signal
@@ -17,7 +17,7 @@ from orchestrator.model import Arch
 NEAR: Final = 1 << 16
 """Bytes at address 0 that Linux lets nobody map (vm.mmap_min_addr)."""
 GUARD: Final = 1 << 20
-"""Bytes below a stack within which an access counts as one beyond its end: the kernel's own gap."""
+"""Bytes below a stack within which an access counts as an overflow: the size of the kernel's guard gap."""
 CANONICAL: Final = {Arch.X86_64: 47, Arch.ARM64: 48}
 """Bits of an address that a process can have; x86's with five levels are only given on request."""
 FILLS: Final = {
@@ -28,7 +28,7 @@ FILLS: Final = {
 }
 """Include/internal/pycore_pymem.h; jemalloc's opt.junk."""
 _GOING: Final = ("call", "jmp", "ret")
-"""Instructions whose operand's value is an address, too: the one that they go to."""
+"""Instructions whose operand's value is the address that they branch to."""
 _VECTORS: Final = (16, 32, 64)
 _FREE: Final = ("movu", "movdqu", "lddqu", "pcmpestr", "pcmpistr")
 """Instructions of SSE that take memory of any alignment; all others need it aligned."""
@@ -59,7 +59,7 @@ class _Scene:
 def explain_fault(
     core: Core, fault: Fault, registers: Mapping[str, int], at: Instruction | None = None
 ) -> str | None:
-    """What the address of a SIGSEGV or SIGBUS means; None for other signals, or where nothing is known.
+    """What the address of a SIGSEGV or SIGBUS means; None for other signals, or if no rule applies.
 
     `registers` are those at the original fault, by gdb's names, and `at` is the instruction there.
     """
@@ -76,7 +76,7 @@ def explain_fault(
 
 
 def overflowed(core: Core, fault: Fault, registers: Mapping[str, int]) -> bool:
-    """Whether a fault came of a stack that overflowed."""
+    """Whether a stack overflow caused a fault."""
     return (explain_fault(core, fault, registers) or "").startswith(OVERFLOWED)
 
 
@@ -93,7 +93,7 @@ def _jump(scene: _Scene) -> str | None:
 
 
 def _untold_address(scene: _Scene) -> str | None:
-    """Why the CPU told no address: only what the instruction itself used can be the reason."""
+    """Why the CPU reported no address; only an operand of the instruction can be the reason."""
     untold = scene.fault.code == "SI_KERNEL" or (scene.fault.code is None and scene.fault.derived)
     if scene.fault.address is not None or not untold or scene.at is None:
         return None
@@ -108,7 +108,7 @@ def _untold_address(scene: _Scene) -> str | None:
 
 
 def _not_aligned(at: Instruction, used: Sequence[Operand]) -> str | None:
-    """The operand that an instruction needs aligned to its size, and that is not."""
+    """The operand that has to be aligned to its size and is not, in words."""
     avx = at.mnemonic.startswith("v")
     needs = at.mnemonic.startswith(_AVX_ALIGNED) if avx else not at.mnemonic.startswith(_FREE)
     vectors = (item for item in used if needs and item.size in _VECTORS)
@@ -142,7 +142,7 @@ def _stack_guard(scene: _Scene) -> str | None:
     if stack is None or stack.start - address > GUARD or scene.core.module_at(stack.start):
         return None
     if sp >= stack.start + _PAGE:
-        return None  # This stack has room: something else ran into the guard, as a buffer's overrun does.
+        return None  # This stack has room: something else reached the guard, such as a buffer overrun.
     return (
         f"{OVERFLOWED}: {stack.start - address:#x} bytes below a stack mapping of "
         f"{stack.size >> 10} KiB, in its guard"
@@ -189,7 +189,7 @@ _RULES: Final[tuple[Callable[[_Scene], str | None], ...]] = (
 
 
 def _hints(scene: _Scene) -> Iterator[str]:
-    """Signs of freed heap memory in the registers that can have led to the fault."""
+    """Signs of freed heap memory in the registers that may have led to the fault."""
     seen: set[str] = set()
     for name, value in (("the address", scene.fault.address or 0), *_pointers(scene)):
         high = value.to_bytes(_WORD, "little")[2:6]
@@ -243,7 +243,7 @@ def _is_arena(core: Core, address: int) -> bool:
 
 
 def _pointers(scene: _Scene) -> Iterator[tuple[str, int]]:
-    """The registers that an address can be made of."""
+    """The registers from which an address may be computed."""
     skipped = ("rip", "pc", "eflags", "cpsr", "cs", "ss", "orig_rax", "fs_base", "gs_base")
     return ((name, value) for name, value in scene.registers.items() if name not in skipped)
 

@@ -1,4 +1,4 @@
-"""Signals: siginfo_t as names, and the fault that a signal handler on the stack was called for."""
+"""Reads siginfo_t, and the fault that a signal handler on the stack was called for."""
 
 import signal
 import struct
@@ -54,14 +54,14 @@ whose sigcontext begins with the fault address. Seen so on cores of qemu-user 7.
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """A signal with what the kernel said of it; `address` is None where the signal has none."""
+    """A signal as the kernel reported it; `address` is None if the signal has none."""
 
     number: int
     code: str | None
     address: int | None
     sender: Sender | None = None
     derived: bool = False
-    """Worked out from the interrupted context, since the kernel laid no siginfo_t on the stack."""
+    """Derived from the interrupted context, since the kernel stored no siginfo_t on the stack."""
 
     @property
     def name(self) -> str:
@@ -78,7 +78,7 @@ def signal_name(number: int) -> str:
 
 
 def parse_siginfo(raw: bytes | None) -> Fault | None:
-    """Read a siginfo_t; None where it holds none that can be true."""
+    """Parse a siginfo_t; None if its content is impossible."""
     if raw is None or len(raw) < _SIGINFO.size:
         return None
     number, _, code, address = _SIGINFO.unpack_from(raw)
@@ -104,11 +104,11 @@ def was_requested(core: Core, fault: Fault) -> bool:
 
 
 def handled_fault(core: Core, stack: int) -> Fault | None:
-    """The fault that a handler was called for, from the frame that the kernel laid for it at `stack`.
+    """The fault that a handler was called for, from the kernel's signal frame at `stack`.
 
-    None where the signal was no fault (SIGTERM, say) or where it cannot be told. The kernel fills in
-    siginfo_t only for handlers with SA_SIGINFO; else what lies there is an older frame's. So it is
-    believed only where the context beside it agrees.
+    None if the signal was no fault (SIGTERM, for example) or is unknown. The kernel fills in siginfo_t only
+    for handlers with SA_SIGINFO; otherwise the memory holds an older frame's. It is therefore used only if
+    the context beside it agrees.
     """
     return _READERS[core.arch](core, stack)
 
@@ -129,7 +129,7 @@ def _x86_fault(core: Core, stack: int) -> Fault | None:
 
 
 def _agrees(told: Fault, trap: int, address: int) -> bool:
-    """Whether a siginfo_t tells of the trap that the context shows."""
+    """Whether a siginfo_t matches the trap in the context."""
     if trap == _PAGE_FAULT:
         return told.number in (signal.SIGSEGV, signal.SIGBUS) and told.address == address
     if trap == 0:
@@ -138,7 +138,7 @@ def _agrees(told: Fault, trap: int, address: int) -> bool:
 
 
 def _page_fault(segment: Segment | None, error: int, address: int) -> Fault:
-    """What the kernel makes of a page fault (arch/x86/mm/fault.c)."""
+    """The signal that the kernel sends for a page fault (arch/x86/mm/fault.c)."""
     needed = 1 if error & _FETCH else 2 if error & _WRITE else 4
     number, code = signal.SIGSEGV, "SEGV_ACCERR"
     if segment is None:

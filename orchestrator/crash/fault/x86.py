@@ -1,8 +1,8 @@
-"""What the interrupted x86-64 instruction says of the trap that a signal frame shows.
+"""Checks the trap in an x86-64 signal frame against the interrupted instruction.
 
-The kernel keeps a thread's last trap and its address for ever, over fork and execve too, and puts them into
-the frame of every later signal. Where no siginfo says that this signal was that trap, the instruction must:
-one that cannot have touched the address was interrupted by a signal that was only sent.
+The kernel keeps a thread's last trap and its address, even over fork and execve, and stores them in the frame
+of every later signal. Without a siginfo that confirms the trap, the instruction decides: one that cannot have
+accessed the address was interrupted by a signal that was sent.
 """
 
 import signal
@@ -30,18 +30,18 @@ _PLAIN: Final = frozenset({
     "neg", "not", "inc", "dec", "shl", "shr", "sar", "imul", "jmp", "ja", "jae", "jb", "jbe", "je", "jne",
     "jg", "jge", "jl", "jle", "js", "jns", "nop", "syscall",
 })  # fmt: skip
-"""Instructions that touch no memory but the operand that they name; of all others nothing is said."""
+"""Instructions that access no memory but their named operand; all others are left undecided."""
 
 
 def is_stale(memory: ProcessMemory, stack: int) -> bool:
-    """Whether the trap in the frame at `stack` is surely an older one; False where in doubt."""
+    """Whether the trap in the frame at `stack` is certainly an older one; False in doubt."""
     read = _context(memory, stack)
     if read is None:
         return False
     registers, trap, address = read
     here = _instruction(memory, registers)
     if here is None or 0 <= address - registers["rip"] < LONGEST:
-        return False  # The code is not known, or fetching it was what failed.
+        return False  # The code is unknown, or fetching it failed.
     if here.mnemonic not in _PLAIN:
         return False
     if trap != _PAGE_FAULT:
@@ -62,7 +62,7 @@ def divided(memory: ProcessMemory, stack: int) -> Fault | None:
 
 
 def _can_touch(here: Instruction, address: int) -> bool:
-    """Whether an instruction's operand may have the address; so where its own cannot be told."""
+    """Whether an instruction's operand may have the address; True if the operand's address is unknown."""
     used = [operand.address for operand in here.operands if operand.address is not None]
     if not used:
         return "[" in here.text and here.mnemonic not in ("lea", "nop")
@@ -70,7 +70,7 @@ def _can_touch(here: Instruction, address: int) -> bool:
 
 
 def _follows_call(memory: ProcessMemory, registers: Mapping[str, int]) -> bool:
-    """Whether a system call has just come back: the CPU leaves the next instruction's address in rcx."""
+    """Whether a system call has just returned: the CPU leaves the next instruction's address in rcx."""
     pc = registers["rip"]
     return registers["rcx"] == pc and memory.read(pc - len(_SYSCALL), len(_SYSCALL)) == _SYSCALL
 

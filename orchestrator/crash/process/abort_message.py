@@ -1,8 +1,8 @@
-"""What a program said as it gave up, as its own memory still has it.
+"""The last message of a program that aborted, from its memory.
 
-glibc keeps the text of its aborts (heap corruption, failed assertions, buffer overflows) in
-`__abort_msg` for exactly this use (assert/assert.c, sysdeps/posix/libc_fatal.c). An exception that
-nobody caught is found by the class that its runtime wrote into it (Itanium C++ ABI, 2.2.1).
+glibc stores the text of its aborts (heap corruption, failed assertions, buffer overflows) in `__abort_msg`
+for this use (assert/assert.c, sysdeps/posix/libc_fatal.c). An uncaught exception is found by the class that
+its runtime wrote into it (Itanium C++ ABI, 2.2.1).
 """
 
 import struct
@@ -27,9 +27,9 @@ _ABORT_HEADER: Final = 4
 _CXX_CLASSES: Final = (b"\0++CCUNG", b"\0++CGNLC")
 """The exception classes "GNUCC++\\0" (libstdc++) and "CLNGC++\\0" (libc++), as they lie in memory."""
 _TYPE_BEFORE: Final = 80
-"""From the class back to __cxa_exception's exceptionType; equal in libstdc++ and libc++abi."""
+"""Bytes from the class back to __cxa_exception's exceptionType; equal in libstdc++ and libc++abi."""
 _OBJECT_BEHIND: Final = 32
-"""From the class on to the thrown object: sizeof(_Unwind_Exception)."""
+"""Bytes from the class to the thrown object: sizeof(_Unwind_Exception)."""
 _THROWING: Final = frozenset({"__cxa_throw", "__cxa_rethrow", "_Unwind_RaiseException"})
 _PF_W: Final = 2
 _ABORT_MESSAGE: Final = "__abort_msg"
@@ -46,14 +46,14 @@ _WITH_TEXT: Final = frozenset({
 def read_message(memory: ProcessMemory, frames: Sequence[Frame], registers: Mapping[str, int]) -> str | None:
     """The message, if one can be found; `frames` and `registers` are the crashed thread's from the fault on.
 
-    A function of the program may well have "terminate" in its name, and std::terminate has other callers
-    too, so an exception is looked for only where one is being thrown.
+    A function of the program may have "terminate" in its name, and std::terminate has other callers too, so
+    an exception is searched for only while one is being thrown.
     """
     return _abort_message(memory) or _uncaught(memory, frames, registers)
 
 
 def _abort_message(memory: ProcessMemory) -> str | None:
-    """glibc's own; musl keeps none."""
+    """glibc's message; musl stores none."""
     for module in memory.core.modules:
         place = memory.pointer(module, (_ABORT_MESSAGE,)) if _may_be_libc(module.path) else None
         pointer = memory.word(place) if place else None
@@ -64,7 +64,7 @@ def _abort_message(memory: ProcessMemory) -> str | None:
 
 
 def _uncaught(memory: ProcessMemory, frames: Sequence[Frame], registers: Mapping[str, int]) -> str | None:
-    """The type of the exception that is being thrown, and its text where its type keeps one."""
+    """The type of the exception that is being thrown, and its text if the type has one."""
     throwing = [number for number, frame in enumerate(frames) if _is_throwing(frame.function or "")]
     if not throwing:
         return None
@@ -87,9 +87,9 @@ def _is_throwing(function: str) -> bool:
 
 
 def _thrown(places: Collection[int], words: Collection[int]) -> int | None:
-    """The exception that the throwing code has a pointer to; None where it has to none, or to several.
+    """The exception that the throwing code has a pointer to; None if it has one to none or to several.
 
-    Exceptions that were caught long ago stay in freed memory, and others may be caught just now.
+    Freed memory may hold exceptions that were caught earlier, and others may be in flight.
     """
     held = [
         place
@@ -100,7 +100,7 @@ def _thrown(places: Collection[int], words: Collection[int]) -> int | None:
 
 
 def _words(memory: ProcessMemory, frames: Sequence[Frame], registers: Mapping[str, int]) -> frozenset[int]:
-    """What the stack of some frames holds, and the registers."""
+    """All words on the stack of some frames, and the values of the registers."""
     ends = [frame.sp for frame in frames if frame.sp is not None]
     size = min(max(ends[-1] - ends[0], 0), MAX_STACK) if ends else 0
     raw = memory.core.read(ends[0], size // WORD * WORD) if size else b""
@@ -138,6 +138,6 @@ def _type_name(memory: ProcessMemory, kind: int) -> str | None:
 
 
 def _may_be_libc(path: str) -> bool:
-    """libc, or a program that may have it inside."""
+    """Whether a file is libc, or a program that may contain it."""
     name = PurePosixPath(path).name
     return name.startswith(("libc.", "libc-")) or ".so" not in name

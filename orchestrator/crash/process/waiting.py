@@ -1,6 +1,6 @@
-"""Where a thread waits: the system call that it is in, who asked for it, and for what.
+"""Where a thread waits: the system call that it is in, the function that asked for it, and what it waits for.
 
-A process that hangs tells nothing at a fault; it tells by these. The registers at a system call are the
+A process that hangs has no fault; these explain it instead. The registers at a system call are the
 kernel's calling convention (syscall(2)). Linux on arm64 overwrites the first argument with the result
 before a core is written, so a futex has no address there.
 """
@@ -54,14 +54,14 @@ _OWNER_AT: Final = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """What is known of all threads: their registers by id, and the thread that has the GIL."""
+    """The state of all threads: their registers by id, and the id of the thread that holds the GIL."""
 
     memory: ProcessMemory
     states: Mapping[int, ThreadState] = field(default_factory=dict)
     gil: int | None = None
 
     def of(self, tid: int, native: Sequence[NativeFrame], python: Iterable[PythonFrame]) -> Wait | None:
-        """Where a thread waits; None for one that runs, or of which it cannot be told."""
+        """Where a thread waits; None for one that runs or is in an unknown state."""
         frames = list(takewhile(lambda frame: not frame.trampoline, native))
         call = self._call(self.states.get(tid))
         inside, outside = split_wait(frames, called=call is not None)
@@ -118,7 +118,7 @@ class Waiting:
         return (f"on file descriptor {place & 0xFFFFFFFF}" if call in _OF_FILES else None), None
 
     def _thread_at(self, address: int) -> int | None:
-        """The id of a thread of this process that stands in memory."""
+        """The thread id stored at an address; None if no thread of this process has it."""
         number = self.memory.word(address, 4)
         return number if number in self.states else None
 

@@ -1,4 +1,4 @@
-"""Bounds for programs that read hostile cores."""
+"""Limits for programs that read untrusted cores."""
 
 from typing import Final
 
@@ -23,6 +23,6 @@ def limited(*, written: int = MAX_ANSWER) -> list[str]:
 
 
 def loose() -> tuple[str, ...]:
-    """What a report must say where this host confines such a program less than it should."""
+    """The warning for a host that confines such a program less than it should."""
     lacks = jail.shortcomings()
     return (f"what read the core ran less confined than it should: {'; '.join(lacks)}",) if lacks else ()

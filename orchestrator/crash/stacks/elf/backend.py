@@ -23,9 +23,9 @@ NAME: Final = "elf"
 VERSION: Final = "2"
 MAIN = "main"
 THREAD_WIDE: Final = ("fs_base", "gs_base")
-"""Registers that are the same in every frame of a thread."""
+"""Registers that have one value in all frames of a thread."""
 _WRITTEN_OTHERWISE: Final = frozenset("<{$")
-"""In names of templates and closures, which each demangler writes in its own way."""
+"""Characters of names of templates and closures, which each demangler writes in its own way."""
 
 
 def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 - the backends' common shape
@@ -60,53 +60,53 @@ def goes_first(core: Core) -> bool:
 
 @dataclass(frozen=True)
 class _Namer:
-    """Steps to frames, with those that the compiler left no stack for."""
+    """Makes frames of steps, with those of inlined and tail calls, which have no stack."""
 
     memory: ProcessMemory
     names: Names
     ambiguous: list[int] = field(default_factory=list)
 
     def thread(self, state: ThreadState, stack: Stack, *, crashed: bool) -> ThreadReading:
-        """The frames of one thread, and which step each of them is."""
+        """The frames of one thread, with the registers near a possible fault."""
         pairs: list[tuple[Frame, Step | None]] = []
         for step, outer in pairwise([*stack.steps, None]):
             if step is None:
                 break
             pairs += [(frame, step) for frame in self._frames(step)]
             if pairs[-1][0].function == MAIN and self._is_program(step):
-                break  # What called main is the same in every program, and debuggers leave it out as well.
+                break  # The callers of main are the same in every program; debuggers leave them out too.
             pairs += [(frame, None) for frame in self._passed(step, outer)]
         frames, steps = tuple(frame for frame, _ in pairs), [step for _, step in pairs]
         held = frame_registers(state, frames, steps, UNWIND_ARCHES[self.memory.core.arch]) if crashed else {}
         return ThreadReading(tid=state.tid, crashed=crashed, frames=frames, registers=held)
 
     def unsure(self, threads: Sequence[ThreadReading]) -> Iterator[str]:
-        """What a debugger may know better."""
+        """Why a debugger may know more, by frame."""
         if not goes_first(self.memory.core):
-            yield "calls that left no frame are not told on this architecture"
+            yield "tail calls are not found on this architecture"
         if self.names.is_damaged:
             yield "some debug information could not be read"
-        yield from (f"a call that left no frame may lead to {pc:#x}" for pc in self.ambiguous)
+        yield from (f"tail calls may be missing outside of {pc:#x}" for pc in self.ambiguous)
         for frame in (frame for thread in threads for frame in thread.frames if not frame.trampoline):
             if not self.memory.is_code(frame.pc) or self.memory.object_at(frame.pc) is None:
-                yield f"{frame.pc:#x} is in no file that is known"
+                yield f"{frame.pc:#x} is in no known file"
             elif not frame.function or not frame.exact:
                 if frame.function or self.names.is_packed(frame.pc):
-                    yield f"{frame.pc:#x} is in a function that is not known for sure"
+                    yield f"{frame.pc:#x} is in a function whose name is not certain"
             elif frame.function.startswith("_Z") or _WRITTEN_OTHERWISE & set(frame.function):
                 yield f"{frame.function} is written in more than one way"
 
     def unsure_names(self, steps: Iterable[Step]) -> Iterator[str]:
-        """Names that a debugger knows more of: with arguments, or as another language writes them."""
+        """Why a debugger may know more, by name: its arguments, or another language's notation."""
         for address in {meant(step) for step in steps}:
             calls, name = self.names.calls(address), self.names.symbol(address)
             if any(call.language not in (Language.C, Language.CPP) for call in calls):
-                yield f"{address:#x} is in code of another language than C and C++"
+                yield f"{address:#x} is in code that is neither C nor C++"
             elif not calls and name and name.function != name.raw.partition("@")[0]:
-                yield f"{name.function} has arguments that are not told"
+                yield f"{name.function} has arguments that are left out"
 
     def _frames(self, step: Step) -> list[Frame]:
-        """The frame of a step, after those of the calls inlined there."""
+        """The frames of a step: of the calls inlined there, then its own."""
         calls = () if step.trampoline else self.names.calls(meant(step))
         return [_called(step, call) for call in calls] or [self._by_symbol(step)]
 
@@ -128,7 +128,7 @@ class _Namer:
         )
 
     def _passed(self, step: Step, outer: Step | None) -> list[Frame]:
-        """Frames of functions that ended with a jump, between a step and the next one outwards."""
+        """Frames of tail calls between a step and the next one outwards."""
         entry = self.names.entry(meant(step))
         if outer is None or entry is None or step.trampoline or outer.interrupted or outer.scanned:
             return []
@@ -171,7 +171,7 @@ def frame_registers(
     state: ThreadState, frames: Sequence[Frame], steps: Sequence[Step | None], machine: UnwindArch
 ) -> dict[int, dict[str, int]]:
     """The registers of the frames near a possible fault, by number; a tail call's has none."""
-    # No unwinding restores these; the kernel noted them of the thread.
+    # Unwinding does not restore these; the kernel stores them once for each thread.
     noted = {name: state.registers[name] for name in THREAD_WIDE if name in state.registers}
     return {
         number: noted | machine.named(step.registers)

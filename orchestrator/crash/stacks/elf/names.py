@@ -1,4 +1,4 @@
-"""Names and lines of a stack's frames, from debug information where there is some, else from symbols."""
+"""Names and source lines of frames: from debug information, or from symbols where there is none."""
 
 import time
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from orchestrator.crash.memory import LoadedObject, ProcessMemory
 from orchestrator.crash.stacks.elf.unwind import Step
 
 MAX_SECONDS: Final = 10.0
-"""For the debug information of a core; what is not found by then goes without."""
+"""Time limit for the debug information of a core; frames not found by then have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Name:
-    """A symbol where it was loaded; `ends_before`: the frame lies behind it, in code without a symbol."""
+    """A symbol at its loaded address; `ends_before`: the frame is in code after it that has no symbol."""
 
     function: str
     start: int
@@ -30,7 +30,7 @@ class Name:
 
 
 class Names:
-    """Names of all frames; each table is read once, for all addresses that lie in its object."""
+    """Names of all frames; each table is read once, for all addresses in its object."""
 
     def __init__(self, memory: ProcessMemory, steps: Iterable[Step]) -> None:
         """Look up all frames."""
@@ -43,11 +43,11 @@ class Names:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether debug information is there that could not be read."""
+        """Whether some debug information could not be read."""
         return any(info.damaged for infos in self._info.values() for info in infos)
 
     def symbol(self, address: int) -> Name | None:
-        """The function by a symbol, or the nearest one before; data has none, whatever its symbols."""
+        """The symbol that covers an address, or the nearest one before it; None for an address in data."""
         found = self._symbols.get(address)
         if found is None or not found[0].name or not self._memory.is_code(address):
             return None
@@ -71,13 +71,13 @@ class Names:
         return code.line if code else None
 
     def look_up(self, address: int) -> tuple[Call, ...]:
-        """The same of an address that no frame is at."""
+        """As `calls`, for an address that is not a frame's."""
         if address not in self._code:
             self._look_up({address})
         return self.calls(address)
 
     def is_packed(self, address: int) -> bool:
-        """Whether an object has more symbols packed into it (.gnu_debugdata), which are not read."""
+        """Whether an object has compressed symbols (.gnu_debugdata), which are not read."""
         loaded = self._memory.object_at(address)
         return bool(loaded and loaded.source.section(".gnu_debugdata"))
 
@@ -135,5 +135,5 @@ class Names:
 
 
 def meant(step: Step) -> int:
-    """The instruction that a frame is at: a return address is one behind it, maybe in the next function."""
+    """The instruction of a frame: a return address is the one after it, and may be in the next function."""
     return step.pc if step.interrupted or step.trampoline else step.pc - 1

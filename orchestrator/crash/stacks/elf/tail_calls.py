@@ -1,8 +1,8 @@
-"""Calls that left no frame: a function that ends with a jump to another one gives that its own place.
+"""Tail calls: a function that ends with a jump to another one leaves no frame.
 
-Where the call before a return address goes to another function than the one that the next frame inwards is
-in, something was passed through. Debug information lists the jumps of each function; where exactly one way
-leads from one to the other, these are the calls, which is also how gdb knows them. Of x86-64 only.
+If the call before a return address targets another function than that of the next inner frame, tail calls lie
+between. Debug information lists the jumps of each function; if exactly one chain of jumps connects the two,
+it is the chain of tail calls. gdb finds them in the same way. x86-64 only.
 """
 
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ _LANDING, _BOUND = b"\xf3\x0f\x1e\xfa", b"\xf2"
 
 
 class AmbiguousError(Exception):
-    """More than one way, or a call of which it is not sure where it leads; never leaves this station."""
+    """Several chains, or a call with an uncertain target; never leaves this station."""
 
 
 class _UntoldError(Exception):
-    """A call of which debug information does not say where it leads; never leaves this module."""
+    """A call whose target debug information does not give; never leaves this module."""
 
 
 class TailCalls:
@@ -38,9 +38,9 @@ class TailCalls:
         self._memory, self._names = memory, names
 
     def between(self, callee: int, returns_to: int) -> list[int]:
-        """The addresses behind the jumps from what was called to a function's entry; innermost first.
+        """The addresses after the jumps from the called function to a function's entry; innermost first.
 
-        What gdb cannot tell is not told: else a stack would hang on who read it. Raises AmbiguousError.
+        A chain that gdb cannot find is left out, so that both backends agree. Raises AmbiguousError.
         """
         if self._memory.core.arch is not Arch.X86_64:
             return []
@@ -61,7 +61,7 @@ class TailCalls:
         return list(reversed(ways[0])) if ways else []
 
     def _check(self, site: CallSite, target: int) -> None:
-        """Raise _UntoldError where gdb cannot tell that a call leads to a function, else AmbiguousError."""
+        """Check the target of a call; raises _UntoldError if gdb cannot know it, AmbiguousError if it may."""
         calls = self._names.look_up(target)
         if site.leads is Leads.ABSTRACT or not calls:
             raise _UntoldError
@@ -71,7 +71,7 @@ class TailCalls:
             raise AmbiguousError
 
     def _ways(self, entry: int, callee: int, seen: tuple[int, ...], left: list[int]) -> Iterator[list[int]]:
-        """All ways of jumps from a function's entry to another's."""
+        """All chains of jumps from one function's entry to another's."""
         for site in self._names.sites(entry):
             if not site.tail:
                 continue
@@ -89,7 +89,7 @@ class TailCalls:
                     yield [site.behind, *way]
 
     def _called(self, behind: int) -> int | None:
-        """Where the call that ends at an address leads; None for one through a register."""
+        """The target of the call that ends at an address; None for one through a register."""
         code = self._memory.read(behind - 6, 6)
         if len(code) < 6:
             return None
@@ -113,7 +113,7 @@ class TailCalls:
         return None
 
     def _through(self, target: int) -> int | None:
-        """Where a stub of the procedure linkage table leads; another target stays."""
+        """The target of a stub of the procedure linkage table; any other address is returned as it is."""
         code = self._memory.read(target, 16)
         place = len(_LANDING) if code.startswith(_LANDING) else 0
         place += code[place : place + 1] == _BOUND

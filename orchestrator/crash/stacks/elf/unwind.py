@@ -1,8 +1,8 @@
 """Stacks without a debugger: from frame to frame by call frame information.
 
-Where code has none (a wild jump, a hand-written function, a missing file) the caller is looked for: by
-the return address that a call has just left, by the frame pointer, and last by a scan of the stack for
-addresses behind a call. What a frame pointer or a scan found is marked, since it may be a leftover.
+Where code has none (a wild jump, a hand-written function, a missing file) the caller is searched for: by the
+return address that a call has just stored, by the frame pointer, and last by a scan of the stack for
+addresses after a call. Frames found by a frame pointer or a scan are marked, since they may be stale.
 """
 
 import time
@@ -19,9 +19,9 @@ from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES, Registers
 MAX_FRAMES: Final = 256
 """Frames of a thread that are read, innermost first."""
 MAX_SCAN: Final = 4096
-"""Words of the stack that are looked at for one return address."""
+"""Words of the stack that are scanned for one return address."""
 MAX_GUESSES: Final = 32
-"""Frames of a thread that may be found by looking; more are noise."""
+"""Frames of a thread that may be found by a guess; more are noise."""
 MAX_SECONDS: Final = 20.0
 """For all threads of a core; 171 threads with 2,400 frames take 0.2."""
 _WORD: Final = 8
@@ -31,7 +31,7 @@ _WORD: Final = 8
 class Step:
     """A frame: its registers (the caller-saved ones only where the kernel saved them), and how it was found.
 
-    `interrupted`: pc is an instruction that was about to run, not one behind a call.
+    `interrupted`: pc is the instruction that was about to run, not the one after a call.
     """
 
     pc: int
@@ -51,7 +51,7 @@ class Stack:
 
 
 class _StoppedError(Exception):
-    """The stack cannot be followed any further; never leaves this module."""
+    """The stack cannot be unwound further; never leaves this module."""
 
 
 class Unwinder:
@@ -107,12 +107,12 @@ class Unwinder:
         return None if registers is None else self._checked(step, self._step(registers))
 
     def _interrupted(self, step: Step) -> Step:
-        """What ran when a signal came, by the registers that the kernel saved."""
+        """The code that a signal interrupted, by the registers that the kernel saved."""
         machine = self._machine
         raw = self._memory.read(step.sp + machine.context_at, _WORD * len(machine.context))
         registers = machine.interrupted(raw)
         if registers is None:
-            raise _StoppedError("the registers that a signal interrupted are not in the core")
+            raise _StoppedError("the registers that the kernel saved for a signal are not in the core")
         return self._step(registers, interrupted=True)
 
     def _unwinding(self, address: int) -> Unwinding | None:
@@ -150,7 +150,7 @@ class Unwinder:
         if row.expression is not None:
             return StackMachine(row.expression, step.registers, self._memory.word).evaluate()
         if row.register not in step.registers:
-            raise _StoppedError("a register that the stack hangs on is not known")
+            raise _StoppedError("cannot compute the caller's frame: a required register is unknown")
         return (step.registers[row.register] + row.offset) & MASK
 
     def _apply(self, rule: Rule, number: int, cfa: int, step: Step) -> int | None:
@@ -164,10 +164,10 @@ class Unwinder:
         return value if rule.kind.startswith("val_") else read(value)
 
     def _checked(self, step: Step, caller: Step) -> Step:
-        """Stacks grow downwards, so a caller's frame lies above; else damage leads in circles."""
+        """The caller; raises _StoppedError if its frame does not lie above, since stacks grow downwards."""
         inwards = caller.sp < step.sp or (caller.sp == step.sp and not step.interrupted)
         if inwards or (caller.sp == step.sp and caller.pc == step.pc):
-            raise _StoppedError(f"its frames do not lead outwards at {step.pc:#x}")
+            raise _StoppedError(f"the caller of the frame at {step.pc:#x} does not lie above it")
         return caller
 
     def _look(self, step: Step) -> Step | None:
@@ -177,7 +177,7 @@ class Unwinder:
         return self._by_frame_pointer(step) or self._by_scan(step)
 
     def _after_call(self, step: Step) -> Step | None:
-        """The caller of a wild jump: nothing ran since the call, so the return address is in its place."""
+        """The caller of a wild jump: nothing ran since the call, so the return address is still in place."""
         machine = self._machine
         registers = dict(step.registers)
         if machine.link is None:
@@ -214,7 +214,7 @@ class Unwinder:
         raise _StoppedError("no further return address was found on the stack")
 
     def _returns_to(self, address: int) -> bool:
-        """Whether an address is behind a call."""
+        """Whether an address follows a call."""
         if not self._memory.is_code(address):
             return False
         before = self._memory.read(address - 8, 8)

@@ -1,4 +1,4 @@
-"""What unwinding must know of each architecture: registers, signal frames, calls."""
+"""What unwinding needs of each architecture: registers, signal frames, calls."""
 
 import struct
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.model import Arch
 
 Registers = dict[int, int]
-"""Values by DWARF number; a register that is not known is not in it."""
+"""Values by DWARF number; unknown registers are left out."""
 
 _X86_NAMES: Final = (
     "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
@@ -30,12 +30,12 @@ _LONGEST_CALL: Final = 7
 
 @dataclass(frozen=True, kw_only=True)
 class UnwindArch:
-    """One architecture. Numbers are DWARF's.
+    """One architecture; registers are DWARF numbers.
 
-    `trampolines` are the bytes of the code that a signal handler returns to (rt_sigreturn): debuggers,
-    libgcc and we know it by these. `context` are the registers as the kernel laid them `context_at`
-    bytes above the stack pointer there. `link` is the register that holds the return address of a
-    function that has just been called; None where it lies on the stack.
+    `trampolines` are the bytes of the code that a signal handler returns to (rt_sigreturn), by which
+    debuggers and libgcc recognise it too. `context` are the registers in the order in which the kernel saves
+    them, `context_at` bytes above the stack pointer there. `link` is the register with the return address of
+    a function that has just been called; None where the return address is on the stack.
     """
 
     names: tuple[str, ...]
@@ -58,7 +58,7 @@ class UnwindArch:
         return {self.names[number]: value for number, value in sorted(registers.items())}
 
     def interrupted(self, raw: bytes) -> Registers | None:
-        """Registers from the bytes of a signal frame's context; None where they are cut."""
+        """Registers from the bytes of a signal frame's context; None if these are incomplete."""
         size = 8 * len(self.context)
         if len(raw) < size:
             return None

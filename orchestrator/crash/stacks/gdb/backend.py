@@ -1,8 +1,7 @@
-"""The backend `gdb`: its answer, and what gdb does not say of it: how sure each name is.
+"""The backend `gdb`: its answer as a reading, with how certain each name is, which gdb does not say.
 
-A name from debug information is exact. One from a symbol table is exact where the symbol's size
-covers the address; else it is the nearest symbol before it, which may mislead (the stories have an
-investigation that it misled).
+A name from debug information is exact. A name from a symbol table is exact if the symbol's size covers the
+address; otherwise it is the nearest symbol before it, which may mislead (it did in one of the stories).
 """
 
 from collections import defaultdict
@@ -48,7 +47,7 @@ def goes_first(core: Core) -> bool:  # noqa: ARG001 - the backends' common shape
 
 
 def _check_architecture(core: Core, answer: GdbAnswer) -> None:
-    """Refuse what a gdb for the host's programs alone made of another architecture's core, without a word."""
+    """Refuse the answer of a gdb that does not know the core's architecture, and does not say so."""
     is_arm64 = answer.architecture is None or answer.architecture.startswith("aarch64")
     if core.arch is Arch.ARM64 and not is_arm64:
         raise ToolError(f"this gdb reads an arm64 core as {answer.architecture}", hint=HINT)
@@ -70,7 +69,7 @@ def _placed(core: Core, root: Path) -> list[PlacedFile]:
 
 
 def complete(core: Core, root: Path, answer: GdbAnswer) -> Reading:
-    """gdb's answer as a reading; `root` is the sysroot whose symbol tables tell how sure a name is."""
+    """gdb's answer as a reading; `root` is the sysroot, whose symbol tables say how certain a name is."""
     tables = SymbolTables(core, root, (frame for thread in answer.threads for frame in thread.frames))
     threads = tuple(
         ThreadReading(
@@ -90,7 +89,7 @@ def complete(core: Core, root: Path, answer: GdbAnswer) -> Reading:
 
 
 class SymbolTables:
-    """The symbols of the modules in a sysroot, each table read once, for the addresses that matter."""
+    """Symbols of the modules in a sysroot; each table is read once, for all frames."""
 
     def __init__(self, core: Core, sysroot: Path, frames: Iterable[GdbFrame]) -> None:
         """Look up all frames that gdb named from a symbol table."""
@@ -105,7 +104,7 @@ class SymbolTables:
             self._read(sysroot, module, addresses)
 
     def at(self, address: int) -> Symbol | None:
-        """The symbol that an address belongs to, at the place where it was loaded."""
+        """The symbol of an address, at its loaded address."""
         return self._symbols.get(address)
 
     def _read(self, sysroot: Path, module: MappedModule, addresses: set[int]) -> None:
@@ -129,10 +128,10 @@ def _frames(core: Core, thread: GdbThread, tables: SymbolTables) -> Iterator[Fra
 
 
 def _first_guess(core: Core, thread: GdbThread) -> int | None:
-    """The first frame that is in no code: there gdb lost the stack, and took what lay on it.
+    """The first frame that is in no code: from there on gdb guessed from the words on the stack.
 
-    It does where a function has no unwind information, and says nothing. What a signal interrupted may be
-    anywhere, as the innermost frame, and a pc of 0 is how some stacks end.
+    gdb does that without a message where a function has no unwind information. The innermost frame and the
+    one that a signal interrupted may be anywhere, and some stacks end with a pc of 0.
     """
     for number, (inner, frame) in enumerate(pairwise(thread.frames), start=1):
         if frame.pc and not frame.trampoline and not inner.trampoline and not _is_code(core, frame.pc):
@@ -141,7 +140,7 @@ def _first_guess(core: Core, thread: GdbThread) -> int | None:
 
 
 def _is_code(core: Core, pc: int) -> bool:
-    """Whether a pc lies in what may run, or may do: of a damaged core not all mappings are known."""
+    """Whether a pc is in executable memory, or may be: a damaged core does not list all mappings."""
     segment = core.segment_at(pc)
     return bool(core.damage) if segment is None else bool(segment.flags & PF_X)
 
@@ -171,9 +170,10 @@ def _warnings(answer: GdbAnswer, core: Core) -> list[str]:
 
 
 def _guesses(answer: GdbAnswer, core: Core, root: Path) -> Iterator[str]:
-    """What gdb does not say: how to leave a function is in its file; without that, the rest is a guess.
+    """Warnings about frames that gdb guessed, which it does not mark.
 
-    Of some functions it is not in their file either; that shows where the rest leads out of all code.
+    Without a function's file the caller is a guess. Without unwind information in the file it is one too,
+    which shows where the frames lead out of all code.
     """
     absent = {module for module in core.modules if not (root / module.path.lstrip("/")).is_file()}
     for thread in answer.threads:

@@ -23,7 +23,7 @@ MAX_FRAMES: Final = 256
 HINT: Final = "the other backends are not affected"
 _INTERPRETER: Final = re.compile(r"(lib)?python\d(\.\d+)?[dt]*(\.so[\d.]*)?")
 _LOOP: Final = re.compile(r"_?PyEval_EvalFrameDefault(\.[a-z0-9.]+)?")
-"""The evaluation loop, of which one native frame runs a Python frame and those that it calls (3.11 on)."""
+"""The evaluation loop; from 3.11 on one native frame of it runs a Python frame and those that this calls."""
 
 
 class _Answer(BaseModel):
@@ -60,7 +60,7 @@ def runs_python(core: Core) -> bool:
 
 
 def read_python(path: Path, core: Core, root: Path) -> PythonReading:
-    """The Python stacks of a plain core; raises ToolError where pystack cannot tell them."""
+    """The Python stacks of a plain core; raises ToolError where pystack cannot read them."""
     program = core.executable
     file = root / program.path.lstrip("/") if program else None
     if file is None or not file.is_file():
@@ -88,8 +88,8 @@ def parse_answer(raw: bytes) -> PythonReading:
 def merge(frames: Sequence[EvaluatedFrame], native: Sequence[Frame]) -> tuple[PythonFrame, ...]:
     """Python frames, innermost first, each with the number of the native frame that runs it.
 
-    The number is left out where the loops on the native stack are not those that Python entered, as
-    with a stack that ends early.
+    The number is None where the loops on the native stack do not correspond to those that Python entered, for
+    example on a stack that ends early.
     """
     loops = [number for number, frame in enumerate(native) if _is_loop(frame)]
     entered = sum(frame.entry for frame in frames)
