@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from orchestrator import report
 from orchestrator.cli import main
 from orchestrator.errors import HostError, InputError
-from orchestrator.model import STANDARD_AXES, CellResult, Verdict
+from orchestrator.model import SCHEMA, STANDARD_AXES, CellResult, Verdict
 from orchestrator.pipeline.merge import merge_runs
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import exit_code
-from orchestrator.rundir import RunData, RunFolder, find_run
+from orchestrator.rundir import RunData, RunFolder, find_run, layout
 from tests.unit import run_factory as factory
 from tests.unit.users import plain_user
 
@@ -190,6 +190,94 @@ def test_errors_of_a_folder_say_where_and_what_next(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_a_document_that_is_no_file_is_not_there_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    cell = factory.cell()
+    folder = factory.write_run(tmp_path, factory.RunSpec(cells=(cell,)))
+    for name in (f"cells/{cell.id}/result.json", "plan.json"):
+        path = folder / name
+        path.unlink()
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.mkdir()
+        if name != "plan.json":
+            assert factory.load(folder).records[0].result is None
+    with pytest.raises(InputError, match=r"there is no plan\.json in this folder"):
+        factory.load(folder)
+
+
+def test_a_cell_whose_name_is_too_long_for_a_file_is_an_error(tmp_path: Path) -> None:
+    folder = factory.write_run(tmp_path, factory.RunSpec(cells=(factory.cell(),)))
+    plan = json.loads((folder / "plan.json").read_bytes())
+    for number in range(5):
+        plan["cells"]["grids"][0][f"axis{number}"] = ["v" * 64]
+    plan["cells"]["rows"] = [[*row[:-1], 0, 0, 0, 0, 0, row[-1]] for row in plan["cells"]["rows"]]
+    (folder / "plan.json").write_text(json.dumps(plan))
+    (cell,) = (item.cell for item in RunFolder(folder).plan.cells)
+    with pytest.raises(InputError) as caught:
+        factory.load(folder)
+    assert str(caught.value) == (
+        f"{folder / 'cells' / cell.id / 'result.json'}: result.json cannot be read: File name too long; "
+        "run the matrix again, or report on another folder"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"), [({"schema_version": 99}, "schema version 99"), ({}, "no schema version")]
+)
+def test_what_version_a_document_has_and_what_to_do_is_said(
+    tmp_path: Path, stated: dict[str, int], said: str
+) -> None:
+    folder = factory.write_run(tmp_path)
+    path = folder / "cells" / factory.cell().id / "result.json"
+    document = json.loads(path.read_bytes())
+    del document["schema_version"]
+    path.write_text(json.dumps(document | stated))
+    with pytest.raises(InputError) as caught:
+        factory.load(folder)
+    assert str(caught.value) == (
+        f"{path}: result.json has {said}, this program reads {SCHEMA}; "
+        "report with the version of crashmatrix that made the run"
+    )
+
+
+def test_a_damaged_value_is_named_by_its_place(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        edited(tmp_path, {"trials.0.outcome.seconds": "long"})
+    assert str(caught.value) == (
+        f"{tmp_path / 'cells' / factory.cell().id / 'result.json'}: not a readable result.json: "
+        "trials.0.outcome.seconds: Input should be a valid number, unable to parse string as a number; "
+        "run the matrix again, or report on another folder"
+    )
+
+
+@pytest.mark.parametrize(
+    ("axis", "value", "said"),
+    [
+        ("python", "pypy", "'python' = 'pypy'"),
+        ("launcher", "/" * 99, f"'launcher' = '{'/' * 80}'"),
+        ("x" * 99, "y", f"'{'x' * 40}' = 'y'"),
+    ],
+)
+def test_a_value_that_no_matrix_holds_is_named_as_far_as_a_line_bears(
+    tmp_path: Path, axis: str, value: str, said: str
+) -> None:
+    folder = factory.write_run(tmp_path)
+    plan = json.loads((folder / "plan.json").read_bytes())
+    plan["excluded"][0]["axes"][axis] = [value]
+    (folder / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(InputError) as caught:
+        factory.load(folder)
+    assert caught.value.what == f"a cell has {said}, which no matrix can hold"
+
+
+def test_the_recipe_of_an_image_is_where_it_was_rendered(tmp_path: Path) -> None:
+    data = factory.load(factory.write_run(tmp_path))
+    (image,) = data.plan.images
+    assert data.inside(layout.dockerfile(image)) == tmp_path / f"images/cell-{image.key[:16]}/Dockerfile"
+
+
 @pytest.mark.parametrize(("values", "refused"), [(10, False), (11, True)])
 def test_as_many_cells_may_be_excluded_as_ten_matrices_have(
     tmp_path: Path, values: int, refused: bool
@@ -282,7 +370,9 @@ def test_a_time_that_is_no_number_is_refused(tmp_path: Path, place: str, number:
         edited(tmp_path, {place: number})
 
 
-@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "a/" * 40_000 + "b", "y" * 300, "", ".", "..", "a//b"])
+@pytest.mark.parametrize(
+    "name", ["a\0b", "x" * 5000, "a/" * 40_000 + "b", "a/" * 1500 + "b", "y" * 300, "", ".", "..", "a//b"]
+)
 def test_names_that_no_file_can_have_are_not_in_the_folder(tmp_path: Path, name: str) -> None:
     data = edited(tmp_path, {"trials.0.outcome.stdout": name, "trials.0.core.path": name})
     assert data.inside(name) is None
