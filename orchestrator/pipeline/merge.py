@@ -2,18 +2,20 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
 
 from orchestrator import report
 from orchestrator.errors import InputError, Location
-from orchestrator.model import ExcludedCells, Plan, PlannedCells, UnavailableValue
+from orchestrator.model import ExcludedCells, Plan, PlannedCell, PlannedCells, UnavailableValue
 from orchestrator.pipeline.reporting import report_on
 from orchestrator.rundir import RunData, RunFolder, layout
 from orchestrator.rundir.transfer import take_cell, take_images
 
 T = TypeVar("T")
+PlannedById = Mapping[str, PlannedCell]
 SHARD: Final = re.compile(r"(\d{1,5})/(\d{1,5})", re.ASCII)
 """As `--shard` takes it."""
 
@@ -27,25 +29,26 @@ def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) 
     target = _new_run(into)
     runs = sorted((RunFolder(folder) for folder in folders), key=lambda run: run.plan.created)
     plans = [run.plan for run in runs]
-    missing, twice = _missing_shards(runs), _cells_twice(plans)
+    planned = [{item.cell.id: item for item in plan.cells} for plan in plans]
+    missing, twice = _missing_shards(runs), _cells_twice(planned)
     for shard in missing:
         say(f"Shard {shard} is missing: its cells are in no count of this report.")
     if twice:
         say(f"{len(twice)} cells stand in several runs, for example {twice[0]}: the last run counts.")
-    _take_over(runs, target)
-    merged = _merged(plans, into.name)
+    _take_over(runs, planned, target)
+    merged = _merged(plans, planned, into.name)
     target.write_plan(merged.model_copy(update={"missing_shards": tuple(missing), "replaced": len(twice)}))
     return report_on(target)
 
 
-def _take_over(runs: Sequence[RunFolder], target: RunFolder) -> None:
+def _take_over(runs: Sequence[RunFolder], planned: Sequence[PlannedById], target: RunFolder) -> None:
     """Take each cell from the last of the runs that planned it, even where that one did not run it."""
     taken: set[str] = set()
-    for run in reversed(runs):
-        for item in run.plan.cells:
-            if item.cell.id not in taken:
-                taken.add(item.cell.id)
+    for run, its_cells in zip(reversed(runs), reversed(planned), strict=True):
+        for name, item in its_cells.items():
+            if name not in taken:
                 take_cell(run, target, item.cell, leave_out={report.INDEX})
+        taken.update(its_cells)
         take_images(run, target)
 
 
@@ -59,8 +62,8 @@ def _new_run(into: Path) -> RunFolder:
     return RunFolder(into)
 
 
-def _cells_twice(plans: Sequence[Plan]) -> list[str]:
-    counts = Counter(item.cell.id for plan in plans for item in plan.cells)
+def _cells_twice(planned: Sequence[PlannedById]) -> list[str]:
+    counts = Counter(chain.from_iterable(planned))
     return sorted(cell for cell, count in counts.items() if count > 1)
 
 
@@ -92,9 +95,10 @@ def _shard(text: str, folder: Path) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _merged(plans: Sequence[Plan], run: str) -> Plan:
+def _merged(plans: Sequence[Plan], planned: Sequence[PlannedById], run: str) -> Plan:
     first = plans[0]
-    cells = PlannedCells.of({item.cell.id: item for plan in plans for item in plan.cells}.values())
+    last = {name: item for its_cells in planned for name, item in its_cells.items()}
+    cells = PlannedCells.of(last.values())
     return Plan(
         run=run,
         created=min(plan.created for plan in plans),
@@ -111,8 +115,8 @@ def _merged(plans: Sequence[Plan], run: str) -> Plan:
 
 def _unavailable(plans: Sequence[Plan], cells: PlannedCells) -> tuple[UnavailableValue, ...]:
     """The axis values without a cell in any of the plans, each once."""
-    runs = {named for item in cells for named in item.cell.axes.items()}
     found = {(item.axis, item.value): item for plan in plans for item in plan.unavailable}
+    runs = {named for item in cells for named in item.cell.axes.items()} if found else set()
     return tuple(item for named, item in found.items() if named not in runs)
 
 

@@ -77,7 +77,7 @@ class Style:
 
 def coloured(raw: str) -> Markup:
     """Raw output as harmless HTML: colours and attributes as spans, every other escape left out."""
-    return Markup("").join(_spans(raw))
+    return Markup("").join(_spans(raw)) if "\x1b" in raw else escape(visible(raw))
 
 
 def _spans(raw: str) -> Iterator[Markup]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from orchestrator.model import ChangeKind, Comparison, History, NotComparable, SignatureHistory
 from orchestrator.report import words
@@ -70,8 +70,7 @@ class Changes:
         return {change.cell: change.kind for group in self.groups for change in group.changes}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mark:
+class Mark(NamedTuple):
     """A run in a sparkline; None where the cell was not in it."""
 
     run: str

@@ -102,7 +102,7 @@ def read_excerpt(path: Path, limit: int = LIMIT, clean: Callable[[str], str] = v
     `clean` makes the text harmless. Pass another function only if the caller makes it harmless later.
     """
     half = limit // 2
-    with path.open("rb") as stream:
+    with path.open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         head = stream.read(limit if size <= limit else half)
         if size <= limit:

@@ -50,7 +50,7 @@ class CellRecord:
         """The cell's id, put together once: every page asks for it many times."""
         return self.cell.id
 
-    @property
+    @cached_property
     def status(self) -> Status:
         """The verdict, or `not run`."""
         return Status(self.result.judgement.verdict.value) if self.result else Status.NOT_RUN
