@@ -48,7 +48,9 @@ class TrialCommand:
         return (
             *command,
             "--target",
-            *self.target,
+            self.target.kind,
+            self.target.file,
+            *(f"--argument={item}" for item in self.target.arguments),
             *emulated,
             *wrapped,
             *(f"--option={item}" for item in self.options),

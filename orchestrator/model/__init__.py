@@ -32,6 +32,7 @@ from orchestrator.model.cell import (
     axis_sort_key,
     orders_as_version,
 )
+from orchestrator.model.code import CodeFile, PackageAxis, UserCode
 from orchestrator.model.comparison import (
     Change,
     ChangeKind,
@@ -170,6 +171,7 @@ __all__ = [
     "CellTerms",
     "Change",
     "ChangeKind",
+    "CodeFile",
     "Comparison",
     "ContextFile",
     "CopiedPython",
@@ -209,6 +211,7 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "OwnPython",
+    "PackageAxis",
     "PastRun",
     "Pin",
     "Plan",
@@ -242,6 +245,7 @@ __all__ = [
     "Trial",
     "UnavailableValue",
     "UrlFile",
+    "UserCode",
     "Value",
     "Variable",
     "Verdict",

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestrator.model.base import Value
 from orchestrator.model.catalogue import InterpreterKind
+from orchestrator.model.code import UserCode
 from orchestrator.model.evidence import WantedFinding
 from orchestrator.model.survival import Survival
 from orchestrator.supervisor.targets import DRIVER, PROGRAM, Target
@@ -154,11 +155,14 @@ class Scenario(Value):
     story: str
     folder: str
     driver: str
+    """The Python file that a launcher starts; empty where `code` says what is started."""
     timeout: float
     trials: int
     trials_per_container: int | None = None
     """How many trials may share a container; None: as many as change nothing."""
     probes: tuple[ProbeSource, ...]
+    code: UserCode | None = None
+    """What is started instead of the driver, or beside it what the driver needs."""
     axes: dict[str, tuple[str, ...]] = {}
 
     def probe(self, language: str) -> ProbeSource | None:
@@ -168,11 +172,13 @@ class Scenario(Value):
     @property
     def files(self) -> tuple[str, ...]:
         """The files of its folder that every image of its cells has, beside the probe."""
-        return (self.driver,)
+        return (self.driver,) if self.driver else ()
 
     def target(self, language: str) -> Target:
-        """What a launcher starts: the probe of this language if it is a program, else the driver."""
+        """What a launcher starts: a probe that is a program, else the user's code or the driver."""
         probe = self.probe(language)
         if probe and probe.language.is_program:
             return Target(PROGRAM, probe.name)
+        if self.code:
+            return self.code.target
         return Target(DRIVER, self.driver)

@@ -30,7 +30,7 @@ class Launch:
 
     def command(self) -> list[str]:
         """The command line."""
-        return COMMANDS[self.target.kind](self.path, self.options)
+        return COMMANDS[self.target.kind](self.target, self.path, self.options)
 
     def judged(self, started: Subject, _wakeup: Wakeup, _deadline: float) -> Subject:
         """The process whose exit is the outcome: `started` or one of its children.

@@ -34,7 +34,7 @@ from orchestrator.supervisor.subject import (
     end_dump,
     kill,
 )
-from orchestrator.supervisor.targets import COMMANDS, Target
+from orchestrator.supervisor.targets import COMMANDS, WSGI, Target
 
 REPORT = os.path.join(REPORT_FOLDER, REPORT_NAME)
 SCHEMA = 2
@@ -125,6 +125,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--target", nargs=2, required=True, metavar=("KIND", "FILE"), help="a file of the scenario's folder"
     )
+    parser.add_argument("--argument", action="append", default=[], help="an argument of the target itself")
     parser.add_argument(
         "--timeout", type=float, required=True, help="seconds from a subject's start to its end"
     )
@@ -136,14 +137,21 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--scratch", action="append", default=[], help="a folder to empty between two trials")
     parser.add_argument("--emulated", action="store_true", help="this runs under qemu-user, which is slow")
     options = parser.parse_args(arguments)
-    if options.target[0] not in COMMANDS:
+    if options.target[0] not in (*COMMANDS, WSGI):
         parser.error(f"--target: no kind of target is called {options.target[0]!r}")
+    options.argument, options.option = words(options.argument), words(options.option)
     return options
+
+
+def words(values: list[object]) -> list[str]:
+    """The values of a repeated option; argparse before 3.13 reads the value `--` as an empty list."""
+    return ["--" if value == [] else str(value) for value in values]
 
 
 def run_trial(home: str, options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict[str, object]:
     """Run one subject to its end; raises OSError if it cannot be started."""
-    launch = launch_of(options.launcher)(home, Target(*options.target), options.option)
+    kind, file = options.target
+    launch = launch_of(options.launcher)(home, Target(kind, file, tuple(options.argument)), options.option)
     command = [*shlex.split(options.wrap), *launch.command()]
     try:
         started = Subject(command, wakeup)

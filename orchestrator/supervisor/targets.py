@@ -1,4 +1,4 @@
-"""Targets: what a launcher starts. One entry a kind; a scenario's probe decides which kind a cell has."""
+"""Targets: what a launcher starts. A scenario and its probe decide which kind a cell has."""
 
 from __future__ import annotations
 
@@ -11,17 +11,36 @@ DRIVER = "driver"
 """A Python file: `python3` runs it, a server loads it as its WSGI file."""
 PROGRAM = "program"
 """An executable file that is started by itself."""
+SCRIPT = "script"
+"""A Python file of the user's project: `python3` runs it in a copy of the project's folder."""
+COMMAND = "command"
+"""A program that is found by PATH, with its arguments, in a copy of the project's folder."""
+PYTEST = "pytest"
+"""The user's tests: pytest with its arguments, in a copy of the project's folder. There is no file."""
+WSGI = "wsgi"
+"""An application `module:object` of the user's project, which a server imports."""
 
 
 class Target(NamedTuple):
-    """A file in the scenario's folder, and the kind of target that it is."""
+    """What is started, and the kind of target that it is.
+
+    `file` lies in the scenario's folder; of a command it is the program's name, of an application it is
+    `module:object`.
+    """
 
     kind: str
     file: str
+    arguments: tuple[str, ...] = ()
 
 
-COMMANDS: dict[str, Callable[[str, list[str]], list[str]]] = {
-    DRIVER: lambda path, options: ["python3", *options, path],
-    PROGRAM: lambda path, options: [path, *options],
+COMMANDS: dict[str, Callable[[Target, str, list[str]], list[str]]] = {
+    DRIVER: lambda _target, path, options: ["python3", *options, path],
+    PROGRAM: lambda _target, path, options: [path, *options],
+    SCRIPT: lambda target, _path, options: ["python3", *options, target.file, *target.arguments],
+    COMMAND: lambda target, _path, options: [target.file, *target.arguments, *options],
+    PYTEST: lambda target, _path, options: ["python3", *options, "-m", "pytest", *target.arguments],
 }
-"""The command that starts a target without a server, from its absolute path and the scenario's options."""
+"""The command that starts a target without a server, from the target, the absolute path of its file, and the
+scenario's options."""
+CODE = frozenset({SCRIPT, COMMAND, PYTEST, WSGI})
+"""Targets that start in a copy of the user's files, as they would in the project's own folder."""

@@ -133,7 +133,7 @@ def test_a_kind_of_target_is_an_entry_with_its_command(tmp_path: Path) -> None:
     cell = Cell(tmp_path)
     kinds = cell.root / "supervisor" / "orchestrator" / "supervisor" / "targets.py"
     with kinds.open("a") as file:
-        file.write('\nCOMMANDS["shout"] = lambda path, options: ["python3", path, *options, "!"]\n')
+        file.write('\nCOMMANDS["shout"] = lambda target, path, options: ["python3", path, *options, "!"]\n')
     cell.driver("import sys; print(sys.argv[1:]); sys.exit(5)")
     stdout, _ = cell.start("plain", 20, "--option=loud", target="shout").communicate(timeout=30)
     assert (stdout, cell.exit["status"]) == (b"['loud', '!']\n", 5)

@@ -1,0 +1,46 @@
+"""A scenario's code that the user has already: what is started, and what it needs around it."""
+
+from orchestrator.model.base import Value
+from orchestrator.supervisor.targets import Target
+
+
+class PackageAxis(Value):
+    """A package whose versions are an axis: `axis` is the distribution's normalized name with _ for -."""
+
+    axis: str
+    distribution: str
+    """The normalized name (PEP 503)."""
+    versions: tuple[str, ...]
+    """In ascending order (PEP 440); `latest` until it is resolved."""
+
+
+class CodeFile(Value):
+    """A file of the user's: `path` on the host, `name` inside the scenario's folder of the image."""
+
+    path: str
+    name: str
+
+
+class UserCode(Value):
+    """What a scenario runs of the user's own, and what it needs; a driver with requirements is one too."""
+
+    kind: str
+    """The kind of target (orchestrator.supervisor.targets)."""
+    file: str = ""
+    """The script's path in the scenario's folder, the command's program, or `module:object`."""
+    arguments: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    """Requirements as PEP 508 writes them, without those of the package axes."""
+    packages: tuple[PackageAxis, ...] = ()
+    source: str | None = None
+    """The folder of a package on the host, which is built to a wheel in each cell's base."""
+    files: tuple[CodeFile, ...] = ()
+    env: dict[str, str] = {}
+    """Environment variables of the process."""
+    network: bool = False
+    """Whether the container has a network; without, it has a loopback alone."""
+
+    @property
+    def target(self) -> Target:
+        """What a launcher starts."""
+        return Target(self.kind, self.file, self.arguments)
