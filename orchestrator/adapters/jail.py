@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from orchestrator.errors import ToolError
+from orchestrator.invocation import command
 
 Started = TypeVar("Started")
 
@@ -41,7 +42,7 @@ DENIED_WITH: Final = (
 )
 """Those that fail for some arguments: limits of another process, and TIOCSTI and TIOCLINUX, by which a
 terminal reads what nobody typed. An argument's place, how it is compared, and with what."""
-HINT: Final = "the kernel refused to confine a program; `crashmatrix doctor` says what this host can do"
+HINT: Final = f"the kernel refused to confine a program; `{command('doctor')}` says what this host can do"
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 """landlock_create_ruleset and its sisters, on every architecture."""

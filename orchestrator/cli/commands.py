@@ -46,7 +46,7 @@ def run_cells(arguments: argparse.Namespace) -> int:
     if arguments.list or arguments.json:
         return show_plan(arguments)
     requests.check_chosen_once(arguments)
-    project = planning.Project.load(arguments.project)
+    project = planning.Project.load(requests.project_folder(arguments))
     reports = requests.reports_folder(arguments)
     latest = rundir.latest_run(reports) if arguments.rerun else None
     options = run.RunOptions(
@@ -140,7 +140,7 @@ def set_up_host(arguments: argparse.Namespace) -> int:
 
 def lock_images(arguments: argparse.Namespace) -> int:
     """`crashmatrix images lock`: pin what the catalogue names."""
-    place = building.lock_images(arguments.project, _say, tags=not arguments.downloads_only)
+    place = building.lock_images(requests.project_folder(arguments), _say, tags=not arguments.downloads_only)
     _say(f"{place} is up to date")
     return EXIT_OK
 

@@ -20,8 +20,20 @@ MOST_JOBS: Final = 16
 """So many cores can arrive at once: MaxConnections of systemd-coredump.socket, beyond which they are lost."""
 
 
+def add_project(parser: argparse.ArgumentParser, default: str | None = argparse.SUPPRESS) -> None:
+    """Which project; it may stand before the command, and behind it."""
+    parser.add_argument(
+        "--project",
+        type=Path,
+        default=default,
+        metavar="DIR",
+        help="folder with matrix.yaml (default: the nearest one, from this folder upwards)",
+    )
+
+
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Which cells are chosen, how they are looked up, and what replaces their scenarios' numbers."""
+    add_project(parser)
     group = parser.add_argument_group("which cells")
     _add_axes(group)
     group.add_argument("-k", dest="expression", metavar="EXPR", help="keep the cells that EXPR is true of")
@@ -81,7 +93,9 @@ def add_listing(parser: argparse.ArgumentParser) -> None:
 
 def add_reports(parser: argparse.ArgumentParser) -> None:
     """Where runs are."""
-    parser.add_argument("--reports", type=Path, metavar="DIR", help="where runs are kept (default: reports/)")
+    parser.add_argument(
+        "--reports", type=Path, metavar="DIR", help="where runs are kept (default: reports/ of the project)"
+    )
 
 
 def add_baseline(parser: argparse._ActionsContainer) -> None:

@@ -6,7 +6,15 @@ from typing import Final
 
 from orchestrator import __version__
 from orchestrator.cli import commands
-from orchestrator.cli.flags import add_baseline, add_jobs, add_listing, add_out, add_reports, add_selection
+from orchestrator.cli.flags import (
+    add_baseline,
+    add_jobs,
+    add_listing,
+    add_out,
+    add_project,
+    add_reports,
+    add_selection,
+)
 from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.names import BACKENDS
 
@@ -38,13 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"crashmatrix {__version__}")
-    parser.add_argument(
-        "--project",
-        type=Path,
-        default=Path(),
-        metavar="DIR",
-        help="folder with matrix.yaml, scenarios/ and images/ (default: this one)",
-    )
+    add_project(parser, default=None)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _plan,
@@ -137,6 +139,7 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
 
 def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "report", "Render a run's report again from its results on disk")
+    add_project(parser)
     add_reports(parser)
     parser.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the latest)")
     add_baseline(parser)
@@ -150,6 +153,7 @@ def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         "Show what changed from one run to another",
         "Exit codes: 0 nothing changed; 1 some cell did; 2 the input is wrong; 3 no cell can be compared.",
     )
+    add_project(parser)
     add_reports(parser)
     parser.add_argument("before", metavar="BEFORE", help="name or folder of the earlier run")
     parser.add_argument("after", metavar="AFTER", help="name or folder of the later run, or `latest`")
@@ -159,6 +163,7 @@ def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
 
 def _merge(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "merge", "Make one run of several, such as the shards of a night")
+    add_project(parser)
     add_reports(parser)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of the runs")
     parser.add_argument("--into", type=Path, metavar="DIR", help="the merged run (default: reports/merged)")
@@ -214,6 +219,7 @@ def _images(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "images", "Maintain the pins of what images are made from")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     lock = _command(verbs, "lock", "Pin what images/catalogue.yaml names by digest, in images/lock.yaml")
+    add_project(lock)
     lock.add_argument(
         "--downloads-only", action="store_true", help="do not resolve the tags of registry images"
     )

@@ -6,19 +6,41 @@ __lazy_modules__ = ("orchestrator", "orchestrator.pipeline")
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from orchestrator import matrix
 from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError
+from orchestrator.invocation import MATRIX, nearest_project
 from orchestrator.model import STANDARD_AXES
 from orchestrator.pipeline import planning
 from orchestrator.rundir import find_run
 
+REPORTS: Final = "reports"
+"""The folder of a project that keeps its runs."""
+
 
 def plan_chosen(arguments: argparse.Namespace) -> planning.PlannedRun:
     """The plan that the flags ask for; raises InputError."""
-    project = planning.Project.load(arguments.project)
+    project = planning.Project.load(project_folder(arguments))
     return planning.make_plan(project, selection(arguments, project))
+
+
+def project_folder(arguments: argparse.Namespace) -> Path:
+    """The project's folder; raises InputError where none is named and the current folder is in none."""
+    found = _given_or_nearest(arguments)
+    if found is None:
+        raise InputError(
+            f"neither this folder nor one above it has a {MATRIX}",
+            hint="make one with `crashmatrix init --script FILE` (see `crashmatrix init --help`), "
+            "or name the project's folder with --project",
+        )
+    return found
+
+
+def _given_or_nearest(arguments: argparse.Namespace) -> Path | None:
+    given: Path | None = arguments.project
+    return given or nearest_project(Path())
 
 
 def selection(arguments: argparse.Namespace, project: planning.Project) -> matrix.Request:
@@ -64,8 +86,8 @@ def check_chosen_once(arguments: argparse.Namespace) -> None:
 
 
 def reports_folder(arguments: argparse.Namespace) -> Path:
-    """The folder that keeps the runs."""
-    return Path(arguments.reports or arguments.project / "reports")
+    """The folder that keeps the runs; reports/ of the current folder where that is in no project."""
+    return Path(arguments.reports or (_given_or_nearest(arguments) or Path()) / REPORTS)
 
 
 def baseline(arguments: argparse.Namespace) -> Path | None:

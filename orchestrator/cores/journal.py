@@ -16,6 +16,7 @@ from typing import Final
 
 from orchestrator.adapters import process
 from orchestrator.errors import InputError, ToolError
+from orchestrator.invocation import command
 
 MESSAGE_ID: Final = "fc2e22bc6ee647b6b90729ab34a250b1"
 """SD_MESSAGE_COREDUMP of sd-messages(3): one per process that dumped core."""
@@ -27,7 +28,7 @@ DUMP_TIMEOUT: Final = 600
 """Seconds for unpacking one core; a gigabyte takes about two."""
 TIMEOUT: Final = 30
 """Seconds for one query; a large journal on a slow disk has been seen to take several."""
-HINT: Final = "run `nox -s setup`; `crashmatrix doctor` shows the state of core collection"
+HINT: Final = f"run `{command('setup')}`; `{command('doctor')}` shows the state of core collection"
 _NS_PID: Final = re.compile(r"^NSpid:\s*([\d\s]+)$", re.MULTILINE)
 _KERNEL: Final = re.compile(r"coredump: (\d+)\(.*\): (.+)")
 _CONTAINER: Final = re.compile(r"[0-9a-f]{64}")

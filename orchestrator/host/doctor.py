@@ -15,9 +15,10 @@ from orchestrator.adapters import (
 from orchestrator.host import probe
 from orchestrator.host.facts import ARM64_NAMES, Facts, HostPaths
 from orchestrator.host.plan import enough_pipes
+from orchestrator.invocation import command
 from orchestrator.model import Arch, Value
 
-SETUP: Final = "run `nox -s setup`"
+SETUP: Final = f"run `{command('setup')}`"
 DISK_WANTED: Final = 6 << 30
 """Bytes that the base images, the builder and the cells of the smoke profile take, with room for cores."""
 DISK_LEAST: Final = 2 << 30

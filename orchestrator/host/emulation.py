@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from orchestrator.errors import HostError
 from orchestrator.host import probe
 from orchestrator.host.facts import HostPaths
+from orchestrator.invocation import command
 from orchestrator.model import Arch
 
 
@@ -18,5 +19,5 @@ def check_arches(wanted: Iterable[Arch], native: Arch, *, paths: HostPaths | Non
         return
     raise HostError(
         f"{', '.join(foreign)} programs do not run on this {native} host",
-        hint=f"run `nox -s setup`, which has arm64 emulated, or choose --arch {native}",
+        hint=f"run `{command('setup')}`, which has arm64 emulated, or choose --arch {native}",
     )

@@ -11,6 +11,7 @@ from typing import Final
 
 import tenacity
 
+from orchestrator import invocation
 from orchestrator.adapters import process
 from orchestrator.errors import HostError, ToolError
 from orchestrator.host import probe, record
@@ -57,7 +58,7 @@ def setup(
         say(f"[{number}/{len(steps)}] {step.change}")
         log = _tried(step, log, paths, say) if step.optional else carry_out(step, log, paths, say)
     _prove_collection(steps, facts.platform.contained, say)
-    say(f"setup: done; recorded in {paths.record}, `setup --undo` takes it back")
+    say(f"setup: done; recorded in {paths.record}, `{invocation.command('setup', '--undo')}` takes it back")
     return steps
 
 
@@ -180,7 +181,7 @@ def _prove_collection(steps: tuple[Step, ...], contained: bool, say: Say) -> Non
         if time.monotonic() > end:
             raise HostError(
                 f"a process was crashed on purpose and its core did not arrive within {CORE_DEADLINE:g} s",
-                hint="see `journalctl -n 20` and `crashmatrix doctor`; is the disk full?",
+                hint=f"see `journalctl -n 20` and `{invocation.command('doctor')}`; is the disk full?",
             )
         time.sleep(POLL)
     say("setup: a process was crashed on purpose, and its core arrived")

@@ -20,10 +20,11 @@ from orchestrator.host.record import (
     UnitEntry,
 )
 from orchestrator.host.setup import Say
+from orchestrator.invocation import command
 
 GRACE: Final = 30
 """Seconds that a daemon has to end by itself; dockerd gives its containers 15."""
-UNDO_HINT: Final = "fix that and run `setup --undo` again; it continues where it stopped"
+UNDO_HINT: Final = f"fix that and run `{command('setup', '--undo')}` again; it continues where it stopped"
 
 
 def undo(say: Say, *, paths: HostPaths | None = None) -> tuple[Entry, ...]:

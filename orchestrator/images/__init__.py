@@ -5,6 +5,7 @@ from orchestrator.images.catalogue import load_catalogue, lock_catalogue
 from orchestrator.images.recipe import IMAGE_AXES, Recipes
 from orchestrator.images.registries import silent_registries
 from orchestrator.images.rendered import render
+from orchestrator.images.shipped import catalogue_file, shipped
 
 __all__ = [
     "IMAGE_AXES",
@@ -12,8 +13,10 @@ __all__ = [
     "Recipes",
     "Result",
     "build_all",
+    "catalogue_file",
     "load_catalogue",
     "lock_catalogue",
     "render",
+    "shipped",
     "silent_registries",
 ]

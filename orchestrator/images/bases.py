@@ -44,7 +44,6 @@ def _base(book: RecipeBook, base: Base, arch: Arch) -> ImageSpec:
         return _pulled(book, base, base.pulled, arch)
     if base.debian:
         return book.add(f"base-{base.name}", ImageKind.ROOTFS, arch, rootfs.command(base.debian, arch))
-    etc = book.project / "images" / "sysroot" / "etc"
     return book.dockerfile(
         f"base-{base.name}",
         "Dockerfile.sysroot.j2",
@@ -53,7 +52,7 @@ def _base(book: RecipeBook, base: Base, arch: Arch) -> ImageSpec:
             "toolchain": toolchain(book, arch),
             "empty": None if arch is book.host else _empty(book, arch),
         },
-        files=[book.file(etc / name, f"sysroot/etc/{name}") for name in ETC],
+        files=[book.part(f"sysroot/etc/{name}", f"sysroot/etc/{name}") for name in ETC],
         values={"glibc": base.glibc, "triplet": triplet(arch)},
     )
 

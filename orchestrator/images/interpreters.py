@@ -73,7 +73,6 @@ def interpreter_image(book: RecipeBook, python: CopiedPython, arch: Arch) -> Ima
 def _portable(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
     sources = {"cpython": book.download(python.source, arch, python.version)}
     sources |= {name: book.download(name, arch) for name in LIBRARIES}
-    scripts = book.project / "images" / "python"
     return book.dockerfile(
         f"python-{python.version}",
         "Dockerfile.python.j2",
@@ -81,8 +80,8 @@ def _portable(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
         parents={"toolchain": toolchain(book, arch)},
         files=[
             *(item.model_copy(update={"name": f"src/{item.name}"}) for item in sources.values()),
-            book.file(scripts / "build.sh", "src/build.sh"),
-            book.file(scripts / CHECK, f"src/{CHECK}"),
+            book.part("python/build.sh", "src/build.sh"),
+            book.part(f"python/{CHECK}", f"src/{CHECK}"),
         ],
         values={
             "version": python.version,
@@ -95,7 +94,6 @@ def _portable(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
 def _archive(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
     archive = book.download(python.source, arch, python.version)
     jar = archive.name.endswith(".jar")
-    scripts = book.project / "images" / "python"
     return book.dockerfile(
         f"python-{python.version}-archive",
         "Dockerfile.archive.j2",
@@ -103,7 +101,10 @@ def _archive(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
         parents={"base": base_image(book, builder_base(book, arch), arch)},
         files=[
             archive.model_copy(update={"name": f"src/{archive.name}"}),
-            *(book.file(scripts / name, f"src/{name}") for name in ((FROM_JAR, CHECK) if jar else (CHECK,))),
+            *(
+                book.part(f"python/{name}", f"src/{name}")
+                for name in ((FROM_JAR, CHECK) if jar else (CHECK,))
+            ),
         ],
         values={
             "version": python.version,

@@ -11,6 +11,7 @@ from orchestrator.images.interpreters import environment_image, label
 from orchestrator.images.probes import probe_image
 from orchestrator.images.recipe_book import RecipeBook
 from orchestrator.images.servers import launcher_named, server_image
+from orchestrator.images.shipped import IMAGES, shipped
 from orchestrator.instruments import INSTRUMENTS
 from orchestrator.model import (
     ABSENT,
@@ -33,10 +34,13 @@ IMAGE_AXES: Final = (*STANDARD_AXES, INSTRUMENT)
 
 
 class Recipes:
-    """The images of a project's cells, for a `host` that runs this architecture without emulation."""
+    """The images of a project's cells, for a `host` that runs this architecture without emulation.
+
+    Templates and scripts of the project's own images/ replace those that travel with the program.
+    """
 
     def __init__(self, catalogue: Catalogue, project: Path, host: Arch) -> None:
-        self._book = RecipeBook(catalogue=catalogue, project=project, host=host)
+        self._book = RecipeBook(catalogue=catalogue, folders=(project / IMAGES, shipped()), host=host)
 
     @property
     def specs(self) -> tuple[ImageSpec, ...]:

@@ -20,11 +20,12 @@ RECIPE: Final = 1
 class RecipeBook:
     """The images that a project's cells need so far: `specs` by key, parents first.
 
-    Compilers run on `host`, the architecture that this machine runs without emulation.
+    Templates and scripts are taken from the first of `folders` that has them. Compilers run on `host`, the
+    architecture that this machine runs without emulation.
     """
 
     catalogue: Catalogue
-    project: Path
+    folders: tuple[Path, ...]
     host: Arch
     specs: dict[str, ImageSpec] = field(default_factory=dict)
     _known: dict[tuple[Hashable, ...], ImageSpec] = field(default_factory=dict)
@@ -48,15 +49,16 @@ class RecipeBook:
         pulls: str | None = None,
         templates: Path | None = None,
     ) -> ImageSpec:
-        """An image made by a Dockerfile, whose template lies in `templates` or in the project's images/.
+        """An image made by a Dockerfile, whose template lies in `templates` or in `folders`.
 
         Its template sees the tag of each parent under the parent's name, and the parent's platform
         (`base_platform`) if that is not the host's.
         """
         tags = {name: spec.tag if spec else None for name, spec in parents.items()}
         platforms = {f"{name}_platform": self._foreign(spec) for name, spec in parents.items()}
-        folders = (*((templates,) if templates else ()), self.project / "images")
-        text = fill(folders, template, {**tags, **platforms, **values})
+        text = fill(
+            (*((templates,) if templates else ()), *self.folders), template, {**tags, **platforms, **values}
+        )
         keys = tuple(spec.key for spec in parents.values() if spec)
         return self.add(role, ImageKind.DOCKERFILE, arch, text, files=tuple(files), parents=keys, pulls=pulls)
 
@@ -92,8 +94,13 @@ class RecipeBook:
             )
         return ContextFile(name=item.filename, sha256=item.sha256, download=item)
 
+    def part(self, path: str, name: str) -> ContextFile:
+        """A file of the first of `folders` that has it, under its name in the build context."""
+        found = [folder / path for folder in self.folders if (folder / path).is_file()]
+        return self.file(found[0] if found else self.folders[-1] / path, name)
+
     def file(self, path: Path, name: str) -> ContextFile:
-        """A file of the project under its name in the build context; raises InputError if it is not there."""
+        """A file of the host under its name in the build context; raises InputError if it is not there."""
         if path not in self._digests:
             self._digests[path] = _digested(path)
         return self._digests[path].model_copy(update={"name": name})

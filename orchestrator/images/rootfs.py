@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
+from orchestrator import invocation
 from orchestrator.adapters import process
 from orchestrator.adapters.network import proxies
 from orchestrator.errors import ToolError
@@ -28,7 +29,7 @@ LEFT_OUT: Final = ("doc", "info", "locale", "man")
 """Folders of /usr/share that no cell reads."""
 STATUS: Final = "./var/lib/dpkg/status"
 PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-HINT: Final = "see `crashmatrix doctor`; mmdebstrap needs root and a Debian mirror in reach"
+HINT: Final = f"see `{invocation.command('doctor')}`; mmdebstrap needs root and a Debian mirror in reach"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError, Location
+from orchestrator.invocation import command
 from orchestrator.matrix.blocks import Block, size
 from orchestrator.matrix.expression import Expression, OneOf, parse
 from orchestrator.matrix.facts import CatalogueFacts
@@ -108,7 +109,7 @@ def _chosen(grids: Sequence[Block], matrix: Matrix, request: Request, facts: Cat
             raise InputError(
                 f"no cell is left: {clause.words} matches none of the {before} cells "
                 "that the clauses before it left",
-                hint="see `crashmatrix plan --list`",
+                hint=f"see `{command('plan', '--list')}`",
             )
     return left
 
@@ -148,5 +149,5 @@ def _all_excluded(excluded: Sequence[ExcludedCells]) -> InputError:
     more = f" (and {others} more reason{'s' if others > 1 else ''})" if others else ""
     return InputError(
         f"no cell is left: all {counts.total()} that match are excluded: {first}{more}",
-        hint="see `crashmatrix plan --list` for each",
+        hint=f"see `{command('plan', '--list')}` for each",
     )

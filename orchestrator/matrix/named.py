@@ -6,6 +6,7 @@ from typing import Final
 
 from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import InputError
+from orchestrator.invocation import command
 from orchestrator.matrix.blocks import Block, size
 from orchestrator.model import ABSENT, Cell
 
@@ -48,7 +49,7 @@ def _unknown(name: str, grids: Sequence[Block], file: str) -> InputError:
     near = [
         {axis: values or grid[axis] for axis, values in _standing_in(name, grid).items()} for grid in grids
     ]
-    hint = "see `crashmatrix plan --list`"
+    hint = f"see `{command('plan', '--list')}`"
     if size(near) <= MOST_NEAR:
         hint = nearest(name, (cell.id for block in near for cell in _cells(block)))
     return InputError(f"there is no cell {name!r} in {file}", hint=hint)

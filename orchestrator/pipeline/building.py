@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator import host, images
 from orchestrator.adapters.engine import Engine
-from orchestrator.errors import CrashmatrixError
+from orchestrator.errors import CrashmatrixError, InputError
 from orchestrator.model import Arch
 from orchestrator.pipeline.planning import PlannedRun
 from orchestrator.pipeline.progress import Progress
@@ -54,9 +54,15 @@ def check_host(engine: Engine, planned: PlannedRun) -> None:
 def lock_images(root: Path, say: Callable[[str], None], *, tags: bool) -> Path:
     """Pin everything that a project's catalogue names; returns the path of the lock.
 
-    With `tags` the engine also resolves the tags of registries' images.
+    With `tags` the engine also resolves the tags of registries' images. Raises InputError for a project
+    without a catalogue of its own.
     """
-    path, stop = root / "images" / "catalogue.yaml", threading.Event()
+    path, stop = images.catalogue_file(root), threading.Event()
+    if path.parent == images.shipped() != (root / "images").absolute():
+        raise InputError(
+            "this project uses the catalogue that travels with crashmatrix, which is pinned",
+            hint=f"for one of its own, copy catalogue.yaml and lock.yaml from {path.parent} to its images/",
+        )
     if not tags:
         return images.lock_catalogue(path, None, stop, say)
     engine = Engine.connect()

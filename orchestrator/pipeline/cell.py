@@ -1,6 +1,5 @@
 """One cell: trials until it is settled, their cores read, and the verdict on disk."""
 
-import shlex
 import threading
 import time
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash import CacheContext, StackCache
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.execute import TrialCommand, TrialRequest
+from orchestrator.invocation import command
 from orchestrator.model import (
     LABEL,
     LABEL_RUN,
@@ -48,6 +48,7 @@ class CellRunner:
     engine: Engine
     run_name: str
     run_folder: RunFolder
+    project: Path
     scenarios: dict[str, Scenario]
     specs: dict[str, ImageSpec]
     host_arch: Arch
@@ -174,7 +175,7 @@ class CellRunner:
             rate=rate,
             started=(started or datetime.now(UTC)).isoformat(timespec="milliseconds"),
             seconds=0.0 if clock is None else round(time.monotonic() - clock, 3),
-            repeat=f"./nox -s matrix -- --cell {shlex.quote(cell.id)}",
+            repeat=command("run", "--cell", cell.id, project=self.project),
             by_hand=self._command(planned).by_hand(self.specs[planned.image].tag),
         )
         self.run_folder.write_result(result)

@@ -54,7 +54,7 @@ class Project:
         errors = ErrorList()
         aliases: Aliases = ARCH_ALIASES
         with errors.collect():
-            catalogue = images.load_catalogue(root / "images" / "catalogue.yaml")
+            catalogue = images.load_catalogue(images.catalogue_file(root))
             aliases = {**ARCH_ALIASES, "glibc": catalogue.glibc_by_name}
         with errors.collect():
             matrix = planning.load_matrix(root / "matrix.yaml", root / "scenarios", aliases)

@@ -177,6 +177,7 @@ def _runner(
         engine=engine,
         run_name=planned.plan.run,
         run_folder=run,
+        project=project.root,
         scenarios=dict(project.scenarios),
         specs={spec.key: spec for spec in planned.specs},
         host_arch=host_arch,

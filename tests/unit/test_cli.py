@@ -167,6 +167,28 @@ def test_a_project_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.
     assert "matrix.yaml: the file does not exist" in capsys.readouterr().err
 
 
+def test_a_project_is_the_nearest_folder_upwards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT / "tests" / "unit")
+    assert main(["plan"]) == 0
+    assert "12 cells run" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "--project", str(ROOT)]) == 0
+    assert "12 cells run" in capsys.readouterr().out
+    assert main(["plan"]) == 2
+    assert "neither this folder nor one above it has a matrix.yaml; make one" in capsys.readouterr().err
+    assert main(["report"]) == 2
+    assert "there is no earlier run" in capsys.readouterr().err
+
+
+def test_the_catalogue_that_travels_is_not_locked_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--project", str(tmp_path), "images", "lock"]) == 2
+    assert "copy catalogue.yaml and lock.yaml from" in capsys.readouterr().err
+
+
 def test_a_plan_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--project", str(ROOT), "plan", "--profile", "full", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out)

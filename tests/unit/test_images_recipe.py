@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator import images
 from orchestrator.errors import InputError
+from orchestrator.images import recipe
 from orchestrator.images.templates import fill
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import Arch, Catalogue, Cell, ImageKind, ImageSpec, ProbeKind, ProbeSource, Scenario
@@ -282,10 +283,31 @@ def test_an_architecture_without_a_base_is_refused(project: Path) -> None:
         chain(project, arch="arm64")
 
 
-def test_a_missing_file_is_named(project: Path) -> None:
+def test_a_missing_file_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "images" / "python" / "build.sh").unlink()
-    with pytest.raises(InputError, match=r"build\.sh"):
+    monkeypatch.setattr(recipe, "shipped", lambda: project / "none")
+    with pytest.raises(InputError, match=r"none/python/build\.sh: the file cannot be read"):
         chain(project, python="3.9.2")
+
+
+def test_what_a_project_does_not_bring_travels_with_the_program(tmp_path: Path, project: Path) -> None:
+    own = {role: spec.key for role, spec in chain(project, python="3.9.2").items()}
+    catalogue, scenario = catalogue_of(project), scenario_of(project)
+    recipes = images.Recipes(catalogue, tmp_path / "empty", Arch.X86_64)
+    recipes.image_of(cell(python="3.9.2"), scenario)
+    assert {spec.role: spec.key for spec in recipes.specs} == own
+
+
+def test_a_projects_own_template_and_script_come_first(project: Path) -> None:
+    before = {role: spec.key for role, spec in chain(project, python="3.9.2").items()}
+    (project / "images" / "python" / "build.sh").write_text("exit 1\n")
+    template = project / "images" / "Dockerfile.cell.j2"
+    template.write_text(template.read_text() + "LABEL own=1\n")
+    after = {role: spec.key for role, spec in chain(project, python="3.9.2").items()}
+    changed = {role for role, key in after.items() if before[role] != key}
+    assert "python-3-9-2" in changed
+    assert "base-bookworm" not in changed
+    assert any(role.startswith("cell-") for role in changed)
 
 
 @pytest.mark.parametrize(

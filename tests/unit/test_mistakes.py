@@ -216,10 +216,12 @@ def test_all_wrong_flags_are_listed(project: Path, catalogue: Catalogue) -> None
 
 def test_a_command_prints_a_line_for_each(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mistakes(project, {"timeout": APART["timeout"], "default": APART["default"]})
+    (project / "images").mkdir()
+    (project / "images" / "catalogue.yaml").touch()
     assert main(["--project", str(project), "plan"]) == EXIT_INPUT
     said = capsys.readouterr().err.splitlines()
     assert [line.startswith("crashmatrix: ") for line in said] == [True] * len(said)
-    for words in ("catalogue.yaml: the file does not exist", "'smkoe'; did you mean 'smoke'", "timeout"):
+    for words in ("catalogue.yaml: the file is empty", "'smkoe'; did you mean 'smoke'", "timeout"):
         assert sum(words in line for line in said) == 1
 
 

@@ -93,12 +93,12 @@ def test_flags_replace_the_profiles_axis_and_not_its_expression(project: Path, c
     assert {item.cell.launcher for item in uwsgi.cells} == {"uwsgi"}
     assert refusal(project, catalogue, Request(axes={"arch": ("arm64",)})) == (
         "no cell is left: all 16 that match are excluded: no base with glibc 2.31 for arm64 in the catalogue "
-        "(and 2 more reasons); see `crashmatrix plan --list` for each"
+        "(and 2 more reasons); see `./nox -s matrix -- --list` for each"
     )
     one = Request(axes={"arch": ("arm64",), "glibc": ("2.31",)})
     assert refusal(project, catalogue, one) == (
         "no cell is left: all 8 that match are excluded: no base with glibc 2.31 for arm64 in the catalogue; "
-        "see `crashmatrix plan --list` for each"
+        "see `./nox -s matrix -- --list` for each"
     )
     two = Request(axes={"arch": ("arm64",), "glibc": ("2.36",)})
     assert "(and 1 more reason)" in refusal(project, catalogue, two)

@@ -14,8 +14,9 @@ import tenacity
 import urllib3
 
 from orchestrator.errors import EngineError
+from orchestrator.invocation import command
 
-ENGINE_HINT: Final = "run `nox -s setup`, or see `crashmatrix doctor` for what is missing"
+ENGINE_HINT: Final = f"run `{command('setup')}`, or see `{command('doctor')}` for what is missing"
 ATTEMPTS: Final = 3
 
 P = ParamSpec("P")
@@ -58,7 +59,7 @@ def engine_errors(doing: str) -> Generator[None]:
         said = str(getattr(error, "explanation", None) or error).strip().splitlines()
         raise EngineError(
             f"the container engine failed while {doing}: {said[-1] if said else error!r}",
-            hint="see the engine's log; `crashmatrix doctor` shows its state",
+            hint=f"see the engine's log; `{command('doctor')}` shows its state",
         ) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise EngineError(

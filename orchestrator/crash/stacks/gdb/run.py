@@ -23,6 +23,7 @@ from orchestrator.adapters.jail import Jail
 from orchestrator.crash.stacks.gdb.complaints import complaints_in
 from orchestrator.crash.stacks.limits import MAX_ANSWER, limited
 from orchestrator.errors import ToolError
+from orchestrator.invocation import command
 
 PROGRAMS: Final = ("gdb-multiarch", "gdb")
 SCRIPT: Final = Path(__file__).with_name("script.py")
@@ -34,7 +35,7 @@ INDEXES: Final = "gdb-index"
 """gdb's own cache of debug files' indexes by build id: reading again takes a quarter less (measured)."""
 MAX_INDEX: Final = 1 << 29
 """Bytes of a file that gdb may write; CPython's index has 1.6 MB, its debug file 10."""
-HINT: Final = "install gdb-multiarch (`nox -s setup` does); the core is kept"
+HINT: Final = f"install gdb-multiarch (`{command('setup')}` does); the core is kept"
 
 
 @dataclass(frozen=True, kw_only=True)
