@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError, Location
-from orchestrator.model import ABSENT, VERSION_VALUE, Arch, orders_as_version
+from orchestrator.model import ABSENT, VERSION_AXES, VERSION_VALUE, Arch, orders_as_version
 
 MAX_LENGTH: Final = 2000
 ARCH: Final = "arch"
@@ -123,8 +123,9 @@ class OneOf:
 class Ordered:
     """The axis, as a version, compares with a version: `<`, `<=`, `>` and `>=`.
 
-    A comparison is as exact as its bound is written: 3.13.5 is not beyond "3.13". Where the axis names a
-    series, its exact release counts if the catalogue knows it (`CellContext.releases`).
+    Of python and glibc a comparison is as exact as its bound is written: 3.13.5 is not beyond "3.13". Where
+    the axis names a series, its exact release counts if the catalogue knows it (`CellContext.releases`).
+    Packages and a user's own axes compare as PEP 440 orders versions: 1.70.2 is beyond "1.70".
     """
 
     axis: str
@@ -142,6 +143,8 @@ class Ordered:
         value = cell.axes.get(self.axis, ABSENT)
         if value == ABSENT:
             return False
+        if self.axis not in VERSION_AXES:
+            return self.compare(Version(value), self.bound)
         exact = cell.releases.get(self.axis, value)
         version, depth = _truncated(Version(exact), len(self.bound.release)), len(Version(exact).release)
         if (
@@ -155,6 +158,14 @@ class Ordered:
                 hint="give its `release` in images/catalogue.yaml, or compare with a series",
             )
         return self.compare(version, self.bound)
+
+
+def _version(text: str) -> Version | None:
+    """A version of PEP 440; None if the text is none."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
 
 
 def _truncated(version: Version, depth: int) -> Version:
@@ -313,19 +324,25 @@ class _Parser:
         self._refuse(f"{source} is not a quoted value", node, f'write "{source}" in quotes')
 
     def _value(self, axis: str, node: ast.expr) -> str:
-        value = self._string(node)
-        if value not in self._vocabulary[axis]:
-            hint = nearest(value, self._vocabulary[axis], self._aliases.get(axis))
-            self._refuse(f"{axis} has no value {value!r}", node, hint)
-        return value
+        value, known = self._string(node), self._vocabulary[axis]
+        if value in known:
+            return value
+        if axis not in VERSION_AXES and orders_as_version(axis, known):
+            # 1.70 is 1.70.0.
+            for other in known:
+                if other != ABSENT and _version(value) == Version(other):
+                    return other
+        hint = nearest(value, known, self._aliases.get(axis))
+        self._refuse(f"{axis} has no value {value!r}", node, hint)
 
     def _version(self, axis: str, node: ast.expr) -> Version:
         value = self._string(node)
         if not orders_as_version(axis, self._vocabulary[axis]):
             self._refuse(f"{axis} has no order, its values are names", node, "use ==, != or in")
-        if not VERSION_VALUE.fullmatch(value):
+        version = _version(value)
+        if version is None or (axis in VERSION_AXES and not VERSION_VALUE.fullmatch(value)):
             self._refuse(f"{value!r} is not a version", node, 'write a version such as "2.41"')
-        return Version(value)
+        return version
 
     def _source(self, node: ast.expr) -> str:
         return (ast.get_source_segment(self._text.strip(), node) or "?")[:60]

@@ -29,7 +29,6 @@ from orchestrator.model.cell import (
     VERSION_AXES,
     VERSION_VALUE,
     Cell,
-    axis_sort_key,
     orders_as_version,
 )
 from orchestrator.model.code import CodeFile, PackageAxis, UserCode
@@ -255,7 +254,6 @@ __all__ = [
     "WantedFinding",
     "WatchedFrame",
     "WatchedStack",
-    "axis_sort_key",
     "orders_as_version",
     "registry_of",
 ]

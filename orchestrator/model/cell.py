@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from packaging.version import Version
-
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
 
@@ -20,9 +18,15 @@ MITIGATION: Final = "mitigation"
 ABSENT: Final = "none"
 """The value of an axis that a cell does not have: how it reads in expressions. Left out of ids."""
 
-AXIS_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
-AXIS_VALUE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""What a value may hold. It becomes part of folder names, image tags and Dockerfiles, hence so narrow."""
+_PEP440: Final = (
+    r"(?:\d+!)?\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?"
+)
+PACKAGE_VERSION: Final = re.compile(_PEP440)
+"""A version of a package in its canonical form (PEP 440, appendix B), as `str(Version(...))` writes it."""
+AXIS_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+AXIS_VALUE: Final = re.compile(rf"(?=.{{1,64}}\Z)(?:[A-Za-z0-9][A-Za-z0-9._-]*|{_PEP440})")
+"""What a value may hold. It becomes part of folder names, image tags and Dockerfiles, hence so narrow.
+Only versions have `+` and `!`. No value has `=`, so an id `...+axis=value+axis=value` reads one way only."""
 VERSION_VALUE: Final = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}")
 
 
@@ -57,12 +61,12 @@ class Cell(Value):
     @property
     def question(self) -> str:
         """The part of the id that names what is asked: scenario, probe and all axes that are not standard."""
-        return f"{self.scenario}-{self.probe}{self._own_suffix}"
+        return f"{self.scenario}{self._probe_suffix}{self._own_suffix}"
 
     @property
     def id(self) -> str:
         """The cell's one name, for example tls-atexit/py3.13-glibc2.36-x86_64-uwsgi-cpp."""
-        return f"{self.scenario}/{self.environment}-{self.probe}{self._own_suffix}"
+        return f"{self.scenario}/{self.environment}{self._probe_suffix}{self._own_suffix}"
 
     @property
     def instrument(self) -> str:
@@ -70,16 +74,18 @@ class Cell(Value):
         return next((value for axis, value in self.own if axis == INSTRUMENT), ABSENT)
 
     @property
+    def _probe_suffix(self) -> str:
+        return "" if self.probe == ABSENT else f"-{self.probe}"
+
+    @property
     def _own_suffix(self) -> str:
         return "".join(f"+{axis}={value}" for axis, value in self.own if value != ABSENT)
 
 
-def axis_sort_key(axis: str, value: str) -> tuple[Version | str, ...]:
-    """Order values of one axis: versions as versions ("3.9" before "3.13"), names as text."""
-    return (Version(value),) if axis in VERSION_AXES else (value,)
-
-
 def orders_as_version(axis: str, values: Iterable[str]) -> bool:
-    """Whether an axis compares as versions: python and glibc, and axes of nothing but versions and `none`."""
+    """Whether an axis compares as versions: python and glibc, and axes of nothing but versions and `none`.
+
+    Versions are those of PEP 440, as the versions of a package are.
+    """
     named = [value for value in values if value != ABSENT]
-    return axis in VERSION_AXES or (bool(named) and all(VERSION_VALUE.fullmatch(value) for value in named))
+    return axis in VERSION_AXES or (bool(named) and all(map(PACKAGE_VERSION.fullmatch, named)))

@@ -7,9 +7,9 @@ kilobytes.
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from orchestrator.model import Cell, axis_sort_key
+from orchestrator.model import ABSENT, Cell, orders_as_version
 from orchestrator.report import words
 from orchestrator.report.changes import SPARK, Changes
 from orchestrator.report.packing import Places
@@ -90,10 +90,9 @@ def sorted_values(axis: str, values: set[str]) -> list[str]:
     """The ordered values of an axis. A user's axis orders as versions if all its values are versions."""
     if "" in values:
         return [*sorted_values(axis, values - {""}), ""]
-    try:
-        return sorted(values, key=Version)
-    except InvalidVersion:
-        return sorted(values, key=lambda value: axis_sort_key(axis, value))
+    if not orders_as_version(axis, values):
+        return sorted(values)
+    return [*sorted(values & {ABSENT}), *sorted(values - {ABSENT}, key=Version)]
 
 
 def _axes(cells: Sequence[Cell]) -> list[Mapping[str, object]]:

@@ -89,6 +89,31 @@ def test_a_cell_without_an_axis_reads_as_none_there(text: str, holds: bool) -> N
 
 
 @pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('grpcio < "1.71"', ["1.70.2", "1.71.0rc1"]),  # as PEP 440 orders, also for a bound that is no value
+        (
+            'grpcio <= "1.70"',
+            [],
+        ),  # a package's 1.70.2 is beyond 1.70, while a Python's 3.13.5 is not beyond 3.13
+        ('grpcio > "1.70"', ["1.70.2", "1.71.0rc1", "1.71.0", "1!0.1"]),
+        ('grpcio >= "1.71.0"', ["1.71.0", "1!0.1"]),
+        ('grpcio == "1.71"', ["1.71.0"]),  # 1.71 is 1.71.0
+        ('grpcio in ("1.71.0-rc1", "none")', ["1.71.0rc1"]),
+        ('"1.71" < grpcio < "2!0"', ["1!0.1"]),
+    ],
+)
+def test_the_versions_of_a_package_compare_as_pep_440_orders_them(text: str, holds: list[str]) -> None:
+    values = ("none", "1.70.2", "1.71.0rc1", "1.71.0", "1!0.1")
+    words = {**VOCABULARY, "grpcio": values}
+    holding = [
+        value for value in values[1:]
+        if parse(text, words, HERE).matches(replace(CELL, axes={**AXES, "grpcio": value}))
+    ]  # fmt: skip
+    assert holding == holds
+
+
+@pytest.mark.parametrize(
     ("text", "says", "column"),
     [
         ('glib < "2.41"', "unknown axis 'glib'; did you mean 'glibc'?", 12),
