@@ -46,7 +46,8 @@ def arrange(prefix: Path, zlib: Path) -> None:
     (prefix / "bin" / "python3").unlink()
     (prefix / "bin" / "python3").symlink_to(f"python{series}")
     for folder in (prefix / "share", *(standard / name for name in UNUSED)):
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(folder)
     for path in [path for path in prefix.iterdir() if path.is_file()]:
         path.unlink()
 

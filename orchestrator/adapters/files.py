@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from orchestrator.errors import HostError, Location
+
 
 def write_atomically(path: Path, text: str | Iterable[str]) -> None:
     """Write a text or its pieces under a temporary name and rename it; readers see the old or the new one."""
@@ -22,19 +24,24 @@ def write_atomically(path: Path, text: str | Iterable[str]) -> None:
         raise
 
 
-def remove_tree(path: Path) -> None:
+def remove_tree(path: Path, what: str) -> None:
     """Remove a folder and all in it, if it is there; links are removed, not followed.
 
-    Raises the OSError of the first file that cannot be removed, with the file's whole path as its `filename`.
+    `what` names the contents in the error. Raises HostError with the path of the first file that cannot be
+    removed, also where it is unknown whether there is one, since a folder above cannot be searched.
     """
 
     def fail(_function: Callable[..., object], name: str, error: BaseException) -> None:
-        if isinstance(error, OSError):
-            error.filename = name  # the standard library sets the last component only
-        raise error
+        if isinstance(error, FileNotFoundError):  # nothing was there, or another process removed it
+            return
+        if not isinstance(error, OSError):
+            raise error
+        raise HostError(
+            f"{what} cannot be removed: {error.strerror or error}",
+            where=Location(file=name),
+            hint="remove it by hand and run again",
+        ) from error
 
-    if not os.path.lexists(path):
-        return
     if sys.version_info >= (3, 12):
         shutil.rmtree(path, onexc=fail)
     else:

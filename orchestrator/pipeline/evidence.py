@@ -1,10 +1,10 @@
 """Select the trials of a cell whose evidence is kept: all informative ones, and a few of the others."""
 
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.files import remove_tree
 from orchestrator.model import Judgement, OutcomeKind, Trial, Verdict
 
 TELLING: Final = 20
@@ -22,13 +22,16 @@ class Evidence:
     _telling: int = 0
 
     def add(self, trial: Trial, judgement: Judgement, *, must_crash: bool, folder: Path) -> None:
-        """Keep a trial, or remove its `folder` if enough similar ones are kept."""
+        """Keep a trial, or remove its `folder` if enough similar ones are kept.
+
+        Raises HostError where the folder cannot be removed.
+        """
         quiet = trial.outcome.kind is OutcomeKind.EXIT and (must_crash or judgement.verdict is Verdict.PASS)
         alike = len(self.kept) - self._telling if quiet else self._telling
         decides = judgement.verdict is Verdict.ERROR or (must_crash and judgement.verdict is Verdict.PASS)
         if alike >= (QUIET if quiet else TELLING) and not decides:
             self.not_kept += 1
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_tree(folder, "evidence of a trial that is not kept")
             return
         self._telling += not quiet
         self.kept.append(trial)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.adapters.files import remove_tree, write_atomically
-from orchestrator.errors import HostError, InputError, Location
+from orchestrator.errors import InputError, Location
 from orchestrator.model import (
     Cell,
     CellResult,
@@ -112,14 +112,7 @@ class RunFolder:
     def clear_cell(self, cell: Cell) -> None:
         """Remove what an earlier attempt left of a cell; raises HostError where a file cannot be removed."""
         self._results.pop(cell.id, None)
-        try:
-            remove_tree(self.path / layout.cell_folder(cell))
-        except OSError as error:
-            raise HostError(
-                f"evidence of an earlier attempt cannot be removed: {error.strerror or error}",
-                where=Location(file=str(error.filename)),
-                hint="remove it by hand and run again",
-            ) from error
+        remove_tree(self.path / layout.cell_folder(cell), "evidence of an earlier attempt")
 
     def _result(self, planned: PlannedCell) -> CellResult | None:
         cell = planned.cell

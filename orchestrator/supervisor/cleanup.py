@@ -53,15 +53,24 @@ def await_stragglers(seconds: float) -> None:
             time.sleep(0.01)
 
 
-def empty(folder: str, keep: str) -> None:
-    """Remove the contents of a folder except the entry named `keep`."""
+def empty(folder: str, keep: str) -> list[str]:
+    """Remove the contents of a folder except the entry named `keep`; returns the paths that remain."""
+    left: list[str] = []
+
+    def leave(_function: object, path: str, info: tuple[object, object, object]) -> None:
+        if not isinstance(info[1], FileNotFoundError):  # else it is gone
+            left.append(path)
+
     for entry in os.scandir(folder):
         if entry.name == keep:
             continue
         if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path, ignore_errors=True)
+            shutil.rmtree(entry.path, onerror=leave)
         else:
             try:
                 os.unlink(entry.path)
-            except OSError:  # another user's, or gone
+            except FileNotFoundError:
                 continue
+            except OSError:
+                left.append(entry.path)
+    return left

@@ -40,6 +40,8 @@ REPORT = os.path.join(REPORT_FOLDER, REPORT_NAME)
 SCHEMA = 2
 LAST_WORDS = 5.0
 """Seconds that an instrument gets to write the end of its output."""
+PATH_SHOWN = 40
+"""Characters that a note shows of a path; each may take 10, and a note has at most 500."""
 
 
 class Watched(NamedTuple):
@@ -148,8 +150,20 @@ def words(values: list[object]) -> list[str]:
     return ["--" if value == [] else str(value) for value in values]
 
 
-def run_trial(home: str, options: argparse.Namespace, wakeup: Wakeup, began: float) -> dict[str, object]:
-    """Run one subject to its end; raises OSError if it cannot be started."""
+def clean(folders: list[str]) -> list[str]:
+    """Remove the processes and files that a trial left; returns notes on what cannot be removed."""
+    cleanup.end_stragglers()
+    left = [path for folder in folders for path in cleanup.empty(folder, REPORT_FOLDER)]
+    if not left:
+        return []
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    return [f"the trial before left files that cannot be removed: {left[0][:PATH_SHOWN]!a}{more}"]
+
+
+def run_trial(
+    home: str, options: argparse.Namespace, wakeup: Wakeup, began: float, notes: list[str]
+) -> dict[str, object]:
+    """Run one subject to its end; `notes` come first in its exit. Raises OSError if it cannot be started."""
     kind, file = options.target
     launch = launch_of(options.launcher)(home, Target(kind, file, tuple(options.argument)), options.option)
     command = [*shlex.split(options.wrap), *launch.command()]
@@ -161,6 +175,7 @@ def run_trial(home: str, options: argparse.Namespace, wakeup: Wakeup, began: flo
     subject, watched = follow(started, launch, options, wakeup)
     if subject is not started:
         kill(started)
+    watched.notes[:0] = notes
     return describe(subject, subject.started - began, *watched)
 
 
@@ -177,14 +192,13 @@ def main(home: str, arguments: list[str] | None = None) -> int:
     # A process that a subject left behind and that cannot be ended would run on into the next trial.
     most = options.trials if options.trials == 1 or cleanup.adopt_orphans() else 1
     exits: list[dict[str, object]] = []
+    notes: list[str] = []
     while len(exits) < most:
         if exits:
-            cleanup.end_stragglers()
-            for folder in options.scratch:
-                cleanup.empty(folder, REPORT_FOLDER)
+            notes = clean(options.scratch)
             separate(options.mark)
         try:
-            exits.append(run_trial(home, options, wakeup, began))
+            exits.append(run_trial(home, options, wakeup, began, notes))
         except OSError as error:
             print(f"supervisor: cannot start {error.filename}: {error.strerror}", file=sys.stderr)
             return 1

@@ -21,7 +21,7 @@ from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import exit_code
 from orchestrator.rundir import RunData, RunFolder, find_run, layout
 from tests.unit import run_factory as factory
-from tests.unit.users import plain_user
+from tests.unit.users import NOBODY, plain_user
 
 _recorders: list[Counter[str]] = []
 
@@ -107,20 +107,34 @@ def test_the_exit_code_of_what_cells_of_a_run_are(
     assert exit_code(data) == code
 
 
-def test_evidence_that_cannot_be_removed_is_an_error_with_file_and_reason(tmp_path: Path) -> None:
-    folder = factory.write_run(tmp_path)
+@pytest.mark.parametrize(
+    ("closed", "mode"),
+    [(".", 0), (".", 0o444), ("cells", 0), ("cells", 0o444), ("cells/{id}", 0), ("cells/{id}", 0o555)]
+    + [("cells/{id}/trial-1", mode) for mode in (0, 0o444, 0o555)],
+)
+def test_evidence_that_cannot_be_removed_is_an_error_with_file_and_reason(
+    tmp_path: Path, closed: str, mode: int
+) -> None:
+    """Also below a folder that cannot be searched, where nothing says whether there is evidence."""
+    folder = factory.write_run(tmp_path / "run")
     cell = factory.cell()
-    kept = folder / "cells" / cell.id / "trial-1"
+    shut = folder / closed.format(id=cell.id)
     for place in (tmp_path, *tmp_path.parents):
         if not place.stat().st_mode & 0o005:
             place.chmod(0o755)  # pytest's own folders are closed to other users
-    kept.chmod(0o555)
+    if os.geteuid() == 0:
+        for place in (folder, *folder.rglob("*")):
+            os.chown(place, NOBODY, NOBODY)
+    run, usual = RunFolder(folder), shut.stat().st_mode
+    shut.chmod(mode)
     with plain_user(), pytest.raises(HostError) as caught:
-        RunFolder(folder).clear_cell(cell)
-    kept.chmod(0o755)
+        run.clear_cell(cell)
+    shut.chmod(usual)
     assert caught.value.what == "evidence of an earlier attempt cannot be removed: Permission denied"
-    assert str(caught.value.where) in {str(kept / "stdout.txt"), str(kept / "stderr.txt")}
+    assert str(caught.value.where).startswith(f"{folder}/cells/")
     assert caught.value.hint == "remove it by hand and run again"
+    run.clear_cell(cell)
+    assert not (folder / "cells" / cell.id).exists()
 
 
 def test_a_cleared_cell_leaves_nothing_and_a_link_s_target_stays(tmp_path: Path) -> None:

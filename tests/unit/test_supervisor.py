@@ -239,6 +239,23 @@ def test_an_end_that_must_be_looked_at_is_the_last(cell: Cell, end: str, wanted:
     assert len(exits) == len(outputs) == count
 
 
+def test_a_file_that_cannot_be_removed_between_trials_is_noted(cell: Cell) -> None:
+    """A tree that is deeper than the files that the supervisor may open, on which the trial sets a limit."""
+    leave = """
+if count == 0:
+    import resource
+    os.makedirs("\U0001f600" * 60 + "/d" * 60)
+    resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (30, 30))
+"""
+    cell.driver(f"{COUNTING}\n{leave}")
+    exits, outputs = cell.share(3)
+    assert outputs[1] != b"trial 1 ['.crashmatrix']\n"
+    assert [len(ended["notes"]) for ended in exits] == [0, 1, 1]
+    assert exits[1]["notes"][0].startswith("the trial before left files that cannot be removed: '/")
+    assert exits[1]["notes"][0].endswith(" more")
+    assert len(exits[1]["notes"][0]) <= 500
+
+
 def test_what_a_trial_leaves_running_is_ended_before_the_next(cell: Cell) -> None:
     """A daemon with a session of its own, whose parent is gone: it would write into the next trial."""
     leave = """
