@@ -103,6 +103,17 @@ def dump(content: dict[str, Any]) -> str:
     return text
 
 
+def flow(value: object) -> str:
+    """A string, number or sequence of strings on one line of YAML, in quotes where it needs them."""
+    plain = list(value) if isinstance(value, tuple) else value
+    # In other styles a line break would stay one.
+    style = '"' if "\n" in "".join(value if isinstance(value, (str, tuple)) else ()) else None
+    text: str = yaml.safe_dump(
+        [plain], default_style=style, default_flow_style=True, allow_unicode=True, width=float("inf")
+    )
+    return text.strip()[1:-1]
+
+
 def shown(path: Path) -> str:
     """A path as messages show it: relative to the current folder where it lies in it."""
     try:

@@ -7,11 +7,13 @@ __lazy_modules__ = ("orchestrator", "orchestrator.cli", "orchestrator.pipeline")
 import argparse
 import json
 import sys
+from pathlib import Path
 
-from orchestrator import host, rundir
-from orchestrator.cli import analysis, console, progress, requests, tables
+from orchestrator import host, matrix, rundir
+from orchestrator.cli import analysis, console, progress, requests, start, tables
 from orchestrator.cli.schemas import SCHEMAS
-from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK
+from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
+from orchestrator.invocation import MATRIX, command
 from orchestrator.names import BACKENDS
 from orchestrator.pipeline import analyze, building, merge, planning, reporting, run
 
@@ -23,6 +25,23 @@ def show_plan(arguments: argparse.Namespace) -> int:
         sys.stdout.writelines(planned.plan.chunks())
     else:
         tables.show_plan(console.open_console(), planned.plan)
+    return EXIT_OK
+
+
+def start_project(arguments: argparse.Namespace) -> int:
+    """`crashmatrix init`: write a project's first files."""
+    folder = arguments.project or Path()
+    if not folder.is_dir():
+        raise InputError("the folder does not exist", where=Location(file=str(folder)), hint="make it first")
+    scenario = start.new_scenario(arguments, folder)
+    listed = not (folder / MATRIX).exists() or matrix.is_listed(folder, scenario.name)
+    schemas = {name: _json(SCHEMAS[name]().model_json_schema()) for name in ("matrix", "scenario")}
+    written = matrix.write_first_files(folder, scenario, schemas)
+    _say(f"wrote {' and '.join(map(str, written))}")
+    if not listed:
+        _say(f"add {scenario.name} to the axis `scenario` of {folder / MATRIX}, which lists its scenarios")
+    run_it, show_it = (command(name, project=folder) for name in ("run", "plan"))
+    _say(f"next: `{run_it}`; `{show_it}` shows what that would run")
     return EXIT_OK
 
 
@@ -156,4 +175,8 @@ def _say(text: str) -> None:
 
 
 def _print_json(data: object) -> None:
-    sys.stdout.write(json.dumps(data, indent=1) + "\n")
+    sys.stdout.write(_json(data))
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, indent=1) + "\n"

@@ -20,14 +20,18 @@ MOST_JOBS: Final = 16
 """So many cores can arrive at once: MaxConnections of systemd-coredump.socket, beyond which they are lost."""
 
 
-def add_project(parser: argparse.ArgumentParser, default: str | None = argparse.SUPPRESS) -> None:
+def add_project(
+    parser: argparse.ArgumentParser,
+    default: str | None = argparse.SUPPRESS,
+    words: str = "folder with matrix.yaml (default: the nearest one, from this folder upwards)",
+) -> None:
     """Which project; it may stand before the command, and behind it."""
     parser.add_argument(
         "--project",
         type=Path,
         default=default,
         metavar="DIR",
-        help="folder with matrix.yaml (default: the nearest one, from this folder upwards)",
+        help=words,
     )
 
 

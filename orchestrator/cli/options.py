@@ -25,6 +25,16 @@ profile says of that axis. An expression narrows further:
   -k 'probe in ("cpp", "rust") and not python >= "3.13"'
 
 Exit codes: 0 all as expected; 1 some cell failed; 2 the input is wrong; 3 the host or engine failed."""
+INIT_EPILOG: Final = """\
+Nothing is asked, nothing is overwritten. Versions need no operator but ==; what must be newer or older than
+something goes to --require.
+
+  crashmatrix init --script repro.py --package grpcio==1.70.0,1.71.2
+  crashmatrix init --wsgi app:application -r requirements.txt
+  crashmatrix init --pytest tests/ --source . --arguments -x -k 'not slow'
+  crashmatrix init --require celery --command celery -A app worker
+
+Then `crashmatrix run` runs it in every environment."""
 ANALYZE_EPILOG: Final = """\
 Libraries and debug files are taken from this host unless one of --sysroot, --image, --container says
 where else, or a match of coredumpctl names a container that is still there; a file with another build id
@@ -49,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_project(parser, default=None)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
+        _init,
         _plan,
         _render,
         _build,
@@ -80,6 +91,52 @@ def _command(
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def _init(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        subparsers, "init", "Write matrix.yaml and a scenario for code that you have", INIT_EPILOG
+    )
+    add_project(parser, words="folder that becomes the project (default: this one)")
+    what = parser.add_argument_group("what runs (one of these)").add_mutually_exclusive_group(required=True)
+    what.add_argument("--script", type=Path, metavar="FILE", help="a Python file")
+    what.add_argument("--wsgi", metavar="MODULE:OBJECT", help="a web application, under uWSGI and gunicorn")
+    what.add_argument(
+        "--pytest", nargs="*", metavar="PATH", help="a test suite (default: where pytest looks)"
+    )
+    what.add_argument(
+        "--command",
+        dest="command_line",
+        nargs=argparse.REMAINDER,
+        metavar="PROGRAM",
+        help="any program of the environment; the rest of the line is its arguments",
+    )
+    needs = parser.add_argument_group("what it needs")
+    needs.add_argument(
+        "--package",
+        action="append",
+        default=[],
+        metavar="NAME==V1,V2",
+        help="run with each of these versions of a package; NAME alone: the latest; repeatable",
+    )
+    needs.add_argument(
+        "-r", dest="requirements", type=Path, metavar="FILE", help="install these requirements"
+    )
+    needs.add_argument(
+        "--require", action="append", default=[], metavar="REQ", help="install this too; repeatable"
+    )
+    needs.add_argument(
+        "--source", type=Path, metavar="DIR", help="build and install the package in this folder (mostly .)"
+    )
+    parser.add_argument("--name", help="the scenario's name (default: from what runs)")
+    parser.add_argument(
+        "--arguments",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="ARG",
+        help="arguments of the script or of pytest: the rest of the line",
+    )
+    parser.set_defaults(command=commands.start_project)
 
 
 def _plan(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:

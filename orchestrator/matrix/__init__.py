@@ -4,5 +4,17 @@ from orchestrator.matrix.expand import select
 from orchestrator.matrix.expression import ARCH_ALIASES, Aliases
 from orchestrator.matrix.matrix_file import Matrix, load_matrix
 from orchestrator.matrix.request import Request, axis_flag
+from orchestrator.matrix.start import NewScenario, is_listed, write_first_files
 
-__all__ = ["ARCH_ALIASES", "Aliases", "Matrix", "Request", "axis_flag", "load_matrix", "select"]
+__all__ = [
+    "ARCH_ALIASES",
+    "Aliases",
+    "Matrix",
+    "NewScenario",
+    "Request",
+    "axis_flag",
+    "is_listed",
+    "load_matrix",
+    "select",
+    "write_first_files",
+]

@@ -15,6 +15,7 @@ from orchestrator.model import STANDARD_AXES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
+    "init",
     "plan",
     "render",
     "build",
@@ -67,6 +68,8 @@ def imported_by(*arguments: str) -> set[str]:
         ("plan --offline", PLANNING | {"rich"}),
         ("run --offline --list", PLANNING | {"rich"}),
         ("render --help", set()),
+        ("init --help", set()),
+        ("init --script none.py", {"rich"}),
         ("diff latest no-such-run", {"model", "pydantic", "rich"}),
         ("analyze tests/data/cores/plain.core.zst --backend elf --json", READING),
         ("schema crash", {"model", "pydantic"}),
