@@ -5,5 +5,7 @@ The parser reads them here: importing a station takes longer than most commands.
 
 from typing import Final
 
+SHELLS: Final = ("bash", "zsh", "fish")
+"""The shells that complete the command line."""
 BACKENDS: Final = ("gdb", "elf", "pystack")
 """The backends that read the stacks of a core, best first (orchestrator/crash/stacks/registry.py)."""

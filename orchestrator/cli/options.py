@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import __version__
-from orchestrator.cli import commands
+from orchestrator.cli import commands, completion
 from orchestrator.cli.flags import (
     add_baseline,
     add_jobs,
@@ -16,7 +16,7 @@ from orchestrator.cli.flags import (
     add_selection,
 )
 from orchestrator.cli.schemas import SCHEMAS
-from orchestrator.names import BACKENDS
+from orchestrator.names import BACKENDS, SHELLS
 
 AXES_EPILOG: Final = """\
 Axis flags may be repeated and take comma-separated values: --glibc 2.31,2.36. They replace what the
@@ -47,6 +47,13 @@ secrets.
 
 Exit codes: 0 the core was read, even if only in part; 2 the file is no core; 3 the host or engine failed."""
 
+COMPLETION_EPILOG: Final = """\
+One line installs it, for every new shell:
+
+  echo 'eval "$(crashmatrix completion bash)"' >> ~/.bashrc
+  echo 'eval "$(crashmatrix completion zsh)"' >> ~/.zshrc
+  crashmatrix completion fish > ~/.config/fish/completions/crashmatrix.fish"""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
@@ -72,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
         _setup,
         _images,
         _schema,
+        _completion,
     ):
         add(subparsers)
     return parser
@@ -285,5 +293,13 @@ def _images(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
 
 def _schema(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "schema", "Print the JSON schema of a file that others read or write")
-    parser.add_argument("name", choices=SCHEMAS, help="which file")
+    parser.add_argument("name", choices=tuple(SCHEMAS), help="which file")
     parser.set_defaults(command=commands.print_schema)
+
+
+def _completion(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        subparsers, "completion", "Print the script that has a shell complete crashmatrix", COMPLETION_EPILOG
+    )
+    parser.add_argument("shell", choices=SHELLS, help="which shell")
+    parser.set_defaults(command=completion.print_completion)

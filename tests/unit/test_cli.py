@@ -12,6 +12,7 @@ from orchestrator.adapters import process
 from orchestrator.cli import flags, main
 from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.model import STANDARD_AXES
+from orchestrator.names import SHELLS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -28,6 +29,7 @@ COMMANDS = [
     "setup",
     "images",
     "schema",
+    "completion",
 ]
 
 
@@ -38,7 +40,10 @@ def test_the_committed_schema_is_what_the_models_say(name: str, capsys: pytest.C
     assert capsys.readouterr().out == committed.read_text(), f"`crashmatrix schema {name}` > {committed}"
 
 
-LIBRARIES = ("capstone", "docker", "jinja2", "junit_xml", "pydantic", "requests", "rich", "tenacity", "yaml")
+LIBRARIES = (
+    *("capstone", "docker", "jinja2", "junit_xml", "pydantic", "requests", "rich", "shtab", "tenacity"),
+    "yaml",
+)
 STATIONS = ("cores", "crash", "execute", "explain", "host", "images", "matrix", "model", "report", "verdict")
 PLANNING = {"images", "jinja2", "matrix", "model", "pydantic", "yaml"}
 READING = {"capstone", "cores", "crash", "model", "pydantic"}
@@ -73,6 +78,7 @@ def imported_by(*arguments: str) -> set[str]:
         ("diff latest no-such-run", {"model", "pydantic", "rich"}),
         ("analyze tests/data/cores/plain.core.zst --backend elf --json", READING),
         ("schema crash", {"model", "pydantic"}),
+        ("completion bash", {"shtab"}),
     ],
 )
 def test_a_command_imports_only_what_it_uses(arguments: str, uses: set[str]) -> None:
@@ -199,3 +205,25 @@ def test_a_plan_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert "CPython 3.15 for x86_64 only as forky's own binary" in reasons
     assert set(plan["cells"]["images"]) <= {image["key"] for image in plan["images"]}
     assert len(plan["cells"]["rows"]) > 1000
+
+
+def completed(*words: str) -> set[str]:
+    """What bash offers for the last of the words of a command line."""
+    script = process.run([sys.executable, "-m", "orchestrator", "completion", "bash"], hint="", cwd=ROOT).text
+    ask = '\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shtab_crashmatrix; printf "%s\\n" "${COMPREPLY[@]}"'
+    asked = ["bash", "-c", f"{script}{ask}", "bash", "crashmatrix", *words]
+    return set(process.run(asked, hint="", cwd=ROOT).text.split())
+
+
+def test_bash_completes_commands_flags_and_files() -> None:
+    assert completed("re") == {"render", "report"}
+    assert completed("run", "--re") == {"--reports", "--resume", "--rerun"}
+    assert completed("init", "--script", "noxf") == {"noxfile.py"}
+    assert completed("init", "--source", "nox") == set()
+    assert completed("analyze", "--backend", "g") == {"gdb"}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_has_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert "--profile" in capsys.readouterr().out
