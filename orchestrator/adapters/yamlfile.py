@@ -171,13 +171,13 @@ def _compose(file: str, text: str) -> yaml.Node:
         raise InputError(
             "the file is empty",
             where=Location(file=file),
-            hint="start from the one in crashmatrix's own repository",
+            hint="write `schema: 1`, or have `crashmatrix init` make it",
         )
     if not isinstance(root, yaml.MappingNode):
         raise InputError(
             "the file must be a mapping (name: value lines)",
             where=location(file, root.start_mark),
-            hint="see docs/matrix.md",
+            hint="start it with `schema: 1`",
         )
     return root
 

@@ -12,8 +12,8 @@ AXIS_HELP: Final = {
     "python": "CPython version, as in the matrix: 3.11",
     "glibc": "C library version: 2.36",
     "launcher": "what starts the process, such as plain or uwsgi",
-    "probe": "language of the native extension: cpp, rust",
-    "scenario": "crash question: a folder under scenarios/",
+    "probe": "what a scenario with probes loads: cpp, rust",
+    "scenario": "what is run: a file or folder under scenarios/, without .yaml",
 }
 """The standard axes (model.STANDARD_AXES), each of which is a flag."""
 MOST_JOBS: Final = 16
@@ -83,7 +83,7 @@ def _add_axes(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="NAME=VALUE",
         type=own_axis,
-        help="the same for an axis of your own, or of a scenario's",
+        help="the same for any other axis, such as a package: grpcio=1.70.0",
     )
 
 

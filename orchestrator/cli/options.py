@@ -18,7 +18,16 @@ from orchestrator.cli.flags import (
 from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.names import BACKENDS, SHELLS
 
+PROGRAM_EPILOG: Final = """\
+The first time on a machine:  crashmatrix setup
+In the folder of your code:   crashmatrix init --script FILE, then crashmatrix run
+For a core that you have:     crashmatrix analyze CORE
+
+`crashmatrix COMMAND --help` says more of each."""
 AXES_EPILOG: Final = """\
+A cell is one scenario in one environment: a Python on a C library, by a launcher, with a version of each
+package that is an axis. Without flags, the cells of the default profile are chosen.
+
 Axis flags may be repeated and take comma-separated values: --glibc 2.31,2.36. They replace what the
 profile says of that axis. An expression narrows further:
   -k 'glibc < "2.41" and launcher == "uwsgi"'
@@ -59,7 +68,9 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = argparse.ArgumentParser(
         prog="crashmatrix",
-        description="Ask one native crash question in every cell of a matrix of environments.",
+        description="Run code in every environment of a matrix, and explain where it crashes and why.",
+        epilog=PROGRAM_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"crashmatrix {__version__}")

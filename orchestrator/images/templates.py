@@ -30,7 +30,7 @@ def fill(folders: tuple[Path, ...], name: str, values: Mapping[str, str | None])
         raise InputError(
             f"the template cannot be filled: {error.message}",
             where=Location(file=str(folders[0] / name)),
-            hint="compare it with the one in crashmatrix's own repository",
+            hint="compare it with the one that travels with crashmatrix",
         ) from error
 
 

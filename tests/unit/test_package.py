@@ -1,11 +1,7 @@
 """The sdist and the wheel: built, installed where there is no checkout, and used from an empty folder."""
 
-import os
 import shutil
 import subprocess
-import sys
-import sysconfig
-import tarfile
 import zipfile
 from collections.abc import Sequence
 from email import message_from_bytes
@@ -14,58 +10,29 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("LICENSE", "README.md", "pyproject.toml", "setup.py", "images", "orchestrator", "requirements")
-
-
-def build(hook: str, source: Path, out: Path) -> Path:
-    """Call a hook of the build backend as a frontend does, in the folder of the source."""
-    script = f"from setuptools import build_meta; build_meta.{hook}({str(out)!r})"
-    subprocess.run([sys.executable, "-c", script], cwd=source, check=True, capture_output=True)
-    return next(out.glob("*.tar.gz" if hook == "build_sdist" else "*.whl"))
+from tests.wheel import ROOT, build_sdist, build_wheel, environment, install
 
 
 @pytest.fixture(scope="module")
-def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy: setuptools writes beside the sources."""
-    folder = tmp_path_factory.mktemp("sdist")
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            ignore = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, folder / "source" / name, ignore=ignore)
-        else:
-            (folder / "source").mkdir(exist_ok=True)
-            shutil.copy(ROOT / name, folder / "source" / name)
-    return build("build_sdist", folder / "source", folder)
-
-
-@pytest.fixture(scope="module")
-def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from the sdist, as pip does where there is no wheel."""
-    folder = tmp_path_factory.mktemp("wheel")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
-    return build("build_wheel", next(folder.iterdir()), folder)
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sdist = build_sdist(tmp_path_factory.mktemp("sdist"))
+    return build_wheel(sdist, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The installed `crashmatrix`, which has this environment's libraries and no checkout."""
-    venv = tmp_path_factory.mktemp("venv")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-    python = venv / "bin" / "python"
-    install = ("--quiet", "--no-deps", "--no-index", "--disable-pip-version-check")
-    subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", *install, wheel], check=True)
-    libraries = Path(sysconfig.get_path("purelib", vars={"base": venv}))
-    (libraries / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return venv / "bin" / "crashmatrix"
+    return install(wheel, tmp_path_factory.mktemp("venv"), with_dependencies=False) / "crashmatrix"
 
 
 def use(program: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Use the installed program, as a user without a checkout does."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
-        [program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [program, *arguments],
+        cwd=folder,
+        env=environment(program.parent),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

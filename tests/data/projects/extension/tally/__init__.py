@@ -1,0 +1,3 @@
+from tally._tally import Table
+
+__all__ = ["Table"]
