@@ -1,7 +1,8 @@
 """The command that a trial's container runs, and the shell command that repeats it by hand."""
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from orchestrator.execute import emulation
@@ -31,6 +32,10 @@ class TrialCommand:
     emulated: bool = False
     options: tuple[str, ...] = ()
     """Options of the launcher's program."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the process that the scenario states."""
+    network: bool = False
+    """Whether the container has a network beside its loopback."""
 
     @property
     def instrument(self) -> Instrument | None:
@@ -54,6 +59,7 @@ class TrialCommand:
             *emulated,
             *wrapped,
             *(f"--option={item}" for item in self.options),
+            *(f"--env={name}={value}" for name, value in self.env.items()),
         )
 
     def shared(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:
@@ -77,8 +83,9 @@ class TrialCommand:
     def by_hand(self, tag: str) -> str:
         """The shell command that repeats a trial without this tool, under the same restrictions."""
         tmpfs = ("--tmpfs", f"{WORK}:mode=1777", "--tmpfs", "/tmp")  # noqa: S108 - inside the container
+        network = () if self.network else ("--network", "none")
         locked = (
-            "--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only",
+            *network, "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only",
         )  # fmt: skip
         limits = (
             "--memory", "1g", "--pids-limit", "512", "--ulimit", "core=-1", "--ulimit", "nofile=1024:4096",

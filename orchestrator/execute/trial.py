@@ -74,6 +74,7 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
         labels=request.labels,
         environment=command.environment(),
         work=WORK,
+        network=command.network,
     )
     try:
         outcomes = _watch(engine, engine.create(spec), hostname, request, mark)

@@ -27,7 +27,7 @@ from orchestrator.model import (
     OwnPython,
     Scenario,
 )
-from orchestrator.supervisor.paths import SCENARIO
+from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO
 
 IMAGE_AXES: Final = (*STANDARD_AXES, INSTRUMENT)
 """The axes that decide a cell's image: cells that differ in others alone share one."""
@@ -60,7 +60,9 @@ class Recipes:
         book = self._book
         environment = _environment(book.catalogue, cell, book.host)
         base, python, folder = environment.base, environment.python, Path(scenario.folder)
-        launcher, probe = launcher_named(cell.launcher), probe_image(book, scenario, cell, base, python)
+        launcher, code = launcher_named(cell.launcher), scenario.code
+        probe = probe_image(book, scenario, cell, base, python) if cell.probe != ABSENT else None
+        named = {item.name: Path(item.path) for item in code.files} if code else {}
         server = server_image(book, launcher, environment)
         return book.dockerfile(
             f"cell-{cell.scenario}-{label(base, python)}-{cell.launcher}-{cell.probe}",
@@ -75,7 +77,10 @@ class Recipes:
             },
             files=[
                 *(book.file(path, f"opt/{name}") for name, path in launcher.container_files().items()),
-                *(book.file(folder / name, f"opt/{SCENARIO}/{name}") for name in scenario.files),
+                *(
+                    book.file(path, f"opt/{SCENARIO}/{name}")
+                    for name, path in ({name: folder / name for name in scenario.files} | named).items()
+                ),
             ],
             values={
                 "scenario": scenario.name,
@@ -84,6 +89,7 @@ class Recipes:
                 "glibc": base.glibc,
                 "launcher": cell.launcher,
                 "language": cell.probe,
+                "modules": (PROJECT if probe else None) if code and code.is_copied else f"{HOME}/{SCENARIO}",
             },
         )
 

@@ -131,8 +131,10 @@ def _function(name: str) -> str:
     return _INTERCEPTED.sub("", name)[:TEXT]
 
 
-def _lacks(environment: CellEnvironment, probe: ProbeSource) -> str | None:
+def _lacks(environment: CellEnvironment, probe: ProbeSource | None) -> str | None:
     compiled_in = f"instrument {NAME} is compiled into a program"
+    if probe is None:
+        return f"{compiled_in}, and the scenario has no probe that is one"
     if not probe.language.is_program:
         return f"{compiled_in}, and Python, which loads a {probe.language} probe, is compiled without it"
     if environment.arch is not Arch.X86_64:

@@ -24,8 +24,8 @@ class Instrument:
     """The name of its output file in the trial's folder, with the suffix that a browser shows as text."""
     parse: Callable[[str], Parsed]
     """Reads its output, which is untrusted: the program under question can write to the same file."""
-    lacks: Callable[[CellEnvironment, ProbeSource], str | None]
-    """Why it cannot watch a probe in an environment; None if it can."""
+    lacks: Callable[[CellEnvironment, ProbeSource | None], str | None]
+    """Why it cannot watch a probe in an environment, or without one what is in Python; None if it can."""
     packages: tuple[str, ...] = ()
     compiler_options: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()

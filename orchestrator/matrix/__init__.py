@@ -3,12 +3,14 @@
 from orchestrator.matrix.expand import select
 from orchestrator.matrix.expression import ARCH_ALIASES, Aliases
 from orchestrator.matrix.matrix_file import Matrix, load_matrix
+from orchestrator.matrix.packages import LatestOf
 from orchestrator.matrix.request import Request, axis_flag
 from orchestrator.matrix.start import NewScenario, is_listed, write_first_files
 
 __all__ = [
     "ARCH_ALIASES",
     "Aliases",
+    "LatestOf",
     "Matrix",
     "NewScenario",
     "Request",

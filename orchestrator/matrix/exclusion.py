@@ -90,7 +90,7 @@ class _Needs:
         yield _reason_of(self._instrument, "python", "glibc", "arch", "probe", INSTRUMENT)
 
     def _probe(self, axes: Axes) -> str | None:
-        lacks = self.scenario.probe(axes["probe"]) is None
+        lacks = axes["probe"] != ABSENT and self.scenario.probe(axes["probe"]) is None
         return f"scenario {self.scenario.name} has no {axes['probe']} probe" if lacks else None
 
     def _environment(self, axes: Axes) -> str | None:
@@ -119,7 +119,7 @@ class _Needs:
         return LAUNCHERS[launcher].lacks(environment)
 
     def _language(self, axes: Axes) -> str | None:
-        known = axes["probe"] in self.catalogue.languages
+        known = axes["probe"] in (ABSENT, *self.catalogue.languages)
         return None if known else f"no toolchain for {axes['probe']} probes in the catalogue"
 
     def _compiler(self, axes: Axes) -> str | None:
@@ -160,7 +160,7 @@ class _Needs:
         instrument, arch = INSTRUMENTS.get(axes.get(INSTRUMENT, ABSENT)), Arch(axes["arch"])
         probe, base = self.scenario.probe(axes["probe"]), self.catalogue.base_for(axes["glibc"], arch)
         python = self.catalogue.interpreter_for(base, axes["python"], arch) if base else None
-        if instrument is None or probe is None or base is None or python is None:
+        if instrument is None or base is None or python is None:
             return None
         environment = CellEnvironment(base=base, python=python, arch=arch, host=self.catalogue.host)
         return instrument.lacks(environment, probe)

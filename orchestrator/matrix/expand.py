@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError, Location
 from orchestrator.invocation import command
+from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.blocks import Block, size
 from orchestrator.matrix.expression import Expression, OneOf, parse
 from orchestrator.matrix.facts import CatalogueFacts
@@ -16,6 +17,7 @@ from orchestrator.matrix.request import Request, axis_flag
 from orchestrator.matrix.terms import CellSelector
 from orchestrator.matrix.unavailable import unavailable_values
 from orchestrator.model import (
+    ABSENT,
     MAX_CELLS,
     Catalogue,
     ExcludedCells,
@@ -42,7 +44,7 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
     """
     profile = _profile(matrix, request)
     grids = _grids(matrix)
-    facts = CatalogueFacts(catalogue)
+    facts = CatalogueFacts(catalogue, matrix.axes["glibc"])
     chosen = _chosen(grids, matrix, request, facts)
     cells: list[SelectedCells] = []
     excluded: list[ExcludedCells] = []
@@ -89,12 +91,26 @@ def _grids(matrix: Matrix) -> list[Block]:
 def _grid(matrix: Matrix, scenario: Scenario) -> Block:
     """The axes of one scenario's cells: the matrix's, and its own.
 
-    A scenario without a C++ probe lacks something, so its cells are excluded; one without a crate or
-    a program of its own does not, and has no such cells.
+    Where the matrix states its probes, a scenario without a C++ probe lacks something, so its cells are
+    excluded; one without a crate or a program of its own does not, and has no such cells. The user's code
+    has the launchers alone that start it.
     """
-    others = {kind for kind in ProbeKind if not kind.is_usual and scenario.probe(kind) is None}
+    lacks = {kind for kind in ProbeKind if scenario.probe(kind) is None}
+    others = {ABSENT, *(kind for kind in lacks if matrix.probes_are_found or not kind.is_usual)}
     probes = tuple(value for value in matrix.axes["probe"] if value not in others)
-    return {**matrix.axes, "scenario": (scenario.name,), "probe": probes, **scenario.axes}
+    code = scenario.code
+    launchers = tuple(
+        name
+        for name in matrix.axes["launcher"]
+        if code is None or not code.is_copied or name not in LAUNCHERS or code.kind in LAUNCHERS[name].starts
+    )
+    return {
+        **matrix.axes,
+        "scenario": (scenario.name,),
+        "launcher": launchers,
+        "probe": probes if scenario.probes else (ABSENT,),
+        **scenario.axes,
+    }
 
 
 def _chosen(grids: Sequence[Block], matrix: Matrix, request: Request, facts: CatalogueFacts) -> list[Block]:

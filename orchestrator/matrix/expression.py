@@ -4,7 +4,8 @@
     probe in ("cpp", "rust") and not (python >= "3.13" or arch == "arm64")
 
 A cell without an axis (one of another scenario) has the value `none` there, which compares with no version.
-`emulated` is a word of its own: it is true of cells whose architecture is not that of the host that plans.
+Two words are true of some cells: `emulated` where the architecture is not that of the host that plans,
+`ready` where no CPython has to be compiled (one that is unpacked counts on the newest glibc alone).
 
 The language is a subset of Python's expression grammar: names of axes, quoted values, comparisons and boolean
 operators. Python's parser therefore reads it and gives the columns of errors. Nothing is evaluated as Python:
@@ -59,6 +60,8 @@ class CellContext:
     """The architecture of the host that plans."""
     releases: Mapping[str, str] = field(default_factory=dict)
     """Exact versions by axis, where the value names a series: {"python": "3.13.5"} of the value "3.13"."""
+    is_ready: Callable[[str, str, Arch], bool] = lambda _python, _glibc, _arch: False
+    """Whether no CPython has to be compiled for an environment."""
 
 
 class Expression(Protocol):
@@ -100,6 +103,20 @@ class Emulated:
     def matches(self, cell: CellContext) -> bool:
         """Whether the host is of another architecture."""
         return cell.axes[ARCH] != cell.host
+
+
+@dataclass(frozen=True)
+class Ready:
+    """`ready`: the cell's CPython is its base's own, or unpacked into the newest base that it runs on."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The axes that decide it."""
+        return frozenset({"python", "glibc", ARCH})
+
+    def matches(self, cell: CellContext) -> bool:
+        """Whether no CPython has to be compiled for the cell."""
+        return cell.is_ready(cell.axes["python"], cell.axes["glibc"], Arch(cell.axes[ARCH]))
 
 
 @dataclass(frozen=True)
@@ -225,6 +242,7 @@ WORDS: Final[Mapping[str, Expression]] = {
     "true": Constant(True),
     "false": Constant(False),
     "emulated": Emulated(),
+    "ready": Ready(),
 }
 """What is true or false by itself; no axis can be called so."""
 

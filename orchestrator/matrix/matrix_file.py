@@ -1,9 +1,10 @@
 """matrix.yaml: the axes with their values, exclusions with reasons, and profiles."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -13,10 +14,14 @@ from orchestrator.adapters.yamlfile import Document
 from orchestrator.errors import ErrorList, InputError
 from orchestrator.matrix.axes import Axes, check_axes, vocabulary
 from orchestrator.matrix.expression import ARCH_ALIASES, Aliases, Constant, Expression, parse
+from orchestrator.matrix.packages import LatestOf, unknown_latest
 from orchestrator.matrix.rules import Exclusion, ScenarioRules
 from orchestrator.matrix.scenario_file import ExclusionFile
-from orchestrator.matrix.scenarios import ScenarioSource
-from orchestrator.model import AXIS_VALUE, STANDARD_AXES, Scenario, Value
+from orchestrator.matrix.scenarios import ScenarioSource, find_scenarios
+from orchestrator.model import ABSENT, AXIS_VALUE, STANDARD_AXES, ProbeKind, Scenario, Value
+
+DEFAULTS: Final = Path(__file__).with_name("defaults.yaml")
+"""What a project's matrix.yaml does not say; a file of the program, in the same form."""
 
 
 class ProfileFile(Value):
@@ -31,10 +36,10 @@ class MatrixFile(Value):
     """The file as it is written."""
 
     schema_version: Literal[1] = Field(alias="schema")
-    axes: dict[str, tuple[str, ...]]
+    axes: dict[str, tuple[str, ...]] = {}
     exclude: tuple[ExclusionFile, ...] = ()
     profiles: dict[str, ProfileFile] = {}
-    default_profile: str
+    default_profile: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,8 @@ class Matrix:
 
     file: str
     axes: Axes
+    probes_are_found: bool = False
+    """Whether the probe axis is what the scenarios have, since the file does not state it."""
     vocabulary: Axes
     aliases: Aliases
     scenarios: Mapping[str, Scenario]
@@ -66,38 +73,54 @@ class Matrix:
     default_profile: str
 
 
-def load_matrix(path: Path, scenarios: Path, aliases: Aliases = ARCH_ALIASES) -> Matrix:
-    """Load matrix.yaml and the scenarios it names, which lie in the folder `scenarios`.
+def load_matrix(
+    path: Path,
+    scenarios: Path,
+    aliases: Aliases = ARCH_ALIASES,
+    latest_of: LatestOf = unknown_latest,
+) -> Matrix:
+    """Load matrix.yaml and its scenarios, which lie in the folder `scenarios`.
+
+    What the file does not say comes from DEFAULTS; without a scenario axis every scenario of the folder is on
+    it. `latest_of` gives the version of a package that a scenario wants the latest of.
 
     Raises MultipleInputError with file, line and column for everything that is wrong in them. Expressions are
     checked only if all axes that they may name could be read.
     """
     errors = ErrorList()
-    document = yamlfile.read(path, MatrixFile, errors)
+    document, defaults = yamlfile.read(path, MatrixFile, errors), yamlfile.read(DEFAULTS, MatrixFile)
+    own = document.value.axes
     _check_matrix_axes(document, errors, aliases)
-    axes = _sorted_axes(document.value.axes)
-    names = [name for name in dict.fromkeys(axes["scenario"]) if AXIS_VALUE.fullmatch(name)]
-    sources = [source for name in names if (source := ScenarioSource.read(scenarios, name, errors))]
+    stated = own["scenario"] if "scenario" in own else find_scenarios(scenarios)
+    names = [name for name in dict.fromkeys(stated) if AXIS_VALUE.fullmatch(name)]
+    sources = [
+        source for name in names if (source := ScenarioSource.read(scenarios, name, errors, latest_of))
+    ]
+    axes = _sorted_axes({**defaults.value.axes, "scenario": stated, "probe": _probes(sources), **own})
     for source in sources:
         source.check(axes, aliases)
     if len(sources) < len(names):
         errors.raise_all()
     words = vocabulary(axes, (source.axes for source in sources))
+    if any(source.probes == {ABSENT} for source in sources):
+        words["probe"] = tuple(dict.fromkeys((*words["probe"], ABSENT)))
     rules = {source.name: source.rules(axes, aliases) for source in sources}
     reader = _MatrixReader(document, words, aliases, errors)
-    exclusions, profiles = reader.exclusions(), reader.profiles()
-    reader.check_default_profile()
+    shipped = _MatrixReader(defaults, words, aliases, errors)
+    exclusions, profiles = reader.exclusions(), {**shipped.profiles(), **reader.profiles()}
+    reader.check_default_profile(profiles)
     errors.raise_all()
     return Matrix(
         file=document.file,
         axes=axes,
+        probes_are_found="probe" not in own,
         vocabulary=words,
         aliases=aliases,
         scenarios={source.name: source.scenario() for source in sources},
         rules=rules,
         exclusions=exclusions,
         profiles=profiles,
-        default_profile=document.value.default_profile,
+        default_profile=document.value.default_profile or defaults.value.default_profile,
     )
 
 
@@ -107,29 +130,30 @@ def _sorted_axes(axes: Axes) -> dict[str, tuple[str, ...]]:
     return {axis: axes[axis] for axis in (*STANDARD_AXES, *own)}
 
 
+def _probes(sources: Iterable[ScenarioSource]) -> tuple[str, ...]:
+    """The probes that the scenarios have, in the order of their kinds; `none` of those without any."""
+    found = {probe for source in sources for probe in source.probes}
+    return tuple(probe for probe in (*map(str, ProbeKind), ABSENT) if probe in found)
+
+
 def _check_matrix_axes(document: Document[MatrixFile], errors: ErrorList, aliases: Aliases) -> None:
-    """Add what is wrong in the axes; raise all errors where a standard axis is missing."""
+    """Add what is wrong in the axes; raise all errors where an axis may be a standard one, misspelt."""
     axes = document.value.axes
     check_axes(document, axes, errors, aliases)
     if "axes" in document.broken:
         errors.raise_all()
     missing = [axis for axis in STANDARD_AXES if axis not in axes]
-    for axis in missing:
-        near = [other for other in axes if other not in STANDARD_AXES and _is_near(other, missing)]
-        hint = f" (is {near[0]!r} meant to be it?)" if near else ""
-        errors.add(
-            InputError(
-                f"axis {axis!r} is missing{hint}",
-                where=document.where("axes"),
-                hint="every matrix has " + ", ".join(STANDARD_AXES),
-            )
-        )
-    if missing:
+    misspelt = [axis for axis in axes if axis not in STANDARD_AXES and _is_near(axis, missing)]
+    for axis in misspelt:
+        what = f"axis {axis!r} is near to a standard one that is not here"
+        where = document.where("axes", axis)
+        errors.add(InputError(what, where=where, hint=f"{nearest(axis, missing)} Else give it another name"))
+    if misspelt:
         errors.raise_all()
 
 
 def _is_near(axis: str, missing: list[str]) -> bool:
-    return nearest(axis, missing).startswith("did you mean")
+    return bool(difflib.get_close_matches(axis, missing, n=1, cutoff=0.8))
 
 
 @dataclass(frozen=True)
@@ -157,13 +181,13 @@ class _MatrixReader:
     def profiles(self) -> dict[str, Profile]:
         return {name: self._profile(name, entry) for name, entry in self.document.value.profiles.items()}
 
-    def check_default_profile(self) -> None:
+    def check_default_profile(self, profiles: Iterable[str]) -> None:
         default, document = self.document.value.default_profile, self.document
         if {"default_profile", "profiles"} & document.broken or ("profiles", default) in document.left_out:
             return
-        if default not in document.value.profiles:
+        if ("default_profile",) in document.nodes and default not in profiles:
             what = f"default_profile names no profile: {default!r}"
-            hint = nearest(default, document.value.profiles)
+            hint = nearest(default, profiles)
             self.errors.add(InputError(what, where=document.where("default_profile"), hint=hint))
 
     def _profile(self, name: str, entry: ProfileFile) -> Profile:

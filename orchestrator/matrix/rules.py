@@ -47,3 +47,5 @@ class ScenarioRules:
     exclusions: tuple[Exclusion, ...]
     options: tuple[LauncherOptions, ...]
     expect: tuple[ExpectationRule, ...]
+    default: ExpectationRule | None = None
+    """What holds of a cell that no rule matches; None: each cell needs a rule."""

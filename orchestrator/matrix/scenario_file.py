@@ -22,6 +22,7 @@ from orchestrator.model.survival import MAX_TRIALS
 
 CLEAN: Final = "clean"
 SIGNALS: Final = frozenset(item.name for item in signal.Signals)
+MAX_ARGUMENT: Final = 4096
 MAX_TRIALS_PER_CONTAINER: Final = 64
 """A stop waits for the container's end, and more trials would save nothing."""
 
@@ -69,6 +70,41 @@ def _option(text: str) -> str:
     return text
 
 
+def _user_path(name: str) -> str:
+    """A file or folder of the user's own, whose name may hold spaces, quotes and other letters."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{name[:80]!r} must be a path inside the scenario's folder")
+    return _printable(name)
+
+
+def _printable(text: str) -> str:
+    """Text that is one argument of a command line and one line of a message."""
+    if re.search(r"[\x00-\x1f\x7f]", text) or len(text) > MAX_ARGUMENT:
+        raise ValueError(f"{text[:80]!r} has a control character, or more than {MAX_ARGUMENT} characters")
+    return text
+
+
+def _script(name: str) -> str:
+    if name.startswith("-"):
+        refuse(f"python3 would read {name[:80]!r} as an option", f"write ./{name[:80]}")
+    return _user_path(name)
+
+
+def _application(text: str) -> str:
+    if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*(\(\))?", text):
+        refuse(f"{text[:80]!r} names no application", "write module:object, for example app:application")
+    return text
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,199}", name):
+        refuse(f"{name[:80]!r} cannot name an environment variable", "use letters, digits and _")
+    if name == "PATH" or name.startswith("CRASHMATRIX_"):
+        refuse(f"{name} is set by crashmatrix", "choose another name, or name a program by its path")
+    return name
+
+
 def _reason(text: str) -> str:
     if not text.strip():
         raise ValueError("the reason is empty; say why these cells are left out")
@@ -76,6 +112,10 @@ def _reason(text: str) -> str:
 
 
 InsidePath = Annotated[str, AfterValidator(_inside)]
+UserPath = Annotated[str, AfterValidator(_user_path)]
+ProjectPath = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
+"""A path relative to the scenario's folder that may leave it, and not the project."""
+Argument = Annotated[str, AfterValidator(_printable)]
 
 
 class ExclusionFile(Value):
@@ -114,18 +154,32 @@ class ExpectFile(Value):
     absent: Annotated[str, AfterValidator(_regular_expression)] | None = None
     evidence: WantedFinding | None = None
     survive: Survival | None = None
-    because: str
+    because: str = ""
     source: str | None = None
 
 
 class ScenarioFile(Value):
-    """The file as it is written."""
+    """The file as it is written.
+
+    What is started is one of driver, script, command, pytest and wsgi, or a probe that is a program.
+    """
 
     schema_version: Literal[1] = Field(alias="schema")
-    title: str
-    story: str
-    driver: InsidePath
-    timeout: Annotated[float, Field(gt=0, le=3600)]
+    title: str = ""
+    story: str = ""
+    driver: InsidePath | None = None
+    script: Annotated[str, AfterValidator(_script)] | None = None
+    command: Annotated[tuple[Argument, ...], Field(min_length=1)] | None = None
+    pytest: tuple[Argument, ...] | None = None
+    wsgi: Annotated[str, AfterValidator(_application)] | None = None
+    arguments: tuple[Argument, ...] = ()
+    requires: tuple[str, ...] | ProjectPath = ()
+    packages: dict[str, tuple[str, ...]] = {}
+    source: ProjectPath | None = None
+    files: tuple[UserPath, ...] | None = None
+    env: dict[Annotated[str, AfterValidator(_variable)], Argument] = {}
+    network: bool = False
+    timeout: Annotated[float, Field(gt=0, le=3600)] | None = None
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
     trials_per_container: Annotated[
         Annotated[int, Field(ge=1, le=MAX_TRIALS_PER_CONTAINER)] | None, Field(alias="share")
@@ -133,5 +187,5 @@ class ScenarioFile(Value):
     axes: dict[str, tuple[str, ...]] = {}
     exclude: tuple[ExclusionFile, ...] = ()
     launcher_options: tuple[OptionsFile, ...] = ()
-    probes: Annotated[dict[ProbeKind, ProbeFile], Field(min_length=1)]
-    expect: Annotated[tuple[ExpectFile, ...], Field(min_length=1)]
+    probes: dict[ProbeKind, ProbeFile] = {}
+    expect: tuple[ExpectFile, ...] = ()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -11,76 +12,123 @@ from orchestrator.adapters.yamlfile import Document
 from orchestrator.errors import ErrorList, InputError, Location
 from orchestrator.launchers import LAUNCHERS, Launcher
 from orchestrator.matrix.axes import Axes, check_axes
+from orchestrator.matrix.expectations import DEFAULT, expectation_errors, expectation_of
 from orchestrator.matrix.expression import Aliases, Constant, Expression, parse
+from orchestrator.matrix.packages import LatestOf, package_axes, unknown_latest
 from orchestrator.matrix.rules import Exclusion, ExpectationRule, LauncherOptions, ScenarioRules
-from orchestrator.matrix.scenario_file import CLEAN, ExpectFile, ProbeFile, ScenarioFile
+from orchestrator.matrix.scenario_file import CLEAN, ProbeFile, ScenarioFile
+from orchestrator.matrix.user_code import TIMEOUT, TIMEOUTS, CodeReader, title_of
 from orchestrator.model import (
+    ABSENT,
+    AXIS_VALUE,
     STANDARD_AXES,
-    AddressRange,
-    Expectation,
-    OutcomeKind,
+    PackageAxis,
     ProbeKind,
     ProbeSource,
     Scenario,
     Toolchain,
+    UserCode,
 )
 
 FILE: Final = "scenario.yaml"
+SUFFIX: Final = ".yaml"
 MANIFEST: Final = "Cargo.toml"
 CRATES: Final = "Cargo.lock"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioSource:
-    """A scenario.yaml as it was read; its mistakes go to `errors`, which are raised before `scenario`."""
+    """A scenario's file as it was read; its mistakes go to `errors`, which are raised before `scenario`.
+
+    `folder` is what its paths are relative to, `project` the project's; both are resolved.
+    """
 
     name: str
     folder: Path
+    project: Path
     document: Document[ScenarioFile]
     errors: ErrorList
+    latest_of: LatestOf = unknown_latest
 
     @classmethod
-    def read(cls, folder: Path, name: str, errors: ErrorList) -> "ScenarioSource | None":
-        """Read scenarios/NAME/scenario.yaml; None where it is no such file at all."""
-        path = folder / name / FILE
+    def read(
+        cls, folder: Path, name: str, errors: ErrorList, latest_of: LatestOf = unknown_latest
+    ) -> "ScenarioSource | None":
+        """Read scenarios/NAME/scenario.yaml or scenarios/NAME.yaml; None where there is neither."""
+        inner, beside = folder / name / FILE, folder / f"{name}{SUFFIX}"
+        path = beside if beside.is_file() else inner
         with errors.collect():
             if not path.is_file():
-                present = [item.parent.name for item in folder.glob(f"*/{FILE}")]
                 raise InputError(
                     f"scenario {name!r} has no {FILE}",
-                    hint=f"create it; {nearest(name, present)}",
+                    hint=f"create it; {nearest(name, _present(folder))}",
                     where=Location(file=yamlfile.shown(path)),
                 )
+            if path is beside and inner.is_file():
+                what = f"scenario {name!r} has two files, this one and {yamlfile.shown(inner)}"
+                raise InputError(what, where=Location(file=yamlfile.shown(path)), hint="remove one")
             document = yamlfile.read(path, ScenarioFile, errors)
-            return cls(name=name, folder=path.parent, document=document, errors=errors)
+            project = folder.parent.resolve()
+            return cls(
+                name=name,
+                folder=project if path is beside else path.parent.resolve(),
+                project=project,
+                document=document,
+                errors=errors,
+                latest_of=latest_of,
+            )
         return None
 
     @property
     def axes(self) -> Axes:
-        """The scenario's own axes."""
-        return self.document.value.axes
+        """The scenario's own axes, and its packages."""
+        return {**self.document.value.axes, **{item.axis: item.versions for item in self.packages}}
+
+    @property
+    def probes(self) -> frozenset[str]:
+        """The values of the probe axis that it has cells for."""
+        return frozenset(self.document.value.probes or (ABSENT,))
+
+    @cached_property
+    def packages(self) -> tuple[PackageAxis, ...]:
+        """Its packages whose versions are axes; mistakes go to the errors, once."""
+        return package_axes(self.document, self.document.value.axes, self.latest_of, self.errors)
+
+    @cached_property
+    def code(self) -> UserCode | None:
+        """The user's code that it runs, if any; mistakes go to the errors, once."""
+        return self._reader.read(self.packages)
+
+    @property
+    def _reader(self) -> CodeReader:
+        return CodeReader(
+            document=self.document, folder=self.folder, project=self.project, errors=self.errors
+        )
 
     def check(self, matrix_axes: Axes, aliases: Aliases) -> None:
         """Add to the errors what is wrong in the file beside its form and its expressions."""
-        document, entry = self.document, self.document.value
-        self.errors.add(*_file_errors(document, self.folder))
+        document, entry, code = self.document, self.document.value, self.code
+        self.errors.add(*_file_errors(document, self.folder, code))
         check_axes(document, entry.axes, self.errors, aliases)
-        for axis in entry.axes:
+        for axis in self.axes:
             if axis in matrix_axes or axis in STANDARD_AXES:
                 what = f"the matrix has an axis {axis!r} already"
                 hint = "give this one another name, or leave one of the two out"
-                self.errors.add(InputError(what, where=document.where("axes", axis), hint=hint))
+                place = document.where("axes", axis) if axis in entry.axes else document.where("packages")
+                self.errors.add(InputError(what, where=place, hint=hint))
         for language, probe in entry.probes.items():
             self.errors.add(*_probe_errors(document, language, probe))
         launchers = [LAUNCHERS[name] for name in matrix_axes["launcher"] if name in LAUNCHERS]
         self.errors.add(*_option_errors(document, launchers))
+        if code and code.is_copied:
+            self.errors.add(*_start_errors(document, code, launchers))
         for index, rule in enumerate(entry.expect):
-            self.errors.add(*_expectation_errors(document, index, rule))
+            self.errors.add(*expectation_errors(document, index, rule))
 
     def rules(self, matrix_axes: Axes, aliases: Aliases) -> ScenarioRules:
         """The file's rules with their expressions parsed, which may name the matrix's axes and its own."""
         document, entry = self.document, self.document.value
-        vocabulary = {**matrix_axes, **entry.axes}
+        vocabulary = {**matrix_axes, **self.axes}
 
         def parsed(field: str, index: int, text: str) -> Expression:
             with self.errors.collect():
@@ -108,27 +156,29 @@ class ScenarioSource:
             expect=tuple(
                 ExpectationRule(
                     when=parsed("expect", index, item.when),
-                    expectation=_expectation(item, where=str(document.where("expect", index))),
+                    expectation=expectation_of(item, where=str(document.where("expect", index))),
                     clean=item.status == CLEAN,
                 )
                 for index, item in enumerate(entry.expect)
             ),
+            default=DEFAULT if self.code or not entry.expect else None,
         )
 
     def scenario(self) -> Scenario:
         """The scenario of a file without mistakes."""
-        entry = self.document.value
+        entry, kind = self.document.value, self._reader.kind
         return Scenario(
             name=self.name,
-            title=entry.title,
+            title=title_of(entry, kind),
             story=entry.story.strip(),
             folder=str(self.folder),
-            driver=entry.driver,
-            timeout=entry.timeout,
+            driver=entry.driver or "",
+            timeout=entry.timeout or TIMEOUTS.get(kind, TIMEOUT),
             trials=entry.trials,
             trials_per_container=entry.trials_per_container,
             probes=tuple(_probe(language, probe) for language, probe in sorted(entry.probes.items())),
-            axes=entry.axes,
+            code=self.code,
+            axes=dict(self.axes),
         )
 
 
@@ -184,10 +234,52 @@ def _option_errors(document: Document[ScenarioFile], launchers: Sequence[Launche
                 yield InputError(why, where=where, hint="leave the option out")
 
 
-def _file_errors(document: Document[ScenarioFile], folder: Path) -> Iterator[InputError]:
+def _start_errors(
+    document: Document[ScenarioFile], code: UserCode, launchers: Sequence[Launcher]
+) -> Iterator[InputError]:
+    """Where no launcher of the matrix starts what the scenario names."""
+    if launchers and not any(code.kind in launcher.starts for launcher in launchers):
+        able = " or ".join(name for name, launcher in LAUNCHERS.items() if code.kind in launcher.starts)
+        yield InputError(
+            f"no launcher of the matrix starts `{code.kind}`",
+            where=document.where(code.kind),
+            hint=f"add {able or 'one that does'} to its axis launcher",
+        )
+
+
+def find_scenarios(folder: Path) -> tuple[str, ...]:
+    """The names of the scenarios in a project's folder of them, sorted; raises InputError for bad names."""
+    errors = ErrorList()
+    for path in sorted(folder.glob("*.yml")):
+        where = Location(file=yamlfile.shown(path))
+        errors.add(
+            InputError("a scenario's file ends in .yaml", where=where, hint=f"rename it to {path.stem}.yaml")
+        )
+    names = _present(folder)
+    for name in names:
+        if not AXIS_VALUE.fullmatch(name):
+            what = f"{name[:80]!r} cannot name a scenario"
+            hint = "rename it: letters, digits, '.', '_' and '-', 64 at most"
+            errors.add(InputError(what, where=Location(file=yamlfile.shown(folder)), hint=hint))
+    if not names:
+        where = Location(file=yamlfile.shown(folder))
+        errors.add(InputError("there is no scenario", where=where, hint="create one with `crashmatrix init`"))
+    errors.raise_all()
+    return names
+
+
+def _present(folder: Path) -> tuple[str, ...]:
+    folders = (path.parent.name for path in folder.glob(f"*/{FILE}"))
+    files = (path.stem for path in folder.glob(f"*{SUFFIX}"))
+    return tuple(sorted({*folders, *files}))
+
+
+def _file_errors(
+    document: Document[ScenarioFile], folder: Path, code: UserCode | None
+) -> Iterator[InputError]:
     """Files that the scenario names and does not have."""
     named: dict[tuple[str, ...], str] = {}
-    if "driver" not in document.broken:
+    if document.value.driver and code is None:
         named["driver",] = document.value.driver
     for language, probe in document.value.probes.items():
         named["probes", language, "source"] = probe.source
@@ -201,50 +293,3 @@ def _file_errors(document: Document[ScenarioFile], folder: Path) -> Iterator[Inp
                 where=document.where(*place),
                 hint=f"create {yamlfile.shown(path)}",
             )
-
-
-def _expectation(entry: ExpectFile, where: str) -> Expectation:
-    return Expectation(
-        kind=entry.outcome,
-        status=None if entry.status == CLEAN else entry.status,
-        signal=entry.signal,
-        frames=entry.frames,
-        fault_address=AddressRange.parse(entry.fault_address) if entry.fault_address else None,
-        message=entry.message,
-        absent=entry.absent,
-        evidence=entry.evidence,
-        survive=entry.survive,
-        because=entry.because.strip(),
-        source=entry.source,
-        where=where,
-    )
-
-
-def _expectation_errors(
-    document: Document[ScenarioFile], index: int, entry: ExpectFile
-) -> Iterator[InputError]:
-    """Where a rule names what its kind of outcome does not have, so that it could never be judged."""
-    if entry.status is not None and entry.outcome is not OutcomeKind.EXIT:
-        yield InputError(
-            f"outcome {entry.outcome} has no exit status",
-            hint="remove `status`",
-            where=document.where("expect", index, "status"),
-        )
-    if entry.outcome is OutcomeKind.SIGNAL and entry.survive:
-        yield InputError(
-            "a cell that must crash cannot survive",
-            hint="remove `survive`, or state another outcome",
-            where=document.where("expect", index, "survive"),
-        )
-    if entry.outcome is OutcomeKind.SIGNAL and entry.signal is None:
-        yield InputError(
-            "outcome signal must name its signal",
-            hint="add for example signal: SIGSEGV",
-            where=document.where("expect", index),
-        )
-    if entry.outcome is not OutcomeKind.SIGNAL and (entry.signal or entry.frames or entry.fault_address):
-        yield InputError(
-            f"outcome {entry.outcome} has no signal, no frames and no fault address",
-            hint="remove them, or write outcome: signal",
-            where=document.where("expect", index),
-        )

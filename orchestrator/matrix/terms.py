@@ -46,6 +46,7 @@ class CellSelector:
             pythons=matrix.axes["python"],
         )
         self._options = [facts.when(item.when, item.options) for item in rules.options]
+        self._default = rules.default
         self._rules = [facts.when(rule.when, rule) for rule in rules.expect]
 
     def selected(self, blocks: Sequence[Block], grid: Block, request: Request) -> Iterator[SelectedCells]:
@@ -83,6 +84,8 @@ class CellSelector:
         found = [rule for matching in self._rules if (rule := matching(axes))]
         if len(found) == 1:
             return found[0]
+        if not found and self._default:
+            return self._default
         cells = f"cell {Cell.from_axes(axes).id}" + (f" and {count - 1:,} more" if count > 1 else "")
         places = " and ".join(str(rule.expectation.where) for rule in found)
         matching = f"several rules match {cells}: {places}" if found else f"no rule matches {cells}"

@@ -1,7 +1,7 @@
 """A scenario's code that the user has already: what is started, and what it needs around it."""
 
 from orchestrator.model.base import Value
-from orchestrator.supervisor.targets import Target
+from orchestrator.supervisor.targets import CODE, Target
 
 
 class PackageAxis(Value):
@@ -44,3 +44,8 @@ class UserCode(Value):
     def target(self) -> Target:
         """What a launcher starts."""
         return Target(self.kind, self.file, self.arguments)
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether the process starts in a copy of the files, as it would in the project's own folder."""
+        return self.kind in CODE

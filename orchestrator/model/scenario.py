@@ -80,8 +80,11 @@ class Expectation(Value):
     survive: Survival | None = None
     """What the trials of a cell that should not crash have to show; None: each of a fixed number."""
     because: str
+    """Why; may be empty where no crash is expected."""
     source: str | None = None
     where: str | None = None
+    is_default: bool = False
+    """Whether no entry of the scenario says it: the process ends cleanly, and so does every child of it."""
 
     @property
     def wants_core(self) -> bool:
@@ -153,6 +156,7 @@ class Scenario(Value):
     name: str
     title: str
     story: str
+    """May be empty."""
     folder: str
     driver: str
     """The Python file that a launcher starts; empty where `code` says what is started."""

@@ -106,12 +106,15 @@ class CellRunner:
 
     def _command(self, planned: PlannedCell) -> TrialCommand:
         scenario = self.scenarios[planned.cell.scenario]
+        code = scenario.code
         return TrialCommand(
             cell=planned.cell,
             target=scenario.target(planned.cell.probe),
             timeout=planned.timeout,
             emulated=planned.cell.arch is not self.host_arch,
             options=planned.options,
+            env=code.env if code else {},
+            network=bool(code and code.network),
         )
 
     def _look(

@@ -132,7 +132,8 @@ def _details(data: RunData, places: Places, record: CellRecord) -> str:
     lines = [
         f"cell: {record.id}",
         f"axes: {', '.join(f'{axis}={value}' for axis, value in record.cell.axes.items())}",
-        f"expected: {words.expected(expectation)}, because {expectation.because}",
+        f"expected: {words.expected(expectation)}"
+        + (f", because {expectation.because}" if expectation.because else ""),
     ]
     if record.status is not Status.PASS:
         lines += [f"difference: {item.words}" for item in data.explained.get(record.id, ())]

@@ -15,17 +15,19 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import sys
 import time
 from typing import NamedTuple
 
 from orchestrator.supervisor import cleanup
 from orchestrator.supervisor.launch import Launch, launch_of
-from orchestrator.supervisor.paths import REPORT_FOLDER, REPORT_NAME
+from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, REPORT_NAME, SCENARIO
 from orchestrator.supervisor.subject import (
     ABORT_GRACE,
     EMULATED_GRACE,
     InterruptedRunError,
+    Start,
     Subject,
     TimedOutError,
     Wakeup,
@@ -34,12 +36,14 @@ from orchestrator.supervisor.subject import (
     end_dump,
     kill,
 )
-from orchestrator.supervisor.targets import COMMANDS, WSGI, Target
+from orchestrator.supervisor.targets import CODE, COMMAND, COMMANDS, WSGI, Target
 
 REPORT = os.path.join(REPORT_FOLDER, REPORT_NAME)
 SCHEMA = 2
 LAST_WORDS = 5.0
 """Seconds that an instrument gets to write the end of its output."""
+LONGEST_NAME = 100
+"""Characters that a note shows of a program's name."""
 PATH_SHOWN = 40
 """Characters that a note shows of a path; each may take 10, and a note has at most 500."""
 
@@ -129,6 +133,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--argument", action="append", default=[], help="an argument of the target itself")
     parser.add_argument(
+        "--env", action="append", default=[], metavar="NAME=VALUE", help="a variable of the subject's alone"
+    )
+    parser.add_argument(
         "--timeout", type=float, required=True, help="seconds from a subject's start to its end"
     )
     parser.add_argument("--wrap", default="", help="words to put before the command, quoted as for a shell")
@@ -160,6 +167,32 @@ def clean(folders: list[str]) -> list[str]:
     return [f"the trial before left files that cannot be removed: {left[0][:PATH_SHOWN]!a}{more}"]
 
 
+def copy_project(home: str, watched: bool) -> str:
+    """Copy the scenario's folder to where it may be written to; returns the copy's folder.
+
+    An instrument writes beside this program's report, by a path relative to where its subject starts.
+    """
+    source = os.path.join(home, SCENARIO)
+    if os.path.isdir(source):
+        shutil.copytree(source, PROJECT_FOLDER, copy_function=shutil.copy)
+    else:
+        os.mkdir(PROJECT_FOLDER)
+    if watched:
+        os.symlink(os.path.join(os.pardir, REPORT_FOLDER), os.path.join(PROJECT_FOLDER, REPORT_FOLDER))
+    return PROJECT_FOLDER
+
+
+def not_started(error: OSError, program: str, after: float, notes: list[str]) -> dict[str, object]:
+    """The exit of a user's command that cannot be started, with the status that a shell has for it."""
+    status = 127 if isinstance(error, FileNotFoundError) else 126
+    said = f"cannot start {program[:LONGEST_NAME]}: {error.strerror}"
+    return {
+        "pid": None, "kind": "exit", "status": status, "signal": None, "core_dumped": False,
+        "emulator_core": None, "interrupted": False, "after": round(after, 3), "seconds": 0.0,
+        "notes": [*notes, said],
+    }  # fmt: skip
+
+
 def run_trial(
     home: str, options: argparse.Namespace, wakeup: Wakeup, began: float, notes: list[str]
 ) -> dict[str, object]:
@@ -167,9 +200,13 @@ def run_trial(
     kind, file = options.target
     launch = launch_of(options.launcher)(home, Target(kind, file, tuple(options.argument)), options.option)
     command = [*shlex.split(options.wrap), *launch.command()]
+    environment = dict(item.split("=", 1) for item in options.env)
+    folder = copy_project(home, bool(options.wrap)) if kind in CODE else "."
     try:
-        started = Subject(command, wakeup)
+        started = Subject(command, wakeup, Start(folder, environment))
     except OSError as error:
+        if kind == COMMAND and not options.wrap:
+            return not_started(error, command[0], time.monotonic() - began, notes)
         error.filename = command[0]
         raise
     subject, watched = follow(started, launch, options, wakeup)

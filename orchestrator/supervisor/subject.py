@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import time
+from typing import NamedTuple
 
 POLL = 0.005
 """Seconds between polls of a state that sends no event: a port not yet bound, a worker not yet idle."""
@@ -47,18 +48,35 @@ class Wakeup:
             raise InterruptedRunError
 
 
+class Start(NamedTuple):
+    """Where a command starts, and the variables that it has beside this program's own."""
+
+    folder: str
+    environment: dict[str, str]
+
+
+IN_PLACE = Start(".", {})
+
+
 class Subject:
     """The process under question. Times are `time.monotonic` seconds."""
 
-    def __init__(self, command: list[str], wakeup: Wakeup) -> None:
+    def __init__(self, command: list[str], wakeup: Wakeup, start: Start = IN_PLACE) -> None:
         """Start the command; raises OSError if it cannot be started."""
         self._wakeup = wakeup
+        self.folder = start.folder
         self.killed_before = oom_kills()
         self.wait_status: int | None = None
         self.started = self.ended = time.monotonic()
         # Python ignores SIGPIPE and SIGXFSZ, and a child would inherit that.
         defaults = [signal.SIGPIPE, signal.SIGXFSZ]
-        self.pid = os.posix_spawnp(command[0], command, os.environ, setsigdef=defaults)
+        before = os.getcwd()
+        os.chdir(start.folder)
+        try:
+            environment = {**os.environ, **start.environment}
+            self.pid = os.posix_spawnp(command[0], command, environment, setsigdef=defaults)
+        finally:
+            os.chdir(before)
 
     @property
     def alive(self) -> bool:
@@ -155,7 +173,7 @@ def describe(
         "status": None if signalled else os.WEXITSTATUS(wait_status),
         "signal": signal_name(os.WTERMSIG(wait_status)) if signalled else None,
         "core_dumped": os.WCOREDUMP(wait_status),
-        "emulator_core": emulator_core(subject.pid),
+        "emulator_core": emulator_core(subject.pid, subject.folder),
         "interrupted": interrupted,
         "after": round(after, 3),
         "seconds": round(subject.ended - subject.started, 3),
@@ -163,10 +181,16 @@ def describe(
     }
 
 
-def emulator_core(pid: int) -> str | None:
-    """The name of the core that qemu-user wrote of a process here; None if there is none."""
+def emulator_core(pid: int, folder: str = ".") -> str | None:
+    """The name of the core that qemu-user wrote of a process that started in a folder; None without one.
+
+    It is moved into the current folder, where the host looks for it.
+    """
     pattern = re.compile(EMULATOR_CORE % pid)
-    return next((name for name in sorted(os.listdir(".")) if pattern.fullmatch(name)), None)
+    name = next((name for name in sorted(os.listdir(folder)) if pattern.fullmatch(name)), None)
+    if name and folder != ".":
+        os.replace(os.path.join(folder, name), name)
+    return name
 
 
 class Worker(Subject):
@@ -177,7 +201,7 @@ class Worker(Subject):
 
     def __init__(self, master: Subject, pid: int, wakeup: Wakeup) -> None:
         """Follow the worker `pid`, and stop its master."""
-        self.master = master
+        self.master, self.folder = master, master.folder
         self.pid, self.started, self.ended = pid, master.started, master.started
         self.wait_status = None
         self._wakeup, self.killed_before = wakeup, master.killed_before

@@ -23,7 +23,7 @@ INSTRUMENT: Final = Instrument(
     environment={"STARTED_WORD": "it runs"},
     output=OUTPUT,
     parse=parse,
-    lacks=lambda _, probe: "started knows no Rust" if probe.language == "rust" else None,
+    lacks=lambda _, probe: "started knows no Rust" if probe and probe.language == "rust" else None,
     slowdown=2,
     no_core="a core would be the shell's",
 )

@@ -42,10 +42,15 @@ class Cell:
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     def start(
-        self, launcher: str = "plain", timeout: float = 20, *more: str, target: str = "driver"
+        self,
+        launcher: str = "plain",
+        timeout: float = 20,
+        *more: str,
+        target: str = "driver",
+        file: str = "driver.py",
     ) -> subprocess.Popen[bytes]:
         command = [sys.executable, ISOLATED, str(self.root / "supervisor"), "--launcher", launcher]
-        command += ["--target", target, "driver.py", "--timeout", str(timeout), *more]
+        command += ["--target", target, file, "--timeout", str(timeout), *more]
         return subprocess.Popen(
             command, cwd=self.work, env=os.environ | {"PATH": f"{self.root / 'path'}:{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

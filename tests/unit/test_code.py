@@ -1,6 +1,7 @@
 """Targets that are the user's own code: what starts them, and what a launcher hands to the supervisor."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,17 @@ from orchestrator.execute import TrialCommand
 from orchestrator.model import AXIS_VALUE, Arch, Cell, Scenario, UserCode, orders_as_version
 from orchestrator.supervisor.run import parse
 from orchestrator.supervisor.targets import COMMAND, COMMANDS, PYTEST, SCRIPT, WSGI, Target
+from tests.unit.supervised import Cell as Watched
 
 CELL = Cell(
     scenario="repro", python="3.11", glibc="2.36", arch=Arch.X86_64, launcher="plain", probe="none"
 )  # fmt: skip
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Watched:
+    """A cell's container without a container."""
+    return Watched(tmp_path)
 
 
 def scenario(code: UserCode) -> Scenario:
@@ -87,3 +95,75 @@ def test_an_id_reads_one_way_only(own: list[tuple[str, str]]) -> None:
     cell = CELL.model_copy(update={"own": pairs})
     read = re.findall(r"\+([a-z][a-z0-9_]*)=((?:(?!\+[a-z][a-z0-9_]*=).)*)", cell.id)
     assert tuple(read) == pairs
+
+
+WHERE = """\
+import os, sys
+print(os.getcwd(), sys.path[0], sys.argv, os.environ.get('MINE'), *sorted(os.listdir('.')))
+"""
+
+
+def test_a_script_starts_in_a_copy_of_its_project_as_plain_python_would(watched: Watched) -> None:
+    scenario = watched.root / "scenario"
+    (scenario / "in ner").mkdir()
+    (scenario / "in ner" / "a.py").write_text(f"{WHERE}\nopen('new', 'w').close()")
+    (scenario / "tool.sh").write_text("#!/bin/sh\nexit 6\n")
+    (scenario / "tool.sh").chmod(0o755)
+    more = ("--argument=x y", "--argument=--", "--env=MINE=a=b c")
+    stdout, stderr = watched.start("plain", 20, *more, target=SCRIPT, file="in ner/a.py").communicate(
+        timeout=30
+    )
+    copy = watched.work / "project"
+    seen = f"{copy} {copy}/in ner ['in ner/a.py', 'x y', '--'] a=b c in ner tool.sh\n"
+    assert (stdout.decode(), stderr, watched.exit["status"]) == (seen, b"", 0)
+    assert not (scenario / "new").exists()
+    assert (copy / "new").exists()
+
+
+def test_a_command_is_found_by_path_or_in_the_project(watched: Watched) -> None:
+    (watched.root / "scenario" / "tool.sh").write_text("#!/bin/sh\nexit $1\n")
+    (watched.root / "scenario" / "tool.sh").chmod(0o755)
+    watched.start("plain", 20, "--argument=6", target=COMMAND, file="./tool.sh").communicate(timeout=30)
+    assert watched.exit["status"] == 6
+
+
+@pytest.mark.parametrize(
+    ("file", "status", "note"),
+    [
+        ("no-such-program", 127, "cannot start no-such-program: No such file or directory"),
+        ("./data", 126, "cannot start ./data: Permission denied"),
+    ],
+)
+def test_a_command_that_cannot_be_started_ends_as_a_shell_would_say(
+    watched: Watched, file: str, status: int, note: str
+) -> None:
+    (watched.root / "scenario" / "data").write_text("")
+    watched.start("plain", 20, target=COMMAND, file=file).communicate(timeout=30)
+    assert (watched.exit["kind"], watched.exit["status"], watched.exit["notes"]) == ("exit", status, [note])
+
+
+def test_every_trial_starts_in_a_fresh_copy(watched: Watched) -> None:
+    (watched.root / "scenario" / "a.py").write_text(
+        "import os; print(os.listdir('.')); open('new', 'w').close()"
+    )
+    more = ("--trials", "2", "--mark", "|", "--scratch", str(watched.work))
+    stdout, _ = watched.start("plain", 20, *more, target=SCRIPT, file="a.py").communicate(timeout=30)
+    assert stdout == b"['a.py']\n|['a.py']\n"
+    assert [item["status"] for item in watched.report["trials"]] == [0, 0]
+
+
+def test_an_instrument_writes_beside_the_report_from_a_copy_too(watched: Watched) -> None:
+    (watched.root / "scenario" / "a.py").write_text("")
+    wrap = '--wrap=sh -c \'echo seen > .crashmatrix/tool.txt; exec "$0" "$@"\''
+    watched.start("plain", 20, wrap, target=SCRIPT, file="a.py").communicate(timeout=30)
+    assert (watched.work / ".crashmatrix" / "tool.txt").read_text() == "seen\n"
+
+
+def test_the_emulators_core_is_found_where_its_process_started(watched: Watched) -> None:
+    (watched.root / "scenario" / "a.py").write_text(
+        "import os; open(f'qemu_python_20260101-000000_{os.getpid()}.core', 'w').close()"
+    )
+    watched.start("plain", 20, target=SCRIPT, file="a.py").communicate(timeout=30)
+    name = watched.exit["emulator_core"]
+    assert name
+    assert (watched.work / name).exists()

@@ -164,7 +164,7 @@ def test_shards_share_the_cells_out(project: Path, catalogue: Catalogue) -> None
         ("[cpp, rust]", '[cpp, "a\\nRUN true"]', "cannot be a value"),
         ("[cpp, rust]", '[cpp, "../../etc"]', "cannot be a value"),
         ("[cpp, rust]", "[cpp, rust, on]", 'on is true or false .*write "on" in quotes'),
-        ("  probe:", "  prob:", "axis 'probe' is missing .is 'prob' meant"),
+        ("  probe:", "  prob:", ":8:9: axis 'prob' is near to a standard one .*; did you mean 'probe'"),
         ("  probe:", "  not: [a]\n  probe:", "'not' cannot name an axis"),
         ("  probe:", "  emulated: [a]\n  probe:", "'emulated' cannot name an axis"),
         ("  probe:", "  launcher: [a]\n  probe:", ":8:3: duplicate 'launcher', first on line 7; remove one"),

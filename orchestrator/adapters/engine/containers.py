@@ -37,6 +37,8 @@ class ContainerSpec:
     labels: Mapping[str, str]
     environment: Mapping[str, str] = field(default_factory=dict)
     work: str = "/work"
+    network: bool = False
+    """Whether it has the engine's default network; without, it has its loopback alone."""
     memory: int = 1 << 30
     pids: int = 512
 
@@ -55,15 +57,15 @@ class Containers(Connection):
     def create(self, spec: ContainerSpec) -> str:
         """Create a trial's locked-down container and its labelled work volume; returns the id.
 
-        No network, no capabilities, no new privileges, a read-only root, limits on memory and
-        pids. `init` is always on: a process that is PID 1 of its container does not die of its own
-        SIGABRT, and under qemu-user it hangs for ever.
+        No network unless the trial asks for one, no capabilities, no new privileges, a read-only root,
+        limits on memory and pids. `init` is always on: a process that is PID 1 of its container does not
+        die of its own SIGABRT, and under qemu-user it hangs for ever.
         """
         with engine_errors(f"creating a container of {spec.image}"):
             retried(self._api.create_volume)(name=spec.hostname, labels=dict(spec.labels))
             host = self._api.create_host_config(
                 init=True,
-                network_mode="none",
+                network_mode="default" if spec.network else "none",
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
                 read_only=True,

@@ -1,0 +1,76 @@
+"""Entries of `expect`, and the expectation of cells that none of them matches."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from orchestrator.adapters.yamlfile import Document
+from orchestrator.errors import InputError
+from orchestrator.matrix.expression import Constant
+from orchestrator.matrix.rules import ExpectationRule
+from orchestrator.matrix.scenario_file import CLEAN, ExpectFile, ScenarioFile
+from orchestrator.model import AddressRange, Expectation, OutcomeKind
+
+DEFAULT: Final = ExpectationRule(
+    when=Constant(True),
+    expectation=Expectation(
+        kind=OutcomeKind.EXIT,
+        because="the scenario states nothing else for this cell",
+        is_default=True,
+    ),
+    clean=True,
+)
+"""What holds of a cell of the user's code that no entry matches: what people mean by "it works"."""
+
+
+def expectation_of(entry: ExpectFile, where: str) -> Expectation:
+    """The expectation of an entry, whose place is `where`."""
+    return Expectation(
+        kind=entry.outcome,
+        status=None if entry.status == CLEAN else entry.status,
+        signal=entry.signal,
+        frames=entry.frames,
+        fault_address=AddressRange.parse(entry.fault_address) if entry.fault_address else None,
+        message=entry.message,
+        absent=entry.absent,
+        evidence=entry.evidence,
+        survive=entry.survive,
+        because=entry.because.strip(),
+        source=entry.source,
+        where=where,
+    )
+
+
+def expectation_errors(
+    document: Document[ScenarioFile], index: int, entry: ExpectFile
+) -> Iterator[InputError]:
+    """Where a rule names what its kind of outcome does not have, so that it could never be judged."""
+    if entry.status is not None and entry.outcome is not OutcomeKind.EXIT:
+        yield InputError(
+            f"outcome {entry.outcome} has no exit status",
+            hint="remove `status`",
+            where=document.where("expect", index, "status"),
+        )
+    if entry.outcome is OutcomeKind.SIGNAL and entry.survive:
+        yield InputError(
+            "a cell that must crash cannot survive",
+            hint="remove `survive`, or state another outcome",
+            where=document.where("expect", index, "survive"),
+        )
+    if entry.outcome is OutcomeKind.SIGNAL and not entry.signal:
+        yield InputError(
+            "outcome signal must name its signal",
+            hint="add for example signal: SIGSEGV",
+            where=document.where("expect", index),
+        )
+    if entry.outcome is OutcomeKind.SIGNAL and not entry.because.strip():
+        yield InputError(
+            "an expected crash must say why it comes",
+            hint="add `because`, in one sentence",
+            where=document.where("expect", index),
+        )
+    if entry.outcome is not OutcomeKind.SIGNAL and (entry.signal or entry.frames or entry.fault_address):
+        yield InputError(
+            f"outcome {entry.outcome} has no signal, no frames and no fault address",
+            hint="remove them, or write outcome: signal",
+            where=document.where("expect", index),
+        )
