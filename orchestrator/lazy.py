@@ -10,6 +10,15 @@ A module names what it imports lazily in one line above its imports:
 `docker`, `orchestrator.pipeline.merge` and `orchestrator.pipeline.planning` are imported when one of their
 attributes is first used. Python 3.15 reads that line itself; before it, `install` does. Unlike Python 3.15 it
 makes only modules lazy: `from docker import DockerClient` would be an error at the first use.
+
+A package may also export the names of its own modules lazily:
+
+    __lazy_modules__ = ("orchestrator.model.cell",)
+
+    from orchestrator.model.cell import Cell
+
+`orchestrator.model.cell` is imported when somebody takes `Cell` from the package. Before Python 3.15 the
+package itself cannot use such a name.
 """
 
 import builtins
@@ -41,7 +50,7 @@ def _lazy_import(
     """What an import statement binds, or takes names from; lazy at the top of a module that says so."""
     if isinstance(globals, dict) and globals is locals and _is_lazy(name, globals):
         if fromlist:
-            return _LazyPackage(name, globals)
+            return _Exported(name, globals) if _is_own_module(name, globals) else _LazyPackage(name, globals)
         if "." not in name:
             return _lazy(name, globals)
     return _import(name, globals, locals, fromlist or (), level)
@@ -50,6 +59,11 @@ def _lazy_import(
 def _is_lazy(name: str, importer: dict[str, Any]) -> bool:
     own = str(importer.get("__name__")).partition(".")[0] == _PACKAGE
     return own and name in importer.get("__lazy_modules__", ())
+
+
+def _is_own_module(name: str, importer: dict[str, Any]) -> bool:
+    """Whether the importer is a package and `name` is in it."""
+    return "__path__" in importer and name.startswith(f"{importer['__name__']}.")
 
 
 def _lazy(name: str, importer: dict[str, Any]) -> object:
@@ -86,3 +100,32 @@ class _LazyModule:
         for name in [name for name, value in importer.items() if value is self]:
             importer[name] = module
         return module
+
+
+class _Exported:
+    """What a package takes the names from that it exports lazily; makes the package give them out."""
+
+    def __init__(self, name: str, package: dict[str, Any]) -> None:
+        self._name = name
+        sys.modules[package["__name__"]].__class__ = _ExportingPackage
+
+    def __getattr__(self, name: str) -> object:
+        return _LazyName(self._name, name)
+
+
+class _LazyName:
+    """Stands for a name of a module in the namespace of its package until somebody takes it from there."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module = module
+        self.name = name
+
+
+class _ExportingPackage(ModuleType):
+    """A package that imports the module of an exported name when the name is first taken from it."""
+
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a module
+        value = super().__getattribute__(name)
+        if isinstance(value, _LazyName):
+            value = vars(self)[name] = getattr(import_module(value.module), value.name)
+        return value

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from orchestrator import host, matrix, rundir
-from orchestrator.cli import analysis, console, progress, requests, start, tables
+from orchestrator.cli import analysis, console, listing, progress, requests, start, tables
 from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.invocation import MATRIX, command
@@ -20,11 +20,10 @@ from orchestrator.pipeline import analyze, building, merge, planning, reporting,
 
 def show_plan(arguments: argparse.Namespace) -> int:
     """`crashmatrix plan`: show the cells."""
-    planned = requests.plan_chosen(arguments)
     if arguments.json:
-        sys.stdout.writelines(planned.plan.chunks())
+        sys.stdout.writelines(requests.plan_chosen(arguments).plan.chunks())
     else:
-        tables.show_plan(console.open_console(), planned.plan)
+        sys.stdout.writelines(listing.lines(requests.plan_chosen(arguments, listing=True).plan))
     return EXIT_OK
 
 

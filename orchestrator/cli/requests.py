@@ -8,22 +8,21 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from orchestrator import matrix
+from orchestrator import matrix, rundir
 from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError
 from orchestrator.invocation import MATRIX, nearest_project
 from orchestrator.model import STANDARD_AXES
 from orchestrator.pipeline import planning
-from orchestrator.rundir import find_run
 
 REPORTS: Final = "reports"
 """The folder of a project that keeps its runs."""
 
 
-def plan_chosen(arguments: argparse.Namespace) -> planning.PlannedRun:
-    """The plan that the flags ask for; raises InputError."""
+def plan_chosen(arguments: argparse.Namespace, *, listing: bool = False) -> planning.PlannedRun:
+    """The plan that the flags ask for, or only what a listing shows of it; raises InputError."""
     project = planning.Project.load(project_folder(arguments))
-    return planning.make_plan(project, selection(arguments, project))
+    return planning.make_plan(project, selection(arguments, project), listing=listing)
 
 
 def project_folder(arguments: argparse.Namespace) -> Path:
@@ -92,4 +91,4 @@ def reports_folder(arguments: argparse.Namespace) -> Path:
 
 def baseline(arguments: argparse.Namespace) -> Path | None:
     """The folder of the run to compare with, where the flags name one; raises InputError."""
-    return find_run(reports_folder(arguments), arguments.baseline) if arguments.baseline else None
+    return rundir.find_run(reports_folder(arguments), arguments.baseline) if arguments.baseline else None

@@ -6,7 +6,6 @@ __lazy_modules__ = ("orchestrator", "orchestrator.pipeline", "orchestrator.repor
 
 import os
 from collections.abc import Sequence
-from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -15,17 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator import host, report
-from orchestrator.model import Comparison, ExcludedCells, Plan, PlannedCell
+from orchestrator.model import Comparison
 from orchestrator.pipeline import run
 from orchestrator.report import text
 from orchestrator.rundir import RunData, Status
 
 ALL_ROWS: Final = 60
 """Up to so many cells are all shown; of more, only those that are not as expected."""
-MANY_EXCLUDED: Final = 20
-"""Excluded cells shown of one reason: the stories' own axes multiply each that cannot be had by hundreds."""
-MANY_REASONS: Final = 3
-"""Reasons shown of a value that no cell has."""
 EXPLANATIONS: Final = 12
 SENTENCE: Final = 4_000
 STYLES: Final = {
@@ -36,58 +31,6 @@ STYLES: Final = {
     Status.SKIP: "dim",
 }
 STATE_STYLES: Final = {"ok": "green", "degraded": "yellow", "missing": "red"}
-
-
-def show_plan(console: Console, plan: Plan) -> None:
-    """The values that no cell has, the cells, then the other excluded ones under their reasons."""
-    for lacking in plan.unavailable:
-        reasons = "; ".join(lacking.reasons[:MANY_REASONS])
-        more = f"; and {len(lacking.reasons) - MANY_REASONS} more" if lacking.reasons[MANY_REASONS:] else ""
-        console.print(
-            f"[yellow]no cell[/] of {lacking.count:,} with {lacking.axis} {escape(lacking.value)}: "
-            f"{escape(reasons + more)}",
-            soft_wrap=True,
-        )
-    if plan.unavailable:
-        console.print()
-    for item in plan.cells:
-        console.print(
-            f"{item.cell.id}  [dim]expects {item.expectation.kind}"
-            f"{' ' + item.expectation.signal if item.expectation.signal else ''}{_made_of(item)}[/]",
-            soft_wrap=True,
-        )
-    _show_excluded(console, plan)
-    console.print(
-        f"\n{len(plan.cells)} cells run, {plan.excluded_count} are excluded, "
-        f"{plan.deselected} are outside this selection."
-    )
-
-
-def _show_excluded(console: Console, plan: Plan) -> None:
-    """Excluded cells under their reasons, without those of a value that no cell has: that is said once."""
-    lacking = frozenset((item.axis, item.value) for item in plan.unavailable)
-    groups: dict[str, list[ExcludedCells]] = {}
-    for excluded in plan.excluded:
-        place = f" ({excluded.where})" if excluded.where else ""
-        if (others := excluded.without_values(lacking)) is not None:
-            groups.setdefault(f"{excluded.reason}{place}", []).append(others)
-    for reason, alike in groups.items():
-        count = sum(group.count for group in alike)
-        console.print(f"\n[yellow]excluded[/] {count}: {escape(reason)}", soft_wrap=True)
-        for left_out in islice(chain.from_iterable(group.each() for group in alike), MANY_EXCLUDED):
-            console.print(f"  [dim]{escape(left_out.cell.id)}[/]", soft_wrap=True)
-        if count > MANY_EXCLUDED:
-            console.print(f"  [dim]and {count - MANY_EXCLUDED:,} more, all in --json[/]")
-
-
-def _made_of(item: PlannedCell) -> str:
-    made_of = item.made_of
-    slow = f"; emulated, so {item.timeout:g} s a trial" if item.emulated else ""
-    if made_of is None:
-        return slow
-    python = f"; CPython {made_of.version} ({made_of.interpreter}) on {made_of.base} ({made_of.origin})"
-    compiled = f"; probe by {item.toolchain}" if item.toolchain else ""
-    return f"{python}{compiled}{slow}"
 
 
 def show_run(console: Console, finished: run.Finished) -> None:

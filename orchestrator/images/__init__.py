@@ -1,8 +1,18 @@
 """Images: a cell's chain of content-addressed images, rendered where a person can read it, built once."""
 
+__lazy_modules__ = (
+    "orchestrator.images.axes",
+    "orchestrator.images.build",
+    "orchestrator.images.catalogue",
+    "orchestrator.images.recipe",
+    "orchestrator.images.registries",
+    "orchestrator.images.rendered",
+)
+
+from orchestrator.images.axes import IMAGE_AXES
 from orchestrator.images.build import Progress, Result, build_all
 from orchestrator.images.catalogue import load_catalogue, lock_catalogue
-from orchestrator.images.recipe import IMAGE_AXES, Recipes
+from orchestrator.images.recipe import Recipes
 from orchestrator.images.registries import silent_registries
 from orchestrator.images.rendered import render
 from orchestrator.images.shipped import catalogue_file, shipped

@@ -1,5 +1,7 @@
 """images/lock.yaml: the one place where the contents of all downloads are pinned, and how it is written."""
 
+__lazy_modules__ = ("orchestrator.images",)
+
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -14,8 +16,7 @@ from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.files import write_atomically
 from orchestrator.adapters.yamlfile import Document
 from orchestrator.errors import CrashmatrixError, HostError, InputError
-from orchestrator.images import cache
-from orchestrator.images.download import obtain
+from orchestrator.images import cache, download
 from orchestrator.model import CatalogueParts, Download, ImagePin, Lock, Pin, Wanted
 
 LOCK: Final = "lock.yaml"
@@ -128,6 +129,6 @@ def _tagged(catalogue: CatalogueParts) -> list[tuple[str, str]]:
 
 def _pin(item: Wanted, stop: threading.Event) -> Pin:
     with tempfile.TemporaryDirectory(dir=cache_folder(SCRATCH), prefix=".lock-") as folder:
-        path = obtain(item, None, Path(folder), stop)
+        path = download.obtain(item, None, Path(folder), stop)
         sha256 = cache.keep(path)
         return Pin(name=item.name, version=item.version, arch=item.arch, filename=path.name, sha256=sha256)

@@ -4,9 +4,9 @@ Keys are fixed here, from text and digests alone; no engine is asked and nothing
 """
 
 from pathlib import Path
-from typing import Final
 
 from orchestrator.errors import InputError
+from orchestrator.images.axes import IMAGE_AXES
 from orchestrator.images.interpreters import environment_image, label
 from orchestrator.images.probes import probe_image
 from orchestrator.images.recipe_book import RecipeBook
@@ -15,8 +15,6 @@ from orchestrator.images.shipped import IMAGES, shipped
 from orchestrator.instruments import INSTRUMENTS
 from orchestrator.model import (
     ABSENT,
-    INSTRUMENT,
-    STANDARD_AXES,
     SYSTEM_PYTHON,
     Arch,
     Catalogue,
@@ -28,9 +26,6 @@ from orchestrator.model import (
     Scenario,
 )
 from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO
-
-IMAGE_AXES: Final = (*STANDARD_AXES, INSTRUMENT)
-"""The axes that decide a cell's image: cells that differ in others alone share one."""
 
 
 class Recipes:

@@ -1,5 +1,13 @@
 """matrix.yaml and scenarios to cells: chosen, and excluded with reasons."""
 
+__lazy_modules__ = (
+    "orchestrator.matrix.expand",
+    "orchestrator.matrix.expression",
+    "orchestrator.matrix.matrix_file",
+    "orchestrator.matrix.request",
+    "orchestrator.matrix.start",
+)
+
 from orchestrator.matrix.expand import select
 from orchestrator.matrix.expression import ARCH_ALIASES, Aliases
 from orchestrator.matrix.matrix_file import Matrix, load_matrix

@@ -1,5 +1,27 @@
 """Frozen value types. Stations exchange these and nothing else."""
 
+__lazy_modules__ = (
+    "orchestrator.model.base",
+    "orchestrator.model.catalogue",
+    "orchestrator.model.cell",
+    "orchestrator.model.code",
+    "orchestrator.model.comparison",
+    "orchestrator.model.crash",
+    "orchestrator.model.download",
+    "orchestrator.model.environment",
+    "orchestrator.model.evidence",
+    "orchestrator.model.explanation",
+    "orchestrator.model.image",
+    "orchestrator.model.plan",
+    "orchestrator.model.planned_cells",
+    "orchestrator.model.rate",
+    "orchestrator.model.result",
+    "orchestrator.model.scenario",
+    "orchestrator.model.selection",
+    "orchestrator.model.survival",
+    "orchestrator.model.terms",
+)
+
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.catalogue import (

@@ -21,7 +21,10 @@ class CellTerms(Value):
 
 
 class PlannedTerms(CellTerms):
-    """What a plan says of a cell beside its axis values: `image` is the content-addressed key."""
+    """What a plan says of a cell beside its axis values.
+
+    `image` is the content-addressed key; in a listing, which renders no images, it is empty.
+    """
 
     image: str
     made_of: MadeOf | None = None

@@ -1,5 +1,9 @@
 """From a project's folder and a request to a plan: every key is fixed before an engine is asked."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator",)
+
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
-from orchestrator import images, instruments
+from orchestrator import images, instruments, rundir
 from orchestrator import matrix as planning
 from orchestrator.errors import ErrorList, HostError, InputError, Location
 from orchestrator.matrix import ARCH_ALIASES, Aliases, Matrix, Request
@@ -27,7 +31,6 @@ from orchestrator.model import (
     orders_as_version,
 )
 from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, planned_cells
-from orchestrator.rundir import RunFolder, layout
 
 EMULATION_FACTOR: Final = 5
 """Factor of a trial's timeout under qemu-user: 10 s were seen where 0.4 s are usual."""
@@ -43,7 +46,7 @@ class Project:
     catalogue: Catalogue
 
     @classmethod
-    def load(cls, root: Path) -> "Project":
+    def load(cls, root: Path) -> Project:
         """Load matrix.yaml, the scenarios it names and the catalogue; raises InputError."""
         if not root.is_dir():
             raise InputError(
@@ -70,16 +73,20 @@ class PlannedRun:
     specs: tuple[ImageSpec, ...]
 
 
-def make_plan(project: Project, request: Request) -> PlannedRun:
-    """Plan a run: cells, expectations, and the key of every image."""
+def make_plan(project: Project, request: Request, *, listing: bool = False) -> PlannedRun:
+    """Plan a run: cells, expectations, and the key of every image.
+
+    A `listing` is for people to read: it renders no images, and its cells have no image's key.
+    """
     catalogue = project.catalogue.model_copy(update={"host": _host()})
     project, selection = _select(replace(project, catalogue=catalogue), request)
-    recipes = images.Recipes(project.catalogue, project.root, _host())
+    recipes = None if listing else images.Recipes(project.catalogue, project.root, _host())
     now = datetime.now(UTC)
     cells = planned_cells(
         selection, request.shard, _terms_of(project, recipes, patient=request.timeout is None)
     )
     index, count = request.shard or WHOLE
+    specs = recipes.specs if recipes else ()
     plan = Plan(
         run=_run_name(now, selection.profile, request),
         created=now.isoformat(timespec="seconds"),
@@ -90,12 +97,12 @@ def make_plan(project: Project, request: Request) -> PlannedRun:
         unavailable=selection.unavailable,
         excluded=selection.excluded[index - 1 :: count],
         deselected=selection.deselected,
-        images=tuple(_listed(spec) for spec in recipes.specs),
+        images=tuple(_listed(spec) for spec in specs),
         ordered=tuple(
             axis for axis, values in project.matrix.vocabulary.items() if orders_as_version(axis, values)
         ),
     )
-    return PlannedRun(plan=plan, specs=recipes.specs)
+    return PlannedRun(plan=plan, specs=specs)
 
 
 def _select(project: Project, request: Request) -> tuple[Project, Selection]:
@@ -121,7 +128,7 @@ def _select(project: Project, request: Request) -> tuple[Project, Selection]:
     return project, planning.select(project.matrix, catalogue, request)
 
 
-def _terms_of(project: Project, recipes: images.Recipes, *, patient: bool) -> TermsOf:
+def _terms_of(project: Project, recipes: images.Recipes | None, *, patient: bool) -> TermsOf:
     """The terms of a cell with its image; `patient` gives emulated ones the time that emulation takes."""
     made_of, host = cache(project.catalogue.made_of), _host()
 
@@ -131,7 +138,7 @@ def _terms_of(project: Project, recipes: images.Recipes, *, patient: bool) -> Te
         compiled_in = instruments.is_compiled_in(cell.instrument)
         emulated = cell.arch is not host
         added = {
-            "image": recipes.image_of(cell, scenario).key,
+            "image": recipes.image_of(cell, scenario).key if recipes else "",
             "made_of": made,
             "toolchain": probe.toolchain_for(made.interpreter, compiled_in=compiled_in)
             if probe and made
@@ -174,13 +181,13 @@ def _selection_words(request: Request, profile: str) -> str:
     return " ".join(words)
 
 
-def plan_again(project: Project, run: RunFolder) -> PlannedRun:
+def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:
     """The plan of an earlier run, with its images' specifications made anew.
 
     Raises InputError where the project has changed so that a cell would run on another image: its
     results would not belong to one run.
     """
-    path, plan = run.path / layout.PLAN, run.plan
+    path, plan = run.path / rundir.layout.PLAN, run.plan
     recipes = images.Recipes(project.catalogue, project.root, _host())
     for item in plan.cells:
         scenario = project.scenarios.get(item.cell.scenario)

@@ -1,5 +1,12 @@
 """The folder of a run: its file names, its documents read and written, its cells' records and statuses."""
 
+__lazy_modules__ = (
+    "orchestrator.rundir",
+    "orchestrator.rundir.find",
+    "orchestrator.rundir.folder",
+    "orchestrator.rundir.records",
+)
+
 from orchestrator.rundir import layout
 from orchestrator.rundir.find import find_run, latest_run, run_folders
 from orchestrator.rundir.folder import RunFolder

@@ -45,7 +45,8 @@ LIBRARIES = (
     "yaml",
 )
 STATIONS = ("cores", "crash", "execute", "explain", "host", "images", "matrix", "model", "report", "verdict")
-PLANNING = {"images", "jinja2", "matrix", "model", "pydantic", "yaml"}
+LISTING = {"images", "matrix", "model", "pydantic", "yaml"}
+PLANNING = LISTING | {"jinja2"}
 READING = {"capstone", "cores", "crash", "model", "pydantic"}
 PRINT_IMPORTED = f"""
 import atexit, sys
@@ -70,8 +71,8 @@ def imported_by(*arguments: str) -> set[str]:
         ("--help", set()),
         ("analyze --help", set()),
         ("plan --offline --json", PLANNING),
-        ("plan --offline", PLANNING | {"rich"}),
-        ("run --offline --list", PLANNING | {"rich"}),
+        ("plan --offline", LISTING),
+        ("run --offline --list", LISTING),
         ("render --help", set()),
         ("init --help", set()),
         ("init --script none.py", {"rich"}),

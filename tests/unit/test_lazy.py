@@ -4,12 +4,14 @@ import ast
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import orchestrator
 from orchestrator import lazy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +83,43 @@ def test_every_other_import_is_done_at_once(name: str, text: str) -> None:
     assert "heavy" in sys.modules
 
 
+EXPORTS = """
+__lazy_modules__ = ("orchestrator.exporter.part",)
+from orchestrator.exporter.part import Value, value as renamed
+"""
+
+
+@pytest.fixture
+def exporter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A package that exports names of its own module `part`."""
+    monkeypatch.setattr(orchestrator, "__path__", [*orchestrator.__path__, str(tmp_path)])
+    (tmp_path / "exporter").mkdir()
+    (tmp_path / "exporter" / "__init__.py").write_text(EXPORTS)
+    (tmp_path / "exporter" / "part.py").write_text("class Value: ...\nvalue = Value()\n")
+    yield import_module("orchestrator.exporter")
+    for name in ("orchestrator.exporter", "orchestrator.exporter.part"):
+        sys.modules.pop(name, None)
+    del vars(orchestrator)["exporter"]
+
+
+def test_a_package_exports_names_of_its_modules_lazily(exporter: ModuleType) -> None:
+    """As `from package import name`, as an attribute, and to a module that is executed by itself."""
+    assert "orchestrator.exporter.part" not in sys.modules
+    taken = importer("from orchestrator.exporter import Value").Value
+    part = sys.modules["orchestrator.exporter.part"]
+    assert taken is part.__dict__["Value"]
+    assert isinstance(exporter.renamed, taken)
+    assert vars(exporter)["renamed"] is part.__dict__["value"]
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = exporter.no_such_name
+
+
+def test_a_name_that_its_module_lacks_is_an_error_at_its_first_use(exporter: ModuleType) -> None:
+    (Path(str(exporter.__file__)).parent / "part.py").write_text("value = 1\n")
+    with pytest.raises(ImportError, match=r"cannot import name 'Value' from 'orchestrator\.exporter'"):
+        importer("from orchestrator.exporter import Value")
+
+
 def test_a_module_that_is_missing_is_an_error_at_its_first_use() -> None:
     module = importer('__lazy_modules__ = ("no_such_module",)\nimport no_such_module')
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
@@ -99,16 +138,25 @@ def test_threads_see_a_lazy_module_whole(heavy: Path) -> None:
     "path", [path for path in SOURCES if "\n__lazy_modules__" in path.read_text()], ids=lambda path: path.stem
 )
 def test_each_declaration_has_an_effect(path: Path) -> None:
-    """A name that no import of the module has, or whose imports bind no module, would change nothing."""
+    """A name that no import of the module has, or whose imports bind no module, would change nothing.
+
+    A package cannot export a name lazily that one of its modules has: importing the module binds that.
+    """
     tree = ast.parse(path.read_text())
     declared: set[str] = set()
     taken: dict[str, list[str]] = {}
+    package = "orchestrator." + ".".join(path.relative_to(ROOT / "orchestrator").parent.parts)
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__lazy_modules__":
             declared = set(ast.literal_eval(node.value))
         elif isinstance(node, ast.Import):
             taken |= {alias.name: [] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            taken[node.module] = [f"{node.module}.{alias.name}" for alias in node.names]
+            own = path.name == "__init__.py" and node.module.startswith(f"{package}.")
+            taken[node.module] = [node.module if own else f"{node.module}.{item.name}" for item in node.names]
+            shadowed = [
+                item.name for item in node.names if own and (path.parent / f"{item.name}.py").exists()
+            ]
+            assert not (shadowed and node.module in declared)
     assert declared <= taken.keys()
     assert [name for module in declared for name in taken[module] if find_spec(name) is None] == []

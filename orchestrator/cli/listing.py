@@ -1,0 +1,57 @@
+"""The cells of a plan as lines of text."""
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Final
+
+from orchestrator.model import ExcludedCells, Plan, PlannedCell
+
+MANY_EXCLUDED: Final = 20
+"""Excluded cells shown of one reason: the stories' own axes multiply each that cannot be had by hundreds."""
+MANY_REASONS: Final = 3
+"""Reasons shown of a value that no cell has."""
+
+
+def lines(plan: Plan) -> Iterator[str]:
+    """The values that no cell has, the cells, then the other excluded ones under their reasons."""
+    for lacking in plan.unavailable:
+        reasons = "; ".join(lacking.reasons[:MANY_REASONS])
+        more = f"; and {len(lacking.reasons) - MANY_REASONS} more" if lacking.reasons[MANY_REASONS:] else ""
+        yield f"no cell of {lacking.count:,} with {lacking.axis} {lacking.value}: {reasons}{more}\n"
+    if plan.unavailable:
+        yield "\n"
+    for item in plan.cells:
+        signal = f" {item.expectation.signal}" if item.expectation.signal else ""
+        yield f"{item.cell.id}  expects {item.expectation.kind}{signal}{_made_of(item)}\n"
+    yield from _excluded(plan)
+    yield (
+        f"\n{len(plan.cells)} cells run, {plan.excluded_count} are excluded, "
+        f"{plan.deselected} are outside this selection.\n"
+    )
+
+
+def _excluded(plan: Plan) -> Iterator[str]:
+    """Excluded cells under their reasons, without those of a value that no cell has: that is said once."""
+    lacking = frozenset((item.axis, item.value) for item in plan.unavailable)
+    groups: dict[str, list[ExcludedCells]] = {}
+    for excluded in plan.excluded:
+        place = f" ({excluded.where})" if excluded.where else ""
+        if (others := excluded.without_values(lacking)) is not None:
+            groups.setdefault(f"{excluded.reason}{place}", []).append(others)
+    for reason, alike in groups.items():
+        count = sum(group.count for group in alike)
+        yield f"\nexcluded {count}: {reason}\n"
+        for left_out in islice(chain.from_iterable(group.each() for group in alike), MANY_EXCLUDED):
+            yield f"  {left_out.cell.id}\n"
+        if count > MANY_EXCLUDED:
+            yield f"  and {count - MANY_EXCLUDED:,} more, all in --json\n"
+
+
+def _made_of(item: PlannedCell) -> str:
+    made_of = item.made_of
+    slow = f"; emulated, so {item.timeout:g} s a trial" if item.emulated else ""
+    if made_of is None:
+        return slow
+    python = f"; CPython {made_of.version} ({made_of.interpreter}) on {made_of.base} ({made_of.origin})"
+    compiled = f"; probe by {item.toolchain}" if item.toolchain else ""
+    return f"{python}{compiled}{slow}"
