@@ -1,5 +1,6 @@
 """Where the program was called: the project's folder, and the words by which its user calls it again."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ _SESSIONS: Final = {"doctor": "doctor", "merge": "merge", "plan": "matrix", "run
 def nearest_project(start: Path) -> Path | None:
     """The nearest folder from `start` upwards with a matrix.yaml; `start` as it is where that is it."""
     place = start.absolute()
-    found = next((folder for folder in (place, *place.parents) if (folder / MATRIX).is_file()), None)
+    found = next((folder for folder in (place, *place.parents) if os.path.lexists(folder / MATRIX)), None)
     return start if found == place else found
 
 

@@ -1,5 +1,6 @@
 """YAML files that people write, read safely, with the place of everything for error messages."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from orchestrator.adapters.inside import open_inside
 from orchestrator.adapters.yaml_errors import NodePath, Nodes, Salvage, explain, location
 from orchestrator.errors import ErrorList, InputError, Location
 
@@ -67,17 +69,21 @@ def load(path: Path, model: type[M]) -> M:
     return read(path, model).value
 
 
-def read(path: Path, model: type[M], errors: ErrorList | None = None) -> Document[M]:
+def read(
+    path: Path, model: type[M], errors: ErrorList | None = None, root: Path | None = None
+) -> Document[M]:
     """Read and validate a file, keeping the places; raises MultipleInputError with file, line and column.
 
     With a list of `errors` the mistakes are added to it, and the document holds what is valid, to be checked
     further: the caller raises them all (`ErrorList.raise_all`) before it uses the document.
+
+    A link that leads out of `root`, by default the file's folder, is refused: errors show what a file says.
     """
     found = errors if errors is not None else ErrorList()
     file = shown(path)
-    root = _compose(file, _text(path, file))
+    top = _compose(file, _text(path, root or path.parent, file))
     nodes: dict[NodePath, yaml.Node] = {}
-    data = _Builder(file, nodes, found).build(root, ())
+    data = _Builder(file, nodes, found).build(top, ())
     try:
         document = Document(value=model.model_validate(data), file=file, nodes=nodes)
     except ValidationError as error:
@@ -122,21 +128,16 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def _text(path: Path, file: str) -> str:
+def _text(path: Path, root: Path, file: str) -> str:
     place = Location(file=file)
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
+    if not os.path.lexists(path):
         raise InputError(
             "the file does not exist",
             where=place,
             hint="create it, or name the project's folder with --project",
-        ) from error
-    except OSError as error:
-        raise InputError(
-            f"the file cannot be read: {error.strerror}", where=place, hint="make it a readable file"
-        ) from error
+        )
+    with open_inside(path, root, place) as stream:
+        raw = stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise InputError(
             f"the file is larger than {MAX_BYTES // 1024} KiB",

@@ -1,5 +1,6 @@
 """images/catalogue.yaml, every base, interpreter, language and download of a plan, and its lock.yaml."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Literal
 from pydantic import Field
 
 from orchestrator.adapters import yamlfile
+from orchestrator.adapters.inside import resolve_inside
 from orchestrator.adapters.suggest import nearest
 from orchestrator.adapters.yamlfile import Document
-from orchestrator.errors import HostError, InputError
+from orchestrator.errors import HostError, InputError, Location
 from orchestrator.images import lockfile
 from orchestrator.model import Arch, Catalogue, CatalogueParts, LocalFile, Lock, Wanted
 
@@ -23,7 +25,10 @@ class CatalogueFile(CatalogueParts):
 
 
 def load_catalogue(path: Path) -> Catalogue:
-    """Load and check the catalogue and its lock; raises InputError with file, line and column."""
+    """Load and check images/catalogue.yaml of a project and its lock.
+
+    Raises InputError with file, line and column.
+    """
     parts = read_catalogue(path)
     document = lockfile.read(path.parent)
     downloads = lockfile.joined(wanted_files(parts, path), document)
@@ -33,7 +38,7 @@ def load_catalogue(path: Path) -> Catalogue:
 
 def read_catalogue(path: Path) -> CatalogueFile:
     """Read and check the catalogue alone, for its lock to be made; raises InputError."""
-    document = yamlfile.read(path, CatalogueFile)
+    document = yamlfile.read(path, CatalogueFile, root=path.parents[1])
     _check_bases(document)
     _check_downloads(document)
     _check_interpreters(document)
@@ -41,13 +46,21 @@ def read_catalogue(path: Path) -> CatalogueFile:
 
 
 def wanted_files(catalogue: CatalogueFile, path: Path) -> tuple[Wanted, ...]:
-    """The downloads of a catalogue, each local file with its path from here."""
+    """The downloads of images/catalogue.yaml, each local file with its path from here.
+
+    Raises InputError for one that lies outside of the project's folder. A missing one may be in the cache.
+    """
     return tuple(
-        item.model_copy(update={"path": str(path.parent / item.path)})
-        if isinstance(item, LocalFile)
-        else item
+        item.model_copy(update={"path": str(_local(path, item))}) if isinstance(item, LocalFile) else item
         for item in catalogue.downloads
     )
+
+
+def _local(catalogue: Path, item: LocalFile) -> Path:
+    place, project = catalogue.parent / item.path, catalogue.parents[1]
+    if not os.path.lexists(place):
+        return place
+    return resolve_inside(place, project, Location(file=yamlfile.shown(catalogue)))
 
 
 def lock_catalogue(

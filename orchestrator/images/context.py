@@ -1,11 +1,17 @@
 """The tar that the classic builder reads: equal inputs make equal bytes, so the builder's cache hits."""
 
+import hashlib
 import io
+import os
 import tarfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Final
 
+from orchestrator.adapters.inside import open_regular
 from orchestrator.adapters.network import ca_bundle
 from orchestrator.errors import HostError
 from orchestrator.images import cache
@@ -31,18 +37,24 @@ def write(spec: ImageSpec, out: IO[bytes], stop: threading.Event) -> None:
             content = bundle.read_bytes() if bundle else b""
             _add(tar, HOST_CA, io.BytesIO(content), len(content), executable=False)
         for item in spec.files:
-            path = _path(item, stop)
-            with path.open("rb") as stream:
-                _add(tar, item.name, stream, path.stat().st_size, executable=item.executable)
+            with _opened(item, stop) as stream:
+                size = os.fstat(stream.fileno()).st_size
+                _add(tar, item.name, stream, size, executable=item.executable)
 
 
-def _path(item: ContextFile, stop: threading.Event) -> Path:
-    if item.download is not None:
-        return cache.fetch(item.download, stop)
-    path = Path(item.path or "")
-    if cache.digest(path) != item.sha256:
-        raise HostError(f"{path} changed during the run", hint="start a new run")
-    return path
+@contextmanager
+def _opened(item: ContextFile, stop: threading.Event) -> Iterator[BufferedReader]:
+    """A file of a context. Its digest is that of the open file, so that what is sent is what was planned."""
+    path = cache.fetch(item.download, stop) if item.download is not None else Path(item.path or "")
+    try:
+        stream = open_regular(path)
+    except OSError as error:
+        raise HostError(f"{path} cannot be read: {error.strerror}", hint="start a new run") from error
+    with stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != item.sha256:
+            raise HostError(f"{path} changed during the run", hint="start a new run")
+        stream.seek(0)
+        yield stream
 
 
 def _add(tar: tarfile.TarFile, name: str, content: IO[bytes], size: int, *, executable: bool) -> None:

@@ -10,11 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from orchestrator.adapters import (
-    apt,
-    http,
-    process,
-)
+from orchestrator.adapters import apt, http, process
+from orchestrator.adapters.inside import open_regular
 from orchestrator.errors import HostError, InputError, Location, ToolError
 from orchestrator.images.network import persistently
 from orchestrator.model import LocalFile, MavenFile, NpmFile, Pin, PypiFile, UrlFile, Wanted
@@ -109,7 +106,9 @@ def _(wanted: UrlFile, _pin: Pin | None, folder: Path, stop: threading.Event) ->
 def _(wanted: LocalFile, _pin: Pin | None, folder: Path, _stop: threading.Event) -> Path:
     source = Path(wanted.path)
     try:
-        return Path(shutil.copyfile(source, folder / source.name))
+        with open_regular(source) as content, (folder / source.name).open("wb") as copy:
+            shutil.copyfileobj(content, copy)
+            return folder / source.name
     except OSError as error:
         raise InputError(
             f"{wanted.title} cannot be read: {error.strerror}",

@@ -2,6 +2,7 @@
 
 __lazy_modules__ = ("orchestrator.images",)
 
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ class LockFile(Lock):
 def read(folder: Path) -> Document[LockFile] | None:
     """Read the lock beside the catalogue; None where there is none. Raises InputError."""
     path = folder / LOCK
-    return yamlfile.read(path, LockFile) if path.exists() else None
+    return yamlfile.read(path, LockFile, root=folder.parent) if os.path.lexists(path) else None
 
 
 def write(folder: Path, lock: Lock) -> Path:

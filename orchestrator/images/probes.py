@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.adapters.inside import resolve_inside
 from orchestrator.errors import InputError
 from orchestrator.images.bases import base_image, builder_base, toolchain, triplet
 from orchestrator.images.interpreters import interpreter_image, label
@@ -223,6 +224,7 @@ def _sources(book: RecipeBook, folder: Path, probe: ProbeSource) -> list[Context
     Without cargo's target folder, which a user's own build leaves there.
     """
     source = folder / probe.source
+    resolve_inside(source.parent, book.project)  # before it is listed
     beside = [] if source.parent == folder else sorted(source.parent.rglob("*"))
     compiled = source.parent / "target" if probe.language is ProbeKind.PYO3 else None
     paths = {source, *(path for path in beside if path.is_file() and not path.is_symlink())}

@@ -9,7 +9,7 @@ from orchestrator.errors import InputError
 from orchestrator.images.axes import IMAGE_AXES
 from orchestrator.images.interpreters import environment_image, label
 from orchestrator.images.probes import probe_image
-from orchestrator.images.recipe_book import RecipeBook
+from orchestrator.images.recipe_book import RecipeBook, program_file
 from orchestrator.images.servers import launcher_named, server_image
 from orchestrator.images.shipped import IMAGES, shipped
 from orchestrator.instruments import INSTRUMENTS
@@ -35,7 +35,9 @@ class Recipes:
     """
 
     def __init__(self, catalogue: Catalogue, project: Path, host: Arch) -> None:
-        self._book = RecipeBook(catalogue=catalogue, folders=(project / IMAGES, shipped()), host=host)
+        self._book = RecipeBook(
+            catalogue=catalogue, project=project, folders=(project / IMAGES, shipped()), host=host
+        )
 
     @property
     def specs(self) -> tuple[ImageSpec, ...]:
@@ -71,7 +73,7 @@ class Recipes:
                 "server": server,
             },
             files=[
-                *(book.file(path, f"opt/{name}") for name, path in launcher.container_files().items()),
+                *(program_file(path, f"opt/{name}") for name, path in launcher.container_files().items()),
                 *(
                     book.file(path, f"opt/{SCENARIO}/{name}")
                     for name, path in ({name: folder / name for name in scenario.files} | named).items()

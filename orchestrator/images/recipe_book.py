@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.inside import open_inside, open_regular, resolve_inside
 from orchestrator.errors import InputError, Location
 from orchestrator.images.templates import fill
 from orchestrator.model import Arch, Catalogue, ContextFile, ImageKind, ImageSpec
@@ -20,11 +23,13 @@ RECIPE: Final = 1
 class RecipeBook:
     """The images that a project's cells need so far: `specs` by key, parents first.
 
-    Templates and scripts are taken from the first of `folders` that has them. Compilers run on `host`, the
-    architecture that this machine runs without emulation.
+    Templates and scripts are taken from the first of `folders` that has them; no file below the folder
+    `project` is read through a link that leads out of it. Compilers run on `host`, the architecture that this
+    machine runs without emulation.
     """
 
     catalogue: Catalogue
+    project: Path
     folders: tuple[Path, ...]
     host: Arch
     specs: dict[str, ImageSpec] = field(default_factory=dict)
@@ -56,9 +61,8 @@ class RecipeBook:
         """
         tags = {name: spec.tag if spec else None for name, spec in parents.items()}
         platforms = {f"{name}_platform": self._foreign(spec) for name, spec in parents.items()}
-        text = fill(
-            (*((templates,) if templates else ()), *self.folders), template, {**tags, **platforms, **values}
-        )
+        folders = (*((templates,) if templates else ()), *self.folders)
+        text = fill(folders, template, {**tags, **platforms, **values}, self.project)
         keys = tuple(spec.key for spec in parents.values() if spec)
         return self.add(role, ImageKind.DOCKERFILE, arch, text, files=tuple(files), parents=keys, pulls=pulls)
 
@@ -96,14 +100,34 @@ class RecipeBook:
 
     def part(self, path: str, name: str) -> ContextFile:
         """A file of the first of `folders` that has it, under its name in the build context."""
-        found = [folder / path for folder in self.folders if (folder / path).is_file()]
-        return self.file(found[0] if found else self.folders[-1] / path, name)
+        found = [folder / path for folder in self.folders if os.path.lexists(folder / path)]
+        place = found[0] if found else self.folders[-1] / path
+        return self.file(place, name) if place.is_relative_to(self.project) else program_file(place, name)
 
     def file(self, path: Path, name: str) -> ContextFile:
-        """A file of the host under its name in the build context; raises InputError if it is not there."""
+        """A file of the project under its name in the build context.
+
+        Raises InputError where it is not there, is no regular file or lies outside of the project's folder.
+        """
         if path not in self._digests:
-            self._digests[path] = _digested(path)
+            real = resolve_inside(path, self.project)
+            with open_inside(real, self.project) as stream:
+                self._digests[path] = _digested(stream, real)
         return self._digests[path].model_copy(update={"name": name})
+
+
+def program_file(path: Path, name: str) -> ContextFile:
+    """A file of this program under its name in the build context; raises InputError if it is not there."""
+    try:
+        real = path.resolve(strict=True)  # an installer may have linked it into its place
+        with open_regular(real) as stream:
+            return _digested(stream, real).model_copy(update={"name": name})
+    except OSError as error:
+        raise InputError(
+            f"the file cannot be read: {error.strerror}",
+            where=Location(file=str(path)),
+            hint="an image is made from it: put it back",
+        ) from error
 
 
 def content_key(role: str, kind: ImageKind, arch: Arch, text: str, files: Sequence[ContextFile]) -> str:
@@ -118,14 +142,8 @@ def _slug(role: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-")
 
 
-def _digested(path: Path) -> ContextFile:
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        executable = bool(path.stat().st_mode & 0o100)
-    except OSError as error:
-        raise InputError(
-            f"the file cannot be read: {error.strerror}",
-            where=Location(file=str(path)),
-            hint="an image is made from it: put it back",
-        ) from error
+def _digested(stream: BufferedReader, path: Path) -> ContextFile:
+    """An open file by its path, which has no links."""
+    digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    executable = bool(os.fstat(stream.fileno()).st_mode & 0o100)
     return ContextFile(name=path.name, path=str(path), sha256=digest, executable=executable)

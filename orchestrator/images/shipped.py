@@ -1,5 +1,6 @@
 """The images/ folder that travels with the program: its checkout's, or a copy in the installed package."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -19,4 +20,4 @@ def shipped() -> Path:
 def catalogue_file(project: Path) -> Path:
     """The catalogue of a project: its own, else the one that travels with the program."""
     own = project / IMAGES / CATALOGUE
-    return own if own.is_file() else shipped() / CATALOGUE
+    return own if os.path.lexists(own) else shipped() / CATALOGUE

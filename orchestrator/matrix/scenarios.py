@@ -67,7 +67,7 @@ class ScenarioSource:
             if path is beside and inner.is_file():
                 what = f"scenario {name!r} has two files, this one and {yamlfile.shown(inner)}"
                 raise InputError(what, where=Location(file=yamlfile.shown(path)), hint="remove one")
-            document = yamlfile.read(path, ScenarioFile, errors)
+            document = yamlfile.read(path, ScenarioFile, errors, root=folder.parent)
             project = folder.parent.resolve()
             return cls(
                 name=name,
