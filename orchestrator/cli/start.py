@@ -16,11 +16,8 @@ from orchestrator import matrix
 from orchestrator.errors import InputError, Location
 
 LATEST: Final = "latest"
-MINUTE: Final = 60
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A scenario's name: a value of an axis, and the name of a file."""
-TIMEOUTS: Final = {"pytest": 10 * MINUTE}
-"""Seconds of one trial; of other kinds of target a minute."""
 SCRIPT: Final = "script"
 PYTEST: Final = "pytest"
 FLAGS: Final = {SCRIPT: SCRIPT, "wsgi": "wsgi", PYTEST: PYTEST, "command": "command_line"}
@@ -48,17 +45,14 @@ def new_scenario(arguments: argparse.Namespace, folder: Path) -> matrix.NewScena
         raise InputError(
             f"{name[:80]!r} cannot name a scenario", hint="give --name NAME, of letters, digits, . _ and -"
         )
-    words = [called, *(f"{name} {' and '.join(known)}" for name, known in packages.items())]
     return matrix.NewScenario(
         name=name,
-        title=" with ".join(words) if len(words) < 3 else f"{words[0]} with {', '.join(words[1:])}",
         kind=kind,
         target=target,
         arguments=rest if kind == SCRIPT else (),
         packages=packages,
         requires=_requires(arguments, folder, kind, packages),
         source=source,
-        timeout=TIMEOUTS.get(kind, MINUTE),
     )
 
 
@@ -130,11 +124,11 @@ def _file(given: Path, folder: Path, what: str) -> str:
 
 def _script(arguments: argparse.Namespace, folder: Path) -> _Target:
     path = _file(arguments.script, folder, "a script")
-    return path, PurePosixPath(path).name
+    return f"./{path}" if path.startswith("-") else path, PurePosixPath(path).name
 
 
 def _wsgi(arguments: argparse.Namespace, _folder: Path) -> _Target:
-    module, _, name = arguments.wsgi.partition(":")
+    module, _, name = arguments.wsgi.removesuffix("()").partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
         raise InputError(
             f"--wsgi {arguments.wsgi[:80]!r} is not MODULE:OBJECT", hint="write for example app:application"

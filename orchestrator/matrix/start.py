@@ -5,17 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from orchestrator.adapters import yamlfile
 from orchestrator.adapters.files import write_atomically
 from orchestrator.errors import InputError, Location
 from orchestrator.invocation import MATRIX
 from orchestrator.matrix.matrix_file import MatrixFile
+from orchestrator.matrix.scenario_file import ScenarioFile
 
 SCENARIOS: Final = "scenarios"
 SCHEMAS: Final = ".crashmatrix/schema"
 """The folder of a project with the JSON schemas that editors complete its files by."""
 SERVER: Final = "# yaml-language-server: $schema="
 """The comment by which editors find the schema of a YAML file."""
+
+IGNORE: Final = "reports/.gitignore"
+IGNORE_TEXT: Final = "# Runs are made here, and cores in them hold secrets.\n*\n"
 
 MATRIX_TEXT: Final = f"""\
 {SERVER}{SCHEMAS}/matrix.json
@@ -31,6 +37,7 @@ schema: 1
 OPTIONS_TEXT: Final = """\
 
 # Each of these has a default:
+# timeout: 60                # seconds of one trial; 600 of a test suite
 # trials: 10                 # for a crash that comes and goes; 1 by default
 # env: {PYTHONMALLOC: debug} # environment variables of the process
 # files: [app.py, data/]     # what is copied into the environments; by default all of this folder but caches,
@@ -45,7 +52,6 @@ class NewScenario:
     """What a new scenario runs: `kind` is the key of its target, such as `script`, and `target` the value."""
 
     name: str
-    title: str
     kind: str
     target: str | tuple[str, ...]
     arguments: tuple[str, ...] = ()
@@ -53,26 +59,36 @@ class NewScenario:
     requires: str | tuple[str, ...] = ()
     """Requirements, or the path of a file with them."""
     source: str | None = None
-    timeout: int
-    """Seconds of one trial."""
+
+    @property
+    def _entries(self) -> dict[str, object]:
+        entries: dict[str, object] = {"schema": 1, self.kind: self.target}
+        options = {"arguments": self.arguments, "requires": self.requires, "source": self.source}
+        return entries | {key: value for key, value in options.items() if value}
+
+    def check(self) -> None:
+        """Raise InputError where the file would not load."""
+        try:
+            ScenarioFile.model_validate({**self._entries, "packages": self.packages})
+        except ValidationError as error:
+            first = error.errors()[0]
+            hint = first.get("ctx", {}).get("hint", "rename it, or write the file by hand")
+            said = first["msg"].removeprefix("Value error, ")
+            raise InputError(f"{first['loc'][0]}: {said}", hint=hint) from error
 
     @property
     def text(self) -> str:
         """The file's text."""
-        entries: dict[str, object] = {"schema": 1, "title": self.title, self.kind: self.target}
-        options = {"arguments": self.arguments, "requires": self.requires, "source": self.source}
-        entries |= {key: value for key, value in options.items() if value}
         lines = [
             f"{SERVER}../{SCHEMAS}/scenario.json",
             "# What runs in every environment. Paths are relative to the project's folder.",
-            *(f"{key}: {yamlfile.flow(value)}" for key, value in entries.items()),
+            *(f"{key}: {yamlfile.flow(value)}" for key, value in self._entries.items()),
             *(
                 ["packages:  # an axis each: every version runs in every environment"]
                 if self.packages
                 else []
             ),
             *(f"  {yamlfile.flow(name)}: {yamlfile.flow(known)}" for name, known in self.packages.items()),
-            f"timeout: {self.timeout}  # seconds of one trial",
         ]
         return "\n".join(lines) + "\n" + OPTIONS_TEXT
 
@@ -80,9 +96,10 @@ class NewScenario:
 def write_first_files(folder: Path, scenario: NewScenario, schemas: Mapping[str, str]) -> tuple[Path, ...]:
     """Write a scenario, and a matrix.yaml where there is none; returns what was written for people.
 
-    `schemas` are the texts of the JSON schemas `matrix` and `scenario`. Raises InputError where a scenario of
-    that name exists: nothing is overwritten but the schemas.
+    `schemas` are the texts of the JSON schemas `matrix` and `scenario`. Raises InputError where the scenario
+    would not load, and where one of that name exists: nothing is overwritten but the schemas.
     """
+    scenario.check()
     matrix, file = folder / MATRIX, folder / SCENARIOS / f"{scenario.name}.yaml"
     for taken in (file, file.with_suffix("")):
         if taken.exists():
@@ -93,13 +110,13 @@ def write_first_files(folder: Path, scenario: NewScenario, schemas: Mapping[str,
             )
     for name, text in schemas.items():
         write_atomically(folder / SCHEMAS / f"{name}.json", text)
-    texts = {matrix: MATRIX_TEXT, file: scenario.text}
+    texts = {matrix: MATRIX_TEXT, file: scenario.text, folder / IGNORE: IGNORE_TEXT}
     written = [path for path in texts if not path.exists()]
     for path in written:
         path.parent.mkdir(exist_ok=True)
         with path.open("x", encoding="utf-8") as stream:
             stream.write(texts[path])
-    return tuple(written)
+    return tuple(path for path in written if path != folder / IGNORE)
 
 
 def is_listed(folder: Path, name: str) -> bool:

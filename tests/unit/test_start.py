@@ -1,13 +1,24 @@
 """`crashmatrix init`: what it writes, what it refuses, and that nothing of the user's is overwritten."""
 
 import json
+import re
+import shlex
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from orchestrator.adapters import yamlfile
 from orchestrator.cli import main
+from orchestrator.pipeline.planning import Project
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECTS = ("script", "flask", "extension")
+"""The users' projects of tests/data, in the order of the README's lines."""
 
 
 @pytest.fixture
@@ -15,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folder, which is the current one."""
     home = tmp_path / "home"
     (home / "tests").mkdir(parents=True)
-    for name in ("repro.py", "app.py", "setup.py", "größe 'x\".py"):
+    for name in ("repro.py", "app.py", "setup.py", "größe 'x\".py", "no\nway.py"):
         (home / name).write_text("")
     (home / "requirements.txt").write_text("flask==3.1.0\npytest-xdist\n")
     (home / "with-pytest.txt").write_text("# ours\n  pytest >= 8\n")
@@ -27,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def written(folder: Path, name: str) -> dict[str, object]:
     content = yaml.safe_load((folder / "scenarios" / f"{name}.yaml").read_text("utf-8"))
     assert content.pop("schema") == 1
-    return {key: value for key, value in content.items() if key not in ("title", "timeout")}
+    return dict(content)
 
 
 @pytest.mark.parametrize(
@@ -98,13 +109,12 @@ def test_editors_find_a_schema_beside_each_file(folder: Path) -> None:
         assert json.loads((file.parent / path).read_text())["properties"]["schema"]
 
 
-@pytest.mark.parametrize(
-    "name", ["größe 'x\".py", "no\nway.py", "- a: b.py", "#.py", "@x {{y}} %z.py", "yes", "1.70"]
-)
+@pytest.mark.parametrize("name", ["größe 'x\".py", "- a: b.py", "#.py", "@x {{y}} %z.py", "yes", "1.70"])
 def test_names_of_any_kind_are_quoted(folder: Path, name: str) -> None:
     (folder / name).write_text("")
     assert main(["init", "--script", name, "--name", "x", "--arguments", name, "-a", ""]) == 0
-    assert written(folder, "x") == {"script": name, "arguments": [name, "-a", ""]}
+    script = f"./{name}" if name.startswith("-") else name
+    assert written(folder, "x") == {"script": script, "arguments": [name, "-a", ""]}
 
 
 def test_a_second_scenario_leaves_the_matrix_as_it_is(
@@ -148,6 +158,8 @@ def test_nothing_is_overwritten(folder: Path, taken: str, capsys: pytest.Capture
         (["--script", "../outside.py"], "../outside.py: it lies outside the project's folder"),
         (["--script", "tests/../../outside.py"], "it lies outside the project's folder"),
         (["--script", "/dev/null"], "/dev/null: it lies outside the project's folder"),
+        (["--script", "no\nway.py"], "script: 'no\\nway.py' has a control character"),
+        (["--script", "repro.py", "--arguments", "\x1b[2J"], "has a control character"),
         (["--pytest", "test"], "test: it does not exist"),
         (["--wsgi", "app"], "--wsgi 'app' is not MODULE:OBJECT; write for example app:application"),
         (["--wsgi", "app.py:app lication"], "is not MODULE:OBJECT"),
@@ -194,3 +206,54 @@ def test_a_value_is_read_as_it_was_written(value: str) -> None:
     assert "\n" not in line
     assert yaml.safe_load(line) == {"key": [value, "x"]}
     assert yaml.safe_load(f"key: {yamlfile.flow(value)}") == {"key": value}
+
+
+def init_lines() -> list[str]:
+    """The lines of the README that begin a project, up to the run."""
+    return re.findall(
+        r"^crashmatrix (init .*?) && crashmatrix run", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "project"),
+    [pair for pair in zip(init_lines(), PROJECTS, strict=True) if "--wsgi" not in pair[0]],
+)
+def test_each_line_of_the_readme_is_a_project_that_loads(
+    line: str, project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(ROOT / "tests" / "data" / "projects" / project, tmp_path / project)
+    monkeypatch.chdir(folder)
+    assert main(shlex.split(line)) == 0
+    loaded = Project.load(Path())
+    (scenario,) = loaded.scenarios.values()
+    assert scenario.code
+
+
+TEXTS = st.text(
+    st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="/\\\u2028\u2029"),
+    min_size=1,
+    max_size=30,
+)
+
+
+@given(script=TEXTS, arguments=st.lists(TEXTS, max_size=3), extra=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_what_init_writes_loads_and_means_the_same(script: str, arguments: list[str], extra: bool) -> None:
+    assume(len(script.encode()) < 200 and script not in (".", ".."))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / script).write_text("")
+        needs = ["--require", "numpy >= 2", "--package", "grpcio==1.71,1.70.0"] if extra else []
+        flags = ["init", "--project", place, f"--script={folder / script}", "--name", "x", *needs]
+        assert main([*flags, "--arguments", *arguments]) == 0
+        code = Project.load(folder).scenarios["x"].code
+    assert code is not None
+    assert (code.file.removeprefix("./"), code.arguments) == (script, tuple(arguments))
+    assert code.requires == (("numpy>=2",) if extra else ())
+    assert [axis.versions for axis in code.packages] == ([("1.70.0", "1.71")] if extra else [])
+
+
+def test_runs_are_not_committed_by_accident(folder: Path) -> None:
+    assert main(["init", "--script", "repro.py"]) == 0
+    assert (folder / "reports" / ".gitignore").read_text().splitlines()[-1] == "*"
