@@ -143,7 +143,7 @@ def _same_question(one: Expectation, other: Expectation) -> bool:
 
 
 def _side(result: CellResult) -> Side:
-    crashes = (trial.crash.signature for trial in result.trials if trial.crash)
+    crashes = (crash.signature for trial in result.trials for crash in trial.crashes)
     return Side(
         verdict=result.judgement.verdict,
         outcomes=tuple(sorted({trial.ended for trial in result.trials})),

@@ -21,7 +21,7 @@ def digest(run: RunData) -> RunDigest:
     """What a history takes from a run."""
     signatures: Counter[str] = Counter()
     for result in run.results:
-        signatures.update({trial.crash.signature for trial in result.trials if trial.crash})
+        signatures.update({crash.signature for trial in result.trials for crash in trial.crashes})
     plan = run.plan
     return RunDigest(
         run=plan.run,

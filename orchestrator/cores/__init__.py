@@ -3,6 +3,7 @@
 from orchestrator.cores.collection import collect
 from orchestrator.cores.journal import DumpedCore, dump
 from orchestrator.cores.linkmap import program_path
+from orchestrator.cores.others import Others, collect_others
 from orchestrator.cores.sources import ContainerSource, FolderSource, ProgramSource, Source, image_source
 from orchestrator.cores.sysroot import SYSROOTS, image_sysroot, make_sysroot
 
@@ -11,9 +12,11 @@ __all__ = [
     "ContainerSource",
     "DumpedCore",
     "FolderSource",
+    "Others",
     "ProgramSource",
     "Source",
     "collect",
+    "collect_others",
     "dump",
     "image_source",
     "image_sysroot",

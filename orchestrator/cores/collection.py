@@ -23,7 +23,7 @@ from orchestrator.cores.journal import (
     reason_not_stored,
 )
 from orchestrator.errors import ToolError
-from orchestrator.model import CoreFile, CoreState, Outcome
+from orchestrator.model import DUMPING, CoreFile, CoreState, Outcome
 
 PATTERN: Final = Path("/proc/sys/kernel/core_pattern")
 STORE: Final = PurePosixPath("/var/lib/systemd/coredump")
@@ -32,10 +32,6 @@ DEADLINE: Final = 20.0
 """Seconds to wait for a core that the kernel says it wrote; 300 MB of random heap took 3.2 s to store."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 SUFFIXES: Final = frozenset({".zst", ".xz", ".lz4"})
-DUMPING: Final = frozenset(
-    {"SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGXCPU", "SIGXFSZ", "SIGSYS"}
-)
-"""Signals whose default action is to dump core (signal(7))."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +93,8 @@ def _collect(outcome: Outcome, folder: Path, root: Path, deadline: float, patter
     if match is None:
         return _lost(outcome, _why_none(outcome, deadline))
     if match.core.filename is None:
-        return _lost(outcome, _why_not_stored(match.core))
-    kept = _keep(match.core.filename, folder)
-    return CoreFile(
-        state=CoreState.FOUND,
-        path=str(kept.relative_to(root)),
-        bytes=kept.stat().st_size,
-        truncated=match.core.truncated,
-        signal=match.core.signal,
-        note="; ".join(_notes(match)) or None,
-    )
+        return _lost(outcome, why_not_stored(match.core))
+    return keep_core(match.core, folder / "core", root, match.note)
 
 
 def is_systemd_coredump(pattern: str) -> bool:
@@ -147,24 +135,33 @@ def _wait(outcome: Outcome, deadline: float) -> Match | None:
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
-def _keep(stored: str, folder: Path) -> Path:
-    """Copy a stored core, which is root's, to the trial's folder as the user's own; raises ToolError."""
+def keep_core(core: StoredCore, target: Path, root: Path, note: str | None = None) -> CoreFile:
+    """Copy a core that was stored to `target` with its suffix; raises ToolError."""
+    kept = _keep(core.filename or "", target)
+    cut = "systemd-coredump cut the core at ProcessSizeMax (coredump.conf)" if core.truncated else None
+    return CoreFile(
+        state=CoreState.FOUND,
+        path=str(kept.relative_to(root)),
+        bytes=kept.stat().st_size,
+        truncated=core.truncated,
+        signal=core.signal,
+        note="; ".join(filter(None, (note, cut))) or None,
+    )
+
+
+def _keep(stored: str, path: Path) -> Path:
+    """Copy a stored core, which is root's, to `path` as the user's own; raises ToolError."""
     source = PurePosixPath(stored)
     if source.parent != STORE or not source.name.startswith("core."):
         raise ToolError(f"the journal names {stored!r} as a core, which is not in {STORE}", hint=HINT)
     suffix = source.suffix if source.suffix in SUFFIXES else ""
-    target = folder / f"core{suffix}"
+    target = path.with_name(f"{path.name}{suffix}")
     process.run(
         ["install", "--mode=0600", f"--owner={os.getuid()}", f"--group={os.getgid()}", "--",
          str(source), str(target)],
         root=True, hint=f"was it removed already? Raise MaxUse= and KeepFree= in coredump.conf; {HINT}",
     )  # fmt: skip
     return target
-
-
-def _notes(match: Match) -> list[str]:
-    cut = "systemd-coredump cut the core at ProcessSizeMax (coredump.conf)" if match.core.truncated else None
-    return [note for note in (match.note, cut) if note]
 
 
 def _why_none(outcome: Outcome, deadline: float) -> str:
@@ -181,7 +178,8 @@ def _why_none(outcome: Outcome, deadline: float) -> str:
     return f"the kernel wrote no core: {because}{also}"
 
 
-def _why_not_stored(core: StoredCore) -> str:
+def why_not_stored(core: StoredCore) -> str:
+    """Why systemd-coredump stored no core of a crash that it reported."""
     said = reason_not_stored(core) or "Storage= in coredump.conf is not `external`, or the disk is full"
     return f"systemd-coredump saw the crash and stored no core: {said}; see ExternalSizeMax= in coredump.conf"
 

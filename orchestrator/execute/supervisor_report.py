@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from orchestrator.errors import EngineError
-from orchestrator.model import OutcomeKind, Value
+from orchestrator.model import OtherProcess, OutcomeKind, Value
 from orchestrator.supervisor.paths import REPORT_FOLDER
 
 MAX_BYTES: Final = 1 << 20
@@ -20,24 +20,22 @@ _SIGNALS: Final = frozenset(item.name for item in signal.Signals)
 _UNNAMED: Final = re.compile(r"SIG\d{1,2}")
 """A real-time signal without a name of its own, as the supervisor writes it."""
 
+MAX_OTHERS: Final = 200
+"""Further processes of a trial; a server's workers, or one pytest for each test that crashes."""
 Short = Annotated[str, Field(max_length=500)]
+Long = Annotated[str, Field(max_length=2000)]
 
 
-class ProcessExit(Value):
-    """How the process of one trial exited; `seconds` is its own wall time.
-
-    `after` is the time from the supervisor's start to the process's, in seconds.
-    """
+class _Ended(Value):
+    """How a process ended."""
 
     pid: Annotated[int, Field(ge=1)] | None
     kind: OutcomeKind
     status: Annotated[int, Field(ge=0, le=255)] | None = None
     signal: Short | None = None
     core_dumped: bool = False
-    interrupted: bool = False
-    emulator_core: Annotated[str, Field(max_length=255, pattern=r"^qemu_[^/\x00-\x1f]+\.core$")] | None = None
-    after: Annotated[float, Field(ge=0)] = 0.0
-    seconds: Annotated[float, Field(ge=0)]
+    doing: Long | None = None
+    """What it was at when it ended, for example the test that ran."""
     notes: Annotated[tuple[Short, ...], Field(max_length=50)] = ()
 
     @field_validator("signal")
@@ -48,10 +46,34 @@ class ProcessExit(Value):
         return name
 
 
+class OtherExit(_Ended):
+    """How another process of a trial ended."""
+
+    role: Short
+
+    @property
+    def process(self) -> OtherProcess:
+        """The same as the model has it."""
+        return OtherProcess.model_validate(self.model_dump())
+
+
+class ProcessExit(_Ended):
+    """How the judged process of one trial exited; `seconds` is its own wall time.
+
+    `after` is the time from the supervisor's start to the process's, in seconds.
+    """
+
+    emulator_core: Annotated[str, Field(max_length=255, pattern=r"^qemu_[^/\x00-\x1f]+\.core$")] | None = None
+    interrupted: bool = False
+    after: Annotated[float, Field(ge=0)] = 0.0
+    seconds: Annotated[float, Field(ge=0)]
+    others: Annotated[tuple[OtherExit, ...], Field(max_length=MAX_OTHERS)] = ()
+
+
 class SupervisorReport(Value):
     """The exits of a container's trials in their order, and the versions found in the container."""
 
-    schema_version: Literal[2] = Field(alias="schema")
+    schema_version: Literal[3] = Field(alias="schema")
     versions: Annotated[dict[Short, Short], Field(max_length=20)] = {}
     trials: Annotated[tuple[ProcessExit, ...], Field(max_length=1000)]
 

@@ -29,9 +29,10 @@ BETWEEN: Final = 5.0
 """Seconds between two trials of a container, in which the supervisor removes what the first left behind."""
 TAR: Final = 1 << 16
 """Bytes by which an archive may exceed the one small file in it."""
-GRACE: Final = 75.0
+GRACE: Final = 135.0
 """Seconds beyond the trials' own timeouts after which the container is killed from outside. The supervisor
-needs up to 65 s of them to make a hung process dump its core; only a stuck supervisor reaches the limit."""
+needs up to 65 s of them to make a hung process dump its core, and waits up to 60 s for the cores of others;
+only a stuck supervisor reaches the limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,8 @@ def _watch(
             versions=report.versions if report else {},
             notes=item.notes,
             evidence=_evidence(engine, container, item.pid, folder, request),
+            doing=item.doing,
+            others=tuple(other.process for other in item.others),
         )
         for index, (item, folder) in enumerate(zip(exits, folders, strict=False))
     )

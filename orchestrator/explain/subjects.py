@@ -60,7 +60,11 @@ def _told_by_message(results: Iterable[CellResult]) -> set[tuple[str, str]]:
 def _shows(result: CellResult, telling: set[tuple[str, str]]) -> Iterator[tuple[Subject, str, int]]:
     if result.judgement.verdict is Verdict.FAIL:
         yield Subject.FAILURE, result.cell.scenario, len(result.trials)
-    crashes = Counter(trial.crash.signature for trial in result.trials if trial.crash)
+    crashes = Counter(
+        signature
+        for trial in result.trials
+        for signature in dict.fromkeys(crash.signature for crash in trial.crashes)
+    )
     outcomes = Counter(_outcome(result, trial, telling) for trial in result.trials)
     for signature, count in crashes.items():
         yield Subject.SIGNATURE, signature, count

@@ -8,12 +8,13 @@ from orchestrator.errors import InputError
 from orchestrator.matrix.expression import Constant
 from orchestrator.matrix.rules import ExpectationRule
 from orchestrator.matrix.scenario_file import CLEAN, ExpectFile, ScenarioFile
-from orchestrator.model import AddressRange, Expectation, OutcomeKind
+from orchestrator.model import AddressRange, Children, Expectation, OutcomeKind
 
 DEFAULT: Final = ExpectationRule(
     when=Constant(True),
     expectation=Expectation(
         kind=OutcomeKind.EXIT,
+        children=Children.FORBIDDEN,
         because="the scenario states nothing else for this cell",
         is_default=True,
     ),
@@ -33,6 +34,7 @@ def expectation_of(entry: ExpectFile, where: str) -> Expectation:
         message=entry.message,
         absent=entry.absent,
         evidence=entry.evidence,
+        children=entry.children,
         survive=entry.survive,
         because=entry.because.strip(),
         source=entry.source,
@@ -50,7 +52,7 @@ def expectation_errors(
             hint="remove `status`",
             where=document.where("expect", index, "status"),
         )
-    if entry.outcome is OutcomeKind.SIGNAL and entry.survive:
+    if entry.survive and (entry.outcome is OutcomeKind.SIGNAL or entry.children is Children.CRASH):
         yield InputError(
             "a cell that must crash cannot survive",
             hint="remove `survive`, or state another outcome",
@@ -62,15 +64,17 @@ def expectation_errors(
             hint="add for example signal: SIGSEGV",
             where=document.where("expect", index),
         )
-    if entry.outcome is OutcomeKind.SIGNAL and not entry.because.strip():
+    must_crash = entry.outcome is OutcomeKind.SIGNAL or entry.children is Children.CRASH
+    if must_crash and not entry.because.strip():
         yield InputError(
             "an expected crash must say why it comes",
             hint="add `because`, in one sentence",
             where=document.where("expect", index),
         )
-    if entry.outcome is not OutcomeKind.SIGNAL and (entry.signal or entry.frames or entry.fault_address):
+    of_a_crash = entry.signal or entry.frames or entry.fault_address
+    if entry.outcome is not OutcomeKind.SIGNAL and entry.children is not Children.CRASH and of_a_crash:
         yield InputError(
             f"outcome {entry.outcome} has no signal, no frames and no fault address",
-            hint="remove them, or write outcome: signal",
+            hint="remove them, or write outcome: signal, or children: crash where another process crashes",
             where=document.where("expect", index),
         )

@@ -11,6 +11,7 @@ from orchestrator.adapters.suggest import nearest
 from orchestrator.adapters.yaml_errors import refuse
 from orchestrator.model import (
     AddressRange,
+    Children,
     OutcomeKind,
     ProbeKind,
     Survival,
@@ -153,6 +154,7 @@ class ExpectFile(Value):
     message: Annotated[str, AfterValidator(_regular_expression)] | None = None
     absent: Annotated[str, AfterValidator(_regular_expression)] | None = None
     evidence: WantedFinding | None = None
+    children: Children = Children.ALLOWED
     survive: Survival | None = None
     because: str = ""
     source: str | None = None

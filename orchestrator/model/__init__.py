@@ -132,16 +132,21 @@ from orchestrator.model.plan import (
 from orchestrator.model.planned_cells import PlannedCells
 from orchestrator.model.rate import Rate
 from orchestrator.model.result import (
+    CHILD,
+    DUMPING,
     CellResult,
     CoreFile,
     CoreState,
     Judgement,
+    OtherCrash,
+    OtherProcess,
     Outcome,
     Trial,
     Verdict,
 )
 from orchestrator.model.scenario import (
     AddressRange,
+    Children,
     Expectation,
     OutcomeKind,
     ProbeKind,
@@ -163,6 +168,8 @@ __all__ = [
     "ABSENT",
     "AXIS_NAME",
     "AXIS_VALUE",
+    "CHILD",
+    "DUMPING",
     "ENVIRONMENT_AXES",
     "INSTRUMENT",
     "LABEL",
@@ -192,6 +199,7 @@ __all__ = [
     "CellTerms",
     "Change",
     "ChangeKind",
+    "Children",
     "CodeFile",
     "Comparison",
     "ContextFile",
@@ -229,6 +237,8 @@ __all__ = [
     "NativeFrame",
     "NotComparable",
     "NpmFile",
+    "OtherCrash",
+    "OtherProcess",
     "Outcome",
     "OutcomeKind",
     "OwnPython",

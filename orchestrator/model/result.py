@@ -1,6 +1,7 @@
 """Results: the outcome of a cell, and how it compares with the expectation."""
 
 from enum import StrEnum
+from typing import Final
 
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.cell import Cell
@@ -8,6 +9,45 @@ from orchestrator.model.crash import Crash
 from orchestrator.model.evidence import Evidence
 from orchestrator.model.rate import Rate
 from orchestrator.model.scenario import Expectation, OutcomeKind
+
+DUMPING: Final = frozenset(
+    {"SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGXCPU", "SIGXFSZ", "SIGSYS"}
+)
+"""Signals whose default action is to dump core (signal(7))."""
+CHILD: Final = "child"
+"""The role of a process that only the journal tells of."""
+
+
+class OtherProcess(Value):
+    """A process of a trial besides the judged one, and how it ended.
+
+    `kind`, `status` and `signal` are its parent's account, or the journal's where its parent is not known.
+    """
+
+    pid: int | None
+    """In the container's own pid namespace."""
+    name: str | None = None
+    """Its command name (comm), where a core of it was reported."""
+    role: str
+    """What it was: `child`, or for example `worker 2` of a server, `worker gw0` of pytest-xdist."""
+    doing: str | None = None
+    """What it was at when it ended, for example the test that ran."""
+    kind: OutcomeKind
+    status: int | None = None
+    signal: str | None = None
+    core_dumped: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it ended by a signal whose default action is to dump a core."""
+        return self.core_dumped or self.signal in DUMPING
+
+    @property
+    def words(self) -> str:
+        """The process in a few words, the same in each trial: its role, its name, what it was at."""
+        name = f" process {self.name}" if self.name and self.role == CHILD else ""
+        return f"{self.role}{name}{f' while {self.doing} ran' if self.doing else ''}"
 
 
 class Outcome(Value):
@@ -37,6 +77,10 @@ class Outcome(Value):
     notes: tuple[str, ...] = ()
     evidence: Evidence | None = None
     """The findings of the cell's instrument; None if it has no instrument."""
+    doing: str | None = None
+    """What the process was at when it ended, for example the test that ran."""
+    others: tuple[OtherProcess, ...] = ()
+    """Further processes that the supervisor saw end."""
 
 
 class CoreState(StrEnum):
@@ -60,6 +104,22 @@ class CoreFile(Value):
     note: str | None = None
 
 
+class OtherCrash(Value):
+    """A process of a trial besides the judged one that crashed, with its core."""
+
+    process: OtherProcess
+    core: CoreFile
+    crash: Crash | None = None
+
+    @property
+    def ended(self) -> str:
+        """The crash in a few words, with its process and what that was at."""
+        site = self.crash.crash.function if self.crash else None
+        fault = self.crash.signal.name if self.crash else self.process.signal or "a crash"
+        where = f" in {site}" if site else ""
+        return f"{fault}{where} of {self.process.words}"
+
+
 class Trial(Value):
     """One run of a cell's process, with its evidence. `number` counts from 1 over all trials of the cell."""
 
@@ -67,10 +127,35 @@ class Trial(Value):
     outcome: Outcome
     core: CoreFile
     crash: Crash | None = None
+    others: tuple[OtherCrash, ...] = ()
+    """Crashes of other processes, in the order in which the kernel's handler reported them."""
+    others_left_out: int = 0
+    """Further such crashes, whose cores were not collected."""
+
+    @property
+    def crashes(self) -> tuple[Crash, ...]:
+        """All cores that were read, the judged process's first."""
+        own = (self.crash,) if self.crash else ()
+        return (*own, *(other.crash for other in self.others if other.crash))
+
+    @property
+    def cores(self) -> tuple[tuple[CoreFile, Crash | None], ...]:
+        """The core of each process that crashed, the judged process's first, with the crash that it shows."""
+        return ((self.core, self.crash), *((other.core, other.crash) for other in self.others))
+
+    @property
+    def telling_core(self) -> tuple[CoreFile, Crash | None]:
+        """The core that stands for the trial: the judged process's, else the first other that was read."""
+        return next((item for item in self.cores if item[1]), self.cores[0])
 
     @property
     def ended(self) -> str:
-        """The ending in a word or two; the original fault if a core was read."""
+        """The ending in a few words; the original fault if a core was read."""
+        crashed = f" with a crashed {self.others[0].process.role}" if self.others else ""
+        return f"{self._ended}{crashed}"
+
+    @property
+    def _ended(self) -> str:
         if self.crash and self.outcome.kind is OutcomeKind.SIGNAL:
             return self.crash.signal.name
         if self.outcome.kind is OutcomeKind.EXIT:

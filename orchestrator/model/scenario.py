@@ -26,6 +26,15 @@ class OutcomeKind(StrEnum):
     OOM = "oom"
 
 
+class Children(StrEnum):
+    """What an expectation says of crashes of other processes than the judged one."""
+
+    FORBIDDEN = "forbidden"
+    ALLOWED = "allowed"
+    CRASH = "crash"
+    """At least one of them must crash; signal, frames, address and message are then looked for in each."""
+
+
 class AddressRange(Value):
     """Fault addresses from `lowest` to `highest`, both included; `text` is what the scenario says.
 
@@ -77,6 +86,8 @@ class Expectation(Value):
     """A regular expression that must match nowhere there: what a remedy must not lose or bring about."""
     evidence: WantedFinding | None = None
     """What the cell's instrument must have seen."""
+    children: Children = Children.ALLOWED
+    """Whether other processes of the trial may crash."""
     survive: Survival | None = None
     """What the trials of a cell that should not crash have to show; None: each of a fixed number."""
     because: str
@@ -90,6 +101,11 @@ class Expectation(Value):
     def wants_core(self) -> bool:
         """A signal is expected, so a core must arrive for the verdict to be trusted."""
         return self.kind is OutcomeKind.SIGNAL
+
+    @property
+    def must_crash(self) -> bool:
+        """Whether a crash is expected, of the judged process or of another."""
+        return self.wants_core or self.children is Children.CRASH
 
 
 class Toolchain(StrEnum):

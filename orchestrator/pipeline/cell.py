@@ -2,38 +2,30 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator import cores, crash, execute, verdict
-from orchestrator.adapters.cache import cache_folder
+from orchestrator import execute, verdict
 from orchestrator.adapters.engine import Engine
-from orchestrator.binary.core.corefile import open_core
-from orchestrator.binary.core.unpack import plain_core
-from orchestrator.crash import CacheContext, StackCache
-from orchestrator.errors import CoreError, ToolError
+from orchestrator.crash import StackCache
 from orchestrator.execute import TrialCommand, TrialRequest
 from orchestrator.invocation import command
 from orchestrator.model import (
-    LABEL,
     LABEL_RUN,
     Arch,
     CellResult,
-    CoreFile,
-    CoreState,
-    Crash,
     ImageSpec,
     Judgement,
     Outcome,
-    OutcomeKind,
     PlannedCell,
     Rate,
     Scenario,
-    Trial,
 )
 from orchestrator.pipeline.evidence import Evidence
 from orchestrator.pipeline.observation import observation_of
+from orchestrator.pipeline.trials import TrialReader
 from orchestrator.rundir import RunFolder, layout
 from orchestrator.verdict import Tally
 
@@ -70,9 +62,9 @@ class CellRunner:
         done = 0
         while done < planned.trials and not tally.settled and not (done and self.stop.is_set()):
             request = self._request(planned, image, done + 1, min(share, planned.trials - done))
-            for index, outcome in enumerate(execute.run_trials(self.engine, request)):
-                done += 1
-                self._look(request, index, _as_planned(planned, outcome), tally, evidence)
+            outcomes = [_as_planned(planned, outcome) for outcome in execute.run_trials(self.engine, request)]
+            done += len(outcomes)
+            self._look(request, outcomes, tally, evidence)
         judgement = tally.judgement
         if done < planned.trials and not tally.settled:
             judgement = verdict.judge_error(f"stopped after {done} of {planned.trials} trials")
@@ -118,41 +110,16 @@ class CellRunner:
         )
 
     def _look(
-        self, request: TrialRequest, index: int, outcome: Outcome, tally: Tally, evidence: Evidence
+        self, request: TrialRequest, outcomes: Sequence[Outcome], tally: Tally, evidence: Evidence
     ) -> None:
-        """Collect and read a trial's core, judge the trial, and keep it if it is informative."""
-        folder = request.trial_folder(index)
-        core, read = self._core(request, index, outcome)
-        trial = Trial(number=request.first + index, outcome=outcome, core=core, crash=read)
-        judgement = tally.add(observation_of(self.folder, trial))
-        must_crash = request.expectation.kind is OutcomeKind.SIGNAL
-        evidence.add(trial, judgement, must_crash=must_crash, folder=folder)
-
-    def _core(self, request: TrialRequest, index: int, outcome: Outcome) -> tuple[CoreFile, Crash | None]:
-        if outcome.kind in (OutcomeKind.EXIT, OutcomeKind.OOM):
-            return CoreFile(state=CoreState.NONE), None
-        instrument = request.command.instrument
-        if instrument and instrument.no_core:
-            return CoreFile(state=CoreState.NONE, note=instrument.no_core), None
-        core = cores.collect(outcome, folder=request.trial_folder(index), root=self.folder)
-        if core.state is not CoreState.FOUND or core.path is None:
-            return core, None
-        try:
-            return core, self._read(self.folder / core.path, request, index, outcome)
-        except (CoreError, ToolError) as error:
-            note = f"the core could not be read: {error}"
-            return core.model_copy(update={"note": note}), None
-
-    def _read(self, path: Path, request: TrialRequest, index: int, outcome: Outcome) -> Crash:
-        labels = {**request.labels, LABEL: "sysroot"}
-        with plain_core(path) as plain, open_core(plain) as opened:
-            core, sysroot = cores.image_sysroot(
-                self.engine, request.image, opened, cache=cache_folder(cores.SYSROOTS), labels=labels
-            )
-            origin = f"trial {request.first + index} of {request.command.cell.id}"
-            cached = CacheContext(cache=self.stack_cache, image=request.image, origin=origin)
-            hang = outcome.kind is OutcomeKind.HANG
-            return crash.read_crash(plain, core, sysroot, cached=cached, hang=hang)
+        """Collect and read the cores of a container's trials, judge each, and keep what is informative."""
+        reader = TrialReader(
+            engine=self.engine, root=self.folder, stack_cache=self.stack_cache, request=request
+        )
+        must_crash = request.expectation.must_crash
+        for index, trial in enumerate(reader.read(outcomes)):
+            judgement = tally.add(observation_of(self.folder, trial))
+            evidence.add(trial, judgement, must_crash=must_crash, folder=request.trial_folder(index))
 
     def _result(
         self,

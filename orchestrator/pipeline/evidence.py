@@ -26,7 +26,8 @@ class Evidence:
 
         Raises HostError where the folder cannot be removed.
         """
-        quiet = trial.outcome.kind is OutcomeKind.EXIT and (must_crash or judgement.verdict is Verdict.PASS)
+        ended = trial.outcome.kind is OutcomeKind.EXIT and not trial.others
+        quiet = ended and (must_crash or judgement.verdict is Verdict.PASS)
         alike = len(self.kept) - self._telling if quiet else self._telling
         decides = judgement.verdict is Verdict.ERROR or (must_crash and judgement.verdict is Verdict.PASS)
         if alike >= (QUIET if quiet else TELLING) and not decides:

@@ -144,4 +144,4 @@ def _telling(data: RunData) -> tuple[str, ...]:
 
 def _signatures_of(record: CellRecord, order: Mapping[str, int]) -> list[int]:
     trials = record.result.trials if record.result else ()
-    return sorted({order[trial.crash.signature] for trial in trials if trial.crash})
+    return sorted({order[crash.signature] for trial in trials for crash in trial.crashes})

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.adapters.files import write_atomically
-from orchestrator.model import CoreState, Subject, Trial
+from orchestrator.model import CoreFile, CoreState, Crash, Subject
 from orchestrator.report import changes, grid, remedies, views, words
 from orchestrator.report.packing import (
     INDEX,
@@ -92,34 +92,33 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
     image = data.images.get(record.planned.image)
     dockerfile = layout.dockerfile(image) if image else None
     trial = words.telling_trial(result) if result else None
+    core, crash = trial.telling_core if trial else (None, None)
     return {
         "record": record,
         "trial": trial,
+        "whose": words.telling_process(trial) if trial and not trial.crash else "",
         "image": image,
         "dockerfile": dockerfile if dockerfile and data.inside(dockerfile) else None,
         "cautions": words.cautions(result),
         "streams": views.streams(data, record, site.places.excerpt_limit(record)),
         "plot": views.trial_plot(result) if result else (),
-        "open_core": _open_core(data, trial, image.tag if image else None),
+        "open_core": _open_core(data, core, crash, image.tag if image else None),
         "marks": changes.spark(data, record.id),
-        "first_seen": changes.signature_history(data, trial.crash.signature)
-        if trial and trial.crash
-        else None,
+        "first_seen": changes.signature_history(data, crash.signature) if crash else None,
         "result_file": layout.result_file(record.cell),
     }
 
 
-def _open_core(data: RunData, trial: Trial | None, tag: str | None) -> str | None:
+def _open_core(data: RunData, core: CoreFile | None, crash: Crash | None, tag: str | None) -> str | None:
     """Commands that open a trial's core by hand, against the files of the image that it crashed in."""
-    if trial is None or trial.core.state is not CoreState.FOUND or trial.core.path is None or tag is None:
+    if core is None or core.state is not CoreState.FOUND or core.path is None or tag is None:
         return None
-    if not _PLAIN_PATH.fullmatch(f"/{trial.core.path}") or not data.inside(trial.core.path):
+    if not _PLAIN_PATH.fullmatch(f"/{core.path}") or not data.inside(core.path):
         return None
-    core = shlex.quote(trial.core.path)
-    suffix = PurePosixPath(trial.core.path).suffix
-    unpacked = trial.core.path.removesuffix(suffix) if suffix in UNPACKERS else trial.core.path
-    unpack = [f"{UNPACKERS[suffix]} {core}"] if suffix in UNPACKERS else []
-    executable = trial.crash.modules[0].path if trial.crash and trial.crash.modules else ""
+    suffix = PurePosixPath(core.path).suffix
+    unpacked = core.path.removesuffix(suffix) if suffix in UNPACKERS else core.path
+    unpack = [f"{UNPACKERS[suffix]} {shlex.quote(core.path)}"] if suffix in UNPACKERS else []
+    executable = crash.modules[0].path if crash and crash.modules else ""
     program = [f"-ex 'file sysroot{executable}'"] if _PLAIN_PATH.fullmatch(executable) else []
     gdb = [
         "gdb-multiarch -nx -iex 'set auto-load off' -iex 'set debuginfod enabled off'",

@@ -143,8 +143,8 @@ def _details(data: RunData, places: Places, record: CellRecord) -> str:
         if trial:
             lines += [f"seen: {words.trial_seen(trial)}", f"core: {words.core_words(trial.core)}"]
             lines += words.evidence_lines(trial)
-        if trial and trial.crash:
-            lines += [f"signature: {trial.crash.signature}", "", words.backtrace_text(trial.crash), ""]
+        for crash, whose in words.crashes_of(trial) if trial else ():
+            lines += [f"signature{whose}: {crash.signature}", "", words.backtrace_text(crash), ""]
         lines.append(f"repeat: {result.repeat}")
     lines.append(f"page: {_page(places, record)}")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.model import Crash
+from orchestrator.model import Crash, Trial
 from orchestrator.rundir import CellRecord, RunData, Status
 
 SIGNATURES: Final = "signatures"
@@ -59,14 +59,12 @@ def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
     best: dict[str, tuple[Crash, CellRecord]] = {}
     for record in data.records:
         for trial in record.result.trials if record.result else ():
-            if trial.crash is None:
-                continue
-            signature = trial.crash.signature
-            cells = seen.setdefault(signature, {})
-            earlier = cells.get(record.id)
-            cells[record.id] = Occurrence(record=record, trials=earlier.trials + 1 if earlier else 1)
-            if signature not in best or _quality(trial.crash) > _quality(best[signature][0]):
-                best[signature] = (trial.crash, record)
+            for signature, crash in _by_signature(trial).items():
+                cells = seen.setdefault(signature, {})
+                earlier = cells.get(record.id)
+                cells[record.id] = Occurrence(record=record, trials=earlier.trials + 1 if earlier else 1)
+                if signature not in best or _quality(crash) > _quality(best[signature][0]):
+                    best[signature] = (crash, record)
     groups = [
         SignatureGroup(
             signature=signature,
@@ -77,6 +75,16 @@ def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
         for signature, cells in seen.items()
     ]
     return tuple(sorted(groups, key=lambda group: (-len(group.occurrences), group.signature)))
+
+
+def _by_signature(trial: Trial) -> dict[str, Crash]:
+    """The crashes of a trial's processes, the best of each signature."""
+    found: dict[str, Crash] = {}
+    for crash in trial.crashes:
+        earlier = found.get(crash.signature)
+        if earlier is None or _quality(crash) > _quality(earlier):
+            found[crash.signature] = crash
+    return found
 
 
 def _quality(crash: Crash) -> tuple[bool, bool, int]:

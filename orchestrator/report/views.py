@@ -195,13 +195,19 @@ class IndexView:
         trials = [(result, trial) for result in results for trial in result.trials]
         facts = {
             "on an emulated architecture": {r.cell.id for r, t in trials if t.outcome.emulated},
-            "whose core was lost": {r.cell.id for r, t in trials if t.core.state is CoreState.LOST},
-            "with a truncated core": {r.cell.id for r, t in trials if t.core.truncated},
+            "whose core was lost": {
+                r.cell.id for r, t in trials if any(c.state is CoreState.LOST for c, _ in t.cores)
+            },
+            "with a truncated core": {r.cell.id for r, t in trials if any(c.truncated for c, _ in t.cores)},
             "with a core that could not be read": {
-                r.cell.id for r, t in trials if t.core.state is CoreState.FOUND and t.crash is None
+                r.cell.id
+                for r, t in trials
+                if any(core.state is CoreState.FOUND and crash is None for core, crash in t.cores)
             },
             "with no more than the nearest symbol at the fault": {
-                r.cell.id for r, t in trials if t.crash and t.crash.crash.function and not t.crash.crash.exact
+                r.cell.id
+                for r, t in trials
+                if any(crash.crash.function and not crash.crash.exact for crash in t.crashes)
             },
             "whose output was cut at the limit": {
                 r.cell.id for r, t in trials if t.outcome.truncated_streams
@@ -269,7 +275,7 @@ def trial_plot(result: CellResult) -> tuple[TrialBar, ...]:
         TrialBar(
             number=trial.number,
             height=max(0.08, trial.outcome.seconds / longest),
-            crashed=trial.crash is not None or trial.outcome.kind is OutcomeKind.SIGNAL,
+            crashed=bool(trial.crashes) or trial.outcome.kind is OutcomeKind.SIGNAL,
             seconds=trial.outcome.seconds,
             words=f"trial {trial.number}: {words.trial_seen(trial)}, {duration_words(trial.outcome.seconds)}",
         )

@@ -13,6 +13,7 @@ from orchestrator.model import (
     Finding,
     NativeFrame,
     NotComparable,
+    OtherCrash,
     OutcomeKind,
     Plan,
     SignalInfo,
@@ -95,13 +96,18 @@ def differences(data: RunData, limit: int) -> Iterator[str]:
 
 def telling_trial(result: CellResult) -> Trial | None:
     """The representative trial: the last with a crash that was read, else the last."""
-    crashed = [trial for trial in result.trials if trial.crash]
+    crashed = [trial for trial in result.trials if trial.crash or trial.others]
     trials = crashed or result.trials
     return trials[-1] if trials else None
 
 
 def trial_seen(trial: Trial) -> str:
     """The outcome of a trial in a few words: the original fault if a core was read."""
+    others = f", and {trial.others[0].ended}" if trial.others else ""
+    return f"{_judged_seen(trial)}{others}"
+
+
+def _judged_seen(trial: Trial) -> str:
     outcome = trial.outcome
     if trial.crash:
         site = trial.crash.crash.function
@@ -167,6 +173,18 @@ def backtrace_text(crash: Crash) -> str:
     return "\n".join(lines)
 
 
+def telling_process(trial: Trial) -> str:
+    """The process whose crash stands for a trial, where it is not the judged one."""
+    return next((other.process.words for other in trial.others if other.crash), "")
+
+
+def crashes_of(trial: Trial) -> Iterator[tuple[Crash, str]]:
+    """The crashes of a trial that were read, each with words on its process: ` of worker 2`."""
+    if trial.crash:
+        yield trial.crash, f" while {trial.outcome.doing} ran" if trial.outcome.doing else ""
+    yield from ((other.crash, f" of {other.process.words}") for other in trial.others if other.crash)
+
+
 def core_words(core: CoreFile) -> str:
     """The state of a trial's core in words."""
     words = {CoreState.NONE: "none was due", CoreState.FOUND: "found", CoreState.LOST: "lost"}[core.state]
@@ -195,9 +213,23 @@ def _unique(trials: Iterable[Trial]) -> Iterator[str]:
             yield f"core: {core.note or 'could not be read'}"
         if crash:
             yield from _crash_cautions(crash)
+        for other in trial.others:
+            yield from _other_cautions(other)
+        if trial.others_left_out:
+            yield f"{trial.others_left_out:,} more crashes of other processes; their cores were not collected"
         for stream in outcome.truncated_streams:
             yield f"{stream} was longer than the limit and is not whole"
         yield from outcome.notes
+
+
+def _other_cautions(other: OtherCrash) -> Iterator[str]:
+    """The limits of the evidence of another process's crash, with its name."""
+    core, crash, whose = other.core, other.crash, other.process.words
+    if core.state is CoreState.LOST or core.note or crash is None:
+        yield f"core of {whose} {core_words(core)}"
+    if crash:
+        yield from (f"{whose}: {caution}" for caution in _crash_cautions(crash))
+    yield from (f"{whose}: {note}" for note in other.process.notes)
 
 
 def _crash_cautions(crash: Crash) -> Iterator[str]:

@@ -31,6 +31,32 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def is_dumping(pid: int) -> bool:
+    """Whether the kernel is writing the core of a process now (reported by Linux 4.15 and later)."""
+    with open(f"/proc/{pid}/status", "rb") as status:
+        return b"CoreDumping:\t1" in status.read()
+
+
+def await_dumps(seconds: float) -> bool:
+    """Wait at most `seconds` while the kernel writes the core of any process that is left.
+
+    Returns whether none is being written. The end of this container would truncate it.
+    """
+    deadline = time.monotonic() + seconds
+    while any(_dumps(int(name)) for name in filter(str.isdigit, os.listdir("/proc"))):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _dumps(pid: int) -> bool:
+    try:
+        return is_dumping(pid)
+    except OSError:  # it has ended meanwhile
+        return False
+
+
 def end_stragglers() -> int:
     """Kill every process that a subject left running, and their children; returns how many there were."""
     ended = 0

@@ -25,6 +25,7 @@ from orchestrator.supervisor.launch import Launch, launch_of
 from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, REPORT_NAME, SCENARIO
 from orchestrator.supervisor.subject import (
     ABORT_GRACE,
+    DUMP_GRACE,
     EMULATED_GRACE,
     InterruptedRunError,
     Start,
@@ -39,7 +40,7 @@ from orchestrator.supervisor.subject import (
 from orchestrator.supervisor.targets import CODE, COMMAND, COMMANDS, WSGI, Target
 
 REPORT = os.path.join(REPORT_FOLDER, REPORT_NAME)
-SCHEMA = 2
+SCHEMA = 3
 LAST_WORDS = 5.0
 """Seconds that an instrument gets to write the end of its output."""
 LONGEST_NAME = 100
@@ -212,8 +213,10 @@ def run_trial(
     subject, watched = follow(started, launch, options, wakeup)
     if subject is not started:
         kill(started)
+    if not cleanup.await_dumps(DUMP_GRACE):
+        watched.notes.append(f"another process was still writing its core after {DUMP_GRACE:g} s")
     watched.notes[:0] = notes
-    return describe(subject, subject.started - began, *watched)
+    return {**describe(subject, subject.started - began, *watched), "doing": None, "others": []}
 
 
 def main(home: str, arguments: list[str] | None = None) -> int:

@@ -11,6 +11,8 @@ import socket
 import time
 from typing import NamedTuple
 
+from orchestrator.supervisor.cleanup import is_dumping
+
 POLL = 0.005
 """Seconds between polls of a state that sends no event: a port not yet bound, a worker not yet idle."""
 ABORT_GRACE = 5.0
@@ -121,9 +123,8 @@ class Subject:
         return oom_kills() > self.killed_before
 
     def is_dumping(self) -> bool:
-        """Whether the kernel is writing its core now (reported by Linux 4.15 and later)."""
-        with open(f"/proc/{self.pid}/status", "rb") as status:
-            return b"CoreDumping:\t1" in status.read()
+        """Whether the kernel is writing its core now."""
+        return is_dumping(self.pid)
 
 
 def finish(subject: Subject, deadline: float) -> bool:
@@ -159,7 +160,29 @@ def abort(subject: Subject, grace: float) -> list[str]:
 def describe(
     subject: Subject, after: float, hung: bool, interrupted: bool, notes: list[str]
 ) -> dict[str, object]:
-    """The exit of a subject that has ended, as supervisor.json holds it."""
+    """The exit of the judged subject, which has ended, as supervisor.json holds it."""
+    return {
+        **_ended(subject, hung),
+        "emulator_core": emulator_core(subject.pid, subject.folder),
+        "interrupted": interrupted,
+        "after": round(after, 3),
+        "seconds": round(subject.ended - subject.started, 3),
+        "notes": notes,
+    }
+
+
+def other(
+    subject: Subject, role: str, doing: str | None = None, notes: tuple[str, ...] = ()
+) -> dict[str, object]:
+    """One of a trial's further processes, which has ended, as supervisor.json holds it in `others`.
+
+    `role` says what it was (`worker 2`), `doing` what it was at when it ended (the test that ran).
+    """
+    return {**_ended(subject, hung=False), "role": role, "doing": doing, "notes": list(notes)}
+
+
+def _ended(subject: Subject, hung: bool) -> dict[str, object]:
+    """How a subject ended."""
     wait_status = subject.wait_status
     if wait_status is None:
         raise ValueError("a subject that has not ended has no exit")
@@ -173,11 +196,6 @@ def describe(
         "status": None if signalled else os.WEXITSTATUS(wait_status),
         "signal": signal_name(os.WTERMSIG(wait_status)) if signalled else None,
         "core_dumped": os.WCOREDUMP(wait_status),
-        "emulator_core": emulator_core(subject.pid, subject.folder),
-        "interrupted": interrupted,
-        "after": round(after, 3),
-        "seconds": round(subject.ended - subject.started, 3),
-        "notes": notes,
     }
 
 

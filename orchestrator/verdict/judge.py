@@ -5,10 +5,11 @@ not be observed (no core, no engine) is `error`, never a crash and never a survi
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.model import (
     AddressRange,
+    Children,
     CoreState,
     Expectation,
     InstrumentFinding,
@@ -19,6 +20,7 @@ from orchestrator.model import (
     Verdict,
     WantedFinding,
 )
+from orchestrator.verdict.children import as_judged, of_judged, of_other, others_seen
 from orchestrator.verdict.frames import inexact_frames, missing_frames, missing_functions
 
 
@@ -38,6 +40,39 @@ def judge_error(what: str) -> Judgement:
 
 def judge_trial(expectation: Expectation, observation: Observation) -> Judgement:
     """Judge one trial, independently of the cell's other trials."""
+    seen = others_seen(observation.trial)
+    if expectation.children is Children.CRASH:
+        return _with_other(expectation, observation, seen)
+    judged = _judge(expectation, observation)
+    if seen and expectation.children is Children.FORBIDDEN and judged.verdict is not Verdict.FAIL:
+        reason = f"saw {describe(observation.trial)}, and {seen}; no other process may crash"
+        return Judgement(verdict=Verdict.FAIL, reason=reason)
+    also = f"; also seen: {seen}" if seen else ""
+    return Judgement(verdict=judged.verdict, reason=f"{judged.reason}{also}")
+
+
+def _with_other(expectation: Expectation, observation: Observation, seen: str) -> Judgement:
+    """Judge a trial in which another process must crash too."""
+    trial = observation.trial
+    judged = _judge(of_judged(expectation), observation)
+    if judged.verdict is not Verdict.PASS:
+        return judged
+    wanted = of_other(expectation)
+    tried = [_judge(wanted, replace(observation, trial=item)) for item in as_judged(trial)]
+    if not tried:
+        what = wanted.signal or "a crash"
+        reason = f"saw {describe(trial)}; expected {what} of another process, none crashed"
+        return Judgement(verdict=Verdict.FAIL, reason=reason)
+    for verdict in (Verdict.PASS, Verdict.ERROR):
+        if any(item.verdict is verdict for item in tried):
+            of_it = next(item.reason for item in tried if item.verdict is verdict)
+            return Judgement(verdict=verdict, reason=f"{describe(trial)}; of another process {of_it}")
+    reason = f"saw {describe(trial)}, and {seen}: {tried[0].reason.partition('; ')[2]}"
+    return Judgement(verdict=Verdict.FAIL, reason=reason)
+
+
+def _judge(expectation: Expectation, observation: Observation) -> Judgement:
+    """Judge the end of a trial's judged process."""
     trial = observation.trial
     if expectation.wants_core and trial.core.state is CoreState.LOST:
         note = trial.core.note or "no core arrived"

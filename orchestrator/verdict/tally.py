@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from orchestrator.model import Decision, Expectation, Judgement, OutcomeKind, Rate, Verdict
+from orchestrator.model import Decision, Expectation, Judgement, Rate, Verdict
 from orchestrator.model.rate import percent, upper_bound
 from orchestrator.verdict.judge import Observation, judge_error, judge_trial
 
@@ -48,7 +48,7 @@ class Tally:
 
     @property
     def _must_crash(self) -> bool:
-        return self.expectation.kind is OutcomeKind.SIGNAL
+        return self.expectation.must_crash
 
     @property
     def _judged(self) -> int:

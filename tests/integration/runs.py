@@ -121,6 +121,23 @@ def application(environ, start_response):
     start_response("200 OK", [])
     return [b"served"]
 """,
+    "grandchild": """\
+import subprocess, sys
+crash = "import ctypes; ctypes.string_at(16)"
+between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {crash!r}])"
+for _ in range(2):
+    subprocess.run([sys.executable, "-c", between], check=True)
+print("all is well")
+""",
+    "left-dumping": """\
+import os, pathlib, time
+child = os.fork()
+if child == 0:
+    block = os.urandom(200 << 20)
+    os.abort()
+while "CoreDumping:\\t1" not in pathlib.Path(f"/proc/{child}/status").read_text():
+    time.sleep(0.001)
+""",
     "core-lost": """\
 import ctypes, os
 ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE

@@ -1,8 +1,9 @@
 """Races: several trials of a cell, a few in each container."""
 
 from pathlib import Path
+from xml.sax.saxutils import unescape
 
-from orchestrator.model import CellResult, CoreState, Trial, Verdict
+from orchestrator.model import CellResult, CoreState, OutcomeKind, Trial, Verdict
 from tests.integration.runs import Run, add_scenario, ask
 
 
@@ -85,3 +86,58 @@ def test_a_race_that_is_never_lost_is_not_the_expected_crash(project: Path, tmp_
     assert only_result(ended).judgement.reason == (
         "saw exit 0; expected SIGABRT (0 of 20 trials as expected: rate under 14 % with 95 % confidence)"
     )
+
+
+def test_a_crash_of_a_grandchild_is_found_though_its_parents_end_with_0(
+    project: Path, tmp_path: Path
+) -> None:
+    add_scenario(project, "grandchild", "outcome: exit, status: 0, children: forbidden")
+    ended = ask(project, tmp_path, "grandchild")
+    assert ended.code == 1, ended.stdout + ended.stderr
+    result = only_result(ended)
+    assert result.judgement.verdict is Verdict.FAIL
+    (trial,) = result.trials
+    assert (trial.outcome.kind, trial.outcome.status, trial.outcome.others) == (OutcomeKind.EXIT, 0, ())
+    assert trial.core.state is CoreState.NONE
+    first, second = trial.others
+    for other in (first, second):
+        assert (other.process.role, other.process.signal, other.core.state) == (
+            "child",
+            "SIGSEGV",
+            CoreState.FOUND,
+        )
+        assert other.crash is not None
+        assert other.crash.crashed_thread is not None
+        assert other.crash.crashed_thread.tid == other.process.pid
+        assert other.crash.signal.fault_address == "0x10"
+    assert first.core.path != second.core.path
+    site = first.crash.crash.function if first.crash else None
+    assert result.judgement.reason == (
+        f"saw exit 0, and SIGSEGV in {site} of child process python3 and 1 more; no other process may crash"
+    )
+    signature = first.crash.signature if first.crash else ""
+    junit = unescape((ended.folder / "junit.xml").read_text())
+    assert f"signature of child process python3: {signature}\n" in junit
+    assert list((ended.folder / "signatures").glob("*.html"))
+
+
+def test_an_expected_crash_of_a_child_passes_by_its_own_signal_and_frames(
+    project: Path, tmp_path: Path
+) -> None:
+    expect = "outcome: exit, status: 0, children: crash, signal: SIGSEGV, fault_address: '== 0x10'"
+    add_scenario(project, "grandchild", f"{expect}, frames: [PyObject_Vectorcall]")
+    ended = ask(project, tmp_path, "grandchild")
+    assert ended.code == 0, ended.stdout + ended.stderr
+    assert "; of another process SIGSEGV" in only_result(ended).judgement.reason
+
+
+def test_a_core_that_a_child_still_writes_when_its_parent_ends_is_whole(
+    project: Path, tmp_path: Path
+) -> None:
+    add_scenario(project, "left-dumping", "outcome: exit, status: 0")
+    ended = ask(project, tmp_path, "left-dumping")
+    assert ended.code == 0, ended.stdout + ended.stderr
+    ((other,),) = (trial.others for trial in only_result(ended).trials)
+    assert (other.process.signal, other.core.truncated) == ("SIGABRT", False)
+    assert other.crash is not None
+    assert not other.crash.truncated

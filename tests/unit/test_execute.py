@@ -15,7 +15,7 @@ from orchestrator.model import OutcomeKind
 
 # As the supervisor wrote it in a uWSGI cell on glibc 2.36.
 REPORT = (
-    b'{"schema": 2, "versions": {"python": "3.11.2", "glibc": "2.36"}, "trials": [{"pid": 8, '
+    b'{"schema": 3, "versions": {"python": "3.11.2", "glibc": "2.36"}, "trials": [{"pid": 8, '
     b'"kind": "signal", "status": null, "signal": "SIGABRT", "core_dumped": true, "interrupted": false, '
     b'"after": 0.002, "seconds": 0.412, "notes": []}]}'
 )
@@ -44,7 +44,7 @@ def test_an_report() -> None:
         b"[]",
         b"\xff",
         REPORT.replace(b"SIGABRT", b"<script>"),
-        REPORT.replace(b'"schema": 2', b'"schema": 1'),
+        REPORT.replace(b'"schema": 3', b'"schema": 1'),
         REPORT.replace(b'"pid": 8', b'"pid": 0'),
         REPORT.replace(b"0.412", b"-1"),
         REPORT.replace(b"3.11.2", b"x" * 600),

@@ -80,7 +80,7 @@ def no_cores() -> Iterator[None]:
 def test_exit_status_is_the_drivers(cell: Cell) -> None:
     cell.driver("raise SystemExit(3)")
     ended = cell.run()
-    assert (ended["schema"], ended["kind"], ended["status"], ended["signal"]) == (2, "exit", 3, None)
+    assert (ended["schema"], ended["kind"], ended["status"], ended["signal"]) == (3, "exit", 3, None)
     assert (ended["interrupted"], ended["core_dumped"], ended["notes"]) == (False, False, [])
     assert ended["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert ended["versions"]["glibc"].startswith("2.")

@@ -4,7 +4,9 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.model import (
+    CHILD,
     AddressRange,
+    Children,
     CoreFile,
     CoreState,
     Crash,
@@ -12,6 +14,8 @@ from orchestrator.model import (
     Expectation,
     Judgement,
     NativeFrame,
+    OtherCrash,
+    OtherProcess,
     Outcome,
     OutcomeKind,
     Rate,
@@ -329,3 +333,82 @@ def test_a_cpp_function_is_named_with_or_without_its_namespace() -> None:
         judge(wanted, [crashed("n::handler(int, char const*)", "a::b::run() const")]).verdict is Verdict.PASS
     )
     assert judge(wanted, [crashed("n::xhandler(int)", "a::b::run()")]).verdict is Verdict.FAIL
+
+
+def child(*functions: str, signal: str = "SIGSEGV", core: CoreState = CoreState.FOUND) -> OtherCrash:
+    process = OtherProcess(
+        pid=9, name="python3", role=CHILD, kind=OutcomeKind.SIGNAL, signal=signal, core_dumped=True
+    )
+    read = crashed(*functions, signal=signal).trial.crash if core is CoreState.FOUND else None
+    return OtherCrash(process=process, core=CoreFile(state=core), crash=read)
+
+
+def beside(seen: Observation, *others: OtherCrash) -> Observation:
+    return replace(seen, trial=seen.trial.model_copy(update={"others": others}))
+
+
+CLEAN = Expectation(kind=OutcomeKind.EXIT, status=0, because="it is well")
+
+
+def test_the_crash_of_a_child_fails_where_none_may_crash() -> None:
+    forbidden = CLEAN.model_copy(update={"children": Children.FORBIDDEN})
+    seen = beside(ended(0, ""), child("parse", "main"), child("free"))
+    assert judge(forbidden, [seen]) == Judgement(
+        verdict=Verdict.FAIL,
+        reason="saw exit 0, and SIGSEGV in parse of child process python3 and 1 more; "
+        "no other process may crash",
+    )
+    assert judge(forbidden, [ended(0, "")]).verdict is Verdict.PASS
+    assert judge(forbidden, [beside(ended(0, ""), child(core=CoreState.LOST))]).verdict is Verdict.FAIL
+
+
+def test_the_crash_of_a_child_is_named_where_it_may_crash() -> None:
+    assert judge(CLEAN, [beside(ended(0, ""), child("parse"))]) == Judgement(
+        verdict=Verdict.PASS,
+        reason="exit 0, as expected; also seen: SIGSEGV in parse of child process python3",
+    )
+
+
+CRASHING = CLEAN.model_copy(
+    update={"children": Children.CRASH, "signal": "SIGSEGV", "frames": ("parse", "main")}
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict", "reason"),
+    [
+        (
+            beside(ended(0, ""), child("free"), child("parse", "main")),
+            Verdict.PASS,
+            "exit 0; of another process SIGSEGV in parse, as expected",
+        ),
+        (ended(0, ""), Verdict.FAIL, "saw exit 0; expected SIGSEGV of another process, none crashed"),
+        (
+            beside(ended(0, ""), child("main", "parse")),
+            Verdict.FAIL,
+            "saw exit 0, and SIGSEGV in main of child process python3: "
+            "not among the frames in this order: main",
+        ),
+        (
+            beside(ended(1, ""), child("parse", "main")),
+            Verdict.FAIL,
+            "saw exit 1; expected exit 0",
+        ),
+        (
+            beside(ended(0, ""), child(core=CoreState.LOST)),
+            Verdict.ERROR,
+            "exit 0; of another process SIGSEGV, but its core was lost: no core arrived",
+        ),
+    ],
+)
+def test_a_child_that_must_crash_is_held_to_signal_and_frames(
+    seen: Observation, verdict: Verdict, reason: str
+) -> None:
+    assert judge(CRASHING, [seen]) == Judgement(verdict=verdict, reason=reason)
+
+
+def test_a_crash_of_the_judged_process_and_of_any_other_may_both_be_demanded() -> None:
+    both = SEGV.model_copy(update={"children": Children.CRASH})
+    seen = crashed("atexit_handler", "Py_FinalizeEx")
+    assert judge(both, [beside(seen, child("free"))]).verdict is Verdict.PASS
+    assert judge(both, [seen]).verdict is Verdict.FAIL

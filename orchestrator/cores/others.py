@@ -1,0 +1,147 @@
+"""Crashes of a container's processes besides the judged ones, with their cores.
+
+The journal is asked once for all cores of a container, so a process is found of which the supervisor knows
+nothing: one whose parent, itself a child of the judged process, waited for it and went on.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from orchestrator.cores.collection import (
+    DEADLINE,
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    PATTERN,
+    is_emulator,
+    is_systemd_coredump,
+    keep_core,
+    why_not_stored,
+)
+from orchestrator.cores.journal import HINT, StoredCore, find_cores
+from orchestrator.errors import ToolError
+from orchestrator.model import CHILD, CoreFile, CoreState, OtherCrash, OtherProcess, Outcome, OutcomeKind
+
+MOST: Final = 16
+"""The most cores of other processes that are collected of a trial; each may have many megabytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Others:
+    """Crashes of other processes of one trial, in the order of their reports.
+
+    `left_out` further ones were not collected. `note` says why none could be looked for.
+    """
+
+    crashes: tuple[OtherCrash, ...] = ()
+    left_out: int = 0
+    note: str | None = None
+
+
+def collect_others(
+    outcomes: Sequence[Outcome],
+    *,
+    folders: Sequence[Path],
+    root: Path,
+    deadline: float = DEADLINE,
+    pattern: Path = PATTERN,
+) -> tuple[Others, ...]:
+    """The crashes of other processes of a container's trials, given in their order, each with its folder.
+
+    Paths of cores are relative to `root`. Costs one query of the journal where the supervisor saw no other
+    process crash; else waits up to `deadline` seconds for the cores that it reported. Never raises for a core
+    that cannot be had.
+    """
+    handler = pattern.read_text().strip()
+    if not is_systemd_coredump(handler):
+        why = f"kernel.core_pattern is {handler!r}, not systemd-coredump; {HINT}"
+        return tuple(_unseen(outcome, why) for outcome in outcomes)
+    try:
+        cores = _wait(outcomes, deadline)
+    except ToolError as error:
+        return tuple(_unseen(outcome, str(error)) for outcome in outcomes)
+    mine: list[list[StoredCore]] = [[] for _ in outcomes]
+    for core in cores:
+        mine[_trial_of(core, outcomes)].append(core)
+    return tuple(
+        _of_trial(outcome, found, folder, root)
+        for outcome, found, folder in zip(outcomes, mine, folders, strict=True)
+    )
+
+
+def _wait(outcomes: Sequence[Outcome], deadline: float) -> list[StoredCore]:
+    """All cores of the container, once those are there that the processes' parents know of."""
+    dumped = {other.pid for outcome in outcomes for other in outcome.others if other.core_dumped}
+    end, pause = time.monotonic() + deadline, FIRST_PAUSE
+    hostname, container = outcomes[0].hostname, outcomes[0].container
+    while True:
+        found = find_cores(hostname)
+        own = [core for core in found if core.cgroup is None or container in core.cgroup]
+        left = end - time.monotonic()
+        if dumped <= {core.pid for core in own} or left <= 0:
+            return own
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+def _trial_of(core: StoredCore, outcomes: Sequence[Outcome]) -> int:
+    """The position of the trial whose core this is: trials run one after the other, and pids ascend."""
+    for index, outcome in enumerate(outcomes):
+        if core.pid in (outcome.pid, *(other.pid for other in outcome.others)):
+            return index
+    starts = [item.pid or 0 for item in outcomes]
+    return max((index for index, pid in enumerate(starts) if pid <= (core.pid or 0)), default=0)
+
+
+def _of_trial(outcome: Outcome, cores: Sequence[StoredCore], folder: Path, root: Path) -> Others:
+    found = list(_crashed(outcome, [core for core in cores if not _is_judged(core, outcome)]))
+    crashes = tuple(
+        OtherCrash(process=process, core=_core(process, core, folder / f"core-{number}", root))
+        for number, (process, core) in enumerate(found[:MOST], start=1)
+    )
+    return Others(crashes=crashes, left_out=max(0, len(found) - MOST))
+
+
+def _is_judged(core: StoredCore, outcome: Outcome) -> bool:
+    """Whether a core is the judged process's. One without a pid counts as its own if it dumped one."""
+    return outcome.core_dumped if core.pid is None else core.pid == outcome.pid
+
+
+def _crashed(
+    outcome: Outcome, cores: Sequence[StoredCore]
+) -> Iterator[tuple[OtherProcess, StoredCore | None]]:
+    """Each process that crashed, with its core: in the journal's order, then those without a core."""
+    reported = {other.pid: other for other in outcome.others}
+    for core in cores:
+        known = reported.pop(core.pid, None)
+        process = known or OtherProcess(
+            pid=core.pid, role=CHILD, kind=OutcomeKind.SIGNAL, signal=core.signal, core_dumped=True
+        )
+        yield process.model_copy(update={"name": core.comm}), core
+    yield from ((other, None) for other in reported.values() if other.crashed)
+
+
+def _core(process: OtherProcess, core: StoredCore | None, target: Path, root: Path) -> CoreFile:
+    """The core of a process, copied to `target` with the suffix of its compression."""
+    if core is not None and is_emulator(core):
+        return _lost(process, "the kernel's core is qemu-user's own; the guest's is collected of one process")
+    if core is None or core.filename is None:
+        return _lost(process, why_not_stored(core) if core else "systemd-coredump reported none")
+    try:
+        return keep_core(core, target, root)
+    except ToolError as error:
+        return _lost(process, str(error))
+
+
+def _lost(process: OtherProcess, why: str) -> CoreFile:
+    return CoreFile(state=CoreState.LOST, signal=process.signal, note=why)
+
+
+def _unseen(outcome: Outcome, why: str) -> Others:
+    """What the supervisor reported alone, where the journal could not be asked."""
+    crashed = [other for other in outcome.others if other.crashed]
+    crashes = tuple(OtherCrash(process=other, core=_lost(other, why)) for other in crashed[:MOST])
+    note = f"whether another process crashed is not known: {why}"
+    return Others(crashes=crashes, left_out=max(0, len(crashed) - MOST), note=note)
