@@ -6,9 +6,11 @@ __lazy_modules__ = ("requests",)
 
 import re
 import threading
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import requests
 
@@ -56,6 +58,35 @@ def answers(url: str, seconds: float) -> bool:
             return answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
     except requests.exceptions.RequestException:
         return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """The answer to a request: its status, its media type without parameters, and its text."""
+
+    status: int
+    media_type: str
+    text: str
+
+
+def get(url: str, accept: str) -> Page:
+    """Fetch a page, whatever its status; raises ToolError if no whole answer comes.
+
+    Credentials come from the URL, else from netrc. No error names them.
+    """
+    bundle = ca_bundle()
+    try:
+        with requests.get(
+            url,
+            headers={"Accept": accept},
+            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            verify=str(bundle) if bundle else True,
+        ) as answer:
+            media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            return Page(status=answer.status_code, media_type=media_type, text=answer.text)
+    except requests.exceptions.RequestException as error:
+        shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
+        raise ToolError(f"{shown} could not be fetched: {_cause(error)}", hint=HINT) from error
 
 
 def _take(answer: requests.Response, path: Path, have: int, stop: threading.Event) -> None:

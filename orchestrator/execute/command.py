@@ -12,9 +12,10 @@ from orchestrator.supervisor.paths import HOME, PROGRAM, WORK
 from orchestrator.supervisor.targets import Target
 
 SUPERVISOR: Final = f"{HOME}/{PROGRAM}"
-ISOLATED: Final = "-E"
-"""How python3 starts the supervisor: without the image's PYTHON* variables, which are the subject's alone.
-PYTHONWARNINGS, for example, would write into the subject's output."""
+ISOLATED: Final = "-IS"
+"""How python3 starts the supervisor: with the standard library and its own folder alone. PYTHON* variables
+are the subject's (PYTHONWARNINGS would write into its output), and so are installed packages, whose .pth
+files and sitecustomize would run here too."""
 SCRATCH: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - inside the container
 """The folders that a process in the container can write to (adapters.engine makes the rest read-only)."""
 

@@ -14,8 +14,8 @@ from typing import IO, Final
 from orchestrator.adapters.inside import open_regular
 from orchestrator.adapters.network import ca_bundle
 from orchestrator.errors import HostError
-from orchestrator.images import cache
-from orchestrator.model import ContextFile, ImageSpec
+from orchestrator.images import cache, wheels
+from orchestrator.model import ContextFile, ImageSpec, WheelTree
 
 DOCKERFILE: Final = "Dockerfile"
 HOST_CA: Final = "host-ca.crt"
@@ -37,9 +37,19 @@ def write(spec: ImageSpec, out: IO[bytes], stop: threading.Event) -> None:
             content = bundle.read_bytes() if bundle else b""
             _add(tar, HOST_CA, io.BytesIO(content), len(content), executable=False)
         for item in spec.files:
+            if item.wheels is not None:
+                _add_wheels(tar, item.name, item.wheels)
+                continue
             with _opened(item, stop) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 _add(tar, item.name, stream, size, executable=item.executable)
+
+
+def _add_wheels(tar: tarfile.TarFile, name: str, tree: WheelTree) -> None:
+    with wheels.installed(tree) as files:
+        for file in files:
+            content = file.content()
+            _add(tar, f"{name}/{file.name}", io.BytesIO(content), len(content), executable=file.executable)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from orchestrator.errors import InputError
 from orchestrator.images.axes import IMAGE_AXES
 from orchestrator.images.interpreters import environment_image, label
+from orchestrator.images.packages import packages_image
 from orchestrator.images.probes import probe_image
 from orchestrator.images.recipe_book import RecipeBook, program_file
 from orchestrator.images.servers import launcher_named, server_image
@@ -24,8 +25,9 @@ from orchestrator.model import (
     ImageSpec,
     OwnPython,
     Scenario,
+    WheelTree,
 )
-from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO
+from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO, VENV
 
 
 class Recipes:
@@ -44,16 +46,18 @@ class Recipes:
         """All images that the cells asked for so far need, parents first."""
         return tuple(self._book.specs.values())
 
-    def image_of(self, cell: Cell, scenario: Scenario) -> ImageSpec:
+    def image_of(self, cell: Cell, scenario: Scenario, tree: WheelTree | None = None) -> ImageSpec:
         """The image of a cell; cells that differ only in how they are run share one.
 
+        `tree` has the packages of its virtual environment; without packages it has none.
         Raises InputError for a cell that the catalogue cannot make and for a file that is missing.
         """
         axes = cell.axes
-        what = ("cell", *(axes.get(axis, ABSENT) for axis in IMAGE_AXES))
-        return self._book.once(what, lambda: self._cell(cell, scenario))
+        digest = tree.lock.digest if tree else None
+        what = ("cell", *(axes.get(axis, ABSENT) for axis in IMAGE_AXES), digest)
+        return self._book.once(what, lambda: self._cell(cell, scenario, tree))
 
-    def _cell(self, cell: Cell, scenario: Scenario) -> ImageSpec:
+    def _cell(self, cell: Cell, scenario: Scenario, tree: WheelTree | None) -> ImageSpec:
         book = self._book
         environment = _environment(book.catalogue, cell, book.host)
         base, python, folder = environment.base, environment.python, Path(scenario.folder)
@@ -61,14 +65,15 @@ class Recipes:
         probe = probe_image(book, scenario, cell, base, python) if cell.probe != ABSENT else None
         named = {item.name: Path(item.path) for item in code.files} if code else {}
         server = server_image(book, launcher, environment)
+        under = environment_image(book, base, python, cell.arch, INSTRUMENTS.get(cell.instrument))
+        if tree is not None:
+            under = packages_image(book, under, environment, tree)
         return book.dockerfile(
             f"cell-{cell.scenario}-{label(base, python)}-{cell.launcher}-{cell.probe}",
             "Dockerfile.cell.j2",
             cell.arch,
             parents={
-                "environment": environment_image(
-                    book, base, python, cell.arch, INSTRUMENTS.get(cell.instrument)
-                ),
+                "environment": under,
                 "probe": probe,
                 "server": server,
             },
@@ -85,6 +90,7 @@ class Recipes:
                 "program": _program(python),
                 "glibc": base.glibc,
                 "launcher": cell.launcher,
+                "venv": VENV if tree is not None else None,
                 "language": cell.probe,
                 "modules": (PROJECT if probe else None) if code and code.is_copied else f"{HOME}/{SCENARIO}",
             },

@@ -15,6 +15,7 @@ RECIPE: Final = {
     ImageKind.EMPTY: "image.txt",
 }
 FILES: Final = "context.sha256"
+REQUIREMENTS: Final = "requirements.txt"
 PACKAGES: Final = "packages.txt"
 KEPT: Final = "packages"
 
@@ -23,13 +24,17 @@ def render(spec: ImageSpec, folder: Path) -> Path:
     """Write an image's recipe to its own folder under `folder`, and return that.
 
     Beside the Dockerfile (or mmdebstrap.sh) lies context.sha256, which sha256sum checks in a build
-    context. packages.txt lists a root filesystem's packages, once it was built on this host.
+    context, and requirements.txt, the wheels that uv installs for it. packages.txt lists a root
+    filesystem's packages, once it was built on this host.
     """
     place = folder / spec.folder
     _put(place / RECIPE[spec.kind], _text(spec))
-    if spec.files:
-        lines = [f"{item.sha256}  {item.name}\n" for item in spec.files]
+    lines = [f"{item.sha256}  {item.name}\n" for item in spec.files if item.wheels is None]
+    if lines:
         _put(place / FILES, "".join(lines))
+    for item in spec.files:
+        if item.wheels:
+            _put(place / REQUIREMENTS, item.wheels.lock.text)
     known = _cached_packages(spec)
     if spec.kind is ImageKind.ROOTFS and known.is_file():
         _put(place / PACKAGES, known.read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ __lazy_modules__ = (
     "orchestrator.matrix.start",
 )
 
-from orchestrator.matrix.expand import select
+from orchestrator.matrix.expand import reduced, select
 from orchestrator.matrix.expression import ARCH_ALIASES, Aliases
 from orchestrator.matrix.matrix_file import Matrix, load_matrix
 from orchestrator.matrix.packages import LatestOf
@@ -25,6 +25,7 @@ __all__ = [
     "axis_flag",
     "is_listed",
     "load_matrix",
+    "reduced",
     "select",
     "write_first_files",
 ]

@@ -69,6 +69,28 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
     )
 
 
+def reduced(
+    selection: Selection,
+    matrix: Matrix,
+    cells: Sequence[SelectedCells],
+    excluded: Sequence[ExcludedCells],
+    request: Request,
+) -> Selection:
+    """A selection of which only `cells` can run, and `excluded` cannot.
+
+    Raises InputError for an empty one that the request does not allow.
+    """
+    if not excluded:
+        return selection
+    everything = (*selection.excluded, *excluded)
+    if not cells and not request.allow_empty:
+        raise _all_excluded(excluded)
+    unavailable = unavailable_values(cells, everything, matrix.vocabulary)
+    return selection.model_copy(
+        update={"cells": tuple(cells), "excluded": everything, "unavailable": unavailable}
+    )
+
+
 def _profile(matrix: Matrix, request: Request) -> Profile:
     name = request.profile or matrix.default_profile
     if name not in matrix.profiles:

@@ -123,6 +123,14 @@ from orchestrator.model.image import (
     ImageKind,
     ImageSpec,
 )
+from orchestrator.model.packages import (
+    LockedWheel,
+    NoWheel,
+    PackageLock,
+    PackageQuestion,
+    WheelPlatform,
+    WheelTree,
+)
 from orchestrator.model.plan import (
     MAX_CELLS,
     PLAN_SCHEMA,
@@ -230,11 +238,13 @@ __all__ = [
     "Judgement",
     "LocalFile",
     "Lock",
+    "LockedWheel",
     "MadeOf",
     "MavenFile",
     "MixedCell",
     "Module",
     "NativeFrame",
+    "NoWheel",
     "NotComparable",
     "NpmFile",
     "OtherCrash",
@@ -243,6 +253,8 @@ __all__ = [
     "OutcomeKind",
     "OwnPython",
     "PackageAxis",
+    "PackageLock",
+    "PackageQuestion",
     "PastRun",
     "Pin",
     "Plan",
@@ -286,6 +298,8 @@ __all__ = [
     "WantedFinding",
     "WatchedFrame",
     "WatchedStack",
+    "WheelPlatform",
+    "WheelTree",
     "orders_as_version",
     "registry_of",
 ]

@@ -6,6 +6,7 @@ from typing import Final
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
 from orchestrator.model.download import Download
+from orchestrator.model.packages import WheelTree
 
 LABEL: Final = "org.crashmatrix"
 """On every container, volume, network and image of this tool; its value is the kind of object."""
@@ -31,13 +32,15 @@ class ImageKind(StrEnum):
 class ContextFile(Value):
     """A file of the build context, by its `name` there.
 
-    It is the file at `path` on the host, or the `download`, which the cache holds or fetches.
+    It is the file at `path` on the host, or the `download`, which the cache holds or fetches, or the folder
+    that `wheels` are installed to, whose sha256 is that of their lock.
     """
 
     name: str
     sha256: str
     path: str | None = None
     download: Download | None = None
+    wheels: WheelTree | None = None
     executable: bool = False
 
 

@@ -190,6 +190,10 @@ class CellResult(Value):
     image: str
     image_id: str | None = None
     expectation: Expectation
+    lock: str | None = None
+    """The digest of the packages in the cell's virtual environment (locks/DIGEST.txt); None without one."""
+    packages: dict[str, str] = {}
+    """Their versions by distribution."""
     judgement: Judgement
     trials: tuple[Trial, ...] = ()
     not_kept: int = 0

@@ -29,6 +29,8 @@ class PlannedTerms(CellTerms):
     image: str
     made_of: MadeOf | None = None
     """The base and the interpreter; None in plans that do not say it."""
+    lock: str | None = None
+    """The digest of the packages that the cell's virtual environment has; None without one."""
     toolchain: Toolchain | None = None
     """What compiled the probe; None as above."""
     emulated: bool = False

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from orchestrator.model import (
     ImageSpec,
     Judgement,
     Outcome,
+    PackageLock,
     PlannedCell,
     Rate,
     Scenario,
@@ -45,6 +46,8 @@ class CellRunner:
     specs: dict[str, ImageSpec]
     host_arch: Arch
     stop: threading.Event
+    locks: Mapping[str, PackageLock] = field(default_factory=dict)
+    """The packages of its cells, by digest."""
     stack_cache: StackCache = field(default_factory=StackCache)
 
     @property
@@ -139,6 +142,8 @@ class CellRunner:
             image=planned.image,
             image_id=image,
             expectation=planned.expectation,
+            lock=planned.lock,
+            packages=self.locks[planned.lock].pins if planned.lock else {},
             judgement=judgement,
             trials=tuple(evidence.kept),
             not_kept=evidence.not_kept,

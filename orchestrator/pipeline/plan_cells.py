@@ -9,12 +9,20 @@ from orchestrator.model import Cell, CellTerms, PlannedCells, PlannedTerms, Sele
 
 TermsOf = Callable[[Cell, CellTerms], PlannedTerms]
 """The planned terms of a cell and, alike, of every cell with its image and its selected terms."""
+ImageAxes = Callable[[str], Sequence[str]]
+"""The axes that decide the image of a scenario's cells."""
 _Kind = tuple[Mapping[str, str], CellTerms]
 _Row = tuple[int, ...]
 WHOLE: Final = (1, 1)
 
 
-def planned_cells(selection: Selection, shard: tuple[int, int] | None, terms_of: TermsOf) -> PlannedCells:
+def _usual(_scenario: str) -> Sequence[str]:
+    return IMAGE_AXES
+
+
+def planned_cells(
+    selection: Selection, shard: tuple[int, int] | None, terms_of: TermsOf, image_axes: ImageAxes = _usual
+) -> PlannedCells:
     """The selected cells in the matrix's order; of a shard (I, N) the I-th cell and each N-th after it.
 
     `terms_of` is called once for each kind of cell that is planned, in the order of their first cells.
@@ -28,7 +36,7 @@ def planned_cells(selection: Selection, shard: tuple[int, int] | None, terms_of:
     for number, grid in enumerate(grids):
         mine = [item for item in selection.cells if item.axes["scenario"] == grid["scenario"]]
         # Values are numbered in the grid's order, so rows sort as the cells do.
-        every = sorted(_rows(number, grid, mine, kinds))
+        every = sorted(_rows(number, grid, mine, kinds, image_axes(grid["scenario"][0])))
         rows += every[(index - 1 - before) % count :: count]
         before += len(every)
     terms: dict[PlannedTerms, int] = {}
@@ -40,12 +48,16 @@ def planned_cells(selection: Selection, shard: tuple[int, int] | None, terms_of:
 
 
 def _rows(
-    number: int, grid: Mapping[str, tuple[str, ...]], selected: Sequence[SelectedCells], kinds: list[_Kind]
+    number: int,
+    grid: Mapping[str, tuple[str, ...]],
+    selected: Sequence[SelectedCells],
+    kinds: list[_Kind],
+    image_axes: Sequence[str],
 ) -> Iterator[_Row]:
     """Rows of a grid's cells, with the index of their kind; adds the kinds."""
     places = {axis: {value: place for place, value in enumerate(values)} for axis, values in grid.items()}
     for item in selected:
-        named = [axis for axis in IMAGE_AXES if axis in item.axes]
+        named = [axis for axis in image_axes if axis in item.axes]
         for image in product(*(item.axes[axis] for axis in named)):
             one: dict[str, tuple[str, ...]] = {
                 axis: (value,) for axis, value in zip(named, image, strict=True)

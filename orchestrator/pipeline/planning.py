@@ -5,7 +5,7 @@ from __future__ import annotations
 __lazy_modules__ = ("orchestrator",)
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
-from orchestrator import images, instruments, rundir
+from orchestrator import images, instruments, packages, rundir
 from orchestrator import matrix as planning
 from orchestrator.errors import ErrorList, HostError, InputError, Location
 from orchestrator.matrix import ARCH_ALIASES, Aliases, Matrix, Request
@@ -23,13 +23,17 @@ from orchestrator.model import (
     Cell,
     CellTerms,
     ImageSpec,
+    PackageLock,
     Plan,
+    PlannedCell,
     PlannedImage,
     PlannedTerms,
     Scenario,
     Selection,
+    WheelTree,
     orders_as_version,
 )
+from orchestrator.pipeline.locking import Packages, Questions, deciding_axes, with_packages
 from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, planned_cells
 
 EMULATION_FACTOR: Final = 5
@@ -71,6 +75,8 @@ class PlannedRun:
 
     plan: Plan
     specs: tuple[ImageSpec, ...]
+    locks: Mapping[str, PackageLock]
+    """The packages of its cells, by digest."""
 
 
 def make_plan(project: Project, request: Request, *, listing: bool = False) -> PlannedRun:
@@ -80,11 +86,11 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
     """
     catalogue = project.catalogue.model_copy(update={"host": _host()})
     project, selection = _select(replace(project, catalogue=catalogue), request)
+    selection, installed = _resolve(project, selection, request)
     recipes = None if listing else images.Recipes(project.catalogue, project.root, _host())
     now = datetime.now(UTC)
-    cells = planned_cells(
-        selection, request.shard, _terms_of(project, recipes, patient=request.timeout is None)
-    )
+    terms_of = _terms_of(project, recipes, installed, patient=request.timeout is None)
+    cells = planned_cells(selection, request.shard, terms_of, _image_axes(project))
     index, count = request.shard or WHOLE
     specs = recipes.specs if recipes else ()
     plan = Plan(
@@ -102,7 +108,22 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
             axis for axis, values in project.matrix.vocabulary.items() if orders_as_version(axis, values)
         ),
     )
-    return PlannedRun(plan=plan, specs=specs)
+    return PlannedRun(plan=plan, specs=specs, locks=installed.locks)
+
+
+def _resolve(project: Project, selection: Selection, request: Request) -> tuple[Selection, Packages]:
+    """The selection without the cells whose packages have no wheels, and the packages of the others."""
+    resolver = packages.Resolver(folder=project.root, offline=request.offline)
+    questions = Questions(catalogue=project.catalogue, folder=project.root)
+    cells, excluded, installed = with_packages(
+        selection.cells, project.scenarios, questions, resolver.answers
+    )
+    return planning.reduced(selection, project.matrix, cells, excluded, request), installed
+
+
+def _image_axes(project: Project) -> Callable[[str], tuple[str, ...]]:
+    """The axes that decide the image of a scenario's cells."""
+    return lambda name: tuple(dict.fromkeys((*images.IMAGE_AXES, *deciding_axes(project.scenarios[name]))))
 
 
 def _select(project: Project, request: Request) -> tuple[Project, Selection]:
@@ -128,7 +149,9 @@ def _select(project: Project, request: Request) -> tuple[Project, Selection]:
     return project, planning.select(project.matrix, catalogue, request)
 
 
-def _terms_of(project: Project, recipes: images.Recipes | None, *, patient: bool) -> TermsOf:
+def _terms_of(
+    project: Project, recipes: images.Recipes | None, installed: Packages, *, patient: bool
+) -> TermsOf:
     """The terms of a cell with its image; `patient` gives emulated ones the time that emulation takes."""
     made_of, host = cache(project.catalogue.made_of), _host()
 
@@ -136,9 +159,10 @@ def _terms_of(project: Project, recipes: images.Recipes | None, *, patient: bool
         scenario = project.scenarios[cell.scenario]
         made, probe = made_of(cell.python, cell.glibc, cell.arch), scenario.probe(cell.probe)
         compiled_in = instruments.is_compiled_in(cell.instrument)
-        emulated = cell.arch is not host
+        emulated, tree = cell.arch is not host, installed.tree_of(scenario, cell.axes)
         added = {
-            "image": recipes.image_of(cell, scenario).key if recipes else "",
+            "image": recipes.image_of(cell, scenario, tree).key if recipes else "",
+            "lock": tree.lock.digest if tree else None,
             "made_of": made,
             "toolchain": probe.toolchain_for(made.interpreter, compiled_in=compiled_in)
             if probe and made
@@ -188,6 +212,7 @@ def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:
     results would not belong to one run.
     """
     path, plan = run.path / rundir.layout.PLAN, run.plan
+    questions = Questions(catalogue=project.catalogue, folder=project.root)
     recipes = images.Recipes(project.catalogue, project.root, _host())
     for item in plan.cells:
         scenario = project.scenarios.get(item.cell.scenario)
@@ -197,11 +222,23 @@ def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:
                 hint="start a new run",
                 where=Location(file=str(path)),
             )
-        again = recipes.image_of(item.cell, scenario)
+        again = recipes.image_of(item.cell, scenario, _locked(item, scenario, questions, run))
         if again.key != item.image:
             raise InputError(
                 f"the image of {item.cell.id} has changed since that run",
                 hint="start a new run",
                 where=Location(file=str(path)),
             )
-    return PlannedRun(plan=plan, specs=recipes.specs)
+    return PlannedRun(plan=plan, specs=recipes.specs, locks=run.locks)
+
+
+def _locked(item: PlannedCell, scenario: Scenario, questions: Questions, run: RunFolder) -> WheelTree | None:
+    """The packages that a cell of an earlier run had."""
+    question = questions.of(scenario, item.cell.axes)
+    if item.lock is None or question is None:
+        return None
+    return WheelTree(
+        lock=packages.placed(run.lock(item.lock), question),
+        platform=question.platform,
+        folder=question.folder,
+    )

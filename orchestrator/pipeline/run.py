@@ -137,6 +137,7 @@ def _own_folder(wanted: Path) -> Path:
 
 
 def _write_plan(planned: PlannedRun, run: RunFolder, engine: str) -> None:
+    run.write_locks(planned.locks.values())
     run.write_plan(planned.plan.model_copy(update={"engine": engine}))
     for spec in planned.specs:
         images.render(spec, run.path / layout.IMAGES)
@@ -181,5 +182,6 @@ def _runner(
         scenarios=dict(project.scenarios),
         specs={spec.key: spec for spec in planned.specs},
         host_arch=host_arch,
+        locks=planned.locks,
         stop=stop,
     )

@@ -25,6 +25,7 @@ from orchestrator.model import (
     Comparison,
     Explanations,
     History,
+    PackageLock,
     Plan,
     RunDigest,
 )
@@ -49,6 +50,22 @@ def read_document(path: Path, kind: type[Document]) -> Document | None:
     if isinstance(document, Plan):
         _check_plan(document, path)
     return document
+
+
+def read_lock(path: Path, digest: str) -> PackageLock:
+    """Read the packages of a digest; raises InputError where they are missing, damaged or others."""
+    text = _content(path) or b""
+    try:
+        lock = PackageLock.parse(text.decode())
+    except ValueError:
+        lock = None
+    if lock is None or lock.digest != digest:
+        raise InputError(
+            f"{path.name} is missing or is not the lock of that digest",
+            where=Location(file=str(path)),
+            hint=RERUN_HINT,
+        )
+    return lock
 
 
 def _content(path: Path) -> bytes | None:

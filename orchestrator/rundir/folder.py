@@ -1,7 +1,7 @@
 """A run's folder on disk: each document is parsed once, and written atomically."""
 
 import gc
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -14,12 +14,13 @@ from orchestrator.model import (
     Comparison,
     Explanations,
     History,
+    PackageLock,
     Plan,
     PlannedCell,
     RunDigest,
 )
 from orchestrator.rundir import layout
-from orchestrator.rundir.documents import read_document
+from orchestrator.rundir.documents import read_document, read_lock
 from orchestrator.rundir.records import CellRecord, RunData
 
 
@@ -49,6 +50,7 @@ class RunFolder:
         self.path = path.resolve()
         self._plan: Plan | None = None
         self._results: dict[str, CellResult | None] = {}
+        self._locks: dict[str, PackageLock] = {}
 
     @property
     def plan(self) -> Plan:
@@ -62,6 +64,23 @@ class RunFolder:
                 hint="name a folder under reports/",
             )
         return self._plan
+
+    def lock(self, digest: str) -> PackageLock:
+        """The packages of this digest; raises InputError where they are missing or damaged."""
+        if digest not in self._locks:
+            self._locks[digest] = read_lock(self.path / layout.lock_file(digest), digest)
+        return self._locks[digest]
+
+    @property
+    def locks(self) -> dict[str, PackageLock]:
+        """The packages of the plan's cells, by digest."""
+        digests = {terms.lock for terms in self.plan.cells.terms if terms.lock}
+        return {digest: self.lock(digest) for digest in sorted(digests)}
+
+    def write_locks(self, locks: Iterable[PackageLock]) -> None:
+        """Write the packages of cells, each under its digest."""
+        for lock in locks:
+            write_atomically(self.path / layout.lock_file(lock.digest), lock.text)
 
     def load_results(self) -> RunData:
         """The plan and the results that exist; raises InputError where one is damaged or another cell's."""

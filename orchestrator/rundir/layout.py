@@ -8,6 +8,7 @@ PLAN: Final = "plan.json"
 CELLS: Final = "cells"
 IMAGES: Final = "images"
 RESULT: Final = "result.json"
+LOCKS: Final = "locks"
 DERIVED: Final = {
     Explanations: "explanations.json",
     Comparison: "comparison.json",
@@ -25,6 +26,11 @@ def cell_folder(cell: Cell) -> str:
 def result_file(cell: Cell) -> str:
     """The result of a cell."""
     return f"{cell_folder(cell)}/{RESULT}"
+
+
+def lock_file(digest: str) -> str:
+    """The packages of the cells whose plan names this digest, as a requirements file with hashes."""
+    return f"{LOCKS}/{digest}.txt"
 
 
 def dockerfile(image: PlannedImage) -> str:

@@ -1,0 +1,120 @@
+"""Python packages that cells install: what is asked of an index, and the exact wheels that answer."""
+
+import hashlib
+import re
+from typing import Final
+
+from packaging.version import Version
+
+from orchestrator.binary.arch import Arch
+from orchestrator.model.base import Value
+
+_LINES: Final = re.compile(
+    r"# (?P<filename>\S+)\n(?P<name>[a-z0-9-]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
+)
+UV_MANYLINUX: Final = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
+"""The manylinux platforms that uv 0.13 knows, each 2.N: of a newer glibc it takes the wheels for 2.40."""
+
+
+class WheelPlatform(Value):
+    """What a wheel must run on. `python` is the interpreter's release ("3.11.2"), or its series."""
+
+    python: str
+    glibc: str
+    arch: Arch
+    free_threaded: bool = False
+
+    @property
+    def series(self) -> tuple[int, int]:
+        """The interpreter's major and minor version."""
+        release = Version(self.python)
+        return release.major, release.minor
+
+    @property
+    def minor_glibc(self) -> int:
+        """N of a glibc 2.N; no other has been released since 1997."""
+        return Version(self.glibc).minor
+
+    @property
+    def uv(self) -> str:
+        """The platform as uv names it; of those that it does not name, the newest one below."""
+        known = max((minor for minor in UV_MANYLINUX if minor <= self.minor_glibc), default=UV_MANYLINUX[0])
+        return f"{self.arch.gnu}-manylinux_2_{known}"
+
+    @property
+    def interpreter(self) -> str:
+        """The interpreter's series in words."""
+        return "CPython {}.{}".format(*self.series) + ("t" if self.free_threaded else "")
+
+
+class PackageQuestion(Value):
+    """Requirements of one environment.
+
+    Requirements are PEP 508's, or the absolute path of a wheel file. `folder` is where uv looks for its
+    configuration (uv.toml, pyproject.toml), upwards.
+    """
+
+    requirements: tuple[str, ...]
+    platform: WheelPlatform
+    folder: str
+
+
+class LockedWheel(Value):
+    """One wheel of a lock."""
+
+    name: str
+    """The distribution's normalized name (PEP 503)."""
+    version: str
+    filename: str
+    sha256: str
+    place: str | None = None
+    """For a wheel that no index has: the path of a file of this host, or an address without credentials."""
+
+
+class PackageLock(Value):
+    """Everything that an environment installs: one wheel for each distribution, by its digest."""
+
+    wheels: tuple[LockedWheel, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "PackageLock":
+        """Read a lock's own text, without places; raises ValueError for any other text."""
+        lines = text.splitlines()
+        found = [_LINES.fullmatch("\n".join(pair)) for pair in zip(lines[::2], lines[1::2], strict=False)]
+        lock = cls(wheels=tuple(LockedWheel(**match.groupdict()) for match in found if match))
+        if lock.text != text:
+            raise ValueError("not the text of a lock")
+        return lock
+
+    @property
+    def text(self) -> str:
+        """A requirements file with hashes (pip's format). It has no path and no address, so no secret."""
+        return "".join(
+            f"# {item.filename}\n{item.name}=={item.version} --hash=sha256:{item.sha256}\n"
+            for item in self.wheels
+        )
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the text, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def pins(self) -> dict[str, str]:
+        """Versions by distribution."""
+        return {item.name: item.version for item in self.wheels}
+
+
+class NoWheel(Value):
+    """Why an environment cannot have the requirements as wheels, and what there is instead."""
+
+    reason: str
+
+
+class WheelTree(Value):
+    """An installed lock: the content of a site-packages folder for one platform, with its scripts in bin/."""
+
+    lock: PackageLock
+    platform: WheelPlatform
+    folder: str
+    """Where uv looks for its configuration, upwards."""

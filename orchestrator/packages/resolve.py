@@ -1,0 +1,223 @@
+"""From requirements and an environment to the exact wheels, or to why there are none."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from orchestrator.adapters import uv
+from orchestrator.errors import HostError, InputError, ToolError
+from orchestrator.model import LockedWheel, NoWheel, PackageLock, PackageQuestion
+from orchestrator.packages import index, reasons
+from orchestrator.packages.index import IndexFile
+from orchestrator.packages.requirements import Wanted, parse
+from orchestrator.packages.tags import wheel_rank
+
+THREADS: Final = 8
+"""Questions that uv answers at once: each waits for an index most of its time."""
+NO_SOLUTION: Final = 1
+"""uv's exit status where requirements cannot be met; any other failure is of the network or of its input."""
+_CULPRIT: Final = re.compile(r"([a-z0-9][a-z0-9-]*)((?:[=<>!~]=?[^\s,]+,?)*) ha(?:s|ve) no usable wheels")
+
+Answer = PackageLock | NoWheel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resolver:
+    """Answers questions about packages, each once. `offline`: from uv's cache alone."""
+
+    folder: Path
+    """Where uv looks for its configuration, upwards."""
+    offline: bool = False
+    _listed: dict[str, tuple[IndexFile, ...] | None] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    @cached_property
+    def _indexes(self) -> tuple[str, ...]:
+        return index.indexes_of(self.folder)
+
+    def answers(self, questions: Iterable[PackageQuestion]) -> Mapping[PackageQuestion, Answer]:
+        """The answer to each question; raises InputError for what the user must correct, else HostError."""
+        distinct = list(dict.fromkeys(questions))
+        if not distinct:
+            return {}
+        with ThreadPoolExecutor(THREADS, "packages") as pool:
+            return dict(zip(distinct, pool.map(self.answer, distinct), strict=True))
+
+    def answer(self, question: PackageQuestion) -> Answer:
+        """The wheels that meet requirements in an environment, or why there are none."""
+        wanted = [item for text in question.requirements if (item := parse(text)).applies(question.platform)]
+        refused = _wrong_files(wanted, question)
+        if refused:
+            return refused
+        done = self._compile([item.line for item in wanted], question)
+        if done.status == 0:
+            lock = read_lock(done.text, question)
+            return _not_allowed(lock, wanted) or lock
+        if self.offline:
+            raise HostError(
+                f"requirements cannot be resolved offline: {done.complaint}",
+                hint="run once without --offline, so that uv's cache has them",
+            )
+        found = next(filter(None, (self._lacking(item, question) for item in wanted)), None)
+        if found or done.status == NO_SOLUTION:
+            return NoWheel(reason=found or self._explained(done.complaint, question))
+        raise ToolError(
+            f"uv cannot resolve {', '.join(question.requirements)}: {done.complaint}", hint=uv.HINT
+        )
+
+    def latest(self, distribution: str) -> str:
+        """The newest release of a distribution that an index has; raises InputError where it has none."""
+        if self.offline:
+            return self._latest_in_cache(distribution)
+        files = [item for item in self._required(distribution) if not item.yanked]
+        if not files:
+            raise InputError(
+                f"no release of {distribution} may be used: all are yanked", hint="name a version"
+            )
+        return str(reasons.newest(item.version for item in files))
+
+    def _latest_in_cache(self, distribution: str) -> str:
+        done = uv.run(
+            ["pip", "compile", "-", "--no-header", "--no-annotate", "--no-deps", "--offline"],
+            folder=self.folder, stdin=distribution,
+        )  # fmt: skip
+        _, equals, version = done.text.strip().partition("==")
+        if done.status or not equals:
+            raise HostError(
+                f"what the latest {distribution} is cannot be told offline: {done.complaint}",
+                hint="run once without --offline, or name the version",
+            )
+        return version
+
+    def _compile(self, lines: Sequence[str], question: PackageQuestion) -> uv.Answer:
+        platform = question.platform
+        return uv.run(
+            ["pip", "compile", "-", "--format", "pylock.toml", "--no-header", "--only-binary", ":all:",
+             "--python-platform", platform.uv, "--python-version", platform.python,
+             *(["--offline"] if self.offline else [])],
+            folder=Path(question.folder), stdin="\n".join(lines), free_threaded=platform.free_threaded,
+        )  # fmt: skip
+
+    def _files(self, name: str) -> tuple[IndexFile, ...] | None:
+        """The files of a distribution, asked for once."""
+        with self._lock:
+            if name not in self._listed:
+                self._listed[name] = index.files_of(name, self._indexes)
+            return self._listed[name]
+
+    def _required(self, name: str) -> tuple[IndexFile, ...]:
+        files = self._files(name)
+        if not files:
+            places = ", ".join(uv.without_credentials(place) for place in self._indexes) or "no index"
+            raise InputError(
+                f"there is no package {name!r} on {places}",
+                hint="check its spelling; another index is named by UV_DEFAULT_INDEX",
+            )
+        return files
+
+    def _lacking(self, wanted: Wanted, question: PackageQuestion) -> str | None:
+        """Why a requirement alone cannot be met; None if it can."""
+        if wanted.file is not None or wanted.requirement.url is not None:
+            return None
+        files, specifier = self._required(wanted.name), wanted.requirement.specifier
+        chosen = wanted_files(files, specifier)
+        if not chosen:
+            raise InputError(
+                f"there is no {wanted.name} {specifier}",
+                hint=reasons.versions_there_are((item.version for item in files), specifier),
+            )
+        if any(reasons.fits(item, question.platform) for item in chosen):
+            return None
+        return reasons.no_wheel(wanted.name, chosen, question.platform)
+
+    def _explained(self, complaint: str, question: PackageQuestion) -> str:
+        """uv's own words, and what there is of the dependency that they name."""
+        culprit = _CULPRIT.search(complaint)
+        if culprit is None:
+            return f"the requirements cannot be met together: {complaint}"
+        files = self._files(canonicalize_name(culprit[1])) or ()
+        chosen = wanted_files(files, SpecifierSet(culprit[2].strip(",")))
+        if not chosen or any(reasons.fits(item, question.platform) for item in chosen):
+            return complaint
+        requirements = ", ".join(question.requirements)
+        return f"{requirements}: {reasons.no_wheel(culprit[1], chosen, question.platform)}"
+
+
+def wanted_files(files: Iterable[IndexFile], specifier: SpecifierSet) -> list[IndexFile]:
+    """The files of the versions that a specifier allows, pre-releases only where there is nothing else."""
+    listed = list(files)
+    allowed = set(specifier.filter({item.version for item in listed}))
+    exact = any(item.operator in ("==", "===") for item in specifier)
+    return [item for item in listed if item.version in allowed and (exact or not item.yanked)]
+
+
+def _wrong_files(wanted: Iterable[Wanted], question: PackageQuestion) -> NoWheel | None:
+    """Why a wheel file of this host does not fit an environment, if one does not."""
+    names = (item.file.name for item in wanted if item.file)
+    wrong = (name for name in names if wheel_rank(name, question.platform) is None)
+    name = next(wrong, None)
+    return NoWheel(reason=reasons.wrong_file(name, question.platform)) if name else None
+
+
+def _not_allowed(lock: PackageLock, wanted: Iterable[Wanted]) -> NoWheel | None:
+    """Why a lock is not one that the requirements' own digests allow, if it is not."""
+    allowed = {item.name: item.hashes for item in wanted if item.hashes}
+    for wheel in lock.wheels:
+        if wheel.name in allowed and f"sha256:{wheel.sha256}" not in allowed[wheel.name]:
+            return NoWheel(reason=f"{wheel.filename} has none of the digests that the requirement names")
+    return None
+
+
+def placed(lock: PackageLock, question: PackageQuestion) -> PackageLock:
+    """A lock that was read from its text, with the places of those wheels that no index has."""
+    places: dict[str, str] = {}
+    for item in map(parse, question.requirements):
+        if item.file or item.requirement.url:
+            places[item.name] = str(item.file or item.requirement.url)
+    wheels = (item.model_copy(update={"place": places.get(item.name)}) for item in lock.wheels)
+    return PackageLock(wheels=tuple(wheels))
+
+
+def read_lock(text: str, question: PackageQuestion) -> PackageLock:
+    """The lock in a pylock.toml of uv's (PEP 751): of each distribution the wheel that is preferred."""
+    try:
+        packages = tomllib.loads(text).get("packages", [])
+        wheels = [_locked(item, question) for item in packages]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolError(f"uv wrote no lock that can be read: {error}", hint=uv.HINT) from error
+    return PackageLock(wheels=tuple(sorted(wheels, key=lambda item: item.name)))
+
+
+def _locked(package: Mapping[str, Any], question: PackageQuestion) -> LockedWheel:
+    archive = package.get("archive")
+    known = [archive] if archive else package["wheels"]
+    ranked = [
+        (rank, _filename(item), item)
+        for item in known
+        if (rank := wheel_rank(_filename(item), question.platform)) is not None
+    ]
+    if not ranked:
+        raise ValueError(f"no wheel of {package['name']} fits")
+    _, filename, wheel = min(ranked, key=lambda one: one[:2])
+    return LockedWheel(
+        name=canonicalize_name(package["name"]),
+        version=str(package["version"]),
+        filename=filename,
+        sha256=wheel["hashes"]["sha256"],
+        place=archive.get("path") or archive["url"] if archive else None,
+    )
+
+
+def _filename(item: Mapping[str, Any]) -> str:
+    name = item.get("name") or item.get("path") or urlsplit(item["url"]).path
+    return unquote(str(name)).rpartition("/")[2]
