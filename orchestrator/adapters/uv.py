@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,8 @@ PIP_TO_UV: Final = {
     "cert": ("SSL_CERT_FILE",),
 }
 """pip's settings, and uv's variables of the same meaning: the first is set unless one of them is."""
+REFUSED: Final = re.compile(r"\((401|403) ")
+"""In a complaint: an index that wants other credentials."""
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s@]+@")
 FREE_THREADED: Final = """\
 #!{program}
@@ -80,10 +83,13 @@ def run(
 def one_line(said: str) -> str:
     """uv's complaint in one line: its causes without the words around them, and without credentials."""
     lines = [line.strip() for line in without_credentials(said).splitlines()]
-    kept = [line for line in lines if line and not line.startswith(("warning:", "hint:"))]
-    causes = [line.removeprefix("cause:").strip() for line in kept if line.startswith("cause:")]
-    words = " ".join(causes or [line.removeprefix("error:").strip() for line in kept])
-    return words.replace(", we can conclude that your requirements are unsatisfiable.", "")
+    refused = [line.removeprefix("hint:").strip() for line in lines if REFUSED.search(line)]
+    told = [line for line in takewhile(lambda line: not line.startswith("hint:"), lines) if line]
+    plain = [line for line in told if not line.startswith("warning:")]
+    first = next((place for place, line in enumerate(plain) if line.startswith("cause:")), 0)
+    words = [line.removeprefix("cause:").removeprefix("error:").strip() for line in plain[first:]]
+    conclusion = ", we can conclude that your requirements are unsatisfiable."
+    return " ".join([*words, *refused]).replace(conclusion, "")
 
 
 def without_credentials(text: str) -> str:

@@ -5,7 +5,7 @@ uv resolves and installs. This asks for what uv does not tell: which versions th
 
 import json
 import os
-import tomllib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -24,12 +24,15 @@ from packaging.utils import (
 from packaging.version import Version
 
 from orchestrator.adapters import http, uv
-from orchestrator.errors import HostError
+from orchestrator.errors import HostError, ToolError
 
-PYPI: Final = "https://pypi.org/simple"
 JSON: Final = "application/vnd.pypi.simple.v1+json"
 ACCEPT: Final = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+class RefusedError(HostError):
+    """An index wants other credentials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +53,12 @@ class IndexFile:
 def files_of(name: str, indexes: tuple[str, ...]) -> tuple[IndexFile, ...] | None:
     """The files of a distribution on the first index that has it (uv's `first-index`); None if none has.
 
-    Raises HostError where an index refuses, ToolError where it does not answer.
+    Raises RefusedError where an index refuses, ToolError where it does not answer.
     """
     for index in indexes:
         page = http.get(f"{index.rstrip('/')}/{quote(canonicalize_name(name))}/", ACCEPT)
         if page.status in REFUSED:
-            raise HostError(
+            raise RefusedError(
                 f"{uv.without_credentials(index)} refuses {name}: {page.status}",
                 hint="give credentials as uv reads them: netrc, UV_INDEX_NAME_USERNAME and _PASSWORD",
             )
@@ -121,67 +124,28 @@ def _version(filename: str, name: str) -> Version | None:
     return version if found == canonicalize_name(name) else None
 
 
-def indexes_of(folder: Path, variables: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The addresses of the indexes that uv asks from a folder, in its order, credentials included."""
-    told = {**uv.environment(), **variables}
-    if told.get("UV_NO_INDEX"):
-        return ()
-    extra = [*_addresses(told, "UV_INDEX"), *_addresses(told, "UV_EXTRA_INDEX_URL")]
-    default = [*_addresses(told, "UV_DEFAULT_INDEX"), *_addresses(told, "UV_INDEX_URL")]
-    for settings in _settings(folder, told):
-        listed = [item for item in _list(settings, "index") if isinstance(item, dict) and "url" in item]
-        extra += [str(item["url"]) for item in listed if not item.get("default") and not item.get("explicit")]
-        extra += map(str, _list(settings, "extra-index-url"))
-        default += [str(item["url"]) for item in listed if item.get("default")]
-        default += [str(settings["index-url"])] if "index-url" in settings else []
-    return tuple(dict.fromkeys([*extra, (default or [PYPI])[0]]))
+def indexes_of(folder: Path) -> tuple[str, ...]:
+    """The addresses of the indexes that uv asks from a folder, in its order, credentials included.
+
+    Raises ToolError where uv's configuration cannot be read.
+    """
+    done = uv.run(["pip", "compile", "-", "--no-header", "--emit-index-url"], folder=folder, stdin="")
+    if done.status != 0:
+        raise ToolError(f"uv tells no index: {done.complaint}", hint=uv.HINT)
+    lines = [line.split() for line in done.text.splitlines()]
+    told = [(line[0], line[1]) for line in lines if len(line) == 2]
+    named = dict(_named(os.environ))
+    # The default index, which is listed first, is asked last.
+    return tuple(named.get(url, url) for _, url in sorted(told, key=lambda one: one[0] == "--index-url"))
 
 
-def _list(settings: Mapping[str, object], name: str) -> list[object]:
-    found = settings.get(name)
-    return found if isinstance(found, list) else []
-
-
-def _addresses(told: Mapping[str, str], variable: str) -> list[str]:
-    """The addresses in a variable, NAME=URL too, with the credentials that UV_INDEX_NAME_* have for those."""
-    found = []
-    for word in told.get(variable, "").split():
+def _named(variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The addresses that UV_INDEX names, each as it is and with the credentials of UV_INDEX_NAME_*."""
+    for word in variables.get("UV_INDEX", "").split():
         name, equals, url = word.partition("=")
-        if not equals or "/" in name:
-            found.append(word)
-            continue
-        prefix = f"UV_INDEX_{name.upper().replace('-', '_').replace('.', '_')}"
-        user, password = told.get(f"{prefix}_USERNAME"), told.get(f"{prefix}_PASSWORD", "")
-        parts = urlsplit(url)
-        if user and "@" not in parts.netloc:
+        prefix = f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', name.upper())}"
+        user, password = variables.get(f"{prefix}_USERNAME"), variables.get(f"{prefix}_PASSWORD", "")
+        if equals and user:
+            parts = urlsplit(url)
             credentials = f"{quote(user, safe='')}:{quote(password, safe='')}"
-            url = parts._replace(netloc=f"{credentials}@{parts.netloc}").geturl()
-        found.append(url)
-    return found
-
-
-def _settings(folder: Path, told: Mapping[str, str]) -> Iterator[dict[str, object]]:
-    """uv's configuration files, the strongest first: the project's, the user's, the system's."""
-    for place in (folder, *folder.parents):
-        own = _toml(place / "uv.toml")
-        project = _toml(place / "pyproject.toml").get("tool", {})
-        found = own or (project.get("uv") if isinstance(project, dict) else None)
-        if isinstance(found, dict) and found:
-            yield _pip_table(found)
-            break
-    home = Path(told.get("XDG_CONFIG_HOME") or Path(told.get("HOME", "/")) / ".config")
-    for path in (home / "uv/uv.toml", Path("/etc/uv/uv.toml")):
-        yield _pip_table(_toml(path))
-
-
-def _pip_table(settings: dict[str, object]) -> dict[str, object]:
-    """Settings with those of uv's table `pip` in them, which are `uv pip`'s own."""
-    own = settings.get("pip")
-    return {**settings, **own} if isinstance(own, dict) else settings
-
-
-def _toml(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}  # uv says what is wrong with it
+            yield url, parts._replace(netloc=f"{credentials}@{parts.netloc}").geturl()

@@ -18,7 +18,7 @@ from orchestrator.adapters import uv
 from orchestrator.errors import HostError, InputError, ToolError
 from orchestrator.model import LockedWheel, NoWheel, PackageLock, PackageQuestion
 from orchestrator.packages import index, reasons
-from orchestrator.packages.index import IndexFile
+from orchestrator.packages.index import IndexFile, RefusedError
 from orchestrator.packages.requirements import Wanted, parse
 from orchestrator.packages.tags import wheel_rank
 
@@ -26,7 +26,9 @@ THREADS: Final = 8
 """Questions that uv answers at once: each waits for an index most of its time."""
 NO_SOLUTION: Final = 1
 """uv's exit status where requirements cannot be met; any other failure is of the network or of its input."""
-_CULPRIT: Final = re.compile(r"([a-z0-9][a-z0-9-]*)((?:[=<>!~]=?[^\s,]+,?)*) ha(?:s|ve) no usable wheels")
+_CULPRIT: Final = re.compile(
+    r"([a-z0-9][a-z0-9-]*)((?:[=<>!~]=?[^\s,]+,?)*) ha(?:s|ve) no (?:usable )?wheels"
+)
 
 Answer = PackageLock | NoWheel
 
@@ -68,12 +70,21 @@ class Resolver:
                 f"requirements cannot be resolved offline: {done.complaint}",
                 hint="run once without --offline, so that uv's cache has them",
             )
-        found = next(filter(None, (self._lacking(item, question) for item in wanted)), None)
-        if found or done.status == NO_SOLUTION:
-            return NoWheel(reason=found or self._explained(done.complaint, question))
-        raise ToolError(
-            f"uv cannot resolve {', '.join(question.requirements)}: {done.complaint}", hint=uv.HINT
-        )
+        if done.status != NO_SOLUTION:
+            what = f"uv cannot resolve {', '.join(question.requirements)}: {done.complaint}"
+            raise ToolError(what, hint=uv.HINT)
+        return NoWheel(reason=self._reason(wanted, question, done.complaint))
+
+    def _reason(self, wanted: Iterable[Wanted], question: PackageQuestion, complaint: str) -> str:
+        """Why uv finds no solution: what the index has instead, else uv's own words."""
+        try:
+            found = (self._lacking(item, question) for item in wanted)
+            return next(filter(None, found), None) or self._explained(complaint, question)
+        except RefusedError:
+            # uv may have credentials that it does not tell, such as a keyring's.
+            if uv.REFUSED.search(complaint):
+                raise
+            return complaint
 
     def latest(self, distribution: str) -> str:
         """The newest release of a distribution that an index has; raises InputError where it has none."""

@@ -1,0 +1,97 @@
+"""A package index on the loopback that wants credentials, with wheels that are made for it."""
+
+import base64
+import hashlib
+import threading
+import zipfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    wanted = ""
+
+    def do_GET(self) -> None:
+        if self.headers.get("Authorization") != self.wanted:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.end_headers()
+            return
+        super().do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+class IndexServer:
+    """The Simple API (PEP 503) over a folder."""
+
+    user, secret = "reader", "open-sesame"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.wheels: dict[tuple[str, str], Path] = {}
+        (folder / "files").mkdir(parents=True)
+        (folder / "simple").mkdir()
+        words = base64.b64encode(f"{self.user}:{self.secret}".encode()).decode()
+        handler = type("Handler", (_Handler,), {"wanted": f"Basic {words}"})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
+        self._server.server_close()
+
+    def address(self, *, credentials: bool) -> str:
+        known = f"{self.user}:{self.secret}@" if credentials else ""
+        return f"http://{known}127.0.0.1:{self._server.server_port}/simple"
+
+    def digest(self, name: str, version: str) -> str:
+        return hashlib.sha256(self.wheels[name, version].read_bytes()).hexdigest()
+
+    def add_wheel(
+        self,
+        name: str,
+        version: str,
+        tag: str,
+        *,
+        requires: Sequence[str] = (),
+        scripts: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make a wheel and list it."""
+        info = f"{name}-{version}.dist-info"
+        metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
+        metadata += [f"Requires-Dist: {item}" for item in requires]
+        content = {
+            f"{name}/__init__.py": "def main():\n    pass\n",
+            **(files or {}),
+            f"{info}/METADATA": "\n".join(metadata) + "\n",
+            f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n",
+        }
+        if scripts:
+            lines = [f"{script} = {entry}" for script, entry in scripts.items()]
+            content[f"{info}/entry_points.txt"] = "[console_scripts]\n" + "\n".join(lines) + "\n"
+        content[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*content, f"{info}/RECORD"])
+        path = self.folder / "files" / f"{name}-{version}-{tag}.whl"
+        with zipfile.ZipFile(path, "w") as wheel:
+            for file, text in content.items():
+                wheel.writestr(file, text)
+        self.wheels[name, version] = path
+        page = self.folder / "simple" / name / "index.html"
+        page.parent.mkdir(exist_ok=True)
+        digest = self.digest(name, version)
+        link = f'<a href="../../files/{path.name}#sha256={digest}">{path.name}</a><br>\n'
+        page.write_text((page.read_text() if page.exists() else "<!DOCTYPE html>\n") + link)
