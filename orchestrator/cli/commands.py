@@ -64,7 +64,7 @@ def run_cells(arguments: argparse.Namespace) -> int:
     if arguments.list or arguments.json:
         return show_plan(arguments)
     requests.check_chosen_once(arguments)
-    project = planning.Project.load(requests.project_folder(arguments))
+    project = planning.Project.load(requests.project_folder(arguments), offline=arguments.offline)
     reports = requests.reports_folder(arguments)
     latest = rundir.latest_run(reports) if arguments.rerun else None
     options = run.RunOptions(

@@ -21,7 +21,7 @@ REPORTS: Final = "reports"
 
 def plan_chosen(arguments: argparse.Namespace, *, listing: bool = False) -> planning.PlannedRun:
     """The plan that the flags ask for, or only what a listing shows of it; raises InputError."""
-    project = planning.Project.load(project_folder(arguments))
+    project = planning.Project.load(project_folder(arguments), offline=arguments.offline)
     return planning.make_plan(project, selection(arguments, project), listing=listing)
 
 

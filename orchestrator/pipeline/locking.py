@@ -56,7 +56,7 @@ class Questions:
     def of(self, scenario: Scenario, axes: Axes) -> PackageQuestion | None:
         """The requirements of a cell with these axis values; None if it has none."""
         code = scenario.code
-        if code is None or not (code.requires or code.packages):
+        if code is None or not needs_packages(scenario):
             return None
         arch = Arch(axes["arch"])
         made = self.catalogue.made_of(axes["python"], axes["glibc"], arch)
@@ -68,6 +68,11 @@ class Questions:
             platform=WheelPlatform(python=made.version, glibc=axes["glibc"], arch=arch),
             folder=str(self.folder),
         )
+
+
+def needs_packages(scenario: Scenario) -> bool:
+    """Whether the cells of a scenario install anything."""
+    return scenario.code is not None and bool(scenario.code.requires or scenario.code.packages)
 
 
 def deciding_axes(scenario: Scenario) -> tuple[str, ...]:
@@ -87,7 +92,7 @@ def with_packages(
         for scenario, axes in _each(item, scenarios)
         if (question := questions.of(scenario, axes))
     ]
-    answers = ask(asked)
+    answers = ask(asked) if asked else {}
     left: list[SelectedCells] = []
     out: list[ExcludedCells] = []
     for item in chosen:
@@ -103,6 +108,8 @@ def _each(item: SelectedCells, scenarios: Mapping[str, Scenario]) -> Iterator[tu
     """Each combination of the values that decide what cells install."""
     (name,) = item.axes["scenario"]
     scenario = scenarios[name]
+    if not needs_packages(scenario):
+        return
     named = deciding_axes(scenario)
     for values in product(*(item.axes[axis] for axis in named)):
         yield scenario, dict(zip(named, values, strict=True))

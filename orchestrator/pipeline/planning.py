@@ -5,7 +5,7 @@ from __future__ import annotations
 __lazy_modules__ = ("orchestrator",)
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -24,6 +24,7 @@ from orchestrator.model import (
     CellTerms,
     ImageSpec,
     PackageLock,
+    PackageQuestion,
     Plan,
     PlannedCell,
     PlannedImage,
@@ -33,7 +34,7 @@ from orchestrator.model import (
     WheelTree,
     orders_as_version,
 )
-from orchestrator.pipeline.locking import Packages, Questions, deciding_axes, with_packages
+from orchestrator.pipeline.locking import Answers, Packages, Questions, deciding_axes, with_packages
 from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, planned_cells
 
 EMULATION_FACTOR: Final = 5
@@ -50,8 +51,11 @@ class Project:
     catalogue: Catalogue
 
     @classmethod
-    def load(cls, root: Path) -> Project:
-        """Load matrix.yaml, the scenarios it names and the catalogue; raises InputError."""
+    def load(cls, root: Path, *, offline: bool = False) -> Project:
+        """Load matrix.yaml, the scenarios it names and the catalogue; raises InputError.
+
+        What the latest version of a package is, an index tells; `offline`, uv's cache.
+        """
         if not root.is_dir():
             raise InputError(
                 "the project's folder does not exist",
@@ -64,7 +68,8 @@ class Project:
             catalogue = images.load_catalogue(images.catalogue_file(root))
             aliases = {**ARCH_ALIASES, "glibc": catalogue.glibc_by_name}
         with errors.collect():
-            matrix = planning.load_matrix(root / "matrix.yaml", root / "scenarios", aliases)
+            latest_of = cache(lambda name: packages.Resolver(folder=root, offline=offline).latest(name))
+            matrix = planning.load_matrix(root / "matrix.yaml", root / "scenarios", aliases, latest_of)
         errors.raise_all()
         return cls(root=root, matrix=matrix, scenarios=matrix.scenarios, catalogue=catalogue)
 
@@ -113,11 +118,12 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
 
 def _resolve(project: Project, selection: Selection, request: Request) -> tuple[Selection, Packages]:
     """The selection without the cells whose packages have no wheels, and the packages of the others."""
-    resolver = packages.Resolver(folder=project.root, offline=request.offline)
     questions = Questions(catalogue=project.catalogue, folder=project.root)
-    cells, excluded, installed = with_packages(
-        selection.cells, project.scenarios, questions, resolver.answers
-    )
+
+    def ask(asked: Iterable[PackageQuestion]) -> Answers:
+        return packages.Resolver(folder=project.root, offline=request.offline).answers(asked)
+
+    cells, excluded, installed = with_packages(selection.cells, project.scenarios, questions, ask)
     return planning.reduced(selection, project.matrix, cells, excluded, request), installed
 
 
@@ -232,7 +238,9 @@ def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:
     return PlannedRun(plan=plan, specs=recipes.specs, locks=run.locks)
 
 
-def _locked(item: PlannedCell, scenario: Scenario, questions: Questions, run: RunFolder) -> WheelTree | None:
+def _locked(
+    item: PlannedCell, scenario: Scenario, questions: Questions, run: rundir.RunFolder
+) -> WheelTree | None:
     """The packages that a cell of an earlier run had."""
     question = questions.of(scenario, item.cell.axes)
     if item.lock is None or question is None:
