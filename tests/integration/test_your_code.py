@@ -1,0 +1,127 @@
+"""The README's three ways to one's own code, typed as it says them, with the wheel installed."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from orchestrator.model import CellResult
+from tests.wheel import ROOT, build_sdist, build_wheel, environment, install
+
+PROJECTS = ROOT / "tests" / "data" / "projects"
+README = (ROOT / "README.md").read_text()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """What a line of the README did in a user's folder."""
+
+    folder: Path
+    code: int
+    said: str
+
+    @property
+    def run(self) -> Path:
+        (plan,) = (self.folder / "reports").glob("*/plan.json")
+        return plan.parent
+
+    @property
+    def results(self) -> dict[str, CellResult]:
+        files = self.run.glob("cells/**/result.json")
+        results = [CellResult.model_validate_json(path.read_text()) for path in files]
+        return {result.cell.id: result for result in results}
+
+    @property
+    def rules(self) -> list[str]:
+        """What the run says makes the difference."""
+        found = json.loads((self.run / "explanations.json").read_text())
+        return [item["sentence"] for item in found["explanations"]]
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of a virtual environment in which pip installed the wheel and what it needs."""
+    folder = tmp_path_factory.mktemp("installed")
+    sdist, wheels = build_sdist(folder), folder / "wheels"
+    wheels.mkdir()
+    return install(build_wheel(sdist, wheels), folder / "venv", with_dependencies=True)
+
+
+def line_of(flag: str) -> str:
+    """The line of the README's code blocks that begins a project with this flag, as a shell takes it."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (line,) = re.findall(rf"^crashmatrix init {flag} .*$", "\n".join(blocks), re.MULTILINE)
+    return str(line)
+
+
+def type_it(line: str, folder: Path, programs: Path) -> Typed:
+    done = subprocess.run(
+        ["/bin/bash", "-c", line],
+        cwd=folder,
+        env=environment(programs),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Typed(folder=folder, code=done.returncode, said=done.stdout + done.stderr)
+
+
+def user(name: str, tmp_path: Path) -> Path:
+    return shutil.copytree(PROJECTS / name, tmp_path / name)
+
+
+def ends(typed: Typed) -> dict[str, str]:
+    """How each cell ended: the signal, or the exit status."""
+    outcomes = {name: result.trials[-1].outcome for name, result in typed.results.items()}
+    return {name: outcome.signal or f"exit {outcome.status}" for name, outcome in outcomes.items()}
+
+
+@pytest.fixture(scope="module")
+def script(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Typed:
+    return type_it(line_of("--script"), user("script", tmp_path_factory.mktemp("user")), programs)
+
+
+def test_a_script_crashes_exactly_where_the_package_is_old(script: Typed) -> None:
+    assert script.code == 1, script.said
+    ended = ends(script)
+    assert len(ended) >= 6
+    for cell, how in ended.items():
+        assert how == ("SIGSEGV" if cell.endswith("+orjson=3.9.14") else "exit 0"), cell
+    assert any('orjson == "3.9.14"' in rule or 'orjson < "3.9.15"' in rule for rule in script.rules), (
+        script.rules
+    )
+    crashes = [trial.crash for result in script.results.values() for trial in result.trials if trial.crash]
+    assert len(crashes) == sum(cell.endswith("3.9.14") for cell in ended)
+    assert all("orjson" in crash.signature for crash in crashes), [crash.signature for crash in crashes]
+
+
+def test_a_python_without_a_wheel_is_left_out_with_what_there_is(script: Typed) -> None:
+    plan = json.loads((script.run / "plan.json").read_text())
+    reasons = {item["reason"] for item in plan["excluded"]}
+    assert any("orjson" in reason and "3.13" in reason for reason in reasons), reasons
+
+
+def test_what_is_printed_to_repeat_a_cell_is_what_the_user_can_type(script: Typed, programs: Path) -> None:
+    cell, result = next(iter(script.results.items()))
+    assert result.repeat == f"crashmatrix run --cell {cell}"
+    listed = type_it(f"{result.repeat} --list", script.folder, programs)
+    assert (listed.code, listed.said.splitlines()[0].split()[0]) == (0, cell)
+
+
+def test_nothing_of_the_users_was_changed(script: Typed) -> None:
+    for typed, name in ((script, "script"),):
+        mine = {path.relative_to(PROJECTS / name) for path in (PROJECTS / name).rglob("*") if path.is_file()}
+        now = {path.relative_to(typed.folder) for path in typed.folder.rglob("*") if path.is_file()}
+        assert {path.parts[0] for path in now - mine} == {
+            "matrix.yaml",
+            "scenarios",
+            ".crashmatrix",
+            "reports",
+        }
+        assert all(
+            (typed.folder / path).read_bytes() == (PROJECTS / name / path).read_bytes() for path in mine
+        )
