@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final
 
-from orchestrator.model import ExcludedCells, Plan, PlannedCell
+from orchestrator.model import ExcludedCells, Expectation, Plan, PlannedCell
 
 MANY_EXCLUDED: Final = 20
 """Excluded cells shown of one reason: the stories' own axes multiply each that cannot be had by hundreds."""
@@ -21,8 +21,7 @@ def lines(plan: Plan) -> Iterator[str]:
     if plan.unavailable:
         yield "\n"
     for item in plan.cells:
-        signal = f" {item.expectation.signal}" if item.expectation.signal else ""
-        yield f"{item.cell.id}  expects {item.expectation.kind}{signal}{_made_of(item)}\n"
+        yield f"{item.cell.id}  expects {_expects(item.expectation)}{_made_of(item)}\n"
     yield from _excluded(plan)
     yield (
         f"\n{len(plan.cells)} cells run, {plan.excluded_count} are excluded, "
@@ -47,9 +46,16 @@ def _excluded(plan: Plan) -> Iterator[str]:
             yield f"  and {count - MANY_EXCLUDED:,} more, all in --json\n"
 
 
+def _expects(expectation: Expectation) -> str:
+    if expectation.is_default:
+        return "a clean end"
+    return " ".join(filter(None, (str(expectation.kind), expectation.signal)))
+
+
 def _made_of(item: PlannedCell) -> str:
     made_of = item.made_of
     slow = f"; emulated, so {item.timeout:g} s a trial" if item.emulated else ""
+    slow += "; with a network" if item.network else ""
     if made_of is None:
         return slow
     python = f"; CPython {made_of.version} ({made_of.interpreter}) on {made_of.base} ({made_of.origin})"

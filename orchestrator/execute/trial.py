@@ -15,7 +15,8 @@ from orchestrator.errors import EngineError
 from orchestrator.execute import emulation
 from orchestrator.execute.command import TrialCommand, goes_on_while
 from orchestrator.execute.evidence import fetch_evidence
-from orchestrator.execute.streams import LIMIT, Streams, open_streams
+from orchestrator.execute.last_words import last_exception, last_line
+from orchestrator.execute.streams import LIMIT, NAMES, Streams, open_streams
 from orchestrator.execute.supervisor_report import (
     MAX_BYTES,
     ProcessExit,
@@ -129,12 +130,24 @@ def _watch(
             emulator_core=_emulator_core(engine, container, item, folder, request),
             versions=report.versions if report else {},
             notes=item.notes,
+            **_said(item, folder, streams, request.expectation),
             evidence=_evidence(engine, container, item.pid, folder, request),
             doing=item.doing,
             others=tuple(other.process for other in item.others),
         )
         for index, (item, folder) in enumerate(zip(exits, folders, strict=False))
     )
+
+
+def _said(item: ProcessExit, folder: Path, streams: Streams, expectation: Expectation) -> dict[str, str]:
+    """What a process that ended with an error said of it; nothing where the status is the expected one."""
+    if item.kind is not OutcomeKind.EXIT or item.status in (0, expectation.status):
+        return {}
+    stdout, stderr = (folder / streams.file_name(name) for name in NAMES)
+    if exception := last_exception(stderr):
+        return {"exception": exception}
+    line = last_line(stderr, stdout)
+    return {"last_line": line} if line else {}
 
 
 def _evidence(

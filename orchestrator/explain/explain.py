@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.explain import words
 from orchestrator.explain.search import Found, RuleTerms, rule_text, shortest_rules
 from orchestrator.explain.space import SCENARIO, Space, as_bits
-from orchestrator.explain.subjects import JUDGED, SubjectCells, find_subjects
+from orchestrator.explain.subjects import SubjectCells, find_subjects, is_evidence
 from orchestrator.model import (
     ABSENT,
     Cell,
@@ -30,7 +30,7 @@ SETTLING_RULES: Final = 16
 
 def explain(plan: Plan, results: Sequence[CellResult]) -> Explanations:
     """Explain a run's results; the same for the same results, whatever their order on disk."""
-    seen = [result for result in results if result.judgement.verdict in JUDGED]
+    seen = [result for result in results if is_evidence(result)]
     unseen = tuple(_unseen(plan, results))
     scopes: dict[frozenset[str], _Scope] = {}
     found: list[Explanation] = []
@@ -73,7 +73,7 @@ def _unseen(plan: Plan, results: Iterable[CellResult]) -> Iterator[tuple[Cell, s
         result = by_cell.get(item.cell)
         if result is None:
             yield item.cell, "not run"
-        elif result.judgement.verdict not in JUDGED:
+        elif not is_evidence(result):
             yield item.cell, f"{result.judgement.verdict}: {result.judgement.reason}"
     for excluded in plan.each_excluded():
         yield excluded.cell, f"excluded: {excluded.reason}"

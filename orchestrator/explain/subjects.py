@@ -10,6 +10,14 @@ JUDGED = (Verdict.PASS, Verdict.FAIL)
 """The verdicts that count as evidence; a cell that could not be observed counts neither way."""
 
 
+def is_evidence(result: CellResult) -> bool:
+    """Whether a cell tells something of its environment: one where an import failed was not asked."""
+    failed = result.judgement.verdict is Verdict.FAIL and any(
+        trial.outcome.failed_import for trial in result.trials
+    )
+    return result.judgement.verdict in JUDGED and not failed
+
+
 @dataclass(kw_only=True)
 class SubjectCells:
     """A subject with the results that show it, by position, and in how many of their trials."""

@@ -76,6 +76,7 @@ class CellSelector:
             trials=trials,
             trials_per_container=min(trials, wanted, _most_per_container(expectation, instrument)),
             timeout=request.timeout or self._scenario.timeout * (instrument.slowdown if instrument else 1),
+            network=bool(self._scenario.code and self._scenario.code.network),
             options=tuple(option for options in self._options for option in options(axes) or ()),
         )
 

@@ -32,6 +32,7 @@ class IndexedTerms(Value):
     made_of: Index | None
     toolchain: Toolchain | None
     emulated: bool
+    network: bool = False
 
 
 class CellTables(Value):
@@ -97,6 +98,7 @@ class CellTables(Value):
                 made_of=made_of[item.made_of] if item.made_of else None,
                 toolchain=item.toolchain,
                 emulated=item.emulated,
+                network=item.network,
             )
             for item in terms
         )
@@ -124,6 +126,7 @@ class CellTables(Value):
                 made_of=None if item.made_of is None else self.made_of[item.made_of],
                 toolchain=item.toolchain,
                 emulated=item.emulated,
+                network=item.network,
             )
             for item in self.terms
         )

@@ -81,6 +81,21 @@ class Outcome(Value):
     """What the process was at when it ended, for example the test that ran."""
     others: tuple[OtherProcess, ...] = ()
     """Further processes that the supervisor saw end."""
+    exception: str | None = None
+    """Of an exit with an error: the last line of the traceback of the exception that ended the process."""
+    last_line: str | None = None
+    """Of an exit with an error and no exception: the last line of stderr, or else of stdout."""
+
+    @property
+    def failed_import(self) -> bool:
+        """Whether a module could not be imported: then nothing was asked of the environment."""
+        return (self.exception or "").partition(":")[0] in ("ImportError", "ModuleNotFoundError")
+
+    @property
+    def exit_words(self) -> str:
+        """The exit status, with what the process said of it."""
+        said = self.exception or self.last_line
+        return f"exit {self.status}" + (f": {said}" if said else "")
 
 
 class CoreState(StrEnum):
@@ -159,7 +174,8 @@ class Trial(Value):
         if self.crash and self.outcome.kind is OutcomeKind.SIGNAL:
             return self.crash.signal.name
         if self.outcome.kind is OutcomeKind.EXIT:
-            return f"exit {self.outcome.status}"
+            name = (self.outcome.exception or "").partition(":")[0]
+            return f"exit {self.outcome.status}" + (f" ({name})" if name else "")
         if self.outcome.kind is OutcomeKind.SIGNAL:
             return self.outcome.signal or "a signal"
         return {OutcomeKind.HANG: "a hang", OutcomeKind.OOM: "out of memory"}[self.outcome.kind]
@@ -194,6 +210,8 @@ class CellResult(Value):
     """The digest of the packages in the cell's virtual environment (locks/DIGEST.txt); None without one."""
     packages: dict[str, str] = {}
     """Their versions by distribution."""
+    network: bool = False
+    """Whether the container had a network beside its loopback."""
     judgement: Judgement
     trials: tuple[Trial, ...] = ()
     not_kept: int = 0

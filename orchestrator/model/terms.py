@@ -18,6 +18,8 @@ class CellTerms(Value):
     """Seconds for one trial."""
     options: tuple[str, ...] = ()
     """Options of the launcher's program."""
+    network: bool = False
+    """Whether the container has a network beside its loopback."""
 
 
 class PlannedTerms(CellTerms):

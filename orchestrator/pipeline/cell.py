@@ -109,7 +109,7 @@ class CellRunner:
             emulated=planned.cell.arch is not self.host_arch,
             options=planned.options,
             env=code.env if code else {},
-            network=bool(code and code.network),
+            network=planned.network,
         )
 
     def _look(
@@ -144,6 +144,7 @@ class CellRunner:
             expectation=planned.expectation,
             lock=planned.lock,
             packages=self.locks[planned.lock].pins if planned.lock else {},
+            network=planned.network,
             judgement=judgement,
             trials=tuple(evidence.kept),
             not_kept=evidence.not_kept,

@@ -115,7 +115,7 @@ def _judged_seen(trial: Trial) -> str:
         fault = f"{trial.crash.signal.name}{where}"
         return f"hang, {fault}" if outcome.kind is OutcomeKind.HANG else fault
     if outcome.kind is OutcomeKind.EXIT:
-        return f"exit {outcome.status}"
+        return outcome.exit_words
     if outcome.kind is OutcomeKind.SIGNAL:
         return outcome.signal or "signal"
     return {OutcomeKind.HANG: "hang", OutcomeKind.OOM: "out of memory"}[outcome.kind]
@@ -131,6 +131,8 @@ def cell_seen(record: CellRecord) -> str:
 
 def expected(expectation: Expectation) -> str:
     """The expectation in a few words."""
+    if expectation.is_default:
+        return "a clean end"
     if expectation.kind is OutcomeKind.SIGNAL:
         return expectation.signal or "a signal"
     if expectation.kind is OutcomeKind.EXIT:
@@ -197,7 +199,8 @@ def cautions(result: CellResult | None) -> tuple[str, ...]:
     """The limits of a cell's evidence, each once; shown wherever its verdict is shown."""
     if result is None:
         return ()
-    return tuple(dict.fromkeys(_unique(result.trials)))
+    network = ("the process had a network",) if result.network else ()
+    return tuple(dict.fromkeys((*network, *_unique(result.trials))))
 
 
 def _unique(trials: Iterable[Trial]) -> Iterator[str]:

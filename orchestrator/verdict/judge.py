@@ -21,6 +21,7 @@ from orchestrator.model import (
     WantedFinding,
 )
 from orchestrator.verdict.children import as_judged, of_judged, of_other, others_seen
+from orchestrator.verdict.default import judge_default
 from orchestrator.verdict.frames import inexact_frames, missing_frames, missing_functions
 
 
@@ -41,6 +42,8 @@ def judge_error(what: str) -> Judgement:
 def judge_trial(expectation: Expectation, observation: Observation) -> Judgement:
     """Judge one trial, independently of the cell's other trials."""
     seen = others_seen(observation.trial)
+    if expectation.is_default:
+        return judge_default(expectation, observation.trial, seen)
     if expectation.children is Children.CRASH:
         return _with_other(expectation, observation, seen)
     judged = _judge(expectation, observation)
@@ -126,7 +129,7 @@ def describe(trial: Trial) -> str:
     """How a trial ended, in a few words: the original fault and its function where a core was read."""
     outcome, crash = trial.outcome, trial.crash
     if outcome.kind is OutcomeKind.EXIT:
-        return f"exit {outcome.status}"
+        return outcome.exit_words
     if outcome.kind is not OutcomeKind.SIGNAL:
         return str(outcome.kind)
     if crash is None:

@@ -244,6 +244,25 @@ def test_an_axis_with_a_value_that_is_no_version_gets_no_range(others: tuple[str
     assert [cell.id for cell in cells if rule.matches(rules.context(cell))] == list(said.cells)
 
 
+def test_a_cell_whose_import_failed_speaks_neither_for_nor_against() -> None:
+    cells = matrix()
+
+    def broken(result: CellResult) -> CellResult:
+        if result.cell.python != "3.9":
+            return result
+        (trial,) = result.trials
+        said = {"exception": "ModuleNotFoundError: No module named 'x'"}
+        outcome = trial.outcome.model_copy(update=said)
+        failed = factory.judged(Verdict.FAIL, said["exception"])(result)
+        assert failed is not None
+        return failed.model_copy(update={"trials": (trial.model_copy(update={"outcome": outcome}),)})
+
+    said = failures(cells, lambda cell: cell.glibc == "2.41", change=broken)
+    assert [rule.expression for rule in said.rules] == ['glibc >= "2.41"']
+    assert all("py3.9-" not in name for name in said.cells)
+    assert said.unknown == sum(cell.python == "3.9" for cell in cells)
+
+
 def test_a_cell_that_could_not_be_seen_speaks_neither_for_nor_against() -> None:
     cells = matrix()
 

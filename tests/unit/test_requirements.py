@@ -24,7 +24,7 @@ def read(folder: Path, text: str | bytes, name: str = "requirements.txt") -> tup
     try:
         errors.raise_all()
     except InputError as error:
-        return found, str(error).replace(f"{folder}/", "").splitlines()
+        return found, str(error).replace(f"{folder}/", "").replace(str(folder), "PROJECT").splitlines()
     return found, []
 
 
@@ -73,10 +73,10 @@ def test_an_included_file_is_inside_of_the_project_and_does_not_include_itself(t
     )
     assert found == ["six"]
     assert mistakes == [
-        "requirements.txt:1: '../secret.txt' leads out of the project's folder; copy it into the project",
-        "requirements.txt:2: 'link.txt' leads out of the project's folder; copy it into the project",
-        "requirements.txt:4: '/etc/passwd' leads out of the project's folder; copy it into the project",
-        "requirements.txt:5: 'b.txt' cannot be read: No such file or directory; correct the path",
+        "requirements.txt:1: '../secret.txt' leads out of the folder; copy what it means into PROJECT",
+        "requirements.txt:2: 'link.txt' leads out of the folder; copy what it means into PROJECT",
+        "requirements.txt:4: '/etc/passwd' leads out of the folder; copy what it means into PROJECT",
+        "requirements.txt:5: 'b.txt' cannot be read: No such file or directory; correct it",
         "a.txt:1: 'requirements.txt' includes itself; remove the line",
     ]
 

@@ -51,7 +51,7 @@ def refused(project: Path, text: str) -> list[str]:
     """The lines of the error, without the project's folder; each has its next step."""
     with pytest.raises(InputError) as caught:
         scenario(project, text)
-    lines = str(caught.value).replace(f"{project}/", "").splitlines()
+    lines = str(caught.value).replace(f"{project}/", "").replace(str(project), "PROJECT").splitlines()
     assert all("; " in line for line in lines)
     return lines
 
@@ -114,11 +114,10 @@ MISTAKES = {
     "script: repro.py\nenv: {PATH: x}": "3:13: env.PATH.[key]: PATH is set by crashmatrix; choose "
     "another name, or name a program by its path",
     "script: repro.py\nenv: {A: 1}": '3:10: env.A: 1 is a number to YAML, not a string; write "1" in quotes',
-    "script: repro.py\nfiles: [data]": "3:9: 'data' cannot be read: No such file or directory; "
-    "correct the path",
+    "script: repro.py\nfiles: [data]": "3:9: 'data' cannot be read: No such file or directory; correct it",
     "script: repro.py\nfiles: [../x]": "3:9: files.0: '../x' must be a path inside the scenario's "
     "folder; correct it",
-    "script: repro.py\nsource: ..": "3:9: '..' leads out of the project's folder; copy it into the project",
+    "script: repro.py\nsource: ..": "3:9: '..' leads out of the folder; copy what it means into PROJECT",
     "script: repro.py\nsource: scenarios": "3:9: source: 'scenarios' has no pyproject.toml and no "
     "setup.py; name the folder of a package that pip can build",
     "script: repro.py\npackages: {grpcio: []}": "3:20: package 'grpcio' has no versions; list at least one",
@@ -141,7 +140,7 @@ MISTAKES = {
     "script: repro.py\nrequires: flask": "3:11: requires: there is no file 'flask'; write "
     "['flask'] for a package",
     "script: repro.py\nrequires: none.txt": "3:11: 'none.txt' cannot be read: No such file or "
-    "directory; correct the path",
+    "directory; correct it",
     "script: repro.py\nexpect: [{when: 'true', outcome: signal, signal: SIGSEGV}]": "3:10: an "
     "expected crash must say why it comes; add `because`, in one sentence",
     "command: [x]\nlauncher_options: [{when: 'grpcio > \"1\"', options: [a]}]": "3:28: "
@@ -240,7 +239,7 @@ def test_a_link_is_what_it_leads_to_and_never_leads_out(project: Path, tmp_path:
     for target in (tmp_path / "secret", Path("../secret"), tmp_path):
         (project / "out").symlink_to(target)
         assert refused(project, "script: repro.py") == [
-            "scenarios/repro.yaml:1:1: 'out' leads out of the project's folder; remove it, or name the files "
+            "scenarios/repro.yaml:1:1: 'out' leads out of the folder; remove it, or name the files "
             "that are needed by `files:`"
         ]
         assert "leads out" in refused(project, "script: repro.py\nfiles: [out]")[0]
@@ -262,11 +261,14 @@ def test_a_name_that_no_image_can_hold_is_refused(project: Path, name: bytes) ->
 def test_what_is_no_file_is_refused_and_not_waited_for(project: Path) -> None:
     os.mkfifo(project / "pipe")
     assert refused(project, "script: repro.py") == [
-        "scenarios/repro.yaml:1:1: 'pipe' is not a file; name the files that are needed by `files:`"
+        "scenarios/repro.yaml:1:1: 'pipe' cannot be read: it is neither a file nor a folder; remove it, or "
+        "name the files that are needed by `files:`"
     ]
     os.mkfifo(project / "pipe.txt")
     said = refused(project, "script: repro.py\nfiles: [repro.py]\nrequires: pipe.txt")
-    assert said == ["scenarios/repro.yaml:4:11: 'pipe.txt' is not a file; name a regular file"]
+    assert said == [
+        "scenarios/repro.yaml:4:11: 'pipe.txt' cannot be read: it is not a regular file; correct it"
+    ]
 
 
 def test_too_many_bytes_and_files_are_refused_with_the_key_that_helps(project: Path) -> None:

@@ -1,0 +1,53 @@
+"""Judge a trial of which its scenario states nothing, by what people mean by "it works"."""
+
+from pathlib import PurePosixPath
+from typing import Final
+
+from orchestrator.model import CoreState, Expectation, Judgement, OutcomeKind, Trial, Verdict
+
+PYTHON_ERROR: Final = 1
+"""The exit status of a Python that an exception ends."""
+
+
+def judge_default(expectation: Expectation, trial: Trial, others: str) -> Judgement:
+    """Pass where the process ended cleanly and no other process crashed.
+
+    `others` names the crashes of other processes; they come first, since they are often why this one failed.
+    """
+    outcome = trial.outcome
+    clean = outcome.kind is OutcomeKind.EXIT and outcome.status == expectation.status
+    itself = "ended cleanly" if clean else what_happened(trial)
+    if others:
+        return Judgement(verdict=Verdict.FAIL, reason=f"{others}; the judged process: {itself}")
+    return Judgement(verdict=Verdict.PASS if clean else Verdict.FAIL, reason=itself)
+
+
+def what_happened(trial: Trial) -> str:
+    """An unexpected end in plain words: the exception, the fault and its library, or what did not come."""
+    outcome, crash = trial.outcome, trial.crash
+    if outcome.kind is OutcomeKind.EXIT:
+        return _exit(trial)
+    if outcome.kind is OutcomeKind.OOM:
+        return f"out of memory{_doing(trial)}"
+    where = ""
+    if crash and crash.crash.function:
+        module = PurePosixPath(crash.crash.module or "").name
+        where = f" in {crash.crash.function}" + (f" ({module})" if module else "")
+    if outcome.kind is OutcomeKind.HANG:
+        notes = "".join(f"; {note}" for note in outcome.notes)
+        return f"no end after {outcome.seconds:.0f} s{where and f', stopped{where}'}{_doing(trial)}{notes}"
+    fault = crash.signal.name if crash else outcome.signal or "a signal"
+    lost = f", core lost: {trial.core.note or 'none arrived'}" if trial.core.state is CoreState.LOST else ""
+    return f"{fault}{where}{_doing(trial)}{lost}"
+
+
+def _exit(trial: Trial) -> str:
+    outcome = trial.outcome
+    if outcome.exception and outcome.status == PYTHON_ERROR:
+        return f"{outcome.exception}{_doing(trial)}"
+    said = "; ".join(filter(None, (outcome.exception, outcome.last_line, *outcome.notes)))
+    return f"exit status {outcome.status}{_doing(trial)}" + (f": {said}" if said else "")
+
+
+def _doing(trial: Trial) -> str:
+    return f" while {trial.outcome.doing} ran" if trial.outcome.doing else ""
