@@ -10,7 +10,7 @@ from orchestrator.images.axes import IMAGE_AXES
 from orchestrator.images.interpreters import environment_image, label
 from orchestrator.images.packages import packages_image
 from orchestrator.images.probes import probe_image
-from orchestrator.images.recipe_book import RecipeBook, program_file
+from orchestrator.images.recipe_book import RecipeBook
 from orchestrator.images.servers import launcher_named, server_image
 from orchestrator.images.shipped import IMAGES, shipped
 from orchestrator.instruments import INSTRUMENTS
@@ -78,7 +78,10 @@ class Recipes:
                 "server": server,
             },
             files=[
-                *(program_file(path, f"opt/{name}") for name, path in launcher.container_files().items()),
+                *(
+                    book.program_file(path, f"opt/{name}")
+                    for name, path in launcher.container_files().items()
+                ),
                 *(
                     book.file(path, f"opt/{SCENARIO}/{name}")
                     for name, path in ({name: folder / name for name in scenario.files} | named).items()

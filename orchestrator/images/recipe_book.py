@@ -34,7 +34,8 @@ class RecipeBook:
     host: Arch
     specs: dict[str, ImageSpec] = field(default_factory=dict)
     _known: dict[tuple[Hashable, ...], ImageSpec] = field(default_factory=dict)
-    _digests: dict[Path, ContextFile] = field(default_factory=dict)
+    _files: dict[tuple[Path, str], ContextFile] = field(default_factory=dict)
+    _program_files: dict[tuple[Path, str], ContextFile] = field(default_factory=dict)
 
     def once(self, what: tuple[Hashable, ...], make: Callable[[], ImageSpec]) -> ImageSpec:
         """The image of `what`, made at the first call: thousands of cells share a few images."""
@@ -102,26 +103,33 @@ class RecipeBook:
         """A file of the first of `folders` that has it, under its name in the build context."""
         found = [folder / path for folder in self.folders if os.path.lexists(folder / path)]
         place = found[0] if found else self.folders[-1] / path
-        return self.file(place, name) if place.is_relative_to(self.project) else program_file(place, name)
+        return (
+            self.file(place, name) if place.is_relative_to(self.project) else self.program_file(place, name)
+        )
 
     def file(self, path: Path, name: str) -> ContextFile:
         """A file of the project under its name in the build context.
 
         Raises InputError where it is not there, is no regular file or lies outside of the project's folder.
         """
-        if path not in self._digests:
+        if (path, name) not in self._files:
             real = resolve_inside(path, self.project)
             with open_inside(real, self.project) as stream:
-                self._digests[path] = _digested(stream, real)
-        return self._digests[path].model_copy(update={"name": name})
+                self._files[path, name] = _digested(stream, real, name)
+        return self._files[path, name]
+
+    def program_file(self, path: Path, name: str) -> ContextFile:
+        """A file of this program by its name in the build context; raises InputError if it is not there."""
+        if (path, name) not in self._program_files:
+            self._program_files[path, name] = _program_file(path, name)
+        return self._program_files[path, name]
 
 
-def program_file(path: Path, name: str) -> ContextFile:
-    """A file of this program under its name in the build context; raises InputError if it is not there."""
+def _program_file(path: Path, name: str) -> ContextFile:
     try:
         real = path.resolve(strict=True)  # an installer may have linked it into its place
         with open_regular(real) as stream:
-            return _digested(stream, real).model_copy(update={"name": name})
+            return _digested(stream, real, name)
     except OSError as error:
         raise InputError(
             f"the file cannot be read: {error.strerror}",
@@ -142,8 +150,8 @@ def _slug(role: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", role.lower()).strip("-")
 
 
-def _digested(stream: BufferedReader, path: Path) -> ContextFile:
-    """An open file by its path, which has no links."""
+def _digested(stream: BufferedReader, path: Path, name: str) -> ContextFile:
+    """An open file by its path, which has no links, under its name in the build context."""
     digest = hashlib.file_digest(stream, "sha256").hexdigest()
     executable = bool(os.fstat(stream.fileno()).st_mode & 0o100)
-    return ContextFile(name=path.name, path=str(path), sha256=digest, executable=executable)
+    return ContextFile(name=name, path=str(path), sha256=digest, executable=executable)

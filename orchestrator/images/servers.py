@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from orchestrator.errors import InputError
 from orchestrator.images.bases import base_image, builder_base, toolchain
 from orchestrator.images.interpreters import interpreter_image, label
-from orchestrator.images.recipe_book import RecipeBook, program_file
+from orchestrator.images.recipe_book import RecipeBook
 from orchestrator.launchers import LAUNCHERS, Launcher, Parent, ServerRecipe
 from orchestrator.model import CellEnvironment, CopiedPython, ImageSpec
 
@@ -39,7 +39,10 @@ def _server(
         recipe.template,
         arch,
         parents={name: makers[parent]() if parent else None for name, parent in recipe.parents.items()},
-        files=[*downloads.values(), *(program_file(launcher.folder / name, name) for name in recipe.files)],
+        files=[
+            *downloads.values(),
+            *(book.program_file(launcher.folder / name, name) for name in recipe.files),
+        ],
         values={
             "glibc": book.catalogue.probe_glibc,
             **{key: item.name for key, item in downloads.items()},

@@ -76,6 +76,7 @@ def _environment(folders: tuple[Path, ...], project: Path | None) -> Environment
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,  # a plan is made of one state of the templates
     )
 
 

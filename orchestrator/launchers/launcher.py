@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +75,11 @@ class Launcher:
         return {
             f"{PROGRAM}/__main__.py": _SUPERVISOR / "__main__.py",
             **{f"{package}/__init__.py": init for package in packages},
-            **{f"{root}/supervisor/{path.name}": path for path in sorted(_SUPERVISOR.glob("*.py"))},
+            **{f"{root}/supervisor/{path.name}": path for path in _supervisor_files()},
             f"{root}/launchers/{self.name}/{CONTAINER}": self.folder / CONTAINER,
         }
+
+
+@cache
+def _supervisor_files() -> tuple[Path, ...]:
+    return tuple(sorted(_SUPERVISOR.glob("*.py")))

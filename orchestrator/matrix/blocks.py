@@ -8,7 +8,9 @@ Block = Mapping[str, tuple[str, ...]]
 """A cell for each combination of these values, each axis in the order of the matrix."""
 
 Result = TypeVar("Result", bound=Hashable)
-_Split = tuple[tuple[tuple[tuple[str, ...], ...], Result], ...]
+_Values = tuple[tuple[str, ...], ...]
+_Split = tuple[tuple[_Values, int], ...]
+"""Products of some axes' values, each with the number of its result."""
 
 
 class AxisFunction(Generic[Result]):
@@ -21,6 +23,8 @@ class AxisFunction(Generic[Result]):
         self._axes = tuple(sorted(axes))
         self._function = function
         self._known: dict[tuple[str | None, ...], Result] = {}
+        self._numbers: dict[Result, int] = {}
+        self._splits: dict[tuple[tuple[str, ...], _Values], _Split] = {}
 
     def __call__(self, axes: Mapping[str, str]) -> Result:
         """The result for a cell of these axis values."""
@@ -33,20 +37,28 @@ class AxisFunction(Generic[Result]):
     def partition(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Result]]:
         """The same cells in blocks of one result each."""
         for block in blocks:
-            deciding = tuple(axis for axis in block if axis in self._axes)
-            for values, result in self._split(block, deciding, {}):
-                yield {**block, **dict(zip(deciding, values, strict=True))}, result
+            axes = tuple(axis for axis in block if axis in self._axes)
+            values = tuple(block[axis] for axis in axes)
+            # Most blocks differ in other axes only.
+            split = self._splits.get((axes, values))
+            if split is None:
+                split = self._splits[axes, values] = self._split(axes, values, {})
+            results = tuple(self._numbers)
+            for part, number in split:
+                mine = {**block, **dict(zip(axes, part, strict=True))} if len(split) > 1 else block
+                yield mine, results[number]
 
-    def _split(self, block: Block, deciding: Sequence[str], fixed: Mapping[str, str]) -> _Split[Result]:
-        """Products of the deciding axes' values with one result each; values that split alike stay in one."""
-        if not deciding:
-            return (((), self(fixed)),)
-        axis, *rest = deciding
-        alike: dict[_Split[Result], list[str]] = {}
-        for value in block[axis]:
-            alike.setdefault(self._split(block, rest, {**fixed, axis: value}), []).append(value)
+    def _split(self, axes: tuple[str, ...], every: _Values, fixed: dict[str, str]) -> _Split:
+        """Products of these axes' values with one result each; values that split alike stay in one."""
+        if not axes:
+            return (((), self._numbers.setdefault(self(fixed), len(self._numbers))),)
+        alike: dict[_Split, list[str]] = {}
+        for value in every[0]:
+            fixed[axes[0]] = value
+            alike.setdefault(self._split(axes[1:], every[1:], fixed), []).append(value)
+        del fixed[axes[0]]
         return tuple(
-            ((tuple(values), *others), result) for split, values in alike.items() for others, result in split
+            ((tuple(values), *others), number) for split, values in alike.items() for others, number in split
         )
 
 
@@ -71,21 +83,28 @@ def size(blocks: Iterable[Block]) -> int:
 
 def joined(blocks: Sequence[Block], grid: Block) -> list[Block]:
     """The same cells of a grid in fewer blocks: those that differ in one axis alone become one."""
-    while True:
-        fewer = blocks
-        for axis in grid:
-            fewer = _joined_along(axis, fewer, grid)
-        if len(fewer) == len(blocks):
-            return list(fewer)
-        blocks = fewer
+    fewer, before = list(blocks), 0
+    while len(fewer) > 1 and len(fewer) != before:
+        before = len(fewer)
+        varying = [axis for axis in grid if any(block[axis] != fewer[0][axis] for block in fewer)]
+        for axis in varying:
+            fewer = _joined_along(axis, fewer, varying, grid[axis])
+    return fewer
 
 
-def _joined_along(axis: str, blocks: Sequence[Block], grid: Block) -> list[Block]:
-    alike: dict[tuple[tuple[str, ...], ...], list[Block]] = {}
+def _joined_along(
+    axis: str, blocks: Sequence[Block], varying: Sequence[str], order: Sequence[str]
+) -> list[Block]:
+    """The blocks with those joined that differ in one axis alone; all are alike in all axes but `varying`."""
+    others = [other for other in varying if other != axis]
+    alike: dict[_Values, list[Block]] = {}
     for block in blocks:
-        alike.setdefault(tuple(block[other] for other in grid if other != axis), []).append(block)
+        alike.setdefault(tuple([block[other] for other in others]), []).append(block)
     found: list[Block] = []
-    for first, *others in alike.values():
-        values = {value for block in (first, *others) for value in block[axis]}
-        found.append({**first, axis: tuple(value for value in grid[axis] if value in values)})
+    for first, *more in alike.values():
+        if more:
+            values = {value for block in (first, *more) for value in block[axis]}
+            found.append({**first, axis: tuple(value for value in order if value in values)})
+        else:
+            found.append(first)
     return found
