@@ -3,6 +3,7 @@
 Keys are fixed here, from text and digests alone; no engine is asked and nothing is fetched.
 """
 
+import hashlib
 from pathlib import Path
 
 from orchestrator.errors import InputError
@@ -25,6 +26,7 @@ from orchestrator.model import (
     ImageSpec,
     OwnPython,
     Scenario,
+    UserCode,
     WheelTree,
 )
 from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO, VENV
@@ -69,7 +71,8 @@ class Recipes:
         if tree is not None:
             under = packages_image(book, under, environment, tree)
         return book.dockerfile(
-            f"cell-{cell.scenario}-{label(base, python)}-{cell.launcher}-{cell.probe}",
+            f"cell-{cell.scenario}-{label(base, python)}-{cell.launcher}"
+            + (f"-{cell.probe}" if probe else ""),
             "Dockerfile.cell.j2",
             cell.arch,
             parents={
@@ -95,9 +98,16 @@ class Recipes:
                 "launcher": cell.launcher,
                 "venv": VENV if tree is not None else None,
                 "language": cell.probe,
+                "starts": _digest_of_start(code) if code else None,
                 "modules": (PROJECT if probe else None) if code and code.is_copied else f"{HOME}/{SCENARIO}",
             },
         )
+
+
+def _digest_of_start(code: UserCode) -> str:
+    """Part of the key of an image with the user's code: a run that is resumed notices another start."""
+    started = code.model_dump_json(include={"kind", "file", "arguments", "env", "network"})
+    return hashlib.sha256(started.encode()).hexdigest()
 
 
 def _environment(catalogue: Catalogue, cell: Cell, host: Arch) -> CellEnvironment:

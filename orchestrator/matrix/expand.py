@@ -9,7 +9,7 @@ from orchestrator.errors import ErrorList, InputError, Location
 from orchestrator.invocation import command
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.blocks import Block, size
-from orchestrator.matrix.expression import Expression, OneOf, parse
+from orchestrator.matrix.expression import Expression, OneOf, known_value, parse
 from orchestrator.matrix.facts import CatalogueFacts
 from orchestrator.matrix.matrix_file import Matrix, Profile
 from orchestrator.matrix.named import named_cells
@@ -161,11 +161,12 @@ def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Cl
     errors = ErrorList()
     for axis, values in request.axes.items():
         known, flag = matrix.vocabulary[axis], axis_flag(axis, values)
-        for value in values:
-            if value not in known:
+        meant = [known_value(axis, value, known) for value in values]
+        for value, found in zip(values, meant, strict=True):
+            if found is None:
                 what = f"{flag}: there is no {axis} {value!r} in {matrix.file} and its scenarios"
                 errors.add(InputError(what, hint=nearest(value, known, matrix.aliases.get(axis))))
-        yield _values_clause(flag, axis, values)
+        yield _values_clause(flag, axis, [value for value in meant if value is not None])
     if request.expression is not None:
         place = Location(file="-k", line=1, column=1)
         with errors.collect():

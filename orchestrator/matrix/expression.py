@@ -15,7 +15,7 @@ the syntax tree is turned into the frozen values below, and any other node in it
 import ast
 import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, Protocol
 
@@ -175,6 +175,14 @@ class Ordered:
                 hint="give its `release` in images/catalogue.yaml, or compare with a series",
             )
         return self.compare(version, self.bound)
+
+
+def known_value(axis: str, text: str, known: Sequence[str]) -> str | None:
+    """The value of an axis that a text means: itself, or of a package the same version, 1.70 for 1.70.0."""
+    if text in known or axis in VERSION_AXES or not orders_as_version(axis, known):
+        return text if text in known else None
+    versions = (value for value in known if value != ABSENT)
+    return next((value for value in versions if Version(value) == _version(text)), None)
 
 
 def _version(text: str) -> Version | None:
@@ -343,13 +351,8 @@ class _Parser:
 
     def _value(self, axis: str, node: ast.expr) -> str:
         value, known = self._string(node), self._vocabulary[axis]
-        if value in known:
-            return value
-        if axis not in VERSION_AXES and orders_as_version(axis, known):
-            # 1.70 is 1.70.0.
-            for other in known:
-                if other != ABSENT and _version(value) == Version(other):
-                    return other
+        if (found := known_value(axis, value, known)) is not None:
+            return found
         hint = nearest(value, known, self._aliases.get(axis))
         self._refuse(f"{axis} has no value {value!r}", node, hint)
 

@@ -43,6 +43,7 @@ REPORT = os.path.join(REPORT_FOLDER, REPORT_NAME)
 SCHEMA = 3
 LAST_WORDS = 5.0
 """Seconds that an instrument gets to write the end of its output."""
+USER = "crashmatrix"
 LONGEST_NAME = 100
 """Characters that a note shows of a program's name."""
 PATH_SHOWN = 40
@@ -168,6 +169,11 @@ def clean(folders: list[str]) -> list[str]:
     return [f"the trial before left files that cannot be removed: {left[0][:PATH_SHOWN]!a}{more}"]
 
 
+def person() -> dict[str, str]:
+    """What real programs ask of their user: a home that can be written to, and a name; there is no passwd."""
+    return {"HOME": os.getcwd(), "USER": USER, "LOGNAME": USER}
+
+
 def copy_project(home: str, watched: bool) -> str:
     """Copy the scenario's folder to where it may be written to; returns the copy's folder.
 
@@ -202,6 +208,8 @@ def run_trial(
     launch = launch_of(options.launcher)(home, Target(kind, file, tuple(options.argument)), options.option)
     command = [*shlex.split(options.wrap), *launch.command()]
     environment = dict(item.split("=", 1) for item in options.env)
+    if kind in CODE:
+        environment = {**person(), **environment}
     folder = copy_project(home, bool(options.wrap)) if kind in CODE else "."
     try:
         started = Subject(command, wakeup, Start(folder, environment))

@@ -167,3 +167,15 @@ def test_the_emulators_core_is_found_where_its_process_started(watched: Watched)
     name = watched.exit["emulator_core"]
     assert name
     assert (watched.work / name).exists()
+
+
+def test_a_program_has_a_home_that_it_can_write_to_and_a_user(watched: Watched) -> None:
+    (watched.root / "scenario" / "a.py").write_text(
+        "import getpass, pathlib; print(getpass.getuser()); (pathlib.Path.home() / '.cache').mkdir()"
+    )
+    stdout, stderr = watched.start("plain", 20, target=SCRIPT, file="a.py").communicate(timeout=30)
+    assert (stdout, stderr) == (b"crashmatrix\n", b"")
+    assert (watched.work / ".cache").is_dir()
+    watched.driver("import os; print(os.environ['HOME'])")
+    stdout, _ = watched.start("plain", 20, "--env=HOME=/own").communicate(timeout=30)
+    assert stdout == b"/own\n"

@@ -12,7 +12,19 @@ from orchestrator.errors import InputError
 from orchestrator.images import recipe
 from orchestrator.images.templates import fill
 from orchestrator.launchers import LAUNCHERS
-from orchestrator.model import Arch, Catalogue, Cell, ImageKind, ImageSpec, ProbeKind, ProbeSource, Scenario
+from orchestrator.model import (
+    Arch,
+    Catalogue,
+    Cell,
+    CodeFile,
+    ImageKind,
+    ImageSpec,
+    ProbeKind,
+    ProbeSource,
+    Scenario,
+    UserCode,
+)
+from orchestrator.supervisor.targets import COMMAND, SCRIPT
 
 ROOT = Path(__file__).parents[2]
 
@@ -466,3 +478,31 @@ def test_the_cross_gcc_says_on_which_hosts_it_runs(project: Path) -> None:
     scenario = with_probe(project, "cpp", toolchain="gcc-2.17")
     with pytest.raises(InputError, match="runs on x86_64 only"):
         recipes.image_of(cell(launcher="plain"), scenario)
+
+
+def test_the_image_of_code_has_its_files_and_is_that_of_one_start(project: Path) -> None:
+    (project / "re pro.py").write_text("")
+    file = CodeFile(path=str(project / "re pro.py"), name="in ner/é.py")
+    code = UserCode(kind=SCRIPT, file=file.name, files=(file,))
+
+    def image(**changed: object) -> ImageSpec:
+        scenario = scenario_of(project).model_copy(
+            update={"driver": "", "probes": (), "code": code.model_copy(update=changed)}
+        )
+        recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
+        return recipes.image_of(cell(launcher="plain", probe="none"), scenario)
+
+    spec = image()
+    assert spec.role == "cell-tls-atexit-bookworm-plain"
+    assert [item.name for item in spec.files if "scenario/" in item.name] == ["opt/scenario/in ner/é.py"]
+    assert "PYTHONPATH" not in spec.text
+    assert "probe" not in spec.text
+    others: list[dict[str, object]] = [
+        {"arguments": ("a",)},
+        {"env": {"A": "b"}},
+        {"network": True},
+        {"file": "x"},
+        {"kind": COMMAND},
+    ]
+    assert len({spec.key, *(image(**other).key for other in others)}) == 6
+    assert image().key == spec.key

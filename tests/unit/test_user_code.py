@@ -315,6 +315,14 @@ def test_packages_are_axes_in_the_order_of_their_versions(project: Path, catalog
         f"repro/py3.11-glibc2.36-x86_64-plain+grpcio={version}+my_package=2.0"
         for version in ("1.10.0", "1.71.2rc1", "1.9")
     ]
+    request = Request(axes={"python": ("3.11",), "grpcio": ("1.10", "1.71.2-rc.1")})
+    assert [name.partition("-plain")[2] for name in ids(chosen(project, catalogue, text, request))] == [
+        "+grpcio=1.10.0+my_package=2.0",
+        "+grpcio=1.71.2rc1+my_package=2.0",
+    ]
+    request = Request(axes={"grpcio": ("1.7",)})
+    with pytest.raises(InputError, match=r"there is no grpcio '1.7' in .*; did you mean '1.9'\?"):
+        chosen(project, catalogue, text, request)
 
 
 def test_the_latest_of_a_package_is_asked_for_where_its_file_says_so(project: Path) -> None:
