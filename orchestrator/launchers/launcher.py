@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from orchestrator.model import CellEnvironment
+from orchestrator.model import CellEnvironment, Serving
 from orchestrator.supervisor.paths import PROGRAM
 
 CONTAINER: Final = "container.py"
@@ -57,12 +57,18 @@ class Launcher:
     """The exit status of a process that ends as it should."""
     starts: frozenset[str]
     """The kinds of target that it can start (orchestrator.supervisor.targets)."""
-    refuse: Callable[[str], str | None] = lambda _option: None
-    """Why a scenario may not give this option to the program; None if it may."""
+    refuse: Callable[[str, str], str | None] = lambda _option, _kind: None
+    """Why a scenario may not give this option to the program for a target of this kind; None if it may."""
+    serve: Callable[[Serving], tuple[str, ...]] = lambda _serving: ()
+    """The options that run an application as a scenario's `server` says; options of the scenario follow."""
+    requires: Callable[[tuple[str, ...]], tuple[str, ...]] = lambda _options: ()
+    """The packages, as requirements, that the program itself needs in a cell with these options."""
     lacks: Callable[[CellEnvironment], str | None] = lambda _environment: None
     """Why the program cannot be made for an environment; None if it can."""
     recipe: Callable[[CellEnvironment], ServerRecipe] | None = None
-    """How the program's image is made; None: there is no program but the interpreter."""
+    """How the program's image is made; None: there is no program but the interpreter, or a package."""
+    beside: tuple[str, ...] = ()
+    """Files of the launcher's folder that lie beside its container half in images."""
 
     def container_files(self) -> dict[str, Path]:
         """The supervisor with this launcher's container half: files by their path in paths.HOME.
@@ -76,7 +82,10 @@ class Launcher:
             f"{PROGRAM}/__main__.py": _SUPERVISOR / "__main__.py",
             **{f"{package}/__init__.py": init for package in packages},
             **{f"{root}/supervisor/{path.name}": path for path in _supervisor_files()},
-            f"{root}/launchers/{self.name}/{CONTAINER}": self.folder / CONTAINER,
+            **{
+                f"{root}/launchers/{self.name}/{name}": self.folder / name
+                for name in (CONTAINER, *self.beside)
+            },
         }
 
 

@@ -14,8 +14,14 @@ from orchestrator.launchers import LAUNCHERS, Launcher
 from orchestrator.matrix.axes import Axes, check_axes
 from orchestrator.matrix.expectations import DEFAULT, expectation_errors, expectation_of
 from orchestrator.matrix.expression import Aliases, Constant, Expression, parse
+from orchestrator.matrix.launcher_options import refused_options
 from orchestrator.matrix.packages import LatestOf, package_axes, unknown_latest
-from orchestrator.matrix.rules import Exclusion, ExpectationRule, LauncherOptions, ScenarioRules
+from orchestrator.matrix.rules import (
+    Exclusion,
+    ExpectationRule,
+    LauncherOptions,
+    ScenarioRules,
+)
 from orchestrator.matrix.scenario_file import CLEAN, ProbeFile, ScenarioFile
 from orchestrator.matrix.user_code import TIMEOUT, TIMEOUTS, CodeReader, title_of
 from orchestrator.model import (
@@ -29,6 +35,7 @@ from orchestrator.model import (
     Toolchain,
     UserCode,
 )
+from orchestrator.supervisor.targets import DRIVER
 
 FILE: Final = "scenario.yaml"
 SUFFIX: Final = ".yaml"
@@ -100,6 +107,11 @@ class ScenarioSource:
         return self._reader.read(self.packages)
 
     @property
+    def _kind(self) -> str:
+        """The kind of target that its launchers start."""
+        return self.code.kind if self.code and self.code.is_copied else DRIVER
+
+    @property
     def _reader(self) -> CodeReader:
         return CodeReader(
             document=self.document, folder=self.folder, project=self.project, errors=self.errors
@@ -119,7 +131,6 @@ class ScenarioSource:
         for language, probe in entry.probes.items():
             self.errors.add(*_probe_errors(document, language, probe))
         launchers = [LAUNCHERS[name] for name in matrix_axes["launcher"] if name in LAUNCHERS]
-        self.errors.add(*_option_errors(document, launchers))
         if code and code.is_copied:
             self.errors.add(*_start_errors(document, code, launchers))
         for index, rule in enumerate(entry.expect):
@@ -139,6 +150,11 @@ class ScenarioSource:
             for text, place in document.texts_left_out(field, "when"):
                 with self.errors.collect():
                     parse(text, vocabulary, place, aliases)
+        options = tuple(
+            LauncherOptions(when=parsed("launcher_options", index, item.when), options=item.options)
+            for index, item in enumerate(entry.launcher_options)
+        )
+        self.errors.add(*refused_options(document, options, vocabulary, self._kind))
         return ScenarioRules(
             file=document.file,
             exclusions=tuple(
@@ -149,10 +165,7 @@ class ScenarioSource:
                 )
                 for index, item in enumerate(entry.exclude)
             ),
-            options=tuple(
-                LauncherOptions(when=parsed("launcher_options", index, item.when), options=item.options)
-                for index, item in enumerate(entry.launcher_options)
-            ),
+            options=options,
             expect=tuple(
                 ExpectationRule(
                     when=parsed("expect", index, item.when),
@@ -223,15 +236,6 @@ def _probe_errors(
             where=document.where("probes", language, "source"),
             hint=f"write for example source: {language}/{MANIFEST}",
         )
-
-
-def _option_errors(document: Document[ScenarioFile], launchers: Sequence[Launcher]) -> Iterator[InputError]:
-    """Options that a launcher of the matrix refuses."""
-    for index, entry in enumerate(document.value.launcher_options):
-        for place, option in enumerate(entry.options):
-            where = document.where("launcher_options", index, "options", place)
-            for why in filter(None, (launcher.refuse(option) for launcher in launchers)):
-                yield InputError(why, where=where, hint="leave the option out")
 
 
 def _start_errors(

@@ -169,6 +169,7 @@ from orchestrator.model.selection import (
     Selection,
     UnavailableValue,
 )
+from orchestrator.model.serving import HttpRequest, ServerEnd, Serving
 from orchestrator.model.survival import Decision, Survival
 from orchestrator.model.terms import CellTerms, PlannedCell, PlannedTerms
 
@@ -228,6 +229,7 @@ __all__ = [
     "Explanations",
     "Finding",
     "History",
+    "HttpRequest",
     "ImageKind",
     "ImagePin",
     "ImageSpec",
@@ -274,6 +276,8 @@ __all__ = [
     "SelectedCells",
     "Selection",
     "Sender",
+    "ServerEnd",
+    "Serving",
     "SettlingCell",
     "Side",
     "SignalInfo",

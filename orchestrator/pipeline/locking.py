@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import (
     Arch,
     Catalogue,
@@ -22,6 +23,7 @@ Answer = PackageLock | NoWheel
 Answers = Mapping[PackageQuestion, Answer]
 Ask = Callable[[Iterable[PackageQuestion]], Answers]
 Axes = Mapping[str, str]
+Options = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +33,9 @@ class Packages:
     questions: "Questions"
     answers: Answers
 
-    def tree_of(self, scenario: Scenario, axes: Axes) -> WheelTree | None:
-        """The packages of a cell with these axis values; None if it needs none."""
-        question = self.questions.of(scenario, axes)
+    def tree_of(self, scenario: Scenario, axes: Axes, options: Options) -> WheelTree | None:
+        """The packages of a cell with these axis values and launcher options; None if it needs none."""
+        question = self.questions.of(scenario, axes, options)
         answer = self.answers.get(question) if question else None
         if question is None or not isinstance(answer, PackageLock):
             return None
@@ -53,10 +55,10 @@ class Questions:
     catalogue: Catalogue
     folder: Path
 
-    def of(self, scenario: Scenario, axes: Axes) -> PackageQuestion | None:
-        """The requirements of a cell with these axis values; None if it has none."""
-        code = scenario.code
-        if code is None or not needs_packages(scenario):
+    def of(self, scenario: Scenario, axes: Axes, options: Options) -> PackageQuestion | None:
+        """The requirements of a cell with these axis values and launcher options; None if it has none."""
+        code, own = scenario.code, LAUNCHERS[axes["launcher"]].requires(options)
+        if code is None or not (code.requires or code.packages or own):
             return None
         arch = Arch(axes["arch"])
         made = self.catalogue.made_of(axes["python"], axes["glibc"], arch)
@@ -64,21 +66,16 @@ class Questions:
             return None
         pins = (f"{item.distribution}=={axes[item.axis]}" for item in code.packages)
         return PackageQuestion(
-            requirements=(*code.requires, *pins),
+            requirements=(*code.requires, *pins, *(item for item in own if item not in code.requires)),
             platform=WheelPlatform(python=made.version, glibc=axes["glibc"], arch=arch),
             folder=str(self.folder),
         )
 
 
-def needs_packages(scenario: Scenario) -> bool:
-    """Whether the cells of a scenario install anything."""
-    return scenario.code is not None and bool(scenario.code.requires or scenario.code.packages)
-
-
 def deciding_axes(scenario: Scenario) -> tuple[str, ...]:
     """The axes that decide what a scenario's cells install."""
     packages = scenario.code.packages if scenario.code else ()
-    return ("python", "glibc", "arch", *(item.axis for item in packages))
+    return ("python", "glibc", "arch", "launcher", *(item.axis for item in packages))
 
 
 def with_packages(
@@ -90,7 +87,7 @@ def with_packages(
         question
         for item in chosen
         for scenario, axes in _each(item, scenarios)
-        if (question := questions.of(scenario, axes))
+        if (question := questions.of(scenario, axes, item.terms.options))
     ]
     answers = ask(asked) if asked else {}
     left: list[SelectedCells] = []
@@ -108,7 +105,7 @@ def _each(item: SelectedCells, scenarios: Mapping[str, Scenario]) -> Iterator[tu
     """Each combination of the values that decide what cells install."""
     (name,) = item.axes["scenario"]
     scenario = scenarios[name]
-    if not needs_packages(scenario):
+    if scenario.code is None:
         return
     named = deciding_axes(scenario)
     for values in product(*(item.axes[axis] for axis in named)):
@@ -121,7 +118,7 @@ def _parts(
     """Selected cells, divided where the answers to their questions differ in kind."""
     found = []
     for scenario, axes in _each(item, scenarios):
-        question = questions.of(scenario, axes)
+        question = questions.of(scenario, axes, item.terms.options)
         found.append((axes, answers[question] if question else None))
     if not any(isinstance(answer, NoWheel) for _, answer in found):
         yield item, None

@@ -165,7 +165,7 @@ def _terms_of(
         scenario = project.scenarios[cell.scenario]
         made, probe = made_of(cell.python, cell.glibc, cell.arch), scenario.probe(cell.probe)
         compiled_in = instruments.is_compiled_in(cell.instrument)
-        emulated, tree = cell.arch is not host, installed.tree_of(scenario, cell.axes)
+        emulated, tree = cell.arch is not host, installed.tree_of(scenario, cell.axes, selected.options)
         added = {
             "image": recipes.image_of(cell, scenario, tree).key if recipes else "",
             "lock": tree.lock.digest if tree else None,
@@ -242,7 +242,7 @@ def _locked(
     item: PlannedCell, scenario: Scenario, questions: Questions, run: rundir.RunFolder
 ) -> WheelTree | None:
     """The packages that a cell of an earlier run had."""
-    question = questions.of(scenario, item.cell.axes)
+    question = questions.of(scenario, item.cell.axes, item.options)
     if item.lock is None or question is None:
         return None
     return WheelTree(

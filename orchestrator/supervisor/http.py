@@ -24,11 +24,19 @@ def free_port() -> int:
 def connect(subject: Subject, port: int, deadline: float) -> socket.socket | None:
     """Connect to the server as soon as it listens; None if it ended before."""
     while subject.alive:
-        connection = socket.socket()
-        if connection.connect_ex(("127.0.0.1", port)) == 0:
+        connection = connect_once(port)
+        if connection:
             return connection
-        connection.close()
         subject.pause(deadline, longest=POLL)
+    return None
+
+
+def connect_once(port: int) -> socket.socket | None:
+    """Connect to the server; None if it does not listen."""
+    connection = socket.socket()
+    if connection.connect_ex(("127.0.0.1", port)) == 0:
+        return connection
+    connection.close()
     return None
 
 

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from orchestrator.supervisor.paths import SCENARIO
+from orchestrator.supervisor.serving import Manners
 from orchestrator.supervisor.targets import COMMANDS
 
 if TYPE_CHECKING:
@@ -20,8 +21,18 @@ class Launch:
     `home` is the image's folder (paths.HOME); `options` are the scenario's launcher options.
     """
 
+    manners = Manners(clean=frozenset({0}))
+    """Of a launcher that serves applications: how its workers end."""
+    port = 0
+    """Where its server listens, on the loopback."""
+
     def __init__(self, home: str, target: Target, options: list[str]) -> None:
         self.home, self.target, self.options = home, target, options
+
+    @property
+    def venv(self) -> str:
+        """The folder of the virtual environment with the scenario's packages."""
+        return os.path.join(self.home, "venv")
 
     @property
     def path(self) -> str:

@@ -21,8 +21,11 @@ import time
 from typing import NamedTuple
 
 from orchestrator.supervisor import cleanup
+from orchestrator.supervisor.ends import VARIABLE, Ends
 from orchestrator.supervisor.launch import Launch, launch_of
+from orchestrator.supervisor.load import read_plan
 from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, REPORT_NAME, SCENARIO
+from orchestrator.supervisor.serving import Served, Server, serve
 from orchestrator.supervisor.subject import (
     ABORT_GRACE,
     DUMP_GRACE,
@@ -36,6 +39,7 @@ from orchestrator.supervisor.subject import (
     describe,
     end_dump,
     kill,
+    other,
 )
 from orchestrator.supervisor.targets import CODE, COMMAND, COMMANDS, WSGI, Target
 
@@ -46,6 +50,10 @@ LAST_WORDS = 5.0
 USER = "crashmatrix"
 LONGEST_NAME = 100
 """Characters that a note shows of a program's name."""
+SERVER, WORKER = "server", "worker"
+"""The roles of a server's processes."""
+MOST_OTHERS = 50
+"""Further processes that are told of; the report has a limit."""
 PATH_SHOWN = 40
 """Characters that a note shows of a path; each may take 10, and a note has at most 500."""
 
@@ -142,6 +150,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--wrap", default="", help="words to put before the command, quoted as for a shell")
     parser.add_argument("--option", action="append", default=[], help="an option of the launcher's program")
+    parser.add_argument("--serving", default="", help="an application's requests, and what ends its workers")
     parser.add_argument("--trials", type=int, default=1, help="how many, one after the other")
     parser.add_argument("--while", dest="wanted", default="exit", help="go on while an exit is this: exit:0")
     parser.add_argument("--mark", default="", help="what to write to stdout and stderr between two trials")
@@ -151,6 +160,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if options.target[0] not in (*COMMANDS, WSGI):
         parser.error(f"--target: no kind of target is called {options.target[0]!r}")
     options.argument, options.option = words(options.argument), words(options.option)
+    options.serving = read_plan(options.serving) if options.target[0] == WSGI else None
     return options
 
 
@@ -200,6 +210,27 @@ def not_started(error: OSError, program: str, after: float, notes: list[str]) ->
     }  # fmt: skip
 
 
+def follow_server(
+    started: Subject, launch: Launch, options: argparse.Namespace, ends: Ends, wakeup: Wakeup
+) -> Served:
+    """Follow an application's server and its workers to their end."""
+    server = Server(started, launch.port, launch.manners, ends, wakeup)
+    grace = EMULATED_GRACE if options.emulated else ABORT_GRACE
+    served = serve(server, options.serving, started.started + options.timeout, grace)
+    ends.close()
+    return served
+
+
+def describe_server(served: Served, started: Subject, began: float, notes: list[str]) -> dict[str, object]:
+    """The exit of a server's trial: the judged process, and the others."""
+    told = [*notes, *served.notes, *served.odd]
+    exit_ = describe(served.judged, started.started - began, served.hung, served.interrupted, told)
+    others = [
+        other(process, SERVER if process is started else WORKER) for process in served.others[-MOST_OTHERS:]
+    ]
+    return {**exit_, "doing": None, "others": others}
+
+
 def run_trial(
     home: str, options: argparse.Namespace, wakeup: Wakeup, began: float, notes: list[str]
 ) -> dict[str, object]:
@@ -211,6 +242,9 @@ def run_trial(
     if kind in CODE:
         environment = {**person(), **environment}
     folder = copy_project(home, bool(options.wrap)) if kind in CODE else "."
+    ends = Ends() if options.serving else None
+    if ends:
+        environment[VARIABLE] = ends.path
     try:
         started = Subject(command, wakeup, Start(folder, environment))
     except OSError as error:
@@ -218,6 +252,9 @@ def run_trial(
             return not_started(error, command[0], time.monotonic() - began, notes)
         error.filename = command[0]
         raise
+    if ends:
+        served = follow_server(started, launch, options, ends, wakeup)
+        return describe_server(served, started, began, notes)
     subject, watched = follow(started, launch, options, wakeup)
     if subject is not started:
         kill(started)
@@ -233,7 +270,7 @@ def main(home: str, arguments: list[str] | None = None) -> int:
     `home` is the image's folder of scenario and servers (paths.HOME).
     """
     options = parse(arguments)
-    if options.wrap:
+    if options.wrap or options.serving:
         os.makedirs(REPORT_FOLDER, exist_ok=True)
         cleanup.adopt_orphans()
     began, wakeup = time.monotonic(), Wakeup()

@@ -21,6 +21,8 @@ EMULATED_GRACE = 30.0
 """The same under qemu-user, which writes its guest's core itself, so the kernel does not report it."""
 EMULATOR_CORE = r"qemu_.+_\d{8}-\d{6}_%d\.core"
 """How qemu-user names its guest's core, in the guest's working directory (linux-user/elfload.c)."""
+CORE_SIGNALS = (signal.SIGABRT, signal.SIGQUIT, signal.SIGXCPU, signal.SIGTRAP, signal.SIGSYS)
+"""What makes a process that hangs leave a core, in the order of preference."""
 DUMP_GRACE = 60.0
 """Seconds that the kernel gets to write a core, which SIGKILL would truncate."""
 
@@ -118,6 +120,17 @@ class Subject:
         with open(f"/proc/{self.pid}/stat", "rb") as stat:
             return stat.read().rpartition(b")")[2].split()[0] == b"S"
 
+    def core_signal(self) -> int:
+        """A signal whose default action leaves a core, and that the process neither catches nor ignores.
+
+        SIGABRT, if it can be: gunicorn's workers end by sys.exit() instead.
+        """
+        with open(f"/proc/{self.pid}/status", "rb") as status:
+            masks = re.findall(rb"^Sig(?:Blk|Ign|Cgt):\s*([0-9a-f]+)", status.read(), re.MULTILINE)
+        taken = int(masks[0], 16) | int(masks[1], 16) | int(masks[2], 16)
+        free = (number for number in CORE_SIGNALS if not taken >> (number - 1) & 1)
+        return next(free, signal.SIGABRT)
+
     def was_out_of_memory(self) -> bool:
         """Whether the kernel killed a process of this container for its memory limit since the start."""
         return oom_kills() > self.killed_before
@@ -148,13 +161,13 @@ def kill(subject: Subject) -> None:
         time.sleep(POLL)
 
 
-def abort(subject: Subject, grace: float) -> list[str]:
-    """End a hung subject by SIGABRT, so that a core shows where each thread waits; returns notes."""
-    subject.send(signal.SIGABRT)
+def abort(subject: Subject, grace: float, number: int = signal.SIGABRT) -> list[str]:
+    """End a hung subject by a signal, so that a core shows where each thread waits; returns notes."""
+    subject.send(number)
     if finish(subject, time.monotonic() + grace) or end_dump(subject):
         return []
     kill(subject)
-    return [f"the hung subject did not die of SIGABRT within {grace:g} s and was killed"]
+    return [f"the hung subject did not die of {signal_name(number)} within {grace:g} s and was killed"]
 
 
 def describe(

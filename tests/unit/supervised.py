@@ -23,6 +23,7 @@ class Cell:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.output = b""
         self.work = root / "work"
         for name in ("work", "scenario", "bin", "path"):
             (root / name).mkdir()
@@ -40,6 +41,14 @@ class Cell:
         program = self.root / "bin" / "uwsgi"
         program.write_text(FAKE_UWSGI + text)
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+    def application(self, text: str) -> None:
+        """An application `app:application`; `python3` is the tests' own, which has gunicorn and gevent."""
+        (self.root / "scenario" / "app.py").write_text(text)
+        (self.root / "path" / "python3").unlink(missing_ok=True)
+        program = self.root / "path" / "python3"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        program.chmod(0o755)
 
     def start(
         self,

@@ -1,28 +1,41 @@
-"""The launcher `uwsgi`: one uWSGI worker serves the driver as its WSGI file."""
+"""The launcher `uwsgi`: one worker serves the driver as its WSGI file, or several serve an application."""
 
 from pathlib import Path
 from typing import Final
 
 from orchestrator.launchers.launcher import Launcher, Parent, ServerRecipe
-from orchestrator.model import CellEnvironment, CopiedPython, InterpreterKind, OwnPython
-from orchestrator.supervisor.targets import DRIVER
+from orchestrator.model import CellEnvironment, CopiedPython, InterpreterKind, OwnPython, Serving
+from orchestrator.supervisor.targets import DRIVER, WSGI
 
 NAME: Final = "uwsgi"
 END_CODE: Final = 30
 """The exit status of a worker that was told to stop (UWSGI_END_CODE, uwsgi.h)."""
+FILES: Final = ("uwsgi.ini", "ends.c")
 SEVERAL_WORKERS: Final = ("--processes", "--workers", "--cheaper")
 MASTER: Final = "--master"
-"""Supported, but only spelt out: the container half looks for it by this name."""
+"""Supported with a driver, but only spelt out: the container half looks for it by this name."""
+DAEMONIZE: Final = ("--daemonize", "--daemonize2")
 
 
-def refuse(option: str) -> str | None:
+def refuse(option: str, kind: str) -> str | None:
     """Refuse options that would hide which process the outcome belongs to."""
     name = option.partition("=")[0]
+    if kind == WSGI:
+        away = name.startswith("-d") or (len(name) > 4 and any(long.startswith(name) for long in DAEMONIZE))
+        return f"{name}: a server in the background cannot be observed" if away else None
     # getopt accepts a value that is joined to a short option (-p4), and a prefix of a long one (--proc).
     meant = [long for long in (*SEVERAL_WORKERS, MASTER) if len(name) > 2 and long.startswith(name)]
     if name[:2] in ("-p", "-M") or (meant and name != MASTER):
         return f"{name}: the outcome is that of one worker, which must be the only one"
     return None
+
+
+def _serve(serving: Serving) -> tuple[str, ...]:
+    """As applications are deployed: several processes have a master."""
+    ini = (f"--ini={serving.ini}",) if serving.ini else ()
+    processes = (MASTER, f"--processes={serving.processes}") if serving.processes else ()
+    threads = (f"--threads={serving.threads}",) if serving.threads else ()
+    return (*ini, *processes, *threads)
 
 
 def _lacks(environment: CellEnvironment) -> str | None:
@@ -47,7 +60,7 @@ def _native(_environment: CellEnvironment, python: OwnPython) -> ServerRecipe:
         template="Dockerfile.native.j2",
         parents={"base": Parent.BASE},
         downloads={"sdist": NAME},
-        files=("uwsgi.ini",),
+        files=FILES,
         values={
             "packages": " ".join(python.toolchain),
             "program": python.program.removeprefix("/usr/bin/"),
@@ -62,7 +75,7 @@ def _cross(environment: CellEnvironment, python: OwnPython) -> ServerRecipe:
         template="Dockerfile.cross.j2",
         parents={"base": Parent.BASE, "builder": Parent.HOST_BASE},
         downloads={"sdist": NAME},
-        files=("uwsgi.ini",),
+        files=FILES,
         values={
             "packages": " ".join(python.toolchain),
             "program": python.program.removeprefix("/usr/bin/"),
@@ -87,7 +100,7 @@ def _portable(environment: CellEnvironment, python: CopiedPython) -> ServerRecip
             "libraries": Parent.COMPILERS if foreign else None,
         },
         downloads={"sdist": NAME},
-        files=("uwsgi.ini",),
+        files=FILES,
         values={"version": python.version, "kind": python.kind, "gnu": arch.gnu},
         every_base=True,
     )
@@ -97,8 +110,9 @@ LAUNCHER: Final = Launcher(
     name=NAME,
     folder=Path(__file__).parent,
     clean_status=END_CODE,
-    starts=frozenset({DRIVER}),
+    starts=frozenset({DRIVER, WSGI}),
     refuse=refuse,
+    serve=_serve,
     lacks=_lacks,
     recipe=_recipe,
 )

@@ -1,4 +1,4 @@
-"""The launcher `uwsgi` in a container: its command line, one request, and the request to stop."""
+"""The launcher `uwsgi` in a container: its command lines, and what a driver gets: one request."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING
 
 from orchestrator.supervisor import http, launch
 from orchestrator.supervisor.cleanup import children
+from orchestrator.supervisor.serving import Manners
 from orchestrator.supervisor.subject import POLL, Worker
+from orchestrator.supervisor.targets import WSGI
 
 if TYPE_CHECKING:
     from orchestrator.supervisor.subject import Subject, Wakeup
     from orchestrator.supervisor.targets import Target
 
 MASTER = "--master"
+CLEAN = frozenset({0, 15, 17, 30, 31})
+"""Exit statuses of workers that uWSGI itself ends: cheaper, reload, end, brutal reload (uwsgi.h)."""
 
 
 class Launch(launch.Launch):
-    """One uWSGI worker, without a master unless the options ask for it."""
+    """One worker of a driver, without a master unless the options ask for it; or an application's server."""
+
+    manners = Manners(clean=CLEAN)
 
     def __init__(self, home: str, target: Target, options: list[str]) -> None:
         super().__init__(home, target, options)
@@ -26,8 +32,16 @@ class Launch(launch.Launch):
 
     def command(self) -> list[str]:
         """The command line; `--use-abort` makes uWSGI's own SIGSEGV handler leave a core."""
+        program, socket = os.path.join(self.home, "bin", "uwsgi"), f"127.0.0.1:{self.port}"
+        if self.target.kind == WSGI:
+            # The last one of an option counts, in a file too: what this program needs comes after the user's.
+            packages = ["--virtualenv", self.venv] if os.path.isdir(self.venv) else []
+            return [
+                program, *self.options, "--http-socket", socket, *packages,
+                "--module", self.target.file, "--need-app", "--die-on-term", "--use-abort",
+            ]  # fmt: skip
         return [
-            os.path.join(self.home, "bin", "uwsgi"), "--http-socket", f"127.0.0.1:{self.port}",
+            program, "--http-socket", socket,
             "--wsgi-file", self.path, "--need-app", "--enable-threads", "--die-on-term", "--use-abort",
             *self.options,
         ]  # fmt: skip

@@ -8,7 +8,7 @@ from orchestrator.model import CellEnvironment
 from orchestrator.supervisor.targets import DRIVER
 
 
-def _refuse(option: str) -> str | None:
+def _refuse(option: str, _kind: str) -> str | None:
     return f"{option}: pool has one worker" if option.startswith("--workers") else None
 
 

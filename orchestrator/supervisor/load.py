@@ -1,0 +1,125 @@
+"""Requests to a server, several at once, and what was odd about their answers.
+
+Of the standard library's HTTP client, in threads of their own: the thread that started them goes on watching
+the server, whose death ends each request at once.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from typing import Any, NamedTuple
+
+LONGEST = 200
+"""Characters that are kept of what an answer says, for notes."""
+MOST_NOTES = 10
+
+
+class Request(NamedTuple):
+    """One kind of request: made `times` times, at most `concurrency` of them at once."""
+
+    method: str
+    path: str
+    body: str
+    headers: dict[str, str]
+    times: int
+    concurrency: int
+    expect_status: int | None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"[:LONGEST]
+
+
+class Plan(NamedTuple):
+    """The requests that a server gets, in this order, and what ends its workers then."""
+
+    requests: list[Request]
+    end: str
+
+
+def read_plan(text: str) -> Plan:
+    """Read what the host wrote: model.Serving as JSON; empty: one GET. Raises ValueError for all else."""
+    if not text:
+        return Plan([Request("GET", "/", "", {}, 1, 1, None)], "SIGTERM")
+    read = json.loads(text)
+    try:
+        return Plan([_request(entry) for entry in read["requests"]], str(read["end"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a plan of requests: {error!r}") from error
+
+
+def _request(entry: dict[str, Any]) -> Request:
+    return Request(
+        entry["method"], entry["path"], entry["body"], entry["headers"],
+        entry["count"], entry["concurrency"], entry["expect_status"],
+    )  # fmt: skip
+
+
+class Load:
+    """The requests of one entry under way: their threads, and what was odd."""
+
+    def __init__(self, request: Request, port: int, deadline: float) -> None:
+        """Start the threads. `deadline` is in seconds of `time.monotonic`."""
+        self.request, self._port, self._deadline = request, port, deadline
+        self._left, self._lock = request.times, threading.Lock()
+        self.odd: dict[str, int] = {}
+        self.stopped = False
+        self._threads = [
+            threading.Thread(target=self._work, daemon=True)
+            for _ in range(min(request.times, request.concurrency))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def done(self) -> bool:
+        """Whether each request is answered or has failed."""
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def notes(self) -> list[str]:
+        """A sentence for each way in which answers were odd, with how many were."""
+        with self._lock:
+            return [
+                f"{self.request}: {what}" + (f" ({times} of {self.request.times})" if times > 1 else "")
+                for what, times in list(self.odd.items())[:MOST_NOTES]
+            ]
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if self._left == 0 or self.stopped:
+                    return
+                self._left -= 1
+            what = self._ask()
+            if what:
+                with self._lock:
+                    self.odd[what] = self.odd.get(what, 0) + 1
+
+    def _ask(self) -> str:
+        """Make one request; returns what is odd about the answer, empty if nothing is."""
+        request, left = self.request, max(self._deadline - time.monotonic(), 0.001)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=left)
+        try:
+            body = request.body.encode() if request.body else None
+            connection.request(request.method, request.path, body, {"Connection": "close", **request.headers})
+            answer = connection.getresponse()
+            answer.read()
+        except socket.timeout:  # before Python 3.10 no TimeoutError
+            return "no answer within the time limit"
+        except (OSError, http.client.HTTPException) as error:
+            # A server that dies closes its connections.
+            kind = type(error).__name__
+            closed = isinstance(
+                error, (ConnectionError, http.client.IncompleteRead, http.client.BadStatusLine)
+            )
+            return "the connection ended without an answer" if closed else f"no answer that is HTTP ({kind})"
+        finally:
+            connection.close()
+        wanted = request.expect_status
+        if answer.status == wanted or (wanted is None and answer.status < 400):
+            return ""
+        told = f"answered {answer.status} {answer.reason}".rstrip()[:LONGEST]
+        return told if wanted is None else f"{told}, not {wanted}"

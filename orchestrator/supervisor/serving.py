@@ -1,0 +1,276 @@
+"""A server with its workers, from its start to its end: requests, what ends the workers, and how each ended.
+
+The trial's process is the first worker that ended as none should, else the last one that ended, else the
+server's own first process. The others are told beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator.supervisor import cleanup, http
+from orchestrator.supervisor.ends import Ended, Ends
+from orchestrator.supervisor.load import Load
+from orchestrator.supervisor.subject import (
+    DUMP_GRACE,
+    POLL,
+    InterruptedRunError,
+    TimedOutError,
+    Worker,
+    abort,
+    end_dump,
+    kill,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.supervisor.load import Plan, Request
+    from orchestrator.supervisor.subject import Subject, Wakeup
+
+MOST_DEATHS = 5
+"""Workers that may end as none should: a server would go on replacing them."""
+GRACE = 60.0
+"""Seconds beyond the time limit after which a request gives up: the limit itself ends the server."""
+SETTLE = 2.0
+"""Seconds that workers get to become idle again after the last answer."""
+MOST_ROUNDS = 10_000
+"""How often the requests are repeated until a worker has served as many as it may."""
+RELOAD, MAX_REQUESTS, HARAKIRI = "reload", "max-requests", "harakiri"
+
+
+class CrashLoopError(Exception):
+    """Workers die and are replaced again and again."""
+
+
+class Served(NamedTuple):
+    """How a server's trial went; `odd` are the answers that were not as they should be."""
+
+    judged: Subject
+    others: list[Subject]
+    hung: bool
+    interrupted: bool
+    notes: list[str]
+    odd: list[str]
+
+
+class Manners(NamedTuple):
+    """What of a worker's end is as a server means it: exit statuses, and those of a request cut off."""
+
+    clean: frozenset[int]
+    cut_off: frozenset[int] = frozenset()
+
+
+class Server:
+    """A running server: `master` is the process that was started, the workers' parent or the only worker.
+
+    Times are `time.monotonic` seconds.
+    """
+
+    def __init__(self, master: Subject, port: int, manners: Manners, ends: Ends, wakeup: Wakeup) -> None:
+        self.master, self.port, self.manners = master, port, manners
+        self.ended: list[Subject] = []
+        self.notes: list[str] = []
+        self.odd: list[str] = []
+        self.harakiri = False
+        """Whether the server is to kill a worker whose request takes too long."""
+        self._ends, self._wakeup, self._bounded = ends, wakeup, True
+
+    def is_abnormal(self, process: Subject) -> bool:
+        """Whether a worker's end is none that a server asks for."""
+        status = process.wait_status or 0
+        if os.WIFSIGNALED(status):
+            return not (self.harakiri and os.WTERMSIG(status) == signal.SIGKILL)
+        as_meant = self.manners.clean | (self.manners.cut_off if self.harakiri else frozenset())
+        return os.WEXITSTATUS(status) not in as_meant
+
+    def look(self) -> None:
+        """Learn of workers that have ended; raises CrashLoopError if too many did as none should."""
+        for pid, status in self._ends.new(self.master.pid):
+            self.ended.append(Ended(pid, status, self.master, self._wakeup))
+        if self._bounded and sum(map(self.is_abnormal, self.ended)) >= MOST_DEATHS:
+            self._bounded = False
+            self.notes.append(f"{MOST_DEATHS} workers died one after the other; the server was stopped")
+            raise CrashLoopError
+
+    def pause(self, deadline: float) -> None:
+        """Sleep for a moment, and look; raises as `Subject.pause` does."""
+        self.master.pause(deadline, longest=POLL)
+        self.look()
+
+    def opens(self, deadline: float) -> bool:
+        """Wait until the server listens; returns False if it ended before."""
+        try:
+            while self.master.alive:
+                self.look()
+                connection = http.connect_once(self.port)
+                if connection:
+                    connection.close()
+                    return True
+                self.master.pause(deadline, longest=POLL)
+        except TimedOutError:
+            self.notes.append("the server did not listen on its port within the time limit")
+            raise
+        self.notes.append("the server ended before it listened on its port")
+        return False
+
+    def ask(self, request: Request, deadline: float) -> None:
+        """Make the requests of one entry, and note what was odd about the answers."""
+        load = Load(request, self.port, deadline + GRACE)
+        try:
+            while not load.done:
+                self.pause(deadline)
+                if not self.master.alive:
+                    load.stopped = True
+        except TimedOutError:
+            self.notes.append(f"{request}: not answered within the time limit")
+            raise
+        finally:
+            load.stopped = True
+            self.odd += load.notes()
+
+    def end_workers(self, plan: Plan, deadline: float) -> None:
+        """Have the workers end as the plan says, all but its last step: the server's own end."""
+        if plan.end == RELOAD and self.master.alive:
+            self._reload(plan, deadline)
+        elif plan.end == MAX_REQUESTS:
+            self._wear_out(plan, deadline)
+        elif plan.end == HARAKIRI and not self._await_end(deadline):
+            self.notes.append("no worker was ended for a request that took too long")
+
+    def _reload(self, plan: Plan, deadline: float) -> None:
+        before = {process.pid for process in self.ended}
+        old = set(cleanup.children(self.master.pid))
+        self.settle(deadline)
+        self.master.send(signal.SIGHUP)
+        while self.master.alive and not old <= before | {process.pid for process in self.ended}:
+            self.pause(deadline)
+        if self.opens(deadline) and plan.requests:
+            self.ask(plan.requests[0]._replace(times=1), deadline)
+
+    def _wear_out(self, plan: Plan, deadline: float) -> None:
+        for _ in range(MOST_ROUNDS):
+            if self.ended or not self.master.alive or not plan.requests:
+                break
+            for request in plan.requests:
+                self.ask(request, deadline)
+            self.pause(deadline)
+        if not self.ended:
+            self.notes.append("no worker had served as many requests as it may")
+
+    def _await_end(self, deadline: float) -> bool:
+        """Wait until a worker has ended, until shortly before the deadline at most."""
+        try:
+            while not self.ended and self.master.alive:
+                self.pause(deadline - SETTLE)
+        except TimedOutError:
+            return False
+        return True
+
+    def settle(self, deadline: float) -> None:
+        """Wait until no worker is at work: one that is told to stop while it is busy ends in another way."""
+        until = min(time.monotonic() + SETTLE, deadline)
+        try:
+            while self.master.alive and not all(map(_is_idle, self._workers())):
+                self.pause(until)
+        except TimedOutError:
+            return
+
+    def stop(self, number: int, deadline: float) -> None:
+        """Ask the server to stop, and wait for its end and for that of workers that outlive it."""
+        self.master.send(number)
+        while self.master.alive:
+            self.pause(deadline)
+        self.look()
+        for pid in cleanup.children(os.getpid()):
+            os.kill(pid, number)
+        while self._reap():
+            self.master.pause(deadline, longest=POLL)
+
+    def _reap(self) -> bool:
+        """Collect the ends of processes that the server left behind; returns whether there are more."""
+        while cleanup.children(os.getpid()):
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return True
+            self.ended.append(Ended(pid, status, self.master, self._wakeup))
+        return False
+
+    def dump(self, grace: float) -> Subject | None:
+        """End what hangs, so that cores show where each worker waits; returns the first of them."""
+        if not self.master.alive:
+            return self._dump_orphans(grace)
+        workers = cleanup.children(self.master.pid)
+        if not workers:
+            if not end_dump(self.master):
+                self.notes += abort(self.master, grace, self.master.core_signal())
+            return self.master
+        # Stopped, the master neither replaces its workers nor reaps them.
+        self.master.send(signal.SIGSTOP)
+        hung = [Worker(self.master, pid, self._wakeup) for pid in cleanup.children(self.master.pid)]
+        for worker in hung:
+            if not end_dump(worker):
+                self.notes += abort(worker, grace, worker.core_signal())
+        self.ended += hung
+        return hung[0] if hung else None
+
+    def _dump_orphans(self, grace: float) -> Subject | None:
+        left = cleanup.children(os.getpid())
+        for pid in left:
+            os.kill(pid, signal.SIGABRT)
+        deadline = time.monotonic() + grace
+        while self._reap() and time.monotonic() < deadline:
+            time.sleep(POLL)
+        return next((process for process in self.ended if process.pid in left), None)
+
+    def judged(self) -> tuple[Subject, list[Subject]]:
+        """The trial's process, and the others in the order of their ends."""
+        workers = [*self.ended, self.master]
+        judged = next(filter(self.is_abnormal, workers), (self.ended or workers)[-1])
+        return judged, [process for process in workers if process is not judged]
+
+    def _workers(self) -> list[int]:
+        return cleanup.children(self.master.pid) or [self.master.pid]
+
+
+def _is_idle(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return stat.read().rpartition(b")")[2].split()[0] in (b"S", b"Z")
+    except OSError:
+        return True
+
+
+def serve(server: Server, plan: Plan, deadline: float, grace: float) -> Served:
+    """Run a server's trial; `grace` is the time in seconds that one that hangs gets to die of SIGABRT."""
+    hung: Subject | None = None
+    interrupted = False
+    server.harakiri = plan.end == HARAKIRI
+    try:
+        _drive(server, plan, deadline)
+    except TimedOutError:
+        hung = server.dump(grace)
+    except InterruptedRunError:
+        interrupted = True
+    kill(server.master)
+    server.look()
+    if not cleanup.await_dumps(DUMP_GRACE):
+        server.notes.append(f"a process was still writing its core after {DUMP_GRACE:g} s")
+    cleanup.end_stragglers()
+    judged, others = (hung, [*server.ended]) if hung else server.judged()
+    others = [process for process in others if process is not judged]
+    return Served(judged, others, hung is not None, interrupted, server.notes, server.odd)
+
+
+def _drive(server: Server, plan: Plan, deadline: float) -> None:
+    number = signal.SIGINT if plan.end == signal.SIGINT.name else signal.SIGTERM
+    try:
+        if server.opens(deadline):
+            for request in plan.requests:
+                server.ask(request, deadline)
+            server.end_workers(plan, deadline)
+            server.settle(deadline)
+        server.stop(number, deadline)
+    except CrashLoopError:
+        server.stop(number, deadline)

@@ -1,0 +1,270 @@
+"""Applications under a real gunicorn and its workers, followed by the supervisor as a subprocess."""
+
+import json
+import re
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.launchers import LAUNCHERS
+from orchestrator.model import HttpRequest, ServerEnd, Serving
+from orchestrator.supervisor.ends import Ends
+from orchestrator.supervisor.load import Plan, Request, read_plan
+from orchestrator.supervisor.targets import WSGI
+from tests.unit.supervised import Cell
+
+APPLICATION = """
+import os, signal, time
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/crash":
+        signal.raise_signal(signal.SIGSEGV)
+    if path == "/slow":
+        time.sleep(60)
+    if path == "/error":
+        raise RuntimeError("no such thing")
+    start_response("404 Not Found" if path == "/none" else "200 OK", [])
+    told = environ["REQUEST_METHOD"] + " " + environ["wsgi.input"].read().decode()
+    with open("asked", "a") as asked:
+        print(told, environ.get("HTTP_X_TOKEN"), os.getpid(), file=asked)
+    return [b"served"]
+"""
+CLASSES = ["sync", "gthread", "gevent"]
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Cell:
+    cell = Cell(tmp_path)
+    cell.application(APPLICATION)
+    return cell
+
+
+@pytest.fixture(autouse=True)
+def no_cores() -> Iterator[None]:
+    """Keep the deliberate crashes of this file out of the host's core store, as test_supervisor does."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1] and 1, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+def serve(
+    cell: Cell, *requests: HttpRequest, end: ServerEnd = ServerEnd.SIGTERM, timeout: float = 30,
+    options: tuple[str, ...] = ("--workers=2",), launcher: str = "gunicorn",
+    application: str = "app:application",
+) -> dict[str, Any]:  # fmt: skip
+    serving = Serving(requests=requests or (HttpRequest(),), end=end)
+    plan = f"--serving={serving.plan}"
+    more = [plan, *(f"--option={option}" for option in options)]
+    process = cell.start(launcher, timeout, *more, target=WSGI, file=application)
+    _, cell.output = process.communicate(timeout=90)
+    assert process.returncode == 0
+    return cell.exit
+
+
+def asked(cell: Cell) -> list[str]:
+    return (cell.work / "project" / "asked").read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_worker_that_crashes_on_a_request_is_judged_by_the_status_that_its_master_saw(
+    cell: Cell, name: str
+) -> None:
+    crash, then = HttpRequest(path="/crash"), HttpRequest(path="/?after")
+    ended = serve(cell, crash, then, options=("--workers=2", f"--worker-class={name}"))
+    assert (ended["kind"], ended["status"], ended["signal"]) == ("signal", None, "SIGSEGV")
+    assert ended["notes"] == ["GET /crash: the connection ended without an answer"]
+    assert asked(cell)[0].startswith("GET  None ")
+    assert ended["pid"] not in {int(line.split()[-1]) for line in asked(cell)}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_workers_that_are_asked_to_stop_end_cleanly(cell: Cell, name: str) -> None:
+    many = HttpRequest(count=20, concurrency=5)
+    ended = serve(cell, many, options=("--workers=2", "--threads=2", f"--worker-class={name}"))
+    assert (ended["kind"], ended["status"], ended["notes"]) == ("exit", 0, [])
+    assert len(asked(cell)) == 20
+
+
+def test_a_request_is_as_it_is_written(cell: Cell) -> None:
+    request = HttpRequest(method="POST", path="/x?y=1", body="bödy", headers={"X-Token": "secret"})
+    serve(cell, request, HttpRequest(path="/none", expect_status=404))
+    assert [line.rsplit(" ", 1)[0] for line in asked(cell)] == ["POST bödy secret", "GET  None"]
+
+
+def test_answers_that_are_not_as_they_should_be_are_told_and_counted(cell: Cell) -> None:
+    ended = serve(
+        cell, HttpRequest(path="/error", count=3), HttpRequest(path="/none"), HttpRequest(expect_status=201)
+    )
+    assert ended["notes"] == [
+        "GET /error: answered 500 Internal Server Error (3 of 3)",
+        "GET /none: answered 404 Not Found",
+        "GET /: answered 200 OK, not 201",
+    ]
+    assert (ended["kind"], ended["status"]) == ("exit", 0)
+
+
+def test_a_reload_replaces_each_worker(cell: Cell) -> None:
+    ended = serve(cell, HttpRequest(count=6), end=ServerEnd.RELOAD)
+    assert (ended["kind"], ended["status"], ended["notes"]) == ("exit", 0, [])
+    assert cell.output.decode().count("Booting worker") == 4
+    *before, after = [line.split()[-1] for line in asked(cell)]
+    assert len(before) == 6
+    assert after not in before
+
+
+def test_a_worker_is_worn_out_by_as_many_requests_as_it_takes(cell: Cell) -> None:
+    ended = serve(cell, end=ServerEnd.MAX_REQUESTS, options=("--workers=1", "--max-requests=3"))
+    assert (ended["kind"], ended["status"], ended["notes"]) == ("exit", 0, [])
+    assert len(asked(cell)) >= 3
+
+
+def test_a_worker_whose_request_takes_too_long_is_killed_by_its_master(cell: Cell) -> None:
+    ended = serve(cell, HttpRequest(path="/slow"), end=ServerEnd.HARAKIRI, options=("--timeout=1",))
+    assert (ended["kind"], ended["status"]) == ("exit", 0)
+    assert "WORKER TIMEOUT" in cell.output.decode()
+
+
+def test_ends_that_did_not_come_about_are_noted(cell: Cell) -> None:
+    ended = serve(cell, end=ServerEnd.HARAKIRI, timeout=8, options=("--workers=1",))
+    assert ended["notes"] == ["no worker was ended for a request that took too long"]
+
+
+def test_a_worker_that_hangs_is_made_to_leave_a_core_although_it_catches_sigabrt(cell: Cell) -> None:
+    ended = serve(cell, HttpRequest(path="/slow"), timeout=8)
+    assert (ended["kind"], ended["signal"]) == ("hang", "SIGXCPU")
+    assert ended["notes"] == ["GET /slow: not answered within the time limit"]
+
+
+def test_an_application_that_cannot_be_imported_ends_the_server(cell: Cell) -> None:
+    ended = serve(cell, application="missing:application")
+    assert (ended["kind"], ended["status"]) == ("exit", 3)
+    assert "ModuleNotFoundError: No module named 'missing'" in cell.output.decode()
+
+
+def test_workers_that_die_in_a_loop_are_not_waited_for(cell: Cell) -> None:
+    cell.application("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
+    ended = serve(cell)
+    assert (ended["kind"], ended["signal"]) == ("signal", "SIGSEGV")
+    assert "5 workers died one after the other; the server was stopped" in ended["notes"]
+
+
+def test_a_server_that_never_listens_hangs(cell: Cell) -> None:
+    cell.uwsgi("time.sleep(60)")
+    ended = serve(cell, timeout=0.5, launcher="uwsgi", options=())
+    assert (ended["kind"], ended["notes"]) == (
+        "hang",
+        ["the server did not listen on its port within the time limit"],
+    )
+
+
+def test_a_server_that_ends_before_it_listens_is_judged_itself(cell: Cell) -> None:
+    cell.uwsgi("raise SystemExit(22)")
+    ended = serve(cell, launcher="uwsgi", options=())
+    assert (ended["kind"], ended["status"]) == ("exit", 22)
+    assert ended["notes"] == ["the server ended before it listened on its port"]
+
+
+ORPHANS = """
+host, port = "127.0.0.1", sys.argv[sys.argv.index("--http-socket") + 1].split(":")[1]
+server = socket.create_server((host, int(port)))
+second = os.fork()
+while True:
+    crash = lambda: os.kill(os.getpid(), signal.SIGBUS)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(30) if second else crash())
+    connection, _ = server.accept()
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n")
+    connection.close()
+"""
+
+
+def test_workers_that_outlive_a_server_without_a_master_are_stopped_and_seen(cell: Cell) -> None:
+    """As uWSGI with several processes and no master: its first worker is the parent of the others."""
+    cell.uwsgi(ORPHANS)
+    ended = serve(cell, launcher="uwsgi", options=("--processes=2",))
+    assert (ended["kind"], ended["signal"]) == ("signal", "SIGBUS")
+
+
+def test_only_ends_that_the_master_itself_saw_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ends = Ends()
+    path = Path(ends.path)
+    path.write_bytes(b"7 8 139\n8 9 0\n7 x 0\n7 10 25")
+    assert ends.new(7) == [(8, 139)]
+    with path.open("ab") as file:
+        file.write(b"6\n7 11 0\n7 12 0 0\n")
+    assert ends.new(7) == [(10, 256), (11, 0)]
+    ends.close()
+    assert not path.exists()
+
+
+def test_the_supervisor_reads_back_the_plan_that_the_host_writes() -> None:
+    serving = Serving(
+        processes=2, requests=(HttpRequest(path="/a", headers={"X": "é"}, count=2),), end=ServerEnd.RELOAD
+    )
+    assert read_plan(serving.plan) == Plan([Request("GET", "/a", "", {"X": "é"}, 2, 1, None)], "reload")
+    assert read_plan("") == read_plan(Serving().plan)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"requests": [{}], "end": "reload"}', "x"])
+def test_a_plan_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_plan(text)
+
+
+SERVING = Serving(processes=4, threads=2, worker_class="gevent", ini="deploy/uwsgi.ini")
+
+
+@pytest.mark.parametrize(
+    ("launcher", "options"),
+    [
+        ("uwsgi", ("--ini=deploy/uwsgi.ini", "--master", "--processes=4", "--threads=2")),
+        ("gunicorn", ("--workers=4", "--threads=2", "--worker-class=gevent")),
+        ("plain", ()),
+    ],
+)
+def test_a_server_is_run_as_the_scenario_says(launcher: str, options: tuple[str, ...]) -> None:
+    assert LAUNCHERS[launcher].serve(SERVING) == options
+    assert LAUNCHERS[launcher].serve(Serving()) == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "required"),
+    [
+        ((), "gunicorn"),
+        (("--worker-class=gthread",), "gunicorn"),
+        (("--worker-class", "gevent"), "gunicorn[gevent]"),
+        (("-kgevent_pywsgi",), "gunicorn[gevent]"),
+        (("-k", "sync", "--name", "gevent"), "gunicorn"),
+    ],
+)
+def test_gunicorn_needs_the_packages_of_its_workers(options: tuple[str, ...], required: str) -> None:
+    assert LAUNCHERS["gunicorn"].requires(options) == (required,)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "option", "refused"),
+    [
+        ("uwsgi", "--processes=4", False),
+        ("uwsgi", "--daemonize=/tmp/log", True),
+        ("uwsgi", "--daemon", True),
+        ("gunicorn", "--daemon", True),
+        ("gunicorn", "-D", True),
+        ("gunicorn", "--preload", False),
+    ],
+)
+def test_only_a_server_in_the_background_is_refused(launcher: str, option: str, refused: bool) -> None:
+    assert bool(LAUNCHERS[launcher].refuse(option, WSGI)) is refused
+
+
+def test_plans_are_json_of_one_line() -> None:
+    text = Serving(requests=(HttpRequest(body="a\nb"),)).plan
+    assert not re.search(r"[\n\r]", text)
+    assert json.loads(text)["requests"][0]["body"] == "a\nb"
