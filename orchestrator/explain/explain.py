@@ -90,6 +90,7 @@ def _explanation(item: SubjectCells, scope: _Scope, seen: Sequence[CellResult]) 
     made = Explanation(
         subject=item.subject,
         name=item.name,
+        happened=item.happened,
         scenarios=tuple(item.scenarios),
         finding=finding,
         rules=tuple(_rule(space, rule, found.cost) for rule in rules[:NAMED]),

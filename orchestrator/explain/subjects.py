@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.model import CellResult, Subject, Trial, Verdict
+from orchestrator.model import CellResult, OutcomeKind, Subject, Trial, Verdict
 
 JUDGED = (Verdict.PASS, Verdict.FAIL)
 """The verdicts that count as evidence; a cell that could not be observed counts neither way."""
@@ -24,6 +24,8 @@ class SubjectCells:
 
     subject: Subject
     name: str
+    happened: str = ""
+    """Of a failure where nothing but a clean end was expected: what happened, if that is one thing."""
     scenarios: dict[str, None] = field(default_factory=dict)
     trials: dict[int, int] = field(default_factory=dict)
 
@@ -43,9 +45,31 @@ def find_subjects(seen: Iterable[CellResult]) -> list[SubjectCells]:
             item = found.setdefault((subject, scope, name), SubjectCells(subject=subject, name=name))
             item.scenarios.setdefault(result.cell.scenario)
             item.trials[at] = count
+    for item in found.values():
+        if item.subject is Subject.FAILURE:
+            item.happened = _happened([results[at] for at in item.trials])
     order = list(Subject)
     ordered = sorted(found, key=lambda key: (order.index(key[0]), *key[1:]))
-    return _without_repetition([found[key] for key in ordered])
+    return _without_repetition([found[key] for key in ordered], results)
+
+
+def _happened(failed: Iterable[CellResult]) -> str:
+    """What happened in the cells of a failure; empty where that varies, or where a scenario expects more."""
+    trials = [(result, trial) for result in failed for trial in result.trials if not _is_clean(result, trial)]
+    endings = {trial.ended for _, trial in trials}
+    if not trials or not all(result.expectation.is_default for result, _ in trials):
+        return ""
+    if all(trial.outcome.kind is OutcomeKind.SIGNAL for _, trial in trials):
+        return f"crashes with {endings.pop()}" if len(endings) == 1 else "crashes"
+    return f"ends in {endings.pop()}" if len(endings) == 1 else ""
+
+
+def _is_clean(result: CellResult, trial: Trial) -> bool:
+    """Whether a trial ended as the default expectation wants it."""
+    outcome = trial.outcome
+    return (
+        outcome.kind is OutcomeKind.EXIT and outcome.status == result.expectation.status and not trial.others
+    )
 
 
 def _told_by_message(results: Iterable[CellResult]) -> set[tuple[str, str]]:
@@ -87,13 +111,25 @@ def _outcome(result: CellResult, trial: Trial, telling: set[tuple[str, str]]) ->
     return f"{trial.ended} with /{message}/"
 
 
-def _without_repetition(items: Sequence[SubjectCells]) -> list[SubjectCells]:
+def _without_repetition(items: Sequence[SubjectCells], results: Sequence[CellResult]) -> list[SubjectCells]:
     outcomes = Counter(next(iter(item.scenarios)) for item in items if item.subject is Subject.OUTCOME)
     crashed = [item.trials.keys() for item in items if item.subject is Subject.SIGNATURE]
+
+    failed = {item.name: item for item in items if item.subject is Subject.FAILURE}
+
+    def repeats_a_failure(item: SubjectCells) -> bool:
+        """Whether the cells of an outcome are exactly those that a failure tells of, or all others."""
+        failure = failed.get(next(iter(item.scenarios)))
+        if failure is None or not failure.happened:
+            return False
+        others = {at for at, result in enumerate(results) if result.cell.scenario == failure.name}
+        return item.trials.keys() in (failure.trials.keys(), others - failure.trials.keys())
 
     def says_something(item: SubjectCells) -> bool:
         if item.subject is not Subject.OUTCOME:
             return True
+        if repeats_a_failure(item):
+            return False
         return outcomes[next(iter(item.scenarios))] > 1 and item.trials.keys() not in crashed
 
     return [item for item in items if says_something(item)]

@@ -51,7 +51,7 @@ def notes(item: Explanation, *, cut: bool) -> Iterator[str]:
 
 def _subject(item: Explanation) -> str:
     if item.subject is Subject.FAILURE:
-        return f"{item.name} is not as expected"
+        return f"{item.name} {item.happened or 'is not as expected'}"
     one = len(item.scenarios) == 1
     if item.subject is Subject.SIGNATURE:
         # Not "crashes": a hang has a core and a signature too.

@@ -86,6 +86,8 @@ class Explanation(Value):
     subject: Subject
     name: str
     """The signature, the outcome (`exit 30`, `SIGSEGV`), or the name of the failing scenario."""
+    happened: str = ""
+    """What happens at a failure (`crashes with SIGSEGV`), if that is one thing and there is no `expect`."""
     scenarios: tuple[str, ...]
     finding: Finding
     rules: tuple[Rule, ...] = ()

@@ -82,14 +82,25 @@ def not_comparable(item: NotComparable) -> str:
 def differences(data: RunData, limit: int) -> Iterator[str]:
     """At most `limit` explanations, and the number of further ones.
 
-    Outcomes without a rule are left out here; the pages have them.
+    Outcomes without a rule are left out here, and so are signatures without one in a scenario whose failure
+    has a rule: a library without symbols has a signature for each of its builds. Beside such a failure the
+    others are said without their notes. The pages have everything.
     """
+    ruled = {
+        item.name
+        for item in data.explanations
+        if item.subject is Subject.FAILURE and item.finding in (Finding.RULE, Finding.TIE)
+    }
     telling = [
         item
         for item in data.explanations
-        if item.subject is not Subject.OUTCOME or item.finding in (Finding.RULE, Finding.TIE)
+        if item.subject is Subject.FAILURE
+        or item.finding in (Finding.RULE, Finding.TIE)
+        or (item.subject is Subject.SIGNATURE and not ruled.issuperset(item.scenarios))
     ]
-    yield from (item.words for item in telling[:limit])
+    for item in telling[:limit]:
+        told = item.subject is not Subject.FAILURE and ruled.issuperset(item.scenarios)
+        yield item.sentence if told else item.words
     if len(telling) > limit:
         yield f"{len(telling) - limit:,} more explanations are in the report."
 

@@ -299,6 +299,56 @@ def test_signatures_and_outcomes_are_explained_and_not_twice() -> None:
     assert all(OutcomeKind.SIGNAL not in item.name for item in found)
 
 
+def told(ending: Callable[[Cell], str], *, default: bool = True) -> list[str]:
+    """The sentences of a run of user code whose cells exit with a status, or crash without a core."""
+    expectation = factory.SURVIVES.model_copy(update={"is_default": default, "status": 0, "message": None})
+    planned = [
+        PlannedCell(cell=cell, expectation=expectation, trials=1, timeout=9, image=factory.KEY)
+        for cell in matrix(probe=("none",))
+    ]
+    results = []
+    for item in planned:
+        how = ending(item.cell)
+        is_exit = how.isdigit()
+        kind = OutcomeKind.EXIT if is_exit else OutcomeKind.SIGNAL
+        made = factory.judged(Verdict.PASS if how == "0" else Verdict.FAIL, "said")(factory.result_of(item))
+        assert made is not None
+        (trial,) = made.trials
+        said = {"kind": kind, "status": int(how) if is_exit else None, "signal": None if is_exit else how}
+        outcome = trial.outcome.model_copy(update=said)
+        trial = trial.model_copy(update={"outcome": outcome, "crash": None, "others": ()})
+        results.append(made.model_copy(update={"trials": (trial,), "expectation": expectation}))
+    return [item.sentence for item in explain(plan_of(planned), results).explanations]
+
+
+def test_of_user_code_one_sentence_says_what_happens_where() -> None:
+    where = 'exactly where python < "3.13": 12 cells show it, 6 do not.'
+    assert told(lambda cell: "0" if cell.python == "3.13" else "SIGSEGV") == [
+        f"tls-atexit crashes with SIGSEGV {where}"
+    ]
+    assert told(lambda cell: "0" if cell.python == "3.13" else "3") == [f"tls-atexit ends in exit 3 {where}"]
+
+
+def test_of_user_code_that_fails_in_several_ways_each_is_said() -> None:
+    ending = {"3.9": "SIGSEGV", "3.11": "SIGABRT", "3.13": "0"}
+    assert told(lambda cell: ending[cell.python]) == [
+        'tls-atexit crashes exactly where python < "3.13": 12 cells show it, 6 do not.',
+        'tls-atexit ends in SIGABRT exactly where python == "3.11": 6 cells show it, 12 do not.',
+        'tls-atexit ends in SIGSEGV exactly where python < "3.11": 6 cells show it, 12 do not.',
+    ]
+    mixed = told(lambda cell: ending[cell.python].replace("SIGABRT", "1"))
+    assert (
+        mixed[0] == 'tls-atexit is not as expected exactly where python < "3.13": 12 cells show it, 6 do not.'
+    )
+    assert len(mixed) == 4
+
+
+def test_of_a_scenario_with_expectations_the_outcomes_are_said_too() -> None:
+    said = told(lambda cell: "0" if cell.python == "3.13" else "SIGSEGV", default=False)
+    assert said[0].startswith("tls-atexit is not as expected exactly where")
+    assert len(said) == 3
+
+
 def test_an_axis_that_only_one_scenario_has_reads_none_in_the_other() -> None:
     cells = [
         Cell.from_axes(dict(SMALL_CELL) | {"scenario": "one", "launcher": launcher, "window": window})

@@ -1,6 +1,7 @@
 """The same sentences in JUnit, summary, terminal and annotations."""
 
 import html
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ from lxml import etree
 from rich.console import Console
 
 from orchestrator.cli import tables
-from orchestrator.model import Verdict
+from orchestrator.model import Finding, Subject, Verdict
 from orchestrator.pipeline.reporting import write_reports
-from orchestrator.report import annotations
+from orchestrator.report import annotations, words
 from orchestrator.rundir import RunData
 from tests.unit import run_factory as factory
 
@@ -73,3 +74,17 @@ def test_ten_annotations_at_most_and_nothing_in_them_is_a_command(tmp_path: Path
     assert len(lines) == 10
     assert lines[0] == (f"::error title={cells[0].id}::error: 50%25 ::error::x")
     assert lines[-1] == "::error title=crashmatrix::3 more are in summary.md and index.html"
+
+
+def test_beside_a_failure_with_a_rule_a_signature_is_said_shortly_and_with_a_rule_alone(
+    tmp_path: Path,
+) -> None:
+    data = failing(tmp_path)
+    failure = next(item for item in data.explanations if item.name == "tls-atexit")
+    said = {"subject": Subject.SIGNATURE, "name": "SIGSEGV x", "sentence": "It is there.", "notes": ("But.",)}
+    signature = failure.model_copy(update=said)
+    accident = signature.model_copy(update={"finding": Finding.NO_RULE})
+    both = replace(data, explanations=(failure, signature, accident))
+    assert list(words.differences(both, 9)) == [failure.words, "It is there."]
+    alone = replace(data, explanations=(signature, accident))
+    assert list(words.differences(alone, 9)) == ["It is there. But."] * 2
