@@ -1,9 +1,10 @@
 """Judge a trial of which its scenario states nothing, by what people mean by "it works"."""
 
+import re
 from pathlib import PurePosixPath
 from typing import Final
 
-from orchestrator.model import CoreState, Expectation, Judgement, OutcomeKind, Trial, Verdict
+from orchestrator.model import CoreState, Crash, Expectation, Judgement, OutcomeKind, Trial, Verdict
 
 PYTHON_ERROR: Final = 1
 """The exit status of a Python that an exception ends."""
@@ -29,16 +30,32 @@ def what_happened(trial: Trial) -> str:
         return _exit(trial)
     if outcome.kind is OutcomeKind.OOM:
         return f"out of memory{_doing(trial)}"
-    where = ""
-    if crash and crash.crash.function:
-        module = PurePosixPath(crash.crash.module or "").name
-        where = f" in {crash.crash.function}" + (f" ({module})" if module else "")
+    where = _where(crash) if crash else ""
     if outcome.kind is OutcomeKind.HANG:
         notes = "".join(f"; {note}" for note in outcome.notes)
         return f"no end after {outcome.seconds:.0f} s{where and f', stopped{where}'}{_doing(trial)}{notes}"
     fault = crash.signal.name if crash else outcome.signal or "a signal"
     lost = f", core lost: {trial.core.note or 'none arrived'}" if trial.core.state is CoreState.LOST else ""
     return f"{fault}{where}{_doing(trial)}{lost}"
+
+
+def _where(crash: Crash) -> str:
+    """The function of the fault with its library; in the C library also who called that."""
+    if not crash.crash.function:
+        return ""
+    module = PurePosixPath(crash.crash.module or "").name
+    where = f" in {crash.crash.function}" + (f" ({module})" if module else "")
+    frames = list(crash.crashed_thread.native if crash.crashed_thread else ())
+    # A signal's handler stands above the fault.
+    start = next((at for at, frame in enumerate(frames) if frame.function == crash.crash.function), 0)
+    named = ((frame.function, PurePosixPath(frame.module or "").name) for frame in frames[start:])
+    outer = ((function, name) for function, name in named if function and name and not _is_libc(name))
+    caller = next(outer, None) if _is_libc(module) else None
+    return where + (f", called by {caller[0]} ({caller[1]})" if caller else "")
+
+
+def _is_libc(module: str) -> bool:
+    return re.match(r"(?:libc|libpthread|ld-linux[\w-]*)[.-]", module) is not None
 
 
 def _exit(trial: Trial) -> str:

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from orchestrator.execute.last_words import LONGEST, TAIL, last_exception, last_line
 from orchestrator.matrix.expectations import DEFAULT
-from orchestrator.model import CoreFile, CoreState, OtherCrash, OtherProcess, OutcomeKind, Trial, Verdict
+from orchestrator.model import (
+    CoreFile,
+    CoreState,
+    CrashSite,
+    NativeFrame,
+    OtherCrash,
+    OtherProcess,
+    OutcomeKind,
+    Thread,
+    Trial,
+    Verdict,
+)
 from orchestrator.verdict import Observation
 from tests.unit.test_verdict import QUIET, crashed, died, judge, outcome
 
@@ -129,6 +140,28 @@ def test_a_fault_is_named_with_its_library_and_a_hang_with_where_it_was() -> Non
     assert (
         judge(CLEAN, [Observation(trial=hung, text="")]).reason == "no end after 5 s, stopped in f (libx.so)"
     )
+
+
+def test_of_a_fault_in_the_c_library_its_caller_is_named() -> None:
+    def reason(*frames: tuple[str | None, str]) -> str:
+        seen = crashed("strlen")
+        assert seen.trial.crash
+        native = tuple(NativeFrame(function=function, module=module) for function, module in frames)
+        update = {
+            "crash": CrashSite(pc="0x1", function="strlen", module="/usr/lib/libc.so.6"),
+            "threads": (Thread(tid=2, crashed=True, native=native),),
+        }
+        read = seen.trial.crash.model_copy(update=update)
+        trial = seen.trial.model_copy(update={"crash": read})
+        return judge(CLEAN, [Observation(trial=trial, text="")]).reason
+
+    libc, own = "/usr/lib/libc.so.6", "/opt/venv/_own.so"
+    handler, fault = ("on_signal", "/opt/handler.so"), ("strlen", libc)
+    assert reason(handler, ("restore", libc), fault, (None, own), ("f", own)) == (
+        "SIGSEGV in strlen (libc.so.6), called by f (_own.so)"
+    )
+    assert reason(fault, ("raise", "/lib/libc-2.31.so"), ("g", own)).endswith("called by g (_own.so)")
+    assert reason(fault) == reason() == "SIGSEGV in strlen (libc.so.6)"
 
 
 def test_a_servers_clean_status_is_a_clean_end() -> None:
