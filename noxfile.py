@@ -103,7 +103,7 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Read 100,000 damaged cores, some minutes; arguments go to `python -m tests.fuzz`. Tests read a few."""
+    """Read 100,000 damaged cores, or `-- folders`: 10,000 damaged run folders. Tests read a few."""
     run(session, environment(session, "tests"), "-m", "tests.fuzz", *session.posargs)
 
 

@@ -47,9 +47,12 @@ class CrashmatrixError(Exception):
 
 
 class InputError(CrashmatrixError):
-    """What the user wrote (a file, a flag, an expression) cannot be taken as it is."""
+    """What the user wrote (a file, a flag, an expression) cannot be taken as it is; always one line."""
 
     exit_code = EXIT_INPUT
+
+    def __str__(self) -> str:
+        return " ".join(super().__str__().splitlines())
 
 
 class MultipleInputError(InputError):

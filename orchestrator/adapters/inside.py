@@ -28,12 +28,26 @@ _OUT: Final = "leads out of the folder"
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
-    """A file or folder by its parent's descriptor; `names` lead to it from the root without a link."""
+    """A file or folder; no part of its path below the root is a link."""
 
-    parent: int
-    name: str
-    names: tuple[str, ...]
+    path: Path
     mode: int
+    identity: tuple[int, int]
+    """Device and inode."""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file."""
+        return stat.S_ISREG(self.mode)
+
+    def opened(self) -> BufferedReader:
+        """The file, opened by its path; raises OSError where another took its place."""
+        stream = open_regular(self.path)
+        found = os.fstat(stream.fileno())
+        if (found.st_dev, found.st_ino) != self.identity:
+            stream.close()
+            raise OSError(errno.ESTALE, "it was replaced meanwhile")
+        return stream
 
 
 def resolve_inside(path: Path, root: Path, where: Location | None = None) -> Path:
@@ -42,9 +56,9 @@ def resolve_inside(path: Path, root: Path, where: Location | None = None) -> Pat
     Raises InputError where nothing is there, where it lies outside of `root`, and for pipes and devices.
     """
     with _refusing(path, root, where), _found(path, root) as found:
-        if not stat.S_ISREG(found.mode) and not stat.S_ISDIR(found.mode):
+        if not found.is_file and not stat.S_ISDIR(found.mode):
             raise OSError(errno.EINVAL, "it is neither a file nor a folder")
-        return root.resolve().joinpath(*found.names)
+        return root.resolve() / found.path.relative_to(root)
 
 
 def read_inside(path: Path, root: Path, limit: int, where: Location | None = None) -> bytes:
@@ -60,19 +74,31 @@ def read_inside(path: Path, root: Path, limit: int, where: Location | None = Non
 def open_inside(path: Path, root: Path, where: Location | None = None) -> BufferedReader:
     """A regular file, opened for reading; raises InputError as `resolve_inside` does."""
     with _refusing(path, root, where), _found(path, root) as found:
-        if not stat.S_ISREG(found.mode):
+        if not found.is_file:
             raise OSError(errno.EINVAL, "it is not a regular file")
-        return open_regular(found.name, parent=found.parent)
+        return found.opened()
 
 
-def open_regular(path: str | Path, *, parent: int | None = None) -> BufferedReader:
+def find_inside(path: Path, root: Path) -> BufferedReader | None:
+    """The regular file at a path, opened for reading; None where there is none, or something else.
+
+    Raises OSError where it cannot be looked at, or leads out of `root` (EXDEV).
+    """
+    try:
+        with _found(path, root) as found:
+            return found.opened() if found.is_file else None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def open_regular(path: Path) -> BufferedReader:
     """A regular file, opened for reading; raises OSError for a link and for everything else, unopened.
 
     A pipe is not waited for, even one that takes the file's place between the look and the opening.
     """
-    if not stat.S_ISREG(os.stat(path, dir_fd=parent, follow_symlinks=False).st_mode):
+    if not stat.S_ISREG(path.lstat().st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file")
-    stream = os.fdopen(os.open(path, _READ, dir_fd=parent), "rb")
+    stream = os.fdopen(os.open(path, _READ), "rb")
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
         raise OSError(errno.EINVAL, "it is not a regular file")
@@ -104,32 +130,29 @@ def _found(path: Path, root: Path) -> Iterator[_Found]:
 
 def _walk(parts: list[str], root: Path, stack: ExitStack) -> _Found:
     left = parts[::-1]
-    folders = [_opened(str(root), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, None, stack)]
+    way = [_opened(str(root), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, None, stack)]
     names: list[str] = []
-    found = _Found(parent=folders[0], name=".", names=(), mode=stat.S_IFDIR)
     links = 0
     while left:
         part = left.pop()
+        mode = os.fstat(way[-1]).st_mode
+        if not stat.S_ISDIR(mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         if part == "..":
             if not names:
                 raise OSError(errno.EXDEV, _OUT)
-            folders.pop()
+            way.pop()
             names.pop()
-            found = _Found(parent=folders[-1], name=".", names=tuple(names), mode=stat.S_IFDIR)
             continue
-        if not stat.S_ISDIR(found.mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        here = _opened(part, _LOOK, folders[-1], stack)
-        mode = os.fstat(here).st_mode
-        if stat.S_ISLNK(mode):
+        here = _opened(part, _LOOK, way[-1], stack)
+        if stat.S_ISLNK(os.fstat(here).st_mode):
             links += 1
             left += _link_parts(os.readlink("", dir_fd=here), links)
-            continue
-        found = _Found(parent=folders[-1], name=part, names=(*names, part), mode=mode)
-        if stat.S_ISDIR(mode):
-            folders.append(here)
+        else:
+            way.append(here)
             names.append(part)
-    return found
+    found = os.fstat(way[-1])
+    return _Found(path=root.joinpath(*names), mode=found.st_mode, identity=(found.st_dev, found.st_ino))
 
 
 def _opened(name: str, flags: int, parent: int | None, stack: ExitStack) -> int:

@@ -6,11 +6,10 @@ __lazy_modules__ = ("orchestrator", "orchestrator.cli", "orchestrator.pipeline")
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from orchestrator import host, matrix, rundir
-from orchestrator.cli import analysis, console, listing, progress, requests, start, tables
+from orchestrator.cli import analysis, console, listing, output, progress, requests, start, tables
 from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.invocation import MATRIX, command
@@ -21,9 +20,9 @@ from orchestrator.pipeline import analyze, building, merge, planning, reporting,
 def show_plan(arguments: argparse.Namespace) -> int:
     """`crashmatrix plan`: show the cells."""
     if arguments.json:
-        sys.stdout.writelines(requests.plan_chosen(arguments).plan.chunks())
+        output.write_json(requests.plan_chosen(arguments).plan.chunks())
     else:
-        sys.stdout.writelines(listing.lines(requests.plan_chosen(arguments, listing=True).plan))
+        output.write_lines(listing.lines(requests.plan_chosen(arguments, listing=True).plan))
     return EXIT_OK
 
 
@@ -99,7 +98,7 @@ def diff_runs(arguments: argparse.Namespace) -> int:
     before, after = (rundir.find_run(reports, name) for name in (arguments.before, arguments.after))
     comparison = reporting.compare_runs(before, after)
     if arguments.json:
-        sys.stdout.write(comparison.model_dump_json(indent=1) + "\n")
+        output.write_json([comparison.model_dump_json(indent=1), "\n"])
     else:
         tables.show_comparison(console.open_console(), comparison)
     if not comparison.compared:
@@ -131,7 +130,7 @@ def analyze_core(arguments: argparse.Namespace) -> int:
         )
     )
     if arguments.json:
-        sys.stdout.write(crash.model_dump_json(indent=1) + "\n")
+        output.write_json([crash.model_dump_json(indent=1), "\n"])
     else:
         analysis.show_crash(console.open_console(), crash)
     return EXIT_OK
@@ -174,7 +173,7 @@ def _say(text: str) -> None:
 
 
 def _print_json(data: object) -> None:
-    sys.stdout.write(_json(data))
+    output.write_json([_json(data)])
 
 
 def _json(data: object) -> str:

@@ -1,18 +1,41 @@
-"""The terminal, as all commands print to it."""
+"""The terminal, as all commands print to it: nothing of others makes it do anything."""
 
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
+
+from orchestrator.adapters.visible import visible
 
 LOG_WIDTH: Final = 200
 
 
-def open_console() -> Console:
+class _Harmless(RenderHook):
+    """Makes what is printed visible: build logs, program output, names and reasons come from others."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """All that is printed, without escape sequences but those of its styles."""
+        return [_Visible(item) for item in renderables]
+
+
+class _Visible:
+    def __init__(self, inner: ConsoleRenderable) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._inner, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+def open_console(*, stderr: bool = False) -> Console:
     """The terminal; a file or a pipe gets a width at which lines and tables are not folded."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=LOG_WIDTH)
+    console = Console(highlight=False, stderr=stderr)
+    if not console.is_terminal:
+        console = Console(highlight=False, stderr=stderr, width=LOG_WIDTH)
+    console.push_render_hook(_Harmless())
+    return console
 
 
 def complain(text: str) -> None:
     """Print one line of error to stderr."""
-    Console(stderr=True, highlight=False).print(f"crashmatrix: {text}", markup=False, soft_wrap=True)
+    open_console(stderr=True).print(f"crashmatrix: {text}", markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ from typing import IO, Final
 
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.files import open_below
 from orchestrator.errors import BuildError, EngineError, HostError
 from orchestrator.images import context, rootfs
 from orchestrator.images.network import persistently
@@ -39,9 +40,8 @@ class Maker:
         is gone.
         """
         path = self.logs / spec.folder / LOG
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with path.open("w", encoding="utf-8", buffering=1) as log:
+            with open_below(self.logs, f"{spec.folder}/{LOG}") as log:
                 return self._makers[spec.kind](spec, log)
         except EngineError:
             raise

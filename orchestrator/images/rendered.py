@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.adapters.cache import cache_folder
-from orchestrator.adapters.files import write_atomically
+from orchestrator.adapters.files import write_atomically, write_below
+from orchestrator.adapters.inside import open_regular
 from orchestrator.model import ImageKind, ImageSpec
 
 LOG: Final = "build.log"
@@ -27,34 +28,35 @@ def render(spec: ImageSpec, folder: Path) -> Path:
     context, and requirements.txt, the wheels that uv installs for it. packages.txt lists a root
     filesystem's packages, once it was built on this host.
     """
-    place = folder / spec.folder
-    _put(place / RECIPE[spec.kind], _text(spec))
+    _put(folder, f"{spec.folder}/{RECIPE[spec.kind]}", _text(spec))
     lines = [f"{item.sha256}  {item.name}\n" for item in spec.files if item.wheels is None]
     if lines:
-        _put(place / FILES, "".join(lines))
+        _put(folder, f"{spec.folder}/{FILES}", "".join(lines))
     for item in spec.files:
         if item.wheels:
-            _put(place / REQUIREMENTS, item.wheels.lock.text)
+            _put(folder, f"{spec.folder}/{REQUIREMENTS}", item.wheels.lock.text)
     known = _cached_packages(spec)
     if spec.kind is ImageKind.ROOTFS and known.is_file():
-        _put(place / PACKAGES, known.read_text(encoding="utf-8"))
-    return place
+        _put(folder, f"{spec.folder}/{PACKAGES}", known.read_text(encoding="utf-8"))
+    return folder / spec.folder
 
 
-def _put(path: Path, text: str) -> None:
+def _put(folder: Path, name: str, text: str) -> None:
     """Write a file unless its content is there already: a large matrix has thousands, mostly unchanged."""
+    content = text.encode()
     try:
-        if path.read_bytes() == text.encode():
-            return
+        with open_regular(folder / name) as stream:
+            if stream.read(len(content) + 1) == content:
+                return
     except OSError:
         pass  # it is not there
-    write_atomically(path, text)
+    write_below(folder, name, text)
 
 
 def keep_packages(spec: ImageSpec, folder: Path, packages: str) -> None:
     """Keep the package list of a root filesystem in the cache, for later runs, and beside its recipe."""
-    for path in (_cached_packages(spec), folder / spec.folder / PACKAGES):
-        write_atomically(path, packages)
+    write_atomically(_cached_packages(spec), packages)
+    write_below(folder, f"{spec.folder}/{PACKAGES}", packages)
 
 
 def _cached_packages(spec: ImageSpec) -> Path:

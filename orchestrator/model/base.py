@@ -1,11 +1,15 @@
 """The base of all values that travel between the stations and on to disk."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA: Final = 2
 """Version of a run's documents. A reader refuses any other. plan.json has its own: PLAN_SCHEMA."""
+
+
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+"""A duration; a document from elsewhere may state any number, and sums of these are printed."""
 
 
 class Value(BaseModel):

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.base import SCHEMA, Seconds, Value
 from orchestrator.model.cell import Cell
 from orchestrator.model.crash import Crash
 from orchestrator.model.evidence import Evidence
@@ -60,7 +60,7 @@ class Outcome(Value):
     """WCOREDUMP of the wait status: the kernel reports that it wrote a core."""
     pid: int | None = None
     """The process under test, in the container's own pid namespace."""
-    seconds: float
+    seconds: Seconds
     started: str
     container: str
     hostname: str
@@ -220,7 +220,7 @@ class CellResult(Value):
     """The rate of the expected crash; where no crash is expected, the rate of unexpected trials. Counted over
     all trials that could be judged; None if there are none."""
     started: str
-    seconds: float
+    seconds: Seconds
     repeat: str
     """The shell command that repeats this cell with this tool."""
     by_hand: str = ""

@@ -18,6 +18,8 @@ T = TypeVar("T")
 PlannedById = Mapping[str, PlannedCell]
 SHARD: Final = re.compile(r"(\d{1,5})/(\d{1,5})", re.ASCII)
 """As `--shard` takes it."""
+MOST_SAID: Final = 20
+"""Missing shards that are said one by one: a run of others may claim to be one of 99,999."""
 
 
 def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) -> RunData:
@@ -31,8 +33,10 @@ def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) 
     plans = [run.plan for run in runs]
     planned = [{item.cell.id: item for item in plan.cells} for plan in plans]
     missing, twice = _missing_shards(runs), _cells_twice(planned)
-    for shard in missing:
+    for shard in missing[:MOST_SAID]:
         say(f"Shard {shard} is missing: its cells are in no count of this report.")
+    if missing[MOST_SAID:]:
+        say(f"{len(missing) - MOST_SAID:,} more shards are missing.")
     if twice:
         say(f"{len(twice)} cells stand in several runs, for example {twice[0]}: the last run counts.")
     _take_over(runs, planned, target)

@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator import execute, images
 from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.files import real_folder
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.matrix import Request
 from orchestrator.model import Arch, ImageSpec, PlannedCell
@@ -139,6 +140,8 @@ def _own_folder(wanted: Path) -> Path:
 def _write_plan(planned: PlannedRun, run: RunFolder, engine: str) -> None:
     run.write_locks(planned.locks.values())
     run.write_plan(planned.plan.model_copy(update={"engine": engine}))
+    with real_folder(run.path, layout.IMAGES):
+        pass
     for spec in planned.specs:
         images.render(spec, run.path / layout.IMAGES)
 

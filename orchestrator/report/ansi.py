@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-from orchestrator.report.text import visible
+from orchestrator.adapters.visible import visible
 
 _SGR: Final = re.compile(r"\x1b\[([\d;:]{0,64})m")
 _ATTRIBUTES: Final = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 9: "strike"}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.adapters.files import write_atomically
+from orchestrator.adapters.files import write_below
 from orchestrator.rundir import RunData
 
 
@@ -22,6 +22,6 @@ class Format:
     def into(self, data: RunData) -> None:
         """Write the report into the run's folder."""
         if self.text is not None:
-            write_atomically(data.folder / self.file, self.text(data))
+            write_below(data.folder, self.file, self.text(data))
         if self.write is not None:
             self.write(data)

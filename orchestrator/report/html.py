@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from orchestrator.adapters.files import write_atomically
+from orchestrator.adapters.files import names_below, remove_below, write_below
 from orchestrator.model import CoreFile, CoreState, Crash, Subject
 from orchestrator.report import changes, grid, remedies, views, words
 from orchestrator.report.packing import (
@@ -84,7 +84,7 @@ def _write_cells(site: Site) -> None:
             record.id: site.render(SHARED_PAGE, "cell_body.html.j2", **_cell_context(site, record))
             for record in records
         }
-        write_atomically(site.data.folder / pack_file(number), pack_script(contents))
+        write_below(site.data.folder, pack_file(number), pack_script(contents))
 
 
 def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
@@ -140,11 +140,13 @@ def _open_core(data: RunData, core: CoreFile | None, crash: Crash | None, tag: s
 def _remove_stale(site: Site, slugs: set[str]) -> None:
     """Remove pages of an earlier rendering that this one does not have."""
     folder = site.data.folder
-    stale = [path for path in (folder / SIGNATURES).glob("*.html") if path.stem not in slugs]
+    pages = (name for name in names_below(folder, SIGNATURES) if name.endswith(".html"))
+    stale = [f"{SIGNATURES}/{name}" for name in pages if name.removesuffix(".html") not in slugs]
     used = {pack_file(number) for number in packed(site.places, site.data.records)}
-    stale += [path for path in (folder / PACKS).glob("*.js") if f"{PACKS}/{path.name}" not in used]
+    packs = (f"{PACKS}/{name}" for name in names_below(folder, PACKS) if name.endswith(".js"))
+    stale += [name for name in packs if name not in used]
     if not used:
-        stale.append(folder / SHARED_PAGE)
-    stale += [folder / own_page(record) for record in site.data.records if record.id not in site.places.own]
-    for path in stale:
-        path.unlink(missing_ok=True)
+        stale.append(SHARED_PAGE)
+    stale += [own_page(record) for record in site.data.records if record.id not in site.places.own]
+    for name in stale:
+        remove_below(folder, name, "a page of an earlier report")

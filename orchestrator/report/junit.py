@@ -11,14 +11,16 @@ one budget of output; the case of another cell has its verdict and reason.
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 from junit_xml import TestCase, TestSuite
 
+from orchestrator.adapters.visible import visible
 from orchestrator.model import ENVIRONMENT_AXES, CellResult, ExcludedCell
 from orchestrator.report import words
 from orchestrator.report.packing import Places
-from orchestrator.report.text import LIMIT, excerpt_text, one_line, read_excerpt, visible
+from orchestrator.report.text import LIMIT, excerpt_text, one_line, read_excerpt
 from orchestrator.rundir import CellRecord, RunData, Status
 
 MESSAGE_LIMIT: Final = 1000
@@ -54,13 +56,21 @@ def _suite(
     suite = TestSuite(
         environment,
         cases,
-        timestamp=min((result.started for result in results), default=data.plan.created),
+        timestamp=_stamp(min((result.started for result in results), default=data.plan.created)),
         properties=_properties(data, items, results),
     )
     element: ET.Element = suite.build_xml_doc()
     element.attrib.pop("disabled", None)
     element.set("time", _seconds(results))
     return element
+
+
+def _stamp(text: str) -> str | None:
+    """A time as the schema takes it; None for a text that is none, which a run from elsewhere may have."""
+    try:
+        return datetime.fromisoformat(text).isoformat()
+    except ValueError:
+        return None
 
 
 def _properties(

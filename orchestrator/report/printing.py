@@ -8,7 +8,7 @@ from jinja2 import Environment, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from markupsafe import Markup, escape
 
-from orchestrator.report.text import visible
+from orchestrator.adapters.visible import visible
 
 KEPT: Final = 1 << 14
 """Texts whose printed form is kept: names of functions, modules and axes stand on the pages of most cells."""

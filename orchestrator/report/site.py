@@ -20,7 +20,7 @@ from jinja2.runtime import Macro
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup, escape
 
-from orchestrator.adapters.files import write_atomically
+from orchestrator.adapters.files import write_below
 from orchestrator.model.rate import percent
 from orchestrator.report import ansi, stacks, text, views, words
 from orchestrator.report.packing import Places
@@ -47,7 +47,7 @@ class Site:
 
     def write(self, page: str, template: str, **context: object) -> None:
         """Render a template as a page of the run's folder."""
-        write_atomically(self.data.folder / page, self.render(page, template, **context))
+        write_below(self.data.folder, page, self.render(page, template, **context))
 
     def render(self, page: str, template: str, **context: object) -> str:
         """A rendered template; links are relative to the page."""
@@ -75,7 +75,7 @@ class Site:
     def write_assets(self) -> None:
         """Write the stylesheet and the scripts, which all pages share."""
         for name in (STYLE, *SCRIPTS):
-            write_atomically(self.data.folder / ASSETS / name, _template_file(name))
+            write_below(self.data.folder, f"{ASSETS}/{name}", _template_file(name))
 
     def _cell_link(self, page: str, record: CellRecord) -> str:
         return link(page, *self.places.url(record))

@@ -1,8 +1,4 @@
-"""Make untrusted text harmless and visible: program output, file names, symbols, reasons.
-
-Whatever a terminal or a browser would act on (escape sequences, control characters, invisible
-bidirectional marks) is removed or replaced by a visible character. The result is also legal in XML.
-"""
+"""Untrusted text and numbers in words: on one line, as markdown, cut in the middle."""
 
 import codecs
 import os
@@ -13,22 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.visible import visible
+
 LIMIT: Final = 64 * 1024
 """Bytes of one stream that a report shows: half from its beginning, half from its end."""
 
 MINUTE: Final = 60
 
-_ANSI: Final = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI: colours and cursor movements
-    r"|[\]PX^_][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)"  # OSC, DCS and other strings: titles, links
-    r"|[ -/]*[0-Z\\^-~])"  # two-character sequences
-)
-_INVISIBLE: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, but for tab and newline
-    "\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
-    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # surrogates and what XML or Unicode calls no character
-    "]"
-)
 _MARKDOWN: Final = re.compile(r"[!-/:-@\[-`{-~]")
 """All ASCII punctuation: as character references none of it can begin markup."""
 _MARKDOWN_PLAIN: Final = frozenset(",;'?$%\"/-")
@@ -42,16 +29,6 @@ class Excerpt:
     tail: str
     left_out: int
     size: int
-
-
-def visible(text: str) -> str:
-    """Text without escape sequences, control characters or bidirectional marks."""
-    if text.isascii() and text.isprintable():  # most text by far, and a tenth of the time
-        return text
-    text = text.replace("\r\n", "\n")
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
-    return _INVISIBLE.sub(_stand_in, text)
 
 
 def one_line(text: str, limit: int = 400) -> str:
@@ -135,15 +112,6 @@ def _from_character(data: bytes) -> bytes:
     """Data from its first whole character on: at most three bytes belong to one that was cut."""
     start = next((index for index, byte in enumerate(data[:3]) if byte & 0xC0 != 0x80), 3)
     return data[start:]
-
-
-def _stand_in(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    return f"\u27e8U+{code:04X}\u27e9"
 
 
 def _reference(match: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+from orchestrator.adapters.visible import visible
 from orchestrator.model import (
     Cell,
     CellResult,
@@ -23,7 +24,7 @@ from orchestrator.model import (
 from orchestrator.report import words
 from orchestrator.report.changes import Mark
 from orchestrator.report.grid import sorted_values
-from orchestrator.report.text import Excerpt, duration_words, read_excerpt, visible
+from orchestrator.report.text import Excerpt, duration_words, read_excerpt
 from orchestrator.rundir import CellRecord, RunData, Status
 
 LISTED: Final = 40

@@ -5,13 +5,14 @@ that become file names must be ones that a matrix can hold.
 """
 
 import json
-import stat
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
+from orchestrator.adapters.inside import find_inside
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
     AXIS_NAME,
@@ -32,18 +33,23 @@ from orchestrator.model import (
 
 MAX_MERGED: Final = 10 * MAX_CELLS
 """Excluded cells of a merged run: each of its runs may exclude other cells, for other reasons."""
+MAX_DOCUMENT: Final = 128 << 20
+"""Bytes of a plan or a derived document: a plan of a million cells has 30 MB (bench)."""
+MAX_RESULT: Final = 32 << 20
+"""Bytes of a cell's result; crashes of some hundred threads have 2 MB."""
+MAX_LOCK: Final = 4 << 20
 RERUN_HINT: Final = "run the matrix again, or report on another folder"
 
 Document = TypeVar("Document", Plan, CellResult, Explanations, Comparison, History, RunDigest)
 
 
-def read_document(path: Path, kind: type[Document]) -> Document | None:
-    """Read a document; None where there is no regular file.
+def read_document(path: Path, kind: type[Document], root: Path) -> Document | None:
+    """Read a document of the run's folder `root`; None where there is no regular file.
 
-    Raises InputError where it cannot be read, is damaged, has another schema version, or is a plan with
-    names or numbers of cells that no matrix has.
+    Raises InputError where it cannot be read, is too large, lies outside of `root`, is damaged, has another
+    schema version, or is a plan with names or numbers of cells that no matrix has.
     """
-    text = _content(path)
+    text = _content(path, root, MAX_RESULT if kind is CellResult else MAX_DOCUMENT)
     if text is None:
         return None
     document = _parse(path, text, kind)
@@ -52,9 +58,9 @@ def read_document(path: Path, kind: type[Document]) -> Document | None:
     return document
 
 
-def read_lock(path: Path, digest: str) -> PackageLock:
+def read_lock(path: Path, digest: str, root: Path) -> PackageLock:
     """Read the packages of a digest; raises InputError where they are missing, damaged or others."""
-    text = _content(path) or b""
+    text = _content(path, root, MAX_LOCK) or b""
     try:
         lock = PackageLock.parse(text.decode())
     except ValueError:
@@ -68,15 +74,23 @@ def read_lock(path: Path, digest: str) -> PackageLock:
     return lock
 
 
-def _content(path: Path) -> bytes | None:
+def _content(path: Path, root: Path, limit: int) -> bytes | None:
     try:
-        return path.read_bytes() if stat.S_ISREG(path.stat().st_mode) else None
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        stream = find_inside(path, root)
     except OSError as error:
         raise InputError(
             f"{path.name} cannot be read: {error.strerror}", where=Location(file=str(path)), hint=RERUN_HINT
         ) from error
+    if stream is None:
+        return None
+    with stream:
+        if os.fstat(stream.fileno()).st_size <= limit:  # a file that is said to be huge is not read at all
+            content = stream.read(limit + 1)
+            if len(content) <= limit:
+                return content
+    raise InputError(
+        f"{path.name} is larger than {limit >> 20} MiB", where=Location(file=str(path)), hint=RERUN_HINT
+    )
 
 
 def _parse(path: Path, text: bytes, kind: type[Document]) -> Document:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator.adapters.files import remove_tree, write_atomically
+from orchestrator.adapters.files import remove_below, write_below
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
     Cell,
@@ -56,7 +56,7 @@ class RunFolder:
     def plan(self) -> Plan:
         """The plan; raises InputError where there is none or it is damaged."""
         if self._plan is None:
-            self._plan = read_document(self.path / layout.PLAN, Plan)
+            self._plan = read_document(self.path / layout.PLAN, Plan, self.path)
         if self._plan is None:
             raise InputError(
                 f"there is no {layout.PLAN} in this folder, so it is no run",
@@ -68,7 +68,7 @@ class RunFolder:
     def lock(self, digest: str) -> PackageLock:
         """The packages of this digest; raises InputError where they are missing or damaged."""
         if digest not in self._locks:
-            self._locks[digest] = read_lock(self.path / layout.lock_file(digest), digest)
+            self._locks[digest] = read_lock(self.path / layout.lock_file(digest), digest, self.path)
         return self._locks[digest]
 
     @property
@@ -80,7 +80,7 @@ class RunFolder:
     def write_locks(self, locks: Iterable[PackageLock]) -> None:
         """Write the packages of cells, each under its digest."""
         for lock in locks:
-            write_atomically(self.path / layout.lock_file(lock.digest), lock.text)
+            write_below(self.path, layout.lock_file(lock.digest), lock.text)
 
     def load_results(self) -> RunData:
         """The plan and the results that exist; raises InputError where one is damaged or another cell's."""
@@ -112,32 +112,35 @@ class RunFolder:
 
     def write_plan(self, plan: Plan) -> None:
         """Write the plan."""
-        write_atomically(self.path / layout.PLAN, plan.chunks())
+        write_below(self.path, layout.PLAN, plan.chunks())
         self._plan = plan
 
     def write_result(self, result: CellResult) -> None:
         """Write a cell's result; it is read again when results are next loaded."""
-        write_atomically(self.path / layout.result_file(result.cell), result.model_dump_json(indent=1))
+        write_below(self.path, layout.result_file(result.cell), result.model_dump_json(indent=1))
         self._results.pop(result.cell.id, None)
 
     def write(self, document: Explanations | Comparison | History | RunDigest) -> None:
         """Write a derived document under its name."""
-        write_atomically(self.path / layout.DERIVED[type(document)], document.model_dump_json(indent=1))
+        write_below(self.path, layout.DERIVED[type(document)], document.model_dump_json(indent=1))
 
     def remove_comparison(self) -> None:
         """Remove the comparison of an earlier report, if there is one."""
-        (self.path / layout.DERIVED[Comparison]).unlink(missing_ok=True)
+        remove_below(self.path, layout.DERIVED[Comparison], "an earlier comparison")
 
     def clear_cell(self, cell: Cell) -> None:
-        """Remove what an earlier attempt left of a cell; raises HostError where a file cannot be removed."""
+        """Remove what an earlier attempt left of a cell; what is written in its place then stays in the run.
+
+        Raises HostError where a file cannot be removed, InputError where a link leads there.
+        """
         self._results.pop(cell.id, None)
-        remove_tree(self.path / layout.cell_folder(cell), "evidence of an earlier attempt")
+        remove_below(self.path, layout.cell_folder(cell), "evidence of an earlier attempt")
 
     def _result(self, planned: PlannedCell) -> CellResult | None:
         cell = planned.cell
         if cell.id not in self._results:
             path = self.path / layout.result_file(cell)
-            result = read_document(path, CellResult)
+            result = read_document(path, CellResult, self.path)
             if result is not None and result.cell != cell:
                 raise InputError(
                     f"this is the result of another cell, {result.cell.id}",
@@ -148,7 +151,7 @@ class RunFolder:
         return self._results[cell.id]
 
     def _derived(self, kind: type[Derived]) -> Derived | None:
-        return read_document(self.path / layout.DERIVED[kind], kind)
+        return read_document(self.path / layout.DERIVED[kind], kind, self.path)
 
     def _written(self, name: str) -> float:
         """When a file was last written, as a Unix time in seconds."""

@@ -42,7 +42,7 @@ class InsideFiles:
                     return self._folder / name if stat.S_ISREG(mode) else None
             path = (self._folder / name).resolve()
             return path if path.is_relative_to(self._folder) and path.is_file() else None
-        except OSError:  # there is none, or a component has over 255 bytes
+        except (OSError, RuntimeError):  # there is none, links in a circle, or a component of over 255 bytes
             return None
 
     def _is_plain(self, name: str) -> bool:

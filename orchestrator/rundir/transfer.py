@@ -6,10 +6,10 @@ out of the run, and a device or a pipe is no evidence.
 
 import os
 import shutil
-import stat
 from collections.abc import Set
 from pathlib import Path
 
+from orchestrator.adapters.files import is_real_folder, real_folder
 from orchestrator.model import Cell
 from orchestrator.rundir import layout
 from orchestrator.rundir.folder import RunFolder
@@ -23,27 +23,16 @@ def take_cell(source: RunFolder, target: RunFolder, cell: Cell, leave_out: Set[s
     """
     target.clear_cell(cell)
     name = layout.cell_folder(cell)
-    if _is_real(source.path, name):
+    if is_real_folder(source.path, name):
         _take_tree(f"{source.path}/{name}", f"{target.path}/{name}", leave_out)
 
 
 def take_images(source: RunFolder, target: RunFolder) -> None:
     """Take over the recipes and logs of images that `target` does not have yet."""
-    if _is_real(source.path, layout.IMAGES):
+    if is_real_folder(source.path, layout.IMAGES):
+        with real_folder(target.path, layout.IMAGES):
+            pass
         _take_tree(f"{source.path}/{layout.IMAGES}", f"{target.path}/{layout.IMAGES}", frozenset())
-
-
-def _is_real(root: Path, name: str) -> bool:
-    """Whether a relative name is a folder that is reached without following a symbolic link."""
-    place = str(root)
-    try:
-        for part in name.split("/"):
-            place = f"{place}/{part}"
-            if not stat.S_ISDIR(os.lstat(place).st_mode):
-                return False
-    except OSError:
-        return False
-    return True
 
 
 def _take_tree(source: str, target: str, leave_out: Set[str]) -> None:

@@ -1,1 +1,1 @@
-"""Mutated real cores and programs, read as `crashmatrix analyze --backend elf` reads them."""
+"""Mutated cores and programs, read as `crashmatrix analyze --backend elf` does, and damaged run folders."""

@@ -1,6 +1,7 @@
-"""`nox -s fuzz`: read many mutated cores, on all processors, and say what came of them.
+"""`nox -s fuzz`: read many mutated cores or run folders, on all processors, and say what came of them.
 
-An input that goes wrong is named by its seed: `-- --first SEED --inputs 1` reads it again.
+`-- folders` reads run folders. An input that goes wrong is named by its seed: `-- --first SEED --inputs 1`
+reads it again.
 """
 
 import argparse
@@ -9,42 +10,60 @@ import resource
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from typing import Final
 
+from tests.fuzz.folders import fuzz_folders
 from tests.fuzz.reading import fuzz
 
-BATCH: Final = 500
-MAX_MEMORY: Final = 256
-"""MB that a reading process may have used at its most."""
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What is fuzzed, how many inputs by default and a batch, and the MB that a process may take."""
+
+    fuzz: Callable[[int, int], Counter[str]]
+    inputs: int
+    batch: int
+    memory: int
+
+
+FORMS: Final = {
+    "cores": Form(fuzz=fuzz, inputs=100_000, batch=500, memory=256),
+    "folders": Form(fuzz=fuzz_folders, inputs=10_000, batch=50, memory=512),
+}
 
 
 def main() -> int:
     """Exit code 1 where an input went wrong, or took more memory than it may."""
     parser = argparse.ArgumentParser(prog="nox -s fuzz --", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=100_000, help="how many (default: %(default)s)")
+    parser.add_argument("form", nargs="?", choices=FORMS, default="cores", help="default: %(default)s")
+    parser.add_argument("--inputs", type=int, help="how many (default: 100,000 cores, 10,000 folders)")
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first one (default: 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all)")
     arguments = parser.parse_args()
     begin = time.monotonic()
-    outcomes, wrong = run(arguments.first, arguments.inputs, arguments.jobs)
+    form = FORMS[arguments.form]
+    outcomes, wrong = run(form, arguments.first, arguments.inputs or form.inputs, arguments.jobs)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
     counts = ", ".join(f"{number} {name}" for name, number in sorted(outcomes.items()))
     say(f"{outcomes.total()} inputs in {time.monotonic() - begin:.0f} s: {counts}; peak memory {peak} MB")
     for line in wrong:
         say(line)
-    if peak > MAX_MEMORY:
-        say(f"more memory than the {MAX_MEMORY} MB that a reading may take")
-    return int(bool(wrong) or peak > MAX_MEMORY)
+    if peak > form.memory:
+        say(f"more memory than the {form.memory} MB that a reading may take")
+    return int(bool(wrong) or peak > form.memory)
 
 
-def run(first: int, count: int, jobs: int) -> tuple[Counter[str], list[str]]:
+def run(form: Form, first: int, count: int, jobs: int) -> tuple[Counter[str], list[str]]:
     """All outcomes, and what went wrong."""
     outcomes: Counter[str] = Counter()
     wrong: list[str] = []
     end = first + count
+    starts = range(first, end, form.batch)
     with ProcessPoolExecutor(jobs) as pool:
-        batches = [pool.submit(fuzz, seed, min(BATCH, end - seed)) for seed in range(first, end, BATCH)]
+        batches = [pool.submit(form.fuzz, seed, min(form.batch, end - seed)) for seed in starts]
         for batch in as_completed(batches):
             error = batch.exception()
             if error is None:

@@ -118,7 +118,7 @@ def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(
 ) -> None:
     seen = (root / "a").stat()
     os.mkfifo(root / "pipe")
-    monkeypatch.setattr(os, "stat", lambda *_arguments, **_named: seen)
+    monkeypatch.setattr(Path, "lstat", lambda _path: seen)
     with pytest.raises(OSError, match="not a regular file"):
         inside.open_regular(root / "pipe")
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
+from orchestrator.adapters.visible import visible
 from orchestrator.report.ansi import coloured
-from orchestrator.report.text import visible
 
 PIECES = st.sampled_from(
     [

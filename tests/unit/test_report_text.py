@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from orchestrator.adapters.visible import visible
 from orchestrator.report import text
 
 
@@ -31,7 +32,7 @@ from orchestrator.report import text
     ],
 )
 def test_what_a_terminal_or_browser_would_act_on_is_shown(raw: str, shown: str) -> None:
-    assert text.visible(raw) == shown
+    assert visible(raw) == shown
 
 
 def test_no_control_format_or_surrogate_character_stays_invisible() -> None:
@@ -59,18 +60,18 @@ def test_no_control_format_or_surrogate_character_stays_invisible() -> None:
         if category(chr(code)) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
         and chr(code) not in "\n\t"
         and code not in glyphs
-        and text.visible(chr(code)) == chr(code)
+        and visible(chr(code)) == chr(code)
     ]
     assert hidden == []
 
 
 @given(st.text(st.characters(codec=None)))
 def test_visible_text_is_legal_xml_and_stays_as_it_is(raw: str) -> None:
-    shown = text.visible(raw)
+    shown = visible(raw)
     element = ET.Element("x", {"a": shown})
     element.text = shown
     assert ET.fromstring(ET.tostring(element)).text == (shown or None)  # noqa: S314 - our own document
-    assert text.visible(shown) == shown
+    assert visible(shown) == shown
 
 
 @given(st.text(st.sampled_from("<>&[](){}!*_`~|#@:/.\\\n\r\t -+=ahtpsw1"), max_size=60))

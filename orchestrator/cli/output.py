@@ -1,0 +1,16 @@
+"""What commands print without rich, for programs and for very many lines."""
+
+import sys
+from collections.abc import Iterable
+
+from orchestrator.adapters.visible import visible, visible_json
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Print plain text."""
+    sys.stdout.writelines(map(visible, lines))
+
+
+def write_json(pieces: Iterable[str]) -> None:
+    """Print JSON."""
+    sys.stdout.writelines(map(visible_json, pieces))
