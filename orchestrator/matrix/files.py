@@ -3,7 +3,9 @@
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -76,7 +78,7 @@ class FileCollector:
                     self._add(found / entry, f"{name}/{entry}", within=(*within, found), whole=whole)
         elif not stat.S_ISREG(mode):
             self._refuse(f"{name!r} is not a file", "name the files that are needed by `files:`")
-        elif not (whole and path.suffix == ".pyc"):
+        elif not (whole and (path.suffix == ".pyc" or _is_own_output(found))):
             self._keep(found, name)
 
     def _keep(self, path: Path, name: str) -> None:
@@ -103,6 +105,16 @@ class FileCollector:
 def _is_left_out(folder: Path, name: str) -> bool:
     marks = (folder / VENV, folder / CACHE_TAG)
     return name in LEFT_OUT or fnmatch(name, "*.egg-info") or any(mark.is_file() for mark in marks)
+
+
+def _is_own_output(path: Path) -> bool:
+    """Whether this program writes its own output to the file (`crashmatrix run > run.log`), which changes."""
+    for stream in (sys.stdout, sys.stderr):
+        # A stream that is closed, or that a test replaces, has no descriptor.
+        with suppress(OSError, ValueError, AttributeError):
+            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+                return True
+    return False
 
 
 def _check_name(name: str, where: Location) -> None:

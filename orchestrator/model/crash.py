@@ -2,6 +2,7 @@
 
 from pydantic import ConfigDict, Field
 
+from orchestrator.binary.cpp_names import without_arguments
 from orchestrator.model.base import SCHEMA, Value
 
 
@@ -153,6 +154,11 @@ class CrashSite(Value):
     module: str | None = None
     build_id: str | None = None
     disassembly: tuple[Instruction, ...] = ()
+
+    @property
+    def name(self) -> str | None:
+        """The function without its arguments, as a sentence names it."""
+        return self.function and without_arguments(self.function)
 
 
 class Crash(Value):

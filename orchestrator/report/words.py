@@ -121,7 +121,7 @@ def trial_seen(trial: Trial) -> str:
 def _judged_seen(trial: Trial) -> str:
     outcome = trial.outcome
     if trial.crash:
-        site = trial.crash.crash.function
+        site = trial.crash.crash.name
         where = f" in {site}" if site else ""
         fault = f"{trial.crash.signal.name}{where}"
         return f"hang, {fault}" if outcome.kind is OutcomeKind.HANG else fault

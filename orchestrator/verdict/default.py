@@ -4,6 +4,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Final
 
+from orchestrator.binary.cpp_names import without_arguments
 from orchestrator.model import CoreState, Crash, Expectation, Judgement, OutcomeKind, Trial, Verdict
 
 PYTHON_ERROR: Final = 1
@@ -44,14 +45,14 @@ def _where(crash: Crash) -> str:
     if not crash.crash.function:
         return ""
     module = PurePosixPath(crash.crash.module or "").name
-    where = f" in {crash.crash.function}" + (f" ({module})" if module else "")
+    where = f" in {crash.crash.name}" + (f" ({module})" if module else "")
     frames = list(crash.crashed_thread.native if crash.crashed_thread else ())
     # A signal's handler stands above the fault.
     start = next((at for at, frame in enumerate(frames) if frame.function == crash.crash.function), 0)
     named = ((frame.function, PurePosixPath(frame.module or "").name) for frame in frames[start:])
     outer = ((function, name) for function, name in named if function and name and not _is_libc(name))
     caller = next(outer, None) if _is_libc(module) else None
-    return where + (f", called by {caller[0]} ({caller[1]})" if caller else "")
+    return where + (f", called by {without_arguments(caller[0])} ({caller[1]})" if caller else "")
 
 
 def _is_libc(module: str) -> bool:

@@ -134,7 +134,7 @@ def describe(trial: Trial) -> str:
         return str(outcome.kind)
     if crash is None:
         return str(outcome.signal)
-    site = f" in {crash.crash.function}" if crash.crash.function else ""
+    site = f" in {crash.crash.name}" if crash.crash.function else ""
     return f"{crash.signal.name}{site}"
 
 

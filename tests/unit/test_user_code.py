@@ -1,6 +1,7 @@
 """Scenarios of the user's own code: what their files say, and every mistake with its next step."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,19 @@ def test_the_whole_folder_is_taken_but_for_what_is_no_source(project: Path) -> N
     )
     named = scenario(project, 'script: repro.py\nfiles: ["a b", .git/config, target]')
     assert files(named) == [kept[0], ".git/config", "target/CACHEDIR.TAG", "target/x", "repro.py"]
+
+
+def test_the_log_that_this_program_writes_is_no_source(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(project, "run.log", "app.log")
+    with (project / "run.log").open("a") as log:
+        monkeypatch.setattr(sys, "stdout", log)
+        written = files(scenario(project, "script: repro.py"))
+    monkeypatch.undo()
+    other = files(scenario(project, "script: repro.py"))
+    assert set(other) - set(written) == {"run.log"}
+    assert "app.log" in written
 
 
 def test_a_link_is_what_it_leads_to_and_never_leads_out(project: Path, tmp_path: Path) -> None:

@@ -412,3 +412,9 @@ def test_a_crash_of_the_judged_process_and_of_any_other_may_both_be_demanded() -
     seen = crashed("atexit_handler", "Py_FinalizeEx")
     assert judge(both, [beside(seen, child("free"))]).verdict is Verdict.PASS
     assert judge(both, [seen]).verdict is Verdict.FAIL
+
+
+def test_a_function_is_named_without_its_arguments() -> None:
+    seen = crashed("arrow::(anonymous namespace)::DoNonZero(std::vector<int> const&, long)")
+    expected = Expectation(kind=OutcomeKind.EXIT, status=0, because="")
+    assert "SIGSEGV in arrow::(anonymous namespace)::DoNonZero; " in judge(expected, [seen]).reason
