@@ -22,7 +22,7 @@ MESSAGE_ID: Final = "fc2e22bc6ee647b6b90729ab34a250b1"
 """SD_MESSAGE_COREDUMP of sd-messages(3): one per process that dumped core."""
 FIELDS: Final = (
     "COREDUMP_CGROUP", "COREDUMP_COMM", "COREDUMP_EXE", "COREDUMP_FILENAME", "COREDUMP_PROC_STATUS",
-    "COREDUMP_SIGNAL_NAME", "COREDUMP_TRUNCATED", "_PID",
+    "COREDUMP_SIGNAL_NAME", "COREDUMP_TRUNCATED", "_PID", "_SOURCE_REALTIME_TIMESTAMP",
 )  # fmt: skip
 DUMP_TIMEOUT: Final = 600
 """Seconds for unpacking one core; a gigabyte takes about two."""
@@ -50,6 +50,9 @@ class StoredCore:
     truncated: bool
     collector: str | None
     """The pid of the systemd-coredump that wrote this, which also wrote why it stored nothing."""
+    time: float | None = None
+    """When it was written, in seconds since the epoch. With kernel.core_pipe_limit above 0 the parent of the
+    process does not learn of its end before (core(5))."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +130,7 @@ def reason_not_dumped(pid: int | None, since: datetime) -> str | None:
 
 def parse_core(entry: Mapping[str, str]) -> StoredCore:
     """Parse the journal's entry of one core."""
+    moment = entry.get("_SOURCE_REALTIME_TIMESTAMP", "")
     pids = _NS_PID.search(entry.get("COREDUMP_PROC_STATUS", ""))
     return StoredCore(
         filename=entry.get("COREDUMP_FILENAME"),
@@ -137,6 +141,7 @@ def parse_core(entry: Mapping[str, str]) -> StoredCore:
         signal=entry.get("COREDUMP_SIGNAL_NAME"),
         truncated=entry.get("COREDUMP_TRUNCATED") == "1",
         collector=entry.get("_PID"),
+        time=int(moment) / 1e6 if moment.isdecimal() else None,
     )
 
 

@@ -22,7 +22,16 @@ from orchestrator.cores.collection import (
 )
 from orchestrator.cores.journal import HINT, StoredCore, find_cores
 from orchestrator.errors import ToolError
-from orchestrator.model import CHILD, CoreFile, CoreState, OtherCrash, OtherProcess, Outcome, OutcomeKind
+from orchestrator.model import (
+    CHILD,
+    CoreFile,
+    CoreState,
+    OtherCrash,
+    OtherProcess,
+    Outcome,
+    OutcomeKind,
+    UserTests,
+)
 
 MOST: Final = 16
 """The most cores of other processes that are collected of a trial; each may have many megabytes."""
@@ -115,12 +124,27 @@ def _crashed(
     """Each process that crashed, with its core: in the journal's order, then those without a core."""
     reported = {other.pid: other for other in outcome.others}
     for core in cores:
-        known = reported.pop(core.pid, None)
-        process = known or OtherProcess(
-            pid=core.pid, role=CHILD, kind=OutcomeKind.SIGNAL, signal=core.signal, core_dumped=True
-        )
+        process = reported.pop(core.pid, None) or _unknown(core, outcome.tests)
         yield process.model_copy(update={"name": core.comm}), core
     yield from ((other, None) for other in reported.values() if other.crashed)
+
+
+def _unknown(core: StoredCore, tests: UserTests | None) -> OtherProcess:
+    """A process of which the supervisor does not know: a worker of pytest-xdist by its pid, else a child.
+
+    Of a child it is told which test ran when it crashed, if only one did.
+    """
+    mine = tests.crashed_in(core.pid) if tests else None
+    there = tests.running_at(core.time) if tests and core.time is not None else None
+    case = mine or there
+    return OtherProcess(
+        pid=core.pid,
+        role=f"worker {mine.worker}" if mine and mine.worker else CHILD,
+        doing=case.node if case else None,
+        kind=OutcomeKind.SIGNAL,
+        signal=core.signal,
+        core_dumped=True,
+    )
 
 
 def _core(process: OtherProcess, core: StoredCore | None, target: Path, root: Path) -> CoreFile:

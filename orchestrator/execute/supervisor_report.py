@@ -68,6 +68,8 @@ class ProcessExit(_Ended):
     after: Annotated[float, Field(ge=0)] = 0.0
     seconds: Annotated[float, Field(ge=0)]
     others: Annotated[tuple[OtherExit, ...], Field(max_length=MAX_OTHERS)] = ()
+    tests: Annotated[str, Field(pattern=r"^tests-\d{1,4}\.jsonl$")] | None = None
+    """The name of the pytest plugin's log beside this report."""
 
 
 class SupervisorReport(Value):

@@ -23,6 +23,7 @@ from orchestrator.execute.supervisor_report import (
     SupervisorReport,
     parse_report,
 )
+from orchestrator.execute.user_tests import fetch_tests
 from orchestrator.model import Evidence, Expectation, Outcome, OutcomeKind
 from orchestrator.supervisor.paths import REPORT_FOLDER, REPORT_NAME, WORK
 
@@ -134,6 +135,14 @@ def _watch(
             evidence=_evidence(engine, container, item.pid, folder, request),
             doing=item.doing,
             others=tuple(other.process for other in item.others),
+            tests=fetch_tests(
+                engine,
+                container,
+                item,
+                folder=folder,
+                root=request.root,
+                stderr=folder / streams.file_name("stderr"),
+            ),
         )
         for index, (item, folder) in enumerate(zip(exits, folders, strict=False))
     )

@@ -14,6 +14,7 @@ CONTAINER: Final = "container.py"
 """The container half: a module in the launcher's folder with a class `Launch`, a subclass of the
 supervisor's own (orchestrator.supervisor.launch)."""
 _SUPERVISOR: Final = Path(__file__).parents[1] / "supervisor"
+_PLUGIN: Final = _SUPERVISOR / "plugin"
 
 
 class Parent(StrEnum):
@@ -81,7 +82,10 @@ class Launcher:
         return {
             f"{PROGRAM}/__main__.py": _SUPERVISOR / "__main__.py",
             **{f"{package}/__init__.py": init for package in packages},
-            **{f"{root}/supervisor/{path.name}": path for path in _supervisor_files()},
+            **{
+                f"{root}/supervisor/{path.relative_to(_SUPERVISOR).as_posix()}": path
+                for path in _supervisor_files()
+            },
             **{
                 f"{root}/launchers/{self.name}/{name}": self.folder / name
                 for name in (CONTAINER, *self.beside)
@@ -91,4 +95,5 @@ class Launcher:
 
 @cache
 def _supervisor_files() -> tuple[Path, ...]:
-    return tuple(sorted(_SUPERVISOR.glob("*.py")))
+    """Of the pytest plugin its modules alone: they are no package in an image."""
+    return tuple(sorted([*_SUPERVISOR.glob("*.py"), *_PLUGIN.glob("crashmatrix_*.py")]))

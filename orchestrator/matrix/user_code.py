@@ -1,10 +1,13 @@
 """What a scenario says of the user's own code: what is started, and the files and packages around it."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from orchestrator.adapters.inside import resolve_inside
 from orchestrator.adapters.yamlfile import Document
@@ -44,7 +47,9 @@ class CodeReader:
                 kind=kind,
                 file=_file(entry, kind),
                 arguments=_arguments(entry, kind),
-                requires=tuple(self._requires()),
+                requires=tuple(
+                    _with_pytest(self._requires(), packages) if kind == PYTEST else self._requires()
+                ),
                 packages=packages,
                 source=self._source(),
                 files=self._files(kind),
@@ -129,6 +134,16 @@ class CodeReader:
 
     def _add(self, what: str, hint: str, *place: str) -> None:
         self.errors.add(InputError(what, where=self.document.where(*place), hint=hint))
+
+
+def _with_pytest(requires: Iterable[str], packages: tuple[PackageAxis, ...]) -> Iterator[str]:
+    """The requirements, and pytest itself where nothing says which one."""
+    named = {package.distribution for package in packages}
+    for requirement in requires:
+        named.add(canonicalize_name(Requirement(requirement.partition(" --hash")[0]).name))
+        yield requirement
+    if PYTEST not in named:
+        yield PYTEST
 
 
 def title_of(entry: ScenarioFile, kind: str) -> str:

@@ -172,6 +172,7 @@ from orchestrator.model.selection import (
 from orchestrator.model.serving import HttpRequest, ServerEnd, Serving
 from orchestrator.model.survival import Decision, Survival
 from orchestrator.model.terms import CellTerms, PlannedCell, PlannedTerms
+from orchestrator.model.user_tests import CaseOutcome, UserCase, UserTests
 
 __all__ = [
     "ABSENT",
@@ -200,6 +201,7 @@ __all__ = [
     "Arch",
     "Base",
     "Boundary",
+    "CaseOutcome",
     "Catalogue",
     "CatalogueParts",
     "Cell",
@@ -292,7 +294,9 @@ __all__ = [
     "Trial",
     "UnavailableValue",
     "UrlFile",
+    "UserCase",
     "UserCode",
+    "UserTests",
     "Value",
     "Variable",
     "Verdict",

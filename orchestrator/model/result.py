@@ -9,6 +9,7 @@ from orchestrator.model.crash import Crash
 from orchestrator.model.evidence import Evidence
 from orchestrator.model.rate import Rate
 from orchestrator.model.scenario import Expectation, OutcomeKind
+from orchestrator.model.user_tests import UserTests
 
 DUMPING: Final = frozenset(
     {"SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGXCPU", "SIGXFSZ", "SIGSYS"}
@@ -81,6 +82,8 @@ class Outcome(Value):
     """What the process was at when it ended, for example the test that ran."""
     others: tuple[OtherProcess, ...] = ()
     """Further processes that the supervisor saw end."""
+    tests: UserTests | None = None
+    """The user's own tests; None where the target is not pytest."""
     exception: str | None = None
     """Of an exit with an error: the last line of the traceback of the exception that ended the process."""
     last_line: str | None = None

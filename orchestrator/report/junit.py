@@ -10,14 +10,14 @@ one budget of output; the case of another cell has its verdict and reason.
 """
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 from junit_xml import TestCase, TestSuite
 
 from orchestrator.adapters.visible import visible
-from orchestrator.model import ENVIRONMENT_AXES, CellResult, ExcludedCell
+from orchestrator.model import ENVIRONMENT_AXES, CaseOutcome, CellResult, ExcludedCell, UserCase
 from orchestrator.report import words
 from orchestrator.report.packing import Places
 from orchestrator.report.text import LIMIT, excerpt_text, one_line, read_excerpt
@@ -25,6 +25,8 @@ from orchestrator.rundir import CellRecord, RunData, Status
 
 MESSAGE_LIMIT: Final = 1000
 """Characters of a case's message, which readers show on one line."""
+USER_TESTS, USER_TESTS_AT_LEAST = 20_000, 20
+"""The user's tests in the document, shared evenly by the cells, and the least of one cell."""
 OUTPUT: Final = 1 << 19
 """Bytes of program output in the document; the cells with full details share it evenly."""
 
@@ -52,7 +54,12 @@ def _suite(
     data: RunData, places: Places, environment: str, items: Sequence[CellRecord | ExcludedCell]
 ) -> ET.Element:
     results = [item.result for item in items if isinstance(item, CellRecord) and item.result]
-    cases = [_case(data, places, item) if isinstance(item, CellRecord) else _excluded(item) for item in items]
+    cases: list[TestCase] = []
+    for item in items:
+        if isinstance(item, ExcludedCell):
+            cases.append(_excluded(item))
+        else:
+            cases += [_case(data, places, item), *_user_cases(data, places, item)]
     suite = TestSuite(
         environment,
         cases,
@@ -118,6 +125,37 @@ def _case(data: RunData, places: Places, record: CellRecord) -> TestCase:
     return case
 
 
+def _user_cases(data: RunData, places: Places, record: CellRecord) -> Iterator[TestCase]:
+    """A case for each of the user's tests in the trial that stands for a cell, those that failed first.
+
+    Its name is the test's node id, its `classname` the cell's id. The text of a failure is left out where the
+    cell has no full details, and tests beyond the cell's share of the document are.
+    """
+    trial = words.telling_trial(record.result) if record.result else None
+    tests = trial.outcome.tests if trial else None
+    share = max(USER_TESTS_AT_LEAST, USER_TESTS // max(1, len(data.records)))
+    ranked = sorted(tests.cases if tests else (), key=lambda case: not case.outcome.is_bad)
+    for case in ranked[:share]:
+        yield _user_case(record, case, case.detail or "" if record.id in places.own else "")
+
+
+def _user_case(record: CellRecord, case: UserCase, detail: str) -> TestCase:
+    """A test that failed is no failure where its cell is as expected: it is skipped, with the reason."""
+    item = TestCase(
+        one_line(case.node, MESSAGE_LIMIT), classname=record.id, elapsed_sec=round(case.seconds, 3)
+    )
+    message = one_line(case.message or case.outcome, MESSAGE_LIMIT)
+    if case.outcome.is_bad and record.status is Status.PASS:
+        item.add_skipped_info(one_line(f"{case.outcome}, as the cell expects: {message}", MESSAGE_LIMIT))
+    elif case.outcome is CaseOutcome.FAILED:
+        item.add_failure_info(message, visible(detail), "fail")
+    elif case.outcome.is_bad:
+        item.add_error_info(message, visible(detail), str(case.outcome))
+    elif case.outcome in (CaseOutcome.SKIPPED, CaseOutcome.XFAILED):
+        item.add_skipped_info(message)
+    return item
+
+
 def _excluded(item: ExcludedCell) -> TestCase:
     case = TestCase(item.cell.question, classname=item.cell.environment)
     case.add_skipped_info(one_line(item.reason, MESSAGE_LIMIT), visible(item.where or ""))
@@ -152,6 +190,7 @@ def _details(data: RunData, places: Places, record: CellRecord) -> str:
         trial = words.telling_trial(result)
         if trial:
             lines += [f"seen: {words.trial_seen(trial)}", f"core: {words.core_words(trial.core)}"]
+            lines += [f"tests: {words.test_counts(trial.outcome.tests)}"] if trial.outcome.tests else []
             lines += words.evidence_lines(trial)
         for crash, whose in words.crashes_of(trial) if trial else ():
             lines += [f"signature{whose}: {crash.signature}", "", words.backtrace_text(crash), ""]

@@ -19,6 +19,8 @@ class Occurrence:
 
     record: CellRecord
     trials: int
+    doing: tuple[str, ...] = ()
+    """What its processes were at when they crashed, each once: the tests that ran."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +61,14 @@ def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
     best: dict[str, tuple[Crash, CellRecord]] = {}
     for record in data.records:
         for trial in record.result.trials if record.result else ():
-            for signature, crash in _by_signature(trial).items():
+            for signature, (crash, doing) in _by_signature(trial).items():
                 cells = seen.setdefault(signature, {})
-                earlier = cells.get(record.id)
-                cells[record.id] = Occurrence(record=record, trials=earlier.trials + 1 if earlier else 1)
+                earlier = cells.get(record.id) or Occurrence(record=record, trials=0)
+                cells[record.id] = Occurrence(
+                    record=record,
+                    trials=earlier.trials + 1,
+                    doing=tuple(dict.fromkeys((*earlier.doing, *doing))),
+                )
                 if signature not in best or _quality(crash) > _quality(best[signature][0]):
                     best[signature] = (crash, record)
     groups = [
@@ -77,13 +83,19 @@ def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
     return tuple(sorted(groups, key=lambda group: (-len(group.occurrences), group.signature)))
 
 
-def _by_signature(trial: Trial) -> dict[str, Crash]:
-    """The crashes of a trial's processes, the best of each signature."""
-    found: dict[str, Crash] = {}
-    for crash in trial.crashes:
-        earlier = found.get(crash.signature)
-        if earlier is None or _quality(crash) > _quality(earlier):
-            found[crash.signature] = crash
+def _by_signature(trial: Trial) -> dict[str, tuple[Crash, list[str]]]:
+    """The crashes of a trial's processes, the best of each signature, and what all of those were at."""
+    found: dict[str, tuple[Crash, list[str]]] = {}
+    crashed = [
+        (trial.crash, trial.outcome.doing),
+        *((item.crash, item.process.doing) for item in trial.others),
+    ]
+    for crash, doing in crashed:
+        if crash is None:
+            continue
+        earlier, tests = found.get(crash.signature, (crash, []))
+        best = crash if _quality(crash) > _quality(earlier) else earlier
+        found[crash.signature] = (best, [*tests, doing] if doing else tests)
     return found
 
 

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -20,6 +20,8 @@ from orchestrator.model import (
     Explanation,
     OutcomeKind,
     Subject,
+    UserCase,
+    UserTests,
 )
 from orchestrator.report import words
 from orchestrator.report.changes import Mark
@@ -43,6 +45,10 @@ SENTENCES: Final = 100
 """Further explanations that the overview holds, folded."""
 NEW_SIGNATURES: Final = 5
 """Signatures not seen before that the overview names."""
+TESTS: Final = 300
+"""The user's tests that a cell's page lists."""
+TESTS_NAMED: Final = 3
+"""Tests that a signature's page names of each cell."""
 OCCURRENCES: Final = 200
 """Cells that a signature's page lists."""
 SIGNATURES_LISTED: Final = 40
@@ -266,6 +272,11 @@ def streams(data: RunData, record: CellRecord, limit: int) -> tuple[Stream, ...]
 def mark_counts(marks: Iterable[Mark]) -> list[tuple[str, int]]:
     """How many runs of a sparkline have each verdict, the most frequent first."""
     return Counter(mark.word for mark in marks).most_common()
+
+
+def shown_tests(tests: UserTests) -> Sequence[UserCase]:
+    """The tests that a page shows, those that failed first."""
+    return sorted(tests.cases, key=lambda case: not case.outcome.is_bad)[:TESTS]
 
 
 def trial_plot(result: CellResult) -> tuple[TrialBar, ...]:

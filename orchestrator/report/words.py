@@ -19,6 +19,7 @@ from orchestrator.model import (
     SignalInfo,
     Subject,
     Trial,
+    UserTests,
     WantedFinding,
 )
 from orchestrator.rundir import CellRecord, RunData, Status
@@ -189,6 +190,12 @@ def backtrace_text(crash: Crash) -> str:
 def telling_process(trial: Trial) -> str:
     """The process whose crash stands for a trial, where it is not the judged one."""
     return next((other.process.words for other in trial.others if other.crash), "")
+
+
+def test_counts(tests: UserTests) -> str:
+    """How many of the user's tests ended in which way, the worst first."""
+    order = sorted(tests.counts.items(), key=lambda item: (not item[0].is_bad, -item[1]))
+    return ", ".join(f"{count:,} {outcome}" for outcome, count in order if count) or "none ran"
 
 
 def crashes_of(trial: Trial) -> Iterator[tuple[Crash, str]]:

@@ -18,13 +18,13 @@ import shlex
 import shutil
 import sys
 import time
-from typing import NamedTuple
 
 from orchestrator.supervisor import cleanup
 from orchestrator.supervisor.ends import VARIABLE, Ends
 from orchestrator.supervisor.launch import Launch, launch_of
 from orchestrator.supervisor.load import read_plan
 from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, REPORT_NAME, SCENARIO
+from orchestrator.supervisor.pytests import run_tests
 from orchestrator.supervisor.serving import Served, Server, serve
 from orchestrator.supervisor.subject import (
     ABORT_GRACE,
@@ -35,13 +35,14 @@ from orchestrator.supervisor.subject import (
     Subject,
     TimedOutError,
     Wakeup,
+    Watched,
     abort,
     describe,
     end_dump,
     kill,
     other,
 )
-from orchestrator.supervisor.targets import CODE, COMMAND, COMMANDS, WSGI, Target
+from orchestrator.supervisor.targets import CODE, COMMAND, COMMANDS, PYTEST, WSGI, Target
 
 REPORT = os.path.join(REPORT_FOLDER, REPORT_NAME)
 SCHEMA = 3
@@ -58,26 +59,17 @@ PATH_SHOWN = 40
 """Characters that a note shows of a path; each may take 10, and a note has at most 500."""
 
 
-class Watched(NamedTuple):
-    """What was observed of a subject until its end."""
-
-    hung: bool
-    interrupted: bool
-    notes: list[str]
-
-
 def follow(
-    started: Subject, launch: Launch, options: argparse.Namespace, wakeup: Wakeup
+    started: Subject, launch: Launch, timeout: float, grace: float, wakeup: Wakeup
 ) -> tuple[Subject, Watched]:
     """Follow the process whose exit is the outcome to its end; returns that process."""
     try:
-        subject = launch.judged(started, wakeup, started.started + options.timeout)
+        subject = launch.judged(started, wakeup, started.started + timeout)
     except (TimedOutError, InterruptedRunError) as error:
         kill(started)
         no_worker = isinstance(error, TimedOutError)
         return started, Watched(no_worker, not no_worker, ["the master started no worker"])
-    grace = EMULATED_GRACE if options.emulated else ABORT_GRACE
-    return subject, watch(subject, launch, options.timeout, grace)
+    return subject, watch(subject, launch, timeout, grace)
 
 
 def watch(subject: Subject, launch: Launch, timeout: float, grace: float = ABORT_GRACE) -> Watched:
@@ -241,12 +233,18 @@ def run_trial(
     environment = dict(item.split("=", 1) for item in options.env)
     if kind in CODE:
         environment = {**person(), **environment}
-    folder = copy_project(home, bool(options.wrap)) if kind in CODE else "."
     ends = Ends() if options.serving else None
     if ends:
         environment[VARIABLE] = ends.path
+    start = Start(copy_project(home, bool(options.wrap)) if kind in CODE else ".", environment)
+    grace = EMULATED_GRACE if options.emulated else ABORT_GRACE
+    if kind == PYTEST:
+        ended = run_tests(
+            command, start, wakeup, lambda one, left: watch(one, launch, left, grace), options.timeout
+        )
+        return finished(*ended, began, notes)
     try:
-        started = Subject(command, wakeup, Start(folder, environment))
+        started = Subject(command, wakeup, start)
     except OSError as error:
         if kind == COMMAND and not options.wrap:
             return not_started(error, command[0], time.monotonic() - began, notes)
@@ -255,13 +253,20 @@ def run_trial(
     if ends:
         served = follow_server(started, launch, options, ends, wakeup)
         return describe_server(served, started, began, notes)
-    subject, watched = follow(started, launch, options, wakeup)
+    subject, watched = follow(started, launch, options.timeout, grace, wakeup)
     if subject is not started:
         kill(started)
+    return finished(subject, watched, {"doing": None, "others": []}, began, notes)
+
+
+def finished(
+    subject: Subject, watched: Watched, more: dict[str, object], began: float, notes: list[str]
+) -> dict[str, object]:
+    """The exit of a trial, once the cores of all its processes are written; `more` is what else it has."""
     if not cleanup.await_dumps(DUMP_GRACE):
         watched.notes.append(f"another process was still writing its core after {DUMP_GRACE:g} s")
     watched.notes[:0] = notes
-    return {**describe(subject, subject.started - began, *watched), "doing": None, "others": []}
+    return {**describe(subject, subject.started - began, *watched), **more}
 
 
 def main(home: str, arguments: list[str] | None = None) -> int:

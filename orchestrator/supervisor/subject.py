@@ -52,6 +52,14 @@ class Wakeup:
             raise InterruptedRunError
 
 
+class Watched(NamedTuple):
+    """What was observed of a subject until its end."""
+
+    hung: bool
+    interrupted: bool
+    notes: list[str]
+
+
 class Start(NamedTuple):
     """Where a command starts, and the variables that it has beside this program's own."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -33,12 +34,15 @@ class Target(NamedTuple):
     arguments: tuple[str, ...] = ()
 
 
+PYTEST_START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugin", "crashmatrix_start.py")
+"""The program that starts pytest with a plugin."""
+
 COMMANDS: dict[str, Callable[[Target, str, list[str]], list[str]]] = {
     DRIVER: lambda _target, path, options: ["python3", *options, path],
     PROGRAM: lambda _target, path, options: [path, *options],
     SCRIPT: lambda target, _path, options: ["python3", *options, target.file, *target.arguments],
     COMMAND: lambda target, _path, options: [target.file, *target.arguments, *options],
-    PYTEST: lambda target, _path, options: ["python3", *options, "-m", "pytest", *target.arguments],
+    PYTEST: lambda target, _path, options: ["python3", *options, PYTEST_START, *target.arguments],
 }
 """The command that starts a target without a server, from the target, the absolute path of its file, and the
 scenario's options."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from orchestrator.binary.cpp_names import without_arguments
 from orchestrator.model import CoreState, Crash, Expectation, Judgement, OutcomeKind, Trial, Verdict
+from orchestrator.verdict.user_tests import unended, words_of_tests
 
 PYTHON_ERROR: Final = 1
 """The exit status of a Python that an exception ends."""
@@ -17,8 +18,10 @@ def judge_default(expectation: Expectation, trial: Trial, others: str) -> Judgem
     `others` names the crashes of other processes; they come first, since they are often why this one failed.
     """
     outcome = trial.outcome
-    clean = outcome.kind is OutcomeKind.EXIT and outcome.status == expectation.status
+    clean = outcome.kind is OutcomeKind.EXIT and outcome.status == expectation.status and not unended(outcome)
     itself = "ended cleanly" if clean else what_happened(trial)
+    if others and outcome.kind is OutcomeKind.SIGNAL:
+        return Judgement(verdict=Verdict.FAIL, reason=f"{itself}; also {others}")
     if others:
         return Judgement(verdict=Verdict.FAIL, reason=f"{others}; the judged process: {itself}")
     return Judgement(verdict=Verdict.PASS if clean else Verdict.FAIL, reason=itself)
@@ -26,9 +29,14 @@ def judge_default(expectation: Expectation, trial: Trial, others: str) -> Judgem
 
 def what_happened(trial: Trial) -> str:
     """An unexpected end in plain words: the exception, the fault and its library, or what did not come."""
+    tests = words_of_tests(trial)
+    if trial.outcome.kind is OutcomeKind.EXIT:
+        return tests or _exit(trial)
+    return f"{_fault(trial)}{tests and f'; {tests}'}"
+
+
+def _fault(trial: Trial) -> str:
     outcome, crash = trial.outcome, trial.crash
-    if outcome.kind is OutcomeKind.EXIT:
-        return _exit(trial)
     if outcome.kind is OutcomeKind.OOM:
         return f"out of memory{_doing(trial)}"
     where = _where(crash) if crash else ""

@@ -23,6 +23,7 @@ from orchestrator.model import (
 from orchestrator.verdict.children import as_judged, of_judged, of_other, others_seen
 from orchestrator.verdict.default import judge_default
 from orchestrator.verdict.frames import inexact_frames, missing_frames, missing_functions
+from orchestrator.verdict.user_tests import unended, words_of_tests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +130,8 @@ def describe(trial: Trial) -> str:
     """How a trial ended, in a few words: the original fault and its function where a core was read."""
     outcome, crash = trial.outcome, trial.crash
     if outcome.kind is OutcomeKind.EXIT:
-        return outcome.exit_words
+        tests = words_of_tests(trial)
+        return f"exit {outcome.status}: {tests}" if tests else outcome.exit_words
     if outcome.kind is not OutcomeKind.SIGNAL:
         return str(outcome.kind)
     if crash is None:
@@ -145,6 +147,8 @@ def _differences(expectation: Expectation, observation: Observation) -> list[str
     wrong: list[str] = []
     if expectation.status is not None and trial.outcome.status != expectation.status:
         wrong.append(f"expected exit {expectation.status}")
+    if expectation.status == 0 and unended(trial.outcome):
+        wrong.append("a test ended its process")
     fault = trial.crash.signal.name if trial.crash else trial.outcome.signal
     if expectation.signal is not None and fault != expectation.signal:
         wrong.append(f"expected {expectation.signal}")

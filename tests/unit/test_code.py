@@ -11,7 +11,7 @@ from packaging.version import Version
 from orchestrator.execute import TrialCommand
 from orchestrator.model import AXIS_VALUE, Arch, Cell, Scenario, UserCode, orders_as_version
 from orchestrator.supervisor.run import parse
-from orchestrator.supervisor.targets import COMMAND, COMMANDS, PYTEST, SCRIPT, WSGI, Target
+from orchestrator.supervisor.targets import COMMAND, COMMANDS, PYTEST, PYTEST_START, SCRIPT, WSGI, Target
 from tests.unit.supervised import Cell as Watched
 
 CELL = Cell(
@@ -36,7 +36,7 @@ def scenario(code: UserCode) -> Scenario:
     [
         (Target(SCRIPT, "a b.py", ("-x", "--")), ["python3", "-X", "dev", "a b.py", "-x", "--"]),
         (Target(COMMAND, "celery", ("-A", "app")), ["celery", "-A", "app", "-X", "dev"]),
-        (Target(PYTEST, "", ("tests/", "-x")), ["python3", "-X", "dev", "-m", "pytest", "tests/", "-x"]),
+        (Target(PYTEST, "", ("tests/", "-x")), ["python3", "-X", "dev", PYTEST_START, "tests/", "-x"]),
     ],
 )
 def test_a_target_without_a_server_has_one_command(target: Target, command: list[str]) -> None:

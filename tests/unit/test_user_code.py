@@ -449,3 +449,20 @@ def test_a_scenario_without_probes_stands_beside_one_with(project: Path, catalog
     assert ids(chosen(project, catalogue, "script: repro.py", request)) == [
         "repro/py3.11-glibc2.36-x86_64-plain"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "requires"),
+    [
+        ("pytest: []", ("pytest",)),
+        ("pytest: []\nrequires: [PyTest<9, numpy]", ("PyTest<9", "numpy")),
+        ("pytest: []\npackages: {pytest: ['8.3.5', '9.0.0']}", ()),
+        ("script: repro.py", ()),
+    ],
+)
+def test_pytest_is_among_the_requirements_of_tests(
+    project: Path, text: str, requires: tuple[str, ...]
+) -> None:
+    code = scenario(project, text).code
+    assert code is not None
+    assert code.requires == requires

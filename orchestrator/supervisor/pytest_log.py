@@ -1,0 +1,99 @@
+"""The log of the pytest plugin, read while pytest processes start, die and are started again."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from contextlib import suppress
+
+START, END = "the start of pytest", "the end of pytest"
+"""What a process was at before its first module, and after its last test."""
+BETWEEN = "pytest itself, between two tests"
+
+
+class PytestLog:
+    """What the processes of pytest were at, by their pids, and the tests that had their turn.
+
+    `folder` is that of the supervisor's report. Each trial of a container has a log of its own.
+    """
+
+    def __init__(self, folder: str) -> None:
+        number = len(glob.glob(os.path.join(folder, "tests-*")))
+        self.name = f"tests-{number}.jsonl"
+        self.path = os.path.abspath(os.path.join(folder, self.name))
+        self.skip_path = os.path.abspath(os.path.join(folder, f"skip-{number}.json"))
+        self.done: dict[str, None] = {}
+        """Tests that ended or during which their process died, in that order."""
+        self.modules: dict[str, None] = {}
+        """Modules during whose collection a process died."""
+        self.selected: int | None = None
+        self._running: dict[int, str] = {}
+        self._collecting: dict[int, str] = {}
+        self._at: dict[int, str] = {}
+        self._finished: set[int] = set()
+        self._read = 0
+
+    def update(self) -> None:
+        """Read what was appended since the last time; a line that is not the plugin's is left out."""
+        if not os.path.exists(self.path):
+            return
+        with open(self.path, "rb") as file:
+            file.seek(self._read)
+            lines = file.read().split(b"\n")
+        self._read += sum(len(line) + 1 for line in lines[:-1])
+        for line in lines[:-1]:
+            with suppress(ValueError, TypeError, KeyError, AttributeError):
+                self._take(json.loads(line))
+
+    def _take(self, event: dict[str, object]) -> None:
+        kind, pid, node = event["event"], int(str(event["pid"])), str(event.get("node", ""))
+        if kind == "process":
+            self._at[pid] = START
+        elif kind == "collecting":
+            self._collecting[pid] = node
+        elif kind == "collected":
+            self._collecting.pop(pid, None)
+            self._at[pid] = BETWEEN
+        elif kind == "start":
+            self._running[pid] = node
+        elif kind in ("end", "lost"):
+            self._running.pop(pid, None)
+            self.done.setdefault(node)
+        elif kind == "selected" and self.selected is None:
+            self.selected = int(str(event["count"]))
+        elif kind == "finish":
+            self._finished.add(pid)
+
+    def doing(self, pid: int) -> str:
+        """What a process was at by the last that it wrote: a test's node id, or words."""
+        if pid in self._running:
+            return self._running[pid]
+        if pid in self._collecting:
+            return f"the collection of {self._collecting[pid]}"
+        return END if pid in self._finished else self._at.get(pid, START)
+
+    def is_at_one(self, pid: int) -> bool:
+        """Whether a test or the collection of a module has not ended in a process, nor has pytest."""
+        return pid not in self._finished and (pid in self._running or pid in self._collecting)
+
+    def pass_over(self, pid: int) -> bool:
+        """Count what a process was at when it died as done; returns whether that is something new."""
+        test, module = self._running.pop(pid, None), self._collecting.pop(pid, None)
+        if test is not None:
+            new, _ = test not in self.done, self.done.setdefault(test)
+            return new
+        if module is not None:
+            new, _ = module not in self.modules, self.modules.setdefault(module)
+            return new
+        return False
+
+    @property
+    def left(self) -> int | None:
+        """The number of tests that had no turn; None if it is not known."""
+        return None if self.selected is None or self.modules else max(0, self.selected - len(self.done))
+
+    def write_skip(self) -> None:
+        """Write what the next process leaves out."""
+        with open(self.skip_path, "w", encoding="utf-8") as file:
+            json.dump({"tests": list(self.done), "modules": list(self.modules)}, file)

@@ -1,0 +1,93 @@
+"""The user's tests: pytest, started again behind each crash, until every test had its turn."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator.supervisor import cleanup
+from orchestrator.supervisor.paths import REPORT_FOLDER
+from orchestrator.supervisor.pytest_log import PytestLog
+from orchestrator.supervisor.subject import DUMP_GRACE, Start, Subject, Watched, other
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.supervisor.subject import Wakeup
+
+MOST = 17
+"""Processes of one trial; the cores of 16 further ones are collected beside the first."""
+LOG, SKIP = "CRASHMATRIX_TESTS_LOG", "CRASHMATRIX_TESTS_SKIP"
+"""The environment variables by which the plugin is told its files."""
+ROLE = "pytest"
+
+
+class Run(NamedTuple):
+    """One process of pytest, and what it was at when it ended; None if it ended as pytest ends."""
+
+    subject: Subject
+    watched: Watched
+    doing: str | None
+
+
+def run_tests(
+    command: list[str],
+    start: Start,
+    wakeup: Wakeup,
+    watch: Callable[[Subject, float], Watched],
+    timeout: float,
+) -> tuple[Subject, Watched, dict[str, object]]:
+    """Run pytest in at most `timeout` seconds, once more behind each test that its process died in.
+
+    `watch` waits for the end of a process, for some seconds from its start. Returns the judged process, the
+    first that died or else the last, and what its exit in supervisor.json has besides. Raises OSError if
+    pytest cannot be started.
+    """
+    os.makedirs(REPORT_FOLDER, exist_ok=True)
+    # The children of a process that crashed would run beside the next one.
+    cleanup.adopt_orphans()
+    log = PytestLog(REPORT_FOLDER)
+    start = start._replace(environment={**start.environment, LOG: log.path, SKIP: log.skip_path})
+    deadline = time.monotonic() + timeout
+    runs: list[Run] = []
+    while True:
+        subject = Subject(command, wakeup, start)
+        watched = watch(subject, deadline - subject.started)
+        log.update()
+        doing = log.doing(subject.pid) if died(subject, log) else None
+        runs.append(Run(subject, watched, doing))
+        goes_on = doing and log.pass_over(subject.pid) and not (watched.hung or watched.interrupted)
+        if not goes_on or log.left == 0:
+            break
+        if len(runs) == MOST or deadline <= time.monotonic():
+            why = f"after {MOST} processes" if len(runs) == MOST else "at the time limit"
+            left = "some" if log.left is None else log.left
+            watched.notes.append(f"pytest was not started again {why}: {left} tests were not run")
+            break
+        cleanup.await_dumps(DUMP_GRACE)
+        cleanup.end_stragglers()
+        log.write_skip()
+    return result(runs, log)
+
+
+def died(subject: Subject, log: PytestLog) -> bool:
+    """Whether a process ended by a signal, or in the middle of a test or a module that ended it."""
+    return signalled(subject) or log.is_at_one(subject.pid)
+
+
+def signalled(subject: Subject) -> bool:
+    """Whether a process that has ended died by a signal."""
+    return subject.wait_status is not None and os.WIFSIGNALED(subject.wait_status)
+
+
+def result(runs: list[Run], log: PytestLog) -> tuple[Subject, Watched, dict[str, object]]:
+    """The judged process, and the others with the log as supervisor.json has them."""
+    killed = next((run for run in runs if signalled(run.subject)), None)
+    ended = next((run for run in runs if run.doing), None)
+    judged = killed or ended or runs[-1]
+    others = [
+        other(run.subject, ROLE, run.doing, tuple(run.watched.notes)) for run in runs if run is not judged
+    ]
+    more: dict[str, object] = {"doing": judged.doing, "others": others, "tests": log.name}
+    return judged.subject, judged.watched, more
