@@ -114,7 +114,16 @@ class EngineUnreachableError(EngineError):
 
 
 class BuildError(HostError):
-    """An image could not be built; cells that need it are `error`, others go on."""
+    """An image could not be built; cells that need it are `error`, others go on.
+
+    `details` are the telling lines of its log, which are shown once an image and not once a cell.
+    """
+
+    def __init__(
+        self, what: str, *, hint: str, where: Location | None = None, details: Sequence[str] = ()
+    ) -> None:
+        super().__init__(what, hint=hint, where=where)
+        self.details: Final = tuple(details)
 
 
 class ToolError(HostError):

@@ -4,6 +4,7 @@ __lazy_modules__ = (
     "orchestrator.images.axes",
     "orchestrator.images.build",
     "orchestrator.images.catalogue",
+    "orchestrator.images.packages",
     "orchestrator.images.recipe",
     "orchestrator.images.registries",
     "orchestrator.images.rendered",
@@ -12,6 +13,7 @@ __lazy_modules__ = (
 from orchestrator.images.axes import IMAGE_AXES
 from orchestrator.images.build import Progress, Result, build_all
 from orchestrator.images.catalogue import load_catalogue, lock_catalogue
+from orchestrator.images.packages import TOOLS, lacks_compiler
 from orchestrator.images.recipe import Recipes
 from orchestrator.images.registries import silent_registries
 from orchestrator.images.rendered import render
@@ -19,11 +21,13 @@ from orchestrator.images.shipped import catalogue_file, shipped
 
 __all__ = [
     "IMAGE_AXES",
+    "TOOLS",
     "Progress",
     "Recipes",
     "Result",
     "build_all",
     "catalogue_file",
+    "lacks_compiler",
     "load_catalogue",
     "lock_catalogue",
     "render",

@@ -17,6 +17,7 @@ from orchestrator.images.locks import building, image_lock
 from orchestrator.images.make import Maker
 from orchestrator.model import ImageSpec
 
+INHERITED: Final = "needs one that failed: "
 POLL: Final = 0.2
 """Seconds between checks of `stop`."""
 
@@ -143,6 +144,8 @@ class _Work:
         except CrashmatrixError as error:
             result = error
         said = str(result) if isinstance(result, CrashmatrixError) else None
+        if said and isinstance(result, BuildError):
+            said = "\n  ".join([said, *result.details])
         if not self.maker.stop.is_set():
             self.progress.image_ended(spec.role, time.monotonic() - began, said)
         return result
@@ -178,4 +181,5 @@ class _Work:
 def _inherited(spec: ImageSpec, cause: CrashmatrixError) -> CrashmatrixError:
     if not isinstance(cause, BuildError):
         return cause
-    return BuildError(f"image {spec.role} needs one that failed: {cause.what}", hint=cause.hint)
+    root = cause.what.rpartition(INHERITED)[2]
+    return BuildError(f"image {spec.role} {INHERITED}{root}", hint=cause.hint)

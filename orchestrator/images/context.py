@@ -40,12 +40,20 @@ def write(spec: ImageSpec, out: IO[bytes], stop: threading.Event) -> None:
             if item.wheels is not None:
                 _add_wheels(tar, item.name, item.wheels)
                 continue
+            if item.text is not None:
+                content = item.text.encode()
+                _add(tar, item.name, io.BytesIO(content), len(content), executable=False)
+                continue
             with _opened(item, stop) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 _add(tar, item.name, stream, size, executable=item.executable)
 
 
 def _add_wheels(tar: tarfile.TarFile, name: str, tree: WheelTree) -> None:
+    # A lock of no wheels is an empty folder.
+    place = tarfile.TarInfo(name)
+    place.type, place.mode = tarfile.DIRTYPE, 0o755
+    tar.addfile(place)
     with wheels.installed(tree) as files:
         for file in files:
             content = file.content()

@@ -1,7 +1,6 @@
 """Makes one image: keeps its log, and says in its error which step failed and how."""
 
 import hashlib
-import re
 import tempfile
 import threading
 from collections.abc import Callable
@@ -13,16 +12,12 @@ from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import open_below
 from orchestrator.errors import BuildError, EngineError, HostError
-from orchestrator.images import context, rootfs
+from orchestrator.images import context, failures, rootfs
 from orchestrator.images.network import persistently
 from orchestrator.images.rendered import LOG, keep_packages
 from orchestrator.model import LABEL, LABEL_KEY, LABEL_PACKAGES, ImageKind, ImageSpec
 
 SCRATCH: Final = "scratch"
-LAST_LINES: Final = 8
-"""Lines of a failed build's log that its error shows."""
-STEP: Final = re.compile(r"Step \d|(\[\d+/\d+\] )?STEP \d")
-"""The start of a step in a build's log: Docker's, and Podman's, which counts the stages too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +81,9 @@ class Maker:
         with tempfile.TemporaryFile(dir=cache_folder(SCRATCH)) as archive:
             context.write(spec, archive, self.stop)
             archive.seek(0)
-            return self.engine.build(archive, tag=spec.tag, labels=_labels(spec), log=log)
+            return self.engine.build(
+                archive, tag=spec.tag, labels=_labels(spec), log=log, offline=spec.offline
+            )
 
 
 def _labels(spec: ImageSpec) -> dict[str, str]:
@@ -94,9 +91,9 @@ def _labels(spec: ImageSpec) -> dict[str, str]:
 
 
 def _explained(spec: ImageSpec, error: HostError, log: Path) -> BuildError:
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    steps = [line for line in lines if STEP.match(line)]
-    step = f" in {steps[-1]}" if steps else ""
-    end = "".join(f"\n  {line}" for line in lines[-LAST_LINES:])
-    hint = f"the whole log: {log}" if lines else error.hint
-    return BuildError(f"image {spec.role} could not be built{step}: {error.what}{end}", hint=hint)
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    step, telling = failures.step(lines), failures.telling(lines)
+    where = f" in {step}" if step else ""
+    cause = telling[0].strip() if telling and step else error.what
+    hint = f"the whole log: {log}" if telling else error.hint
+    return BuildError(f"image {spec.role} could not be built{where}: {cause}", hint=hint, details=telling)

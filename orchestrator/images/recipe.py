@@ -22,12 +22,12 @@ from orchestrator.model import (
     Catalogue,
     Cell,
     CellEnvironment,
+    CellPackages,
     CopiedPython,
     ImageSpec,
     OwnPython,
     Scenario,
     UserCode,
-    WheelTree,
 )
 from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO, VENV
 
@@ -48,18 +48,19 @@ class Recipes:
         """All images that the cells asked for so far need, parents first."""
         return tuple(self._book.specs.values())
 
-    def image_of(self, cell: Cell, scenario: Scenario, tree: WheelTree | None = None) -> ImageSpec:
+    def image_of(self, cell: Cell, scenario: Scenario, packages: CellPackages | None = None) -> ImageSpec:
         """The image of a cell; cells that differ only in how they are run share one.
 
-        `tree` has the packages of its virtual environment; without packages it has none.
+        `packages` are those of its virtual environment; without packages it has none.
         Raises InputError for a cell that the catalogue cannot make and for a file that is missing.
         """
         axes = cell.axes
-        digest = tree.lock.digest if tree else None
+        # A scenario has one source, so its wheels tell its packages apart.
+        digest = packages.tree.lock.digest if packages else None
         what = ("cell", *(axes.get(axis, ABSENT) for axis in IMAGE_AXES), digest)
-        return self._book.once(what, lambda: self._cell(cell, scenario, tree))
+        return self._book.once(what, lambda: self._cell(cell, scenario, packages))
 
-    def _cell(self, cell: Cell, scenario: Scenario, tree: WheelTree | None) -> ImageSpec:
+    def _cell(self, cell: Cell, scenario: Scenario, packages: CellPackages | None) -> ImageSpec:
         book = self._book
         environment = _environment(book.catalogue, cell, book.host)
         base, python, folder = environment.base, environment.python, Path(scenario.folder)
@@ -68,8 +69,8 @@ class Recipes:
         named = {item.name: Path(item.path) for item in code.files} if code else {}
         server = server_image(book, launcher, environment)
         under = environment_image(book, base, python, cell.arch, INSTRUMENTS.get(cell.instrument))
-        if tree is not None:
-            under = packages_image(book, under, environment, tree)
+        if packages is not None:
+            under = packages_image(book, under, environment, packages)
         return book.dockerfile(
             f"cell-{cell.scenario}-{label(base, python)}-{cell.launcher}"
             + (f"-{cell.probe}" if probe else ""),
@@ -96,7 +97,7 @@ class Recipes:
                 "program": _program(python),
                 "glibc": base.glibc,
                 "launcher": cell.launcher,
-                "venv": VENV if tree is not None else None,
+                "venv": VENV if packages is not None else None,
                 "language": cell.probe,
                 "starts": _digest_of_start(code) if code else None,
                 "modules": (PROJECT if probe else None) if code and code.is_copied else f"{HOME}/{SCENARIO}",

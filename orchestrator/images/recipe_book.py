@@ -67,6 +67,11 @@ class RecipeBook:
         keys = tuple(spec.key for spec in parents.values() if spec)
         return self.add(role, ImageKind.DOCKERFILE, arch, text, files=tuple(files), parents=keys, pulls=pulls)
 
+    def without_network(self, spec: ImageSpec) -> ImageSpec:
+        """The same image, whose build has no network."""
+        self.specs[spec.key] = spec.model_copy(update={"offline": True})
+        return self.specs[spec.key]
+
     def _foreign(self, spec: ImageSpec | None) -> str | None:
         return None if spec is None or spec.arch is self.host else spec.arch.platform
 

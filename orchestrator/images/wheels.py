@@ -12,7 +12,6 @@ from orchestrator.adapters import uv
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.errors import ToolError
 from orchestrator.model import LockedWheel, WheelTree
-from orchestrator.supervisor.paths import VENV
 
 SCRATCH: Final = "scratch"
 LEFT_OUT: Final = frozenset({"direct_url.json", "uv_cache.json"})
@@ -27,6 +26,7 @@ class TreeFile:
     name: str
     path: Path
     executable: bool
+    venv: str
 
     def content(self) -> bytes:
         """Its bytes; a script starts the environment's interpreter, where uv wrote this program's."""
@@ -37,7 +37,7 @@ class TreeFile:
         second, newline_too, rest = rest.partition(b"\n")
         # Of a long path uv makes two lines: a shell's, and the interpreter's.
         head = first + newline + second + newline_too
-        return head.replace(sys.executable.encode(), f"{VENV}/bin/python3".encode()) + rest
+        return head.replace(sys.executable.encode(), f"{self.venv}/bin/python3".encode()) + rest
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def installed(tree: WheelTree) -> Generator[Iterator[TreeFile]]:
         prefix.mkdir()
         if tree.lock.wheels:
             _install(tree, prefix)
-        yield _files(prefix, "{}.{}".format(*tree.platform.series))
+        yield _files(prefix, tree)
 
 
 def _install(tree: WheelTree, prefix: Path) -> None:
@@ -74,8 +74,9 @@ def line(wheel: LockedWheel) -> str:
     return f"{what} --hash=sha256:{wheel.sha256}"
 
 
-def _files(prefix: Path, series: str) -> Iterator[TreeFile]:
+def _files(prefix: Path, tree: WheelTree) -> Iterator[TreeFile]:
     """The files by name; uv names folders after the interpreter that runs this program."""
+    series = "{}.{}".format(*tree.platform.series)
     here = "python{}.{}".format(*sys.version_info)
     for path in sorted(prefix.rglob("*")):
         relative = path.relative_to(prefix)
@@ -83,4 +84,4 @@ def _files(prefix: Path, series: str) -> Iterator[TreeFile]:
             continue
         parts = [f"python{series}" if part == here else part for part in relative.parts[:3]]
         name = "/".join([*parts, *relative.parts[3:]])
-        yield TreeFile(name=name, path=path, executable=bool(path.stat().st_mode & 0o100))
+        yield TreeFile(name=name, path=path, executable=bool(path.stat().st_mode & 0o100), venv=tree.venv)

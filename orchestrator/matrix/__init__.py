@@ -3,6 +3,7 @@
 __lazy_modules__ = (
     "orchestrator.matrix.expand",
     "orchestrator.matrix.expression",
+    "orchestrator.matrix.files",
     "orchestrator.matrix.matrix_file",
     "orchestrator.matrix.request",
     "orchestrator.matrix.start",
@@ -10,6 +11,7 @@ __lazy_modules__ = (
 
 from orchestrator.matrix.expand import reduced, select
 from orchestrator.matrix.expression import ARCH_ALIASES, Aliases
+from orchestrator.matrix.files import whole_folder
 from orchestrator.matrix.matrix_file import Matrix, load_matrix
 from orchestrator.matrix.packages import LatestOf
 from orchestrator.matrix.request import Request, axis_flag
@@ -27,5 +29,6 @@ __all__ = [
     "load_matrix",
     "reduced",
     "select",
+    "whole_folder",
     "write_first_files",
 ]

@@ -33,6 +33,12 @@ LEFT_OUT_ON_TOP: Final = frozenset({
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
+def whole_folder(folder: Path) -> tuple[CodeFile, ...]:
+    """The files of a package's source: its whole folder but for what is no source; raises InputError."""
+    found = folder.resolve()
+    return FileCollector(folder=found, project=found, where=Location(file=str(folder))).whole()
+
+
 @dataclass(kw_only=True)
 class FileCollector:
     """Collects files of a scenario's `folder`, none from outside of the `project`; both are resolved."""

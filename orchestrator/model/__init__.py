@@ -124,10 +124,12 @@ from orchestrator.model.image import (
     ImageSpec,
 )
 from orchestrator.model.packages import (
+    CellPackages,
     LockedWheel,
     NoWheel,
     PackageLock,
     PackageQuestion,
+    SourceBuild,
     WheelPlatform,
     WheelTree,
 )
@@ -206,6 +208,7 @@ __all__ = [
     "CatalogueParts",
     "Cell",
     "CellEnvironment",
+    "CellPackages",
     "CellResult",
     "CellTerms",
     "Change",
@@ -284,6 +287,7 @@ __all__ = [
     "Side",
     "SignalInfo",
     "SignatureHistory",
+    "SourceBuild",
     "StackRole",
     "Subject",
     "Suite",

@@ -32,14 +32,15 @@ class ImageKind(StrEnum):
 class ContextFile(Value):
     """A file of the build context, by its `name` there.
 
-    It is the file at `path` on the host, or the `download`, which the cache holds or fetches, or the folder
-    that `wheels` are installed to, whose sha256 is that of their lock.
+    It is the file at `path` on the host, or the `download`, which the cache holds or fetches, or a `text`, or
+    the folder that `wheels` are installed to, whose sha256 is that of their lock.
     """
 
     name: str
     sha256: str
     path: str | None = None
     download: Download | None = None
+    text: str | None = None
     wheels: WheelTree | None = None
     executable: bool = False
 
@@ -59,6 +60,8 @@ class ImageSpec(Value):
     text: str
     files: tuple[ContextFile, ...] = ()
     parents: tuple[str, ...] = ()
+    offline: bool = False
+    """Whether its build has no network: it runs code of the user's, or of a package."""
     pulls: str | None = None
     """The image of a registry that the Dockerfile begins with, by digest."""
     key: str

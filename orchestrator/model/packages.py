@@ -8,6 +8,8 @@ from packaging.version import Version
 
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
+from orchestrator.model.code import CodeFile
+from orchestrator.supervisor.paths import VENV
 
 _LINES: Final = re.compile(
     r"# (?P<filename>\S+)\n(?P<name>[a-z0-9-]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
@@ -112,9 +114,26 @@ class NoWheel(Value):
 
 
 class WheelTree(Value):
-    """An installed lock: the content of a site-packages folder for one platform, with its scripts in bin/."""
+    """An installed lock: what it adds to a virtual environment at `venv`, for one platform."""
 
     lock: PackageLock
     platform: WheelPlatform
     folder: str
     """Where uv looks for its configuration, upwards."""
+    venv: str = VENV
+
+
+class SourceBuild(Value):
+    """A package that is built from its source, and what builds it: PEP 517's build requirements, and pip."""
+
+    name: str
+    """What errors call it, and what the file names in its debug information begin with."""
+    files: tuple[CodeFile, ...]
+    tools: WheelTree
+
+
+class CellPackages(Value):
+    """Everything in a cell's virtual environment: wheels of an index, and what is built."""
+
+    tree: WheelTree
+    source: SourceBuild | None = None

@@ -33,6 +33,8 @@ class PlannedTerms(CellTerms):
     """The base and the interpreter; None in plans that do not say it."""
     lock: str | None = None
     """The digest of the packages that the cell's virtual environment has; None without one."""
+    tools: str | None = None
+    """The digest of the packages that built its source; None if nothing was built."""
     toolchain: Toolchain | None = None
     """What compiled the probe; None as above."""
     emulated: bool = False

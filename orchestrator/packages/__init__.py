@@ -1,6 +1,7 @@
 """Requirements to the exact wheels of an environment, or to why it has none."""
 
+from orchestrator.packages.project import PackageProject, read_project
 from orchestrator.packages.requirements import parse
 from orchestrator.packages.resolve import Answer, Resolver, placed
 
-__all__ = ["Answer", "Resolver", "parse", "placed"]
+__all__ = ["Answer", "PackageProject", "Resolver", "parse", "placed", "read_project"]

@@ -1,75 +1,137 @@
 """The packages of each cell: resolved first; a cell without wheels is excluded, with the reason."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator",)
+
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
+from orchestrator import images, packages
+from orchestrator import matrix as planning
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import (
     Arch,
     Catalogue,
+    CellEnvironment,
+    CellPackages,
+    CodeFile,
     ExcludedCells,
     NoWheel,
     PackageLock,
     PackageQuestion,
     Scenario,
     SelectedCells,
+    SourceBuild,
     WheelPlatform,
     WheelTree,
 )
 
 Answer = PackageLock | NoWheel
-Answers = Mapping[PackageQuestion, Answer]
-Ask = Callable[[Iterable[PackageQuestion]], Answers]
+LockOf = Callable[[PackageQuestion], PackageLock | NoWheel]
 Axes = Mapping[str, str]
 Options = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Packages:
-    """What the cells of a plan install; `answers` has every question of theirs."""
+class Wants:
+    """What a cell asks of an index: for running it, and for building its source if it has one."""
 
-    questions: "Questions"
-    answers: Answers
-
-    def tree_of(self, scenario: Scenario, axes: Axes, options: Options) -> WheelTree | None:
-        """The packages of a cell with these axis values and launcher options; None if it needs none."""
-        question = self.questions.of(scenario, axes, options)
-        answer = self.answers.get(question) if question else None
-        if question is None or not isinstance(answer, PackageLock):
-            return None
-        return WheelTree(lock=answer, platform=question.platform, folder=question.folder)
+    runs: PackageQuestion
+    builds: PackageQuestion | None = None
+    refused: str | None = None
+    """Why it cannot be built there."""
 
     @property
-    def locks(self) -> dict[str, PackageLock]:
-        """The locks by digest."""
-        locks = [answer for answer in self.answers.values() if isinstance(answer, PackageLock)]
-        return {lock.digest: lock for lock in locks}
+    def questions(self) -> tuple[PackageQuestion, ...]:
+        """All questions."""
+        return (self.runs, *([self.builds] if self.builds else []))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Questions:
-    """What cells ask of an index; `folder` is the project's."""
+class Requirements:
+    """What the cells of a project's scenarios require; `root` is the project's folder."""
 
     catalogue: Catalogue
-    folder: Path
+    root: Path
+    _projects: dict[str, packages.PackageProject] = field(default_factory=dict)
+    _files: dict[str, tuple[CodeFile, ...]] = field(default_factory=dict)
 
-    def of(self, scenario: Scenario, axes: Axes, options: Options) -> PackageQuestion | None:
-        """The requirements of a cell with these axis values and launcher options; None if it has none."""
-        code, own = scenario.code, LAUNCHERS[axes["launcher"]].requires(options)
-        if code is None or not (code.requires or code.packages or own):
-            return None
-        arch = Arch(axes["arch"])
-        made = self.catalogue.made_of(axes["python"], axes["glibc"], arch)
-        if made is None:
+    def of(self, scenario: Scenario, axes: Axes, options: Options) -> Wants | None:
+        """What a cell with these axis values and launcher options asks for; None if it needs nothing."""
+        code, environment = scenario.code, self._environment(axes)
+        own = LAUNCHERS[axes["launcher"]].requires(options)
+        if code is None or environment is None or not (code.requires or code.packages or code.source or own):
             return None
         pins = (f"{item.distribution}=={axes[item.axis]}" for item in code.packages)
-        return PackageQuestion(
-            requirements=(*code.requires, *pins, *(item for item in own if item not in code.requires)),
-            platform=WheelPlatform(python=made.version, glibc=axes["glibc"], arch=arch),
-            folder=str(self.folder),
+        required = (*code.requires, *pins, *own)
+        if code.source is None:
+            return Wants(runs=self._question(required, axes))
+        project = self._project(code.source)
+        return Wants(
+            runs=self._question((*required, *project.runs), axes),
+            builds=self._question(project.builds, axes),
+            refused=images.lacks_compiler(environment),
         )
+
+    def installed(self, scenario: Scenario, wants: Wants, lock_of: LockOf) -> CellPackages | NoWheel:
+        """The packages of a cell, or why it cannot have them."""
+        lock = lock_of(wants.runs)
+        if isinstance(lock, NoWheel):
+            return lock
+        if wants.refused:
+            return NoWheel(reason=wants.refused)
+        tree = WheelTree(lock=lock, platform=wants.runs.platform, folder=wants.runs.folder)
+        if wants.builds is None or scenario.code is None or scenario.code.source is None:
+            return CellPackages(tree=tree)
+        tools, source = lock_of(wants.builds), scenario.code.source
+        if isinstance(tools, NoWheel):
+            return NoWheel(reason=f"what builds {self._name(source)} is not there: {tools.reason}")
+        return CellPackages(
+            tree=tree,
+            source=SourceBuild(
+                name=self._name(source),
+                files=self._sources(source),
+                tools=tree.model_copy(update={"lock": tools, "venv": images.TOOLS}),
+            ),
+        )
+
+    def _question(self, requirements: Iterable[str], axes: Axes) -> PackageQuestion:
+        arch = Arch(axes["arch"])
+        made = self.catalogue.made_of(axes["python"], axes["glibc"], arch)
+        return PackageQuestion(
+            requirements=tuple(dict.fromkeys(requirements)),
+            platform=WheelPlatform(
+                python=made.version if made else axes["python"], glibc=axes["glibc"], arch=arch
+            ),
+            folder=str(self.root),
+        )
+
+    def _environment(self, axes: Axes) -> CellEnvironment | None:
+        arch = Arch(axes["arch"])
+        base = self.catalogue.base_for(axes["glibc"], arch)
+        python = self.catalogue.interpreter_for(base, axes["python"], arch) if base else None
+        if base is None or python is None:
+            return None
+        return CellEnvironment(base=base, python=python, arch=arch, host=self.catalogue.host)
+
+    def _project(self, source: str) -> packages.PackageProject:
+        if source not in self._projects:
+            self._projects[source] = packages.read_project(Path(source))
+        return self._projects[source]
+
+    def _sources(self, source: str) -> tuple[CodeFile, ...]:
+        if source not in self._files:
+            self._files[source] = planning.whole_folder(Path(source))
+        return self._files[source]
+
+    def _name(self, source: str) -> str:
+        """A source as the user knows it: its path in the project, or the name of the project's folder."""
+        folder, root = Path(source).resolve(), self.root.resolve()
+        inside = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else folder.name
+        return root.name if inside == "." else inside
 
 
 def deciding_axes(scenario: Scenario) -> tuple[str, ...]:
@@ -78,27 +140,60 @@ def deciding_axes(scenario: Scenario) -> tuple[str, ...]:
     return ("python", "glibc", "arch", "launcher", *(item.axis for item in packages))
 
 
-def with_packages(
-    cells: Iterable[SelectedCells], scenarios: Mapping[str, Scenario], questions: Questions, ask: Ask
-) -> tuple[list[SelectedCells], list[ExcludedCells], Packages]:
-    """The cells that can have their packages, those that cannot with the reason, and the packages."""
-    chosen = list(cells)
-    asked = [
-        question
-        for item in chosen
+@dataclass(frozen=True, kw_only=True)
+class Packages:
+    """The packages of the cells of a plan."""
+
+    requirements: Requirements
+    answers: Mapping[PackageQuestion, Answer]
+
+    def of(self, scenario: Scenario, axes: Axes, options: Options) -> CellPackages | NoWheel | None:
+        """The packages of a cell, or why it cannot have them; None if it needs none."""
+        wants = self.requirements.of(scenario, axes, options)
+        return self.requirements.installed(scenario, wants, self.answers.__getitem__) if wants else None
+
+    @property
+    def locks(self) -> dict[str, PackageLock]:
+        """The locks by digest."""
+        locks = [answer for answer in self.answers.values() if isinstance(answer, PackageLock)]
+        return {lock.digest: lock for lock in locks}
+
+
+def resolve(
+    cells: Iterable[SelectedCells],
+    scenarios: Mapping[str, Scenario],
+    requirements: Requirements,
+    ask: Callable[[Iterable[PackageQuestion]], Mapping[PackageQuestion, Answer]],
+) -> Packages:
+    """The packages of selected cells; each question is asked once."""
+    wants = [
+        requirements.of(scenario, axes, item.terms.options)
+        for item in cells
         for scenario, axes in _each(item, scenarios)
-        if (question := questions.of(scenario, axes, item.terms.options))
     ]
-    answers = ask(asked) if asked else {}
+    asked = [question for one in wants if one for question in one.questions]
+    return Packages(requirements=requirements, answers=ask(asked) if asked else {})
+
+
+def divided(
+    cells: Iterable[SelectedCells], scenarios: Mapping[str, Scenario], packages: Packages
+) -> tuple[list[SelectedCells], list[ExcludedCells]]:
+    """The cells that can have their packages, and those that cannot, with the reason."""
     left: list[SelectedCells] = []
     out: list[ExcludedCells] = []
-    for item in chosen:
-        for part, answer in _parts(item, scenarios, questions, answers):
+    for item in cells:
+        options = item.terms.options
+        found = [(axes, packages.of(scenario, axes, options)) for scenario, axes in _each(item, scenarios)]
+        if not any(isinstance(answer, NoWheel) for _, answer in found):
+            left.append(item)
+            continue
+        for axes, answer in found:
+            one = {axis: (axes[axis],) if axis in axes else values for axis, values in item.axes.items()}
             if isinstance(answer, NoWheel):
-                out.append(ExcludedCells(axes=part.axes, reason=answer.reason))
+                out.append(ExcludedCells(axes=one, reason=answer.reason))
             else:
-                left.append(part)
-    return left, out, Packages(questions=questions, answers=answers)
+                left.append(item.model_copy(update={"axes": one}))
+    return left, out
 
 
 def _each(item: SelectedCells, scenarios: Mapping[str, Scenario]) -> Iterator[tuple[Scenario, Axes]]:
@@ -110,19 +205,3 @@ def _each(item: SelectedCells, scenarios: Mapping[str, Scenario]) -> Iterator[tu
     named = deciding_axes(scenario)
     for values in product(*(item.axes[axis] for axis in named)):
         yield scenario, dict(zip(named, values, strict=True))
-
-
-def _parts(
-    item: SelectedCells, scenarios: Mapping[str, Scenario], questions: Questions, answers: Answers
-) -> Iterator[tuple[SelectedCells, Answer | None]]:
-    """Selected cells, divided where the answers to their questions differ in kind."""
-    found = []
-    for scenario, axes in _each(item, scenarios):
-        question = questions.of(scenario, axes, item.terms.options)
-        found.append((axes, answers[question] if question else None))
-    if not any(isinstance(answer, NoWheel) for _, answer in found):
-        yield item, None
-        return
-    for axes, answer in found:
-        one = {axis: (axes[axis],) if axis in axes else values for axis, values in item.axes.items()}
-        yield item.model_copy(update={"axes": one}), answer

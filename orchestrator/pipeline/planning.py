@@ -21,8 +21,10 @@ from orchestrator.model import (
     Arch,
     Catalogue,
     Cell,
+    CellPackages,
     CellTerms,
     ImageSpec,
+    NoWheel,
     PackageLock,
     PackageQuestion,
     Plan,
@@ -31,10 +33,9 @@ from orchestrator.model import (
     PlannedTerms,
     Scenario,
     Selection,
-    WheelTree,
     orders_as_version,
 )
-from orchestrator.pipeline.locking import Answers, Packages, Questions, deciding_axes, with_packages
+from orchestrator.pipeline.locking import Packages, Requirements, deciding_axes, divided, resolve
 from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, planned_cells
 
 EMULATION_FACTOR: Final = 5
@@ -118,12 +119,13 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
 
 def _resolve(project: Project, selection: Selection, request: Request) -> tuple[Selection, Packages]:
     """The selection without the cells whose packages have no wheels, and the packages of the others."""
-    questions = Questions(catalogue=project.catalogue, folder=project.root)
+    requirements = Requirements(catalogue=project.catalogue, root=project.root)
 
-    def ask(asked: Iterable[PackageQuestion]) -> Answers:
+    def ask(asked: Iterable[PackageQuestion]) -> Mapping[PackageQuestion, PackageLock | NoWheel]:
         return packages.Resolver(folder=project.root, offline=request.offline).answers(asked)
 
-    cells, excluded, installed = with_packages(selection.cells, project.scenarios, questions, ask)
+    installed = resolve(selection.cells, project.scenarios, requirements, ask)
+    cells, excluded = divided(selection.cells, project.scenarios, installed)
     return planning.reduced(selection, project.matrix, cells, excluded, request), installed
 
 
@@ -165,10 +167,12 @@ def _terms_of(
         scenario = project.scenarios[cell.scenario]
         made, probe = made_of(cell.python, cell.glibc, cell.arch), scenario.probe(cell.probe)
         compiled_in = instruments.is_compiled_in(cell.instrument)
-        emulated, tree = cell.arch is not host, installed.tree_of(scenario, cell.axes, selected.options)
+        emulated, has = cell.arch is not host, installed.of(scenario, cell.axes, selected.options)
+        has = has if isinstance(has, CellPackages) else None
         added = {
-            "image": recipes.image_of(cell, scenario, tree).key if recipes else "",
-            "lock": tree.lock.digest if tree else None,
+            "image": recipes.image_of(cell, scenario, has).key if recipes else "",
+            "lock": has.tree.lock.digest if has else None,
+            "tools": has.source.tools.lock.digest if has and has.source else None,
             "made_of": made,
             "toolchain": probe.toolchain_for(made.interpreter, compiled_in=compiled_in)
             if probe and made
@@ -218,7 +222,7 @@ def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:
     results would not belong to one run.
     """
     path, plan = run.path / rundir.layout.PLAN, run.plan
-    questions = Questions(catalogue=project.catalogue, folder=project.root)
+    requirements = Requirements(catalogue=project.catalogue, root=project.root)
     recipes = images.Recipes(project.catalogue, project.root, _host())
     for item in plan.cells:
         scenario = project.scenarios.get(item.cell.scenario)
@@ -228,7 +232,7 @@ def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:
                 hint="start a new run",
                 where=Location(file=str(path)),
             )
-        again = recipes.image_of(item.cell, scenario, _locked(item, scenario, questions, run))
+        again = recipes.image_of(item.cell, scenario, _locked(item, scenario, requirements, run))
         if again.key != item.image:
             raise InputError(
                 f"the image of {item.cell.id} has changed since that run",
@@ -239,14 +243,16 @@ def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:
 
 
 def _locked(
-    item: PlannedCell, scenario: Scenario, questions: Questions, run: rundir.RunFolder
-) -> WheelTree | None:
+    item: PlannedCell, scenario: Scenario, requirements: Requirements, run: rundir.RunFolder
+) -> CellPackages | None:
     """The packages that a cell of an earlier run had."""
-    question = questions.of(scenario, item.cell.axes, item.options)
-    if item.lock is None or question is None:
+    wants = requirements.of(scenario, item.cell.axes, item.options)
+    if wants is None or item.lock is None:
         return None
-    return WheelTree(
-        lock=packages.placed(run.lock(item.lock), question),
-        platform=question.platform,
-        folder=question.folder,
-    )
+
+    def lock_of(question: PackageQuestion) -> PackageLock | NoWheel:
+        digest = item.lock if question == wants.runs else item.tools
+        return packages.placed(run.lock(digest), question) if digest else NoWheel(reason="no lock")
+
+    found = requirements.installed(scenario, wants, lock_of)
+    return found if isinstance(found, CellPackages) else None

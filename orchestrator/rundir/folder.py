@@ -74,7 +74,7 @@ class RunFolder:
     @property
     def locks(self) -> dict[str, PackageLock]:
         """The packages of the plan's cells, by digest."""
-        digests = {terms.lock for terms in self.plan.cells.terms if terms.lock}
+        digests = {lock for terms in self.plan.cells.terms for lock in (terms.lock, terms.tools) if lock}
         return {digest: self.lock(digest) for digest in sorted(digests)}
 
     def write_locks(self, locks: Iterable[PackageLock]) -> None:

@@ -100,11 +100,14 @@ class Images(Connection):
         found = tuple(Path(name) for name in (data["UpperDir"], *filter(None, below.split(":"))))
         return found if all(os.access(layer, os.R_OK | os.X_OK) for layer in found) else ()
 
-    def build(self, context: IO[bytes], *, tag: str, labels: Mapping[str, str], log: IO[str]) -> str:
+    def build(
+        self, context: IO[bytes], *, tag: str, labels: Mapping[str, str], log: IO[str], offline: bool = False
+    ) -> str:
         """Build a Dockerfile from a tar of its context with the classic builder; returns the image id.
 
         Its FROM lines say the platform where that is not the engine's own: one that is given for the
         whole build is demanded of stages too that run the host's own compilers (Docker 20.10).
+        The steps of an `offline` build have no network but their loopback.
         The whole build log goes to `log`. Raises BuildError where a step fails, EngineError where
         the engine does or where `stop_builds` breaks the build off.
         """
@@ -120,6 +123,7 @@ class Images(Connection):
                     labels=dict(labels),
                     buildargs=proxies(),
                     pull=False,
+                    network_mode="none" if offline else None,
                     timeout=BUILD_TIMEOUT,
                 )
                 for step in steps:
