@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from orchestrator.adapters.regex import check_pattern
 from orchestrator.adapters.suggest import nearest
 from orchestrator.adapters.yaml_errors import refuse
 from orchestrator.model import (
@@ -33,14 +34,6 @@ def _inside(name: str) -> str:
     if path.is_absolute() or ".." in path.parts or not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", name):
         raise ValueError(f"{name[:80]!r} must be a plain path inside the scenario's folder")
     return name
-
-
-def _regular_expression(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from error
-    return text
 
 
 def _signal(name: object) -> object:
@@ -151,8 +144,8 @@ class ExpectFile(Value):
     signal: Annotated[str | None, BeforeValidator(_signal)] = None
     frames: tuple[str, ...] = ()
     fault_address: Annotated[str, AfterValidator(_addresses)] | None = None
-    message: Annotated[str, AfterValidator(_regular_expression)] | None = None
-    absent: Annotated[str, AfterValidator(_regular_expression)] | None = None
+    message: Annotated[str, AfterValidator(check_pattern)] | None = None
+    absent: Annotated[str, AfterValidator(check_pattern)] | None = None
     evidence: WantedFinding | None = None
     children: Children = Children.ALLOWED
     survive: Survival | None = None

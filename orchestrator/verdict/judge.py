@@ -4,9 +4,9 @@ An expected crash matches only with its own signal and frames; "it failed" is no
 not be observed (no core, no engine) is `error`, never a crash and never a survival.
 """
 
-import re
 from dataclasses import dataclass, replace
 
+from orchestrator.adapters.regex import is_in
 from orchestrator.model import (
     AddressRange,
     Children,
@@ -215,4 +215,4 @@ def _frames(trial: Trial) -> tuple[NativeFrame, ...]:
 
 def _said(pattern: str, observation: Observation) -> bool:
     message = observation.trial.crash.message if observation.trial.crash else None
-    return re.search(pattern, f"{observation.text}\n{message or ''}", re.MULTILINE) is not None
+    return is_in(pattern, f"{observation.text}\n{message or ''}")
