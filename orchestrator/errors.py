@@ -130,5 +130,9 @@ class ToolError(HostError):
     """A program on the host is missing or failed."""
 
 
+class TransientError(ToolError):
+    """A step failed that may work when it is tried again: the network may be at fault."""
+
+
 class CoreError(InputError):
     """A file that should be a core is none, or is too damaged to tell anything."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import requests
 
 from orchestrator.adapters.network import ca_bundle
-from orchestrator.errors import HostError, ToolError
+from orchestrator.errors import HostError, ToolError, TransientError
 
 CONNECT_TIMEOUT: Final = 10
 READ_TIMEOUT: Final = 60
@@ -28,8 +28,8 @@ PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQU
 def download(url: str, path: Path, stop: threading.Event) -> None:
     """Download a URL to a file; a partial download at `path` is resumed.
 
-    Proxies come from the environment, certificate authorities from the host's bundle. Raises ToolError if
-    another attempt may succeed (the partial download is kept), HostError if the server refuses the request.
+    Proxies come from the environment, certificate authorities from the host's bundle. Raises TransientError
+    if another attempt may succeed (the partial download is kept), HostError if the server refuses.
     """
     have = path.stat().st_size if path.exists() else 0
     # identity: a server that compresses the answer counts the range in compressed bytes.
@@ -45,7 +45,7 @@ def download(url: str, path: Path, stop: threading.Event) -> None:
         ) as answer:
             _take(answer, path, have, stop)
     except requests.exceptions.RequestException as error:
-        raise ToolError(f"{url} could not be fetched: {_cause(error)}", hint=HINT) from error
+        raise TransientError(f"{url} could not be fetched: {_cause(error)}", hint=HINT) from error
 
 
 def answers(url: str, seconds: float) -> bool:
@@ -70,7 +70,7 @@ class Page:
 
 
 def get(url: str, accept: str) -> Page:
-    """Fetch a page, whatever its status; raises ToolError if no whole answer comes.
+    """Fetch a page, whatever its status; raises TransientError if no whole answer comes.
 
     Credentials come from the URL, else from netrc. No error names them.
     """
@@ -86,7 +86,7 @@ def get(url: str, accept: str) -> Page:
             return Page(status=answer.status_code, media_type=media_type, text=answer.text)
     except requests.exceptions.RequestException as error:
         shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
-        raise ToolError(f"{shown} could not be fetched: {_cause(error)}", hint=HINT) from error
+        raise TransientError(f"{shown} could not be fetched: {_cause(error)}", hint=HINT) from error
 
 
 def _take(answer: requests.Response, path: Path, have: int, stop: threading.Event) -> None:
@@ -94,10 +94,10 @@ def _take(answer: requests.Response, path: Path, have: int, stop: threading.Even
         if answer.headers.get("Content-Range", "").endswith(f"/{have}"):
             return
         path.unlink()
-        raise ToolError(f"{answer.url} is shorter than the partial download of it", hint=HINT)
+        raise TransientError(f"{answer.url} is shorter than the partial download of it", hint=HINT)
     if answer.status_code >= HTTPStatus.BAD_REQUEST:
         passing = answer.status_code in PASSING or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-        kind = ToolError if passing else HostError
+        kind = TransientError if passing else HostError
         raise kind(f"{answer.url} answered {answer.status_code} {answer.reason}", hint=HINT)
     with path.open("ab" if _goes_on(answer, have) else "wb") as out:
         for chunk in answer.iter_content(CHUNK):

@@ -11,7 +11,7 @@ from typing import IO
 
 from orchestrator.adapters.jail import Jail, start_in
 from orchestrator.adapters.network import proxies
-from orchestrator.errors import ToolError
+from orchestrator.errors import ToolError, TransientError
 
 MOST = 64 << 20
 """Bytes that are read of each output stream of a program in a jail."""
@@ -85,8 +85,9 @@ def run(  # noqa: PLR0913 - subprocess.run has them all
 ) -> Completed:
     """Run a program to its end; `timeout` is in seconds.
 
-    Raises ToolError with `hint` as the next step where the program is missing, takes too long, or
-    (with `check`) ends with another status than 0; where sudo itself refused, the next step is ROOT_HINT.
+    Raises ToolError with `hint` as the next step where the program is missing, and TransientError where it
+    takes too long or (with `check`) ends with another status than 0; where sudo itself refused, the next step
+    is ROOT_HINT.
     """
     argv = as_root(args) if root else tuple(args)
 
@@ -112,13 +113,13 @@ def run(  # noqa: PLR0913 - subprocess.run has them all
     except (FileNotFoundError, PermissionError) as error:
         raise ToolError(f"{argv[0]} cannot be run: {error.strerror}", hint=hint) from error
     except subprocess.TimeoutExpired as error:
-        raise ToolError(f"{args[0]} did not end within {timeout:g} s", hint=hint) from error
+        raise TransientError(f"{args[0]} did not end within {timeout:g} s", hint=hint) from error
     completed = Completed(args=argv, status=running.returncode, stdout=stdout, stderr=stderr)
     if check and root and completed.status == 1 and completed.complaint.startswith("sudo: "):
         raise ToolError(f"{args[0]} needs root; {completed.complaint}", hint=ROOT_HINT)
     if check and completed.status != 0:
         said = f": {completed.complaint}" if completed.complaint else ""
-        raise ToolError(f"{args[0]} ended with status {completed.status}{said}", hint=hint)
+        raise TransientError(f"{args[0]} ended with status {completed.status}{said}", hint=hint)
     return completed
 
 

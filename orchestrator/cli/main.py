@@ -2,10 +2,12 @@
 
 __lazy_modules__ = ("orchestrator.cli",)
 
+import errno
 import gc
 import os
 import signal
 import sys
+import termios
 from collections.abc import Sequence
 from types import FrameType
 from typing import Final
@@ -21,16 +23,18 @@ ALLOCATIONS: Final = 50_000
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (orchestrator.errors has their meanings)."""
     gc.set_threshold(ALLOCATIONS)
-    arguments = build_parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
+        hear_signals()
+        arguments = build_parser().parse_args(argv)
         return int(arguments.command(arguments))
     except CrashmatrixError as error:
         for line in str(error).splitlines():
             console.complain(line)
         return error.exit_code
     except KeyboardInterrupt:
+        usual = signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would be a traceback
         console.complain("interrupted")
+        signal.signal(signal.SIGINT, usual)
         return EXIT_HOST
     except BrokenPipeError:
         # The reader (head, less) has enough; keep the interpreter from failing again at its exit.
@@ -41,6 +45,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_HOST
 
 
+def hear_signals() -> None:
+    """Have SIGTERM and SIGHUP drain as Ctrl-C does; what is ignored, as under nohup, stays so."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, _interrupt)):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _hang_up)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM drains as Ctrl-C does; CI systems and `timeout` send it."""
+    """CI systems and `timeout` send SIGTERM."""
     raise KeyboardInterrupt
+
+
+def _hang_up(_number: int, _frame: FrameType | None) -> None:
+    """The terminal was closed. Kernel and shell may both say so, and twice would kill what drains."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None and _is_gone(stream.fileno()):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    raise KeyboardInterrupt
+
+
+def _is_gone(descriptor: int) -> bool:
+    """Whether a descriptor is of a terminal that was closed: writing to it fails from now on."""
+    try:
+        termios.tcgetattr(descriptor)
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
+    return False

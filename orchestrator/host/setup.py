@@ -13,7 +13,7 @@ import tenacity
 
 from orchestrator import invocation
 from orchestrator.adapters import process
-from orchestrator.errors import HostError, ToolError
+from orchestrator.errors import HostError, TransientError
 from orchestrator.host import probe, record
 from orchestrator.host.facts import HostPaths
 from orchestrator.host.plan import enough_pipes, plan
@@ -126,14 +126,14 @@ def _run_commands(step: Step, say: Say) -> None:
         if done.status == 0:
             continue
         if not command.may_fail:
-            raise ToolError(f"`{command}` failed: {done.complaint}", hint=STEP_HINT)
+            raise TransientError(f"`{command}` failed: {done.complaint}", hint=STEP_HINT)
         say(f"      went on though `{command}` failed: {done.complaint}")
 
 
 def _run_retried(step: Step, say: Say) -> None:
     """Run commands that need the network, all of them again where one fails."""
     attempts = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(ToolError),
+        retry=tenacity.retry_if_exception_type(TransientError),
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         wait=tenacity.wait_random_exponential(multiplier=2, max=20),
         reraise=True,

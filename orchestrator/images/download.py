@@ -12,7 +12,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from orchestrator.adapters import apt, http, process
 from orchestrator.adapters.inside import open_regular
-from orchestrator.errors import HostError, InputError, Location, ToolError
+from orchestrator.errors import HostError, InputError, Location, TransientError
 from orchestrator.images.network import persistently
 from orchestrator.model import LocalFile, MavenFile, NpmFile, Pin, PypiFile, UrlFile, Wanted
 
@@ -98,8 +98,8 @@ def _(wanted: UrlFile, _pin: Pin | None, folder: Path, stop: threading.Event) ->
         else:
             return path
     said = "; ".join(error.what for error in failures)
-    passing = any(isinstance(error, ToolError) for error in failures)
-    raise (ToolError if passing else HostError)(said, hint=failures[0].hint)
+    passing = any(isinstance(error, TransientError) for error in failures)
+    raise (TransientError if passing else HostError)(said, hint=failures[0].hint)
 
 
 @_obtain.register

@@ -10,7 +10,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import tenacity
 
-from orchestrator.errors import ToolError
+from orchestrator.errors import ToolError, TransientError
 
 ATTEMPTS: Final = 3
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def persistently(step: Callable[P, T], stop: threading.Event) -> Callable[P, T]:
-    """The step, tried up to three times while it raises ToolError and nobody asks to stop."""
+    """The step, tried up to three times while it raises TransientError and nobody asks to stop."""
 
     def attempt(*args: P.args, **kwargs: P.kwargs) -> T:
         if stop.is_set():
@@ -28,7 +28,7 @@ def persistently(step: Callable[P, T], stop: threading.Event) -> Callable[P, T]:
 
     def persistent(*args: P.args, **kwargs: P.kwargs) -> T:
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(ToolError),
+            retry=tenacity.retry_if_exception_type(TransientError),
             stop=tenacity.stop_after_attempt(ATTEMPTS) | tenacity.stop_when_event_set(stop),
             wait=tenacity.wait_random_exponential(multiplier=1, max=15),
             sleep=tenacity.sleep_using_event(stop),

@@ -18,7 +18,7 @@ from typing import IO, Final
 from orchestrator import invocation
 from orchestrator.adapters import process
 from orchestrator.adapters.network import proxies
-from orchestrator.errors import ToolError
+from orchestrator.errors import TransientError
 from orchestrator.images.network import persistently
 from orchestrator.model import Arch, ImageSpec, Suite
 
@@ -115,7 +115,7 @@ def _run(argv: list[str], log: IO[str]) -> None:
     done = process.run(argv, root=True, check=False, hint=HINT, timeout=TIMEOUT, env=proxies())
     log.write(done.stderr.decode(errors="replace"))
     if done.status != 0:
-        raise ToolError(f"mmdebstrap ended with status {done.status}", hint=HINT)
+        raise TransientError(f"mmdebstrap ended with status {done.status}", hint=HINT)
 
 
 def packages(status: str) -> str:

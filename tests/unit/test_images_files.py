@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import HostError, ToolError
+from orchestrator.errors import HostError, ToolError, TransientError
 from orchestrator.images import cache, context, locks, rootfs
 from orchestrator.images.network import ATTEMPTS, persistently
 from orchestrator.model import Arch, ContextFile, ImageKind, ImageSpec
@@ -114,7 +114,7 @@ def test_only_the_last_run_that_builds_removes_stages() -> None:
 
 def test_a_step_is_tried_again_until_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenacity.wait.random.uniform", lambda *_: 0)
-    failures = [ToolError("network", hint="")] * (ATTEMPTS - 1)
+    failures: list[HostError] = [TransientError("network", hint="")] * (ATTEMPTS - 1)
 
     def step() -> str:
         if failures:
@@ -130,7 +130,7 @@ def test_a_step_is_not_tried_again_once_stopped() -> None:
     def step() -> None:
         tries.append(1)
         stop.set()
-        raise ToolError("interrupted", hint="")
+        raise TransientError("interrupted", hint="")
 
     with pytest.raises(ToolError):
         persistently(step, stop)()

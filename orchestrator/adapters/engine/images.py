@@ -18,7 +18,7 @@ import requests
 from orchestrator.adapters.engine.calls import engine_errors, retried
 from orchestrator.adapters.engine.connection import Connection
 from orchestrator.adapters.network import proxies
-from orchestrator.errors import BuildError, EngineError, HostError, InputError, ToolError
+from orchestrator.errors import BuildError, EngineError, HostError, InputError, TransientError
 from orchestrator.model import LABEL, LABEL_KEY, Arch
 
 BUILD_TIMEOUT: Final = 3600
@@ -40,7 +40,7 @@ def _registry_errors(doing: str) -> Generator[None]:
         cause = error.__cause__
         if not isinstance(cause, docker.errors.APIError):
             raise
-        kind = HostError if cause.is_client_error() else ToolError
+        kind = HostError if cause.is_client_error() else TransientError
         raise kind(f"{doing}: {cause.explanation or cause}", hint=REGISTRY_HINT) from cause
 
 
@@ -150,14 +150,14 @@ class Images(Connection):
     def pull(self, image: str, arch: Arch) -> None:
         """Have an image of a registry, by digest, here for an architecture; one that is, is not asked for.
 
-        Raises ToolError where another attempt may work, HostError where the registry has no such image.
+        Raises TransientError where another attempt may work, HostError where the registry has no such image.
         """
         with _registry_errors(f"pulling {image}"), engine_errors(f"pulling {image}"):
             if self._architecture(image) == arch.debian:
                 return
             for step in self._api.pull(image, platform=arch.platform, stream=True, decode=True):
                 if "error" in step:
-                    raise ToolError(f"pulling {image}: {step['error']}", hint=REGISTRY_HINT)
+                    raise TransientError(f"pulling {image}: {step['error']}", hint=REGISTRY_HINT)
 
     def _architecture(self, image: str) -> str | None:
         try:
