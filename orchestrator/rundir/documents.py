@@ -30,6 +30,7 @@ from orchestrator.model import (
     Plan,
     RunDigest,
 )
+from orchestrator.rundir.shared_sets import share_field_sets
 
 MAX_MERGED: Final = 10 * MAX_CELLS
 """Excluded cells of a merged run: each of its runs may exclude other cells, for other reasons."""
@@ -55,6 +56,8 @@ def read_document(path: Path, kind: type[Document], root: Path) -> Document | No
     document = _parse(path, text, kind)
     if isinstance(document, Plan):
         _check_plan(document, path)
+    else:
+        share_field_sets(document)
     return document
 
 
