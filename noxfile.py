@@ -1,7 +1,7 @@
 """Every job of the project, on a workstation and in CI: `./nox --list`.
 
-A session takes its environment from one lock, requirements/<lock>.txt, and sessions with the same lock share
-it (.nox/<lock>). nox itself would give each session one of its own, so to nox the sessions here have none.
+A session uses the environment of one lock, requirements/<lock>.txt, and sessions with the same lock share it
+(.nox/<lock>). nox would make an environment for each session, so none is declared to nox.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).resolve().parent
 LOCKS: Final = ROOT / "requirements"
 ENVIRONMENTS: Final = ROOT / ".nox"
 
-# In the order of their constraints: tests.in is held to runtime.txt, types.in to tests.txt.
+# In the order of their constraints: runtime.txt constrains tests.in, tests.txt constrains types.in.
 LOCK_ORDER: Final = ("nox", "runtime", "tests", "types", "lint", "lock")
 
 COMPILE: Final = (
@@ -36,13 +36,13 @@ INSTALL: Final = (
     *("--no-deps", "--require-hashes", "--only-binary=:all:"),
 )
 
-# A process for each processor; tests/distribution.py says which tests stay together.
+# One process per processor; tests/distribution.py says which tests stay together.
 PARALLEL: Final = ("--numprocesses=auto", "--dist=loadscope")
 
 # With PYTHONSAFEPATH `python -m` finds no module of this folder.
 MODULES_OF_THIS_FOLDER: Final[dict[str, str | None]] = {"PYTHONSAFEPATH": None}
 
-# These only look: they must not change the host first.
+# With these flags nothing runs, so the host is not set up first.
 LOOKING: Final = frozenset({"-h", "--help", "--list"})
 
 
@@ -54,7 +54,7 @@ def setup(session: nox.Session) -> None:
 
 @nox.session
 def doctor(session: nox.Session) -> None:
-    """Say what this host can do and lacks; changes nothing."""
+    """Print what this host can do and what it lacks; changes nothing."""
     orchestrate(session, environment(session, "runtime"), "doctor", *session.posargs)
 
 

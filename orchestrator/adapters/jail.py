@@ -1,11 +1,11 @@
 """Confines programs that read hostile files: they write to named folders only, and open no socket.
 
-By the kernel's own means, which take neither privileges nor another program: Landlock (landlock(7)) for
-files, a filter of system calls (libseccomp) for sockets, signals and what else Landlock leaves open,
-no_new_privs, and no capability but the one to read. Each is a property of a thread that what it starts
-inherits. So a thread is confined, starts the program, and ends; this process stays as it was.
+It uses kernel features that need neither privileges nor another program: Landlock (landlock(7)) for files, a
+filter of system calls (libseccomp) for sockets, signals and what else Landlock does not cover, no_new_privs,
+and no capability except the one to read. Each applies to a thread and is inherited by the programs that it
+starts. A new thread is therefore confined, starts the program, and ends; this process is unaffected.
 
-Reading is not confined, and neither is what the program says: whoever reads that must not believe it.
+Reading is not confined. The program's output is untrusted.
 """
 
 import ctypes
@@ -40,12 +40,12 @@ DENIED_WITH: Final = (
     ("ioctl", (1, _MASKED, 0xFFFFFFFF, 0x5412)),
     ("ioctl", (1, _MASKED, 0xFFFFFFFF, 0x541C)),
 )
-"""Those that fail for some arguments: limits of another process, and TIOCSTI and TIOCLINUX, by which a
-terminal reads what nobody typed. An argument's place, how it is compared, and with what."""
+"""Those that fail for some arguments: limits of another process, and TIOCSTI and TIOCLINUX, which
+inject input into a terminal. An argument's place, how it is compared, and with what."""
 HINT: Final = f"the kernel refused to confine a program; `{command('doctor')}` says what this host can do"
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
-"""landlock_create_ruleset and its sisters, on every architecture."""
+"""landlock_create_ruleset and the calls after it; the numbers are the same on every architecture."""
 _VERSION: Final = 1
 _PATH_BENEATH: Final = 1
 _WRITE, _TRUNCATE, _REFER = 1 << 1, 1 << 14, 1 << 13
@@ -104,7 +104,7 @@ def start_in(jail: Jail, start: Callable[[], Started]) -> Started:
 
 @cache
 def shortcomings() -> tuple[str, ...]:
-    """What this host cannot confine, in words; empty where it can all."""
+    """What this host cannot confine, as text; empty where it can confine everything."""
     landlock = None if _landlock() else "its kernel has no Landlock (Linux 5.13, `lsm=`)"
     filters = None if _seccomp() else "libseccomp is not installed"
     return tuple(filter(None, (landlock, filters)))
@@ -115,7 +115,7 @@ def _confine(jail: Jail) -> None:
     _check(_libc().prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     for capability in range(_LAST_CAPABILITY + 1):
         if capability != _READ_SEARCH:
-            _libc().prctl(_CAPBSET_DROP, capability, 0, 0, 0)  # A user has none to drop, and may not.
+            _libc().prctl(_CAPBSET_DROP, capability, 0, 0, 0)  # an unprivileged user has none to drop
     if version := _landlock():
         _restrict_files(jail, version)
     if library := _seccomp():

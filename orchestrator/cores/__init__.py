@@ -1,4 +1,4 @@
-"""Host to a trial's core, and core to the sysroot that it takes to read it."""
+"""Finds a trial's core on the host, and makes the sysroot that is needed to read it."""
 
 from orchestrator.cores.collection import collect
 from orchestrator.cores.journal import DumpedCore, dump

@@ -2,8 +2,8 @@
 
 The kernel hands every core to one handler, whatever container it comes from, so a core is matched
 by the 64-digit id of its container (any cgroup driver spells it out) and, where a container left
-several, by the pid that the process under question had inside. A core that should be there and is
-not is LOST, with the reason; it is never silence.
+several, by the pid that the process under question had inside. An expected core
+that is missing is LOST, with the reason.
 """
 
 import os
@@ -48,8 +48,8 @@ def collect(
     """Find a trial's core and copy it to `folder`; its path in the result is relative to `root`.
 
     Costs nothing where the process did not die of a core-dumping signal. Waits up to `deadline`
-    seconds where the wait status says that a core was written, else looks once. Never raises for
-    a core that cannot be had: that is a LOST core with its reason.
+    seconds where the wait status says that a core was written, else looks once. A core that
+    cannot be collected is returned as LOST with its reason, not raised.
     """
     if not outcome.core_dumped and outcome.signal not in DUMPING:
         return CoreFile(state=CoreState.NONE)
@@ -62,7 +62,7 @@ def collect(
 
 
 def _collect_emulated(outcome: Outcome, root: Path) -> CoreFile:
-    """The core that qemu-user wrote. The kernel's is one of qemu itself, and is never taken for it."""
+    """The core that qemu-user wrote. The kernel's core is one of qemu itself and is not used."""
     if outcome.emulator_core is None:
         return _lost(
             outcome,
@@ -81,7 +81,7 @@ def _collect_emulated(outcome: Outcome, root: Path) -> CoreFile:
 
 
 def is_emulator(core: StoredCore) -> bool:
-    """Whether a core is one of qemu-user itself, which tells nothing of the program that ran in it."""
+    """Whether a core is one of qemu-user itself, which does not show the program that ran in it."""
     return core.exe is not None and PurePosixPath(core.exe).name.startswith("qemu-")
 
 
@@ -106,8 +106,8 @@ def is_systemd_coredump(pattern: str) -> bool:
 def choose(cores: Sequence[StoredCore], container: str, pid: int | None) -> Match | None:
     """The core of a container's process: by container id, then by the pid inside; the newest of equals.
 
-    A core whose cgroup is not known was matched by the container's unique hostname alone; that is
-    said. One of another pid is never taken where both pids are known.
+    A core without a cgroup is matched by the container's unique hostname alone, with a note. A core of
+    another pid is never chosen where both pids are known.
     """
     program = [core for core in cores if not is_emulator(core)]
     own = [core for core in program if core.cgroup is None or container in core.cgroup]
@@ -124,7 +124,7 @@ def choose(cores: Sequence[StoredCore], container: str, pid: int | None) -> Matc
 
 
 def _wait(outcome: Outcome, deadline: float) -> Match | None:
-    """Look until the core is there; the journal's entry is written last, so its file is whole then."""
+    """Poll until the core is there; the journal's entry is written last, so its file is complete then."""
     end, pause = time.monotonic() + deadline, FIRST_PAUSE
     while True:
         match = choose(find_cores(outcome.hostname), outcome.container, outcome.pid)

@@ -1,4 +1,4 @@
-"""What systemd-coredump and the kernel say of crashes, asked of the journal through journalctl.
+"""Queries the journal, by journalctl, for what systemd-coredump and the kernel report about crashes.
 
 systemd-coredump writes one entry for each core, last of all, after the core is stored (measured on
 systemd 252). Its fields are listed in systemd-coredump(8) and systemd.journal-fields(7). Only named
@@ -34,7 +34,7 @@ _KERNEL: Final = re.compile(r"coredump: (\d+)\(.*\): (.+)")
 _CONTAINER: Final = re.compile(r"[0-9a-f]{64}")
 """The id of a container, which any driver of cgroups spells out."""
 _SLACK: Final = timedelta(seconds=1)
-"""The journal's times have been rounded down to whole seconds on their way here."""
+"""Tolerance of times: they are rounded down to whole seconds before they are compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +52,12 @@ class StoredCore:
     """The pid of the systemd-coredump that wrote this, which also wrote why it stored nothing."""
     time: float | None = None
     """When it was written, in seconds since the epoch. With kernel.core_pipe_limit above 0 the parent of the
-    process does not learn of its end before (core(5))."""
+    process is told of its end only afterwards (core(5))."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DumpedCore:
-    """A core that coredumpctl gave, and the id of the container that its process was in, if it was in one."""
+    """A core that coredumpctl returned, and the container id of its process, if it ran in one."""
 
     path: Path
     container: str | None = None
@@ -104,9 +104,9 @@ def _field(match: str) -> str:
 
 
 def reason_not_stored(core: StoredCore) -> str | None:
-    """What the systemd-coredump that saw a core said of it, such as that it is over ExternalSizeMax.
+    """What systemd-coredump logged about a core, for example that it exceeds ExternalSizeMax.
 
-    It speaks through the kernel's log, which carries its pid as SYSLOG_PID (seen on systemd 252).
+    The messages are in the kernel's log, with its pid as SYSLOG_PID (seen on systemd 252).
     """
     if core.collector is None:
         return None
@@ -155,7 +155,7 @@ def parse_entries(output: str) -> tuple[dict[str, str], ...]:
         entries = [json.loads(line) for line in output.split("\n") if line.strip()]
         return tuple({name: _text(value) for name, value in entry.items()} for entry in entries)
     except (ValueError, AttributeError, TypeError) as error:
-        raise ToolError("journalctl answered with what is not its JSON", hint=HINT) from error
+        raise ToolError("the output of journalctl is not its JSON format", hint=HINT) from error
 
 
 def _text(value: object) -> str:

@@ -1,7 +1,7 @@
 """An image's files read where the engine keeps them: in the layers of overlayfs, from the top down.
 
-The engine gives out one file a call, and starts a program for each (Docker 20.10); a core has twenty. Where
-this user may read the engine's store, they are read there instead, and nothing is mounted or written. Rules
+The engine returns one file per call, and starts a program for each (Docker 20.10); a core needs twenty. Where
+this user may read the engine's store, they are read there instead; nothing is mounted or written. The rules
 are those of the kernel's Documentation/filesystems/overlayfs.rst.
 
 A link is followed inside the image. Where a layer holds what only the kernel's own view of it explains
@@ -22,7 +22,7 @@ _PREFIXES: Final = ("trusted.overlay", "user.overlay")
 
 
 class UnclearLayersError(Exception):
-    """The layers alone do not tell what the image has; never leaves this station."""
+    """The layers alone do not determine what the image has; caught inside this station."""
 
 
 def find(layers: Sequence[Path], path: PurePosixPath) -> Path | None:
@@ -64,7 +64,7 @@ def _look(layers: Sequence[Path], parts: Sequence[str]) -> Path | None:
 
 
 def _step(folders: Sequence[Path], part: str) -> Path | list[Path]:
-    """One name in the folders that make up one: a file or a link, or the folders that make up that one."""
+    """Look a name up in merged folders: a file or a link, or the folders that are merged under the name."""
     merged: list[Path] = []
     for folder in folders:
         place = folder / part
@@ -85,14 +85,14 @@ def _step(folders: Sequence[Path], part: str) -> Path | list[Path]:
 
 
 def _is_whiteout(place: Path, status: os.stat_result) -> bool:
-    """Whether an entry says that the layers below have nothing here."""
+    """Whether an entry hides the name in the layers below (a whiteout)."""
     if stat.S_ISCHR(status.st_mode):
         return status.st_rdev == 0
     return stat.S_ISREG(status.st_mode) and status.st_size == 0 and bool(_attribute(place, "whiteout"))
 
 
 def _attribute(place: Path, name: str) -> bytes:
-    """What overlayfs noted of an entry; empty where it noted nothing."""
+    """The value of an overlayfs attribute of an entry; empty where it is not set."""
     for prefix in _PREFIXES:
         try:
             return os.getxattr(place, f"{prefix}.{name}", follow_symlinks=False)

@@ -61,7 +61,7 @@ def find_modules(core: Core, bring: Bring) -> Listed:
     bias = core.entry - layout.entry
     found, absent = {program: _module(program, bias, layout)}, []
     for text, loaded_at in _loaded(core, bias, layout):
-        # The loader's own name is the program's PT_INTERP, in a page that such a core does not hold.
+        # The loader's own name is the program's PT_INTERP, in a page that such a core lacks.
         name = _collapsed(interpreter if loaded_at == core.loaded_at else text)
         if name is None:
             continue

@@ -1,4 +1,4 @@
-"""Where the files of a crashed process can be had from: an image, a container, or a folder of this host.
+"""Sources of the files of a crashed process: an image, a container, or a folder of this host.
 
 Names are those of the process's own root. They come out of a core and are untrusted, and so are the
 links in a container or a copied root: a name never leads out of its source.
@@ -66,7 +66,7 @@ class ContainerSource:
 class ImageSource:
     """An image: its layers where this user may read the engine's store, else by the engine.
 
-    A container of it is held only once the engine is asked for a file; `close` removes that.
+    A container of it is created when the engine is first asked for a file; `close` removes it.
     """
 
     def __init__(self, engine: Engine, image: str, labels: Mapping[str, str]) -> None:
@@ -110,7 +110,7 @@ class ImageSource:
             target.seek(0)
             target.truncate()
             return None
-        # An image that is removed meanwhile has nothing; that is the engine's to say.
+        # An image that was removed meanwhile has no layers; the engine reports that.
         return False if all(layer.is_dir() for layer in self._layers) else None
 
     def _source(self) -> ContainerSource:
@@ -169,7 +169,7 @@ class ProgramSource:
 def _copy_regular(file: Path, target: IO[bytes]) -> bool:
     """Copy a file that is no link; False where it is no regular file, or too large. Raises OSError.
 
-    Of a file that says a size of 0, as those of /proc do, nothing is copied, however much there is to read.
+    A file of size 0, as in /proc, is copied as an empty one, even where reading it gives data.
     """
     if not stat.S_ISREG(file.lstat().st_mode):  # opening a device may do something
         return False

@@ -114,7 +114,7 @@ class _Maker:
         return place(self._folder, path) if self._have(path, None, debug=False) else None
 
     def add(self, modules: Iterable[MappedModule]) -> list[str]:
-        """Bring every module and its debug file; returns the problems, in words."""
+        """Fetch every module and its debug file; returns the problems as sentences."""
         problems, unchecked = [], []
         for module in modules:
             problem = self._add(module)

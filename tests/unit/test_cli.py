@@ -11,6 +11,7 @@ from orchestrator import errors
 from orchestrator.adapters import process
 from orchestrator.cli import flags, main
 from orchestrator.cli.schemas import SCHEMAS
+from orchestrator.host.doctor import Capability, State
 from orchestrator.model import STANDARD_AXES
 from orchestrator.names import SHELLS
 
@@ -125,6 +126,35 @@ def test_every_error_ends_with_two_or_three() -> None:
     codes = {kind.exit_code for kind in kinds if issubclass(kind, errors.CrashmatrixError)}
     assert codes == {errors.EXIT_INPUT, errors.EXIT_HOST}
     assert len({errors.EXIT_OK, errors.EXIT_FAILED, errors.EXIT_INPUT, errors.EXIT_HOST}) == 4
+
+
+WORDS = {
+    "as expected": errors.EXIT_OK,
+    "failed": errors.EXIT_FAILED,
+    "input is wrong": errors.EXIT_INPUT,
+    "engine failed": errors.EXIT_HOST,
+}
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/design.md", "docs/your-code.md", "orchestrator/errors.py"]
+)
+def test_every_page_with_the_exit_codes_says_those_of_the_program(page: str) -> None:
+    said = re.search(r"Exit codes[^:]*: (0 .*?)\.", (ROOT / page).read_text(), re.DOTALL)
+    assert said
+    meanings = dict(re.findall(r"\b([0-9]) ([^0-9]+?)[,;]?(?=\s[0-9]\s|$)", said[1]))
+    assert sorted(meanings) == [str(code) for code in sorted(WORDS.values())]
+    assert [
+        words for words, code in WORDS.items() if words not in " ".join(meanings[str(code)].split())
+    ] == []
+
+
+def test_the_design_page_names_the_keys_and_states_of_the_doctor_s_json() -> None:
+    page = (ROOT / "docs" / "design.md").read_text()
+    said = re.search(r"`doctor --json`: a list of objects with (.*?)\. `state` is (.*?)\.", page, re.DOTALL)
+    assert said
+    assert re.findall(r"`(\w+)`", said[1]) == list(Capability.model_fields)
+    assert re.findall(r"`(\w+)`", said[2]) == list(State)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def find_site(memory: ProcessMemory, crashed: ThreadReading | None) -> Site:
     """The original fault: the innermost one that a handler on the crashed stack was called for.
 
     A handler may raise its signal once more, as faulthandler does for the one that it replaced. The
-    kernel puts the thread's last trap into every signal frame, so all frames inside of the fault tell of
+    kernel writes the thread's last trap into every signal frame, so all frames inside of the fault record
     it, and it happened just outside of the outermost of them.
     """
     core = memory.core
@@ -87,10 +87,10 @@ def find_site(memory: ProcessMemory, crashed: ThreadReading | None) -> Site:
 
 
 def _untold(memory: ProcessMemory, crashed: ThreadReading, delivered: Fault, handlers: Sequence[int]) -> Site:
-    """The site where no signal frame tells of a fault: the outermost place that raised the signal itself.
+    """The site if no signal frame shows a fault: the outermost place that raised the signal itself.
 
     A handler of SIGABRT, as faulthandler's, gives its signal back its default action and raises it once
-    more; what is to be known is who raised it first.
+    more; the first raise is the origin.
     """
     raised = [number + 1 for number in handlers if _has_raised(memory, crashed, number + 1, delivered)]
     if raised:
@@ -110,7 +110,7 @@ def _has_raised(memory: ProcessMemory, crashed: ThreadReading, frame: int, deliv
 
 
 def _told(memory: ProcessMemory, stack: int | None, delivered: Fault) -> Fault | None:
-    """The fault that the signal frame at `stack` tells of."""
+    """The fault that the signal frame at `stack` records."""
     if stack is None:
         return None
     fault = handled_fault(memory.core, stack) or worked_out(memory, stack)
@@ -120,7 +120,7 @@ def _told(memory: ProcessMemory, stack: int | None, delivered: Fault) -> Fault |
 
 
 def _is_same(one: Fault, other: Fault) -> bool:
-    """Whether two signal frames tell of one trap; only one of them may have the siginfo_t with its code."""
+    """Whether two signal frames record one trap; only one of them may have the siginfo_t with its code."""
     return (one.number, one.address) == (other.number, other.address)
 
 
@@ -162,7 +162,7 @@ def _noted(core: Core) -> Fault:
 
 
 def _noted_at(memory: ProcessMemory, noted: Fault, crashed: ThreadReading) -> Fault | None:
-    """The fault that a thread stands at, of which the core says the signal alone."""
+    """The fault at a thread's current instruction, where the core holds the signal alone."""
     return worked_out_at(memory, crashed.registers.get(0, {})) if noted.number == SIGSEGV else None
 
 

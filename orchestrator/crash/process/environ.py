@@ -1,9 +1,9 @@
 """The environment at the crash, and the stale array that a crashing walk was in.
 
 `setenv` reallocates the array that `environ` points to, while another thread's `getenv` walks the
-freed one. Told here without debug information: a register of the crashing frames that points into
-another array which shares its entries with `environ` is the walk. Names only, and values of names
-that hold no secrets: a core has everything that the process was told.
+freed one. The walk is found without debug information: a register of the crashing frames points into
+another array that shares entries with `environ`. Values are shown only of names that hold no
+secrets: a core has the whole environment of the process.
 """
 
 import re
@@ -30,7 +30,7 @@ MAX_VALUE: Final = 200
 FIRST: Final = "the copy that the kernel laid at the start (it may have changed)"
 SYMBOLS: Final = ("environ", "__environ")
 OVERWRITTEN: Final = "(overwritten)"
-"""In the place of a name that cannot be one: memory that is used again may hold anything, secrets too."""
+"""Shown in place of an invalid name: reused memory may hold anything, including secrets."""
 _VARIABLE: Final = re.compile(rb"[A-Za-z_][A-Za-z0-9_.%()-]*")
 _GAP: Final = 4
 """Slots without an entry that an array may have in a row: free() writes two words, a refill writes more."""
@@ -83,9 +83,9 @@ def _find_environ(memory: ProcessMemory) -> tuple[int, str] | None:
 def _walked(
     core: Core, environ: _Array, initial: int | None, registers: Mapping[int, Mapping[str, int]]
 ) -> WalkedArray | None:
-    """The former array that most of all looks like `environ`, of those that a register points into.
+    """The former array that is most similar to `environ`, of those that a register points into.
 
-    The kernel's first array is none of them: it is never freed, and main() often has it in a register.
+    The kernel's first array is left out: it is never freed, and main() often has it in a register.
     """
     candidates = []
     for number, held in sorted(registers.items()):
@@ -105,9 +105,9 @@ def _walked(
 def _overwritten(
     core: Core, environ: _Array, registers: Mapping[int, Mapping[str, int]]
 ) -> WalkedArray | None:
-    """A block that is full of one word which another register has: a freed array that was used again.
+    """A block filled with one word that another register holds: a freed array that was reused.
 
-    With nothing of its entries left, nothing can be compared; that a walk was there is told.
+    Its entries are overwritten, so nothing can be compared; only the walk itself is reported.
     """
     for number, held in sorted(registers.items()):
         for name, value in held.items():

@@ -37,7 +37,7 @@ class Invocation:
 
 
 def read_invocation(core: Core) -> Invocation:
-    """What the core tells; the command line of NT_PRPSINFO (80 bytes, one word) where the stack is lost."""
+    """Read it from a core; without the stack the command line is NT_PRPSINFO's (80 bytes, one word)."""
     name, words = _psinfo(core.psinfo)
     place = _vector_place(core)
     if place is None:
@@ -102,7 +102,7 @@ def _stack(core: Core, address: int) -> Segment | None:
 def _start_of_array(core: Core, end: int) -> int | None:
     """The start of the NULL-terminated array of pointers that ends right before `end`.
 
-    Before envp stands the NULL of argv, before argv its count, which is no pointer.
+    envp is preceded by the NULL that ends argv, and argv by its count, which is no pointer.
     """
     if word(core, end - WORD) != 0:
         return None
