@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestrator.execute import emulation
 from orchestrator.instruments import INSTRUMENTS, Instrument
-from orchestrator.model import Cell, Expectation, OutcomeKind
+from orchestrator.model import Cell, Expectation, OutcomeKind, Serving
 from orchestrator.supervisor.paths import HOME, PROGRAM, WORK
 from orchestrator.supervisor.targets import Target
 
@@ -37,6 +37,8 @@ class TrialCommand:
     """Variables of the process that the scenario states."""
     network: bool = False
     """Whether the container has a network beside its loopback."""
+    serving: Serving | None = None
+    """The requests to an application, and what ends its workers."""
 
     @property
     def instrument(self) -> Instrument | None:
@@ -61,6 +63,7 @@ class TrialCommand:
             *wrapped,
             *(f"--option={item}" for item in self.options),
             *(f"--env={name}={value}" for name, value in self.env.items()),
+            *((f"--serving={self.serving.plan}",) if self.serving else ()),
         )
 
     def shared(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:

@@ -67,6 +67,8 @@ class ProcessExit(_Ended):
     interrupted: bool = False
     after: Annotated[float, Field(ge=0)] = 0.0
     seconds: Annotated[float, Field(ge=0)]
+    answers: Annotated[tuple[Short, ...], Field(max_length=50)] = ()
+    """What was odd about a server's answers."""
     others: Annotated[tuple[OtherExit, ...], Field(max_length=MAX_OTHERS)] = ()
     tests: Annotated[str, Field(pattern=r"^tests-\d{1,4}\.jsonl$")] | None = None
     """The name of the pytest plugin's log beside this report."""

@@ -131,6 +131,7 @@ def _watch(
             emulator_core=_emulator_core(engine, container, item, folder, request),
             versions=report.versions if report else {},
             notes=item.notes,
+            answers=item.answers,
             **_said(item, folder, streams, request.expectation),
             evidence=_evidence(engine, container, item.pid, folder, request),
             doing=item.doing,
@@ -150,9 +151,11 @@ def _watch(
 
 def _said(item: ProcessExit, folder: Path, streams: Streams, expectation: Expectation) -> dict[str, str]:
     """What a process that ended with an error said of it; nothing where the status is the expected one."""
-    if item.kind is not OutcomeKind.EXIT or item.status in (0, expectation.status):
-        return {}
     stdout, stderr = (folder / streams.file_name(name) for name in NAMES)
+    if item.kind is not OutcomeKind.EXIT or item.status in (0, expectation.status):
+        # A worker that ends well may have failed in a request: its server writes the traceback.
+        exception = last_exception(stderr) if item.answers else None
+        return {"exception": exception} if exception else {}
     if exception := last_exception(stderr):
         return {"exception": exception}
     line = last_line(stderr, stdout)

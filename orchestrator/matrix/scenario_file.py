@@ -13,13 +13,16 @@ from orchestrator.adapters.yaml_errors import refuse
 from orchestrator.model import (
     AddressRange,
     Children,
+    HttpRequest,
     OutcomeKind,
     ProbeKind,
+    ServerEnd,
     Survival,
     Toolchain,
     Value,
     WantedFinding,
 )
+from orchestrator.model.serving import WorkerClass
 from orchestrator.model.survival import MAX_TRIALS
 
 CLEAN: Final = "clean"
@@ -153,6 +156,15 @@ class ExpectFile(Value):
     source: str | None = None
 
 
+class ServerFile(Value):
+    """`server`: how a server runs the application. What is left out is left to the server."""
+
+    processes: Annotated[int, Field(ge=1, le=64)] | None = None
+    threads: Annotated[int, Field(ge=1, le=256)] | None = None
+    worker_class: WorkerClass | None = None
+    ini: InsidePath | None = None
+
+
 class ScenarioFile(Value):
     """The file as it is written.
 
@@ -174,6 +186,9 @@ class ScenarioFile(Value):
     files: tuple[UserPath, ...] | None = None
     env: dict[Annotated[str, AfterValidator(_variable)], Argument] = {}
     network: bool = False
+    server: ServerFile = ServerFile()
+    requests: Annotated[tuple[HttpRequest, ...], Field(min_length=1, max_length=100)] = (HttpRequest(),)
+    end: ServerEnd = ServerEnd.SIGTERM
     timeout: Annotated[float, Field(gt=0, le=3600)] | None = None
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
     trials_per_container: Annotated[

@@ -23,6 +23,7 @@ from orchestrator.matrix.rules import (
     ScenarioRules,
 )
 from orchestrator.matrix.scenario_file import CLEAN, ProbeFile, ScenarioFile
+from orchestrator.matrix.serving import serving_errors, serving_of
 from orchestrator.matrix.user_code import TIMEOUT, TIMEOUTS, CodeReader, title_of
 from orchestrator.model import (
     ABSENT,
@@ -133,6 +134,7 @@ class ScenarioSource:
         launchers = [LAUNCHERS[name] for name in matrix_axes["launcher"] if name in LAUNCHERS]
         if code and code.is_copied:
             self.errors.add(*_start_errors(document, code, launchers))
+        self.errors.add(*serving_errors(document, code))
         for index, rule in enumerate(entry.expect):
             self.errors.add(*expectation_errors(document, index, rule))
 
@@ -191,6 +193,7 @@ class ScenarioSource:
             trials_per_container=entry.trials_per_container,
             probes=tuple(_probe(language, probe) for language, probe in sorted(entry.probes.items())),
             code=self.code,
+            serving=serving_of(entry, self.code),
             axes=dict(self.axes),
         )
 

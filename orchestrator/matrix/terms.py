@@ -77,8 +77,16 @@ class CellSelector:
             trials_per_container=min(trials, wanted, _most_per_container(expectation, instrument)),
             timeout=request.timeout or self._scenario.timeout * (instrument.slowdown if instrument else 1),
             network=bool(self._scenario.code and self._scenario.code.network),
-            options=tuple(option for options in self._options for option in options(axes) or ()),
+            options=(
+                *self._served_by(axes["launcher"]),
+                *(option for options in self._options for option in options(axes) or ()),
+            ),
         )
+
+    def _served_by(self, launcher: str) -> tuple[str, ...]:
+        """The options by which a launcher runs the scenario's application as it says."""
+        serving = self._scenario.serving
+        return LAUNCHERS[launcher].serve(serving) if serving else ()
 
     def _rule(self, axes: Mapping[str, str], count: int) -> ExpectationRule:
         """The one rule that matches a cell, and `count` cells in all alike."""

@@ -84,8 +84,10 @@ class Outcome(Value):
     """Further processes that the supervisor saw end."""
     tests: UserTests | None = None
     """The user's own tests; None where the target is not pytest."""
+    answers: tuple[str, ...] = ()
+    """What was odd about the answers of an application's server."""
     exception: str | None = None
-    """Of an exit with an error: the last line of the traceback of the exception that ended the process."""
+    """Of an exit with an error, or an odd answer: the last line of the traceback of the last exception."""
     last_line: str | None = None
     """Of an exit with an error and no exception: the last line of stderr, or else of stdout."""
 

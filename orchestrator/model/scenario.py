@@ -10,6 +10,7 @@ from orchestrator.model.base import Value
 from orchestrator.model.catalogue import InterpreterKind
 from orchestrator.model.code import UserCode
 from orchestrator.model.evidence import WantedFinding
+from orchestrator.model.serving import Serving
 from orchestrator.model.survival import Survival
 from orchestrator.supervisor.targets import DRIVER, PROGRAM, Target
 
@@ -183,6 +184,8 @@ class Scenario(Value):
     probes: tuple[ProbeSource, ...]
     code: UserCode | None = None
     """What is started instead of the driver, or beside it what the driver needs."""
+    serving: Serving | None = None
+    """How a server runs the application that `code` names."""
     axes: dict[str, tuple[str, ...]] = {}
 
     def probe(self, language: str) -> ProbeSource | None:

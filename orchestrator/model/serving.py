@@ -11,6 +11,14 @@ MOST_REQUESTS: Final = 100_000
 """Of one entry; more would outlast any time limit."""
 
 
+MOST_TEXT: Final = 100_000
+"""Characters of a plan: it is one argument of a command line, which Linux limits to 131,072 bytes."""
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
+HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,4000}$")]
+
+WorkerClass = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,199}$")]
+
+
 class ServerEnd(StrEnum):
     """What ends workers once the requests are answered. The server is asked to stop after each of them."""
 
@@ -29,8 +37,8 @@ class HttpRequest(Value):
 
     method: Annotated[str, Field(pattern=r"^[A-Z]{1,20}$")] = "GET"
     path: Annotated[str, Field(pattern=r"^/[\x21-\x7e]{0,1999}$")] = "/"
-    body: Annotated[str, Field(max_length=1_000_000)] = ""
-    headers: dict[str, str] = {}
+    body: Annotated[str, Field(max_length=MOST_TEXT)] = ""
+    headers: dict[HeaderName, HeaderValue] = {}
     count: Annotated[int, Field(ge=1, le=MOST_REQUESTS)] = 1
     concurrency: Annotated[int, Field(ge=1, le=64)] = 1
     expect_status: Annotated[int, Field(ge=100, le=599)] | None = None
@@ -42,7 +50,7 @@ class Serving(Value):
 
     processes: int | None = None
     threads: int | None = None
-    worker_class: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,199}$")] | None = None
+    worker_class: WorkerClass | None = None
     """How a worker of gunicorn handles its requests: sync, gthread, gevent or another class."""
     ini: str | None = None
     """A configuration file of the scenario's, of uWSGI."""

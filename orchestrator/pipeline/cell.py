@@ -110,6 +110,7 @@ class CellRunner:
             options=planned.options,
             env=code.env if code else {},
             network=planned.network,
+            serving=scenario.serving,
         )
 
     def _look(

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 LONGEST = 200
 """Characters that are kept of what an answer says, for notes."""
 MOST_NOTES = 10
+CLOSED = "the connection ended without an answer"
+"""What is odd where a worker dies in a request."""
 
 
 class Request(NamedTuple):
@@ -115,7 +117,7 @@ class Load:
             closed = isinstance(
                 error, (ConnectionError, http.client.IncompleteRead, http.client.BadStatusLine)
             )
-            return "the connection ended without an answer" if closed else f"no answer that is HTTP ({kind})"
+            return CLOSED if closed else f"no answer that is HTTP ({kind})"
         finally:
             connection.close()
         wanted = request.expect_status

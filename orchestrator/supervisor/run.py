@@ -25,7 +25,8 @@ from orchestrator.supervisor.launch import Launch, launch_of
 from orchestrator.supervisor.load import read_plan
 from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, REPORT_NAME, SCENARIO
 from orchestrator.supervisor.pytests import run_tests
-from orchestrator.supervisor.serving import Served, Server, serve
+from orchestrator.supervisor.served import describe_server, serve
+from orchestrator.supervisor.serving import Server
 from orchestrator.supervisor.subject import (
     ABORT_GRACE,
     DUMP_GRACE,
@@ -40,7 +41,6 @@ from orchestrator.supervisor.subject import (
     describe,
     end_dump,
     kill,
-    other,
 )
 from orchestrator.supervisor.targets import CODE, COMMAND, COMMANDS, PYTEST, WSGI, Target
 
@@ -51,10 +51,6 @@ LAST_WORDS = 5.0
 USER = "crashmatrix"
 LONGEST_NAME = 100
 """Characters that a note shows of a program's name."""
-SERVER, WORKER = "server", "worker"
-"""The roles of a server's processes."""
-MOST_OTHERS = 50
-"""Further processes that are told of; the report has a limit."""
 PATH_SHOWN = 40
 """Characters that a note shows of a path; each may take 10, and a note has at most 500."""
 
@@ -202,27 +198,6 @@ def not_started(error: OSError, program: str, after: float, notes: list[str]) ->
     }  # fmt: skip
 
 
-def follow_server(
-    started: Subject, launch: Launch, options: argparse.Namespace, ends: Ends, wakeup: Wakeup
-) -> Served:
-    """Follow an application's server and its workers to their end."""
-    server = Server(started, launch.port, launch.manners, ends, wakeup)
-    grace = EMULATED_GRACE if options.emulated else ABORT_GRACE
-    served = serve(server, options.serving, started.started + options.timeout, grace)
-    ends.close()
-    return served
-
-
-def describe_server(served: Served, started: Subject, began: float, notes: list[str]) -> dict[str, object]:
-    """The exit of a server's trial: the judged process, and the others."""
-    told = [*notes, *served.notes, *served.odd]
-    exit_ = describe(served.judged, started.started - began, served.hung, served.interrupted, told)
-    others = [
-        other(process, SERVER if process is started else WORKER) for process in served.others[-MOST_OTHERS:]
-    ]
-    return {**exit_, "doing": None, "others": others}
-
-
 def run_trial(
     home: str, options: argparse.Namespace, wakeup: Wakeup, began: float, notes: list[str]
 ) -> dict[str, object]:
@@ -251,7 +226,8 @@ def run_trial(
         error.filename = command[0]
         raise
     if ends:
-        served = follow_server(started, launch, options, ends, wakeup)
+        server = Server(started, launch.port, launch.manners, ends, wakeup)
+        served = serve(server, options.serving, started.started + options.timeout, grace)
         return describe_server(served, started, began, notes)
     subject, watched = follow(started, launch, options.timeout, grace, wakeup)
     if subject is not started:

@@ -1,8 +1,4 @@
-"""A server with its workers, from its start to its end: requests, what ends the workers, and how each ended.
-
-The trial's process is the first worker that ended as none should, else the last one that ended, else the
-server's own first process. The others are told beside it.
-"""
+"""A running server with its workers: what can be asked of it, and how each of its processes ended."""
 
 from __future__ import annotations
 
@@ -13,16 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.supervisor import cleanup, http
 from orchestrator.supervisor.ends import Ended, Ends
-from orchestrator.supervisor.load import Load
+from orchestrator.supervisor.load import CLOSED, Load
 from orchestrator.supervisor.subject import (
-    DUMP_GRACE,
     POLL,
-    InterruptedRunError,
     TimedOutError,
     Worker,
     abort,
     end_dump,
-    kill,
 )
 
 if TYPE_CHECKING:
@@ -38,21 +31,11 @@ SETTLE = 2.0
 MOST_ROUNDS = 10_000
 """How often the requests are repeated until a worker has served as many as it may."""
 RELOAD, MAX_REQUESTS, HARAKIRI = "reload", "max-requests", "harakiri"
+"""What ends workers (model.ServerEnd)."""
 
 
 class CrashLoopError(Exception):
     """Workers die and are replaced again and again."""
-
-
-class Served(NamedTuple):
-    """How a server's trial went; `odd` are the answers that were not as they should be."""
-
-    judged: Subject
-    others: list[Subject]
-    hung: bool
-    interrupted: bool
-    notes: list[str]
-    odd: list[str]
 
 
 class Manners(NamedTuple):
@@ -73,6 +56,9 @@ class Server:
         self.ended: list[Subject] = []
         self.notes: list[str] = []
         self.odd: list[str] = []
+        self.doing: dict[int, str] = {}
+        """By pid, the requests during which workers ended as none should."""
+        self._doing: str | None = None
         self.harakiri = False
         """Whether the server is to kill a worker whose request takes too long."""
         self._ends, self._wakeup, self._bounded = ends, wakeup, True
@@ -88,7 +74,10 @@ class Server:
     def look(self) -> None:
         """Learn of workers that have ended; raises CrashLoopError if too many did as none should."""
         for pid, status in self._ends.new(self.master.pid):
-            self.ended.append(Ended(pid, status, self.master, self._wakeup))
+            ended = Ended(pid, status, self.master, self._wakeup)
+            self.ended.append(ended)
+            if self._doing and self.is_abnormal(ended):
+                self.doing[pid] = self._doing
         if self._bounded and sum(map(self.is_abnormal, self.ended)) >= MOST_DEATHS:
             self._bounded = False
             self.notes.append(f"{MOST_DEATHS} workers died one after the other; the server was stopped")
@@ -117,17 +106,19 @@ class Server:
 
     def ask(self, request: Request, deadline: float) -> None:
         """Make the requests of one entry, and note what was odd about the answers."""
-        load = Load(request, self.port, deadline + GRACE)
+        load, before, self._doing = Load(request, self.port, deadline + GRACE), len(self.ended), str(request)
         try:
             while not load.done:
                 self.pause(deadline)
                 if not self.master.alive:
                     load.stopped = True
+            if CLOSED in load.odd:
+                self._await_end(min(time.monotonic() + SETTLE, deadline), more_than=before)
         except TimedOutError:
             self.notes.append(f"{request}: not answered within the time limit")
             raise
         finally:
-            load.stopped = True
+            load.stopped, self._doing = True, None
             self.odd += load.notes()
 
     def end_workers(self, plan: Plan, deadline: float) -> None:
@@ -136,7 +127,7 @@ class Server:
             self._reload(plan, deadline)
         elif plan.end == MAX_REQUESTS:
             self._wear_out(plan, deadline)
-        elif plan.end == HARAKIRI and not self._await_end(deadline):
+        elif plan.end == HARAKIRI and not self._await_end(deadline - SETTLE):
             self.notes.append("no worker was ended for a request that took too long")
 
     def _reload(self, plan: Plan, deadline: float) -> None:
@@ -159,11 +150,11 @@ class Server:
         if not self.ended:
             self.notes.append("no worker had served as many requests as it may")
 
-    def _await_end(self, deadline: float) -> bool:
-        """Wait until a worker has ended, until shortly before the deadline at most."""
+    def _await_end(self, deadline: float, more_than: int = 0) -> bool:
+        """Wait until more workers have ended than so many; returns False if none did by the deadline."""
         try:
-            while not self.ended and self.master.alive:
-                self.pause(deadline - SETTLE)
+            while len(self.ended) <= more_than and self.master.alive:
+                self.pause(deadline)
         except TimedOutError:
             return False
         return True
@@ -230,6 +221,10 @@ class Server:
         judged = next(filter(self.is_abnormal, workers), (self.ended or workers)[-1])
         return judged, [process for process in workers if process is not judged]
 
+    def close(self) -> None:
+        """Forget the file of ends: all are known."""
+        self._ends.close()
+
     def _workers(self) -> list[int]:
         return cleanup.children(self.master.pid) or [self.master.pid]
 
@@ -240,37 +235,3 @@ def _is_idle(pid: int) -> bool:
             return stat.read().rpartition(b")")[2].split()[0] in (b"S", b"Z")
     except OSError:
         return True
-
-
-def serve(server: Server, plan: Plan, deadline: float, grace: float) -> Served:
-    """Run a server's trial; `grace` is the time in seconds that one that hangs gets to die of SIGABRT."""
-    hung: Subject | None = None
-    interrupted = False
-    server.harakiri = plan.end == HARAKIRI
-    try:
-        _drive(server, plan, deadline)
-    except TimedOutError:
-        hung = server.dump(grace)
-    except InterruptedRunError:
-        interrupted = True
-    kill(server.master)
-    server.look()
-    if not cleanup.await_dumps(DUMP_GRACE):
-        server.notes.append(f"a process was still writing its core after {DUMP_GRACE:g} s")
-    cleanup.end_stragglers()
-    judged, others = (hung, [*server.ended]) if hung else server.judged()
-    others = [process for process in others if process is not judged]
-    return Served(judged, others, hung is not None, interrupted, server.notes, server.odd)
-
-
-def _drive(server: Server, plan: Plan, deadline: float) -> None:
-    number = signal.SIGINT if plan.end == signal.SIGINT.name else signal.SIGTERM
-    try:
-        if server.opens(deadline):
-            for request in plan.requests:
-                server.ask(request, deadline)
-            server.end_workers(plan, deadline)
-            server.settle(deadline)
-        server.stop(number, deadline)
-    except CrashLoopError:
-        server.stop(number, deadline)

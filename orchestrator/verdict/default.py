@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.binary.cpp_names import without_arguments
-from orchestrator.model import CoreState, Crash, Expectation, Judgement, OutcomeKind, Trial, Verdict
+from orchestrator.model import CoreState, Crash, Expectation, Judgement, Outcome, OutcomeKind, Trial, Verdict
 from orchestrator.verdict.user_tests import unended, words_of_tests
 
 PYTHON_ERROR: Final = 1
@@ -13,7 +13,7 @@ PYTHON_ERROR: Final = 1
 
 
 def judge_default(expectation: Expectation, trial: Trial, others: str) -> Judgement:
-    """Pass where the process ended cleanly and no other process crashed.
+    """Pass where the process ended cleanly, no other process crashed, and a server answered each request.
 
     `others` names the crashes of other processes; they come first, since they are often why this one failed.
     """
@@ -24,7 +24,16 @@ def judge_default(expectation: Expectation, trial: Trial, others: str) -> Judgem
         return Judgement(verdict=Verdict.FAIL, reason=f"{itself}; also {others}")
     if others:
         return Judgement(verdict=Verdict.FAIL, reason=f"{others}; the judged process: {itself}")
+    if clean and outcome.answers:
+        return Judgement(verdict=Verdict.FAIL, reason=_answers(outcome))
     return Judgement(verdict=Verdict.PASS if clean else Verdict.FAIL, reason=itself)
+
+
+def _answers(outcome: Outcome) -> str:
+    """The first odd answer, with the exception behind it, and how many more there were."""
+    first, *more = outcome.answers
+    why = f": {outcome.exception}" if outcome.exception else ""
+    return f"{first}{why}" + (f"; and {len(more)} more" if more else "")
 
 
 def what_happened(trial: Trial) -> str:

@@ -77,7 +77,12 @@ def test_a_worker_that_crashes_on_a_request_is_judged_by_the_status_that_its_mas
     crash, then = HttpRequest(path="/crash"), HttpRequest(path="/?after")
     ended = serve(cell, crash, then, options=("--workers=2", f"--worker-class={name}"))
     assert (ended["kind"], ended["status"], ended["signal"]) == ("signal", None, "SIGSEGV")
-    assert ended["notes"] == ["GET /crash: the connection ended without an answer"]
+    assert ended["answers"] == ["GET /crash: the connection ended without an answer"]
+    assert ended["doing"] == "GET /crash"
+    assert {(other["role"], other["status"], other["doing"]) for other in ended["others"]} == {
+        ("worker", 0, None),
+        ("server", 0, None),
+    }
     assert asked(cell)[0].startswith("GET  None ")
     assert ended["pid"] not in {int(line.split()[-1]) for line in asked(cell)}
 
@@ -100,7 +105,7 @@ def test_answers_that_are_not_as_they_should_be_are_told_and_counted(cell: Cell)
     ended = serve(
         cell, HttpRequest(path="/error", count=3), HttpRequest(path="/none"), HttpRequest(expect_status=201)
     )
-    assert ended["notes"] == [
+    assert ended["answers"] == [
         "GET /error: answered 500 Internal Server Error (3 of 3)",
         "GET /none: answered 404 Not Found",
         "GET /: answered 200 OK, not 201",
@@ -207,9 +212,11 @@ def test_only_ends_that_the_master_itself_saw_are_taken(
 
 def test_the_supervisor_reads_back_the_plan_that_the_host_writes() -> None:
     serving = Serving(
-        processes=2, requests=(HttpRequest(path="/a", headers={"X": "é"}, count=2),), end=ServerEnd.RELOAD
+        processes=2,
+        requests=(HttpRequest(path="/a", headers={"X": "y"}, body="é", count=2),),
+        end=ServerEnd.RELOAD,
     )
-    assert read_plan(serving.plan) == Plan([Request("GET", "/a", "", {"X": "é"}, 2, 1, None)], "reload")
+    assert read_plan(serving.plan) == Plan([Request("GET", "/a", "é", {"X": "y"}, 2, 1, None)], "reload")
     assert read_plan("") == read_plan(Serving().plan)
 
 

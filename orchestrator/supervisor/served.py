@@ -1,0 +1,100 @@
+"""A server's trial: its requests, what ends its workers, and which process is judged.
+
+The judged process is the first worker that ended as none should, else the last one that ended, else the
+server's own first process. The others are told beside it.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator.supervisor import cleanup
+from orchestrator.supervisor.serving import HARAKIRI, CrashLoopError
+from orchestrator.supervisor.subject import (
+    DUMP_GRACE,
+    InterruptedRunError,
+    TimedOutError,
+    describe,
+    kill,
+    other,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.supervisor.load import Plan
+    from orchestrator.supervisor.serving import Server
+    from orchestrator.supervisor.subject import Subject
+
+SERVER, WORKER = "server", "worker"
+"""The roles of a server's processes."""
+MOST_OTHERS = 50
+"""Further processes that are told of; the report has a limit."""
+MOST_ANSWERS = 50
+
+
+class Served(NamedTuple):
+    """How a server's trial went. `odd`: answers that were not as they should be."""
+
+    judged: Subject
+    others: list[Subject]
+    hung: bool
+    interrupted: bool
+    notes: list[str]
+    odd: list[str]
+    doing: dict[int, str]
+    """By pid, the requests during which workers ended as none should."""
+
+
+def serve(server: Server, plan: Plan, deadline: float, grace: float) -> Served:
+    """Run a server's trial; `grace` is the time in seconds that one that hangs gets to die of SIGABRT."""
+    hung: Subject | None = None
+    interrupted = False
+    server.harakiri = plan.end == HARAKIRI
+    try:
+        _drive(server, plan, deadline)
+    except TimedOutError:
+        hung = server.dump(grace)
+    except InterruptedRunError:
+        interrupted = True
+    kill(server.master)
+    server.look()
+    if not cleanup.await_dumps(DUMP_GRACE):
+        server.notes.append(f"a process was still writing its core after {DUMP_GRACE:g} s")
+    cleanup.end_stragglers()
+    server.close()
+    judged, others = (hung, [*server.ended]) if hung else server.judged()
+    others = [process for process in others if process is not judged]
+    if server.harakiri:
+        # The request of a worker that was cut off has no answer.
+        server.notes += server.odd
+        server.odd = []
+    return Served(judged, others, hung is not None, interrupted, server.notes, server.odd, server.doing)
+
+
+def _drive(server: Server, plan: Plan, deadline: float) -> None:
+    number = signal.SIGINT if plan.end == signal.SIGINT.name else signal.SIGTERM
+    try:
+        if server.opens(deadline):
+            for request in plan.requests:
+                server.ask(request, deadline)
+            server.end_workers(plan, deadline)
+            server.settle(deadline)
+        server.stop(number, deadline)
+    except CrashLoopError:
+        server.stop(number, deadline)
+
+
+def describe_server(served: Served, started: Subject, began: float, notes: list[str]) -> dict[str, object]:
+    """The exit of a server's trial: the judged process, and the others."""
+    told = [*notes, *served.notes]
+    exit_ = describe(served.judged, started.started - began, served.hung, served.interrupted, told)
+    others = [
+        other(process, SERVER if process is started else WORKER, served.doing.get(process.pid))
+        for process in served.others[-MOST_OTHERS:]
+    ]
+    return {
+        **exit_,
+        "doing": served.doing.get(served.judged.pid),
+        "others": others,
+        "answers": served.odd[:MOST_ANSWERS],
+    }
