@@ -16,6 +16,7 @@ from orchestrator.cores import ContainerSource, DumpedCore, FolderSource, Progra
 from orchestrator.errors import HostError, InputError, Location
 from orchestrator.model import LABEL, Crash, Sysroot
 from orchestrator.names import BACKENDS
+from orchestrator.scratch import scratch_folder
 
 CORE_HINT: Final = "name a core file, or a match that `coredumpctl list` knows, such as a PID"
 
@@ -39,7 +40,7 @@ class AnalyzeRequest:
 def analyze_core(request: AnalyzeRequest) -> Crash:
     """Read a core; raises InputError if there is no readable core, HostError if the host fails."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="crashmatrix-analyze-")))
+        folder = stack.enter_context(scratch_folder("analyze"))
         stored = _stored(request.core, folder)
         plain = stack.enter_context(plain_core(stored.path))
         opened = stack.enter_context(open_core(plain))

@@ -2,7 +2,6 @@
 
 import gzip
 import lzma
-import tempfile
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import lz4.frame
 import zstandard
 
 from orchestrator.errors import CoreError
+from orchestrator.scratch import scratch_folder
 
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 # Bytes that a core may unpack to; a few kB of zstd can hold any number of them.
@@ -38,8 +38,8 @@ def plain_core(path: Path, *, limit: int = MAX_BYTES) -> Generator[Path]:
     if unpacker is None:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="crashmatrix-core-") as folder:
-        target = Path(folder) / "core"
+    with scratch_folder("core") as folder:
+        target = folder / "core"
         _unpack(path, target, unpacker, limit)
         yield target
 

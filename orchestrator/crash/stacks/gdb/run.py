@@ -9,7 +9,6 @@ server, takes libraries and debug files from the sysroot only (else it silently 
 and prints names that are not there), has limits on time, memory and what it writes, and a jail.
 """
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from orchestrator.crash.stacks.gdb.complaints import complaints_in
 from orchestrator.crash.stacks.limits import MAX_ANSWER, limited
 from orchestrator.errors import ToolError
 from orchestrator.invocation import command
+from orchestrator.scratch import scratch_folder
 
 PROGRAMS: Final = ("gdb-multiarch", "gdb")
 SCRIPT: Final = Path(__file__).with_name("script.py")
@@ -102,16 +102,17 @@ def read_with_gdb(
         raise ToolError("gdb is not installed", hint=HINT)
     # gdb is started in a folder of its own, where names relative to ours lead nowhere.
     core, sysroot, program = core.absolute(), sysroot.absolute(), program and program.absolute()
-    with tempfile.TemporaryDirectory(prefix="crashmatrix-gdb-") as folder:
-        answer = Path(folder) / "answer.json"
-        orders = _place(placed, Path(folder)) if placed else _load(program)
+    with scratch_folder("gdb") as folder:
+        answer = folder / "answer.json"
+        orders = _place(placed, folder) if placed else _load(program)
         done = process.run(
             [*limited(written=MAX_INDEX), gdb, *_arguments(core, sysroot), *orders, "-x", str(SCRIPT)],
-            hint=HINT, timeout=TIMEOUT, cwd=Path(folder), check=False,
-            jail=Jail(writable=(Path(folder), cache_folder(INDEXES))),
+            hint=HINT, timeout=TIMEOUT, cwd=folder, check=False,
+            jail=Jail(writable=(folder, cache_folder(INDEXES))),
             env={
                 "CRASHMATRIX_OUT": str(answer), "CRASHMATRIX_FRAMES": str(MAX_FRAMES),
-                "HOME": folder, "XDG_CACHE_HOME": folder, "DEBUGINFOD_URLS": "", "LC_ALL": "C.UTF-8",
+                "HOME": str(folder), "XDG_CACHE_HOME": str(folder), "DEBUGINFOD_URLS": "",
+                "LC_ALL": "C.UTF-8",
             },
         )  # fmt: skip
         said = done.stderr.decode(errors="replace")
