@@ -60,8 +60,8 @@ class CellContext:
     """The architecture of the host that plans."""
     releases: Mapping[str, str] = field(default_factory=dict)
     """Exact versions by axis, where the value names a series: {"python": "3.13.5"} of the value "3.13"."""
-    is_ready: Callable[[str, str, Arch], bool] = lambda _python, _glibc, _arch: False
-    """Whether no CPython has to be compiled for an environment."""
+    is_ready: Callable[[Mapping[str, str]], bool] = lambda _axes: False
+    """Whether no CPython has to be compiled for a cell of these axis values."""
 
 
 class Expression(Protocol):
@@ -112,11 +112,11 @@ class Ready:
     @property
     def names(self) -> frozenset[str]:
         """The axes that decide it."""
-        return frozenset({"python", "glibc", ARCH})
+        return frozenset({"python", "glibc", ARCH, "launcher"})
 
     def matches(self, cell: CellContext) -> bool:
-        """Whether no CPython has to be compiled for the cell."""
-        return cell.is_ready(cell.axes["python"], cell.axes["glibc"], Arch(cell.axes[ARCH]))
+        """Whether no CPython has to be compiled for the cell, nor its server for one that is unpacked."""
+        return cell.is_ready(cell.axes)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from packaging.version import Version
 
+from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.blocks import AxisFunction
 from orchestrator.matrix.expression import ARCH, CellContext, Expression
 from orchestrator.model import Arch, Base, Catalogue, CopiedPython, InterpreterKind
@@ -24,7 +25,7 @@ class CatalogueFacts:
         """`glibcs` are the values of the glibc axis."""
         self._catalogue = catalogue
         self._glibcs = sorted(glibcs, key=Version, reverse=True)
-        self._is_ready = cache(self._ready)
+        self._ready_of = cache(self._ready)
         self._host = catalogue.host
         self._release_of = cache(catalogue.release_of)
 
@@ -42,14 +43,22 @@ class CatalogueFacts:
             axes=axes, releases={PYTHON: release} if release else {}, host=self._host, is_ready=self._is_ready
         )
 
-    def _ready(self, python: str, glibc: str, arch: Arch) -> bool:
-        """Whether no CPython is compiled for a cell; of one that is unpacked the newest base counts alone."""
+    def _is_ready(self, axes: Mapping[str, str]) -> bool:
+        return self._ready_of(axes[PYTHON], axes["glibc"], Arch(axes[ARCH]), axes["launcher"])
+
+    def _ready(self, python: str, glibc: str, arch: Arch, launcher: str) -> bool:
+        """Whether a cell needs no compiled CPython, and no server that is compiled for an unpacked one.
+
+        Of one that is unpacked the newest base counts alone.
+        """
         base, python_of = self._catalogue.base_for(glibc, arch), self._catalogue.interpreter_for
         found = python_of(base, python, arch) if base else None
         if base is None or found is None or self._lacks(base, arch):
             return False
         if not isinstance(found, CopiedPython):
             return True
+        if launcher in LAUNCHERS and LAUNCHERS[launcher].recipe:
+            return False
         others = (self._catalogue.base_for(other, arch) for other in self._glibcs)
         bases = (other for other in others if other and not self._lacks(other, arch))
         newest = next((other for other in bases if python_of(other, python, arch) == found), base)

@@ -389,9 +389,30 @@ def test_an_unpacked_interpreter_is_ready_on_the_newest_glibc_that_it_runs_on(
     assert "repro/py3.12-glibc2.31-x86_64-plain" in ids(chosen(project, known, "script: repro.py"))
 
 
+def test_an_applications_first_answer_compiles_no_server_for_an_unpacked_interpreter(
+    project: Path, catalogue: Catalogue
+) -> None:
+    archive = CopiedPython(kind=InterpreterKind.ARCHIVE, version="3.12.1", arches=(Arch.X86_64,), source="x")
+    known = catalogue.model_copy(update={"interpreters": (archive,)})
+    assert [
+        name.removeprefix("repro/") for name in ids(chosen(project, known, "wsgi: app:create_app()"))
+    ] == [
+        "py3.11-glibc2.36-x86_64-gunicorn",
+        "py3.11-glibc2.36-x86_64-uwsgi",
+        "py3.12-glibc2.36-x86_64-gunicorn",
+        "py3.9-glibc2.31-x86_64-gunicorn",
+        "py3.9-glibc2.31-x86_64-uwsgi",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "launchers"),
-    [("script: repro.py", {"plain"}), ("command: [x]", {"plain"}), ("pytest: []", {"plain"})],
+    [
+        ("script: repro.py", {"plain"}),
+        ("command: [x]", {"plain"}),
+        ("pytest: []", {"plain"}),
+        ("wsgi: a:b", {"uwsgi", "gunicorn"}),
+    ],
 )
 def test_code_has_the_launchers_that_start_it(
     project: Path, catalogue: Catalogue, text: str, launchers: set[str]
