@@ -28,6 +28,10 @@ class PytestLog:
         self.modules: dict[str, None] = {}
         """Modules during whose collection a process died."""
         self.selected: int | None = None
+        self.cut_off: dict[int, str] = {}
+        """Tests during which a process ended, by its pid."""
+        self.capture = ""
+        """How pytest captures output: fd, sys, no, tee-sys."""
         self._running: dict[int, str] = {}
         self._collecting: dict[int, str] = {}
         self._at: dict[int, str] = {}
@@ -50,6 +54,7 @@ class PytestLog:
         kind, pid, node = event["event"], int(str(event["pid"])), str(event.get("node", ""))
         if kind == "process":
             self._at[pid] = START
+            self.capture = str(event.get("capture", ""))
         elif kind == "collecting":
             self._collecting[pid] = node
         elif kind == "collected":
@@ -57,8 +62,11 @@ class PytestLog:
             self._at[pid] = BETWEEN
         elif kind == "start":
             self._running[pid] = node
-        elif kind in ("end", "lost"):
+        elif kind == "end":
             self._running.pop(pid, None)
+            self.done.setdefault(node)
+        elif kind == "lost":
+            self.cut_off.update({worker: test for worker, test in self._running.items() if test == node})
             self.done.setdefault(node)
         elif kind == "selected" and self.selected is None:
             self.selected = int(str(event["count"]))
@@ -81,6 +89,7 @@ class PytestLog:
         """Count what a process was at when it died as done; returns whether that is something new."""
         test, module = self._running.pop(pid, None), self._collecting.pop(pid, None)
         if test is not None:
+            self.cut_off[pid] = test
             new, _ = test not in self.done, self.done.setdefault(test)
             return new
         if module is not None:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.supervisor import cleanup
+from orchestrator.supervisor.captured import Captured
 from orchestrator.supervisor.paths import REPORT_FOLDER
 from orchestrator.supervisor.pytest_log import PytestLog
 from orchestrator.supervisor.subject import DUMP_GRACE, Start, Subject, Watched, other
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 MOST = 17
 """Processes of one trial; the cores of 16 further ones are collected beside the first."""
-LOG, SKIP = "CRASHMATRIX_TESTS_LOG", "CRASHMATRIX_TESTS_SKIP"
-"""The environment variables by which the plugin is told its files."""
+LOG, SKIP, FILES = "CRASHMATRIX_TESTS_LOG", "CRASHMATRIX_TESTS_SKIP", "CRASHMATRIX_TESTS_FILES"
+"""The environment variables by which the plugin is told its files, and where it sends those of pytest."""
 ROLE = "pytest"
+SHOWN = 200
+"""Characters that a note shows of a test's name; a note has at most 500."""
 
 
 class Run(NamedTuple):
@@ -48,7 +51,9 @@ def run_tests(
     # The children of a process that crashed would run beside the next one.
     cleanup.adopt_orphans()
     log = PytestLog(REPORT_FOLDER)
-    start = start._replace(environment={**start.environment, LOG: log.path, SKIP: log.skip_path})
+    captured = Captured()
+    told = {LOG: log.path, SKIP: log.skip_path, FILES: captured.name}
+    start = start._replace(environment={**start.environment, **told})
     deadline = time.monotonic() + timeout
     runs: list[Run] = []
     while True:
@@ -57,7 +62,9 @@ def run_tests(
         log.update()
         doing = log.doing(subject.pid) if died(subject, log) else None
         runs.append(Run(subject, watched, doing))
-        goes_on = doing and log.pass_over(subject.pid) and not (watched.hung or watched.interrupted)
+        new = bool(doing) and log.pass_over(subject.pid)
+        watched.notes.extend(show_captured(captured, log))
+        goes_on = new and not (watched.hung or watched.interrupted)
         if not goes_on or log.left == 0:
             break
         if len(runs) == MOST or deadline <= time.monotonic():
@@ -68,7 +75,21 @@ def run_tests(
         cleanup.await_dumps(DUMP_GRACE)
         cleanup.end_stragglers()
         log.write_skip()
+    captured.end()
     return result(runs, log)
+
+
+def show_captured(captured: Captured, log: PytestLog) -> list[str]:
+    """Print the captured output of tests during which a process ended; returns notes on what is lost."""
+    captured.receive()
+    lost = []
+    while log.cut_off:
+        pid, test = log.cut_off.popitem()
+        if not captured.show(pid, test) and log.capture in ("fd", "sys"):
+            lost.append(
+                f"what {test[:SHOWN]} printed is lost: pytest had captured it (--capture={log.capture})"
+            )
+    return lost
 
 
 def died(subject: Subject, log: PytestLog) -> bool:

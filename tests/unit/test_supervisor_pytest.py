@@ -233,3 +233,41 @@ def test_inner(tmp_path):
     assert suite.test("tests")["status"] == 0
     assert list(suite.outcomes()) == ["test_inner"]
     assert os.environ.get("CRASHMATRIX_TESTS_LOG") is None
+
+
+SAYS = """
+import os, sys
+def test_1(): print("first"); print("to stderr", file=sys.stderr)
+def test_2():
+    print("before"); print("on stderr", file=sys.stderr)
+    os.system("echo from a child")
+    os.abort()
+def test_3(): print("third"); assert False
+"""
+
+
+def test_the_captured_output_of_a_test_that_crashes_is_printed(suite: Suite) -> None:
+    suite.write(test_says=SAYS)
+    ended = suite.test("tests")
+    title = "--- captured {} of tests/test_says.py::test_2, during which its process ended ---\n"
+    assert f"{title.format('stdout')}before\nfrom a child\n" in suite.stdout
+    assert f"{title.format('stderr')}on stderr\n" in suite.stderr
+    assert "first" not in suite.stdout
+    assert "third" in suite.stdout
+    assert ended["notes"] == []
+
+
+@pytest.mark.parametrize("capture", ["sys", "no"])
+def test_it_is_said_where_captured_output_is_lost(suite: Suite, capture: str) -> None:
+    suite.write(test_says=SAYS)
+    ended = suite.test("tests", f"--capture={capture}")
+    lost = "what tests/test_says.py::test_2 printed is lost: pytest had captured it (--capture=sys)"
+    assert ended["notes"] == ([lost] if capture == "sys" else [])
+
+
+def test_the_captured_output_of_a_worker_that_crashes_is_printed(suite: Suite) -> None:
+    pytest.importorskip("xdist")
+    suite.write(test_says=SAYS)
+    ended = suite.test("tests", "-n", "2")
+    assert "test_2, during which its process ended ---\nbefore\nfrom a child\n" in suite.stdout
+    assert ended["notes"] == []

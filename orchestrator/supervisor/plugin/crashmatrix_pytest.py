@@ -9,14 +9,18 @@ Works with pytest 6 and later, and with pytest-xdist where each worker is a proc
 
 from __future__ import annotations
 
+import array
 import json
 import os
+import socket
 import time
+from contextlib import suppress
 
 import pytest
 
-LOG, SKIP = "CRASHMATRIX_TESTS_LOG", "CRASHMATRIX_TESTS_SKIP"
-"""Environment variables: the path of the log, and of the tests and modules to leave out."""
+LOG, SKIP, FILES = "CRASHMATRIX_TESTS_LOG", "CRASHMATRIX_TESTS_SKIP", "CRASHMATRIX_TESTS_FILES"
+"""Environment variables: the path of the log, and of the tests and modules to leave out; the name of the
+supervisor's socket."""
 SKIPPED = "Skipped: "
 MESSAGE, DETAIL = 400, 4000
 """Characters that are kept of a failure's first line, and of the end of its text."""
@@ -31,7 +35,9 @@ class Recorder:
         self.plugins = config.pluginmanager
         self.skip = read_skip(os.environ.get(SKIP))
         self.reports: dict[str, dict[str, object]] = {}
-        self.write("process")
+        self.capture = str(config.getoption("capture", ""))
+        self.sent = False
+        self.write("process", capture=self.capture)
 
     @property
     def distributes(self) -> bool:
@@ -56,6 +62,14 @@ class Recorder:
         message, detail = told(report) if report.failed else (None, None)
         if is_file or report.failed:
             self.write("collected", node=collector.nodeid, message=message, detail=detail)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Give the supervisor the files in which pytest captures output: now descriptors 1 and 2."""
+        name = os.environ.get(FILES)
+        if self.capture == "fd" and name and not self.sent:
+            self.sent = True
+            send_files(name)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -111,6 +125,13 @@ def pytest_configure(config: pytest.Config) -> None:
     path = os.environ.get(LOG)
     if path:
         config.pluginmanager.register(Recorder(config, path), "crashmatrix-recorder")
+
+
+def send_files(name: str) -> None:
+    """Send descriptors 1 and 2 to the supervisor; nothing is sent where it cannot take them at once."""
+    files = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", (1, 2)))]
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendmsg([json.dumps(os.getpid()).encode()], files, socket.MSG_DONTWAIT, f"\0{name}")
 
 
 def read_skip(path: str | None) -> dict[str, set[str]]:
