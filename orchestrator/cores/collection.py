@@ -156,11 +156,19 @@ def _keep(stored: str, path: Path) -> Path:
         raise ToolError(f"the journal names {stored!r} as a core, which is not in {STORE}", hint=HINT)
     suffix = source.suffix if source.suffix in SUFFIXES else ""
     target = path.with_name(f"{path.name}{suffix}")
-    process.run(
-        ["install", "--mode=0600", f"--owner={os.getuid()}", f"--group={os.getgid()}", "--",
-         str(source), str(target)],
-        root=True, hint=f"was it removed already? Raise MaxUse= and KeepFree= in coredump.conf; {HINT}",
-    )  # fmt: skip
+    try:
+        process.run(
+            ["install", "--mode=0600", f"--owner={os.getuid()}", f"--group={os.getgid()}", "--",
+             str(source), str(target)],
+            root=True, hint=HINT,
+        )  # fmt: skip
+    except ToolError as error:
+        if process.run(["test", "-e", str(source)], root=True, check=False, hint=HINT).status == 0:
+            raise
+        raise ToolError(
+            f"systemd-coredump stored the core and deleted it again before it was read ({error.what})",
+            hint="make room on its disk, or set MaxUse= and KeepFree= in coredump.conf",
+        ) from error
     return target
 
 

@@ -25,6 +25,9 @@ DISK_LEAST: Final = 2 << 30
 MEMORY_WANTED: Final = 3 << 30
 """Bytes for two cells at their limit of 1 GiB and the engine."""
 MEMORY_LEAST: Final = 1 << 30
+CORES_WANTED: Final = 1 << 30
+"""Bytes for the cores that are written before one is read: 32 at once, of some tens of MB each."""
+DROP_IN: Final = "/run/systemd/coredump.conf.d/crashmatrix.conf"
 LOOK_HINT: Final = "reinstall it"
 
 
@@ -64,6 +67,7 @@ def doctor(*, paths: HostPaths | None = None) -> tuple[Capability, ...]:
         npm(facts),
         maven(facts),
         collection(facts),
+        core_room(facts),
         pipe_limit(facts),
         gdb(),
         pystack(),
@@ -177,9 +181,23 @@ def collection(facts: Facts) -> Capability:
         return Capability(name=name, state=State.MISSING, found="; ".join(lacks), hint=SETUP)
     if state.storage != "external":
         found = f"systemd-coredump, but Storage={state.storage} keeps no files"
-        hint = "set Storage=external under [Coredump] in /run/systemd/coredump.conf.d/crashmatrix.conf"
+        hint = f"set Storage=external under [Coredump] in {DROP_IN}"
         return Capability(name=name, state=State.MISSING, found=found, hint=hint)
     return Capability(name=name, state=State.OK, found="systemd-coredump and the journal are served")
+
+
+def core_room(facts: Facts) -> Capability:
+    """Whether systemd-coredump keeps the cores that it stores until they are read."""
+    name, room = "room for cores", facts.collection.store
+    if room is None:
+        return Capability(name=name, state=State.DEGRADED, found="not known", hint=LOOK_HINT, required=False)
+    found = f"{_gib(room.free)} free at {room.folder}; KeepFree={_gib(room.keep_free)}"
+    found += f", MaxUse={_gib(room.max_use)}"
+    if room.free < room.keep_free + CORES_WANTED or room.max_use < CORES_WANTED:
+        hint = f"make room, or set KeepFree= and MaxUse= under [Coredump] in {DROP_IN}"
+        what = f"systemd-coredump soon deletes cores: {found}"
+        return Capability(name=name, state=State.DEGRADED, found=what, hint=hint, required=False)
+    return Capability(name=name, state=State.OK, found=found, required=False)
 
 
 def pipe_limit(facts: Facts) -> Capability:

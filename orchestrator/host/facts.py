@@ -1,7 +1,7 @@
 """What is known of this host: plain values, and the parsers of the texts they come from."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -87,6 +87,19 @@ class EngineFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoreRoom:
+    """The disk of stored cores in bytes, and when systemd-coredump deletes some of them (coredump.conf(5)).
+
+    It does so at each core: the oldest, of all users and programs, while less than `keep_free` is free.
+    """
+
+    folder: str
+    free: int
+    keep_free: int
+    max_use: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Collection:
     """What happens to a core on this host."""
 
@@ -95,6 +108,8 @@ class Collection:
     journald_served: bool
     storage: str = "external"
     """Storage= of coredump.conf; only `external` keeps cores as files."""
+    store: StoreRoom | None = None
+    """The room for stored cores; None where it is not known."""
 
     @property
     def pattern(self) -> str:
@@ -184,6 +199,30 @@ def parse_storage(texts: Iterable[str]) -> str:
     """Storage= of coredump.conf and its drop-ins in reading order, the last one wins (coredump.conf(5))."""
     found = [value for text in texts for value in re.findall(r"^\s*Storage\s*=\s*(\w+)", text, re.MULTILINE)]
     return found[-1].lower() if found else "external"
+
+
+def parse_size(texts: Iterable[str], name: str) -> int | None:
+    """A size of coredump.conf and its drop-ins in bytes, the last one wins; None where none is set."""
+    found = [
+        match
+        for text in texts
+        for match in re.findall(rf"^\s*{name}\s*=\s*(\d{{1,15}})\s*([KMGTPE]?)\s*$", text, re.MULTILINE)
+    ]
+    if not found:
+        return None
+    number, unit = found[-1]
+    return int(number) << 10 * ("KMGTPE".index(unit) + 1 if unit else 0)
+
+
+def store_room(texts: Sequence[str], folder: str, total: int, free: int) -> StoreRoom:
+    """The room for cores with the defaults of systemd's coredump-vacuum.c: 15 % and 10 %, 4 GiB at most."""
+    keep_free, max_use = (parse_size(texts, name) for name in ("KeepFree", "MaxUse"))
+    return StoreRoom(
+        folder=folder,
+        free=free,
+        keep_free=min(total * 3 // 20, 4 << 30) if keep_free is None else keep_free,
+        max_use=min(max(total // 10, 1 << 20), 4 << 30) if max_use is None else max_use,
+    )
 
 
 def parse_binfmt(text: str) -> BinfmtHandler:

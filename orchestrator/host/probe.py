@@ -6,6 +6,7 @@ A connection to systemd-coredump's socket starts a handler that logs "Coredump f
 
 import os
 import pwd
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,7 @@ from orchestrator.host.facts import (
     parse_os_release,
     parse_start_time,
     parse_storage,
+    store_room,
 )
 
 EVIDENCE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -50,6 +52,8 @@ EVIDENCE: Final[Mapping[str, tuple[str, ...]]] = {
 """Debian package to the programs or files of which any one shows that its service is here already."""
 CORE_HANDLERS: Final = ("apport", "apport-core-dump-handler", "corekeeper", "minicoredumper")
 """Packages that Conflict with or are replaced by systemd-coredump in Debian and Ubuntu."""
+STORE: Final = Path("/var/lib/systemd/coredump")
+"""Where systemd-coredump stores cores (systemd-coredump(8))."""
 COREDUMP_CONF: Final = (
     "usr/lib/systemd/coredump.conf",
     "etc/systemd/coredump.conf",
@@ -113,15 +117,19 @@ def collection(paths: HostPaths) -> Collection:
             f"the kernel's core settings cannot be read: {error}",
             hint="crashmatrix needs a Linux host with /proc/sys",
         ) from error
+    texts = [
+        file.read_text(errors="replace")
+        for pattern in COREDUMP_CONF
+        for file in sorted(Path("/").glob(pattern))
+    ]
+    place = next(path for path in (STORE, *STORE.parents) if path.exists())
+    disk = shutil.disk_usage(place)
     return Collection(
         sysctl=sysctl,
         coredump_served=str(paths.systemd / "coredump") in sockets,
         journald_served=str(paths.systemd / "journal/stdout") in sockets,
-        storage=parse_storage(
-            Path(file).read_text(errors="replace")
-            for pattern in COREDUMP_CONF
-            for file in sorted(Path("/").glob(pattern))
-        ),
+        storage=parse_storage(texts),
+        store=store_room(texts, str(place), disk.total, disk.free),
     )
 
 

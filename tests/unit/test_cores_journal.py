@@ -1,5 +1,7 @@
 """What systemd 252 and kernel 6.18 wrote into the journal, captured with our own queries."""
 
+import os
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -147,3 +149,11 @@ def test_the_journal_cannot_name_any_file_as_a_core(name: str, tmp_path: Path) -
     with pytest.raises(ToolError, match="not in"):
         _keep(name, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to look into the store of cores takes root")
+def test_a_core_that_was_deleted_before_it_was_read_is_said(tmp_path: Path) -> None:
+    name = f"{STORE}/core.none.0.{uuid.uuid4().hex}.1.1.zst"
+    with pytest.raises(ToolError, match="deleted it again before it was read") as caught:
+        _keep(name, tmp_path / "core")
+    assert "MaxUse= and KeepFree=" in caught.value.hint

@@ -11,9 +11,11 @@ from orchestrator.host.facts import (
     parse_binfmt,
     parse_listening,
     parse_os_release,
+    parse_size,
     parse_start_time,
     parse_storage,
     pipes_to_coredump,
+    store_room,
 )
 from orchestrator.model import Arch
 
@@ -98,3 +100,19 @@ def test_a_foreign_architecture_needs_a_handler_that_works_in_containers(tmp_pat
     check_arches([Arch.ARM64, Arch.X86_64], Arch.X86_64, paths=paths)
     with pytest.raises(HostError, match="x86_64 programs"):
         check_arches([Arch.X86_64], Arch.ARM64, paths=paths)
+
+
+def test_the_last_size_of_coredump_conf_wins_in_bytes() -> None:
+    shipped = "[Coredump]\n#KeepFree=\n#MaxUse=1G\n"
+    assert parse_size([shipped], "KeepFree") is None
+    assert parse_size([shipped, "KeepFree = 2G\n", "KeepFree=512M\n"], "KeepFree") == 512 << 20
+    assert parse_size(["MaxUse=4096\n"], "MaxUse") == 4096
+
+
+def test_what_systemd_coredump_keeps_free_by_itself() -> None:
+    large = store_room([], "/x", 1 << 40, 1 << 39)
+    assert (large.keep_free, large.max_use) == (4 << 30, 4 << 30)
+    small = store_room([], "/x", 10 << 30, 1 << 30)
+    assert (small.keep_free, small.max_use) == ((10 << 30) * 3 // 20, 1 << 30)
+    told = store_room(["KeepFree=1G\nMaxUse=2G\n"], "/x", 1 << 40, 1 << 39)
+    assert (told.keep_free, told.max_use) == (1 << 30, 2 << 30)
