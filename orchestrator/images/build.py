@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from orchestrator.adapters.engine import Engine
-from orchestrator.errors import BuildError, CrashmatrixError
+from orchestrator.errors import BuildError, CrashmatrixError, EngineError
 from orchestrator.images.locks import building, image_lock
 from orchestrator.images.make import Maker
 from orchestrator.model import ImageSpec
@@ -20,6 +20,8 @@ from orchestrator.model import ImageSpec
 INHERITED: Final = "needs one that failed: "
 POLL: Final = 0.2
 """Seconds between checks of `stop`."""
+ATTEMPTS: Final = 3
+"""Attempts at an image whose engine goes away each time."""
 
 Result = str | CrashmatrixError
 """An image's id, or why there is none."""
@@ -55,8 +57,8 @@ def build_all(
     to `logs`, in each image's own folder. Raises EngineError if the engine cannot list its images.
     """
     by_key = {spec.key: spec for spec in specs}
-    maker = Maker(engine=engine, logs=logs, stop=stop)
-    work = _Work(maker=maker, specs=by_key, on_ready=on_ready, progress=progress)
+    maker = Maker(engine=engine, logs=logs, stop=threading.Event())
+    work = _Work(maker=maker, specs=by_key, on_ready=on_ready, progress=progress, stop=stop)
     work.take_present()
     if not work.lacking():
         return work.results
@@ -68,12 +70,16 @@ def build_all(
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """The images of one call. Only the caller's thread changes `results`."""
+    """The images of one call. Only the caller's thread changes `results`.
+
+    `stop` is the caller's; the maker's own is set as well where what still runs is of no use any more.
+    """
 
     maker: Maker
     specs: Mapping[str, ImageSpec]
     on_ready: Callable[[str, Result], None]
     progress: Progress
+    stop: threading.Event
     results: dict[str, Result] = field(default_factory=dict)
 
     def take_present(self) -> None:
@@ -105,8 +111,12 @@ class _Work:
         running: dict[Future[Result], str] = {}
         with ThreadPoolExecutor(jobs, "image") as pool:
             try:
-                while (waiting or running) and not self.maker.stop.is_set():
+                while not self.stop.is_set():
                     waiting = self._without_hopeless(waiting)
+                    needed = self._needed()
+                    waiting = [spec for spec in waiting if spec.key in needed]
+                    if not waiting and needed.isdisjoint(running.values()):
+                        break  # what still runs is cancelled
                     ready = [spec for spec in waiting if self.results.keys() >= set(spec.parents)]
                     for spec in ready[: jobs - len(running)]:
                         waiting.remove(spec)
@@ -115,9 +125,10 @@ class _Work:
                     for future in done:
                         self._record(running.pop(future), future.result())
             except BaseException:
-                self.maker.stop.set()
+                self.stop.set()
                 raise
             finally:
+                self.maker.stop.set()
                 self._cancel(running)
 
     def _make(self, spec: ImageSpec) -> Result:
@@ -138,16 +149,26 @@ class _Work:
     def _make_now(self, spec: ImageSpec) -> Result:
         began = time.monotonic()
         self.progress.image_started(spec.role)
-        result: Result
-        try:
-            result = self.maker.make(spec)
-        except CrashmatrixError as error:
-            result = error
+        result = self._made(spec)
         said = str(result) if isinstance(result, CrashmatrixError) else None
         if said and isinstance(result, BuildError):
             said = "\n  ".join([said, *result.details])
         if not self.maker.stop.is_set():
             self.progress.image_ended(spec.role, time.monotonic() - began, said)
+        return result
+
+    def _made(self, spec: ImageSpec) -> Result:
+        """Make an image, again where the engine went away meanwhile and came back."""
+        engine, stop = self.maker.engine, self.maker.stop
+        for _ in range(ATTEMPTS):
+            try:
+                return self.maker.make(spec)
+            except EngineError as error:
+                result: Result = error
+                if stop.is_set() or engine.answers() or not engine.returns(stop, self.progress.say):
+                    break
+            except CrashmatrixError as error:
+                return error
         return result
 
     def _record(self, key: str, result: Result) -> None:
@@ -161,6 +182,21 @@ class _Work:
             self._record(spec.key, _inherited(spec, self._failed_parents(spec)[0]))
         left = [spec for spec in waiting if spec not in hopeless]
         return self._without_hopeless(left) if hopeless else left
+
+    def _needed(self) -> set[str]:
+        """The images without a result that one of the wanted images still waits for, and those themselves.
+
+        Wanted are those that no other is built on. Where one failed, what only it needs is of no use.
+        """
+        used = {parent for spec in self.specs.values() for parent in spec.parents}
+        stack = [key for key in self.specs if key not in used and key not in self.results]
+        needed: set[str] = set()
+        while stack:
+            key = stack.pop()
+            if key not in needed and key not in self.results:
+                needed.add(key)
+                stack.extend(self.specs[key].parents)
+        return needed
 
     def _failed_parents(self, spec: ImageSpec) -> list[CrashmatrixError]:
         parents = [self.results.get(key) for key in spec.parents]

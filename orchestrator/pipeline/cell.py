@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +86,10 @@ class CellRunner:
     def answers(self) -> bool:
         """Whether the engine answers."""
         return self.engine.answers()
+
+    def returns(self, say: Callable[[str], None]) -> bool:
+        """Whether the engine answers again, within its time."""
+        return self.engine.returns(self.stop, say)
 
     def _request(self, planned: PlannedCell, image: str, first: int, count: int) -> TrialRequest:
         return TrialRequest(

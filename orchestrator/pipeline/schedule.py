@@ -18,6 +18,11 @@ from orchestrator.pipeline.progress import Progress
 POLL: Final = 0.2
 """Seconds between checks for Ctrl-C, which Python delivers to the main thread only, and not during a wait."""
 
+LOOKS: Final = 5
+"""How often, a POLL apart, an engine that failed is asked whether it is still there."""
+ATTEMPTS: Final = 3
+"""Attempts at a cell whose engine goes away each time."""
+
 OnReady = Callable[[str, str | CrashmatrixError], None]
 """Called with an image's key, and with its id or the reason why there is none."""
 Build = Callable[[list[ImageSpec], OnReady], object]
@@ -41,6 +46,9 @@ class Runner(Protocol):
 
     def answers(self) -> bool:
         """Whether more cells can be run at all."""
+
+    def returns(self, say: Callable[[str], None]) -> bool:
+        """Whether more cells can be run again, after a bounded wait."""
 
 
 @dataclass(kw_only=True)
@@ -103,14 +111,31 @@ class Schedule:
             self._halt(f"--fail-fast: {cell.cell.id} is {result.judgement.verdict}")
 
     def _result(self, cell: PlannedCell, image: str) -> CellResult:
-        try:
-            return self.runner.run(cell, image)
-        except EngineError as error:
+        """The result of a cell, which is asked again where the engine went away meanwhile and came back."""
+        said = ""
+        for _ in range(ATTEMPTS):
+            try:
+                return self.runner.run(cell, image)
+            except EngineError as error:
+                said = str(error)
+                if not self._went_away():
+                    break
+                if not self.runner.returns(self.progress.say):
+                    self._halt(f"the container engine went away: {error.what}")
+                    break
+            except (CrashmatrixError, OSError) as error:
+                said = str(error)
+                break
+        return self.runner.unobserved(cell, said, image)
+
+    def _went_away(self) -> bool:
+        """Whether the engine is gone, or goes soon: one that stops ends its containers first."""
+        for _ in range(LOOKS):
             if not self.runner.answers():
-                self._halt(f"the container engine went away: {error.what}")
-            return self.runner.unobserved(cell, str(error), image)
-        except (CrashmatrixError, OSError) as error:
-            return self.runner.unobserved(cell, str(error), image)
+                return True
+            if self.stop.wait(POLL):
+                break
+        return False
 
     def _halt(self, why: str) -> None:
         with self._lock:

@@ -149,6 +149,23 @@ def test_a_failed_image_fails_what_needs_it_and_nothing_else(
     assert {key for key, _ in ready} == set(results)
 
 
+def test_what_no_image_can_need_any_more_is_not_waited_for(
+    engine: Engine, make_spec: MakeSpec, base_image: str, tmp_path: Path
+) -> None:
+    endless = make_spec("test-endless", f"FROM {base_image}\nCOPY nonce /a\nRUN sleep infinity\n")
+    broken = make_spec("test-broken", "FROM scratch\nCOPY nonce /a\nCOPY not-there /b\n")
+    top = make_spec("test-top", f"FROM {endless.tag}\nCOPY --from={broken.tag} /a /b\n", endless, broken)
+    results, told, ready = build(engine, [endless, broken, top], tmp_path / "logs")
+    assert {spec.role for spec in (endless, broken, top) if spec.key in results} == {
+        "test-broken",
+        "test-top",
+    }
+    assert isinstance(results[top.key], BuildError)
+    assert {key for key, _ in ready} == {broken.key, top.key}
+    assert set(told.ended) == {"test-broken"}
+    assert endless.key not in engine.images()
+
+
 def test_a_stopped_build_leaves_no_image_and_no_container(
     engine: Engine, make_spec: MakeSpec, tmp_path: Path
 ) -> None:

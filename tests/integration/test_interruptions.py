@@ -160,8 +160,13 @@ class Tunnel:
         self._target = endpoints()[0].removeprefix("unix://")
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._path = path
+        self.open()
+
+    def open(self) -> None:
+        """Let connections through, again after a cut."""
+        self._pairs.clear()
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
+        self._listener.bind(str(self._path))
         self._listener.listen(64)
         self._server = threading.Thread(target=self._serve)
         self._server.start()
@@ -198,9 +203,10 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def test_an_engine_that_goes_away_is_an_error_and_never_a_crash(
-    start: Start, smoke_run: Run, tmp_path: Path, engine: Engine
+    start: Start, smoke_run: Run, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert smoke_run.code == 0
+    monkeypatch.setenv("CRASHMATRIX_ENGINE_WAIT", "3")
     with tempfile.TemporaryDirectory(prefix="cm-") as short:  # a socket's path has 107 characters at most
         tunnel = Tunnel(Path(short) / "engine.sock")
         process = start(tmp_path, host=tunnel.host)
@@ -217,6 +223,28 @@ def test_an_engine_that_goes_away_is_an_error_and_never_a_crash(
     assert 1 <= verdicts.count(Verdict.ERROR) <= 2  # those in flight, two at a time
     assert len(verdicts) < 12
     assert not left_by(process, engine)
+
+
+def test_an_engine_that_comes_back_is_waited_for_and_the_verdicts_are_the_same(
+    start: Start, smoke_run: Run, tmp_path: Path, engine: Engine
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="cm-") as short:
+        tunnel = Tunnel(Path(short) / "engine.sock")
+        process = start(tmp_path, host=tunnel.host)
+        wait_until(lambda: len(results(tmp_path)) >= 2)
+        tunnel.cut()
+        assert process.stdout is not None
+        said = ""
+        while "does not answer; waiting" not in said:
+            said += process.stdout.readline()
+        tunnel.open()
+        said += end(process)
+        tunnel.cut()
+    remove_leftovers(engine)
+    assert process.returncode == 0, said
+    assert said.count("does not answer; waiting") == said.count("answers again") == 1
+    found = {result.cell.id: result.judgement for result in results(tmp_path)}
+    assert found == {name: result.judgement for name, result in smoke_run.results.items()}
 
 
 def test_fail_fast_leaves_the_rest_not_run(project: Path, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ class Runner:
     fails: dict[str, Exception] = field(default_factory=dict)
     verdict: Verdict = Verdict.PASS
     alive: bool = True
+    comes_back: bool = False
     ran: list[tuple[str, str]] = field(default_factory=list)
     unobserved_cells: dict[str, str] = field(default_factory=dict)
 
@@ -42,6 +43,13 @@ class Runner:
         raise AssertionError("nothing interrupts these runs")
 
     def answers(self) -> bool:
+        return self.alive
+
+    def returns(self, say: Callable[[str], None]) -> bool:
+        say("waiting")
+        self.alive = self.comes_back
+        if self.alive:
+            self.fails.clear()
         return self.alive
 
 
@@ -157,3 +165,27 @@ def test_an_error_of_the_host_is_the_cells_own_unless_the_engine_is_gone(
     assert progress.verdicts[first] is Verdict.ERROR
     assert len(progress.verdicts) == count
     assert (schedule.stopped is not None) == (count == 1)
+
+
+def test_a_cell_that_an_engine_s_restart_interrupted_is_asked_again() -> None:
+    first = planned()[0].cell.id
+    gone = EngineError("it went away", hint="start the engine")
+    runner = Runner(fails={first: gone}, alive=False, comes_back=True)
+    schedule, progress = scheduled(runner, planned())
+    assert schedule.stopped is None
+    assert [name for name, _ in runner.ran].count(first) == 2
+    assert set(progress.verdicts.values()) == {Verdict.PASS}
+    assert runner.unobserved_cells == {}
+
+
+def test_an_engine_that_goes_away_each_time_is_not_asked_without_end() -> None:
+    class Flapping(Runner):
+        def returns(self, say: Callable[[str], None]) -> bool:
+            say("waiting")
+            return True
+
+    first = planned()[0].cell.id
+    runner = Flapping(fails={first: EngineError("it went away", hint="start the engine")}, alive=False)
+    _, progress = scheduled(runner, planned())
+    assert [name for name, _ in runner.ran].count(first) == 3
+    assert progress.verdicts[first] is Verdict.ERROR

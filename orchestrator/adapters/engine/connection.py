@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-__lazy_modules__ = ("docker", "requests")
+__lazy_modules__ = ("docker", "requests", "tenacity")
 
 import os
 import socket
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
 import docker
 import requests
+import tenacity
 
 from orchestrator.adapters.engine.calls import ENGINE_HINT, engine_errors, retried
 from orchestrator.errors import EngineUnreachableError
 
 CALL_TIMEOUT: Final = 120
 """Seconds for one engine call; a load may be silent for long on a slow disk."""
+ENGINE_WAIT: Final = "CRASHMATRIX_ENGINE_WAIT"
+"""The variable with the seconds that an engine may be away, as while its packages are upgraded."""
+USUAL_WAIT: Final = 120.0
 UNIX: Final = "unix://"
 SOCKETS: Final = (
     "/var/run/docker.sock",
@@ -52,6 +58,14 @@ def endpoints() -> tuple[str, ...]:
     return tuple(f"{UNIX}{path}" for path in paths if os.path.exists(path))  # noqa: PTH110
 
 
+def engine_wait() -> float:
+    """How long to wait for an engine that went away, in seconds; 0 for a variable that is no number."""
+    try:
+        return max(0.0, float(os.environ.get(ENGINE_WAIT, USUAL_WAIT)))
+    except ValueError:
+        return 0.0
+
+
 def refusal(endpoint: str) -> str | None:
     """Why nobody can connect to a Unix socket; None where it accepts, and of another kind of endpoint.
 
@@ -77,6 +91,7 @@ class Connection:
         self._client = client
         self._api = client.api
         self.endpoint = endpoint
+        self._away = threading.Lock()
 
     @classmethod
     def connect(cls) -> Self:
@@ -119,6 +134,26 @@ class Connection:
             return bool(self._api.ping())
         except (docker.errors.DockerException, requests.exceptions.RequestException):
             return False
+
+    def returns(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
+        """Whether the engine answers again within ENGINE_WAIT seconds; says once that it is waited for."""
+        with self._away:
+            if self.answers():  # another thread has waited for it
+                return True
+            seconds = engine_wait()
+            say(f"The container engine does not answer; waiting up to {seconds:g} s for it.")
+            asked = tenacity.Retrying(
+                retry=tenacity.retry_if_result(lambda there: not there),
+                stop=tenacity.stop_after_delay(seconds) | tenacity.stop_when_event_set(stop),
+                wait=tenacity.wait_fixed(1),
+                sleep=tenacity.sleep_using_event(stop),
+            )
+            try:
+                asked(self.answers)
+            except tenacity.RetryError:
+                return False
+            say("The container engine answers again; what it interrupted is run again.")
+            return True
 
     def close(self) -> None:
         """Give the connections back."""
