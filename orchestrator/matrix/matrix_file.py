@@ -179,6 +179,11 @@ class _MatrixReader:
         )
 
     def profiles(self) -> dict[str, Profile]:
+        for name in self.document.value.profiles:
+            if not AXIS_VALUE.fullmatch(name):
+                what, place = f"{name[:80]!r} cannot name a profile", self.document.where("profiles", name)
+                hint = "use up to 64 letters, digits, . _ and -: a run's folder is named by it"
+                self.errors.add(InputError(what, where=place, hint=hint))
         return {name: self._profile(name, entry) for name, entry in self.document.value.profiles.items()}
 
     def check_default_profile(self, profiles: Iterable[str]) -> None:

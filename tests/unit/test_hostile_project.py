@@ -179,3 +179,18 @@ def test_a_template_has_no_way_to_run_long_or_to_reach_python(tmp_path: Path, wh
         fill((tmp_path,), "D.j2", {"x": "a " * 500 + "a"}, tmp_path)
     assert "D.j2" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", "/etc/x", ".", "..", "", "a\\nb", "a\\0b", "\\x1b[2J", "x" * 65, "a b"]
+)
+def test_a_profile_s_name_becomes_part_of_a_folder_and_is_checked(
+    project: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    text = MATRIX.replace("  all: {}", f'  all: {{}}\n  "{name}": {{}}')
+    (project / "matrix.yaml").write_text(text)
+    status, said = planned(project, capsys)
+    assert status == EXIT_INPUT
+    assert len(said) == 1
+    assert "matrix.yaml:11:" in said[0]
+    assert "cannot name a profile" in said[0]
