@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterable
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import Location
 from orchestrator.explain import explain
 from orchestrator.explain.search import Found, rule_text, shortest_rules
-from orchestrator.explain.space import Space
+from orchestrator.explain.space import Condition, Space
 from orchestrator.explain.words import sentence
 from orchestrator.matrix.expression import parse
 from orchestrator.model import (
@@ -493,3 +494,41 @@ def test_a_rule_reads_back_as_an_expression() -> None:
     said = failures(cells, lambda cell: cell.glibc < "2.41" and cell.probe == "cpp")
     rule = parse(said.rules[0].expression, vocabulary, Location(file="rule"))
     assert tuple(cell.id for cell in cells if rule.matches(rules.context(cell))) == said.cells
+
+
+def test_the_first_cell_counts_like_every_other() -> None:
+    whole = matrix()
+    said = failures(whole, lambda cell: cell != whole[0])
+    assert said.finding is Finding.ALL_BUT_ONE
+    assert (said.shown, said.not_shown) == (len(whole) - 1, 1)
+
+
+def test_a_signature_is_one_subject_in_all_scenarios_and_an_outcome_one_in_each(tmp_path: Path) -> None:
+    cells = [
+        cell.model_copy(update={"scenario": scenario})
+        for scenario in ("zeta", "alpha")
+        for cell in factory.smoke_cells()
+    ]
+    data = factory.load(factory.write_run(tmp_path, factory.RunSpec(cells=tuple(cells))))
+    signature, *outcomes = explain(data.plan, data.results).explanations
+    assert (signature.subject, signature.scenarios) == (Subject.SIGNATURE, ("zeta", "alpha"))
+    assert [(item.subject, item.name, item.scenarios) for item in outcomes] == [
+        (Subject.OUTCOME, name, (scenario,))
+        for scenario in ("alpha", "zeta")
+        for name in ("SIGSEGV", "exit 0")
+    ]
+
+
+def test_only_conjunctions_of_several_conditions_stand_in_parentheses() -> None:
+    a, b, c = (
+        Condition(axis=at, mask=1, bits=1, cost=1, text=f"{name} == 1", ranged=False)
+        for at, name in enumerate("abc")
+    )
+    assert rule_text(((a, b), (c,))) == "(a == 1 and b == 1) or c == 1"
+    assert rule_text(((a, b),)) == "a == 1 and b == 1"
+
+
+def test_a_few_values_that_do_not_show_it_are_named_by_not_in() -> None:
+    kinds = ("c", "c-embed", "cpp", "rust", "rust-embed")
+    said = failures(matrix(probe=kinds), lambda cell: cell.probe not in ("c", "cpp"))
+    assert [rule.expression for rule in said.rules] == ['probe not in ("c", "cpp")']
