@@ -146,6 +146,21 @@ class FolderSource:
             return False
 
 
+class KeptSource:
+    """A source, and a folder of files that it lacks."""
+
+    def __init__(self, rest: Source, kept: FolderSource) -> None:
+        self._rest = rest
+        self._kept = kept
+
+    def __str__(self) -> str:
+        return f"{self._rest} and the container's /work"
+
+    def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
+        """Copy a file from the folder, else from the rest."""
+        return self._kept.copy(path, target) or self._rest.copy(path, target)
+
+
 class ProgramSource:
     """Another source with the program's own file taken from the host (`--exe`)."""
 

@@ -12,6 +12,7 @@ is genuine is the image maker's responsibility.
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import tempfile
@@ -25,7 +26,7 @@ from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.elf.files import read_names
 from orchestrator.cores.linkmap import Listed, find_modules
-from orchestrator.cores.sources import Source, image_source
+from orchestrator.cores.sources import FolderSource, KeptSource, Source, image_source
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import Sysroot
 
@@ -49,18 +50,44 @@ _ABSENT: Final = ".absent"
 
 
 def image_sysroot(
-    engine: Engine, image_id: str, core: Core, *, cache: Path, labels: Mapping[str, str]
+    engine: Engine,
+    image_id: str,
+    core: Core,
+    *,
+    cache: Path,
+    labels: Mapping[str, str],
+    kept: Path | None = None,
 ) -> tuple[Core, Sysroot]:
     """Make, or complete, the sysroot of an image in `cache` for a core of it; see `make_sysroot`.
 
     `image_id` is the engine's id of the image, a sha256; `labels` are for the container that is held while
-    files are fetched. Raises EngineError and ToolError.
+    files are fetched. `kept` is a folder with files that the process had beside the image's, by their paths;
+    a core that maps one of them has a sysroot of its own. Raises EngineError and ToolError.
     """
     match = _IMAGE_ID.fullmatch(image_id)
     if match is None:
         raise ValueError(f"{image_id!r} is no image id")
-    with image_source(engine, image_id, labels) as source:
-        return make_sysroot(source, core, folder=cache / match[1], store=cache / STORE)
+    with image_source(engine, image_id, labels) as image:
+        mapped = _kept_digest(core, kept) if kept else None
+        source = KeptSource(image, FolderSource(kept)) if kept and mapped else image
+        name = f"{match[1]}-{mapped}" if mapped else match[1]
+        return make_sysroot(source, core, folder=cache / name, store=cache / STORE)
+
+
+def _kept_digest(core: Core, kept: Path) -> str | None:
+    """The digest of the files in a folder that a core maps, or may map; None if there are none."""
+    if core.lists_files:
+        paths = sorted({module.path for module in core.files})
+    else:
+        paths = sorted(f"/{path.relative_to(kept)}" for path in kept.rglob("*"))
+    digest, found = hashlib.sha256(), False
+    for path in paths:
+        if _is_here(kept, PurePosixPath(path)):
+            found = True
+            digest.update(f"{path}\0".encode(errors="surrogateescape"))
+            with place(kept, PurePosixPath(path)).open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16] if found else None
 
 
 def make_sysroot(

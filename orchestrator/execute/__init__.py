@@ -2,6 +2,7 @@
 
 from orchestrator.execute.command import TrialCommand
 from orchestrator.execute.leftovers import owner_labels, remove_leftovers
+from orchestrator.execute.programs import FOLDER as KEPT_FILES
 from orchestrator.execute.trial import TrialRequest, run_trials
 
-__all__ = ["TrialCommand", "TrialRequest", "owner_labels", "remove_leftovers", "run_trials"]
+__all__ = ["KEPT_FILES", "TrialCommand", "TrialRequest", "owner_labels", "remove_leftovers", "run_trials"]

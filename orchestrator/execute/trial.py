@@ -16,6 +16,7 @@ from orchestrator.execute import emulation
 from orchestrator.execute.command import TrialCommand, goes_on_while
 from orchestrator.execute.evidence import fetch_evidence
 from orchestrator.execute.last_words import last_exception, last_line
+from orchestrator.execute.programs import keep_programs, may_have_core
 from orchestrator.execute.streams import LIMIT, NAMES, Streams, open_streams
 from orchestrator.execute.supervisor_report import (
     MAX_BYTES,
@@ -80,7 +81,11 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
         network=command.network,
     )
     try:
-        outcomes = _watch(engine, engine.create(spec), hostname, request, mark)
+        container = engine.create(spec)
+        outcomes = _watch(engine, container, hostname, request, mark)
+        if may_have_core(outcomes[-1]):
+            note = keep_programs(engine, container, request.trial_folder(len(outcomes) - 1))
+            outcomes = _noted(outcomes, note) if note else outcomes
     except BaseException:
         # The error that ended the trial is the diagnosis; a dead engine cannot remove anything either.
         with suppress(EngineError):
@@ -90,9 +95,13 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
         _remove(engine, hostname)
     except EngineError as error:
         # The outcomes stand; a later run removes what is left.
-        note = f"the container could not be removed: {error.what}"
-        return (*outcomes[:-1], outcomes[-1].model_copy(update={"notes": (*outcomes[-1].notes, note)}))
+        return _noted(outcomes, f"the container could not be removed: {error.what}")
     return outcomes
+
+
+def _noted(outcomes: tuple[Outcome, ...], note: str) -> tuple[Outcome, ...]:
+    """Outcomes with a note on the last."""
+    return (*outcomes[:-1], outcomes[-1].model_copy(update={"notes": (*outcomes[-1].notes, note)}))
 
 
 def _remove(engine: Engine, hostname: str) -> None:

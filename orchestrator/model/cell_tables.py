@@ -33,6 +33,8 @@ class IndexedTerms(Value):
     toolchain: Toolchain | None
     emulated: bool
     network: bool = False
+    lock: str | None = None
+    tools: str | None = None
 
 
 class CellTables(Value):
@@ -99,6 +101,8 @@ class CellTables(Value):
                 toolchain=item.toolchain,
                 emulated=item.emulated,
                 network=item.network,
+                lock=item.lock,
+                tools=item.tools,
             )
             for item in terms
         )
@@ -127,6 +131,8 @@ class CellTables(Value):
                 toolchain=item.toolchain,
                 emulated=item.emulated,
                 network=item.network,
+                lock=item.lock,
+                tools=item.tools,
             )
             for item in self.terms
         )

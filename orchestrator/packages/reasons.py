@@ -19,7 +19,6 @@ _CPYTHON: Final = re.compile(r"cp(\d)(\d+)")
 _PLATFORM: Final = re.compile(
     r"(?P<system>.+?)_(?P<machine>x86_64|aarch64|amd64|arm64|i686|armv7l|ppc64le|s390x)"
 )
-BUILD: Final = "`--build-missing` builds its source distribution"
 
 
 def fits(item: IndexFile, platform: WheelPlatform) -> bool:
@@ -55,11 +54,10 @@ def no_wheel(name: str, files: Sequence[IndexFile], platform: WheelPlatform) -> 
     if len(unmet) == 1 and all(item.requires_python in unmet for item in own):
         return f"{title} requires Python {unmet.pop()}, and this is {platform.interpreter}"
     wheels = [item for item in own if item.is_wheel]
-    has_source = len(wheels) < len(own)
     if not wheels:
-        return f"{title} has no wheels; {BUILD}"
+        return f"{title} has no wheels, only a source distribution"
     has, lacks = _there_is([tags for item in wheels for tags in _tags(item)], platform)
-    return f"{title} has wheels for {has}; none for {lacks}" + (f" ({BUILD})" if has_source else "")
+    return f"{title} has wheels for {has}; none for {lacks}"
 
 
 def wrong_file(filename: str, platform: WheelPlatform) -> str:

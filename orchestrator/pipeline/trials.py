@@ -12,7 +12,7 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import Others
 from orchestrator.crash import CacheContext, StackCache
 from orchestrator.errors import CoreError, ToolError
-from orchestrator.execute import TrialRequest
+from orchestrator.execute import KEPT_FILES, TrialRequest
 from orchestrator.model import (
     LABEL,
     Children,
@@ -93,7 +93,12 @@ class TrialReader:
         labels = {**request.labels, LABEL: "sysroot"}
         with plain_core(path) as plain, open_core(plain) as opened:
             core, sysroot = cores.image_sysroot(
-                self.engine, request.image, opened, cache=cache_folder(cores.SYSROOTS), labels=labels
+                self.engine,
+                request.image,
+                opened,
+                cache=cache_folder(cores.SYSROOTS),
+                labels=labels,
+                kept=request.trial_folder(index) / KEPT_FILES,
             )
             origin = f"trial {request.first + index} of {request.command.cell.id}"
             cached = CacheContext(cache=self.stack_cache, image=request.image, origin=origin)

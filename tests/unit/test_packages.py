@@ -65,7 +65,7 @@ def listed(name: str) -> tuple[IndexFile, ...]:
         ("psycopg2", "==2.9.9", platform("3.14.8", "2.43"),
          "psycopg2 2.9.9 has wheels for cp37 to cp312 on win32, win amd64; "
          "none for CPython 3.14 with glibc 2.43 on x86_64"),
-        ("uwsgi", "", platform("3.11.2", "2.36"), "uwsgi 2.0.31 has no wheels"),
+        ("uwsgi", "", platform("3.11.2", "2.36"), "uwsgi 2.0.31 has no wheels, only a source distribution"),
         ("greenlet", "==3.0.0", platform("3.14.8", "2.43"),
          "greenlet 3.0.0 has wheels for cp37 to cp312 on manylinux_2_17 x86_64, manylinux_2_24 x86_64, "
          "manylinux_2_28 x86_64; none for CPython 3.14"),
@@ -76,8 +76,7 @@ def test_the_reason_says_what_there_is_instead(
 ) -> None:
     chosen = resolve.wanted_files(listed(name), SpecifierSet(wanted))
     assert not any(reasons.fits(item, where) for item in chosen)
-    said = reasons.no_wheel(name, chosen, where)
-    assert said.partition(f" ({reasons.BUILD}")[0].partition(f"; {reasons.BUILD}")[0] == reason
+    assert reasons.no_wheel(name, chosen, where) == reason
 
 
 def test_an_environment_with_a_wheel_has_one() -> None:

@@ -7,7 +7,8 @@ from shutil import copy, copytree
 import pytest
 
 from orchestrator.matrix import Request
-from orchestrator.model import Arch, ExcludedCell
+from orchestrator.model import STANDARD_AXES, Arch, ExcludedCell, Expectation, OutcomeKind, PlannedTerms
+from orchestrator.model.cell_tables import CellTables
 from orchestrator.pipeline.planning import Project, make_plan
 
 ROOT = Path(__file__).parents[2]
@@ -100,3 +101,15 @@ def is_the_story(item: ExcludedCell) -> bool:
     axes = item.cell.axes
     wanted = {"execute": "system", "writer": "native", "mitigation": "none", "probe": "cpp"}
     return all(axes[axis] == value for axis, value in wanted.items())
+
+
+def test_a_plan_that_is_read_back_names_its_cells_locks() -> None:
+    terms = PlannedTerms(
+        expectation=Expectation(kind=OutcomeKind.EXIT, status=0, because="it ends"),
+        trials=1, timeout=1.0, image="k", lock="a" * 64, tools="b" * 64,
+    )  # fmt: skip
+    axes: dict[str, tuple[str, ...]] = {}
+    for axis in STANDARD_AXES:
+        axes[axis] = ("x86_64",) if axis == "arch" else ("x",)
+    tables = CellTables.of([axes], [terms], [(0,) * 8])
+    assert CellTables.model_validate_json(tables.model_dump_json()).planned_terms == (terms,)
