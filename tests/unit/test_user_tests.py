@@ -9,8 +9,18 @@ from hypothesis import strategies as st
 
 from orchestrator.execute.supervisor_report import OtherExit, ProcessExit
 from orchestrator.execute.user_tests import KEPT, parse_tests
-from orchestrator.model import CaseOutcome, CoreFile, CoreState, Outcome, OutcomeKind, Trial, UserTests
-from orchestrator.verdict.default import what_happened
+from orchestrator.matrix.expectations import DEFAULT
+from orchestrator.model import (
+    CaseOutcome,
+    CoreFile,
+    CoreState,
+    Outcome,
+    OutcomeKind,
+    Trial,
+    UserTests,
+    Verdict,
+)
+from orchestrator.verdict.default import judge_default, what_happened
 from orchestrator.verdict.user_tests import unended, words_of_tests
 
 SIX = (Path(__file__).parents[1] / "data" / "pytest" / "six.jsonl").read_bytes()
@@ -69,6 +79,21 @@ def test_the_test_that_ran_at_a_moment_is_known_where_it_is_the_only_one() -> No
     assert (
         parse_tests(ran(1, "passed") + ran(1, "passed").replace(b"_1", b"_9"), EXITED).running_at(1.2) is None
     )
+
+
+def test_a_test_that_crashed_does_not_run_on_when_a_later_ones_child_crashes() -> None:
+    """The moment is that of the child's core in the same container's journal."""
+    at = parse_tests(SIX, CRASHED).running_at(1796026672.331471)
+    assert at is not None
+    assert at.node == "tests/test_six.py::test_6"
+
+
+def test_a_test_that_ends_its_process_by_exit_0_is_no_clean_end() -> None:
+    exited = EXITED.model_copy(update={"status": 0})
+    cut, passed = log({"event": "start", "node": "t.py::test_1"}), ran(1, "passed")
+    clean = DEFAULT.of(0)
+    assert judge_default(clean, trial(exited, parse_tests(cut, exited)), "").verdict is Verdict.FAIL
+    assert judge_default(clean, trial(exited, parse_tests(passed, exited)), "").verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(

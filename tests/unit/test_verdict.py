@@ -407,6 +407,16 @@ def test_a_child_that_must_crash_is_held_to_signal_and_frames(
     assert judge(CRASHING, [seen]) == Judgement(verdict=verdict, reason=reason)
 
 
+def test_the_fault_address_of_a_child_that_must_crash_is_the_childs() -> None:
+    addressed = CRASHING.model_copy(update={"fault_address": AddressRange.parse("== 0x10")})
+    for address, verdict in (("0x10", Verdict.PASS), ("0x11", Verdict.FAIL)):
+        other = child("parse", "main")
+        assert other.crash is not None
+        signal = other.crash.signal.model_copy(update={"fault_address": address})
+        other = other.model_copy(update={"crash": other.crash.model_copy(update={"signal": signal})})
+        assert judge(addressed, [beside(ended(0, ""), other)]).verdict is verdict
+
+
 def test_a_crash_of_the_judged_process_and_of_any_other_may_both_be_demanded() -> None:
     both = SEGV.model_copy(update={"children": Children.CRASH})
     seen = crashed("atexit_handler", "Py_FinalizeEx")
