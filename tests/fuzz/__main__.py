@@ -29,6 +29,8 @@ class Form:
     memory: int
 
 
+ADDRESS_SPACE: Final = 16 << 30
+"""Bytes that a process may map: a core of 8 GiB, and as much again."""
 FORMS: Final = {
     "cores": Form(fuzz=fuzz, inputs=100_000, batch=500, memory=256),
     "folders": Form(fuzz=fuzz_folders, inputs=10_000, batch=50, memory=512),
@@ -62,7 +64,7 @@ def run(form: Form, first: int, count: int, jobs: int) -> tuple[Counter[str], li
     wrong: list[str] = []
     end = first + count
     starts = range(first, end, form.batch)
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_limited) as pool:
         batches = [pool.submit(form.fuzz, seed, min(form.batch, end - seed)) for seed in starts]
         for batch in as_completed(batches):
             error = batch.exception()
@@ -71,6 +73,11 @@ def run(form: Form, first: int, count: int, jobs: int) -> tuple[Counter[str], li
             else:
                 wrong.append(str(error))
     return outcomes, wrong
+
+
+def _limited() -> None:
+    """What an input asks for beyond all bounds must fail here, not take this host's memory."""
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
 
 
 def say(line: str) -> None:

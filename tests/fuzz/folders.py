@@ -104,7 +104,7 @@ class FolderFuzzer:
         written = folder.parent / "merged" if arguments[0] == "merge" else Path(arguments[1])
         ET.parse(written / "junit.xml")  # noqa: S314 - it is our own
         for page in written.rglob("*.html"):
-            if page.is_file() and not page.is_symlink() and page.stat().st_size < HUGE:
+            if _is_plain(page):
                 assert SECRET not in page.read_text(errors="replace"), page
 
     def _state(self) -> dict[str, bytes]:
@@ -129,15 +129,24 @@ def _call(arguments: list[str]) -> tuple[int, str]:
     return status, err.getvalue() + out.getvalue()
 
 
-def _document(rng: random.Random, folder: Path) -> Path:
-    documents = sorted(path for path in folder.rglob("*.json") if path.is_file() and not path.is_symlink())
+def _document(rng: random.Random, folder: Path) -> Path | None:
+    """A document that is still one: not a link to a device, and not huge."""
+    documents = [path for path in sorted(folder.rglob("*.json")) if _is_plain(path)]
     plan = folder / "plan.json"
-    return plan if not documents or rng.random() < 0.4 else rng.choice(documents)
+    if not documents:
+        return None
+    return plan if plan in documents and rng.random() < 0.4 else rng.choice(documents)
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and path.stat().st_size < HUGE
 
 
 def _value(rng: random.Random, folder: Path) -> None:
     """A hostile value, or a duplicate, in place of one that a document has."""
     path = _document(rng, folder)
+    if path is None:
+        return
     try:
         data = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
@@ -188,7 +197,7 @@ def _shortened(data: object) -> object:
 def _damage(rng: random.Random, folder: Path) -> None:
     """A document that is cut, has other bytes, or is nested without end."""
     path = _document(rng, folder)
-    if not path.is_file():
+    if path is None:
         return
     data = bytearray(path.read_bytes())
     kind = rng.randrange(4)
