@@ -54,14 +54,21 @@ def find_subjects(seen: Iterable[CellResult]) -> list[SubjectCells]:
 
 
 def _happened(failed: Iterable[CellResult]) -> str:
-    """What happened in the cells of a failure; empty where that varies, or where a scenario expects more."""
-    trials = [(result, trial) for result in failed for trial in result.trials if not _is_clean(result, trial)]
-    endings = {trial.ended for _, trial in trials}
-    if not trials or not all(result.expectation.is_default for result, _ in trials):
+    """What happened in the cells of a failure; empty where a scenario expects more than a clean end.
+
+    A cell may fail though its process ended cleanly, for example by a server's answers.
+    """
+    results = tuple(failed)
+    if not all(result.expectation.is_default for result in results):
         return ""
-    if all(trial.outcome.kind is OutcomeKind.SIGNAL for _, trial in trials):
+    ended = [[trial for trial in result.trials if not _is_clean(result, trial)] for result in results]
+    trials = [trial for some in ended for trial in some]
+    if not all(ended):
+        return "fails"
+    endings = {trial.ended for trial in trials}
+    if all(trial.outcome.kind is OutcomeKind.SIGNAL for trial in trials):
         return f"crashes with {endings.pop()}" if len(endings) == 1 else "crashes"
-    return f"ends in {endings.pop()}" if len(endings) == 1 else ""
+    return f"ends in {endings.pop()}" if len(endings) == 1 else "fails"
 
 
 def _is_clean(result: CellResult, trial: Trial) -> bool:
