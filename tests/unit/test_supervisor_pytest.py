@@ -271,3 +271,13 @@ def test_the_captured_output_of_a_worker_that_crashes_is_printed(suite: Suite) -
     ended = suite.test("tests", "-n", "2")
     assert "test_2, during which its process ended ---\nbefore\nfrom a child\n" in suite.stdout
     assert ended["notes"] == []
+
+
+def test_sources_in_the_current_folder_hide_no_installed_package(suite: Suite) -> None:
+    suite.write(
+        yaml="raise ImportError('the source, without what was compiled of it')",
+        mine="answer = 42",
+        test_all="import yaml, mine\n\ndef test_it(): assert yaml.safe_load('1') + mine.answer == 43\n",
+    )
+    assert suite.test("tests/")["status"] == 0
+    assert suite.outcomes() == {"test_it": "passed"}

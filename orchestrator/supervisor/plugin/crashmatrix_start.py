@@ -1,4 +1,4 @@
-"""Start pytest as `python -m pytest` does, with the plugin that lies beside this file."""
+"""Start pytest as its command `pytest` does, with the plugin that lies beside this file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ PLUGIN = "crashmatrix_pytest"
 
 
 def main() -> None:
-    """Give `sys.path` what `-m` gives it, the plugin's folder last of all, and run pytest."""
+    """Run pytest; behind all else on `sys.path` come the current folder and the plugin's.
+
+    `python -m pytest` has the current folder first, where the sources of an extension module, which hold no
+    compiled file, hide the package that was built of them. The command has it nowhere; last it hides nothing.
+    """
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
-        sys.path[0] = os.getcwd()
+        del sys.path[0]
+        sys.path.append(os.getcwd())
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     sys.argv[1:1] = ["-p", PLUGIN]
     runpy.run_module("pytest", run_name="__main__", alter_sys=True)
