@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import Location
 from orchestrator.explain import explain
 from orchestrator.explain.search import Found, rule_text, shortest_rules
-from orchestrator.explain.space import Condition, Space
+from orchestrator.explain.space import Axis, Condition, Space
 from orchestrator.explain.words import sentence
 from orchestrator.matrix.expression import parse
 from orchestrator.model import (
@@ -536,3 +536,13 @@ def test_a_few_values_that_do_not_show_it_are_named_by_not_in() -> None:
     kinds = ("c", "c-embed", "cpp", "rust", "rust-embed")
     said = failures(matrix(probe=kinds), lambda cell: cell.probe not in ("c", "cpp"))
     assert [rule.expression for rule in said.rules] == ['probe not in ("c", "cpp")']
+
+
+def test_any_set_of_values_has_a_condition_however_many_they_are() -> None:
+    axis = Axis(0, "probe", tuple("abcdefghijklmn"), tuple(1 << at for at in range(14)), ordered=False)
+    wanted = 0b10101011
+    assert wanted not in {condition.mask for condition in axis.conditions}
+    found = axis.exactly(wanted)
+    assert (found.mask, found.bits, found.cost) == (wanted, wanted, 5)
+    assert found.text == 'probe in ("a", "b", "d", "f", "h")'
+    assert axis.exactly(0b100).text == 'probe == "c"'
