@@ -123,7 +123,8 @@ def lint(session: nox.Session) -> None:
     run(session, scripts / "lint-imports")
     run(session, python, "-m", "vulture")
     run(session, scripts / "shellcheck", "nox", ".ci/run")
-    run(session, scripts / "shellcheck", "--severity=warning", "images/python/build.sh")
+    for script in ("build.sh", "libraries.sh"):
+        run(session, scripts / "shellcheck", "--severity=warning", f"images/python/{script}")
     run(session, actionlint(session, scripts), "-shellcheck", scripts / "shellcheck")
     run(session, scripts / "zizmor", "--offline", "--pedantic", ".github")
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from packaging.version import Version
 
-_VERSION: Final = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}")
+_VERSION: Final = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}t?")
+"""A version as the python axis has it, with the t of a free-threaded build."""
 
 
 def nearest(word: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
@@ -31,8 +32,9 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name) if part]
 
 
-def _distance(word: str, name: str) -> tuple[bool, list[int]]:
-    one, other = Version(word).release, Version(name).release
+def _distance(word: str, name: str) -> tuple[bool, list[int], bool]:
+    one, other = (Version(text.removesuffix("t")).release for text in (word, name))
     length = max(len(one), len(other))
     pairs = zip(one + (0,) * (length - len(one)), other + (0,) * (length - len(other)), strict=True)
-    return name.rstrip("0") != word, [abs(mine - theirs) for mine, theirs in pairs]
+    distances = [abs(mine - theirs) for mine, theirs in pairs]
+    return name.rstrip("0") != word, distances, word.endswith("t") != name.endswith("t")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final
 
-from orchestrator.model import ExcludedCells, Expectation, Plan, PlannedCell
+from orchestrator.model import ExcludedCells, Expectation, InterpreterKind, Plan, PlannedCell
 
 MANY_EXCLUDED: Final = 20
 """Excluded cells shown of one reason: the stories' own axes multiply each that cannot be had by hundreds."""
@@ -22,11 +22,29 @@ def lines(plan: Plan) -> Iterator[str]:
         yield "\n"
     for item in plan.cells:
         yield f"{item.cell.id}  expects {_expects(item.expectation)}{_made_of(item)}\n"
+    yield from _compiled(plan)
     yield from _excluded(plan)
     yield (
         f"\n{len(plan.cells)} cells run, {plan.excluded_count} are excluded, "
         f"{plan.deselected} are outside this selection.\n"
     )
+
+
+def _compiled(plan: Plan) -> Iterator[str]:
+    """The interpreters that are compiled first, each once, with about how long that takes."""
+    found = {
+        f"CPython {made_of.version} for {item.cell.arch}": made_of.minutes
+        for item in plan.cells
+        if (made_of := item.made_of) and made_of.interpreter is InterpreterKind.PORTABLE
+    }
+    if found:
+        yield "\nmust be built first, once on this host: "
+        yield ", ".join(f"portable {title}{_about(minutes)}" for title, minutes in found.items())
+        yield "\n"
+
+
+def _about(minutes: int | None) -> str:
+    return f" (about {minutes} min on 2 cores)" if minutes else ""
 
 
 def _excluded(plan: Plan) -> Iterator[str]:
@@ -59,5 +77,6 @@ def _made_of(item: PlannedCell) -> str:
     if made_of is None:
         return slow
     python = f"; CPython {made_of.version} ({made_of.interpreter}) on {made_of.base} ({made_of.origin})"
+    without = f" without {', '.join(made_of.without)}" if made_of.without else ""
     compiled = f"; probe by {item.toolchain}" if item.toolchain else ""
-    return f"{python}{compiled}{slow}"
+    return f"{python}{without}{compiled}{slow}"

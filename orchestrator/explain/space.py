@@ -6,13 +6,13 @@ exact search stays possible without a solver.
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations, pairwise
 from typing import Final
 
 from packaging.version import Version
 
-from orchestrator.model import ABSENT, VERSION_AXES, Boundary, Cell, orders_as_version
+from orchestrator.model import ABSENT, VERSION_AXES, Boundary, Cell, orders_as_version, version_key
 
 SCENARIO: Final = "scenario"
 ALL_SUBSETS: Final = 6
@@ -79,8 +79,8 @@ class Axis:
             return bool(condition.mask >> self.values.index(value) & 1)
         if not condition.ranged or value == ABSENT:
             return None
-        below = [item for item in self.versions if Version(item) < Version(value)]
-        above = [item for item in self.versions if Version(item) > Version(value)]
+        below = [item for item in self.versions if self._key(item) < self._key(value)]
+        above = [item for item in self.versions if self._key(item) > self._key(value)]
         if not below or not above:
             return None
         sides = {self.tells(condition, below[-1]), self.tells(condition, above[0])}
@@ -92,6 +92,9 @@ class Axis:
             for below, above in pairwise(self.versions):
                 if self.tells(condition, below) != self.tells(condition, above):
                     yield Boundary(axis=self.name, below=below, above=above)
+
+    def _key(self, value: str) -> Version:
+        return version_key(self.name, value)
 
     def _ranges(self) -> Iterator[Condition]:
         """Half-open intervals of versions; both bounds are versions that ran."""
@@ -199,7 +202,7 @@ def _in_order(name: str, values: Mapping[str, int]) -> tuple[str, ...]:
     """Versions as versions, `none` first, names as text."""
     if not orders_as_version(name, values):
         return tuple(sorted(values))
-    versions = sorted((value for value in values if value != ABSENT), key=Version)
+    versions = sorted((value for value in values if value != ABSENT), key=partial(version_key, name))
     return (*(value for value in values if value == ABSENT), *versions)
 
 

@@ -62,6 +62,10 @@ def build_all(
     work.take_present()
     if not work.lacking():
         return work.results
+    slow = [spec for spec in work.lacking() if spec.minutes]
+    if slow:
+        named = (f"{spec.role} (about {spec.minutes} min on 2 cores)" for spec in slow)
+        progress.say(f"must be built first: {', '.join(named)}")
     with building(stop, engine.prune_stages) as held:
         if held:
             work.build(jobs)

@@ -127,9 +127,9 @@ def _check_interpreters(document: Document[CatalogueFile]) -> None:
         if seen & its:
             raise InputError(f"CPython {python.version} stands here twice", where=place, hint="keep one")
         seen |= its
-        if (python.source, python.version) not in sources:
+        if (python.source, python.source_version) not in sources:
             raise InputError(
-                f"no file of {python.source} {python.version} is in the catalogue's downloads",
+                f"no file of {python.source} {python.source_version} is in the catalogue's downloads",
                 where=place,
                 hint="add it there, then run `crashmatrix images lock`",
             )

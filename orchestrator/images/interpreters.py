@@ -1,14 +1,26 @@
 """The images of interpreters that are copied into bases, and of the environments with them."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from orchestrator.images.bases import base_image, builder_base, instrument_image, toolchain
+from orchestrator.images.bases import base_image, builder_base, instrument_image, toolchain, triplet
 from orchestrator.images.recipe_book import RecipeBook
 from orchestrator.instruments import Instrument
-from orchestrator.model import Arch, Base, CopiedPython, ImageSpec, InterpreterKind, OwnPython
+from orchestrator.model import (
+    TOOLCHAIN_ARCH,
+    Arch,
+    Base,
+    CopiedPython,
+    ImageSpec,
+    InterpreterKind,
+    OwnPython,
+)
 
-LIBRARIES: Final = ("zlib", "libffi")
-"""Libraries that a portable interpreter's modules link statically, by the names of their downloads."""
+LIBRARIES: Final = ("zlib", "libffi", "bzip2", "xz", "ncurses", "readline", "sqlite", "openssl")
+"""Libraries that a portable interpreter's modules link statically, by the names of their downloads, in the
+order of libraries.sh."""
+OUTSIDE: Final = ("bz2", "curses", "lzma", "readline", "sqlite3", "ssl")
+"""The modules of the standard library that stand on a library of their own, as check.py has them."""
 CHECK: Final = "check.py"
 FROM_JAR: Final = "from_jar.py"
 
@@ -60,7 +72,13 @@ def _environment(book: RecipeBook, base: Base, python: CopiedPython, arch: Arch)
             "python": interpreter_image(book, python, arch),
         },
         files=[],
-        values={"name": base.name, "kind": python.kind, "version": python.version},
+        values={
+            "name": base.name,
+            "kind": python.kind,
+            "version": python.version,
+            # What others compiled takes these libraries from the base, which may not have all of them.
+            "asked": _asked(python, OUTSIDE if python.kind is InterpreterKind.ARCHIVE else ()),
+        },
     )
 
 
@@ -70,29 +88,59 @@ def interpreter_image(book: RecipeBook, python: CopiedPython, arch: Arch) -> Ima
     return book.once(("interpreter", python.kind, python.version, arch), lambda: make(book, python, arch))
 
 
-def _portable(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
-    sources = {"cpython": book.download(python.source, arch, python.version)}
-    sources |= {name: book.download(name, arch) for name in LIBRARIES}
-    return book.dockerfile(
-        f"python-{python.version}",
-        "Dockerfile.python.j2",
+def _libraries(book: RecipeBook, arch: Arch) -> ImageSpec:
+    sources = [book.download(name, arch) for name in LIBRARIES]
+    spec = book.dockerfile(
+        f"libraries-{arch}",
+        "Dockerfile.libraries.j2",
         arch,
         parents={"toolchain": toolchain(book, arch)},
         files=[
-            *(item.model_copy(update={"name": f"src/{item.name}"}) for item in sources.values()),
+            *(item.model_copy(update={"name": f"src/{item.name}"}) for item in sources),
+            book.part("python/libraries.sh", "src/libraries.sh"),
+        ],
+        values={
+            "glibc": book.catalogue.probe_glibc,
+            "sources": " ".join(item.name for item in sources),
+        },
+    )
+    return book.takes(spec, book.catalogue.library_minutes.get(arch))
+
+
+def _portable(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
+    source = book.download(python.source, arch, python.source_version)
+    spec = book.dockerfile(
+        f"python-{python.version}",
+        "Dockerfile.python.j2",
+        arch,
+        parents={
+            "toolchain": toolchain(book, arch),
+            "libraries": book.once(("libraries", arch), lambda: _libraries(book, arch)),
+        },
+        files=[
+            source.model_copy(update={"name": f"src/{source.name}"}),
             book.part("python/build.sh", "src/build.sh"),
             book.part(f"python/{CHECK}", f"src/{CHECK}"),
         ],
         values={
             "version": python.version,
             "glibc": book.catalogue.probe_glibc,
-            **{name: item.name for name, item in sources.items()},
+            "cpython": source.name,
+            "compiler": _compiler(arch) if python.free_threaded else None,
+            "gnu": arch.gnu,
+            "triplet": triplet(arch),
         },
     )
+    return book.takes(spec, python.minutes.get(arch))
+
+
+def _compiler(arch: Arch) -> str:
+    """The package of the suite's own gcc that compiles for an architecture."""
+    return "gcc" if arch is TOOLCHAIN_ARCH else f"gcc-{arch.gnu}-linux-gnu"
 
 
 def _archive(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
-    archive = book.download(python.source, arch, python.version)
+    archive = book.download(python.source, arch, python.source_version)
     jar = archive.name.endswith(".jar")
     return book.dockerfile(
         f"python-{python.version}-archive",
@@ -108,11 +156,17 @@ def _archive(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
         ],
         values={
             "version": python.version,
+            "asked": _asked(python, python.without),
             "archive": archive.name,
             "jar": "yes" if jar else None,
             "gnu": arch.gnu,
         },
     )
+
+
+def _asked(python: CopiedPython, may_lack: Iterable[str]) -> str:
+    """The arguments of check.py: the version, and the modules that may be missing."""
+    return " ".join((python.version, ",".join(may_lack))).strip()
 
 
 def label(base: Base, python: OwnPython | CopiedPython) -> str:

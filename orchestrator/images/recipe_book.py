@@ -94,6 +94,11 @@ class RecipeBook:
         )
         return self.specs.setdefault(key, spec)
 
+    def takes(self, spec: ImageSpec, minutes: int | None) -> ImageSpec:
+        """The image with about how long its build takes, which a run says before it begins."""
+        self.specs[spec.key] = spec.model_copy(update={"minutes": minutes})
+        return self.specs[spec.key]
+
     def download(self, name: str, arch: Arch, version: str | None = None) -> ContextFile:
         """The pinned file of this name that runs on an architecture; raises InputError without one."""
         item = self.catalogue.download(name, arch, version)

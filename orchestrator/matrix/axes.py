@@ -2,10 +2,9 @@
 
 import keyword
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
-
-from packaging.version import Version
 
 from orchestrator.adapters.suggest import nearest
 from orchestrator.adapters.yamlfile import Document
@@ -19,8 +18,9 @@ from orchestrator.model import (
     INSTRUMENT,
     MITIGATION,
     VERSION_AXES,
-    VERSION_VALUE,
     Arch,
+    is_version,
+    version_key,
 )
 
 RESERVED: Final = frozenset({*WORDS, *keyword.kwlist})
@@ -77,7 +77,7 @@ def _check_values(
 
 def _refusal(axis: str, value: str, aliases: Mapping[str, str]) -> tuple[str, str] | None:
     """Why an axis cannot have a value, and the next step; None where it can."""
-    if axis in VERSION_AXES and not VERSION_VALUE.fullmatch(value):
+    if axis in VERSION_AXES and not is_version(axis, value):
         named = aliases.get(value.lower())
         hint = f'did you mean "{named}", which {value} has?' if named else 'write a version such as "3.13"'
         return f"{axis}: {value[:80]!r} is not a version", hint
@@ -97,10 +97,10 @@ def _check_same_version(
     document: Document[Any], axis: str, values: tuple[str, ...], errors: ErrorList
 ) -> None:
     """Refuse 3.9 beside 3.9.0, which are one version under two names."""
-    known = dict.fromkeys(value for value in values if VERSION_VALUE.fullmatch(value))
-    versions = sorted(known, key=Version)
+    key = partial(version_key, axis)
+    versions = sorted(dict.fromkeys(value for value in values if is_version(axis, value)), key=key)
     for one, other in pairwise(versions):
-        if Version(one) == Version(other):
+        if key(one) == key(other):
             what = f"{axis}: {one!r} and {other!r} are the same version"
             where = document.where("axes", axis, values.index(other))
             errors.add(InputError(what, hint="remove one", where=where))

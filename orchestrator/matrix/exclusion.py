@@ -12,6 +12,7 @@ from orchestrator.matrix.facts import CatalogueFacts
 from orchestrator.matrix.rules import Exclusion
 from orchestrator.model import (
     ABSENT,
+    FREE_THREADED,
     INSTRUMENT,
     Arch,
     Base,
@@ -85,6 +86,7 @@ class _Needs:
         yield _reason_of(self._probe, "probe")
         yield _reason_of(self._environment, "python", "glibc", "arch", "launcher")
         yield _reason_of(self._language, "probe")
+        yield _reason_of(self._stable_abi, "python", "probe")
         yield _reason_of(self._compiler, "python", "glibc", "arch", "launcher", "probe")
         yield _reason_of(self._same_elsewhere, "python", "glibc", "arch", "probe")
         yield _reason_of(self._instrument, "python", "glibc", "arch", "probe", INSTRUMENT)
@@ -121,6 +123,13 @@ class _Needs:
     def _language(self, axes: Axes) -> str | None:
         known = axes["probe"] in (ABSENT, *self.catalogue.languages)
         return None if known else f"no toolchain for {axes['probe']} probes in the catalogue"
+
+    def _stable_abi(self, axes: Axes) -> str | None:
+        """Why a probe cannot be compiled for a free-threaded CPython, if it cannot."""
+        python, probe = axes["python"], axes["probe"]
+        if not python.endswith(FREE_THREADED) or probe in (ABSENT, ProbeKind.C):
+            return None
+        return f"a {probe} probe keeps to the stable ABI, which free-threaded CPython {python} does not have"
 
     def _compiler(self, axes: Axes) -> str | None:
         """Why a probe cannot be compiled for a cell, or not started there, if it cannot."""

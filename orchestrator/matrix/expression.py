@@ -23,7 +23,15 @@ from packaging.version import InvalidVersion, Version
 
 from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError, Location
-from orchestrator.model import ABSENT, VERSION_AXES, VERSION_VALUE, Arch, orders_as_version
+from orchestrator.model import (
+    ABSENT,
+    VERSION_AXES,
+    Arch,
+    is_version,
+    orders_as_version,
+    version_depth,
+    version_key,
+)
 
 MAX_LENGTH: Final = 2000
 ARCH: Final = "arch"
@@ -140,14 +148,17 @@ class OneOf:
 class Ordered:
     """The axis, as a version, compares with a version: `<`, `<=`, `>` and `>=`.
 
-    Of python and glibc a comparison is as exact as its bound is written: 3.13.5 is not beyond "3.13". Where
-    the axis names a series, its exact release counts if the catalogue knows it (`CellContext.releases`).
-    Packages and a user's own axes compare as PEP 440 orders versions: 1.70.2 is beyond "1.70".
+    Of python and glibc a comparison is as exact as its bound is written: 3.13.5 is not beyond "3.13", nor is
+    3.13t, the free-threaded build, which is beyond "3.13.5" (`version_key`). Where the axis names a series,
+    its exact release counts if the catalogue knows it (`CellContext.releases`). Packages and a user's own
+    axes compare as PEP 440 orders versions: 1.70.2 is beyond "1.70".
     """
 
     axis: str
     compare: Callable[[Version, Version], bool]
     bound: Version
+    """What `version_key` says of the text."""
+    text: str
     where: Location
 
     @property
@@ -163,18 +174,15 @@ class Ordered:
         if self.axis not in VERSION_AXES:
             return self.compare(Version(value), self.bound)
         exact = cell.releases.get(self.axis, value)
-        version, depth = _truncated(Version(exact), len(self.bound.release)), len(Version(exact).release)
-        if (
-            self.axis in cell.releases
-            and depth < len(self.bound.release)
-            and version == _truncated(self.bound, depth)
-        ):
+        version = version_key(self.axis, exact)
+        depth, known = version_depth(self.text), len(version.release)
+        if self.axis in cell.releases and known < depth and version == _truncated(self.bound, known):
             raise InputError(
-                f"cannot compare {self.axis} {exact} with {self.bound}: its exact release is unknown",
+                f"cannot compare {self.axis} {exact} with {self.text}: its exact release is unknown",
                 where=self.where,
                 hint="give its `release` in images/catalogue.yaml, or compare with a series",
             )
-        return self.compare(version, self.bound)
+        return self.compare(_truncated(version, depth), _truncated(self.bound, depth))
 
 
 def known_value(axis: str, text: str, known: Sequence[str]) -> str | None:
@@ -334,7 +342,8 @@ class _Parser:
             return found if op is ast.Eq else Not(found)
         if op not in _ORDER:
             self._refuse("`is` is not known here", right, "use == or !=")
-        return Ordered(axis, _ORDER[op], self._version(axis, right), self._place(left.col_offset))
+        bound = self._version(axis, right)
+        return Ordered(axis, _ORDER[op], version_key(axis, bound), bound, self._place(left.col_offset))
 
     def _axis(self, node: ast.expr) -> str:
         if not isinstance(node, ast.Name):
@@ -356,14 +365,13 @@ class _Parser:
         hint = nearest(value, known, self._aliases.get(axis))
         self._refuse(f"{axis} has no value {value!r}", node, hint)
 
-    def _version(self, axis: str, node: ast.expr) -> Version:
+    def _version(self, axis: str, node: ast.expr) -> str:
         value = self._string(node)
         if not orders_as_version(axis, self._vocabulary[axis]):
             self._refuse(f"{axis} has no order, its values are names", node, "use ==, != or in")
-        version = _version(value)
-        if version is None or (axis in VERSION_AXES and not VERSION_VALUE.fullmatch(value)):
+        if not (is_version(axis, value) if axis in VERSION_AXES else _version(value)):
             self._refuse(f"{value!r} is not a version", node, 'write a version such as "2.41"')
-        return version
+        return value
 
     def _source(self, node: ast.expr) -> str:
         return (ast.get_source_segment(self._text.strip(), node) or "?")[:60]

@@ -8,12 +8,15 @@ from pydantic import Field, StringConstraints, model_validator
 
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
+from orchestrator.model.cell import FREE_THREADED, PYTHON_VALUE, in_series
 from orchestrator.model.download import Download, ImageName, ImagePin, Name, Tag, VersionText
 
 Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]{1,99}$")]
 Program = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,8}$")]
 BaseName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
 Arches = Annotated[tuple[Arch, ...], Field(min_length=1)]
+PythonText = Annotated[str, StringConstraints(pattern=rf"^{PYTHON_VALUE.pattern}$")]
+ModuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 TOOLCHAIN_ARCH: Final = Arch.X86_64
 """What the cross toolchains run on, whatever they compile for."""
 SYSTEM_PYTHON: Final = "/usr/bin/python3"
@@ -38,8 +41,8 @@ class OwnPython(Value):
     """
 
     kind: Literal[InterpreterKind.OWN] = InterpreterKind.OWN
-    version: VersionText
-    release: VersionText | None = None
+    version: PythonText
+    release: PythonText | None = None
     program: Program = SYSTEM_PYTHON
     toolchain: tuple[Package, ...] = ()
 
@@ -47,25 +50,40 @@ class OwnPython(Value):
 class CopiedPython(Value):
     """A CPython that is copied into a base: the `source` is compiled (portable) or unpacked (archive).
 
-    `source` names downloads of this very `version`. An archive that does not run on every base names
-    the `lowest_glibc` that it runs on.
+    `source` names downloads of this very `version`; a version that ends in `t` is its free-threaded build.
+    An archive that does not run on every base names the `lowest_glibc` that it runs on, and the modules of
+    the standard library that it is `without`. `minutes` is about how long compiling it takes on two cores.
     """
 
     kind: Literal[InterpreterKind.PORTABLE, InterpreterKind.ARCHIVE]
-    version: VersionText
+    version: PythonText
     arches: Arches
     source: Name
     lowest_glibc: VersionText | None = None
+    without: tuple[ModuleName, ...] = ()
+    minutes: dict[Arch, int] = {}
 
     @model_validator(mode="after")
     def _compiled_for_every_base(self) -> Self:
         if self.lowest_glibc and self.kind is InterpreterKind.PORTABLE:
             raise ValueError("`lowest_glibc` is for archives: a portable interpreter runs on every base")
+        if self.without and self.kind is InterpreterKind.PORTABLE:
+            raise ValueError("`without` is for archives: a portable interpreter has every module")
         return self
+
+    @property
+    def free_threaded(self) -> bool:
+        """Whether its threads run without a global lock (`--disable-gil`)."""
+        return self.version.endswith(FREE_THREADED)
+
+    @property
+    def source_version(self) -> str:
+        """The version of its source or archive."""
+        return self.version.removesuffix(FREE_THREADED)
 
     def brings(self, python: str) -> bool:
         """Whether a value of the python axis means this one: its exact version, or its series."""
-        return self.version == python or self.version.startswith(f"{python}.")
+        return in_series(self.version, python)
 
     def runs_on(self, glibc: str) -> bool:
         """Whether a base with this glibc has the symbol versions and libraries that this one needs."""
@@ -169,6 +187,10 @@ class MadeOf(Value):
     interpreter: InterpreterKind
     version: str
     """The interpreter's version as the catalogue knows it: exact, or the series of a base's own."""
+    without: tuple[str, ...] = ()
+    """Modules of the standard library that it lacks."""
+    minutes: int | None = None
+    """About how long compiling it and its libraries takes on two cores, where it is compiled here."""
 
 
 class CatalogueParts(Value):
@@ -187,6 +209,8 @@ class CatalogueParts(Value):
     builder_packages: tuple[Package, ...] = ()
     cross_packages: tuple[Package, ...] = ()
     probe_glibc: VersionText = "2.17"
+    library_minutes: dict[Arch, int] = {}
+    """About how long the libraries of the portable interpreters take on two cores."""
 
     def base_for(self, glibc: str, arch: Arch) -> Base | None:
         """The base with this glibc for this architecture, if the catalogue has one."""
@@ -231,7 +255,13 @@ class CatalogueParts(Value):
             version=interpreter.release or interpreter.version
             if isinstance(interpreter, OwnPython)
             else interpreter.version,
+            without=interpreter.without if isinstance(interpreter, CopiedPython) else (),
+            minutes=self._minutes(interpreter, arch),
         )
+
+    def _minutes(self, interpreter: OwnPython | CopiedPython, arch: Arch) -> int | None:
+        minutes = interpreter.minutes.get(arch) if isinstance(interpreter, CopiedPython) else None
+        return minutes + self.library_minutes.get(arch, 0) if minutes else None
 
     def release_of(self, python: str, glibc: str, arch: Arch) -> str | None:
         """The exact version that a python axis value means there; a series where only that is known.

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from packaging.version import Version
+
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
 
@@ -28,6 +30,9 @@ AXIS_VALUE: Final = re.compile(rf"(?=.{{1,64}}\Z)(?:[A-Za-z0-9][A-Za-z0-9._-]*|{
 """What a value may hold. It becomes part of folder names, image tags and Dockerfiles, hence so narrow.
 Only versions have `+` and `!`. No value has `=`, so an id `...+axis=value+axis=value` reads one way only."""
 VERSION_VALUE: Final = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}")
+FREE_THREADED: Final = "t"
+"""The end of a python axis value that means the free-threaded build of a version, as in its own ABI's tag."""
+PYTHON_VALUE: Final = re.compile(rf"{VERSION_VALUE.pattern}{FREE_THREADED}?")
 
 
 class Cell(Value):
@@ -80,6 +85,36 @@ class Cell(Value):
     @property
     def _own_suffix(self) -> str:
         return "".join(f"+{axis}={value}" for axis, value in self.own if value != ABSENT)
+
+
+def is_version(axis: str, value: str) -> bool:
+    """Whether a version axis can have a value: python also has the free-threaded builds."""
+    return (PYTHON_VALUE if axis == "python" else VERSION_VALUE).fullmatch(value) is not None
+
+
+def version_key(axis: str, value: str) -> Version:
+    """What a value of an axis that orders as versions is ordered by.
+
+    Of python and glibc a number after the series says whether the build is free-threaded, which is behind all
+    other releases of its series and before the next one: 3.13 < 3.13.5 < 3.13t < 3.13.5t < 3.14.
+    """
+    if axis not in VERSION_AXES:
+        return Version(value)
+    major, minor, *rest = value.removesuffix(FREE_THREADED).split(".")
+    return Version(".".join((major, minor, str(int(value.endswith(FREE_THREADED))), *rest)))
+
+
+def in_series(release: str, series: str) -> bool:
+    """Whether a release of CPython is of a series, or is that release: 3.13.5t is of 3.13t, 3.13.5 is not."""
+    one, other = release.removesuffix(FREE_THREADED), series.removesuffix(FREE_THREADED)
+    same_build = release.endswith(FREE_THREADED) == series.endswith(FREE_THREADED)
+    return same_build and f"{one}.".startswith(f"{other}.")
+
+
+def version_depth(value: str) -> int:
+    """How many numbers of its key a version states: 3.13 leaves open which release and build it means."""
+    numbers = value.removesuffix(FREE_THREADED).split(".")
+    return len(numbers) + (len(numbers) > 2 or value.endswith(FREE_THREADED))
 
 
 def orders_as_version(axis: str, values: Iterable[str]) -> bool:

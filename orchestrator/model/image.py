@@ -64,6 +64,8 @@ class ImageSpec(Value):
     """Whether its build has no network: it runs code of the user's, or of a package."""
     pulls: str | None = None
     """The image of a registry that the Dockerfile begins with, by digest."""
+    minutes: int | None = None
+    """About how long its build takes on two cores, where that is long. No part of the key."""
     key: str
 
     @property

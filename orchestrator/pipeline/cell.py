@@ -23,6 +23,7 @@ from orchestrator.model import (
     PlannedCell,
     Rate,
     Scenario,
+    in_series,
 )
 from orchestrator.pipeline.evidence import Evidence
 from orchestrator.pipeline.observation import observation_of
@@ -166,7 +167,7 @@ class CellRunner:
 def _as_planned(planned: PlannedCell, outcome: Outcome) -> Outcome:
     """An outcome, with a note if its interpreter is not the release that the plan was made for."""
     wanted, seen = planned.made_of, outcome.versions.get("python")
-    if wanted is None or seen is None or f"{seen}.".startswith(f"{wanted.version}."):
+    if wanted is None or seen is None or in_series(seen, wanted.version):
         return outcome
     note = (
         f"planned for CPython {wanted.version}, but {wanted.base} brings {seen}: update images/catalogue.yaml"

@@ -7,9 +7,7 @@ kilobytes.
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final
 
-from packaging.version import Version
-
-from orchestrator.model import ABSENT, Cell, orders_as_version
+from orchestrator.model import ABSENT, Cell, orders_as_version, version_key
 from orchestrator.report import words
 from orchestrator.report.changes import SPARK, Changes
 from orchestrator.report.packing import Places
@@ -92,7 +90,10 @@ def sorted_values(axis: str, values: set[str]) -> list[str]:
         return [*sorted_values(axis, values - {""}), ""]
     if not orders_as_version(axis, values):
         return sorted(values)
-    return [*sorted(values & {ABSENT}), *sorted(values - {ABSENT}, key=Version)]
+    return [
+        *sorted(values & {ABSENT}),
+        *sorted(values - {ABSENT}, key=lambda value: version_key(axis, value)),
+    ]
 
 
 def _axes(cells: Sequence[Cell]) -> list[Mapping[str, object]]:

@@ -21,7 +21,6 @@ from orchestrator.model import (
     PLAN_SCHEMA,
     SCHEMA,
     VERSION_AXES,
-    VERSION_VALUE,
     CellResult,
     Comparison,
     Explanations,
@@ -29,6 +28,7 @@ from orchestrator.model import (
     PackageLock,
     Plan,
     RunDigest,
+    is_version,
 )
 from orchestrator.rundir.shared_sets import share_field_sets
 
@@ -148,8 +148,8 @@ def _check_plan(plan: Plan, where: Path) -> None:
 def _check_names(values: Iterable[tuple[str, str]], where: Path) -> None:
     """Refuse axis names and values that no matrix can hold: they become paths and ids."""
     for axis, value in values:
-        allowed = VERSION_VALUE if axis in VERSION_AXES else AXIS_VALUE
-        if not AXIS_NAME.fullmatch(axis) or not allowed.fullmatch(value):
+        allowed = is_version(axis, value) if axis in VERSION_AXES else AXIS_VALUE.fullmatch(value)
+        if not AXIS_NAME.fullmatch(axis) or not allowed:
             raise InputError(
                 f"a cell has {axis[:40]!r} = {value[:80]!r}, which no matrix can hold",
                 where=Location(file=str(where)),

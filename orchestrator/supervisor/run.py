@@ -93,7 +93,9 @@ def watch(subject: Subject, launch: Launch, timeout: float, grace: float = ABORT
 
 def versions() -> dict[str, str]:
     """The exact versions of this interpreter and of the C library that it runs on."""
-    found = {"python": platform.python_version()}
+    # The t of a free-threaded build, which its own version does not have.
+    build = "t" if "t" in sys.abiflags else ""
+    found = {"python": platform.python_version() + build}
     name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
     return {**found, "glibc": version} if name == "glibc" else found
 

@@ -242,3 +242,38 @@ def test_a_release_that_nobody_knows_is_refused() -> None:
         read('glibc == "2.36" or python >= "3.13.8"').matches(series("3.13"))
     assert caught.value.where == Location(file="matrix.yaml", line=7, column=12 + 19)
     assert caught.value.hint == "give its `release` in images/catalogue.yaml, or compare with a series"
+
+
+THREADS = {**VOCABULARY, "python": ("3.13", "3.13.5", "3.13t", "3.13.5t", "3.14")}
+
+
+@pytest.mark.parametrize(
+    ("text", "holding"),
+    [
+        ('python < "3.14"', {"3.13", "3.13.5", "3.13t", "3.13.5t"}),
+        ('python < "3.13t"', {"3.13", "3.13.5"}),  # how an explanation states the boundary
+        ('python >= "3.13t"', {"3.13t", "3.13.5t", "3.14"}),
+        ('python == "3.13t"', {"3.13t"}),
+        ('python <= "3.13"', {"3.13", "3.13.5", "3.13t", "3.13.5t"}),  # as exact as it is written
+        ('python > "3.13.5"', {"3.13t", "3.13.5t", "3.14"}),
+        ('python >= "3.13.5t"', {"3.13t", "3.13.5t", "3.14"}),  # the series is 3.13.5t here
+    ],
+)
+def test_a_free_threaded_build_is_behind_its_series_and_before_the_next(text: str, holding: set[str]) -> None:
+    releases = {"3.13": "3.13.5", "3.13t": "3.13.5t"}
+    parsed = parse(text, THREADS, HERE)
+    found = {
+        python
+        for python in THREADS["python"]
+        if parsed.matches(
+            CellContext(
+                axes={"python": python}, releases={"python": releases.get(python, python)}, host=Arch.X86_64
+            )
+        )
+    }
+    assert found == holding
+
+
+def test_no_glibc_is_free_threaded() -> None:
+    with pytest.raises(InputError, match="is not a version"):
+        read('glibc < "2.36t"')

@@ -44,6 +44,7 @@ def test_the_projects_own_catalogue() -> None:
         ("3.10.8", Arch.X86_64),
         ("3.12.1", Arch.X86_64, Arch.ARM64),
         ("3.14.3", Arch.X86_64, Arch.ARM64),
+        ("3.13.5t", Arch.X86_64),
     }
 
 
@@ -63,6 +64,10 @@ def test_the_projects_own_catalogue() -> None:
         ("2.31", "3.14", None, None),
         ("2.43", "3.1", None, None),  # 3.1 is no series of 3.13
         ("2.41", "3.15", None, None),
+        ("2.41", "3.13t", "3.13.5t", InterpreterKind.PORTABLE),  # trixie's own 3.13 is another build
+        ("2.17", "3.13.5t", "3.13.5t", InterpreterKind.PORTABLE),
+        ("2.36", "3.11t", None, None),
+        ("2.43", "3.14t", None, None),
         ("2.99", "3.11", None, None),
     ],
 )
@@ -101,6 +106,11 @@ def test_what_a_python_means_on_a_base(
             'version: "3.9.2", source: cpython, arches: [x86_64]',
             'version: "3.9.2", source: cpython, arches: [x86_64], lowest_glibc: "2.36"',
             "a portable interpreter runs on every base",
+        ),
+        (
+            'version: "3.9.2", source: cpython, arches: [x86_64]',
+            'version: "3.9.2", source: cpython, arches: [x86_64], without: [ssl]',
+            "a portable interpreter has every module",
         ),
         ('"@napi-rs/cross', '"--registry=https://x @napi-rs/cross', r"downloads\.3\.npm\.package"),
         ("https://www.python.org", "https://user:secret@www.python.org", "urls"),

@@ -505,3 +505,49 @@ def test_the_image_of_code_has_its_files_and_is_that_of_one_start(project: Path)
     ]
     assert len({spec.key, *(image(**other).key for other in others)}) == 6
     assert image().key == spec.key
+
+
+def test_the_libraries_of_the_portable_interpreters_are_made_once(project: Path) -> None:
+    recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
+    for python in ("3.9.2", "3.11.2", "3.13.5", "3.13.5t"):
+        recipes.image_of(cell(python=python, glibc="2.17", launcher="plain"), scenario_of(project))
+    (libraries,) = (spec for spec in recipes.specs if spec.role == "libraries-x86-64")
+    made = [spec for spec in recipes.specs if libraries.key in spec.parents]
+    assert {spec.role for spec in made} == {
+        "python-3-9-2", "python-3-11-2", "python-3-13-5", "python-3-13-5t",
+    }  # fmt: skip
+    assert "src/openssl-1.1.1w.tar.gz" in {file.name for file in libraries.files}
+
+
+def test_a_free_threaded_interpreter_is_the_same_source_by_another_compiler(project: Path) -> None:
+    usual = chain(project, python="3.13.5", launcher="plain")["python-3-13-5"]
+    threaded = chain(project, python="3.13t", launcher="plain")["python-3-13-5t"]
+    assert usual.files == threaded.files
+    assert "build.sh 3.13.5t /src/Python-3.13.5.tar.xz" in threaded.text
+    assert (
+        'ENV CC="x86_64-linux-gnu-gcc --sysroot=/opt/gcc/x86_64-unknown-linux-gnu/sysroot"' in threaded.text
+    )
+    assert "ENV CC" not in usual.text
+
+
+def test_an_archive_is_asked_for_the_modules_that_it_is_known_to_have(project: Path) -> None:
+    specs = chain(project, python="3.10", glibc="2.36", launcher="plain")
+    assert "check.py 3.10.8 curses,lzma,readline,sqlite3\n" in specs["python-3-10-8-archive"].text
+    # In a base, what it takes from there may be missing.
+    whole = "check.py 3.10.8 bz2,curses,lzma,readline,sqlite3,ssl\n"
+    assert whole in specs["environment-bookworm-py3-10-8"].text
+    portable = chain(project, python="3.11", glibc="2.17", launcher="plain")
+    assert "check.py 3.11.2\n" in portable["environment-sysroot-2-17-py3-11-2"].text
+
+
+def test_how_long_a_build_takes_is_told_and_changes_no_image(project: Path) -> None:
+    before = chain(project, python="3.13.5", launcher="plain")
+    slow = {role: spec.minutes for role, spec in before.items() if spec.minutes}
+    assert set(slow) == {"libraries-x86-64", "python-3-13-5"}
+    catalogue = project / "images" / "catalogue.yaml"
+    text, changed = re.subn(r"x86_64: \d+", "x86_64: 99", catalogue.read_text())
+    assert changed > 1
+    catalogue.write_text(text)
+    after = chain(project, python="3.13.5", launcher="plain")
+    assert {spec.minutes for spec in after.values()} == {None, 99}
+    assert {spec.key for spec in after.values()} == {spec.key for spec in before.values()}

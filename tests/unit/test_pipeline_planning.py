@@ -6,6 +6,7 @@ from shutil import copy, copytree
 
 import pytest
 
+from orchestrator.cli.listing import lines
 from orchestrator.matrix import Request
 from orchestrator.model import STANDARD_AXES, Arch, ExcludedCell, Expectation, OutcomeKind, PlannedTerms
 from orchestrator.model.cell_tables import CellTables
@@ -67,6 +68,47 @@ def test_every_cell_says_what_it_is_made_of() -> None:
     reasons = {item.reason.split(" (")[0] for item in planned.plan.excluded}
     assert "no source for glibc 2.28 without an image registry" in reasons
     assert "CPython 3.15 for x86_64 only as forky's own binary" in reasons
+
+
+def project_of(tmp_path: Path, axes: str) -> Project:
+    """A project with one script, and these axes beside those of the defaults."""
+    (tmp_path / "matrix.yaml").write_text(f"schema: 1\naxes: {{{axes}}}\n")
+    (tmp_path / "scenarios" / "hello").mkdir(parents=True)
+    (tmp_path / "scenarios" / "hello" / "hello.py").write_text("print('hello')\n")
+    (tmp_path / "scenarios" / "hello" / "scenario.yaml").write_text("schema: 1\nscript: hello.py\n")
+    return Project.load(tmp_path)
+
+
+def test_what_is_compiled_first_and_what_an_interpreter_lacks_is_listed(tmp_path: Path) -> None:
+    axes = 'python: ["3.10", "3.13", "3.13t"], glibc: ["2.17", "2.41"], arch: [x86_64], launcher: [plain]'
+    project = project_of(tmp_path, axes)
+    listed = "".join(lines(make_plan(project, Request(profile="full"), listing=True).plan))
+    minutes = r" \(about \d+ min on 2 cores\)"
+    assert re.search(
+        f"must be built first, once on this host: portable CPython 3.13.5 for x86_64{minutes}, "
+        f"portable CPython 3.13.5t for x86_64{minutes}\n",
+        listed,
+    )
+    lacking = (
+        "CPython 3.10.8 (archive) on trixie (Debian trixie by mmdebstrap) without curses, lzma, readline"
+    )
+    assert lacking in listed
+    quick = "".join(lines(make_plan(project, Request(), listing=True).plan))
+    assert "hello/py3.13-glibc2.41-x86_64-plain  " in quick
+    assert "must be built first" not in quick
+
+
+def test_a_free_threaded_interpreter_is_an_environment_of_its_own(tmp_path: Path) -> None:
+    axes = 'python: ["3.13", "3.13t", "3.14", "3.14t"], glibc: ["2.41"], arch: [x86_64], launcher: [plain]'
+    plan = make_plan(project_of(tmp_path, axes), Request(profile="full")).plan
+    made_of = {item.cell.id: item.made_of and item.made_of.version for item in plan.cells}
+    assert made_of == {
+        "hello/py3.13-glibc2.41-x86_64-plain": "3.13.5",
+        "hello/py3.13t-glibc2.41-x86_64-plain": "3.13.5t",
+        "hello/py3.14-glibc2.41-x86_64-plain": "3.14.3",
+    }
+    (without,) = plan.excluded
+    assert without.reason.startswith("no source for CPython 3.14t for x86_64 in the catalogue")
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "arm64"])

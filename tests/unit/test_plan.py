@@ -641,6 +641,20 @@ def test_a_probe_fits_what_it_is(project: Path, catalogue: Catalogue, entry: str
     assert said in refusal(project, catalogue)
 
 
+def test_a_probe_of_the_stable_abi_is_not_asked_beside_a_free_threaded_python(
+    project: Path, catalogue: Catalogue
+) -> None:
+    edit(project / "matrix.yaml", 'python: ["', 'python: ["3.13t", "')
+    threaded = CopiedPython(
+        kind=InterpreterKind.PORTABLE, version="3.13.5t", arches=(Arch.X86_64,), source="cpython"
+    )
+    known = catalogue.model_copy(update={"interpreters": (*catalogue.interpreters, threaded)})
+    asked = Request(axes={"python": ("3.13t",), "probe": ("cpp",)})
+    assert "a cpp probe keeps to the stable ABI, which free-threaded CPython 3.13t does not have" in refusal(
+        project, known, asked
+    )
+
+
 def test_expressions_compare_the_release_that_a_base_brings(project: Path, catalogue: Catalogue) -> None:
     old, new = catalogue.bases
     known = new.model_copy(update={"pythons": (new.pythons[0].model_copy(update={"release": "3.11.2"}),)})
