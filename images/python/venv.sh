@@ -2,9 +2,11 @@
 # What `python3 -m venv` makes, around files that are there already.
 #
 #   venv.sh FOLDER PROGRAM VERSION
+#
+# A VERSION that ends in t is free-threaded, as is then the name of the folder of its library.
 set -eu
 
-series=$(echo "$3" | cut -d . -f 1,2)
+series=$(echo "$3" | sed 's/^\([0-9]*\.[0-9]*\)[.0-9]*/\1/')
 mkdir -p "$1/bin" "$1/lib/python$series/site-packages"
 cd "$1"
 ln -sfn lib lib64

@@ -125,5 +125,5 @@ def _interpreter(environment: CellEnvironment, tree: WheelTree) -> dict[str, str
     program = python.program if isinstance(python, OwnPython) else COPIED
     return {
         "program": program,
-        "version": tree.platform.python,
+        "version": tree.platform.tagged(tree.platform.python),
     }

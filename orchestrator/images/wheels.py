@@ -76,7 +76,7 @@ def line(wheel: LockedWheel) -> str:
 
 def _files(prefix: Path, tree: WheelTree) -> Iterator[TreeFile]:
     """The files by name; uv names folders after the interpreter that runs this program."""
-    series = "{}.{}".format(*tree.platform.series)
+    series = tree.platform.tagged(*tree.platform.series)
     here = "python{}.{}".format(*sys.version_info)
     for path in sorted(prefix.rglob("*")):
         relative = path.relative_to(prefix)

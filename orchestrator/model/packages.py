@@ -8,6 +8,7 @@ from packaging.version import Version
 
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
+from orchestrator.model.cell import FREE_THREADED
 from orchestrator.model.code import CodeFile
 from orchestrator.supervisor.paths import VENV
 
@@ -46,7 +47,11 @@ class WheelPlatform(Value):
     @property
     def interpreter(self) -> str:
         """The interpreter's series in words."""
-        return "CPython {}.{}".format(*self.series) + ("t" if self.free_threaded else "")
+        return f"CPython {self.tagged(*self.series)}"
+
+    def tagged(self, *numbers: int | str) -> str:
+        """A version of the interpreter, with the t of a free-threaded build behind it."""
+        return ".".join(map(str, numbers)) + (FREE_THREADED if self.free_threaded else "")
 
 
 class PackageQuestion(Value):

@@ -13,6 +13,7 @@ from orchestrator import images, packages
 from orchestrator import matrix as planning
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import (
+    FREE_THREADED,
     Arch,
     Catalogue,
     CellEnvironment,
@@ -101,10 +102,14 @@ class Requirements:
     def _question(self, requirements: Iterable[str], axes: Axes) -> PackageQuestion:
         arch = Arch(axes["arch"])
         made = self.catalogue.made_of(axes["python"], axes["glibc"], arch)
+        python = made.version if made else axes["python"]
         return PackageQuestion(
             requirements=tuple(dict.fromkeys(requirements)),
             platform=WheelPlatform(
-                python=made.version if made else axes["python"], glibc=axes["glibc"], arch=arch
+                python=python.removesuffix(FREE_THREADED),
+                glibc=axes["glibc"],
+                arch=arch,
+                free_threaded=python.endswith(FREE_THREADED),
             ),
             folder=str(self.root),
         )
