@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from orchestrator.adapters import uv
+from orchestrator.adapters import process, uv
 from orchestrator.errors import HostError, InputError, Location
 from orchestrator.images import wheels
 from orchestrator.model import (
@@ -385,3 +385,18 @@ def test_a_free_threaded_interpreter_takes_its_own_wheels(
 
 def test_an_answer_is_json_that_others_can_read() -> None:
     assert json.loads((DATA / "grpcio.json").read_text())["meta"]["api-version"]
+
+
+@pytest.mark.parametrize(
+    ("release", "threads", "folder"),
+    [("3.11.2", False, "python3.11"), ("3.13.5", True, "python3.13t"), ("3.15", False, "python3.15")],
+)
+def test_an_environments_packages_lie_where_its_interpreter_looks(
+    release: str, threads: bool, folder: str, tmp_path: Path
+) -> None:
+    version = platform(release, "2.36", free_threaded=threads).tagged(release)
+    script = Path(__file__).parents[2] / "images" / "python" / "venv.sh"
+    command = ["sh", str(script), str(tmp_path / "venv"), "/opt/python/bin/python3", version]
+    process.run(command, hint="install sh")
+    assert (tmp_path / "venv" / "lib" / folder / "site-packages").is_dir()
+    assert (tmp_path / "venv" / "bin" / folder).readlink() == Path("python3")
