@@ -525,7 +525,7 @@ def test_a_free_threaded_interpreter_is_the_same_source_by_another_compiler(proj
     assert usual.files == threaded.files
     assert "build.sh 3.13.5t /src/Python-3.13.5.tar.xz" in threaded.text
     assert (
-        'ENV CC="x86_64-linux-gnu-gcc --sysroot=/opt/gcc/x86_64-unknown-linux-gnu/sysroot"' in threaded.text
+        'ENV CC="x86_64-linux-gnu-gcc --sysroot=/opt/gcc/x86_64-unknown-linux-gnu/sysroot ' in threaded.text
     )
     assert "ENV CC" not in usual.text
 
