@@ -28,6 +28,7 @@ from orchestrator.crash.stacks.limits import loose
 from orchestrator.crash.stacks.python.backend import (
     EvaluatedFrame,
     PythonReading,
+    PythonThread,
     merge,
     read_python,
     runs_python,
@@ -167,13 +168,26 @@ def _sources(reading: Reading, python: PythonReading | None) -> dict[str, str]:
 def _threads(
     memory: ProcessMemory, reading: Reading, site: Site, python: PythonReading | None
 ) -> tuple[Thread, ...]:
-    evaluated = {thread.tid: thread for thread in python.threads} if python else {}
+    evaluated = _evaluated(python.threads, [state.tid for state in memory.core.threads]) if python else {}
     holder = next((thread.tid for thread in evaluated.values() if thread.gil), None)
     waiting = Waiting(memory=memory, states={state.tid: state for state in memory.core.threads}, gil=holder)
     return tuple(
         _thread(waiting, thread, site, evaluated[thread.tid].frames if thread.tid in evaluated else ())
         for thread in reading.threads
     )
+
+
+def _evaluated(threads: Sequence[PythonThread], native: Sequence[int]) -> dict[int, PythonThread]:
+    """The Python threads by the id of the native thread of each, of which a process has `native`.
+
+    A process that was forked without PyOS_AfterFork_Child() has the forking thread alone, and keeps the
+    thread id that Python noted of it in its parent: a worker of uWSGI without --enable-threads does.
+    """
+    found = {thread.tid: thread for thread in threads}
+    unknown = found.keys() - set(native)
+    if len(threads) == len(native) == len(unknown) == 1:
+        return {native[0]: threads[0].model_copy(update={"tid": native[0]})}
+    return found
 
 
 def _thread(waiting: Waiting, thread: ThreadReading, site: Site, python: Sequence[EvaluatedFrame]) -> Thread:

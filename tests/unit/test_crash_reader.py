@@ -9,9 +9,10 @@ import pytest
 
 from orchestrator.binary.core.corefile import Core, open_core
 from orchestrator.binary.core.unpack import plain_core
-from orchestrator.crash.reader import interpret, read_crash
+from orchestrator.crash.reader import _evaluated, interpret, read_crash
 from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import parse_answer
+from orchestrator.crash.stacks.python.backend import PythonThread
 from orchestrator.crash.stacks.registry import PYSTACK, STACK_BACKENDS
 from orchestrator.model import SCHEMA, Crash, Sysroot, Value
 from orchestrator.names import BACKENDS
@@ -115,3 +116,13 @@ def test_the_json_says_its_schema_alone_and_inside_a_result(sysroot: Sysroot) ->
     alone = json.loads(crash.model_dump_json())
     assert next(iter(alone.items())) == ("schema", SCHEMA)
     assert json.loads(Holder(crash=crash).model_dump_json())["crash"] == alone
+
+
+def test_a_process_that_was_forked_keeps_the_thread_id_of_its_parent() -> None:
+    """A worker of uWSGI without --enable-threads: pystack gave thread 8 for the only thread, 11 (seen)."""
+    stale, other = PythonThread(tid=8, frames=()), PythonThread(tid=12, frames=())
+    assert _evaluated((stale,), [11]) == {11: PythonThread(tid=11, frames=())}
+    # Where there are more threads it is not known whose frames they are.
+    assert _evaluated((stale,), [11, 12]) == {8: stale}
+    assert _evaluated((stale, other), [11]) == {8: stale, 12: other}
+    assert _evaluated((other,), [12]) == {12: other}
