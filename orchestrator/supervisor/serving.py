@@ -59,6 +59,8 @@ class Server:
         self.doing: dict[int, str] = {}
         """By pid, the requests during which workers ended as none should."""
         self._doing: str | None = None
+        self._asked: tuple[int, ...] = ()
+        """The signals by which processes are asked to stop; one that is still starting dies of them."""
         self.harakiri = False
         """Whether the server is to kill a worker whose request takes too long."""
         self._ends, self._wakeup, self._bounded = ends, wakeup, True
@@ -66,6 +68,8 @@ class Server:
     def is_abnormal(self, process: Subject) -> bool:
         """Whether a worker's end is none that a server asks for."""
         status = process.wait_status or 0
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._asked:
+            return False
         if os.WIFSIGNALED(status):
             return not (self.harakiri and os.WTERMSIG(status) == signal.SIGKILL)
         as_meant = self.manners.clean | (self.manners.cut_off if self.harakiri else frozenset())
@@ -170,6 +174,7 @@ class Server:
 
     def stop(self, number: int, deadline: float) -> None:
         """Ask the server to stop, and wait for its end and for that of workers that outlive it."""
+        self._asked = (signal.SIGTERM, signal.SIGINT)
         self.master.send(number)
         while self.master.alive:
             self.pause(deadline)
@@ -218,7 +223,8 @@ class Server:
     def judged(self) -> tuple[Subject, list[Subject]]:
         """The trial's process, and the others in the order of their ends."""
         workers = [*self.ended, self.master]
-        judged = next(filter(self.is_abnormal, workers), (self.ended or workers)[-1])
+        exited = [process for process in self.ended if os.WIFEXITED(process.wait_status or 0)]
+        judged = next(filter(self.is_abnormal, workers), exited[-1] if exited else self.master)
         return judged, [process for process in workers if process is not judged]
 
     def close(self) -> None:

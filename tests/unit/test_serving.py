@@ -178,9 +178,8 @@ ORPHANS = """
 host, port = "127.0.0.1", sys.argv[sys.argv.index("--http-socket") + 1].split(":")[1]
 server = socket.create_server((host, int(port)))
 second = os.fork()
+signal.signal(signal.SIGTERM, (lambda *_: os._exit(30)) if second else SECOND)
 while True:
-    crash = lambda: os.kill(os.getpid(), signal.SIGBUS)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(30) if second else crash())
     connection, _ = server.accept()
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\\r\\n\\r\\n")
@@ -190,9 +189,18 @@ while True:
 
 def test_workers_that_outlive_a_server_without_a_master_are_stopped_and_seen(cell: Cell) -> None:
     """As uWSGI with several processes and no master: its first worker is the parent of the others."""
-    cell.uwsgi(ORPHANS)
+    cell.uwsgi(ORPHANS.replace("SECOND", "lambda *_: os.kill(os.getpid(), signal.SIGBUS)"))
     ended = serve(cell, launcher="uwsgi", options=("--processes=2",))
     assert (ended["kind"], ended["signal"]) == ("signal", "SIGBUS")
+
+
+def test_a_worker_that_is_still_starting_when_the_server_stops_did_not_crash(cell: Cell) -> None:
+    """Before a server's worker has its handlers, the signal that asks it to stop ends it."""
+    cell.uwsgi(ORPHANS.replace("SECOND", "signal.SIG_DFL"))
+    ended = serve(cell, launcher="uwsgi", options=("--processes=2",))
+    assert (ended["kind"], ended["status"]) == ("exit", 30)
+    (other,) = ended["others"]
+    assert (other["role"], other["signal"]) == ("worker", "SIGTERM")
 
 
 def test_only_ends_that_the_master_itself_saw_are_taken(
