@@ -170,9 +170,10 @@ class Trial(Value):
 
     @property
     def ended(self) -> str:
-        """The ending in a few words; the original fault if a core was read."""
-        crashed = f" with a crashed {self.others[0].process.role}" if self.others else ""
-        return f"{self._ended}{crashed}"
+        """The ending in a few words: the original fault of a core; an exit with a crash beside it."""
+        if self.outcome.kind is OutcomeKind.EXIT and self.others:
+            return f"{self._ended} with a crashed {self.others[0].process.role.partition(' ')[0]}"
+        return self._ended
 
     @property
     def _ended(self) -> str:

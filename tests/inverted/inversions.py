@@ -3,7 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.model import AddressRange, CellResult, Expectation, OutcomeKind, Verdict, WantedFinding
+from orchestrator.model import (
+    AddressRange,
+    CellResult,
+    Children,
+    Expectation,
+    OutcomeKind,
+    Verdict,
+    WantedFinding,
+)
 from orchestrator.model.scenario import LAST_ADDRESS
 from orchestrator.pipeline.observation import observation_of
 from orchestrator.verdict import Tally
@@ -30,6 +38,7 @@ def inversions(right: Expectation) -> Iterator[tuple[str, Expectation]]:
         yield "message", right.model_copy(update={"message": None, "absent": right.message})
     if right.absent is not None:
         yield "absent", right.model_copy(update={"absent": None, "message": right.absent})
+    yield from _other_children(right)
     if right.evidence is not None:
         for name, evidence in _other_findings(right.evidence):
             yield name, right.model_copy(update={"evidence": evidence})
@@ -50,6 +59,12 @@ def passing(folder: Path, result: CellResult) -> list[str]:
         for name, wrong in inversions(result.expectation)
         if judged(folder, result, wrong) is not Verdict.FAIL
     ]
+
+
+def _other_children(right: Expectation) -> Iterator[tuple[str, Expectation]]:
+    if right.children is Children.CRASH:
+        nothing = {"signal": None, "frames": (), "fault_address": None}
+        yield "children", right.model_copy(update={"children": Children.FORBIDDEN, **nothing})
 
 
 def _another_end(right: Expectation) -> Expectation:

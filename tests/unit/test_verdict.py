@@ -407,6 +407,15 @@ def test_a_child_that_must_crash_is_held_to_signal_and_frames(
     assert judge(CRASHING, [seen]) == Judgement(verdict=verdict, reason=reason)
 
 
+def test_an_exit_beside_a_crash_is_another_end_than_an_exit_and_a_crash_is_one_either_way() -> None:
+    worker = child("parse").model_copy(
+        update={"process": child("parse").process.model_copy(update={"role": "worker gw1"})}
+    )
+    assert beside(ended(0, ""), child("parse")).trial.ended == "exit 0 with a crashed child"
+    assert beside(ended(1, ""), worker).trial.ended == "exit 1 with a crashed worker"
+    assert beside(crashed("parse"), child("parse")).trial.ended == crashed("parse").trial.ended == "SIGSEGV"
+
+
 def test_the_fault_address_of_a_child_that_must_crash_is_the_childs() -> None:
     addressed = CRASHING.model_copy(update={"fault_address": AddressRange.parse("== 0x10")})
     for address, verdict in (("0x10", Verdict.PASS), ("0x11", Verdict.FAIL)):
