@@ -67,9 +67,14 @@ def _where(crash: Crash) -> str:
     # A signal's handler stands above the fault.
     start = next((at for at, frame in enumerate(frames) if frame.function == crash.crash.function), 0)
     named = ((frame.function, PurePosixPath(frame.module or "").name) for frame in frames[start:])
-    outer = ((function, name) for function, name in named if function and name and not _is_libc(name))
-    caller = next(outer, None) if _is_libc(module) else None
-    return where + (f", called by {without_arguments(caller[0])} ({caller[1]})" if caller else "")
+    outer = ((function, name) for function, name in named if name and not _is_libc(name))
+    function, caller = next(outer, (None, None)) if _is_libc(module) else (None, None)
+    if caller is None:
+        return where
+    # Without its name; the next function that has one is not the caller.
+    return f"{where}, called " + (
+        f"by {without_arguments(function)} ({caller})" if function else f"from {caller}"
+    )
 
 
 def _is_libc(module: str) -> bool:

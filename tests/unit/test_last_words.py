@@ -157,9 +157,11 @@ def test_of_a_fault_in_the_c_library_its_caller_is_named() -> None:
 
     libc, own = "/usr/lib/libc.so.6", "/opt/venv/_own.so"
     handler, fault = ("on_signal", "/opt/handler.so"), ("strlen", libc)
-    assert reason(handler, ("restore", libc), fault, (None, own), ("f", own)) == (
+    assert reason(handler, ("restore", libc), fault, (None, libc), ("f", own)) == (
         "SIGSEGV in strlen (libc.so.6), called by f (_own.so)"
     )
+    stripped = reason(fault, (None, own), ("PyObject_Call", "/lib/libpython3.12.so"))
+    assert stripped == "SIGSEGV in strlen (libc.so.6), called from _own.so"
     assert reason(fault, ("raise", "/lib/libc-2.31.so"), ("g", own)).endswith("called by g (_own.so)")
     assert reason(fault) == reason() == "SIGSEGV in strlen (libc.so.6)"
 
