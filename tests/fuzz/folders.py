@@ -29,6 +29,8 @@ from orchestrator.model import Verdict
 from orchestrator.pipeline import reporting
 from tests.unit import run_factory as factory
 
+ROOT: Final = Path(__file__).parents[2]
+NO_ENGINE: Final = "unix:///nonexistent/engine.sock"
 SECONDS: Final = 10
 """For one command on a run of four cells, which takes a tenth of a second."""
 HUGE: Final = 3 << 30
@@ -99,7 +101,7 @@ class FolderFuzzer:
         assert len(errors) <= 1, errors
         assert self._state() == self._seen, "another folder was changed"
         assert SECRET not in said
-        if errors or arguments[0] == "diff":
+        if errors or arguments[0] in ("diff", "run"):
             return
         written = folder.parent / "merged" if arguments[0] == "merge" else Path(arguments[1])
         ET.parse(written / "junit.xml")  # noqa: S314 - it is our own
@@ -119,13 +121,23 @@ COMMANDS: Final = (
     ("diff", "{folder}", "{runs}/before", "--json"),
     ("merge", "{folder}", "--into", "{runs}/merged"),
     ("merge", "{folder}", "{runs}/before", "--into", "{runs}/merged"),
+    ("run", "--resume", "{folder}"),
+    ("run", "--rerun", "failed", "--reports", "{runs}"),
 )
+"""The last two end where they ask for an engine, of which there is none here."""
 
 
 def _call(arguments: list[str]) -> tuple[int, str]:
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = main([*arguments, *(("--reports", "none") if arguments[0] != "merge" else ())])
+    own = () if arguments[0] == "merge" or "--reports" in arguments else ("--reports", "none")
+    known, os.environ["DOCKER_HOST"] = os.environ.get("DOCKER_HOST"), NO_ENGINE
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(["--project", str(ROOT), *arguments, *own])
+    finally:
+        del os.environ["DOCKER_HOST"]
+        if known is not None:
+            os.environ["DOCKER_HOST"] = known
     return status, err.getvalue() + out.getvalue()
 
 
