@@ -109,6 +109,10 @@ class EngineError(HostError):
     """The container engine failed or went away. Never a verdict on a crash."""
 
 
+class EngineGoneError(EngineError):
+    """The connection to the engine broke; it may come back."""
+
+
 class EngineUnreachableError(EngineError):
     """No container engine answers."""
 

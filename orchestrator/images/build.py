@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from orchestrator.adapters.engine import Engine
-from orchestrator.errors import BuildError, CrashmatrixError, EngineError
+from orchestrator.errors import BuildError, CrashmatrixError, EngineError, EngineGoneError
 from orchestrator.images.locks import building, image_lock
 from orchestrator.images.make import Maker
 from orchestrator.model import ImageSpec
@@ -169,7 +169,8 @@ class _Work:
                 return self.maker.make(spec)
             except EngineError as error:
                 result: Result = error
-                if stop.is_set() or engine.answers() or not engine.returns(stop, self.progress.say):
+                away = isinstance(error, EngineGoneError) or not engine.answers()
+                if stop.is_set() or not away or not engine.returns(stop, self.progress.say):
                     break
             except CrashmatrixError as error:
                 return error

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from orchestrator.errors import CrashmatrixError, EngineError
+from orchestrator.errors import CrashmatrixError, EngineError, EngineGoneError
 from orchestrator.model import CellResult, ImageSpec, PlannedCell, Verdict
 from orchestrator.pipeline.progress import Progress
 
@@ -118,7 +118,7 @@ class Schedule:
                 return self.runner.run(cell, image)
             except EngineError as error:
                 said = str(error)
-                if not self._went_away():
+                if not isinstance(error, EngineGoneError) and not self._went_away():
                     break
                 if not self.runner.returns(self.progress.say):
                     self._halt(f"the container engine went away: {error.what}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from orchestrator.errors import BuildError, CrashmatrixError, EngineError
+from orchestrator.errors import BuildError, CrashmatrixError, EngineError, EngineGoneError
 from orchestrator.model import Arch, CellResult, ImageKind, ImageSpec, Judgement, PlannedCell, Verdict
 from orchestrator.pipeline.schedule import OnReady, Schedule
 from tests.unit.run_factory import expectation_of, result_of, smoke_cells
@@ -176,6 +176,15 @@ def test_a_cell_that_an_engine_s_restart_interrupted_is_asked_again() -> None:
     assert [name for name, _ in runner.ran].count(first) == 2
     assert set(progress.verdicts.values()) == {Verdict.PASS}
     assert runner.unobserved_cells == {}
+
+
+def test_a_cell_whose_connection_broke_is_asked_again_where_the_engine_is_back_already() -> None:
+    first = planned()[0].cell.id
+    broken = EngineGoneError("it went away", hint="start the engine")
+    runner = Runner(fails={first: broken}, comes_back=True)
+    _, progress = scheduled(runner, planned())
+    assert [name for name, _ in runner.ran].count(first) == 2
+    assert set(progress.verdicts.values()) == {Verdict.PASS}
 
 
 def test_an_engine_that_goes_away_each_time_is_not_asked_without_end() -> None:

@@ -13,7 +13,7 @@ import requests
 import tenacity
 import urllib3
 
-from orchestrator.errors import EngineError
+from orchestrator.errors import EngineError, EngineGoneError
 from orchestrator.invocation import command
 
 ENGINE_HINT: Final = f"run `{command('setup')}`, or see `{command('doctor')}` for what is missing"
@@ -51,7 +51,7 @@ def retried(call: Callable[P, T]) -> Callable[P, T]:
 
 @contextmanager
 def engine_errors(doing: str) -> Generator[None]:
-    """Turn the SDK's errors into EngineError; a broken connection means that the engine went away."""
+    """Turn the SDK's errors into EngineError; a broken connection into EngineGoneError."""
     try:
         yield
     # First: the SDK's errors are also of requests' base class.
@@ -62,6 +62,6 @@ def engine_errors(doing: str) -> Generator[None]:
             hint=f"see the engine's log; `{command('doctor')}` shows its state",
         ) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise EngineError(
+        raise EngineGoneError(
             f"the container engine went away while {doing} ({type(error).__name__})", hint=ENGINE_HINT
         ) from error
