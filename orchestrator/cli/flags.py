@@ -61,7 +61,13 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--offline",
         action="store_true",
-        help="ask no image registry whether it answers; what is pinned of them is taken to be here",
+        help="ask no image registry whether it answers, and no index of packages: what is pinned or was "
+        "fetched before is taken to be here",
+    )
+    group.add_argument(
+        "--lock",
+        metavar="RUN",
+        help="install the packages of this run again, or those of one file of its locks/",
     )
     group.add_argument(
         "--trials", type=positive, metavar="N", help="trials a cell, instead of its scenario's number"

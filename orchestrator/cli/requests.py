@@ -62,7 +62,16 @@ def selection(arguments: argparse.Namespace, project: planning.Project) -> matri
         timeout=arguments.timeout,
         offline=arguments.offline,
         allow_empty=arguments.allow_empty,
+        lock=_lock(arguments),
     )
+
+
+def _lock(arguments: argparse.Namespace) -> Path | None:
+    """The folder of the run, or the lock's file, whose packages are to be installed again."""
+    if arguments.lock is None or Path(arguments.lock).is_file():
+        return Path(arguments.lock) if arguments.lock else None
+    reports = getattr(arguments, "reports", None) or project_folder(arguments) / REPORTS
+    return rundir.find_run(reports, arguments.lock)
 
 
 def _flat(groups: list[tuple[str, ...]]) -> tuple[str, ...]:
@@ -75,7 +84,7 @@ def check_chosen_once(arguments: argparse.Namespace) -> None:
     asked = {f"--{axis}": getattr(arguments, axis) for axis in (*STANDARD_AXES, "axis", "profile")}
     asked |= {"-k": arguments.expression, "--cell": arguments.cells}
     if arguments.resume:
-        asked |= {f"--{name}": getattr(arguments, name) for name in ("shard", "trials", "timeout")}
+        asked |= {f"--{name}": getattr(arguments, name) for name in ("shard", "trials", "timeout", "lock")}
     idle = [flag for flag, value in asked.items() if value]
     if earlier and idle:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from orchestrator.model import STANDARD_AXES
 
@@ -21,6 +22,8 @@ class Request:
     """Seconds for one trial."""
     offline: bool = False
     """Whether registries are taken to answer without being asked: their images are here already."""
+    lock: Path | None = None
+    """The folder of a run, or one lock's file, whose packages are installed again."""
     allow_empty: bool = False
     """Whether a selection whose cells are all excluded is a run of skips instead of a mistake."""
 

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from orchestrator.adapters import uv
 from orchestrator.errors import HostError, InputError, ToolError
-from orchestrator.model import LockedWheel, NoWheel, PackageLock, PackageQuestion
+from orchestrator.model import LockedWheel, NoWheel, PackageLock, PackageQuestion, WheelPlatform
 from orchestrator.packages import index, reasons
 from orchestrator.packages.index import IndexFile, RefusedError
 from orchestrator.packages.requirements import Wanted, parse
@@ -61,7 +61,11 @@ class Resolver:
         refused = _wrong_files(wanted, question)
         if refused:
             return refused
-        done = self._compile([item.line for item in wanted], question)
+        lines = [item.line for item in wanted]
+        done = self._compile(lines, question)
+        if done.status == NO_SOLUTION and not self.offline and self._all_there(wanted, question):
+            # uv keeps what an index said for some minutes, and a version may be newer than that.
+            done = self._compile(lines, question, "--refresh")
         if done.status == 0:
             lock = read_lock(done.text, question)
             return _not_allowed(lock, wanted) or lock
@@ -74,6 +78,13 @@ class Resolver:
             what = f"uv cannot resolve {', '.join(question.requirements)}: {done.complaint}"
             raise ToolError(what, hint=uv.HINT)
         return NoWheel(reason=self._reason(wanted, question, done.complaint))
+
+    def _all_there(self, wanted: Iterable[Wanted], question: PackageQuestion) -> bool:
+        """Whether an index has each requirement for an environment."""
+        try:
+            return not any(self._lacking(item, question) for item in wanted)
+        except RefusedError:
+            return False
 
     def _reason(self, wanted: Iterable[Wanted], question: PackageQuestion, complaint: str) -> str:
         """Why uv finds no solution: what the index has instead, else uv's own words."""
@@ -110,12 +121,12 @@ class Resolver:
             )
         return version
 
-    def _compile(self, lines: Sequence[str], question: PackageQuestion) -> uv.Answer:
+    def _compile(self, lines: Sequence[str], question: PackageQuestion, *more: str) -> uv.Answer:
         platform = question.platform
         return uv.run(
             ["pip", "compile", "-", "--format", "pylock.toml", "--no-header", "--only-binary", ":all:",
              "--python-platform", platform.uv, "--python-version", platform.python,
-             *(["--offline"] if self.offline else [])],
+             *more, *(["--offline"] if self.offline else [])],
             folder=Path(question.folder), stdin="\n".join(lines), free_threaded=platform.free_threaded,
         )  # fmt: skip
 
@@ -187,6 +198,13 @@ def _not_allowed(lock: PackageLock, wanted: Iterable[Wanted]) -> NoWheel | None:
         if wheel.name in allowed and f"sha256:{wheel.sha256}" not in allowed[wheel.name]:
             return NoWheel(reason=f"{wheel.filename} has none of the digests that the requirement names")
     return None
+
+
+def misfit(lock: PackageLock, platform: WheelPlatform) -> str | None:
+    """Why an environment cannot install a lock, if it cannot."""
+    names = (item.filename for item in lock.wheels)
+    wrong = next((name for name in names if wheel_rank(name, platform) is None), None)
+    return reasons.wrong_file(wrong, platform) if wrong else None
 
 
 def placed(lock: PackageLock, question: PackageQuestion) -> PackageLock:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from orchestrator import images, packages
+from orchestrator import images, packages, rundir
 from orchestrator import matrix as planning
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import (
@@ -23,6 +23,7 @@ from orchestrator.model import (
     NoWheel,
     PackageLock,
     PackageQuestion,
+    PlannedCell,
     Scenario,
     SelectedCells,
     SourceBuild,
@@ -169,15 +170,67 @@ def resolve(
     scenarios: Mapping[str, Scenario],
     requirements: Requirements,
     ask: Callable[[Iterable[PackageQuestion]], Mapping[PackageQuestion, Answer]],
+    known: Mapping[PackageQuestion, Answer],
 ) -> Packages:
-    """The packages of selected cells; each question is asked once."""
+    """The packages of selected cells; each question is asked once, and none that is `known`."""
     wants = [
         requirements.of(scenario, axes, item.terms.options)
         for item in cells
         for scenario, axes in _each(item, scenarios)
     ]
-    asked = [question for one in wants if one for question in one.questions]
-    return Packages(requirements=requirements, answers=ask(asked) if asked else {})
+    asked = [item for one in wants if one for item in one.questions if item not in known]
+    return Packages(requirements=requirements, answers={**known, **(ask(asked) if asked else {})})
+
+
+Given = Callable[[Scenario, Axes], tuple[PackageLock | None, PackageLock | None]]
+"""The locks that a cell is to have: of what it runs, and of what builds its source."""
+
+
+def given_again(
+    cells: Iterable[SelectedCells],
+    scenarios: Mapping[str, Scenario],
+    requirements: Requirements,
+    given: Given,
+) -> dict[PackageQuestion, Answer]:
+    """Answers from locks that are there already; what builds a source may lack one."""
+    found: dict[PackageQuestion, Answer] = {}
+    for item in cells:
+        for scenario, axes in _each(item, scenarios):
+            wants = requirements.of(scenario, axes, item.terms.options)
+            if wants is None:
+                continue
+            runs, tools = given(scenario, axes)
+            found[wants.runs] = _again(runs, wants.runs)
+            if wants.builds and tools:
+                found[wants.builds] = _again(tools, wants.builds)
+    return found
+
+
+def _again(lock: PackageLock | None, question: PackageQuestion) -> Answer:
+    if lock is None:
+        return NoWheel(reason="--lock has no packages of this cell")
+    wrong = packages.misfit(lock, question.platform)
+    return NoWheel(reason=f"--lock: {wrong}") if wrong else packages.placed(lock, question)
+
+
+def of_run(run: rundir.RunFolder, scenarios: Mapping[str, Scenario]) -> Given:
+    """The locks of an earlier run, by the values of the axes that decide them."""
+    known: dict[tuple[str, ...], PlannedCell] = {}
+
+    def key(scenario: Scenario, axes: Axes) -> tuple[str, ...]:
+        return (scenario.name, *(axes.get(axis, "") for axis in deciding_axes(scenario)))
+
+    for item in run.plan.cells:
+        if item.lock and item.cell.scenario in scenarios:
+            known.setdefault(key(scenarios[item.cell.scenario], item.cell.axes), item)
+
+    def given(scenario: Scenario, axes: Axes) -> tuple[PackageLock | None, PackageLock | None]:
+        item = known.get(key(scenario, axes))
+        digests = (item.lock, item.tools) if item else (None, None)
+        runs, tools = (run.lock(digest) if digest else None for digest in digests)
+        return runs, tools
+
+    return given
 
 
 def divided(

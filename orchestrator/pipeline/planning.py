@@ -35,7 +35,16 @@ from orchestrator.model import (
     Selection,
     orders_as_version,
 )
-from orchestrator.pipeline.locking import Packages, Requirements, deciding_axes, divided, resolve
+from orchestrator.pipeline.locking import (
+    Given,
+    Packages,
+    Requirements,
+    deciding_axes,
+    divided,
+    given_again,
+    of_run,
+    resolve,
+)
 from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, planned_cells
 
 EMULATION_FACTOR: Final = 5
@@ -124,9 +133,21 @@ def _resolve(project: Project, selection: Selection, request: Request) -> tuple[
     def ask(asked: Iterable[PackageQuestion]) -> Mapping[PackageQuestion, PackageLock | NoWheel]:
         return packages.Resolver(folder=project.root, offline=request.offline).answers(asked)
 
-    installed = resolve(selection.cells, project.scenarios, requirements, ask)
+    known = {}
+    if request.lock:
+        given = _given(request.lock, project)
+        known = given_again(selection.cells, project.scenarios, requirements, given)
+    installed = resolve(selection.cells, project.scenarios, requirements, ask, known)
     cells, excluded = divided(selection.cells, project.scenarios, installed)
     return planning.reduced(selection, project.matrix, cells, excluded, request), installed
+
+
+def _given(place: Path, project: Project) -> Given:
+    """The locks of `--lock`: a run's, each for the cells that had it, or one file's for all cells."""
+    if place.is_dir():
+        return of_run(rundir.RunFolder(place), project.scenarios)
+    lock = rundir.read_lock(place, None, place.parent)
+    return lambda _scenario, _axes: (lock, None)
 
 
 def _image_axes(project: Project) -> Callable[[str], tuple[str, ...]]:

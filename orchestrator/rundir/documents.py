@@ -61,16 +61,16 @@ def read_document(path: Path, kind: type[Document], root: Path) -> Document | No
     return document
 
 
-def read_lock(path: Path, digest: str, root: Path) -> PackageLock:
-    """Read the packages of a digest; raises InputError where they are missing, damaged or others."""
+def read_lock(path: Path, digest: str | None, root: Path) -> PackageLock:
+    """Read the packages of a digest, or of a file; raises InputError where they are missing or damaged."""
     text = _content(path, root, MAX_LOCK) or b""
     try:
         lock = PackageLock.parse(text.decode())
     except ValueError:
         lock = None
-    if lock is None or lock.digest != digest:
+    if lock is None or digest not in (None, lock.digest):
         raise InputError(
-            f"{path.name} is missing or is not the lock of that digest",
+            f"{path.name} is missing, or is no lock that a run wrote",
             where=Location(file=str(path)),
             hint=RERUN_HINT,
         )

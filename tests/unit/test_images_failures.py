@@ -1,0 +1,52 @@
+"""What is told of a build that failed: captured logs of pip, gcc and the engine."""
+
+from orchestrator.images import failures
+
+GCC = """\
+Step 7/10 : WORKDIR /src
+ ---> Running in 1a2b
+Step 8/10 : RUN CFLAGS="-g -ffile-prefix-map=/src=p2" CXXFLAGS="-g -ffile-prefix-map=/src=p2" python3
+ ---> Running in 9fd1
+    error: subprocess-exited-with-error
+
+    x Building wheel for crashy (pyproject.toml) did not run successfully.
+    > [20 lines of output]
+      running build_ext
+      gcc -c src/crashy.c -o build/crashy.o
+      src/crashy.c: In function 'deref':
+      src/crashy.c:7:5: error: unknown type name 'retrn'
+          7 |     retrn *p;
+            |     ^~~~~
+      error: command '/usr/bin/gcc' failed with exit code 1
+      [end of output]
+
+  ERROR: Failed building wheel for crashy
+Removing intermediate container 9fd1
+The command '/bin/sh -c ...' returned a non-zero code: 1
+"""
+
+
+def test_the_compilers_error_comes_before_what_pip_says_of_it() -> None:
+    told = failures.telling(GCC.splitlines())
+    assert told[:3] == [
+        "src/crashy.c:7:5: error: unknown type name 'retrn'",
+        "    7 |     retrn *p;",
+        "      |     ^~~~~",
+    ]
+    step = failures.step(GCC.splitlines())
+    assert step is not None
+    assert step.startswith("Step 8/10 : RUN CFLAGS=")
+    assert len(step) == failures.LONGEST_STEP
+
+
+def test_an_exception_of_a_backend_is_told_by_its_last_line() -> None:
+    raised = "ModuleNotFoundError: No module named 'x'"
+    log = ["Step 2/3 : RUN x", "Traceback (most recent call last):", '  File "a"', raised]
+    assert failures.telling(log) == [raised]
+
+
+def test_where_nothing_tells_the_cause_the_end_of_the_log_is_shown() -> None:
+    lines = [f"line {number}" for number in range(20)]
+    assert failures.telling(lines) == lines[-failures.MOST_LINES :]
+    linker = ["ld: cannot find -lfoo", "collect2: error: ld returned 1"]
+    assert failures.telling(linker) == linker
