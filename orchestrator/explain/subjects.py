@@ -125,12 +125,15 @@ def _without_repetition(items: Sequence[SubjectCells], results: Sequence[CellRes
     failed = {item.name: item for item in items if item.subject is Subject.FAILURE}
 
     def repeats_a_failure(item: SubjectCells) -> bool:
-        """Whether the cells of an outcome are exactly those that a failure tells of, or all others."""
+        """Whether the cells of an outcome are exactly those that a failure tells of, or only others."""
         failure = failed.get(next(iter(item.scenarios)))
         if failure is None or not failure.happened:
             return False
         others = {at for at, result in enumerate(results) if result.cell.scenario == failure.name}
-        return item.trials.keys() in (failure.trials.keys(), others - failure.trials.keys())
+        return (
+            item.trials.keys() == failure.trials.keys()
+            or item.trials.keys() <= others - failure.trials.keys()
+        )
 
     def says_something(item: SubjectCells) -> bool:
         if item.subject is not Subject.OUTCOME:

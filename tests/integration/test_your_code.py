@@ -85,6 +85,16 @@ def script(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Typed:
     return type_it(line_of("--script"), user("script", tmp_path_factory.mktemp("user")), programs)
 
 
+@pytest.fixture(scope="module")
+def application(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Typed:
+    return type_it(line_of("--wsgi"), user("flask", tmp_path_factory.mktemp("user")), programs)
+
+
+@pytest.fixture(scope="module")
+def suite(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Typed:
+    return type_it(line_of("--pytest"), user("extension", tmp_path_factory.mktemp("user")), programs)
+
+
 def test_a_script_crashes_exactly_where_the_package_is_old(script: Typed) -> None:
     assert script.code == 1, script.said
     ended = ends(script)
@@ -104,6 +114,24 @@ def test_a_python_without_a_wheel_is_left_out_with_what_there_is(script: Typed) 
     assert any("orjson" in reason and "3.13" in reason for reason in reasons), reasons
 
 
+def test_an_application_crashes_exactly_where_uwsgi_ends_an_old_python(application: Typed) -> None:
+    assert application.code == 1, application.said
+    ended = ends(application)
+    assert {name.partition("-x86_64-")[2] for name in ended} == {"uwsgi", "gunicorn"}
+    for cell, how in ended.items():
+        assert (how == "SIGSEGV") == ("/py3.9-" in cell and cell.endswith("-uwsgi")), cell
+
+
+def test_a_suite_crashes_in_two_tests_exactly_where_python_is_3_9(suite: Typed) -> None:
+    assert suite.code == 1, suite.said
+    for cell, result in suite.results.items():
+        assert (result.judgement.verdict == "fail") == ("/py3.9-" in cell), (cell, result.judgement)
+    (failed,) = [result for cell, result in suite.results.items() if "/py3.9-" in cell]
+    said = failed.model_dump_json()
+    assert "test_find_a_large_value_twice" in said
+    assert "test_find_what_is_missing_often" in said
+
+
 def test_what_is_printed_to_repeat_a_cell_is_what_the_user_can_type(script: Typed, programs: Path) -> None:
     cell, result = next(iter(script.results.items()))
     assert result.repeat == f"crashmatrix run --cell {cell}"
@@ -111,8 +139,8 @@ def test_what_is_printed_to_repeat_a_cell_is_what_the_user_can_type(script: Type
     assert (listed.code, listed.said.splitlines()[0].split()[0]) == (0, cell)
 
 
-def test_nothing_of_the_users_was_changed(script: Typed) -> None:
-    for typed, name in ((script, "script"),):
+def test_nothing_of_the_users_was_changed(script: Typed, application: Typed, suite: Typed) -> None:
+    for typed, name in ((script, "script"), (application, "flask"), (suite, "extension")):
         mine = {path.relative_to(PROJECTS / name) for path in (PROJECTS / name).rglob("*") if path.is_file()}
         now = {path.relative_to(typed.folder) for path in typed.folder.rglob("*") if path.is_file()}
         assert {path.parts[0] for path in now - mine} == {
