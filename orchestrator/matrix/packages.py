@@ -1,10 +1,12 @@
 """Packages as axes: the versions that a scenario lists of a package, in the order of PEP 440."""
 
+__lazy_modules__ = ("packaging",)
+
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from packaging.utils import InvalidName, canonicalize_name
+from packaging import utils
 from packaging.version import InvalidVersion, Version
 
 from orchestrator.adapters.yamlfile import Document
@@ -38,7 +40,7 @@ def package_axes(
             axis = _axis_name(document, name, (*axes, *found))
             versions = sorted(set(_versions(document, name, texts, latest_of, errors)))
             found[axis] = PackageAxis(
-                axis=axis, distribution=canonicalize_name(name), versions=tuple(map(str, versions))
+                axis=axis, distribution=utils.canonicalize_name(name), versions=tuple(map(str, versions))
             )
     return tuple(found.values())
 
@@ -46,8 +48,8 @@ def package_axes(
 def _axis_name(document: Document[Any], name: str, taken: Sequence[str]) -> str:
     where = document.where("packages", name)
     try:
-        axis = canonicalize_name(name, validate=True).replace("-", "_")
-    except InvalidName as error:
+        axis = utils.canonicalize_name(name, validate=True).replace("-", "_")
+    except utils.InvalidName as error:
         raise InputError(
             f"{name[:80]!r} is not the name of a package",
             where=where,
@@ -77,7 +79,7 @@ def _versions(
         where = document.where("packages", name, index)
         with errors.collect():
             try:
-                version = Version(latest_of(canonicalize_name(name)) if text == LATEST else text)
+                version = Version(latest_of(utils.canonicalize_name(name)) if text == LATEST else text)
             except InvalidVersion as error:
                 ranges = _SPECIFIER.search(text)
                 hint = (

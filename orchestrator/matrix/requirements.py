@@ -1,5 +1,7 @@
 """Requirements as pip reads them: a list in a scenario, or a file with comments, -r, markers and hashes."""
 
+__lazy_modules__ = ("packaging",)
+
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +9,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging import requirements
 
 from orchestrator.adapters.inside import read_inside
 from orchestrator.adapters.yamlfile import shown
@@ -51,13 +53,13 @@ def parse_requirement(text: str, where: Location) -> str:
     return " ".join([str(requirement), *(f"--hash={value}" for value in hashes)])
 
 
-def _requirement(text: str, where: Location) -> Requirement:
+def _requirement(text: str, where: Location) -> requirements.Requirement:
     shown_text = repr(_without_credentials(text)[:80])
     if "@" not in text and (text.startswith((".", "/")) or text.endswith(_ARCHIVES)) and "://" not in text:
         _refuse(f"{shown_text} is a path, not a requirement", where, "name a package's folder by `source:`")
     try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
+        requirement = requirements.Requirement(text)
+    except requirements.InvalidRequirement as error:
         if "://" in text:
             _refuse(f"{shown_text} is an address without a name", where, "write NAME @ https://...")
         said = str(error).splitlines()[0]

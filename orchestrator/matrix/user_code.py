@@ -1,13 +1,14 @@
 """What a scenario says of the user's own code: what is started, and the files and packages around it."""
 
+__lazy_modules__ = ("packaging",)
+
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging import requirements, utils
 
 from orchestrator.adapters.inside import resolve_inside
 from orchestrator.adapters.yamlfile import Document
@@ -140,7 +141,7 @@ def _with_pytest(requires: Iterable[str], packages: tuple[PackageAxis, ...]) -> 
     """The requirements, and pytest itself where nothing says which one."""
     named = {package.distribution for package in packages}
     for requirement in requires:
-        named.add(canonicalize_name(Requirement(requirement.partition(" --hash")[0]).name))
+        named.add(utils.canonicalize_name(requirements.Requirement(requirement.partition(" --hash")[0]).name))
         yield requirement
     if PYTEST not in named:
         yield PYTEST
