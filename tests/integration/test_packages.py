@@ -100,7 +100,7 @@ def test_no_package_runs_in_the_supervisor_and_no_secret_leaves_the_host(
     served: IndexServer, tmp_path: Path
 ) -> None:
     told = {
-        "spy.pth": "import sys; print('a .pth ran', flush=True)\n",
+        "spy.pth": "import sys; print('a .pth ran in', sys.argv, flush=True)\n",
         "sitecustomize.py": "print('custom')\n",
     }
     served.add_wheel("spy", "1.0", "py3-none-any", files=told)

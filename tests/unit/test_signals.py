@@ -14,6 +14,8 @@ from orchestrator.errors import EXIT_HOST, HostError, ToolError, TransientError
 from orchestrator.images.network import ATTEMPTS, persistently
 
 ROOT = Path(__file__).parents[2]
+HEARING = ("env", "--default-signal=INT,TERM,HUP")
+"""Starts a program that hears its signals, also where nohup or a shell's & has these tests ignore them."""
 STARTED = """
 import os, signal, sys, time
 from orchestrator.cli import main, options
@@ -37,7 +39,7 @@ sys.exit(main([]))
 def started(out: int, err: int) -> subprocess.Popen[bytes]:
     """The program in a command that takes long, once it runs."""
     ready, told = os.pipe()
-    command = [sys.executable, "-c", STARTED, str(told)]
+    command = [*HEARING, sys.executable, "-c", STARTED, str(told)]
     process = subprocess.Popen(
         command, cwd=ROOT, pass_fds=(told,), start_new_session=True, stdout=out, stderr=err
     )
@@ -79,7 +81,7 @@ def test_an_interrupt_while_the_program_is_imported_says_nothing(tmp_path: Path)
     (tmp_path / "argparse.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
     done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", "doctor"],
+        [*HEARING, sys.executable, "-m", "orchestrator", "doctor"],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
