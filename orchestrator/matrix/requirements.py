@@ -53,7 +53,7 @@ def parse_requirement(text: str, where: Location) -> str:
     return " ".join([str(requirement), *(f"--hash={value}" for value in hashes)])
 
 
-def _requirement(text: str, where: Location) -> requirements.Requirement:
+def _requirement(text: str, where: Location) -> "requirements.Requirement":
     shown_text = repr(_without_credentials(text)[:80])
     if "@" not in text and (text.startswith((".", "/")) or text.endswith(_ARCHIVES)) and "://" not in text:
         _refuse(f"{shown_text} is a path, not a requirement", where, "name a package's folder by `source:`")
