@@ -13,20 +13,18 @@ import os
 import random
 import re
 import shutil
-import signal
 import tempfile
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from orchestrator.cli import main
 from orchestrator.errors import EXIT_HOST, EXIT_INPUT
 from orchestrator.model import Verdict
 from orchestrator.pipeline import reporting
+from tests.fuzz.alarm import alarm
 from tests.unit import run_factory as factory
 
 ROOT: Final = Path(__file__).parents[2]
@@ -86,7 +84,7 @@ class FolderFuzzer:
             rng.choice(CHANGES)(rng, folder)
         command = rng.choice(COMMANDS)
         arguments = [text.format(runs=runs, folder=folder) for text in command]
-        with _alarm():
+        with alarm(SECONDS):
             status, said = _call(arguments)
         self._check(arguments, status, said, folder)
         refused = status in (EXIT_INPUT, EXIT_HOST) and "crashmatrix:" in said
@@ -291,17 +289,3 @@ def fuzz_folders(first: int, count: int) -> Counter[str]:
     finally:
         shutil.rmtree(root)
     return outcomes
-
-
-@contextmanager
-def _alarm() -> Iterator[None]:
-    def late(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"it took more than {SECONDS} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)

@@ -2,13 +2,9 @@
 
 import random
 import shutil
-import signal
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from types import FrameType
 from typing import Final
 
 from orchestrator.binary.core.corefile import open_core, parse_core
@@ -18,6 +14,7 @@ from orchestrator.cores.sysroot import place
 from orchestrator.crash import read_crash
 from orchestrator.errors import CoreError
 from orchestrator.model import Sysroot
+from tests.fuzz.alarm import alarm
 from tests.fuzz.mutate import mutate
 
 DATA: Final = Path(__file__).parents[1] / "data" / "cores"
@@ -54,7 +51,7 @@ class Fuzzer:
         if what in ("core", "both"):
             data = mutate(rng, data)
         self._put(PROGRAMS[name], program)
-        with _alarm():
+        with alarm(SECONDS):
             if what == "archive":
                 return self._archive(mutate(rng, (DATA / f"{name}.core.zst").read_bytes()))
             return self._outcome(data)
@@ -112,17 +109,3 @@ def fuzz(first: int, count: int) -> Counter[str]:
 def _plain(name: str) -> bytes:
     with plain_core(DATA / f"{name}.core.zst") as path:
         return path.read_bytes()
-
-
-@contextmanager
-def _alarm() -> Iterator[None]:
-    def late(_number: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"it took more than {SECONDS} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
