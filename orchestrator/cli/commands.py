@@ -74,6 +74,7 @@ def run_cells(arguments: argparse.Namespace) -> int:
         resume=rundir.find_run(reports, arguments.resume) if arguments.resume else None,
         rerun=latest,
         baseline=requests.baseline(arguments),
+        junit_files=arguments.junit_files,
     )
     terminal = console.open_console()
     with progress.progress_for(terminal) as shown:
@@ -86,7 +87,7 @@ def report_run(arguments: argparse.Namespace) -> int:
     """`crashmatrix report`: render a run's report again."""
     folder = rundir.find_run(requests.reports_folder(arguments), arguments.run or "latest")
     terminal = console.open_console()
-    data = reporting.write_reports(folder, requests.baseline(arguments))
+    data = reporting.write_reports(folder, requests.baseline(arguments), junit_files=arguments.junit_files)
     tables.show_findings(terminal, data)
     tables.show_places(terminal, folder)
     return EXIT_OK
@@ -111,7 +112,7 @@ def merge_runs(arguments: argparse.Namespace) -> int:
     terminal = console.open_console()
     into = arguments.into or requests.reports_folder(arguments) / "merged"
     with progress.progress_for(terminal) as shown:
-        data = merge.merge_runs(arguments.runs, into, shown.say)
+        data = merge.merge_runs(arguments.runs, into, shown.say, junit_files=arguments.junit_files)
     tables.show_findings(terminal, data)
     tables.show_places(terminal, into)
     return run.exit_code(data)

@@ -117,6 +117,15 @@ def add_baseline(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_junit(parser: argparse._ActionsContainer) -> None:
+    """Which flavour of junit.xml is written."""
+    parser.add_argument(
+        "--junit-files",
+        action="store_true",
+        help="give the cases of junit.xml a file and a line (for GitLab and GitHub, not for Jenkins)",
+    )
+
+
 def add_jobs(parser: argparse._ActionsContainer) -> None:
     """How much is done at a time."""
     parser.add_argument(

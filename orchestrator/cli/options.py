@@ -9,6 +9,7 @@ from orchestrator.cli import commands, completion
 from orchestrator.cli.flags import (
     add_baseline,
     add_jobs,
+    add_junit,
     add_listing,
     add_out,
     add_project,
@@ -210,6 +211,7 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         help="run again what failed, could not be seen or did not start in the latest run",
     )
     add_baseline(group)
+    add_junit(group)
     parser.set_defaults(command=commands.run_cells)
 
 
@@ -219,6 +221,7 @@ def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     add_reports(parser)
     parser.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the latest)")
     add_baseline(parser)
+    add_junit(parser)
     parser.set_defaults(command=commands.report_run)
 
 
@@ -243,6 +246,7 @@ def _merge(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     add_reports(parser)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of the runs")
     parser.add_argument("--into", type=Path, metavar="DIR", help="the merged run (default: reports/merged)")
+    add_junit(parser)
     parser.set_defaults(command=commands.merge_runs)
 
 

@@ -22,7 +22,9 @@ MOST_SAID: Final = 20
 """Missing shards that are said one by one: a run of others may claim to be one of 99,999."""
 
 
-def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) -> RunData:
+def merge_runs(
+    folders: Sequence[Path], into: Path, say: Callable[[str], None], *, junit_files: bool = False
+) -> RunData:
     """Take the runs' results over into one new folder and render its report.
 
     Says which shards are missing, and which cells several runs planned: of those the run that was
@@ -42,7 +44,7 @@ def merge_runs(folders: Sequence[Path], into: Path, say: Callable[[str], None]) 
     _take_over(runs, planned, target)
     merged = _merged(plans, planned, into.name)
     target.write_plan(merged.model_copy(update={"missing_shards": tuple(missing), "replaced": len(twice)}))
-    return report_on(target)
+    return report_on(target, junit_files=junit_files)
 
 
 def _take_over(runs: Sequence[RunFolder], planned: Sequence[PlannedById], target: RunFolder) -> None:

@@ -24,22 +24,24 @@ class _Past:
     unreadable: list[str]
 
 
-def write_reports(folder: Path, baseline: Path | None = None) -> RunData:
+def write_reports(folder: Path, baseline: Path | None = None, *, junit_files: bool = False) -> RunData:
     """Explain a run's results, compare them with other runs, and render all its reports.
 
     Without a baseline the run is compared with the newest earlier one beside it that asked for the
     same cells, if there is one. Raises InputError where the run or the baseline cannot be read; a
     damaged run that only lies beside it is named in the history instead.
     """
-    return report_on(RunFolder(folder), RunFolder(baseline) if baseline else None)
+    return report_on(RunFolder(folder), RunFolder(baseline) if baseline else None, junit_files=junit_files)
 
 
-def report_on(run: RunFolder, baseline: RunFolder | None = None) -> RunData:
+def report_on(run: RunFolder, baseline: RunFolder | None = None, *, junit_files: bool = False) -> RunData:
     """Do what `write_reports` does, with folders that are open."""
     data = run.load_results()
     gc.freeze()  # these values stay to the end, so that no collection need look at each of them
     try:
-        return _explained(run, data, baseline)
+        data = _explained(run, data, baseline)
+        report.write(data, junit_files=junit_files)
+        return data
     finally:
         gc.unfreeze()
 
@@ -60,9 +62,7 @@ def _explained(run: RunFolder, data: RunData, baseline: RunFolder | None) -> Run
     digests = [digest for _, digest in past.runs]
     history = compare.history(digests, now, left_out=past.left_out, unreadable=past.unreadable)
     run.write(history)
-    data = replace(data, explanations=explanations.explanations, comparison=comparison, history=history)
-    report.write(data)
-    return data
+    return replace(data, explanations=explanations.explanations, comparison=comparison, history=history)
 
 
 def compare_runs(before: Path, after: Path) -> Comparison:

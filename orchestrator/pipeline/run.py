@@ -33,6 +33,8 @@ class RunOptions:
     resume: Path | None = None
     rerun: Path | None = None
     baseline: Path | None = None
+    junit_files: bool = False
+    """Whether the cases of junit.xml have the attributes `file` and `line`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,8 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         schedule.execute(todo, planned.specs)
     finally:
         engine.close()
-    data = report_on(run, RunFolder(options.baseline) if options.baseline else None)
+    baseline = RunFolder(options.baseline) if options.baseline else None
+    data = report_on(run, baseline, junit_files=options.junit_files)
     return Finished(folder=folder, data=data, stopped=schedule.stopped, exit_code=exit_code(data))
 
 

@@ -1,26 +1,41 @@
-"""junit.xml: one suite an environment, one case a cell; the one module that writes JUnit.
+"""junit.xml: one suite a scenario, one case a cell; the one module that writes JUnit.
+
+What the common readers show of a case, read from their code (tests/unit/junit_readers.py has each as a rule):
+
+- GitLab lists `name` alone, then the text of the failure; it never reads `message`.
+- dorny/test-reporter lists `classname` and `name` under the suite, then the first line of the text.
+- mikepenz/action-junit-report titles a case by what stands behind the last dot of `classname`, and `name`.
+- publish-unit-test-result shows `name (classname)` and the text; a skipped case has its `message`.
+- Jenkins cuts `classname` at its last dot into a package and a class, and shows `message` and text.
+
+So `name` is the cell's id, `classname` has one dot (`crashmatrix.SCENARIO`) and none in the scenario, and the
+reason is the `message` and the first line of the text as well.
 
 The document is held to the schema that Jenkins' xunit plugin checks (tests/data/junit.xsd), the strictest of
-the common readers: it lacks junit-xml's attribute `disabled`, and times have at most three decimals.
-So junit-xml makes the suites, and this module makes the document around them.
+the common readers: it lacks junit-xml's attribute `disabled`, times have at most three decimals, and no case
+has a `file`. So junit-xml makes the suites, and this module makes the document around them.
+`located_junit_xml` adds the file and line of each cell's rule for readers that link them.
 
 GitLab takes files of up to 30 MB and 250,000 elements (https://docs.gitlab.com/ci/testing/unit_test_reports),
 libxml2 texts of up to 10 MB. So the worst cells, those with a page of their own, have full details and share
 one budget of output; the case of another cell has its verdict and reason.
 """
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from junit_xml import TestCase, TestSuite
 
 from orchestrator.adapters.visible import visible
-from orchestrator.model import ENVIRONMENT_AXES, CaseOutcome, CellResult, ExcludedCell, UserCase
+from orchestrator.model import STANDARD_AXES, CaseOutcome, CellResult, ExcludedCell, UserCase
 from orchestrator.report import words
+from orchestrator.report.junit_text import brief, details, output
 from orchestrator.report.packing import Places
-from orchestrator.report.text import LIMIT, excerpt_text, one_line, read_excerpt
+from orchestrator.report.text import LIMIT, one_line
 from orchestrator.rundir import CellRecord, RunData, Status
 
 MESSAGE_LIMIT: Final = 1000
@@ -29,18 +44,34 @@ USER_TESTS, USER_TESTS_AT_LEAST = 20_000, 20
 """The user's tests in the document, shared evenly by the cells, and the least of one cell."""
 OUTPUT: Final = 1 << 19
 """Bytes of program output in the document; the cells with full details share it evenly."""
+PACKAGE: Final = "crashmatrix"
+"""The first part of each `classname`: Jenkins' package, apart from the classes of the project's own tests."""
+_PLACE: Final = re.compile(r"(?P<file>[^\s:]+):(?P<line>\d{1,7})(?::\d+)?")
+"""A place in a scenario's file, as `Expectation.where` has it."""
 
 
-def junit_xml(data: RunData) -> str:
-    """A run as a JUnit document. A planned cell that did not run is an error; an excluded one is skipped."""
+@dataclass(frozen=True, kw_only=True)
+class _Document:
+    """What all cases share: the run, its pages, and whether cases have the attributes `file` and `line`."""
+
+    data: RunData
+    places: Places
+    located: bool
+
+
+def junit_xml(data: RunData, *, located: bool = False) -> str:
+    """A run as a JUnit document. A planned cell that did not run is an error; an excluded one is skipped.
+
+    With `located`, each case has the file and line of its expectation, which Jenkins' xunit plugin refuses.
+    """
     suites: dict[str, list[CellRecord | ExcludedCell]] = {}
     items: list[CellRecord | ExcludedCell] = [*data.records, *data.plan.each_excluded()]
     for item in items:
-        suites.setdefault(item.cell.environment, []).append(item)
-    places = Places.of(data)
+        suites.setdefault(item.cell.scenario, []).append(item)
+    document = _Document(data=data, places=Places.of(data), located=located)
     root = ET.Element("testsuites", {"name": visible(data.plan.run)})
-    for environment, its_items in suites.items():
-        root.append(_suite(data, places, environment, its_items))
+    for its_items in suites.values():
+        root.append(_suite(document, its_items))
     for total in ("tests", "failures", "errors"):
         root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
     root.set("time", _seconds(data.results))
@@ -50,26 +81,53 @@ def junit_xml(data: RunData) -> str:
     )
 
 
-def _suite(
-    data: RunData, places: Places, environment: str, items: Sequence[CellRecord | ExcludedCell]
-) -> ET.Element:
+def located_junit_xml(data: RunData) -> str:
+    """The document for readers that link a case to its file: GitLab, and actions that annotate."""
+    return junit_xml(data, located=True)
+
+
+def _suite(document: _Document, items: Sequence[CellRecord | ExcludedCell]) -> ET.Element:
+    data = document.data
     results = [item.result for item in items if isinstance(item, CellRecord) and item.result]
     cases: list[TestCase] = []
     for item in items:
         if isinstance(item, ExcludedCell):
             cases.append(_excluded(item))
         else:
-            cases += [_case(data, places, item), *_user_cases(data, places, item)]
+            cases += [_case(document, item), *_user_cases(document, item)]
     suite = TestSuite(
-        environment,
+        _class_name(items[0].cell.scenario),
         cases,
         timestamp=_stamp(min((result.started for result in results), default=data.plan.created)),
         properties=_properties(data, items, results),
+        file=_suite_file(items),
     )
     element: ET.Element = suite.build_xml_doc()
     element.attrib.pop("disabled", None)
     element.set("time", _seconds(results))
     return element
+
+
+def _class_name(scenario: str) -> str:
+    """A name that reads well where it is cut at its last dot: a scenario's name may have dots of its own."""
+    return f"{PACKAGE}.{visible(scenario).replace('.', '_')}"
+
+
+def _suite_file(items: Iterable[CellRecord | ExcludedCell]) -> str | None:
+    """The scenario's file, which the strict schema allows of a suite: one action takes it for each case."""
+    found = (_place(item) for item in items if isinstance(item, CellRecord))
+    return next((place["file"] for place in found if place), None)
+
+
+def _place(record: CellRecord) -> re.Match[str] | None:
+    """The file and the line of a cell's expectation."""
+    return _PLACE.fullmatch(visible(record.planned.expectation.where or ""))
+
+
+def _frame(place: re.Match[str]) -> str:
+    """A place as a frame of Java, the one form from which dorny/test-reporter takes a file and a line."""
+    folder, _, name = place["file"].rpartition("/")
+    return f"\nat {folder.replace('/', '.')}({name}:{place['line']})"
 
 
 def _stamp(text: str) -> str | None:
@@ -83,11 +141,16 @@ def _stamp(text: str) -> str | None:
 def _properties(
     data: RunData, items: Sequence[CellRecord | ExcludedCell], results: Sequence[CellResult]
 ) -> dict[str, str]:
-    """The suite's axes by name, the host it ran on, and the explanations of its cells.
+    """The values of each axis that the suite's cells have, the run, and the explanations of its cells.
 
     The schema knows properties of suites only; a case says its axes in its details.
     """
-    axes = {axis: items[0].cell.axes[axis] for axis in ENVIRONMENT_AXES}
+    axes: dict[str, dict[str, None]] = {axis: {} for axis in STANDARD_AXES}
+    for item in items:
+        if isinstance(item, CellRecord):
+            for axis, value in item.cell.axes.items():
+                axes.setdefault(axis, {})[value] = None
+    named = {axis: ", ".join(values) for axis, values in axes.items() if values}
     emulated = any(trial.outcome.emulated for result in results for trial in result.trials)
     run = {"run": data.plan.run, "profile": data.plan.profile, "emulated": str(emulated).lower()}
     if data.plan.engine:
@@ -96,119 +159,83 @@ def _properties(
         run["missing_shards"] = ", ".join(data.plan.missing_shards)
     shown = dict.fromkeys(item.words for cell in items for item in data.explained.get(cell.cell.id, ()))
     said = {f"explanation.{number}": text for number, text in enumerate(shown, start=1)}
-    return {name: visible(value) for name, value in (axes | run | said).items()}
+    return {name: visible(value) for name, value in (named | run | said).items()}
 
 
-def _case(data: RunData, places: Places, record: CellRecord) -> TestCase:
-    result = record.result
+def _case(document: _Document, record: CellRecord) -> TestCase:
+    result, places = record.result, document.places
+    place = _place(record) if document.located else None
     case = TestCase(
-        record.cell.question,
-        classname=record.cell.environment,
+        record.id,
+        classname=_class_name(record.cell.scenario),
         elapsed_sec=round(result.seconds, 3) if result else None,
+        file=place["file"] if place else None,
+        line=place["line"] if place else None,
     )
     message = one_line(record.reason, MESSAGE_LIMIT)
     whole = record.id in places.own
-    details = visible(_details(data, places, record) if whole else _brief(places, record))
+    text = details(document.data, places, record) if whole else brief(places, record)
+    text = f"{message}\n{visible(text)}" + (_frame(place) if place else "")
     if record.status is Status.FAIL:
-        case.add_failure_info(message, details, "fail")
+        case.add_failure_info(message, text, "fail")
     elif record.status in (Status.ERROR, Status.NOT_RUN):
-        case.add_error_info(message, details, str(record.status))
+        case.add_error_info(message, text, str(record.status))
     elif record.status is Status.SKIP:
-        case.add_skipped_info(message, details)
+        case.add_skipped_info(message, text)
     if result and whole:
         limit = min(LIMIT, OUTPUT // (2 * len(places.own)))
-        case.stdout = _output(data, result, "stdout", limit)
-        case.stderr = _output(data, result, "stderr", limit)
+        case.stdout = output(document.data, result, "stdout", limit)
+        case.stderr = output(document.data, result, "stderr", limit)
     if record.status is Status.PASS:
         # A case that passed has no message of its own, and a crash as expected is what a reader wants to see.
-        case.stdout = f"{message}\n{details}\n\nstdout:\n{case.stdout}" if whole else message
+        case.stdout = f"{text}\n\nstdout:\n{case.stdout}" if whole else message
     return case
 
 
-def _user_cases(data: RunData, places: Places, record: CellRecord) -> Iterator[TestCase]:
+def _user_cases(document: _Document, record: CellRecord) -> Iterator[TestCase]:
     """A case for each of the user's tests in the trial that stands for a cell, those that failed first.
 
-    Its name is the test's node id, its `classname` the cell's id. The text of a failure is left out where the
+    Its name is the test's node id with the cell's environment. The text of a failure is left out where the
     cell has no full details, and tests beyond the cell's share of the document are.
     """
     trial = words.telling_trial(record.result) if record.result else None
     tests = trial.outcome.tests if trial else None
-    share = max(USER_TESTS_AT_LEAST, USER_TESTS // max(1, len(data.records)))
+    share = max(USER_TESTS_AT_LEAST, USER_TESTS // max(1, len(document.data.records)))
     ranked = sorted(tests.cases if tests else (), key=lambda case: not case.outcome.is_bad)
     for case in ranked[:share]:
-        yield _user_case(record, case, case.detail or "" if record.id in places.own else "")
+        yield _user_case(document, record, case)
 
 
-def _user_case(record: CellRecord, case: UserCase, detail: str) -> TestCase:
+def _user_case(document: _Document, record: CellRecord, case: UserCase) -> TestCase:
     """A test that failed is no failure where its cell is as expected: it is skipped, with the reason."""
+    where = record.id.removeprefix(f"{record.cell.scenario}/")
+    file = visible(case.node.partition("::")[0])
     item = TestCase(
-        one_line(case.node, MESSAGE_LIMIT), classname=record.id, elapsed_sec=round(case.seconds, 3)
+        one_line(f"{case.node} [{where}]", MESSAGE_LIMIT),
+        classname=_class_name(record.cell.scenario),
+        elapsed_sec=round(case.seconds, 3),
+        file=file if document.located else None,
     )
     message = one_line(case.message or case.outcome, MESSAGE_LIMIT)
+    detail = case.detail or "" if record.id in document.places.own else ""
+    text = f"{message}\n{visible(detail)}".rstrip()
     if case.outcome.is_bad and record.status is Status.PASS:
-        item.add_skipped_info(one_line(f"{case.outcome}, as the cell expects: {message}", MESSAGE_LIMIT))
+        said = one_line(f"{case.outcome}, as the cell expects: {message}", MESSAGE_LIMIT)
+        item.add_skipped_info(said, said)
     elif case.outcome is CaseOutcome.FAILED:
-        item.add_failure_info(message, visible(detail), "fail")
+        item.add_failure_info(message, text, "fail")
     elif case.outcome.is_bad:
-        item.add_error_info(message, visible(detail), str(case.outcome))
+        item.add_error_info(message, text, str(case.outcome))
     elif case.outcome in (CaseOutcome.SKIPPED, CaseOutcome.XFAILED):
-        item.add_skipped_info(message)
+        item.add_skipped_info(message, message)
     return item
 
 
 def _excluded(item: ExcludedCell) -> TestCase:
-    case = TestCase(item.cell.question, classname=item.cell.environment)
-    case.add_skipped_info(one_line(item.reason, MESSAGE_LIMIT), visible(item.where or ""))
+    case = TestCase(item.cell.id, classname=_class_name(item.cell.scenario))
+    message = one_line(item.reason, MESSAGE_LIMIT)
+    case.add_skipped_info(message, f"{message}\nrule: {visible(item.where)}" if item.where else message)
     return case
-
-
-def _brief(places: Places, record: CellRecord) -> str:
-    """The text of a cell without full details: where the details are, and how to repeat it."""
-    lines = [f"repeat: {record.result.repeat}"] if record.result else []
-    return "\n".join([*lines, f"page: {_page(places, record)}"])
-
-
-def _page(places: Places, record: CellRecord) -> str:
-    """A cell's page in the run's folder, as a browser takes it."""
-    page, fragment = places.url(record)
-    return f"{page}#{fragment}" if fragment else page
-
-
-def _details(data: RunData, places: Places, record: CellRecord) -> str:
-    """What a reader of a failed case needs, from the expectation to the command that repeats it."""
-    expectation, result = record.planned.expectation, record.result
-    lines = [
-        f"cell: {record.id}",
-        f"axes: {', '.join(f'{axis}={value}' for axis, value in record.cell.axes.items())}",
-        f"expected: {words.expected(expectation)}"
-        + (f", because {expectation.because}" if expectation.because else ""),
-    ]
-    if record.status is not Status.PASS:
-        lines += [f"difference: {item.words}" for item in data.explained.get(record.id, ())]
-    lines += [f"caution: {caution}" for caution in words.cautions(result)]
-    if result:
-        trial = words.telling_trial(result)
-        if trial:
-            lines += [f"seen: {words.trial_seen(trial)}", f"core: {words.core_words(trial.core)}"]
-            lines += [f"tests: {words.test_counts(trial.outcome.tests)}"] if trial.outcome.tests else []
-            lines += words.evidence_lines(trial)
-        for crash, whose in words.crashes_of(trial) if trial else ():
-            lines += [f"signature{whose}: {crash.signature}", "", words.backtrace_text(crash), ""]
-        lines.append(f"repeat: {result.repeat}")
-    lines.append(f"page: {_page(places, record)}")
-    return "\n".join(lines)
-
-
-def _output(data: RunData, result: CellResult, stream: str, limit: int) -> str:
-    """One stream of the telling trial, cut in the middle where it is long."""
-    trial = words.telling_trial(result)
-    if trial is None:
-        return ""
-    name = trial.outcome.stdout if stream == "stdout" else trial.outcome.stderr
-    path = data.inside(name)
-    if path is None:
-        return f"[{visible(name)} is not in the run's folder]"
-    return excerpt_text(read_excerpt(path, limit), visible(name))
 
 
 def _seconds(results: Iterable[CellResult]) -> str:

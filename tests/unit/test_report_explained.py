@@ -39,11 +39,13 @@ def test_every_report_says_the_same_sentences(tmp_path: Path) -> None:
     assert summary.index("### What is wrong") < summary.index(f"- {said}")
     etree.XMLSchema(etree.parse(SCHEMA)).assertValid(etree.parse(tmp_path / "junit.xml"))
     suites = {str(suite.name): suite for suite in JUnitXml.fromfile(str(tmp_path / "junit.xml"))}
-    suite = suites["py3.9-glibc2.31-x86_64-uwsgi"]
+    suite = suites["crashmatrix.tls-atexit"]
     document = etree.parse(tmp_path / "junit.xml")
     properties = document.findall(f"testsuite[@name='{suite.name}']/properties/property")
     assert said in [item.get("value") for item in properties]
-    failure = next(case for case in suite if case.name == "tls-atexit-rust").result[0]
+    failure = next(
+        case for case in suite if case.name == "tls-atexit/py3.9-glibc2.31-x86_64-uwsgi-rust"
+    ).result[0]
     assert f"difference: {said}" in str(failure.text)
     assert "axes: scenario=tls-atexit, python=3.9, glibc=2.31" in str(failure.text)
     console = Console(width=80, record=True)
