@@ -1,53 +1,32 @@
 """Files below a folder whose content others wrote: neither a link nor `..` in it leads out.
 
-Every part of a name is opened from its parent's descriptor without following links, and links are resolved by
-hand, as openat2(2) does with RESOLVE_BENEATH; so nothing that is exchanged meanwhile leads elsewhere. Pipes,
-sockets and devices are never opened: to open one can block or change something.
+openat2(2) finds a file with RESOLVE_BENEATH. Where the kernel, or a filter of system calls, does not offer it,
+each part of a name is opened from its parent's descriptor without following links, and links are resolved
+here, with the same answers. A file that is exchanged meanwhile leads nowhere else either way. Pipes, sockets
+and devices are never opened: to open one can block or change something.
 """
+
+__lazy_modules__ = ("orchestrator.adapters",)
 
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters import openat2
 from orchestrator.errors import InputError, Location
 
 MOST_LINKS: Final = 40
 """Links in one path, as Linux counts them (path_resolution(7))."""
 LONGEST_PATH: Final = 4096
 """PATH_MAX of Linux in bytes."""
+_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_OUT: Final = "leads out of the folder"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """A file or folder; no part of its path below the root is a link."""
-
-    path: Path
-    mode: int
-    identity: tuple[int, int]
-    """Device and inode."""
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a regular file."""
-        return stat.S_ISREG(self.mode)
-
-    def opened(self) -> BufferedReader:
-        """The file, opened by its path; raises OSError where another took its place."""
-        stream = open_regular(self.path)
-        found = os.fstat(stream.fileno())
-        if (found.st_dev, found.st_ino) != self.identity:
-            stream.close()
-            raise OSError(errno.ESTALE, "it was replaced meanwhile")
-        return stream
 
 
 def resolve_inside(path: Path, root: Path, where: Location | None = None) -> Path:
@@ -55,10 +34,12 @@ def resolve_inside(path: Path, root: Path, where: Location | None = None) -> Pat
 
     Raises InputError where nothing is there, where it lies outside of `root`, and for pipes and devices.
     """
-    with _refusing(path, root, where), _found(path, root) as found:
-        if not found.is_file and not stat.S_ISDIR(found.mode):
+    with _refusing(path, root, where), ExitStack() as stack:
+        found, names = _walk(_parts(path, root), _opened(str(root), _FOLDER, None, stack), stack)
+        mode = os.fstat(found).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             raise OSError(errno.EINVAL, "it is neither a file nor a folder")
-        return root.resolve() / found.path.relative_to(root)
+        return root.resolve().joinpath(*names)
 
 
 def read_inside(path: Path, root: Path, limit: int, where: Location | None = None) -> bytes:
@@ -73,20 +54,20 @@ def read_inside(path: Path, root: Path, limit: int, where: Location | None = Non
 
 def open_inside(path: Path, root: Path, where: Location | None = None) -> BufferedReader:
     """A regular file, opened for reading; raises InputError as `resolve_inside` does."""
-    with _refusing(path, root, where), _found(path, root) as found:
-        if not found.is_file:
+    with _refusing(path, root, where), _found(root, "/".join(_parts(path, root))) as found:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
-        return found.opened()
+        return _open_again(found)
 
 
-def find_inside(path: Path, root: Path) -> BufferedReader | None:
-    """The regular file at a path, opened for reading; None where there is none, or something else.
+def find_inside(root: Path, name: str) -> BufferedReader | None:
+    """The regular file of a relative name, opened for reading; None where there is none, or something else.
 
     Raises OSError where it cannot be looked at, or leads out of `root` (EXDEV).
     """
     try:
-        with _found(path, root) as found:
-            return found.opened() if found.is_file else None
+        with _found(root, name) as found:
+            return _open_again(found) if stat.S_ISREG(os.fstat(found).st_mode) else None
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -106,7 +87,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 @contextmanager
-def _refusing(path: Path, root: Path, where: Location | None) -> Iterator[None]:
+def _refusing(path: Path, root: Path, where: Location | None) -> Generator[None]:
     """Make each OSError an InputError with the path."""
     try:
         yield
@@ -119,28 +100,49 @@ def _refusing(path: Path, root: Path, where: Location | None) -> Iterator[None]:
 
 
 @contextmanager
-def _found(path: Path, root: Path) -> Iterator[_Found]:
-    """What lies at a path below a folder, which itself may be reached by links; raises OSError.
+def _found(root: Path, name: str) -> Generator[int]:
+    """An O_PATH descriptor of what lies at a relative name; `root` itself may be reached by links.
 
-    EXDEV, as of openat2(2), is the number of one that leads out of the folder.
+    Raises OSError; EXDEV, as of openat2(2), is the number of a name that leads out of the folder.
     """
-    with ExitStack() as stack:
-        yield _walk(_parts(path, root), root, stack)
+    _check(name)
+    if name.startswith("/"):
+        raise OSError(errno.EXDEV, openat2.OUT)
+    folder = os.open(root, _FOLDER)
+    try:
+        found = openat2.look_beneath(folder, os.fsencode(name) or b".")
+        if found is None:
+            with ExitStack() as stack:
+                yield _walk(name.split("/"), folder, stack)[0]
+            return
+        try:
+            yield found
+        finally:
+            os.close(found)
+    finally:
+        os.close(folder)
 
 
-def _walk(parts: list[str], root: Path, stack: ExitStack) -> _Found:
+def _open_again(found: int) -> BufferedReader:
+    """The regular file of an O_PATH descriptor, opened for reading: that very file, whatever its name is now."""
+    return os.fdopen(os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC), "rb")
+
+
+def _walk(parts: list[str], root: int, stack: ExitStack) -> tuple[int, list[str]]:
+    """A descriptor, which `stack` closes, of what lies at a path below a folder; its names without links."""
     left = parts[::-1]
-    way = [_opened(str(root), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, None, stack)]
+    way = [root]
     names: list[str] = []
     links = 0
     while left:
         part = left.pop()
-        mode = os.fstat(way[-1]).st_mode
-        if not stat.S_ISDIR(mode):
+        if not stat.S_ISDIR(os.fstat(way[-1]).st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if part in ("", "."):
+            continue
         if part == "..":
             if not names:
-                raise OSError(errno.EXDEV, _OUT)
+                raise OSError(errno.EXDEV, openat2.OUT)
             way.pop()
             names.pop()
             continue
@@ -151,8 +153,7 @@ def _walk(parts: list[str], root: Path, stack: ExitStack) -> _Found:
         else:
             way.append(here)
             names.append(part)
-    found = os.fstat(way[-1])
-    return _Found(path=root.joinpath(*names), mode=found.st_mode, identity=(found.st_dev, found.st_ino))
+    return way[-1], names
 
 
 def _opened(name: str, flags: int, parent: int | None, stack: ExitStack) -> int:
@@ -164,23 +165,27 @@ def _opened(name: str, flags: int, parent: int | None, stack: ExitStack) -> int:
 def _link_parts(target: str, links: int) -> list[str]:
     """The parts of a link's target, last first; an absolute one always leads out."""
     if target.startswith("/"):
-        raise OSError(errno.EXDEV, _OUT)
+        raise OSError(errno.EXDEV, openat2.OUT)
     if links > MOST_LINKS:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-    return [part for part in target.split("/") if part not in ("", ".")][::-1]
+    return target.split("/")[::-1]
+
+
+def _check(name: str) -> None:
+    if "\0" in name:
+        raise OSError(errno.EINVAL, "it has a NUL byte")
+    if len(os.fsencode(name)) > LONGEST_PATH:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
 
 
 def _parts(path: Path, root: Path) -> list[str]:
     """The parts of a path below the root; it may be written by the root's own path or by its resolved one."""
-    if "\0" in str(path):
-        raise OSError(errno.EINVAL, "it has a NUL byte")
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+    _check(str(path))
     for start in (root, root.absolute(), root.resolve()):
         whole = path if start is root else path.absolute()
         if whole.is_relative_to(start):
             return list(whole.relative_to(start).parts)
-    raise OSError(errno.EXDEV, _OUT)
+    raise OSError(errno.EXDEV, openat2.OUT)
 
 
 def _shown(path: Path, root: Path) -> str:

@@ -146,7 +146,7 @@ def _given(place: Path, project: Project) -> Given:
     """The locks of `--lock`: a run's, each for the cells that had it, or one file's for all cells."""
     if place.is_dir():
         return of_run(rundir.RunFolder(place), project.scenarios)
-    lock = rundir.read_lock(place, None, place.parent)
+    lock = rundir.read_lock(place.parent, place.name, None)
     return lambda _scenario, _axes: (lock, None)
 
 

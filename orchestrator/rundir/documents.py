@@ -7,7 +7,7 @@ that become file names must be ones that a matrix can hold.
 import json
 import os
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
 from pydantic import ValidationError
@@ -44,56 +44,58 @@ RERUN_HINT: Final = "run the matrix again, or report on another folder"
 Document = TypeVar("Document", Plan, CellResult, Explanations, Comparison, History, RunDigest)
 
 
-def read_document(path: Path, kind: type[Document], root: Path) -> Document | None:
-    """Read a document of the run's folder `root`; None where there is no regular file.
+def read_document(root: Path, name: str, kind: type[Document]) -> Document | None:
+    """Read a document of the run's folder `root` by its name there; None where there is no regular file.
 
     Raises InputError where it cannot be read, is too large, lies outside of `root`, is damaged, has another
     schema version, or is a plan with names or numbers of cells that no matrix has.
     """
-    text = _content(path, root, MAX_RESULT if kind is CellResult else MAX_DOCUMENT)
+    text = _content(root, name, MAX_RESULT if kind is CellResult else MAX_DOCUMENT)
     if text is None:
         return None
-    document = _parse(path, text, kind)
+    document = _parse(root / name, text, kind)
     if isinstance(document, Plan):
-        _check_plan(document, path)
+        _check_plan(document, root / name)
     else:
         share_field_sets(document)
     return document
 
 
-def read_lock(path: Path, digest: str | None, root: Path) -> PackageLock:
+def read_lock(root: Path, name: str, digest: str | None) -> PackageLock:
     """Read the packages of a digest, or of a file; raises InputError where they are missing or damaged."""
-    text = _content(path, root, MAX_LOCK) or b""
+    text = _content(root, name, MAX_LOCK) or b""
     try:
         lock = PackageLock.parse(text.decode())
     except ValueError:
         lock = None
     if lock is None or digest not in (None, lock.digest):
         raise InputError(
-            f"{path.name} is missing, or is no lock that a run wrote",
-            where=Location(file=str(path)),
+            f"{PurePosixPath(name).name} is missing, or is no lock that a run wrote",
+            where=Location(file=str(root / name)),
             hint=RERUN_HINT,
         )
     return lock
 
 
-def _content(path: Path, root: Path, limit: int) -> bytes | None:
+def _content(root: Path, name: str, limit: int) -> bytes | None:
+    """The content of a file of the run's folder; None where there is no regular file."""
     try:
-        stream = find_inside(path, root)
+        stream = find_inside(root, name)
+        if stream is None:
+            return None
+        with stream:
+            size = os.fstat(stream.fileno()).st_size
+            # A file that is said to be huge is not read at all, nor one that grows beyond the limit meanwhile.
+            content = stream.read(size + 1) if size <= limit else b""
+            if len(content) > size:
+                content += stream.read(limit - size)
     except OSError as error:
-        raise InputError(
-            f"{path.name} cannot be read: {error.strerror}", where=Location(file=str(path)), hint=RERUN_HINT
-        ) from error
-    if stream is None:
-        return None
-    with stream:
-        if os.fstat(stream.fileno()).st_size <= limit:  # a file that is said to be huge is not read at all
-            content = stream.read(limit + 1)
-            if len(content) <= limit:
-                return content
-    raise InputError(
-        f"{path.name} is larger than {limit >> 20} MiB", where=Location(file=str(path)), hint=RERUN_HINT
-    )
+        what = f"{PurePosixPath(name).name} cannot be read: {error.strerror}"
+        raise InputError(what, where=Location(file=str(root / name)), hint=RERUN_HINT) from error
+    if max(size, len(content)) > limit:
+        what = f"{PurePosixPath(name).name} is larger than {limit >> 20} MiB"
+        raise InputError(what, where=Location(file=str(root / name)), hint=RERUN_HINT)
+    return content
 
 
 def _parse(path: Path, text: bytes, kind: type[Document]) -> Document:

@@ -56,7 +56,7 @@ class RunFolder:
     def plan(self) -> Plan:
         """The plan; raises InputError where there is none or it is damaged."""
         if self._plan is None:
-            self._plan = read_document(self.path / layout.PLAN, Plan, self.path)
+            self._plan = read_document(self.path, layout.PLAN, Plan)
         if self._plan is None:
             raise InputError(
                 f"there is no {layout.PLAN} in this folder, so it is no run",
@@ -68,7 +68,7 @@ class RunFolder:
     def lock(self, digest: str) -> PackageLock:
         """The packages of this digest; raises InputError where they are missing or damaged."""
         if digest not in self._locks:
-            self._locks[digest] = read_lock(self.path / layout.lock_file(digest), digest, self.path)
+            self._locks[digest] = read_lock(self.path, layout.lock_file(digest), digest)
         return self._locks[digest]
 
     @property
@@ -138,20 +138,21 @@ class RunFolder:
 
     def _result(self, planned: PlannedCell) -> CellResult | None:
         cell = planned.cell
-        if cell.id not in self._results:
-            path = self.path / layout.result_file(cell)
-            result = read_document(path, CellResult, self.path)
+        name = cell.id
+        if name not in self._results:
+            file = layout.result_file(cell)
+            result = read_document(self.path, file, CellResult)
             if result is not None and result.cell != cell:
                 raise InputError(
                     f"this is the result of another cell, {result.cell.id}",
-                    where=Location(file=str(path)),
+                    where=Location(file=str(self.path / file)),
                     hint="delete it and resume the run",
                 )
-            self._results[cell.id] = result
-        return self._results[cell.id]
+            self._results[name] = result
+        return self._results[name]
 
     def _derived(self, kind: type[Derived]) -> Derived | None:
-        return read_document(self.path / layout.DERIVED[kind], kind, self.path)
+        return read_document(self.path, layout.DERIVED[kind], kind)
 
     def _written(self, name: str) -> float:
         """When a file was last written, as a Unix time in seconds."""

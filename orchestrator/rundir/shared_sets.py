@@ -4,7 +4,8 @@ pydantic keeps with each value a set of the names of the fields that were given,
 of one class were mostly given the same fields.
 """
 
-from typing import Final
+from functools import cache
+from typing import Final, get_args
 
 from orchestrator.model import Value
 
@@ -20,9 +21,29 @@ def share_field_sets(value: Value) -> None:
     left: list[object] = [value]
     while left:
         item = left.pop()
-        if isinstance(item, Value):
-            given = item.__pydantic_fields_set__
-            object.__setattr__(item, _NAME, _known.setdefault(frozenset(given), given))
-            left += [held for held in vars(item).values() if isinstance(held, Value | tuple)]
-        elif isinstance(item, tuple):
+        if type(item) is tuple:
             left += item
+            continue
+        names = _holders(type(item))
+        if names is not None:
+            fields = vars(item)
+            given: set[str] = getattr(item, _NAME)
+            object.__setattr__(item, _NAME, _known.setdefault(frozenset(given), given))
+            left += [fields[name] for name in names if fields[name]]
+
+
+@cache
+def _holders(kind: type) -> tuple[str, ...] | None:
+    """The fields of a class of values that can hold values themselves; None of any other class.
+
+    To ask this of the class is a tenth of the time of asking `isinstance` of each value of each field.
+    """
+    if not issubclass(kind, Value):
+        return None
+    return tuple(name for name, field in kind.model_fields.items() if _mentions_value(field.annotation))
+
+
+def _mentions_value(declared: object) -> bool:
+    if isinstance(declared, type) and issubclass(declared, Value):
+        return True
+    return any(map(_mentions_value, get_args(declared)))

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters import inside
-from orchestrator.adapters.inside import open_inside, read_inside, resolve_inside
+from orchestrator.adapters import inside, openat2
+from orchestrator.adapters.inside import find_inside, open_inside, read_inside, resolve_inside
 from orchestrator.errors import InputError
 
 LIMIT = 100
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+@pytest.fixture(params=["openat2", "part by part"])
+def root(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project, opened by a kernel that has openat2 and by one that answers that it has no such call."""
+    if request.param == "part by part":
+        monkeypatch.setattr(openat2, "_NUMBER", 9999)
     folder = tmp_path / "project"
     (folder / "deep/er").mkdir(parents=True)
     (folder / "a").write_text("a")
@@ -84,6 +87,30 @@ def test_a_folder_that_leads_out_is_refused(root: Path, tmp_path: Path) -> None:
     (root / "folder").symlink_to(tmp_path / "project-too")
     with pytest.raises(InputError, match="'folder/x' leads out"):
         open_inside(root / "folder/x", root)
+
+
+@pytest.mark.parametrize("name", ["../secret", "deep/../../secret", "/a", "/etc/passwd", "out/x", "a\0b"])
+def test_a_name_that_leads_out_is_not_found(root: Path, name: str) -> None:
+    (root / "out").symlink_to("../project-too")
+    with pytest.raises(OSError, match="leads out of the folder|NUL byte"):
+        find_inside(root, name)
+
+
+def test_only_a_regular_file_is_found(root: Path) -> None:
+    (root / "link").symlink_to("deep/er/b")
+    os.mkfifo(root / "pipe")
+    for name in ("pipe", "deep", "", ".", "none", "a/b", "a/.", "a/", "a/..", "none/../a"):
+        assert find_inside(root, name) is None, name
+    for name in ("a", "link", "deep/er/../../a", "./a", "deep//er/b"):
+        found = find_inside(root, name)
+        assert found is not None
+        with found:
+            assert found.read() in (b"a", b"b")
+
+
+def test_links_of_the_kernel_itself_are_not_followed(root: Path) -> None:
+    with (root / "a").open() as stream, pytest.raises(OSError, match="leads out|symbolic links"):
+        find_inside(Path("/proc/self/fd"), str(stream.fileno()))
 
 
 @pytest.mark.parametrize("name", ["../secret", "deep/../../secret", "../project-too/x"])

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from orchestrator import report
 from orchestrator.cli import main
 from orchestrator.errors import HostError, InputError
-from orchestrator.model import SCHEMA, STANDARD_AXES, CellResult, Verdict
+from orchestrator.model import SCHEMA, STANDARD_AXES, CellResult, Value, Verdict
 from orchestrator.pipeline.merge import merge_runs
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import exit_code
 from orchestrator.rundir import RunData, RunFolder, find_run, layout
 from tests.unit import run_factory as factory
+from tests.unit.large_run import write_large
 from tests.unit.users import NOBODY, plain_user
 
 _recorders: list[Counter[str]] = []
@@ -28,8 +29,10 @@ _recorders: list[Counter[str]] = []
 
 def _record(event: str, arguments: tuple[object, ...]) -> None:
     if event == "open" and _recorders and isinstance(arguments[0], str):
+        # What was found by a descriptor is opened by that one's name.
+        path = os.path.realpath(arguments[0]) if arguments[0].startswith("/proc/self/fd/") else arguments[0]
         for recorder in _recorders:
-            recorder[arguments[0]] += 1
+            recorder[path] += 1
 
 
 sys.addaudithook(_record)
@@ -58,6 +61,26 @@ def test_a_report_opens_each_document_once(tmp_path: Path, capsys: pytest.Captur
     assert "report:" in capsys.readouterr().out
     assert times(counter, "plan.json") == times(counter, "result.json") == {1}
     assert times(counter, "explanations.json") == times(counter, "history.json") == set()
+
+
+def test_values_that_were_read_share_their_sets_of_field_names(tmp_path: Path) -> None:
+    data = RunFolder(write_large(tmp_path / "run", 60)).load()
+    values = [value for result in data.results for value in values_in(result)]
+    assert {"CellResult", "Trial", "Thread", "NativeFrame", "Judgement"} <= {type(v).__name__ for v in values}
+    sets = {id(value.__pydantic_fields_set__): value.__pydantic_fields_set__ for value in values}
+    assert len(sets) == len({frozenset(names) for names in sets.values()})
+
+
+def values_in(item: object) -> Iterator[Value]:
+    """A value and all values in its fields, however deep."""
+    if isinstance(item, Value):
+        yield item
+        item = tuple(vars(item).values())
+    if isinstance(item, dict):
+        item = tuple(item.values())
+    if isinstance(item, tuple):
+        for held in item:
+            yield from values_in(held)
 
 
 def test_a_merge_opens_each_document_once(tmp_path: Path) -> None:
