@@ -1,9 +1,9 @@
 """Files below a folder whose content others wrote: neither a link nor `..` in it leads out.
 
-openat2(2) finds a file with RESOLVE_BENEATH. Where the kernel, or a filter of system calls, does not offer it,
+openat2(2) finds a file with RESOLVE_BENEATH. Where the kernel or a filter of system calls does not offer it,
 each part of a name is opened from its parent's descriptor without following links, and links are resolved
-here, with the same answers. A file that is exchanged meanwhile leads nowhere else either way. Pipes, sockets
-and devices are never opened: to open one can block or change something.
+here, with the same results. Neither way can be misled by files that are replaced meanwhile. Pipes, sockets
+and devices are never opened, since opening one can block or change something.
 """
 
 __lazy_modules__ = ("orchestrator.adapters",)
@@ -124,7 +124,7 @@ def _found(root: Path, name: str) -> Generator[int]:
 
 
 def _open_again(found: int) -> BufferedReader:
-    """The regular file of an O_PATH descriptor, opened for reading: that very file, whatever its name is now."""
+    """The regular file of an O_PATH descriptor, opened for reading, even where its name was replaced."""
     return os.fdopen(os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC), "rb")
 
 

@@ -1,4 +1,4 @@
-"""openat2(2) of Linux 5.6: finds a file that lies below a folder in one system call. Python does not offer it."""
+"""openat2(2) of Linux 5.6, which Python does not offer: finds a file below a folder in one system call."""
 
 import ctypes
 import errno

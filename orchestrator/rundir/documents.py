@@ -85,7 +85,7 @@ def _content(root: Path, name: str, limit: int) -> bytes | None:
             return None
         with stream:
             size = os.fstat(stream.fileno()).st_size
-            # A file that is said to be huge is not read at all, nor one that grows beyond the limit meanwhile.
+            # A file over the limit is not read at all; one that grows meanwhile is read up to the limit.
             content = stream.read(size + 1) if size <= limit else b""
             if len(content) > size:
                 content += stream.read(limit - size)
