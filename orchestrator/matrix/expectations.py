@@ -1,6 +1,7 @@
 """Entries of `expect`, and the expectation of cells that none of them matches."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from orchestrator.adapters.yamlfile import Document
@@ -21,6 +22,11 @@ DEFAULT: Final = ExpectationRule(
     clean=True,
 )
 """What holds of a cell of the user's code that no entry matches: what people mean by "it works"."""
+
+
+def default_of(where: str) -> ExpectationRule:
+    """The default of the scenario whose code is named at `where`: what a report links as the cell's rule."""
+    return replace(DEFAULT, expectation=DEFAULT.expectation.model_copy(update={"where": where}))
 
 
 def expectation_of(entry: ExpectFile, where: str) -> Expectation:

@@ -12,7 +12,7 @@ from orchestrator.adapters.yamlfile import Document
 from orchestrator.errors import ErrorList, InputError, Location
 from orchestrator.launchers import LAUNCHERS, Launcher
 from orchestrator.matrix.axes import Axes, check_axes
-from orchestrator.matrix.expectations import DEFAULT, expectation_errors, expectation_of
+from orchestrator.matrix.expectations import default_of, expectation_errors, expectation_of
 from orchestrator.matrix.expression import Aliases, Constant, Expression, parse
 from orchestrator.matrix.launcher_options import refused_options
 from orchestrator.matrix.packages import LatestOf, package_axes, unknown_latest
@@ -176,7 +176,9 @@ class ScenarioSource:
                 )
                 for index, item in enumerate(entry.expect)
             ),
-            default=DEFAULT if self.code or not entry.expect else None,
+            default=default_of(str(document.where(self._reader.kind)))
+            if self.code or not entry.expect
+            else None,
         )
 
     def scenario(self) -> Scenario:
