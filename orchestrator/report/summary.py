@@ -1,13 +1,14 @@
 """summary.md: a page for a CI step summary, worst first, never larger than the limit."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from orchestrator.report import words
+from orchestrator.report.markdown import code_markdown, escape_markdown, table
 from orchestrator.report.remedies import remedies
 from orchestrator.report.signatures import SignatureGroup, group_signatures
-from orchestrator.report.text import code_markdown, duration_words, escape_markdown
+from orchestrator.report.text import duration_words
 from orchestrator.rundir import CellRecord, RunData, Status
 
 LIMIT: Final = 1_000_000
@@ -78,7 +79,7 @@ def _wrong(data: RunData) -> Iterator[str]:
         return
     yield "### What is wrong"
     yield ""
-    yield from _table(("", "cell", "why", "caution"), (_wrong_row(record) for record in wrong))
+    yield from table(("", "cell", "why", "caution"), (_wrong_row(record) for record in wrong))
 
 
 def _wrong_row(record: CellRecord) -> tuple[str, ...]:
@@ -104,7 +105,7 @@ def _changed(data: RunData) -> Iterator[str]:
         for change in comparison.changes
     )
     if comparison.changes:
-        yield from _table(("", "cell", "what"), rows)
+        yield from table(("", "cell", "what"), rows)
     for item in comparison.not_comparable:
         yield f"- {escape_markdown(words.not_comparable(item), SENTENCE)}"
     if comparison.not_comparable:
@@ -136,7 +137,7 @@ def _remedies(data: RunData) -> Iterator[str]:
         )
         for item in found
     )
-    yield from _table(("scenario", "mitigation", "holds in", "seen with it"), rows)
+    yield from table(("scenario", "mitigation", "holds in", "seen with it"), rows)
 
 
 def _signatures(groups: Sequence[SignatureGroup]) -> Iterator[str]:
@@ -152,7 +153,7 @@ def _signatures(groups: Sequence[SignatureGroup]) -> Iterator[str]:
         )
         for group in groups
     )
-    yield from _table(("signature", "cells", "for example"), rows)
+    yield from table(("signature", "cells", "for example"), rows)
 
 
 def _excluded(data: RunData) -> Iterator[str]:
@@ -164,7 +165,7 @@ def _excluded(data: RunData) -> Iterator[str]:
     yield "### Excluded"
     yield ""
     rows = ((escape_markdown(reason), f"{count:,}") for reason, count in reasons.items())
-    yield from _table(("reason", "cells"), rows)
+    yield from table(("reason", "cells"), rows)
 
 
 def _cells(data: RunData) -> Iterator[str]:
@@ -179,13 +180,5 @@ def _cells(data: RunData) -> Iterator[str]:
         )
         for record in data.worst_first
     )
-    yield from _table(("", "cell", "seen", "time"), rows)
+    yield from table(("", "cell", "seen", "time"), rows)
     yield "</details>"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(heads)} |"
-    yield f"|{' --- |' * len(heads)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""

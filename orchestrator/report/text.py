@@ -1,8 +1,7 @@
-"""Untrusted text and numbers in words: on one line, as markdown, cut in the middle."""
+"""Untrusted text and numbers in words: on one line, cut in the middle."""
 
 import codecs
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +14,6 @@ LIMIT: Final = 64 * 1024
 """Bytes of one stream that a report shows: half from its beginning, half from its end."""
 
 MINUTE: Final = 60
-
-_MARKDOWN: Final = re.compile(r"[!-/:-@\[-`{-~]")
-"""All ASCII punctuation: as character references none of it can begin markup."""
-_MARKDOWN_PLAIN: Final = frozenset(",;'?$%\"/-")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +30,6 @@ def one_line(text: str, limit: int = 400) -> str:
     """Visible text on one line, cut with an ellipsis after `limit` characters."""
     line = " ".join(visible(text[: 4 * limit]).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
-
-
-def escape_markdown(text: str, limit: int = 400) -> str:
-    """One line of text as GitHub-flavoured markdown in which nothing is markup; cut as `one_line` does."""
-    return _MARKDOWN.sub(_reference, one_line(text, limit))
-
-
-def code_markdown(text: str) -> str:
-    """One line of text in fixed width, fit for a table's cell."""
-    return f"<code>{escape_markdown(text)}</code>"
 
 
 def size_words(size: int) -> str:
@@ -112,8 +97,3 @@ def _from_character(data: bytes) -> bytes:
     """Data from its first whole character on: at most three bytes belong to one that was cut."""
     start = next((index for index, byte in enumerate(data[:3]) if byte & 0xC0 != 0x80), 3)
     return data[start:]
-
-
-def _reference(match: re.Match[str]) -> str:
-    character = match.group()
-    return character if character in _MARKDOWN_PLAIN else f"&#{ord(character)};"

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from orchestrator.adapters.visible import visible
 from orchestrator.report import text
@@ -72,15 +71,6 @@ def test_visible_text_is_legal_xml_and_stays_as_it_is(raw: str) -> None:
     element.text = shown
     assert ET.fromstring(ET.tostring(element)).text == (shown or None)  # noqa: S314 - our own document
     assert visible(shown) == shown
-
-
-@given(st.text(st.sampled_from("<>&[](){}!*_`~|#@:/.\\\n\r\t -+=ahtpsw1"), max_size=60))
-def test_markdown_is_never_markup(raw: str) -> None:
-    parser = MarkdownIt("gfm-like", {"linkify": False, "html": True})
-    tokens = parser.parse(f"| h |\n| --- |\n| {text.escape_markdown(raw)} |\n")
-    inline = [token for token in tokens if token.type == "inline"][1:]
-    assert [token.type for token in tokens].count("tr_open") == 2
-    assert {child.type for token in inline for child in token.children or ()} <= {"text", "text_special"}
 
 
 def test_long_output_is_cut_in_the_middle(tmp_path: Path) -> None:
