@@ -117,17 +117,31 @@ class EngineUnreachableError(EngineError):
     """No container engine answers."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FailedBuild:
+    """The image whose build failed: the step of its recipe, the telling lines of its log, where that is.
+
+    `folder` is the image's own among those of a run's images.
+    """
+
+    role: str
+    folder: str
+    step: str | None
+    lines: tuple[str, ...]
+
+
 class BuildError(HostError):
     """An image could not be built; cells that need it are `error`, others go on.
 
-    `details` are the telling lines of its log, which are shown once an image and not once a cell.
+    `failed` is what is known of the build: of the image itself, or of the one that it is built on. Its lines
+    are shown once an image and not once a cell.
     """
 
     def __init__(
-        self, what: str, *, hint: str, where: Location | None = None, details: Sequence[str] = ()
+        self, what: str, *, hint: str, where: Location | None = None, failed: FailedBuild | None = None
     ) -> None:
         super().__init__(what, hint=hint, where=where)
-        self.details: Final = tuple(details)
+        self.failed: Final = failed
 
 
 class ToolError(HostError):

@@ -20,6 +20,7 @@ from orchestrator.model import (
     Plan,
     Rule,
     SettlingCell,
+    Where,
 )
 
 NAMED: Final = 5
@@ -40,6 +41,28 @@ def explain(plan: Plan, results: Sequence[CellResult]) -> Explanations:
             scopes[names] = _Scope.of(names, seen, unseen, plan.ordered)
         found.append(_explanation(item, scopes[names], seen))
     return Explanations(run=plan.run, explanations=tuple(found))
+
+
+class Separator:
+    """Finds the rules that separate some cells from the others of a universe of cells."""
+
+    def __init__(self, cells: Sequence[Cell], ordered: Container[str]) -> None:
+        """A universe; `ordered` are the axes that compare as versions."""
+        self._space = Space.of(cells, ordered)
+
+    def where(self, shown: Container[str]) -> Where:
+        """The shortest rules that match exactly the cells whose ids are in `shown`, and a short text."""
+        space = self._space
+        bits = as_bits(cell.id in shown for cell in space.cells)
+        finding, found = _find(space, bits, ((1 << len(space.cells)) - 1) & ~bits)
+        rules = tuple(rule_text(rule) for rule in found.rules) if finding in _RULED else ()
+        cells = tuple(space.chosen(bits))
+        return Where(
+            finding=finding, rules=rules[:NAMED], text=words.place(finding, rules, cells, len(space.cells))
+        )
+
+
+_RULED: Final = (Finding.RULE, Finding.TIE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +107,7 @@ def _explanation(item: SubjectCells, scope: _Scope, seen: Sequence[CellResult]) 
     shown = as_bits(position in item.trials for position in scope.positions)
     not_shown = len(space.cells) - shown.bit_count()
     finding, found = _find(space, shown, ((1 << len(space.cells)) - 1) & ~shown)
-    rules = found.rules if finding in (Finding.RULE, Finding.TIE) else ()
+    rules = found.rules if finding in _RULED else ()
     settling = _settling(space, rules, scope.unseen)
     mixed = _mixed(item, seen)
     made = Explanation(

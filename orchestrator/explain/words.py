@@ -5,8 +5,10 @@ from itertools import accumulate
 from typing import Final
 
 from orchestrator.explain.search import MOST_RULES
-from orchestrator.model import ABSENT, Boundary, Explanation, Finding, MixedCell, SettlingCell, Subject
+from orchestrator.model import ABSENT, Boundary, Cell, Explanation, Finding, MixedCell, SettlingCell, Subject
 
+PLACE: Final = 99
+"""Characters of the place of a cause."""
 READABLE: Final = 240
 """Characters that rules of one length may take together in a sentence; explanations.json has more of them."""
 
@@ -29,6 +31,21 @@ def sentence(item: Explanation) -> str:
         case Finding.ALL_BUT_ONE:
             return f"{what} in all {ran:,} cells that ran but one. One cell carries no rule."
     return f"{what} in {item.shown:,} of {ran:,} cells that ran, and no short rule over the axes says which."
+
+
+def place(finding: Finding, rules: Sequence[str], cells: Sequence[Cell], ran: int) -> str:
+    """Where a cause is shown, in under 100 characters: the shortest rule, or how many cells show it."""
+    if finding in (Finding.RULE, Finding.TIE):
+        more = f" (or {len(rules) - 1} more)" if len(rules) > 1 else ""
+        room = PLACE - len(more)
+        return (rules[0] if len(rules[0]) <= room else f"{rules[0][: room - 1]}…") + more
+    if finding is Finding.EVERYWHERE:
+        return "the only cell" if ran == 1 else f"all {ran:,} cells"
+    if finding is Finding.ONE_CELL:
+        return f"only {cells[0].environment}"
+    if finding is Finding.ALL_BUT_ONE:
+        return f"all {ran:,} cells but one"
+    return f"{len(cells):,} of {ran:,} cells; no short rule"
 
 
 def notes(item: Explanation, *, cut: bool) -> Iterator[str]:

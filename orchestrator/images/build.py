@@ -155,8 +155,8 @@ class _Work:
         self.progress.image_started(spec.role)
         result = self._made(spec)
         said = str(result) if isinstance(result, CrashmatrixError) else None
-        if said and isinstance(result, BuildError):
-            said = "\n  ".join([said, *result.details])
+        if said and isinstance(result, BuildError) and result.failed:
+            said = "\n  ".join([said, *result.failed.lines])
         if not self.maker.stop.is_set():
             self.progress.image_ended(spec.role, time.monotonic() - began, said)
         return result
@@ -223,4 +223,4 @@ def _inherited(spec: ImageSpec, cause: CrashmatrixError) -> CrashmatrixError:
     if not isinstance(cause, BuildError):
         return cause
     root = cause.what.rpartition(INHERITED)[2]
-    return BuildError(f"image {spec.role} {INHERITED}{root}", hint=cause.hint)
+    return BuildError(f"image {spec.role} {INHERITED}{root}", hint=cause.hint, failed=cause.failed)

@@ -11,7 +11,10 @@ STEP: Final = re.compile(r"Step \d|(\[\d+/\d+\] )?STEP \d")
 """The start of a step in a build's log: Docker's, and Podman's, which counts the stages too."""
 _ENGINE: Final = re.compile(r"Removing intermediate container|The command '|--->")
 _COMPILER: Final = re.compile(r"\S+:\d+(:\d+)?: (fatal )?error: ")
-_PLAIN: Final = re.compile(r"((fatal )?error|E): (?!subprocess-exited|command '|legacy-install)\S")
+_PLAIN: Final = re.compile(
+    r"((fatal )?error(\[E\d{4}\])?|E): (?!aborting due to |subprocess-exited|command '|legacy-install)\S"
+)
+"""rustc's errors have a code, and its last one only counts the others."""
 _EXCEPTION: Final = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)(: .+)?$")
 _LINKER: Final = re.compile(r".*(undefined reference to|cannot find -l|collect2: error)")
 

@@ -11,7 +11,8 @@ from typing import IO, Final
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import open_below
-from orchestrator.errors import BuildError, EngineError, HostError
+from orchestrator.adapters.visible import visible
+from orchestrator.errors import BuildError, EngineError, FailedBuild, HostError
 from orchestrator.images import context, failures, rootfs
 from orchestrator.images.network import persistently
 from orchestrator.images.rendered import LOG, keep_packages
@@ -91,9 +92,11 @@ def _labels(spec: ImageSpec) -> dict[str, str]:
 
 
 def _explained(spec: ImageSpec, error: HostError, log: Path) -> BuildError:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    # rustc and others colour their errors also where nobody looks.
+    lines = visible(log.read_text(encoding="utf-8", errors="replace")).splitlines()
     step, telling = failures.step(lines), failures.telling(lines)
     where = f" in {step}" if step else ""
     cause = telling[0].strip() if telling and step else error.what
     hint = f"the whole log: {log}" if telling else error.hint
-    return BuildError(f"image {spec.role} could not be built{where}: {cause}", hint=hint, details=telling)
+    failed = FailedBuild(role=spec.role, folder=spec.folder, step=step, lines=tuple(telling or [error.what]))
+    return BuildError(f"image {spec.role} could not be built{where}: {cause}", hint=hint, failed=failed)

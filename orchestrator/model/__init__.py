@@ -3,6 +3,7 @@
 __lazy_modules__ = (
     "orchestrator.model.base",
     "orchestrator.model.catalogue",
+    "orchestrator.model.cause",
     "orchestrator.model.cell",
     "orchestrator.model.code",
     "orchestrator.model.comparison",
@@ -20,6 +21,7 @@ __lazy_modules__ = (
     "orchestrator.model.selection",
     "orchestrator.model.survival",
     "orchestrator.model.terms",
+    "orchestrator.model.unobserved",
 )
 
 from orchestrator.binary.arch import Arch
@@ -40,6 +42,7 @@ from orchestrator.model.catalogue import (
     Suite,
     registry_of,
 )
+from orchestrator.model.cause import Cause, CauseKind, Causes, CauseState, Place, Where
 from orchestrator.model.cell import (
     ABSENT,
     AXIS_NAME,
@@ -64,6 +67,7 @@ from orchestrator.model.comparison import (
     Comparison,
     History,
     NotComparable,
+    PastCause,
     PastRun,
     RunDigest,
     Side,
@@ -178,6 +182,7 @@ from orchestrator.model.selection import (
 from orchestrator.model.serving import HttpRequest, ServerEnd, Serving
 from orchestrator.model.survival import Decision, Survival
 from orchestrator.model.terms import CellTerms, PlannedCell, PlannedTerms
+from orchestrator.model.unobserved import FailedImage, Obstacle, Unobserved
 from orchestrator.model.user_tests import CaseOutcome, UserCase, UserTests
 
 __all__ = [
@@ -210,6 +215,10 @@ __all__ = [
     "CaseOutcome",
     "Catalogue",
     "CatalogueParts",
+    "Cause",
+    "CauseKind",
+    "CauseState",
+    "Causes",
     "Cell",
     "CellEnvironment",
     "CellPackages",
@@ -236,6 +245,7 @@ __all__ = [
     "Expectation",
     "Explanation",
     "Explanations",
+    "FailedImage",
     "Finding",
     "History",
     "HttpRequest",
@@ -258,6 +268,7 @@ __all__ = [
     "NoWheel",
     "NotComparable",
     "NpmFile",
+    "Obstacle",
     "OtherCrash",
     "OtherProcess",
     "Outcome",
@@ -266,8 +277,10 @@ __all__ = [
     "PackageAxis",
     "PackageLock",
     "PackageQuestion",
+    "PastCause",
     "PastRun",
     "Pin",
+    "Place",
     "Plan",
     "PlannedCell",
     "PlannedCells",
@@ -301,6 +314,7 @@ __all__ = [
     "Toolchain",
     "Trial",
     "UnavailableValue",
+    "Unobserved",
     "UrlFile",
     "UserCase",
     "UserCode",
@@ -316,6 +330,7 @@ __all__ = [
     "WatchedStack",
     "WheelPlatform",
     "WheelTree",
+    "Where",
     "in_series",
     "is_version",
     "orders_as_version",

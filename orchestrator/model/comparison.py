@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.cause import CauseKind
 from orchestrator.model.rate import Rate
 from orchestrator.model.result import Verdict
 
@@ -66,6 +67,16 @@ class Comparison(Value):
     sentence: str
 
 
+class PastCause(Value):
+    """A cause of an earlier run, as far as later runs ask for it."""
+
+    kind: CauseKind
+    scenario: str | None
+    title: str
+    cells: tuple[int, ...]
+    """Its cells, as positions among the digest's."""
+
+
 class RunDigest(Value):
     """digest.json of a run's folder: the data for histories, so that old results are not read again.
 
@@ -80,6 +91,8 @@ class RunDigest(Value):
     shard: str | None = None
     cells: dict[str, str]
     signatures: dict[str, int]
+    causes: dict[str, PastCause] | None = None
+    """Its causes by id; None in digests of older versions."""
 
 
 class PastRun(Value):

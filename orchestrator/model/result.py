@@ -9,6 +9,7 @@ from orchestrator.model.crash import Crash
 from orchestrator.model.evidence import Evidence
 from orchestrator.model.rate import Rate
 from orchestrator.model.scenario import Expectation, OutcomeKind
+from orchestrator.model.unobserved import Unobserved
 from orchestrator.model.user_tests import UserTests
 
 DUMPING: Final = frozenset(
@@ -201,6 +202,8 @@ class Judgement(Value):
 
     verdict: Verdict
     reason: str
+    wrong: tuple[str, ...] = ()
+    """The parts of the expectation that are not met, each in a few words; of a failure with `expect` only."""
 
 
 class CellResult(Value):
@@ -219,6 +222,8 @@ class CellResult(Value):
     network: bool = False
     """Whether the container had a network beside its loopback."""
     judgement: Judgement
+    unobserved: Unobserved | None = None
+    """Why there is no trial, where nothing could be observed."""
     trials: tuple[Trial, ...] = ()
     not_kept: int = 0
     """The number of further trials whose evidence was not kept; each ended as a kept one did."""

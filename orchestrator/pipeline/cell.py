@@ -6,23 +6,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from orchestrator import execute, verdict
 from orchestrator.adapters.engine import Engine
 from orchestrator.crash import StackCache
+from orchestrator.errors import BuildError, EngineError
 from orchestrator.execute import TrialCommand, TrialRequest
 from orchestrator.invocation import command
 from orchestrator.model import (
     LABEL_RUN,
     Arch,
     CellResult,
+    FailedImage,
     ImageSpec,
     Judgement,
+    Obstacle,
     Outcome,
     PackageLock,
     PlannedCell,
     Rate,
     Scenario,
+    Unobserved,
     in_series,
 )
 from orchestrator.pipeline.evidence import Evidence
@@ -30,6 +35,9 @@ from orchestrator.pipeline.observation import observation_of
 from orchestrator.pipeline.trials import TrialReader
 from orchestrator.rundir import RunFolder, layout
 from orchestrator.verdict import Tally
+
+LOG_LINES: Final = 5
+"""Lines of a failed build's log that each cell keeps which needs the image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +84,9 @@ class CellRunner:
             planned, judgement, image, evidence, rate=tally.rate, started=started, clock=clock
         )
 
-    def unobserved(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
-        """Write the result of a cell that could not be observed: `error`, with the reason."""
-        return self._result(planned, verdict.judge_error(why), image)
+    def unobserved(self, planned: PlannedCell, why: Exception, image: str | None = None) -> CellResult:
+        """Write the result of a cell that could not be observed: `error`; `why` is what was raised."""
+        return self._result(planned, verdict.judge_error(str(why)), image, unobserved=_obstacle(why))
 
     def kill(self) -> None:
         """Remove the containers of this run."""
@@ -137,6 +145,7 @@ class CellRunner:
         image: str | None,
         evidence: Evidence | None = None,
         *,
+        unobserved: Unobserved | None = None,
         rate: Rate | None = None,
         started: datetime | None = None,
         clock: float | None = None,
@@ -152,6 +161,7 @@ class CellRunner:
             packages=self.locks[planned.lock].pins if planned.lock else {},
             network=planned.network,
             judgement=judgement,
+            unobserved=unobserved,
             trials=tuple(evidence.kept),
             not_kept=evidence.not_kept,
             rate=rate,
@@ -162,6 +172,23 @@ class CellRunner:
         )
         self.run_folder.write_result(result)
         return result
+
+
+def _obstacle(why: Exception) -> Unobserved:
+    """What kept a cell from being observed, of the error that said so."""
+    if isinstance(why, EngineError):
+        return Unobserved(obstacle=Obstacle.ENGINE)
+    failed = why.failed if isinstance(why, BuildError) else None
+    if failed is None:
+        return Unobserved(obstacle=Obstacle.HOST)
+    image = FailedImage(
+        role=failed.role,
+        step=failed.step,
+        error=failed.lines[0].strip(),
+        lines=failed.lines[:LOG_LINES],
+        log=layout.build_log(failed.folder),
+    )
+    return Unobserved(obstacle=Obstacle.IMAGE, image=image)
 
 
 def _as_planned(planned: PlannedCell, outcome: Outcome) -> Outcome:

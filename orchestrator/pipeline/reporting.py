@@ -1,14 +1,15 @@
 """From a run's results to its reports: what they mean first, then the rendering."""
 
 import gc
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from orchestrator import compare, report
+from orchestrator import causes, compare, explain, report
+from orchestrator.causes import CauseGroup
 from orchestrator.errors import InputError
-from orchestrator.explain import explain
-from orchestrator.model import Comparison, RunDigest
+from orchestrator.model import Cause, Causes, Comparison, RunDigest, Where
 from orchestrator.rundir import RunData, RunFolder, run_folders
 
 PAST_RUNS: Final = 30
@@ -47,11 +48,16 @@ def report_on(run: RunFolder, baseline: RunFolder | None = None, *, junit_files:
 
 
 def _explained(run: RunFolder, data: RunData, baseline: RunFolder | None) -> RunData:
-    explanations = explain(data.plan, data.results)
+    explanations = explain.explain(data.plan, data.results)
     run.write(explanations)
-    now = compare.digest(data)
+    groups = causes.find_causes(data.plan, data.results)
+    told = causes.tell_causes(data.plan, groups, _wheres(data, groups))
+    now = _digest(data, groups, told)
     run.write(now)
     past = _past(run, now)
+    digests = [digest for _, digest in past.runs]
+    found = Causes(run=data.plan.run, causes=causes.dated(told, now, digests))
+    run.write(found)
     comparison = (
         compare.compare(baseline.load_results(), data) if baseline else _against_last(data, now, past)
     )
@@ -59,10 +65,43 @@ def _explained(run: RunFolder, data: RunData, baseline: RunFolder | None) -> Run
         run.remove_comparison()
     else:
         run.write(comparison)
-    digests = [digest for _, digest in past.runs]
     history = compare.history(digests, now, left_out=past.left_out, unreadable=past.unreadable)
     run.write(history)
-    return replace(data, explanations=explanations.explanations, comparison=comparison, history=history)
+    return replace(
+        data,
+        explanations=explanations.explanations,
+        causes=found.causes,
+        comparison=comparison,
+        history=history,
+    )
+
+
+def _wheres(data: RunData, groups: Iterable[CauseGroup]) -> dict[str, Where]:
+    """The rule of each cause that has one, by its id; causes with the same universe share its tables."""
+    ordered = data.plan.ordered
+    separators: dict[int, explain.Separator] = {}
+    found: dict[str, Where] = {}
+    for group in groups:
+        if group.kind in causes.RULED:
+            separator = separators.get(id(group.universe)) or explain.Separator(group.universe, ordered)
+            separators[id(group.universe)] = separator
+            found[group.id] = separator.where({cell.id for cell in group.cells})
+    return found
+
+
+def _digest(data: RunData, groups: Sequence[CauseGroup], told: Sequence[Cause]) -> RunDigest:
+    made = compare.digest(data)
+    return made.model_copy(update={"causes": causes.past_causes(groups, told, made.cells)})
+
+
+def _past_digest(folder: RunFolder) -> RunDigest:
+    """The digest of an earlier run, made again where an older version made it, or the run was killed."""
+    written = folder.fresh_digest()
+    if written is not None and written.causes is not None:
+        return written
+    data = folder.load_results()
+    groups = causes.find_causes(data.plan, data.results)
+    return _digest(data, groups, causes.tell_causes(data.plan, groups, {}))
 
 
 def compare_runs(before: Path, after: Path) -> Comparison:
@@ -78,8 +117,7 @@ def _past(run: RunFolder, now: RunDigest) -> _Past:
             continue
         other = RunFolder(path)
         try:
-            # A run of an older version, or one that was killed, has no digest that fits.
-            found.append((other, other.fresh_digest() or compare.digest(other.load_results())))
+            found.append((other, _past_digest(other)))
         except InputError as error:
             unreadable.append(f"{path.name}: {error.what}")
     earlier = sorted(

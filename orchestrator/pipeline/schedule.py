@@ -38,8 +38,8 @@ class Runner(Protocol):
         Raises EngineError or another CrashmatrixError if nothing could be observed, OSError for a full disk.
         """
 
-    def unobserved(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
-        """The result of a cell that could not be observed: `error`, with the reason."""
+    def unobserved(self, planned: PlannedCell, why: Exception, image: str | None = None) -> CellResult:
+        """The result of a cell that could not be observed: `error`, with the error that was the reason."""
 
     def kill(self) -> None:
         """End the cells that run now."""
@@ -103,7 +103,7 @@ class Schedule:
             return
         self.progress.cell_started(cell.cell.id)
         if isinstance(image, CrashmatrixError):
-            result = self.runner.unobserved(cell, str(image))
+            result = self.runner.unobserved(cell, image)
         else:
             result = self._result(cell, image)
         self.progress.cell_ended(result)
@@ -112,21 +112,21 @@ class Schedule:
 
     def _result(self, cell: PlannedCell, image: str) -> CellResult:
         """The result of a cell, which is asked again where the engine went away meanwhile and came back."""
-        said = ""
+        failed: Exception = EngineError("the container engine went away", hint="run the cell again")
         for _ in range(ATTEMPTS):
             try:
                 return self.runner.run(cell, image)
             except EngineError as error:
-                said = str(error)
+                failed = error
                 if not isinstance(error, EngineGoneError) and not self._went_away():
                     break
                 if not self.runner.returns(self.progress.say):
                     self._halt(f"the container engine went away: {error.what}")
                     break
             except (CrashmatrixError, OSError) as error:
-                said = str(error)
+                failed = error
                 break
-        return self.runner.unobserved(cell, said, image)
+        return self.runner.unobserved(cell, failed, image)
 
     def _went_away(self) -> bool:
         """Whether the engine is gone, or goes soon: one that stops ends its containers first."""

@@ -21,6 +21,7 @@ from orchestrator.model import (
     PLAN_SCHEMA,
     SCHEMA,
     VERSION_AXES,
+    Causes,
     CellResult,
     Comparison,
     Explanations,
@@ -41,7 +42,7 @@ MAX_RESULT: Final = 32 << 20
 MAX_LOCK: Final = 4 << 20
 RERUN_HINT: Final = "run the matrix again, or report on another folder"
 
-Document = TypeVar("Document", Plan, CellResult, Explanations, Comparison, History, RunDigest)
+Document = TypeVar("Document", Plan, CellResult, Causes, Explanations, Comparison, History, RunDigest)
 
 
 def read_document(root: Path, name: str, kind: type[Document]) -> Document | None:

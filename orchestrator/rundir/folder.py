@@ -9,6 +9,7 @@ from typing import TypeVar
 from orchestrator.adapters.files import remove_below, write_below
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
+    Causes,
     Cell,
     CellResult,
     Comparison,
@@ -36,7 +37,7 @@ def _collector_paused() -> Generator[None]:
             gc.enable()
 
 
-Derived = TypeVar("Derived", Explanations, Comparison, History, RunDigest)
+Derived = TypeVar("Derived", Causes, Explanations, Comparison, History, RunDigest)
 
 
 class RunFolder:
@@ -92,11 +93,13 @@ class RunFolder:
         """All documents that reports are rendered from; raises InputError as `load_results` does."""
         data = self.load_results()
         explanations = self._derived(Explanations)
+        causes = self._derived(Causes)
         return RunData(
             folder=self.path,
             plan=data.plan,
             records=data.records,
             explanations=explanations.explanations if explanations else (),
+            causes=causes.causes if causes else (),
             comparison=self._derived(Comparison),
             history=self._derived(History),
         )
@@ -120,7 +123,7 @@ class RunFolder:
         write_below(self.path, layout.result_file(result.cell), result.model_dump_json(indent=1))
         self._results.pop(result.cell.id, None)
 
-    def write(self, document: Explanations | Comparison | History | RunDigest) -> None:
+    def write(self, document: Causes | Explanations | Comparison | History | RunDigest) -> None:
         """Write a derived document under its name."""
         write_below(self.path, layout.DERIVED[type(document)], document.model_dump_json(indent=1))
 

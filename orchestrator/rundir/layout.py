@@ -2,14 +2,16 @@
 
 from typing import Final
 
-from orchestrator.model import Cell, Comparison, Explanations, History, PlannedImage, RunDigest
+from orchestrator.model import Causes, Cell, Comparison, Explanations, History, PlannedImage, RunDigest
 
 PLAN: Final = "plan.json"
 CELLS: Final = "cells"
 IMAGES: Final = "images"
 RESULT: Final = "result.json"
 LOCKS: Final = "locks"
+BUILD_LOG: Final = "build.log"
 DERIVED: Final = {
+    Causes: "causes.json",
     Explanations: "explanations.json",
     Comparison: "comparison.json",
     History: "history.json",
@@ -31,6 +33,11 @@ def result_file(cell: Cell) -> str:
 def lock_file(digest: str) -> str:
     """The packages of the cells whose plan names this digest, as a requirements file with hashes."""
     return f"{LOCKS}/{digest}.txt"
+
+
+def build_log(folder: str) -> str:
+    """The log of the build of an image, by the image's own folder."""
+    return f"{IMAGES}/{folder}/{BUILD_LOG}"
 
 
 def dockerfile(image: PlannedImage) -> str:

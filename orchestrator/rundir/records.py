@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.model import (
+    Cause,
+    CauseState,
     Cell,
     CellResult,
     Comparison,
@@ -73,6 +75,8 @@ class RunData:
     records: tuple[CellRecord, ...]
     explanations: tuple[Explanation, ...] = ()
     """Which axes make the difference, worst first; empty where none were computed."""
+    causes: tuple[Cause, ...] = ()
+    """What went wrong, once each: worst and newest first; then what an earlier run showed, and is fixed."""
     comparison: Comparison | None = None
     """The run against its baseline; None where there is no baseline."""
     history: History | None = None
@@ -114,6 +118,21 @@ class RunData:
             for cell in item.cells:
                 found.setdefault(cell, []).append(item)
         return {cell: tuple(items) for cell, items in found.items()}
+
+    @cached_property
+    def open_causes(self) -> tuple[Cause, ...]:
+        """The causes that this run shows."""
+        return tuple(cause for cause in self.causes if cause.state is not CauseState.FIXED)
+
+    @cached_property
+    def fixed_causes(self) -> tuple[Cause, ...]:
+        """Causes of earlier runs that this run no longer shows, though it saw their cells."""
+        return tuple(cause for cause in self.causes if cause.state is CauseState.FIXED)
+
+    @cached_property
+    def cause_of(self) -> Mapping[str, Cause]:
+        """The cause of each cell that is not as expected, by the cell's id."""
+        return {cell: cause for cause in self.open_causes for cell in cause.cells}
 
     def inside(self, name: str) -> Path | None:
         """The file of this relative name; None where it is no regular file or lies outside of the folder."""

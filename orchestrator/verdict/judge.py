@@ -52,7 +52,7 @@ def judge_trial(expectation: Expectation, observation: Observation) -> Judgement
         reason = f"saw {describe(observation.trial)}, and {seen}; no other process may crash"
         return Judgement(verdict=Verdict.FAIL, reason=reason)
     also = f"; also seen: {seen}" if seen else ""
-    return Judgement(verdict=judged.verdict, reason=f"{judged.reason}{also}")
+    return judged.model_copy(update={"reason": f"{judged.reason}{also}"})
 
 
 def _with_other(expectation: Expectation, observation: Observation, seen: str) -> Judgement:
@@ -88,7 +88,9 @@ def _judge(expectation: Expectation, observation: Observation) -> Judgement:
     if lack and not _differences(lack.judged, observation):
         return judge_error(f"{describe(trial)}, but {lack.why}")
     if wrong:
-        return Judgement(verdict=Verdict.FAIL, reason=f"saw {describe(trial)}; {'; '.join(wrong)}")
+        return Judgement(
+            verdict=Verdict.FAIL, reason=f"saw {describe(trial)}; {'; '.join(wrong)}", wrong=tuple(wrong)
+        )
     nearest = inexact_frames(_frames(trial), expectation.frames)
     doubt = f" (nearest symbol only: {', '.join(nearest)})" if nearest else ""
     return Judgement(verdict=Verdict.PASS, reason=f"{describe(trial)}, as expected{doubt}")

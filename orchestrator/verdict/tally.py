@@ -107,4 +107,4 @@ class Tally:
 
 def _with(judgement: Judgement, words: str) -> Judgement:
     """The judgement with `words` appended to its reason."""
-    return Judgement(verdict=judgement.verdict, reason=f"{judgement.reason}{words}")
+    return judgement.model_copy(update={"reason": f"{judgement.reason}{words}"})

@@ -39,6 +39,24 @@ def test_the_compilers_error_comes_before_what_pip_says_of_it() -> None:
     assert len(step) == failures.LONGEST_STEP
 
 
+RUSTC = """\
+Step 4/8 : RUN mkdir /out  && rustc --edition 2021
+ ---> Running in 0a47
+error[E0308]: mismatched types
+  --> rust/tlsprobe.rs:54:23
+   |
+54 |         *self.uses += 1u64;
+   |                       ^^^^ expected `i64`, found `u64`
+
+error: aborting due to 1 previous error
+Removing intermediate container 0a47
+"""
+
+
+def test_an_error_of_rustc_is_told_with_its_code_and_place() -> None:
+    assert failures.telling(RUSTC.splitlines())[:5] == RUSTC.splitlines()[2:7]
+
+
 def test_an_exception_of_a_backend_is_told_by_its_last_line() -> None:
     raised = "ModuleNotFoundError: No module named 'x'"
     log = ["Step 2/3 : RUN x", "Traceback (most recent call last):", '  File "a"', raised]

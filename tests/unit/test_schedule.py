@@ -25,7 +25,7 @@ class Runner:
     alive: bool = True
     comes_back: bool = False
     ran: list[tuple[str, str]] = field(default_factory=list)
-    unobserved_cells: dict[str, str] = field(default_factory=dict)
+    unobserved_cells: dict[str, Exception] = field(default_factory=dict)
 
     def run(self, planned: PlannedCell, image: str) -> CellResult:
         self.ran.append((planned.cell.id, image))
@@ -34,9 +34,9 @@ class Runner:
         judgement = Judgement(verdict=self.verdict, reason="as told")
         return result_of(planned).model_copy(update={"judgement": judgement})
 
-    def unobserved(self, planned: PlannedCell, why: str, image: str | None = None) -> CellResult:
+    def unobserved(self, planned: PlannedCell, why: Exception, image: str | None = None) -> CellResult:
         self.unobserved_cells[planned.cell.id] = why
-        judgement = Judgement(verdict=Verdict.ERROR, reason=why)
+        judgement = Judgement(verdict=Verdict.ERROR, reason=str(why))
         return result_of(planned).model_copy(update={"judgement": judgement, "image_id": image})
 
     def kill(self) -> None:
@@ -132,7 +132,7 @@ def test_a_cell_without_its_image_is_an_error_and_never_runs() -> None:
     _, progress = scheduled(runner, planned(BROKEN), build=broken)
     assert runner.ran == []
     assert set(progress.verdicts.values()) == {Verdict.ERROR}
-    assert {why.partition(";")[0] for why in runner.unobserved_cells.values()} == {
+    assert {str(why).partition(";")[0] for why in runner.unobserved_cells.values()} == {
         "image x could not be built"
     }
 

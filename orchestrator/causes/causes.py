@@ -1,0 +1,209 @@
+"""Causes of a run: its cells grouped by what went wrong, each group told in a few words."""
+
+import hashlib
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.causes.ends import CLEANLY, End, end_of
+from orchestrator.causes.plain import short
+from orchestrator.model import (
+    Cause,
+    CauseKind,
+    Cell,
+    CellResult,
+    Expectation,
+    OutcomeKind,
+    Place,
+    Plan,
+    Verdict,
+    Where,
+)
+from orchestrator.rundir import layout
+
+TITLE: Final = 99
+"""Characters of a title at most."""
+REASON: Final = 2_000
+"""Characters of the example's reason that a cause keeps; the cell's result has all."""
+NAMED_CELLS: Final = 3
+"""Cells that a command names one by one; of more it has the rule."""
+_LINE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::\d+)?")
+_SLUG: Final = re.compile(r"[^a-z0-9]+")
+_VERDICTS: Final = {
+    CauseKind.BUILD: Verdict.ERROR,
+    CauseKind.EVIDENCE: Verdict.ERROR,
+    CauseKind.ENGINE: Verdict.ERROR,
+    CauseKind.HOST: Verdict.ERROR,
+    CauseKind.NOT_RUN: None,
+}
+"""The verdict of a kind's cells; those of all others failed."""
+RULED: Final = frozenset(CauseKind) - {CauseKind.ENGINE, CauseKind.HOST, CauseKind.NOT_RUN}
+"""The kinds of which a rule over the axes tells something: the others hit whatever ran at that time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CauseGroup:
+    """The cells of one cause, and the cells among which a rule has to find them."""
+
+    id: str
+    end: End
+    cells: tuple[Cell, ...]
+    results: tuple[CellResult, ...]
+    """Of those of its cells that have one, in the same order."""
+    universe: tuple[Cell, ...]
+    """Its cells and all others that could have shown it and did not; one object for equal universes."""
+
+    @property
+    def kind(self) -> CauseKind:
+        """What happened."""
+        return self.end.kind
+
+
+def find_causes(plan: Plan, results: Iterable[CellResult]) -> tuple[CauseGroup, ...]:
+    """Group the cells that are not as expected by their cause, in the plan's order."""
+    by_cell = {result.cell.id: result for result in results}
+    ends: dict[tuple[object, ...], End] = {}
+    members: dict[tuple[object, ...], list[tuple[Cell, CellResult | None]]] = {}
+    cells: list[Cell] = []
+    judged: dict[str, list[Cell]] = {}
+    for item in plan.cells:
+        cell = item.cell
+        cells.append(cell)
+        result = by_cell.get(cell.id)
+        if result and result.judgement.verdict in (Verdict.PASS, Verdict.FAIL):
+            judged.setdefault(cell.scenario, []).append(cell)
+        end = end_of(result) if result else _NOT_RUN
+        if end is not None:
+            key = (end.kind, end.scenario, *end.parts)
+            ends.setdefault(key, end)
+            members.setdefault(key, []).append((cell, result))
+    every = tuple(cells)
+    asked = {name: tuple(items) for name, items in judged.items()}
+    return tuple(
+        CauseGroup(
+            id=_id(ends[key]),
+            end=ends[key],
+            cells=tuple(cell for cell, _ in found),
+            results=tuple(result for _, result in found if result),
+            universe=asked.get(ends[key].scenario or "", every) if _fails(ends[key].kind) else every,
+        )
+        for key, found in members.items()
+    )
+
+
+_NOT_RUN: Final = End(
+    kind=CauseKind.NOT_RUN, scenario=None, parts=("the run was stopped",), seen="the run was stopped"
+)
+
+
+def _fails(kind: CauseKind) -> bool:
+    return kind not in _VERDICTS
+
+
+def _id(end: End) -> str:
+    """A readable id with a digest of all that sets the cause apart."""
+    whole = "\0".join((end.kind, end.scenario or "", *end.parts))
+    digest = hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:10]
+    name = _SLUG.sub("-", f"{end.kind} {end.scenario or ''}".lower()).strip("-")[:60].strip("-")
+    return f"{name}-{digest}"
+
+
+def tell_causes(plan: Plan, groups: Iterable[CauseGroup], wheres: Mapping[str, Where]) -> tuple[Cause, ...]:
+    """Each group as a cause, with the rule that was found for it."""
+    return tuple(_cause(plan, group, wheres.get(group.id)) for group in groups)
+
+
+def _cause(plan: Plan, group: CauseGroup, where: Where | None) -> Cause:
+    end, example = group.end, _example(group.results)
+    expectation = example.expectation if example and _fails(end.kind) else None
+    shown = example.cell if example else group.cells[0]
+    return Cause(
+        id=group.id,
+        kind=end.kind,
+        verdict=_VERDICTS.get(end.kind, Verdict.FAIL),
+        scenario=end.scenario,
+        title=_title(end, expectation, example),
+        expected=_expected(expectation) if expectation else "",
+        detail=short(example.judgement.reason, REASON) if example else "",
+        signature=end.signature,
+        count=len(group.cells),
+        of=len(group.universe),
+        cells=tuple(cell.id for cell in group.cells),
+        where=where,
+        example=shown.id,
+        link=f"{layout.cell_folder(shown)}/index.html",
+        place=_place(expectation.where, shown.scenario) if expectation and expectation.where else None,
+        image=end.image,
+        command=_command(plan, group, where, example),
+    )
+
+
+def _title(end: End, expectation: Expectation | None, example: CellResult | None) -> str:
+    """What happened; what was expected follows where that is not a clean exit."""
+    if end.kind is CauseKind.MISSING and expectation:
+        return short(f"{end.seen}; {_expected(expectation)} did not happen", TITLE)
+    if end.kind is CauseKind.ENDING and example:
+        wrong = [item for item in end.parts[1:] if item]
+        reasons = [item for item in example.judgement.wrong if item] or wrong
+        return short("; ".join((end.seen, *reasons)), TITLE)
+    if end.kind is CauseKind.BUILD and end.image:
+        return short(f"image {end.image.role} did not build: {end.image.error}", TITLE)
+    if end.kind is CauseKind.NOT_RUN:
+        return "did not run: the run was stopped"
+    return short(end.seen, TITLE)
+
+
+def _expected(expectation: Expectation) -> str:
+    """The expectation in a few words, the same for all statuses of a clean exit."""
+    if expectation.kind is OutcomeKind.SIGNAL:
+        where = f" in {expectation.frames[0]}" if expectation.frames else ""
+        return f"{expectation.signal or 'a crash'}{where}"
+    if expectation.must_crash:
+        return f"{expectation.signal or 'a crash'} of another process"
+    return {OutcomeKind.EXIT: CLEANLY, OutcomeKind.HANG: "a hang", OutcomeKind.OOM: "out of memory"}[
+        expectation.kind
+    ]
+
+
+def _example(results: Sequence[CellResult]) -> CellResult | None:
+    """The cell whose evidence tells most; the first of equal ones."""
+    return max(results, key=_quality, default=None)
+
+
+def _quality(result: CellResult) -> tuple[bool, bool, int]:
+    """How well a cell's best crash can be read: whole, by an exact symbol, with lines of source."""
+    best = (False, False, 0)
+    for trial in result.trials:
+        for crash in trial.crashes:
+            thread = crash.crashed_thread
+            lines = sum(frame.line is not None for frame in thread.native) if thread else 0
+            best = max(best, (not crash.truncated, crash.crash.exact, lines))
+    return best
+
+
+def _place(where: str, scenario: str) -> Place:
+    """The line that an expectation names, with its file as the project has it, wherever that lay."""
+    found = _LINE.fullmatch(where)
+    file, line = (found["file"], int(found["line"])) if found else (where, None)
+    for own in (f"scenarios/{scenario}/scenario.yaml", f"scenarios/{scenario}.yaml"):
+        if f"/{file}".endswith(f"/{own}"):
+            return Place(file=own, line=line)
+    return Place(file=file, line=line)
+
+
+def _command(plan: Plan, group: CauseGroup, where: Where | None, example: CellResult | None) -> str:
+    """The command that runs the group's cells again, as the cells' own commands are written."""
+    cells = [cell.id for cell in group.cells]
+    start = "crashmatrix run"
+    if example:
+        own = shlex.join(["--cell", example.cell.id])
+        start = example.repeat.removesuffix(own).rstrip() if example.repeat.endswith(own) else start
+    if len(cells) > NAMED_CELLS and where and where.rules and len(group.universe) == len(plan.cells):
+        return f"{start} {plan.selection} -k {shlex.quote(where.rules[0])}"
+    if len(cells) > NAMED_CELLS and where and where.rules and group.end.scenario:
+        rule = f'scenario == "{group.end.scenario}" and ({where.rules[0]})'
+        return f"{start} {plan.selection} -k {shlex.quote(rule)}"
+    named = shlex.join([part for cell in cells[:NAMED_CELLS] for part in ("--cell", cell)])
+    return f"{start} {named}"

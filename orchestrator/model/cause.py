@@ -1,0 +1,114 @@
+"""Causes: what a maintainer would open one bug for, with all cells that show it.
+
+The station `causes` makes them once a run; every report prints them.
+"""
+
+from enum import StrEnum
+
+from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.explanation import Finding
+from orchestrator.model.result import Verdict
+from orchestrator.model.unobserved import FailedImage
+
+
+class CauseKind(StrEnum):
+    """What happened. Of one verdict the worse kinds come first."""
+
+    CRASH = "crash"
+    """A crash that is not expected, or not so: one for each signature of a scenario."""
+    HANG = "hang"
+    """One for each thing that is waited for."""
+    MISSING = "missing crash"
+    """A crash or a hang was expected, and the process ended without."""
+    ENDING = "wrong ending"
+    """It ended without a crash, and not as expected: another status, an exception, no such message."""
+    BUILD = "build failed"
+    """An image could not be built, however many cells need it."""
+    EVIDENCE = "evidence missing"
+    """The process ended, but what its verdict needs is not there: a lost core, too few trials."""
+    ENGINE = "engine failed"
+    """The container engine failed or went away."""
+    HOST = "host failed"
+    """Anything else of this host."""
+    NOT_RUN = "not run"
+    """Cells of the plan that did not start, or did not end, before the run was stopped."""
+
+
+class CauseState(StrEnum):
+    """How a cause compares with the earlier runs beside this one."""
+
+    FIRST = "first seen"
+    """No earlier run saw any of its cells, so it may be old."""
+    NEW = "new"
+    """The newest earlier run that saw its cells did not show it."""
+    KNOWN = "known"
+    """It was there already; `since` names the earliest run of those that show it without a gap."""
+    FIXED = "fixed"
+    """An earlier run showed it, and all its cells pass now, or show another cause."""
+
+
+class Where(Value):
+    """Which cells show a cause, as short rules over the axes. `text` says it in under 100 characters.
+
+    `rules` are equally short expressions as for `-k`; more than one where the cells cannot tell them apart.
+    """
+
+    finding: Finding
+    rules: tuple[str, ...] = ()
+    text: str
+
+
+class Place(Value):
+    """A line of a file of the project, by a path relative to its folder."""
+
+    file: str
+    line: int | None = None
+
+
+class Cause(Value):
+    """One cause. All texts are plain, and may hold what a program wrote: a report escapes them."""
+
+    id: str
+    """The same in each run that shows this cause. It does not depend on numbers, paths or cells."""
+    kind: CauseKind
+    verdict: Verdict | None
+    """The verdict of its cells; None where they did not run."""
+    state: CauseState | None = None
+    """None where there is no earlier run to compare with."""
+    since: str | None = None
+    """The earliest run that shows it, where it is known; the last that showed it, where it is fixed."""
+    scenario: str | None = None
+    """None where scenarios have no part in it."""
+    title: str
+    """What happened, in under 100 characters."""
+    expected: str = ""
+    """What was expected instead, in a few words; empty where nothing could be observed."""
+    detail: str = ""
+    """The example's whole reason."""
+    signature: str | None = None
+    count: int
+    """The number of its cells."""
+    of: int
+    """The number of planned cells that could show it: those of its scenario, or all."""
+    cells: tuple[str, ...]
+    """Their ids in the plan's order; of a fixed cause those that showed it."""
+    where: Where | None = None
+    """None where a rule tells nothing: cells that did not run, a lost engine, a fixed cause."""
+    example: str
+    """The id of the cell whose evidence tells most."""
+    link: str
+    """The page of the example, in the run's folder."""
+    place: Place | None = None
+    """The line of the rule that states the example's expectation."""
+    image: FailedImage | None = None
+    """Of a failed build: the image, the step, the error, the telling lines and the log."""
+    command: str
+    """The shell command that runs its cells again."""
+
+
+class Causes(Value):
+    """causes.json of a run's folder: worst and newest first, fixed ones last."""
+
+    schema_version: int = SCHEMA
+    run: str
+    causes: tuple[Cause, ...] = ()
