@@ -53,7 +53,7 @@ def ended(status: int, reason: str, wrong: tuple[str, ...] = (), **outcome: obje
     """A failure of a process that exits so."""
 
     def change(result: CellResult) -> CellResult:
-        seen = factory.outcome(result.cell, status=status, **outcome)
+        seen = factory.outcome(result.cell, OutcomeKind.EXIT, status=status, **outcome)
         trial = Trial(number=1, outcome=seen, core=CoreFile(state=CoreState.NONE))
         judgement = Judgement(verdict=Verdict.FAIL, reason=reason, wrong=wrong)
         return result.model_copy(update={"judgement": judgement, "trials": (trial,)})
@@ -249,9 +249,9 @@ def between() -> Callable[[CellResult], None]:
 def test_a_cause_is_known_since_the_first_run_that_shows_it_without_a_gap(
     tmp_path: Path, between: Change
 ) -> None:
-    broken, fine, stopped = same(PLAIN, crashed()), {}, same(PLAIN, between)
+    broken, stopped = same(PLAIN, crashed()), same(PLAIN, between)
     found = dates(
-        ("20261101-0", broken), ("20261102-0", fine), ("20261103-0", broken),
+        ("20261101-0", broken), ("20261102-0", {}), ("20261103-0", broken),
         ("20261104-0", stopped), ("20261105-0", broken), folder=tmp_path,
     )  # fmt: skip
     assert found == {CauseKind.CRASH: (CauseState.KNOWN, "20261103-0")}
