@@ -134,6 +134,7 @@ def interpret(
         command=invocation.command,
         message=read_message(memory, site.frames[site.frame :], site.registers),
         hang=hangs,
+        main=core.process_id,
         signal=describe_signal(memory, site),
         crash=describe_site(memory, site, frames),
         threads=threads,
@@ -143,7 +144,7 @@ def interpret(
         signature=signature,
         signature_note=how,
         backends=_backends(reading, python),
-        sources=_sources(reading, python),
+        sources=_sources(reading, python, site),
         named_from=reading.named_from,
         environment=read_environment(memory, invocation.environment, site.near),
     )
@@ -156,10 +157,16 @@ def _backends(reading: Reading, python: PythonReading | None) -> dict[str, str |
     return {name: used.get(name) for name in BACKENDS}
 
 
-def _sources(reading: Reading, python: PythonReading | None) -> dict[str, str]:
-    """Which backend gave each fact; `core` stands for this program's own reading of core and files."""
+def _sources(reading: Reading, python: PythonReading | None, site: Site) -> dict[str, str]:
+    """Which backend gave each fact; `core` stands for this program's own reading of core and files.
+
+    A handler that was installed without SA_SIGINFO, as uWSGI's, leaves no siginfo on the stack. The trap
+    number and the error code of the interrupted context say the same, so that is no limit of the evidence.
+    """
     own = ("signal", "crash", "modules", "command", "message", "environment")
     sources = dict.fromkeys(own, "core") | dict.fromkeys(("native", "registers"), reading.backend)
+    if site.frame and site.fault.derived:
+        sources["signal"] = "core, from the interrupted context"
     if reading.named_by:
         sources["names"] = f"{reading.named_by[0]}, of another core"
     return sources | ({"python": PYSTACK} if python else {})

@@ -25,6 +25,7 @@ from orchestrator.execute.supervisor_report import (
     parse_report,
 )
 from orchestrator.execute.user_tests import fetch_tests
+from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import Evidence, Expectation, Outcome, OutcomeKind
 from orchestrator.supervisor.paths import REPORT_FOLDER, REPORT_NAME, WORK
 
@@ -141,7 +142,7 @@ def _watch(
             versions=report.versions if report else {},
             notes=item.notes,
             answers=item.answers,
-            **_said(item, folder, streams, request.expectation),
+            **_said(item, folder, streams, _clean_statuses(request)),
             evidence=_evidence(engine, container, item.pid, folder, request),
             doing=item.doing,
             others=tuple(other.process for other in item.others),
@@ -158,10 +159,16 @@ def _watch(
     )
 
 
-def _said(item: ProcessExit, folder: Path, streams: Streams, expectation: Expectation) -> dict[str, str]:
-    """What a process that ended with an error said of it; nothing where the status is the expected one."""
+def _clean_statuses(request: TrialRequest) -> frozenset[int | None]:
+    """The exit statuses that are no error: 0, the launcher's own for a clean end, and the expected one."""
+    launcher = LAUNCHERS[request.command.cell.launcher]
+    return frozenset({0, launcher.clean_status, request.expectation.status})
+
+
+def _said(item: ProcessExit, folder: Path, streams: Streams, clean: frozenset[int | None]) -> dict[str, str]:
+    """The last words of a process that ended with an error; nothing where its status is a clean one."""
     stdout, stderr = (folder / streams.file_name(name) for name in NAMES)
-    if item.kind is not OutcomeKind.EXIT or item.status in (0, expectation.status):
+    if item.kind is not OutcomeKind.EXIT or item.status in clean:
         # A worker that ends well may have failed in a request: its server writes the traceback.
         exception = last_exception(stderr) if item.answers else None
         return {"exception": exception} if exception else {}

@@ -60,11 +60,13 @@ class PythonFrame(Value):
 class Wait(Value):
     """The place where a thread waits: a system call (`call`), made by a `function` of the C library.
 
-    `caller` is the first telling function outside the C library; `address` is the futex in hex;
-    `thread` is the id of the thread that owns the lock, or whose end is awaited.
+    `what` is what it waits for, for example `a mutex` or `the GIL`; `caller` is the first telling function
+    outside the C library; `address` is the futex in hex; `thread` is the id of the thread that holds the
+    lock, or whose end is awaited.
     """
 
     text: str
+    what: str | None = None
     call: str | None = None
     function: str | None = None
     caller: str | None = None
@@ -180,6 +182,8 @@ class Crash(Value):
     """The program's last message: of glibc's abort, a failed assertion or an exception."""
     hang: bool = False
     """Whether the process hung and was made to dump this core; `waits` of its threads tells where."""
+    main: int | None = None
+    """The id of the process's main thread."""
     signal: SignalInfo
     crash: CrashSite
     threads: tuple[Thread, ...]

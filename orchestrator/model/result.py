@@ -135,10 +135,8 @@ class OtherCrash(Value):
     @property
     def ended(self) -> str:
         """The crash in a few words, with its process and what that was at."""
-        site = self.crash.crash.function if self.crash else None
-        fault = self.crash.signal.name if self.crash else self.process.signal or "a crash"
-        where = f" in {site}" if site else ""
-        return f"{fault}{where} of {self.process.words}"
+        seen = self.crash.signature if self.crash else self.process.signal or "a crash"
+        return f"{seen} of {self.process.words}"
 
 
 class Trial(Value):

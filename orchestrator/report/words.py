@@ -114,7 +114,7 @@ def telling_trial(result: CellResult) -> Trial | None:
 
 
 def trial_seen(trial: Trial) -> str:
-    """The outcome of a trial in a few words: the original fault if a core was read."""
+    """The outcome of a trial in a few words: the signature of its crash or hang if a core was read."""
     others = f", and {trial.others[0].ended}" if trial.others else ""
     return f"{_judged_seen(trial)}{others}"
 
@@ -122,10 +122,7 @@ def trial_seen(trial: Trial) -> str:
 def _judged_seen(trial: Trial) -> str:
     outcome = trial.outcome
     if trial.crash:
-        site = trial.crash.crash.name
-        where = f" in {site}" if site else ""
-        fault = f"{trial.crash.signal.name}{where}"
-        return f"hang, {fault}" if outcome.kind is OutcomeKind.HANG else fault
+        return trial.crash.signature
     if outcome.kind is OutcomeKind.EXIT:
         return outcome.exit_words
     if outcome.kind is OutcomeKind.SIGNAL:

@@ -4,7 +4,6 @@ import re
 from pathlib import PurePosixPath
 from typing import Final
 
-from orchestrator.binary.cpp_names import without_arguments
 from orchestrator.model import CoreState, Crash, Expectation, Judgement, Outcome, OutcomeKind, Trial, Verdict
 from orchestrator.verdict.user_tests import unended, words_of_tests
 
@@ -48,33 +47,26 @@ def _fault(trial: Trial) -> str:
     outcome, crash = trial.outcome, trial.crash
     if outcome.kind is OutcomeKind.OOM:
         return f"out of memory{_doing(trial)}"
-    where = _where(crash) if crash else ""
     if outcome.kind is OutcomeKind.HANG:
         notes = "".join(f"; {note}" for note in outcome.notes)
-        return f"no end after {outcome.seconds:.0f} s{where and f', stopped{where}'}{_doing(trial)}{notes}"
-    fault = crash.signal.name if crash else outcome.signal or "a signal"
+        seen = crash.signature if crash else "hang"
+        return f"{seen}: no end within {outcome.seconds:.0f} s{_doing(trial)}{notes}"
+    fault = f"{crash.signature}{_where(crash)}" if crash else outcome.signal or "a signal"
     lost = f", core lost: {trial.core.note or 'none arrived'}" if trial.core.state is CoreState.LOST else ""
-    return f"{fault}{where}{_doing(trial)}{lost}"
+    return f"{fault}{_doing(trial)}{lost}"
 
 
 def _where(crash: Crash) -> str:
-    """The function of the fault with its library; in the C library also who called that."""
-    if not crash.crash.function:
-        return ""
+    """The library of the fault; of the C library also the library that called it."""
     module = PurePosixPath(crash.crash.module or "").name
-    where = f" in {crash.crash.name}" + (f" ({module})" if module else "")
+    if not module:
+        return ""
     frames = list(crash.crashed_thread.native if crash.crashed_thread else ())
     # A signal's handler stands above the fault.
     start = next((at for at, frame in enumerate(frames) if frame.function == crash.crash.function), 0)
-    named = ((frame.function, PurePosixPath(frame.module or "").name) for frame in frames[start:])
-    outer = ((function, name) for function, name in named if name and not _is_libc(name))
-    function, caller = next(outer, (None, None)) if _is_libc(module) else (None, None)
-    if caller is None:
-        return where
-    # Without its name; the next function that has one is not the caller.
-    return f"{where}, called " + (
-        f"by {without_arguments(function)} ({caller})" if function else f"from {caller}"
-    )
+    outer = (PurePosixPath(frame.module).name for frame in frames[start:] if frame.module)
+    caller = next((name for name in outer if not _is_libc(name)), None) if _is_libc(module) else None
+    return f" ({module}, called from {caller})" if caller else f" ({module})"
 
 
 def _is_libc(module: str) -> bool:

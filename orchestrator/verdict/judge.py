@@ -129,17 +129,16 @@ def _lack(expectation: Expectation, observation: Observation) -> _Lack | None:
 
 
 def describe(trial: Trial) -> str:
-    """How a trial ended, in a few words: the original fault and its function where a core was read."""
+    """How a trial ended, in a few words: the signature of the crash or hang where a core was read."""
     outcome, crash = trial.outcome, trial.crash
     if outcome.kind is OutcomeKind.EXIT:
         tests = words_of_tests(trial)
         return f"exit {outcome.status}: {tests}" if tests else outcome.exit_words
-    if outcome.kind is not OutcomeKind.SIGNAL:
+    if outcome.kind is OutcomeKind.OOM:
         return str(outcome.kind)
-    if crash is None:
-        return str(outcome.signal)
-    site = f" in {crash.crash.name}" if crash.crash.function else ""
-    return f"{crash.signal.name}{site}"
+    if crash is not None:
+        return crash.signature
+    return str(outcome.kind if outcome.kind is OutcomeKind.HANG else outcome.signal)
 
 
 def _differences(expectation: Expectation, observation: Observation) -> list[str]:

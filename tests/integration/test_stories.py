@@ -108,8 +108,7 @@ def test_a_store_in_a_destructor_that_is_optimised_away_hides_the_crash(
     told(ended.results["tls-atexit/py3.11-glibc2.36-x86_64-uwsgi-cpp"])
     result = ended.results["lost-store/py3.11-glibc2.36-x86_64-uwsgi-cpp"]
     assert result.judgement.verdict is Verdict.FAIL
-    assert result.judgement.reason.startswith("saw exit 30: ")
-    assert "; expected SIGSEGV with atexit_handler" in result.judgement.reason
+    assert result.judgement.reason.startswith("saw exit 30; expected SIGSEGV with atexit_handler")
     said = (ended.folder / result.trials[0].outcome.stderr).read_text()
     assert "tlsprobe: atexit callback ran, value alive" in said
 

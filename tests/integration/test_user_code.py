@@ -56,10 +56,9 @@ def test_a_script_ends_as_it_does_and_each_end_is_said_in_plain_words(own: Path)
         "3.11": (Verdict.FAIL, results["3.11"].judgement.reason),
         "3.13": (Verdict.FAIL, "ModuleNotFoundError: No module named 'nosuch'"),
     }
-    assert results["3.11"].judgement.reason.startswith("SIGSEGV in ")
-    assert "(libc.so.6), called by string_at" in results["3.11"].judgement.reason
     crash = results["3.11"].trials[0].crash
     assert crash
+    assert results["3.11"].judgement.reason.startswith(f"{crash.signature} (libc.so.6, called from _ctypes.")
     assert "string_at" in crash.signature
     for trial in results["3.9"].trials:
         said = (ended.folder / trial.outcome.stdout).read_text()

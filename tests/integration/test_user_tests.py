@@ -62,7 +62,7 @@ def test_a_suite_with_two_crashes_runs_to_its_end_and_each_crash_names_its_test(
     assert child.crash is not None
     assert child.crash.signal.fault_address == "0x20"
     reason = result.judgement.reason
-    assert reason.startswith("SIGSEGV in ")
+    assert reason.startswith("SIGSEGV ")
     assert "while tests/test_six.py::test_2 ran; 1 of 6 tests failed: tests/test_six.py::test_5" in reason
     stdout = (ended.folder / trial.outcome.stdout).read_text()
     assert "test_2, during which its process ended ---\nbefore it crashed\n" in stdout

@@ -26,9 +26,10 @@ def test_a_deadlock_names_who_has_which_mutex(backend: str, read: Read) -> None:
         assert (said.call, said.function, said.caller) == ("futex", "pthread_mutex_lock", caller)
         assert said.thread == holding.tid
         assert said.text == (
-            f"waits in pthread_mutex_lock for a mutex, which thread {holding.tid} has, called by {caller}, "
-            f"futex {said.address}"
+            f"waits in pthread_mutex_lock for a mutex, held by thread {holding.tid}, called by {caller}"
         )
+        assert said.what == "a mutex"
+    assert crash.main == main.tid
 
 
 @NATIVE
@@ -36,7 +37,7 @@ def test_a_thread_that_waits_for_the_end_of_another_names_it(backend: str, read:
     crash = read(FAULTS, "joined", backend=backend)
     assert crash.signature == "hang read > joined > main"
     main, other = crash.threads
-    assert re.fullmatch(r"waits in read on file descriptor \d+, called by joined", wait(main).text)
+    assert re.fullmatch(r"waits in read for file descriptor \d+, called by joined", wait(main).text)
     assert (wait(other).function, wait(other).caller, wait(other).thread) == (
         "pthread_join",
         "join",
@@ -62,9 +63,9 @@ def test_who_has_the_gil_is_told(backend: str, read: Read) -> None:
         for name in ("want", "hold")
     )
     assert wait(main).thread == hold.tid
-    assert f"for the GIL, which thread {hold.tid} has, called by take_gil" in wait(main).text
+    assert f"for the GIL, held by thread {hold.tid}, called by take_gil" in wait(main).text
     assert "; in Python: <module> (/faults/hung.py:" in wait(main).text
-    assert "for a lock of Python's" in wait(want).text
+    assert "for a Python lock" in wait(want).text
     assert wait(hold).function == "pause"
 
 

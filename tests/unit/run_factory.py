@@ -176,7 +176,7 @@ def result_of(planned: PlannedCell) -> CellResult:
     """The result of a cell that was as expected."""
     item = planned.cell
     trial = crashed_trial(item) if crashes(item) else quiet_trial(item)
-    seen = "SIGSEGV in atexit_handler" if trial.crash else "exit 0"
+    seen = "SIGSEGV atexit_handler" if trial.crash else "exit 0"
     return CellResult(
         run=RUN,
         cell=item,
@@ -330,7 +330,7 @@ def bad_run(folder: Path) -> Path:
     died = crashed_trial(lost)
     changes: dict[str, Change] = {
         wrong.id: judged(
-            Verdict.FAIL, "saw SIGSEGV in atexit_handler; expected exit 0", trials=(crashed_trial(wrong),)
+            Verdict.FAIL, "saw SIGSEGV atexit_handler; expected exit 0", trials=(crashed_trial(wrong),)
         ),
         lost.id: judged(
             Verdict.ERROR,
@@ -346,7 +346,7 @@ def bad_run(folder: Path) -> Path:
         ),
         cut.id: judged(
             Verdict.PASS,
-            "SIGSEGV in atexit_handler, as expected",
+            "SIGSEGV atexit_handler, as expected",
             trials=(
                 crashed_trial(cut).model_copy(
                     update={
@@ -357,7 +357,7 @@ def bad_run(folder: Path) -> Path:
         ),
         near.id: judged(
             Verdict.PASS,
-            "SIGSEGV in atexit_handler, as expected",
+            "SIGSEGV atexit_handler, as expected",
             trials=(
                 Trial(
                     number=1,

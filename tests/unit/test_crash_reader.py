@@ -69,10 +69,17 @@ def test_all_threads_and_the_registers_of_the_fault(sysroot: Sysroot) -> None:
 
 def test_what_is_doubtful_is_said(sysroot: Sysroot) -> None:
     warnings = " / ".join(interpreted("plain", sysroot).warnings)
-    for part in ("something is missing", "gdb: core file may not match", "without SA_SIGINFO",
+    for part in ("something is missing", "gdb: core file may not match",
                  "libc.so.6: its symbol table cannot be read"):  # fmt: skip
         assert part in warnings
-    assert "SA_SIGINFO" not in " ".join(interpreted("siginfo", sysroot).warnings)
+
+
+def test_a_fault_without_siginfo_is_named_with_its_source_and_is_no_limit(sysroot: Sysroot) -> None:
+    derived, noted = interpreted("plain", sysroot), interpreted("siginfo", sysroot)
+    assert derived.sources["signal"] == "core, from the interrupted context"
+    assert noted.sources["signal"] == "core"
+    assert derived.signal == noted.signal
+    assert "SA_SIGINFO" not in " ".join(derived.warnings)
 
 
 def test_a_name_without_its_symbol_is_not_exact(sysroot: Sysroot) -> None:

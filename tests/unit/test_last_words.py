@@ -114,10 +114,10 @@ REASONS = [
         Verdict.FAIL,
         "exit status 127: cannot start x: No such file or directory",
     ),
-    (ended(None, kind=OutcomeKind.HANG, seconds=60.02), Verdict.FAIL, "no end after 60 s"),
+    (ended(None, kind=OutcomeKind.HANG, seconds=60.02), Verdict.FAIL, "hang: no end within 60 s"),
     (ended(None, kind=OutcomeKind.OOM), Verdict.FAIL, "out of memory"),
     (died(CoreState.LOST), Verdict.FAIL, "SIGSEGV, core lost: over the pipe limit"),
-    (crashed("f"), Verdict.FAIL, "SIGSEGV in f"),
+    (crashed("f"), Verdict.FAIL, "SIGSEGV f"),
 ]
 
 
@@ -135,11 +135,12 @@ def test_a_fault_is_named_with_its_library_and_a_hang_with_where_it_was() -> Non
     site = seen.trial.crash.crash.model_copy(update={"module": "/opt/venv/libx.so"})
     read = seen.trial.crash.model_copy(update={"crash": site})
     trial = seen.trial.model_copy(update={"crash": read})
-    assert judge(CLEAN, [Observation(trial=trial, text="")]).reason == "SIGSEGV in f (libx.so)"
+    assert judge(CLEAN, [Observation(trial=trial, text="")]).reason == "SIGSEGV f (libx.so)"
     hung = trial.model_copy(update={"outcome": outcome(OutcomeKind.HANG).model_copy(update={"seconds": 5.0})})
-    assert (
-        judge(CLEAN, [Observation(trial=hung, text="")]).reason == "no end after 5 s, stopped in f (libx.so)"
-    )
+    waits = read.model_copy(update={"signature": "hang pthread_mutex_lock > f", "hang": True})
+    hung = hung.model_copy(update={"crash": waits})
+    reason = judge(CLEAN, [Observation(trial=hung, text="")]).reason
+    assert reason == "hang pthread_mutex_lock > f: no end within 5 s"
 
 
 def test_of_a_fault_in_the_c_library_its_caller_is_named() -> None:
@@ -158,12 +159,12 @@ def test_of_a_fault_in_the_c_library_its_caller_is_named() -> None:
     libc, own = "/usr/lib/libc.so.6", "/opt/venv/_own.so"
     handler, fault = ("on_signal", "/opt/handler.so"), ("strlen", libc)
     assert reason(handler, ("restore", libc), fault, (None, libc), ("f", own)) == (
-        "SIGSEGV in strlen (libc.so.6), called by f (_own.so)"
+        "SIGSEGV strlen (libc.so.6, called from _own.so)"
     )
     stripped = reason(fault, (None, own), ("PyObject_Call", "/lib/libpython3.12.so"))
-    assert stripped == "SIGSEGV in strlen (libc.so.6), called from _own.so"
-    assert reason(fault, ("raise", "/lib/libc-2.31.so"), ("g", own)).endswith("called by g (_own.so)")
-    assert reason(fault) == reason() == "SIGSEGV in strlen (libc.so.6)"
+    assert stripped == "SIGSEGV strlen (libc.so.6, called from _own.so)"
+    assert reason(fault, ("raise", "/lib/libc-2.31.so"), ("g", own)).endswith("called from _own.so)")
+    assert reason(fault) == reason() == "SIGSEGV strlen (libc.so.6)"
 
 
 def test_a_servers_clean_status_is_a_clean_end() -> None:
@@ -187,5 +188,5 @@ def test_a_crash_of_another_process_comes_first() -> None:
     for seen, itself in ((ended(0), "ended cleanly"), (ended(1, exception=IMPORT), IMPORT)):
         trial = seen.trial.model_copy(update={"others": (other,)})
         judged = judge(CLEAN, [Observation(trial=trial, text="")])
-        said = f"SIGSEGV in f of worker 2 while tests/a.py::test_b ran; the judged process: {itself}"
+        said = f"SIGSEGV f of worker 2 while tests/a.py::test_b ran; the judged process: {itself}"
         assert (judged.verdict, judged.reason) == (Verdict.FAIL, said)

@@ -100,7 +100,7 @@ def test_every_fact_of_a_core_is_on_the_page(tmp_path: Path) -> None:
 
 def test_where_the_threads_of_a_hang_are_is_on_the_page(tmp_path: Path) -> None:
     cell, crash = factory.cell(), factory.crash()
-    waits = Wait(text="waits in futex for the GIL, which thread 9 has, called by <take_gil>", thread=9)
+    waits = Wait(text="waits in futex for the GIL, held by thread 9, called by <take_gil>", thread=9)
     threads = (crash.threads[0].model_copy(update={"waits": waits}), crash.threads[1])
     hung = crash.model_copy(update={"hang": True, "threads": threads})
     trial = factory.crashed_trial(cell).model_copy(update={"crash": hung})

@@ -56,7 +56,7 @@ def test_the_table_has_a_row_a_cell_and_says_what_limits_the_evidence(tmp_path: 
     assert rows[factory.cell(1).id].cautions == ("core truncated",)
     assert rows[factory.cell(0).id].cautions == ("core lost: no journal entry within 20 s",)
     near = rows[factory.cell(2).id]
-    assert near.seen == "SIGSEGV in (anonymous namespace)::atexit_handler"
+    assert near.seen == "SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit"
     assert near.cautions[0] == "emulated architecture"
     assert near.cautions[1].startswith("nearest symbol:")
     assert near.cautions[2] == "pystack: no such program"

@@ -65,7 +65,7 @@ def test_a_failure_says_what_was_seen_and_where_to_look(tmp_path: Path) -> None:
     found = cases(factory.bad_run(tmp_path))
     failure = found["tls-atexit/py3.9-glibc2.31-x86_64-uwsgi-rust"].result[0]
     said = str(failure.text)
-    assert failure.message == "saw SIGSEGV in atexit_handler; expected exit 0"
+    assert failure.message == "saw SIGSEGV atexit_handler; expected exit 0"
     assert "#5   (anonymous namespace)::atexit_handler+0x1c" in said
     assert "<signal handler called>" in said
     assert "repeat: nox -s matrix -- --cell tls-atexit/py3.9" in said

@@ -38,7 +38,7 @@ def test_a_remedy_is_held_against_the_same_cell_without_it(tmp_path: Path) -> No
     (row,) = page.xpath("//section[@aria-labelledby='remedies']//tbody/tr")
     assert "1 of 2 that go wrong without it" in row.text_content()
     assert "Does a mitigation hold?" in (folder / "summary.md").read_text()
-    assert dict(remedy.seen) == {"exit 0": 1, "SIGSEGV in (anonymous namespace)::atexit_handler": 1}
+    assert dict(remedy.seen) == {"exit 0": 1, "SIGSEGV (anonymous namespace)::atexit_handler": 1}
 
 
 @pytest.mark.parametrize(("still", "mended"), [((), 1), (("InvalidRead",), 0), (("UninitCondition",), 1)])

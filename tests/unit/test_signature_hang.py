@@ -49,6 +49,19 @@ def test_the_main_thread_counts_and_not_the_one_that_was_asked() -> None:
     assert sign_hang([], MAIN) == ("hang ?", "where the main thread is: 0 telling of 0 frames")
 
 
+def test_what_a_c_library_of_cpp_calls_to_lock_is_no_part_of_a_hang() -> None:
+    """As gdb and DWARF name them: libc++ as zig links it in, and libstdc++."""
+    for names in (
+        ("std::__1::__libcpp_mutex_lock[abi:nie220108](pthread_mutex_t*)", "std::__1::mutex::lock",
+         "std::__1::lock_guard<std::__1::mutex>::lock_guard[abi:nie220108](std::__1::mutex&)"),
+        ("__gthread_mutex_lock(pthread_mutex_t*)", "std::mutex::lock()",
+         "std::lock_guard<std::mutex>::lock_guard(std::mutex&)"),
+    ):  # fmt: skip
+        main = thread(("___pthread_mutex_lock", LIBC), *((name, PROBE) for name in names), ("lookup", PROBE),
+                      ("cfunction_call", PYTHON))  # fmt: skip
+        assert sign_hang([main], MAIN)[0] == "hang pthread_mutex_lock > lookup"
+
+
 def test_a_hang_has_no_more_than_three_functions() -> None:
     main = thread(("read", LIBC), *((name, PROBE) for name in "abcd"))
     assert sign_hang([main], MAIN)[0] == "hang read > a > b"

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.binary.cpp_names import without_arguments
 from orchestrator.model import (
     CHILD,
     AddressRange,
@@ -78,7 +79,7 @@ def crashed(*functions: str, signal: str = "SIGSEGV", exact: bool = True, number
         signal=SignalInfo(number=11, name=signal, delivered="SIGABRT"),
         crash=CrashSite(pc="0x1", function=functions[0]),
         modules=(),
-        signature="",
+        signature=f"{signal} {without_arguments(functions[0])}",
         backends={},
         threads=(Thread(tid=1, crashed=False), Thread(tid=2, crashed=True, native=frames)),
     )
@@ -137,7 +138,7 @@ def test_frames_that_a_truncated_core_lost_are_no_failure() -> None:
     judged = judge(SEGV, [Observation(trial=cut, text="")])
     assert (judged.verdict, judged.reason) == (
         Verdict.ERROR,
-        "SIGSEGV in atexit_handler, but its core is truncated, so its frames could not all be read",
+        "SIGSEGV atexit_handler, but its core is truncated, so its frames could not all be read",
     )
     assert judge(SEGV, [seen]).verdict is Verdict.FAIL
     other = SEGV.model_copy(update={"signal": "SIGBUS"})
@@ -167,7 +168,7 @@ def test_what_may_stand_in_output_that_was_cut_is_no_verdict(
 def test_the_original_fault_with_its_frames_in_order_passes() -> None:
     seen = crashed("atexit_handler", "cfunction_call", "Py_FinalizeEx.part.0", "exit")
     judged = judge(SEGV, [seen])
-    assert (judged.verdict, judged.reason) == (Verdict.PASS, "SIGSEGV in atexit_handler, as expected")
+    assert (judged.verdict, judged.reason) == (Verdict.PASS, "SIGSEGV atexit_handler, as expected")
     assert is_settled(SEGV, seen)
 
 
@@ -176,7 +177,7 @@ def test_the_original_fault_with_its_frames_in_order_passes() -> None:
     [
         (
             crashed("atexit_handler", "Py_FinalizeEx", signal="SIGABRT"),
-            "saw SIGABRT in atexit_handler; expected SIGSEGV",
+            "saw SIGABRT atexit_handler; expected SIGSEGV",
         ),
         (crashed("Py_FinalizeEx", "atexit_handler"), "not among the frames in this order: Py_FinalizeEx"),
         (crashed("my_atexit_handler", "Py_FinalizeEx"), "order: atexit_handler, Py_FinalizeEx"),
@@ -355,7 +356,7 @@ def test_the_crash_of_a_child_fails_where_none_may_crash() -> None:
     seen = beside(ended(0, ""), child("parse", "main"), child("free"))
     assert judge(forbidden, [seen]) == Judgement(
         verdict=Verdict.FAIL,
-        reason="saw exit 0, and SIGSEGV in parse of child process python3 and 1 more; "
+        reason="saw exit 0, and SIGSEGV parse of child process python3 and 1 more; "
         "no other process may crash",
     )
     assert judge(forbidden, [ended(0, "")]).verdict is Verdict.PASS
@@ -365,7 +366,7 @@ def test_the_crash_of_a_child_fails_where_none_may_crash() -> None:
 def test_the_crash_of_a_child_is_named_where_it_may_crash() -> None:
     assert judge(CLEAN, [beside(ended(0, ""), child("parse"))]) == Judgement(
         verdict=Verdict.PASS,
-        reason="exit 0, as expected; also seen: SIGSEGV in parse of child process python3",
+        reason="exit 0, as expected; also seen: SIGSEGV parse of child process python3",
     )
 
 
@@ -380,14 +381,13 @@ CRASHING = CLEAN.model_copy(
         (
             beside(ended(0, ""), child("free"), child("parse", "main")),
             Verdict.PASS,
-            "exit 0; of another process SIGSEGV in parse, as expected",
+            "exit 0; of another process SIGSEGV parse, as expected",
         ),
         (ended(0, ""), Verdict.FAIL, "saw exit 0; expected SIGSEGV of another process, none crashed"),
         (
             beside(ended(0, ""), child("main", "parse")),
             Verdict.FAIL,
-            "saw exit 0, and SIGSEGV in main of child process python3: "
-            "not among the frames in this order: main",
+            "saw exit 0, and SIGSEGV main of child process python3: not among the frames in this order: main",
         ),
         (
             beside(ended(1, ""), child("parse", "main")),
@@ -437,4 +437,4 @@ def test_a_crash_of_the_judged_process_and_of_any_other_may_both_be_demanded() -
 def test_a_function_is_named_without_its_arguments() -> None:
     seen = crashed("arrow::(anonymous namespace)::DoNonZero(std::vector<int> const&, long)")
     expected = Expectation(kind=OutcomeKind.EXIT, status=0, because="")
-    assert "SIGSEGV in arrow::(anonymous namespace)::DoNonZero; " in judge(expected, [seen]).reason
+    assert "SIGSEGV arrow::(anonymous namespace)::DoNonZero; " in judge(expected, [seen]).reason

@@ -69,19 +69,19 @@ WANTED = WantedFinding(kind="InvalidRead")
             SEGV.model_copy(update={"signal": "SIGBUS", "fault_address": NEAR}),
             with_address(CRASH, "0x60"),
             Verdict.FAIL,
-            "saw SIGSEGV in atexit_handler; expected SIGBUS",
+            "saw SIGSEGV atexit_handler; expected SIGBUS",
         ),
         (
             SEGV.model_copy(update={"signal": "SIGBUS", "fault_address": NEAR}),
             with_address(CRASH, "0x2000"),
             Verdict.FAIL,
-            "saw SIGSEGV in atexit_handler; expected SIGBUS; expected a fault address < 0x2000, saw 0x2000",
+            "saw SIGSEGV atexit_handler; expected SIGBUS; expected a fault address < 0x2000, saw 0x2000",
         ),
         (
             SEGV.model_copy(update={"fault_address": NEAR}),
             with_address(CRASH, None),
             Verdict.FAIL,
-            "saw SIGSEGV in atexit_handler; expected a fault address < 0x2000, saw none",
+            "saw SIGSEGV atexit_handler; expected a fault address < 0x2000, saw none",
         ),
         (
             of(OutcomeKind.SIGNAL, signal="SIGSEGV", fault_address=NEAR),
@@ -133,9 +133,9 @@ WANTED = WantedFinding(kind="InvalidRead")
             "saw exit 0; expected InvalidRead at least 0 and at most 0 times, seen 0 "
             "(valgrind wrote nothing)",
         ),
-        (QUIET, CRASH, Verdict.FAIL, "saw SIGSEGV in atexit_handler; expected exit 0"),
-        (of(OutcomeKind.EXIT), CRASH, Verdict.FAIL, "saw SIGSEGV in atexit_handler; expected exit"),
-        (of(OutcomeKind.HANG, status=0), CRASH, Verdict.FAIL, "saw SIGSEGV in atexit_handler; expected hang"),
+        (QUIET, CRASH, Verdict.FAIL, "saw SIGSEGV atexit_handler; expected exit 0"),
+        (of(OutcomeKind.EXIT), CRASH, Verdict.FAIL, "saw SIGSEGV atexit_handler; expected exit"),
+        (of(OutcomeKind.HANG, status=0), CRASH, Verdict.FAIL, "saw SIGSEGV atexit_handler; expected hang"),
         (
             of(OutcomeKind.SIGNAL, signal="SIGSEGV"),
             ended(0, ""),
@@ -144,24 +144,22 @@ WANTED = WantedFinding(kind="InvalidRead")
         ),
         (
             of(OutcomeKind.SIGNAL, signal="SIGABRT"),
-            with_crash(CRASH, crash=CRASH.trial.crash.crash.model_copy(update={"function": None}))
-            if CRASH.trial.crash
-            else CRASH,
+            with_crash(CRASH, signature="SIGSEGV ?"),
             Verdict.FAIL,
-            "saw SIGSEGV; expected SIGABRT",
+            "saw SIGSEGV ?; expected SIGABRT",
         ),
         # A crash's own message counts as output, line by line.
         (
             of(OutcomeKind.SIGNAL, signal="SIGSEGV", message="^double free$"),
             with_crash(CRASH, message="double free"),
             Verdict.PASS,
-            "SIGSEGV in atexit_handler, as expected",
+            "SIGSEGV atexit_handler, as expected",
         ),
         (
             of(OutcomeKind.SIGNAL, signal="SIGSEGV", absent="."),
             CRASH,
             Verdict.PASS,
-            "SIGSEGV in atexit_handler, as expected",
+            "SIGSEGV atexit_handler, as expected",
         ),
     ],
 )
@@ -212,7 +210,7 @@ def test_the_reason_of_several_trials_states_their_rate() -> None:
         "(0 of 2 trials as expected: rate under 78 % with 95 % confidence)"
     )
     assert judge(SEGV, [bad, CRASH]).reason == (
-        "SIGSEGV in atexit_handler, as expected (1 of 2 trials as expected)"
+        "SIGSEGV atexit_handler, as expected (1 of 2 trials as expected)"
     )
     assert judge(QUIET, [GONE]).reason == "exit 0, as expected"
     assert judge(QUIET, [GONE, GONE]).reason == (

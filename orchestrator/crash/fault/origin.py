@@ -83,7 +83,7 @@ def find_site(memory: ProcessMemory, crashed: ThreadReading | None) -> Site:
         return _untold(memory, crashed, delivered, handlers)
     _, last = told[0]
     *_, (number, fault) = takewhile(lambda item: _is_same(item[1], last), told)
-    return _site(crashed, fault, number + 1, delivered, _derived(fault))
+    return _site(crashed, fault, number + 1, delivered, ())
 
 
 def _untold(memory: ProcessMemory, crashed: ThreadReading, delivered: Fault, handlers: Sequence[int]) -> Site:
@@ -172,15 +172,6 @@ def _site(
     near = {number: held for number, held in crashed.registers.items() if number >= frame}
     return Site(
         fault=fault, frame=frame, delivered=delivered, frames=crashed.frames, near=near, doubts=doubts
-    )
-
-
-def _derived(fault: Fault) -> tuple[str, ...]:
-    if not fault.derived:
-        return ()
-    return (
-        f"{fault.name} is worked out from the interrupted context: its handler was installed without "
-        "SA_SIGINFO, so the kernel left no siginfo",
     )
 
 

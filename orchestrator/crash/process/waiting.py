@@ -73,7 +73,8 @@ class Waiting:
         place = self._first_argument(tid, call)
         what, whom = self._what(function, names, call, place)
         return Wait(
-            text=_sentence(function or call, what, caller, place if call in _FUTEXES else None, python),
+            text=_sentence(function or call, _told(what, whom), caller, python),
+            what=what,
             call=call,
             function=function,
             caller=caller,
@@ -99,23 +100,23 @@ class Waiting:
     def _what(
         self, function: str | None, names: Sequence[str], call: str | None, place: int | None
     ) -> tuple[str | None, int | None]:
-        """What a thread waits for, in words, and the thread that it waits for."""
-        for group, words, whom in (
-            (GONE, "for ever, as all threads that want the GIL after the interpreter's end", None),
-            (GIL, f"for the GIL{_held(self.gil)}", self.gil),
-            (PYTHON_LOCK, "for a lock of Python's", None),
+        """What a thread waits for, in words, and the thread that has it or whose end is awaited."""
+        for group, what, whom in (
+            (GONE, "the GIL of an interpreter that has ended, so for ever", None),
+            (GIL, "the GIL", self.gil),
+            (PYTHON_LOCK, "a Python lock", None),
         ):
             if group & set(names[:2]):
-                return words, whom
+                return what, whom
         if place is None:
             return None, None
         if function in MUTEX and call in _FUTEXES:
             owner = self._thread_at(place + _OWNER_AT)
-            return f"for a mutex{_held(owner)}", owner
+            return "a mutex", owner
         joined = self._thread_at(place) if function in JOIN and call in _FUTEXES else None
         if joined:
-            return f"for the end of thread {joined}", joined
-        return (f"on file descriptor {place & 0xFFFFFFFF}" if call in _OF_FILES else None), None
+            return f"the end of thread {joined}", joined
+        return (f"file descriptor {place & 0xFFFFFFFF}" if call in _OF_FILES else None), None
 
     def _thread_at(self, address: int) -> int | None:
         """The thread id stored at an address; None if no thread of this process has it."""
@@ -123,15 +124,13 @@ class Waiting:
         return number if number in self.states else None
 
 
-def _held(thread: int | None) -> str:
-    return f", which thread {thread} has" if thread else ""
+def _told(what: str | None, whom: int | None) -> str:
+    held = f", held by thread {whom}" if whom and what and str(whom) not in what else ""
+    return f"for {what}{held}" if what else ""
 
 
-def _sentence(
-    where: str | None, what: str | None, caller: str | None, futex: int | None, python: Iterable[PythonFrame]
-) -> str:
+def _sentence(where: str | None, what: str, caller: str | None, python: Iterable[PythonFrame]) -> str:
     said = " ".join(filter(None, ("waits", f"in {where}" if where else "", what)))
-    parts = [said, f"called by {caller}" if caller else "", f"futex {futex:#x}" if futex else ""]
     frame = next(iter(python), None)
     told = f"; in Python: {frame.function} ({frame.file}:{frame.line})" if frame else ""
-    return ", ".join(filter(None, parts)) + told
+    return ", ".join(filter(None, (said, f"called by {caller}" if caller else ""))) + told

@@ -79,9 +79,17 @@ UNTELLING: Final = ABORTING | ALLOCATOR | TERMINATING | PANICKING | SANITIZING |
 PRIMITIVES: Final = frozenset({
     "PyCOND_TIMEDWAIT", "PyCOND_WAIT", "_pysemaphore_wait", "_PySemaphore_PlatformWait", "_PySemaphore_Wait",
     "_PyParkingLot_Park", "std::condition_variable::wait", "std::__condvar_confirm",
-    "__gthread_cond_wait", "__gthread_mutex_lock", "std::mutex::lock",
+    "__gthread_cond_wait", "__gthread_mutex_lock", "std::mutex::lock", "std::lock_guard::lock_guard",
+    "std::unique_lock::lock", "std::unique_lock::unique_lock",
+    "std::__1::__libcpp_mutex_lock", "std::__1::__libcpp_condvar_wait",
+    "std::__1::__libcpp_condvar_timedwait", "std::__1::mutex::lock", "std::__1::lock_guard::lock_guard",
+    "std::__1::unique_lock::lock", "std::__1::unique_lock::unique_lock", "std::__1::condition_variable::wait",
+    "std::__1::condition_variable::__do_timed_wait",
 })  # fmt: skip
-"""Between the C library and the function that wants something; debuggers see the inlined ones, we do not."""
+"""Between the C library and the function that wants something, of CPython, libstdc++ and libc++.
+
+Which of them are inlined, and whether a backend shows inlined ones, differs by build.
+"""
 GIL: Final = frozenset(
     {"take_gil", "PyEval_RestoreThread", "PyEval_AcquireThread", "PyEval_AcquireLock", "PyGILState_Ensure"}
 )
