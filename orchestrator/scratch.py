@@ -17,13 +17,14 @@ LOCK: Final = ".lock"
 
 
 @contextmanager
-def scratch_folder(kind: str) -> Generator[Path]:
-    """A folder for temporary files, removed afterwards.
+def scratch_folder(kind: str, place: Path | None = None) -> Generator[Path]:
+    """A folder for temporary files, removed afterwards; in `place`, or else where such files usually are.
 
-    The first one of a process removes those that dead processes of the same user left.
+    The first one of a process there removes those that dead processes of the same user left.
     """
-    _remove_dead_once()
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{kind}-") as name:
+    place = place or Path(tempfile.gettempdir())
+    _remove_dead_once(place)
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{kind}-", dir=place) as name:
         folder = Path(name)
         with (folder / f"{LOCK}-new").open("x") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -32,8 +33,8 @@ def scratch_folder(kind: str) -> Generator[Path]:
 
 
 @cache
-def _remove_dead_once() -> None:
-    remove_dead(Path(tempfile.gettempdir()))
+def _remove_dead_once(place: Path) -> None:
+    remove_dead(place)
 
 
 def remove_dead(place: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.workdisk import close_dead
 from orchestrator.model import LABEL, LABEL_CELL, LABEL_RUN, Cell
 
 LABEL_OWNER: Final = "org.crashmatrix.owner"
@@ -24,9 +25,11 @@ def owner_labels(run: str, cell: Cell, number: int) -> dict[str, str]:
 
 def remove_leftovers(engine: Engine) -> int:
     """Remove containers and volumes whose process on this host is gone; returns how many."""
-    return sum(
+    removed = sum(
         engine.reap(LABEL_OWNER, owner) for owner in engine.label_values(LABEL_OWNER) if _is_gone(owner)
     )
+    close_dead()  # after the containers that had them mounted
+    return removed
 
 
 def _owner(pid: int) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.adapters.engine import ContainerSpec, Ended, Engine
-from orchestrator.errors import EngineError
+from orchestrator.errors import EngineError, HostError
 from orchestrator.execute import emulation
 from orchestrator.execute.command import TrialCommand, goes_on_while
 from orchestrator.execute.evidence import fetch_evidence
@@ -26,7 +26,7 @@ from orchestrator.execute.supervisor_report import (
 )
 from orchestrator.execute.user_tests import fetch_tests
 from orchestrator.launchers import LAUNCHERS
-from orchestrator.model import Evidence, Expectation, Outcome, OutcomeKind
+from orchestrator.model import DISK_FULL, Evidence, Expectation, Outcome, OutcomeKind
 from orchestrator.supervisor.paths import REPORT_FOLDER, REPORT_NAME, WORK
 
 BETWEEN: Final = 5.0
@@ -89,12 +89,12 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
             outcomes = _noted(outcomes, note) if note else outcomes
     except BaseException:
         # The error that ended the trial is the diagnosis; a dead engine cannot remove anything either.
-        with suppress(EngineError):
+        with suppress(HostError):
             _remove(engine, hostname)
         raise
     try:
         _remove(engine, hostname)
-    except EngineError as error:
+    except HostError as error:
         # The outcomes stand; a later run removes what is left.
         return _noted(outcomes, f"the container could not be removed: {error.what}")
     return outcomes
@@ -107,8 +107,10 @@ def _noted(outcomes: tuple[Outcome, ...], note: str) -> tuple[Outcome, ...]:
 
 def _remove(engine: Engine, hostname: str) -> None:
     """Remove by name: the container may exist although the engine's answer to its creation was lost."""
-    engine.remove(hostname)
-    engine.remove_volume(hostname)
+    try:
+        engine.remove(hostname)
+    finally:
+        engine.remove_volume(hostname)
 
 
 def _watch(
@@ -141,6 +143,7 @@ def _watch(
             emulator_core=_emulator_core(engine, container, item, folder, request),
             versions=report.versions if report else {},
             notes=item.notes,
+            disk_full=ended.disk_full and item is exits[-1],
             answers=item.answers,
             **_said(item, folder, streams, _clean_statuses(request)),
             evidence=_evidence(engine, container, item.pid, folder, request),
@@ -245,8 +248,9 @@ def _exits(
     if overdue:
         note = "neither the process nor its supervisor ended; the container was killed, so there is no core"
         return (*reported, ProcessExit(pid=None, kind=OutcomeKind.HANG, seconds=seconds, notes=(note,)))
+    full = f"; {DISK_FULL}" if ended.disk_full else ""
     raise EngineError(
-        f"the container ended with status {ended.status} and no report of its process",
+        f"the container ended with status {ended.status} and no report of its process{full}",
         hint="read the cell's stderr; was the container stopped from outside?",
     )
 

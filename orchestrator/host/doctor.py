@@ -72,6 +72,7 @@ def doctor(*, paths: HostPaths | None = None) -> tuple[Capability, ...]:
         gdb(),
         pystack(),
         confinement(),
+        work_limit(facts),
         root(),
         disk("disk of the engine", _engine_root(facts)),
         disk("disk of the reports", Path.cwd()),
@@ -248,6 +249,21 @@ def confinement() -> Capability:
         return Capability(name=name, state=State.OK, found=said, required=False)
     hint = "boot a kernel with Landlock, install libseccomp2, or read only cores of programs that you trust"
     return Capability(name=name, state=State.DEGRADED, found="; ".join(lacks), hint=hint, required=False)
+
+
+def work_limit(facts: Facts) -> Capability:
+    """Whether a cell can fill this host's disk through its /work."""
+    name = "limit of /work"
+    if facts.engine.unlimited is None:
+        return Capability(
+            name=name, state=State.OK, found="a disk of 1 GiB for each container", required=False
+        )
+    hint = (
+        "install e2fsprogs and mount, load the module `loop`, or run only code that you trust with the disk"
+    )
+    return Capability(
+        name=name, state=State.DEGRADED, found=facts.engine.unlimited, hint=hint, required=False
+    )
 
 
 def root() -> Capability:

@@ -84,6 +84,8 @@ class EngineFacts:
     """The user's DOCKER_HOST, where it is set."""
     daemon: int | None = None
     """The pid of a dockerd that runs, answering or not."""
+    unlimited: str | None = None
+    """Why what containers write is not limited (`Engine.unlimited`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

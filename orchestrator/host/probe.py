@@ -102,7 +102,13 @@ def engine() -> EngineFacts:
     except EngineError as error:
         return EngineFacts(reason=error.what, denied=_denied(), chosen=chosen, daemon=daemon)
     try:
-        return EngineFacts(endpoint=connection.endpoint, info=connection.info(), chosen=chosen, daemon=daemon)
+        return EngineFacts(
+            endpoint=connection.endpoint,
+            info=connection.info(),
+            chosen=chosen,
+            daemon=daemon,
+            unlimited=connection.unlimited,
+        )
     finally:
         connection.close()
 

@@ -3,7 +3,6 @@
 __lazy_modules__ = ("orchestrator.images",)
 
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from orchestrator.adapters.yamlfile import Document
 from orchestrator.errors import CrashmatrixError, HostError, InputError
 from orchestrator.images import cache, download
 from orchestrator.model import CatalogueParts, Download, ImagePin, Lock, Pin, Wanted
+from orchestrator.scratch import scratch_folder
 
 LOCK: Final = "lock.yaml"
 COMMAND: Final = "crashmatrix images lock"
@@ -129,7 +129,7 @@ def _tagged(catalogue: CatalogueParts) -> list[tuple[str, str]]:
 
 
 def _pin(item: Wanted, stop: threading.Event) -> Pin:
-    with tempfile.TemporaryDirectory(dir=cache_folder(SCRATCH), prefix=".lock-") as folder:
-        path = download.obtain(item, None, Path(folder), stop)
+    with scratch_folder("lock", cache_folder(SCRATCH)) as folder:
+        path = download.obtain(item, None, folder / "files", stop)
         sha256 = cache.keep(path)
         return Pin(name=item.name, version=item.version, arch=item.arch, filename=path.name, sha256=sha256)

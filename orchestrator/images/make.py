@@ -17,6 +17,7 @@ from orchestrator.images import context, failures, rootfs
 from orchestrator.images.network import persistently
 from orchestrator.images.rendered import LOG, keep_packages
 from orchestrator.model import LABEL, LABEL_KEY, LABEL_PACKAGES, ImageKind, ImageSpec
+from orchestrator.scratch import scratch_folder
 
 SCRATCH: Final = "scratch"
 
@@ -57,17 +58,17 @@ class Maker:
 
     def _rootfs(self, spec: ImageSpec, log: IO[str]) -> str:
         # Not in /tmp, which may be memory: the tars are large.
-        with tempfile.TemporaryDirectory(dir=cache_folder(SCRATCH), prefix=".rootfs-") as folder:
-            made = rootfs.make(spec, Path(folder), log, self.stop)
+        with scratch_folder("rootfs", cache_folder(SCRATCH)) as folder:
+            made = rootfs.make(spec, folder, log, self.stop)
             labels = _labels(spec) | {LABEL_PACKAGES: hashlib.sha256(made.packages.encode()).hexdigest()}
-            image = self._load(spec, made, labels, Path(folder))
+            image = self._load(spec, made, labels, folder)
         keep_packages(spec, self.logs, made.packages)
         return image
 
     def _empty(self, spec: ImageSpec, log: IO[str]) -> str:
         log.write(spec.text)
-        with tempfile.TemporaryDirectory() as folder:
-            return self._load(spec, rootfs.empty(Path(folder)), _labels(spec), Path(folder))
+        with scratch_folder("empty") as folder:
+            return self._load(spec, rootfs.empty(folder), _labels(spec), folder)
 
     def _load(self, spec: ImageSpec, made: rootfs.Rootfs, labels: dict[str, str], folder: Path) -> str:
         with tempfile.TemporaryFile(dir=folder) as archive:

@@ -1,7 +1,6 @@
 """Wheels installed to a folder of the host, for a build context: no package's code runs here."""
 
 import sys
-import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from orchestrator.adapters import uv
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.errors import ToolError
 from orchestrator.model import LockedWheel, WheelTree
+from orchestrator.scratch import scratch_folder
 
 SCRATCH: Final = "scratch"
 LEFT_OUT: Final = frozenset({"direct_url.json", "uv_cache.json"})
@@ -44,8 +44,8 @@ class TreeFile:
 def installed(tree: WheelTree) -> Generator[Iterator[TreeFile]]:
     """The installed files of a lock, removed afterwards; raises ToolError where uv cannot install them."""
     # In the cache, so that uv can link files instead of copying them.
-    with tempfile.TemporaryDirectory(dir=cache_folder(SCRATCH), prefix=".wheels-") as folder:
-        prefix = Path(folder) / "venv"
+    with scratch_folder("wheels", cache_folder(SCRATCH)) as folder:
+        prefix = folder / "venv"
         prefix.mkdir()
         if tree.lock.wheels:
             _install(tree, prefix)

@@ -151,6 +151,7 @@ from orchestrator.model.planned_cells import PlannedCells
 from orchestrator.model.rate import Rate
 from orchestrator.model.result import (
     CHILD,
+    DISK_FULL,
     DUMPING,
     CellResult,
     CoreFile,
@@ -190,6 +191,7 @@ __all__ = [
     "AXIS_NAME",
     "AXIS_VALUE",
     "CHILD",
+    "DISK_FULL",
     "DUMPING",
     "ENVIRONMENT_AXES",
     "FREE_THREADED",

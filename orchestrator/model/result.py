@@ -16,6 +16,7 @@ DUMPING: Final = frozenset(
     {"SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGXCPU", "SIGXFSZ", "SIGSYS"}
 )
 """Signals whose default action is to dump core (signal(7))."""
+DISK_FULL: Final = "disk: its /work was full when it ended"
 CHILD: Final = "child"
 """The role of a process that only the journal tells of."""
 
@@ -77,6 +78,8 @@ class Outcome(Value):
     versions: dict[str, str] = {}
     """The exact versions of python and glibc, as the container reports them."""
     notes: tuple[str, ...] = ()
+    disk_full: bool = False
+    """Whether the work volume of its container had no room left when that ended."""
     evidence: Evidence | None = None
     """The findings of the cell's instrument; None if it has no instrument."""
     doing: str | None = None

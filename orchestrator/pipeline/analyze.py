@@ -1,6 +1,5 @@
 """`crashmatrix analyze`: any core, read with the files of the image, container or folder it came from."""
 
-import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -123,5 +122,5 @@ def _with_program(source: Source, core: Core, program: Path) -> Source:
 @contextmanager
 def _temporary(cache: Path) -> Generator[Path]:
     """A folder on the cache's filesystem, so that files are linked, not copied."""
-    with tempfile.TemporaryDirectory(prefix="once-", dir=cache) as folder:
-        yield Path(folder) / "root"
+    with scratch_folder("once", cache) as folder:
+        yield folder / "root"

@@ -62,6 +62,8 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         run = earlier or RunFolder(folder)
         _write_plan(planned, run, str(info))
         _clear_leftovers(engine, progress)
+        if engine.unlimited:
+            progress.say(f"What a cell writes to /work is not limited here: {engine.unlimited}.")
         todo = _still_to_run(run)
         progress.begin(len(planned.specs), len(todo))
         stop = threading.Event()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from orchestrator.model import (
+    DISK_FULL,
     CellResult,
     Change,
     CoreFile,
@@ -14,6 +15,7 @@ from orchestrator.model import (
     NativeFrame,
     NotComparable,
     OtherCrash,
+    Outcome,
     OutcomeKind,
     Plan,
     SignalInfo,
@@ -235,9 +237,15 @@ def _unique(trials: Iterable[Trial]) -> Iterator[str]:
             yield from _other_cautions(other)
         if trial.others_left_out:
             yield f"{trial.others_left_out:,} more crashes of other processes; their cores were not collected"
-        for stream in outcome.truncated_streams:
-            yield f"{stream} was longer than the limit and is not whole"
-        yield from outcome.notes
+        yield from _outcome_cautions(outcome)
+
+
+def _outcome_cautions(outcome: Outcome) -> Iterator[str]:
+    for stream in outcome.truncated_streams:
+        yield f"{stream} was longer than the limit and is not whole"
+    if outcome.disk_full:
+        yield DISK_FULL
+    yield from outcome.notes
 
 
 def _other_cautions(other: OtherCrash) -> Iterator[str]:

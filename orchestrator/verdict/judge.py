@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.adapters.regex import is_in
 from orchestrator.model import (
+    DISK_FULL,
     AddressRange,
     Children,
     CoreState,
@@ -42,6 +43,13 @@ def judge_error(what: str) -> Judgement:
 
 def judge_trial(expectation: Expectation, observation: Observation) -> Judgement:
     """Judge one trial, independently of the cell's other trials."""
+    judged = _judge_trial(expectation, observation)
+    if not observation.trial.outcome.disk_full:
+        return judged
+    return Judgement(verdict=judged.verdict, reason=f"{judged.reason}; {DISK_FULL}")
+
+
+def _judge_trial(expectation: Expectation, observation: Observation) -> Judgement:
     seen = others_seen(observation.trial)
     if expectation.is_default:
         return judge_default(expectation, observation.trial, seen)

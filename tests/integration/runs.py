@@ -80,6 +80,7 @@ block = ctypes.c_void_p(libc.malloc(16))
 libc.free(block)
 ctypes.string_at(block, 4)
 """,
+    "filled": "with open('filled', 'wb') as file:\n    while True:\n        file.write(bytes(1 << 20))\n",
     "quiet": "print('nothing happens')\n",
     "race": RACE.format(64),
     "coin": RACE.format(128),

@@ -16,7 +16,7 @@ from typing import IO, Any, Final
 import docker
 
 from orchestrator.adapters.engine.calls import engine_errors, is_no_path, retried
-from orchestrator.adapters.engine.connection import Connection
+from orchestrator.adapters.engine.volumes import Volumes
 from orchestrator.errors import InputError
 from orchestrator.model import LABEL
 
@@ -40,18 +40,23 @@ class ContainerSpec:
     network: bool = False
     """Whether it has the engine's default network; without, it has its loopback alone."""
     memory: int = 1 << 30
+    disk: int = 1 << 30
+    """What `work` holds, where this host can limit that (`Engine.unlimited`)."""
     pids: int = 512
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A container that ended: the status of its init, and whether the memory limit killed it."""
+    """A container that ended: the status of its init, and the limits that it met."""
 
     status: int
     oom: bool
+    """Whether the memory limit killed it."""
+    disk_full: bool = False
+    """Whether its work volume had no room left at the end."""
 
 
-class Containers(Connection):
+class Containers(Volumes):
     """The engine's containers. One is named by its id or by its name, which is its hostname."""
 
     def create(self, spec: ContainerSpec) -> str:
@@ -61,8 +66,8 @@ class Containers(Connection):
         limits on memory and pids. `init` is always on: a process that is PID 1 of its container does not
         die of its own SIGABRT, and under qemu-user it hangs for ever.
         """
+        self.create_volume(spec.hostname, spec.disk, spec.labels)
         with engine_errors(f"creating a container of {spec.image}"):
-            retried(self._api.create_volume)(name=spec.hostname, labels=dict(spec.labels))
             host = self._api.create_host_config(
                 init=True,
                 network_mode="default" if spec.network else "none",
@@ -103,8 +108,9 @@ class Containers(Connection):
                 for stream, data in frames.frames_iter(output, tty=False):
                     sink("stdout" if stream == frames.STDOUT else "stderr", data)
             status = int(self._api.wait(container)["StatusCode"])
-            state = self._api.inspect_container(container)["State"]
-        return Ended(status=status, oom=bool(state.get("OOMKilled")))
+            found = self._api.inspect_container(container)
+        oom = bool(found["State"].get("OOMKilled"))
+        return Ended(status=status, oom=oom, disk_full=self.is_full(found["Name"].removeprefix("/")))
 
     @contextmanager
     def _attached(self, container: str) -> Generator[Any]:
@@ -185,14 +191,6 @@ class Containers(Connection):
         with engine_errors("removing a container"):
             try:
                 retried(self._api.remove_container)(container, force=True, v=True)
-            except docker.errors.NotFound:
-                return
-
-    def remove_volume(self, name: str) -> None:
-        """Remove a work volume."""
-        with engine_errors("removing a volume"):
-            try:
-                retried(self._api.remove_volume)(name, force=True)
             except docker.errors.NotFound:
                 return
 

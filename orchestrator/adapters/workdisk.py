@@ -1,0 +1,148 @@
+"""Disks of a fixed size for the folders that containers write to: a container cannot fill its host.
+
+A disk is an ext4 filesystem in a file, on a loop device that the engine mounts as a volume. A program that
+fills it gets ENOSPC, whatever way it writes (files without names and mappings included), and nobody else has
+less room. The room is taken from the host beforehand, so that no program finds the host's disk full.
+"""
+
+import os
+import struct
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Final, Self
+
+from orchestrator.adapters import process
+from orchestrator.adapters.cache import cache_folder
+from orchestrator.errors import HostError, Location, ToolError
+from orchestrator.scratch import remove_dead, scratch_folder
+
+SCRATCH: Final = "scratch"
+KIND: Final = "work"
+FILE: Final = "disk"
+TYPE: Final = "ext4"
+MOUNT: Final = "nosuid,nodev,noatime"
+"""Options with which the engine mounts a disk. Not noexec: programs load libraries that they put there."""
+RESERVED: Final = 4 << 20
+"""Bytes that only user 0 can use (mke2fs(8), -m), for what must be written when the disk is full."""
+BLOCK: Final = 4096
+MKE2FS: Final = (
+    *("-q", "-F", "-t", TYPE, "-b", str(BLOCK)),
+    # What serves a crash of this host: nobody reads the disk after one.
+    *("-O", "^has_journal,^resize_inode"),
+    *("-E", "nodiscard,lazy_itable_init=1,root_owner=1000:1000"),
+)
+ROOT_FOLDER: Final = "rmdir lost+found\nset_inode_field / mode 041777\n"
+"""What debugfs makes of a new filesystem: an empty folder, since an engine copies an image's owner and mode
+to no other; and one that anybody may write to, for an engine that copies none."""
+HINT: Final = "install e2fsprogs and mount, and load the module `loop`"
+LOOPS: Final = Path("/sys/block")
+SUPERBLOCK: Final = 1024
+VALID: Final = 1
+"""EXT4_VALID_FS: the filesystem was unmounted, so the counts in its superblock are right."""
+SPARE: Final = 4096 + 256
+"""Free blocks of a full disk beside the reserved ones: what ext4 keeps for itself (fs/ext4/super.c,
+ext4_calculate_resv_clusters), and a megabyte, since a program may write in large pieces."""
+UNMOUNT: Final = 2.0
+"""Seconds within which an engine has unmounted the volumes of a container that it says has ended."""
+
+
+class WorkDisk:
+    """A disk on a loop device. Must be closed; the next command does it after kill -9."""
+
+    def __init__(self, size: int) -> None:
+        """Make a disk of `size` bytes. Raises HostError where there is no room for it, and ToolError."""
+        with ExitStack() as stack:
+            place = cache_folder(SCRATCH)
+            self.place: Final = stack.enter_context(scratch_folder(KIND, place))
+            self._path = self.place / FILE
+            self._file = stack.enter_context(self._path.open("xb+"))
+            try:
+                os.posix_fallocate(self._file.fileno(), 0, size)
+            except OSError as error:
+                raise HostError(
+                    f"no room for a container's /work ({size >> 20} MiB): {error.strerror}",
+                    where=Location(file=str(place)),
+                    hint="make room there, use fewer --jobs, or set CRASHMATRIX_CACHE",
+                ) from error
+            self._format(size)
+            self.device = _losetup("--find", "--show", str(self._path))
+            stack.callback(_losetup, "--detach", self.device)
+            self._stack = stack.pop_all()
+
+    def _format(self, size: int) -> None:
+        percent = f"{100 * RESERVED / size:.4f}"
+        process.run([_program("mke2fs"), *MKE2FS, "-m", percent, str(self._path)], hint=HINT)
+        process.run(
+            [_program("debugfs"), "-w", "-f", "-", str(self._path)], stdin=ROOT_FOLDER.encode(), hint=HINT
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether it had no room or no inodes left when it was unmounted; waits for that.
+
+        Read from its superblock (the kernel's Documentation/filesystems/ext4/super.rst).
+        """
+        end = time.monotonic() + UNMOUNT
+        while True:
+            block = os.pread(self._file.fileno(), 1024, SUPERBLOCK)
+            reserved, free, inodes = struct.unpack_from("<III", block, 0x8)
+            (state,) = struct.unpack_from("<H", block, 0x3A)
+            if state & VALID or time.monotonic() > end:
+                return bool(inodes == 0 or free <= reserved + SPARE)
+            time.sleep(0.01)
+
+    @property
+    def volume(self) -> dict[str, str]:
+        """The options of an engine's volume on it (driver `local`)."""
+        return {"type": TYPE, "device": self.device, "o": MOUNT}
+
+    def close(self) -> None:
+        """Give the device and the room back. Raises ToolError."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def shortcoming() -> str | None:
+    """Why this host cannot make disks; None where it can, as far as can be told without making one."""
+    lacking = [name for name in ("losetup", "mke2fs", "debugfs") if process.find(name) is None]
+    if lacking:
+        return f"not installed: {', '.join(lacking)}"
+    return None if Path("/dev/loop-control").exists() else "this kernel has no loop devices"
+
+
+def close_dead() -> int:
+    """Detach the disks of processes that are dead, and give their room back; returns how many there were.
+
+    A container of theirs must have been removed before.
+    """
+    place = cache_folder(SCRATCH)
+    remove_dead(place)
+    dead = [loop for loop in LOOPS.glob("loop*") if _is_dead(loop, place)]
+    for loop in dead:
+        with suppress(ToolError):  # another command does the same
+            _losetup("--detach", f"/dev/{loop.name}")
+    return len(dead)
+
+
+def _is_dead(loop: Path, place: Path) -> bool:
+    """Whether a loop device is one of ours whose file has been removed."""
+    try:
+        backing = Path((loop / "loop/backing_file").read_text().strip().removesuffix(" (deleted)"))
+    except OSError:
+        return False
+    of_ours = backing.parent.parent == place.resolve() and backing.name == FILE
+    return of_ours and not backing.parent.exists()
+
+
+def _losetup(*arguments: str) -> str:
+    return process.run([_program("losetup"), *arguments], root=True, hint=HINT).text.strip()
+
+
+def _program(name: str) -> str:
+    return process.find(name) or name
