@@ -28,6 +28,8 @@ from orchestrator.model.survival import MAX_TRIALS
 CLEAN: Final = "clean"
 SIGNALS: Final = frozenset(item.name for item in signal.Signals)
 MAX_ARGUMENT: Final = 4096
+MAX_QUESTION: Final = 200
+"""Characters of one sentence."""
 MAX_TRIALS_PER_CONTAINER: Final = 64
 """A stop waits for the container's end, and more trials would save nothing."""
 
@@ -173,6 +175,7 @@ class ScenarioFile(Value):
 
     schema_version: Literal[1] = Field(alias="schema")
     title: str = ""
+    question: Annotated[str, Field(max_length=MAX_QUESTION)] = ""
     story: str = ""
     driver: InsidePath | None = None
     script: Annotated[str, AfterValidator(_script)] | None = None

@@ -188,6 +188,7 @@ class ScenarioSource:
             name=self.name,
             title=title_of(entry, kind),
             story=entry.story.strip(),
+            question=" ".join(entry.question.split()),
             folder=str(self.folder),
             driver=entry.driver or "",
             timeout=entry.timeout or TIMEOUTS.get(kind, TIMEOUT),

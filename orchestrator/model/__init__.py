@@ -146,6 +146,7 @@ from orchestrator.model.plan import (
     PLAN_SCHEMA,
     Plan,
     PlannedImage,
+    ScenarioText,
 )
 from orchestrator.model.planned_cells import PlannedCells
 from orchestrator.model.rate import Rate
@@ -297,6 +298,7 @@ __all__ = [
     "Rule",
     "RunDigest",
     "Scenario",
+    "ScenarioText",
     "SelectedCells",
     "Selection",
     "Sender",

@@ -25,6 +25,14 @@ class PlannedImage(Value):
     parents: tuple[str, ...]
 
 
+class ScenarioText(Value):
+    """A scenario in words, for reports: its title, and what it asks in one sentence, which may be empty."""
+
+    name: str
+    title: str
+    question: str = ""
+
+
 class Plan(Value):
     """plan.json. With the cells' results it is all that resuming, sharding, merging and reports need."""
 
@@ -36,6 +44,8 @@ class Plan(Value):
     shard: str | None = None
     engine: str | None = None
     """The engine that the run used, for example "docker 20.10.24"; None until one was asked."""
+    scenarios: tuple[ScenarioText, ...] = ()
+    """The scenarios of its cells in words; empty in a plan of an earlier version."""
     unavailable: tuple[UnavailableValue, ...] = ()
     """Axis values that the selection names and that no cell of any shard has."""
     excluded: tuple[ExcludedCells, ...]

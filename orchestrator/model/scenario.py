@@ -174,6 +174,8 @@ class Scenario(Value):
     title: str
     story: str
     """May be empty."""
+    question: str = ""
+    """What it asks, in one sentence; may be empty."""
     folder: str
     driver: str
     """The Python file that a launcher starts; empty where `code` says what is started."""

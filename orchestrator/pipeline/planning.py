@@ -29,9 +29,11 @@ from orchestrator.model import (
     PackageQuestion,
     Plan,
     PlannedCell,
+    PlannedCells,
     PlannedImage,
     PlannedTerms,
     Scenario,
+    ScenarioText,
     Selection,
     orders_as_version,
 )
@@ -115,6 +117,7 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
         selection=_selection_words(request, selection.profile),
         shard=f"{index}/{count}" if request.shard else None,
         cells=cells,
+        scenarios=_in_words(project, cells),
         unavailable=selection.unavailable,
         excluded=selection.excluded[index - 1 :: count],
         deselected=selection.deselected,
@@ -124,6 +127,16 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
         ),
     )
     return PlannedRun(plan=plan, specs=specs, locks=installed.locks)
+
+
+def _in_words(project: Project, cells: PlannedCells) -> tuple[ScenarioText, ...]:
+    """The scenarios that have cells, in the project's order."""
+    planned = {name for grid in cells.grids for name in grid["scenario"]}
+    return tuple(
+        ScenarioText(name=name, title=scenario.title, question=scenario.question)
+        for name, scenario in project.scenarios.items()
+        if name in planned
+    )
 
 
 def _resolve(project: Project, selection: Selection, request: Request) -> tuple[Selection, Packages]:

@@ -26,6 +26,14 @@ from orchestrator.model import (
 )
 from orchestrator.rundir import CellRecord, RunData, Status
 
+OUTCOMES: Final = {
+    "crash": "crash",
+    "hang": "hang",
+    "oom": "out of memory",
+    "exit": "exit",
+    "none": "not observed",
+}
+"""How a cell ended, apart from its verdict: each has a shape of its own (page.html.j2), and a word."""
 WAITS: Final = 40
 """The most threads of a hang that are described; result.json has all."""
 NAMED: Final = 3
@@ -138,6 +146,16 @@ def cell_seen(record: CellRecord) -> str:
     if trial is None:
         return "not run" if record.result is None else "nothing seen"
     return trial_seen(trial)
+
+
+def outcome_shape(record: CellRecord) -> str:
+    """The key in `OUTCOMES` of how a cell ended; a crash of another process counts as one."""
+    trial = telling_trial(record.result) if record.result else None
+    if trial is None:
+        return "none"
+    if trial.others or trial.outcome.kind is OutcomeKind.SIGNAL:
+        return "crash"
+    return trial.outcome.kind.value
 
 
 def expected(expectation: Expectation) -> str:

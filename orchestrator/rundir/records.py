@@ -19,6 +19,7 @@ from orchestrator.model import (
     Plan,
     PlannedCell,
     PlannedImage,
+    ScenarioText,
 )
 from orchestrator.rundir.inside import InsideFiles
 
@@ -93,6 +94,11 @@ class RunData:
         counts = Counter(record.status for record in self.records)
         counts[Status.SKIP] += self.plan.excluded_count
         return {status: counts[status] for status in Status}
+
+    @cached_property
+    def scenario_text(self) -> Mapping[str, ScenarioText]:
+        """The scenarios in words, by name; a plan of an earlier version has none."""
+        return {item.name: item for item in self.plan.scenarios}
 
     @cached_property
     def images(self) -> Mapping[str, PlannedImage]:

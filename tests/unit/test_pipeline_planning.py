@@ -155,3 +155,13 @@ def test_a_plan_that_is_read_back_names_its_cells_locks() -> None:
         axes[axis] = ("x86_64",) if axis == "arch" else ("x",)
     tables = CellTables.of([axes], [terms], [(0,) * 8])
     assert CellTables.model_validate_json(tables.model_dump_json()).planned_terms == (terms,)
+
+
+def test_a_plan_says_what_its_scenarios_ask_and_no_others() -> None:
+    plan = make_plan(Project.load(ROOT), Request(profile="smoke"), listing=True).plan
+    (text,) = plan.scenarios
+    assert (text.name, text.title[:20]) == ("tls-atexit", "Thread-local storage")
+    assert text.question.endswith("?")
+    whole = make_plan(Project.load(ROOT), Request(profile="stories"), listing=True).plan
+    assert len(whole.scenarios) == 7
+    assert all(item.title and item.question for item in whole.scenarios)
