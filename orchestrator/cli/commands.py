@@ -9,12 +9,12 @@ import json
 from pathlib import Path
 
 from orchestrator import host, matrix, rundir
-from orchestrator.cli import analysis, console, listing, output, progress, requests, start, tables
+from orchestrator.cli import analysis, checking, console, listing, output, progress, requests, start, tables
 from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.invocation import MATRIX, command
 from orchestrator.names import BACKENDS
-from orchestrator.pipeline import analyze, building, merge, planning, reporting, run
+from orchestrator.pipeline import analyze, building, check, merge, planning, reporting, run
 
 
 def show_plan(arguments: argparse.Namespace) -> int:
@@ -80,6 +80,27 @@ def run_cells(arguments: argparse.Namespace) -> int:
     with progress.progress_for(terminal) as shown:
         finished = run.run_matrix(project, options, shown)
     tables.show_run(terminal, finished)
+    return finished.exit_code
+
+
+def check_packages(arguments: argparse.Namespace) -> int:
+    """`crashmatrix check`: ask the lifecycle battery of packages."""
+    terminal = console.open_console(stderr=arguments.json)
+    options = check.CheckOptions(
+        packages=tuple(arguments.packages),
+        everywhere=arguments.environments == "all",
+        expression=arguments.expression,
+        reports=requests.reports_folder(arguments),
+        jobs=arguments.jobs,
+        offline=arguments.offline,
+        baseline=requests.baseline(arguments),
+    )
+    with progress.progress_for(terminal) as shown:
+        finished = check.run_check(options, shown)
+    if arguments.json:
+        output.write_json([finished.checked.model_dump_json(indent=1), "\n"])
+    else:
+        checking.show_check(terminal, finished)
     return finished.exit_code
 
 

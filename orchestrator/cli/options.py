@@ -45,6 +45,19 @@ something goes to --require.
   crashmatrix init --require celery --command celery -A app worker
 
 Then `crashmatrix run` runs it in every environment."""
+CHECK_EPILOG: Final = """\
+Nothing has to be written: the import names come from the package's own metadata. Without --environments all,
+those environments are asked that need nothing compiled first, so few that each pair of a hazard and a Python,
+a C library or a server is still asked.
+
+  crashmatrix check grpcio==1.71.2
+  crashmatrix check dist/package-1.0-cp311-abi3-linux_x86_64.whl
+  crashmatrix check .
+  crashmatrix check numpy pandas lxml --json
+  crashmatrix check orjson -k 'python == "3.13" and launcher == "plain"'
+
+Exit codes: 0 no crash and no hang; 1 some (with --baseline: some that was not there); 2 the input is wrong;
+3 the host or engine failed, or a package could be asked nothing."""
 ANALYZE_EPILOG: Final = """\
 Libraries and debug files are taken from this host unless one of --sysroot, --image, --container says
 where else, or a match of coredumpctl names a container that is still there; a file with another build id
@@ -83,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         _render,
         _build,
         _run,
+        _check,
         _report,
         _diff,
         _merge,
@@ -213,6 +227,28 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     add_baseline(group)
     add_junit(group)
     parser.set_defaults(command=commands.run_cells)
+
+
+def _check(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        subparsers, "check", "Ask a package what servers and interpreters do to it", CHECK_EPILOG
+    )
+    parser.add_argument(
+        "packages", nargs="+", metavar="REQ|WHEEL|DIR", help="a requirement, a wheel file or a source tree"
+    )
+    parser.add_argument(
+        "--environments",
+        choices=["default", "all"],
+        default="default",
+        help="all: every environment that there is, also those that take long to build",
+    )
+    parser.add_argument("-k", dest="expression", metavar="EXPR", help="ask only where EXPR is true")
+    parser.add_argument("--offline", action="store_true", help="ask no index of packages and no registry")
+    parser.add_argument("--json", action="store_true", help="what was found as JSON, for programs")
+    add_jobs(parser)
+    add_reports(parser)
+    add_baseline(parser)
+    parser.set_defaults(command=commands.check_packages)
 
 
 def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from packaging import requirements
 
-from orchestrator.adapters.inside import read_inside
+from orchestrator.adapters.inside import read_inside, resolve_inside
 from orchestrator.adapters.yamlfile import shown
 from orchestrator.errors import ErrorList, InputError, Location
 
@@ -120,6 +120,8 @@ class Requirements:
                 _refuse("a requirements file is not fetched", where, "download it into the project")
             if include:
                 yield from self.of_file(folder / include[1].strip(), where, within)
+            elif content.startswith("./") and content.endswith(".whl"):
+                yield str(resolve_inside(folder / content, self.project, where))
             else:
                 yield parse_requirement(content, where)
 

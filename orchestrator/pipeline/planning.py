@@ -34,6 +34,7 @@ from orchestrator.model import (
     PlannedTerms,
     Scenario,
     ScenarioText,
+    SelectedCells,
     Selection,
     orders_as_version,
 )
@@ -137,6 +138,12 @@ def _in_words(project: Project, cells: PlannedCells) -> tuple[ScenarioText, ...]
         for name, scenario in project.scenarios.items()
         if name in planned
     )
+
+
+def selected(project: Project, request: Request) -> tuple[SelectedCells, ...]:
+    """The cells that a request chooses, before anything is asked of an index or a registry."""
+    catalogue = project.catalogue.model_copy(update={"host": _host()})
+    return planning.select(project.matrix, catalogue, request).cells
 
 
 def _resolve(project: Project, selection: Selection, request: Request) -> tuple[Selection, Packages]:

@@ -1,16 +1,17 @@
 """A run as the list of its steps; each takes what the one before it made."""
 
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from orchestrator import execute, images
 from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import real_folder
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.matrix import Request
-from orchestrator.model import Arch, ImageSpec, PlannedCell
+from orchestrator.model import Arch, Cell, CellResult, ImageSpec, PlannedCell
 from orchestrator.pipeline.building import check_host
 from orchestrator.pipeline.cell import CellRunner
 from orchestrator.pipeline.planning import PlannedRun, Project, make_plan, plan_again
@@ -20,6 +21,16 @@ from orchestrator.pipeline.schedule import Build, OnReady, Schedule
 from orchestrator.rundir import RunData, RunFolder, Status, layout
 
 MAX_RUNS: Final = 100
+
+
+class Gate(Protocol):
+    """Which cells are asked first, and which are then not asked because of what those showed."""
+
+    def is_first(self, cell: Cell) -> bool:
+        """Whether a cell is among the first."""
+
+    def closed(self, cell: Cell, results: Sequence[CellResult]) -> str | None:
+        """Why a cell is not asked after these results of the first ones; None where it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +44,8 @@ class RunOptions:
     resume: Path | None = None
     rerun: Path | None = None
     baseline: Path | None = None
+    gate: Gate | None = None
+    """None: all cells are asked at once."""
     junit_files: bool = False
     """Whether the cases of junit.xml have the attributes `file` and `line`."""
 
@@ -67,15 +80,17 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         todo = _still_to_run(run)
         progress.begin(len(planned.specs), len(todo))
         stop = threading.Event()
+        runner = _runner(engine, project, planned, run, host_arch=Arch.from_machine(info.arch), stop=stop)
         schedule = Schedule(
-            runner=_runner(engine, project, planned, run, host_arch=Arch.from_machine(info.arch), stop=stop),
+            runner=runner,
             build=_builder(engine, run, options.jobs, stop, progress),
             progress=progress,
             jobs=options.jobs,
             fail_fast=options.fail_fast,
             stop=stop,
         )
-        schedule.execute(todo, planned.specs)
+        for cells in _stages(todo, options.gate, run, runner, progress):
+            schedule.execute(cells, planned.specs)
     finally:
         engine.close()
     baseline = RunFolder(options.baseline) if options.baseline else None
@@ -161,6 +176,24 @@ def _still_to_run(run: RunFolder) -> list[PlannedCell]:
     """Cells without a verdict of their own; a cell that is `error` runs again."""
     again = {Status.NOT_RUN, Status.ERROR}
     return [record.planned for record in run.load_results().records if record.status in again]
+
+
+def _stages(
+    todo: Sequence[PlannedCell], gate: Gate | None, run: RunFolder, runner: CellRunner, progress: Progress
+) -> Iterator[Sequence[PlannedCell]]:
+    """The cells that are asked together: all, or first those that a gate names, then those it leaves."""
+    if gate is None:
+        yield todo
+        return
+    first = [item for item in todo if gate.is_first(item.cell)]
+    yield first
+    results = run.load_results().results
+    left = [item for item in todo if not gate.is_first(item.cell)]
+    closed = {item.cell.id: why for item in left if (why := gate.closed(item.cell, results))}
+    for item in left:
+        if item.cell.id in closed and not runner.stop.is_set():
+            progress.cell_ended(runner.unobserved(item, closed[item.cell.id]))
+    yield [item for item in left if item.cell.id not in closed]
 
 
 def _builder(engine: Engine, run: RunFolder, jobs: int, stop: threading.Event, progress: Progress) -> Build:

@@ -1,0 +1,21 @@
+import os
+import signal
+import sys
+import time
+import types
+
+pass  # import
+
+NAMES = []
+EXTENSIONS = []
+
+# include use
+
+# include wait
+
+made = use(NAMES)
+pid = os.fork()
+if pid:
+    wait(pid)
+else:
+    made += use(NAMES)

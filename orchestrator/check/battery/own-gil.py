@@ -1,0 +1,26 @@
+import sys
+
+NAMES = []
+CODE = "".join(f"import {name}\n" for name in NAMES)
+
+try:
+    import _interpreters
+except ImportError:
+    import _xxsubinterpreters
+
+    identity = _xxsubinterpreters.create(isolated=True)
+    try:
+        _xxsubinterpreters.run_string(identity, CODE)
+        failed = ""
+    except _xxsubinterpreters.RunFailedError as error:
+        failed = str(error)
+    _xxsubinterpreters.destroy(identity)
+else:
+    identity = _interpreters.create("isolated")
+    error = _interpreters.exec(identity, CODE)
+    failed = str(error.formatted) if error else ""
+    _interpreters.destroy(identity)
+if "ImportError" in failed:
+    print("not asked:", failed)
+elif failed:
+    sys.exit(failed)

@@ -1,0 +1,25 @@
+import gc
+import importlib
+import sys
+import types
+
+pass  # import
+
+NAMES = []
+EXTENSIONS = []
+
+# include use
+
+use(NAMES)
+roots = {name.partition(".")[0] for name in NAMES}
+for name in list(sys.modules):
+    if name.partition(".")[0] in roots:
+        del sys.modules[name]
+gc.collect()
+try:
+    for name in NAMES:
+        importlib.import_module(name)
+except ImportError as error:
+    print("not asked:", error)
+else:
+    use(NAMES)

@@ -1,0 +1,15 @@
+def use(names):
+    """Make an object of each native class that needs no argument; returns the objects."""
+    loaded = [sys.modules[name] for name in [*names, *EXTENSIONS] if name in sys.modules]
+    made = []
+    for module in loaded:
+        for value in list(vars(module).values()):
+            if not isinstance(value, type) or issubclass(value, BaseException) or len(made) > 200:
+                continue
+            if any(isinstance(item, types.FunctionType) for item in vars(value).values()):
+                continue
+            try:
+                made.append(value())
+            except BaseException:
+                continue
+    return made

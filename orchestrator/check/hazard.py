@@ -1,0 +1,64 @@
+"""The hazards of the battery, as hazards.yaml and battery/ have them."""
+
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from orchestrator.adapters import yamlfile
+from orchestrator.model import Value
+
+HAZARD: Final = "hazard"
+"""The axis of a package's scenarios that names what is asked."""
+FILE: Final = Path(__file__).with_name("hazards.yaml")
+BATTERY: Final = Path(__file__).with_name("battery")
+
+
+class Group(StrEnum):
+    """How a hazard's script is started and ended."""
+
+    PLAIN = "plain"
+    """By python3, to its end."""
+    SERVED = "served"
+    """By a server, which is told to stop."""
+    RELOADED = "reloaded"
+    """By a server that is reloaded, and then told to stop."""
+
+
+class Hazard(Value):
+    """A public kind of crash: what is asked in one sentence, and where it is known from."""
+
+    name: str
+    title: str
+    question: str
+    source: str
+    """An address."""
+    group: Group = Group.PLAIN
+    lazy: bool = False
+    """Of a server: each worker loads the application by itself."""
+    script: str = ""
+    """The file in battery/, without .py; empty: the hazard's name."""
+    env: dict[str, str] = {}
+    options: tuple[str, ...] = ()
+    """Options of python3."""
+    python: Annotated[str, Field(pattern=r"^(3\.\d+)?$")] = ""
+    """The first series of CPython that has what is asked; empty: all have."""
+
+    @property
+    def file(self) -> str:
+        """The script's name without .py."""
+        return self.script or (self.name if self.group is Group.PLAIN else "served")
+
+
+class HazardsFile(Value):
+    """hazards.yaml."""
+
+    hazards: tuple[Hazard, ...]
+
+
+@cache
+def hazards() -> tuple[Hazard, ...]:
+    """All hazards, in the order in which they are asked and shown."""
+    return yamlfile.load(FILE, HazardsFile).hazards

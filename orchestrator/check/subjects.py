@@ -1,0 +1,108 @@
+"""What is to be checked: a requirement, a wheel file or a source tree, as the command line names it."""
+
+from __future__ import annotations
+
+__lazy_modules__ = ("packaging",)
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from packaging import requirements, utils
+
+from orchestrator.errors import InputError, Location
+
+BUILT: Final = "."
+"""As a distribution's name: the one that is built from a source tree, whatever it calls itself."""
+SHOWN: Final = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One package that is checked; `name` is that of its scenarios."""
+
+    name: str
+    distribution: str
+    requirement: str = ""
+    """As PEP 508 writes it; empty for a file or a folder."""
+    wheel: Path | None = None
+    source: Path | None = None
+    version: str = ""
+    """Where the user names exactly one."""
+
+
+def subjects_of(texts: Iterable[str]) -> tuple[Subject, ...]:
+    """The subjects that the user names, each once; raises InputError."""
+    found = list(dict.fromkeys(map(_subject, texts)))
+    names = [item.name for item in found]
+    return tuple(_apart(item, names) for item in found)
+
+
+def _apart(subject: Subject, names: list[str]) -> Subject:
+    """The subject, named with its version where another has its name."""
+    if names.count(subject.name) == 1:
+        return subject
+    if not subject.version:
+        raise InputError(
+            f"{subject.name} is named twice, and not always by a version",
+            hint=f"write for example {subject.name}==1.0 {subject.name}==2.0",
+        )
+    return replace(subject, name=f"{subject.name}-{subject.version}".replace("+", "."))
+
+
+def _subject(text: str) -> Subject:
+    path = Path(text)
+    if text.endswith(".whl"):
+        return _wheel(path, text)
+    if path.is_dir():
+        return _source(path)
+    try:
+        wanted = requirements.Requirement(text)
+    except requirements.InvalidRequirement as error:
+        raise InputError(
+            f"{text[:SHOWN]!r} is no requirement, no wheel file and no folder",
+            hint="write for example grpcio==1.71.2, dist/package-1.0-cp311-abi3-linux_x86_64.whl, or .",
+        ) from error
+    exact = [item.version for item in wanted.specifier if item.operator == "=="]
+    name = utils.canonicalize_name(wanted.name)
+    return Subject(name=name, distribution=name, requirement=str(wanted), version=exact[0] if exact else "")
+
+
+def _wheel(path: Path, text: str) -> Subject:
+    if not path.is_file():
+        raise InputError("there is no such wheel", where=Location(file=text), hint="build it first")
+    try:
+        name, version, _, _ = utils.parse_wheel_filename(path.name)
+    except utils.InvalidWheelFilename as error:
+        raise InputError(
+            "it is not named as a wheel",
+            where=Location(file=text),
+            hint="keep the name that its build gave it",
+        ) from error
+    return Subject(name=name, distribution=name, wheel=path.resolve(), version=str(version))
+
+
+def _source(folder: Path) -> Subject:
+    if not any((folder / name).is_file() for name in ("pyproject.toml", "setup.py")):
+        raise InputError(
+            "no pyproject.toml and no setup.py are there",
+            where=Location(file=str(folder)),
+            hint="name the folder that `pip install` would be given, a wheel file or a requirement",
+        )
+    name = _stated_name(folder) or folder.resolve().name
+    try:
+        called = utils.canonicalize_name(name, validate=True)
+    except utils.InvalidName:
+        called = utils.canonicalize_name("source")
+    return Subject(name=called, distribution=BUILT, source=folder.resolve())
+
+
+def _stated_name(folder: Path) -> str:
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8")).get("project", {})
+    except (OSError, ValueError):
+        return ""  # planning reads it again, and says what is wrong
+    name = project.get("name") if isinstance(project, dict) else None
+    return name if isinstance(name, str) else ""

@@ -1,0 +1,138 @@
+"""What `crashmatrix check` prints: what each package does, and where."""
+
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator", "orchestrator.cli", "orchestrator.pipeline")
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from orchestrator import check as checks
+from orchestrator.cli import tables
+from orchestrator.pipeline import check
+
+NAMED: Final = 3
+"""The most cells that a line names; check.json has all."""
+MARKS: Final = {
+    "safe": "[green]safe[/]",
+    "not asked": "[dim]refused[/]",
+    "no import": "[yellow]no import[/]",
+    "not seen": "[magenta]not seen[/]",
+    "fails": "[yellow]fails[/]",
+    "hangs": "[bold red]hangs[/]",
+    "crashes": "[bold red]crashes[/]",
+}
+"""How a table shows the worst that the cells of a hazard show."""
+
+
+def show_check(terminal: Console, finished: check.FinishedCheck) -> None:
+    """What each package does: a table of hazards and environments, then each hit, exactly where, and why."""
+    packages = finished.checked.packages
+    if len(packages) > 1:
+        terminal.print(_overview(packages))
+    for package in packages:
+        _show_package(terminal, package, finished, alone=len(packages) == 1)
+    if finished.run.stopped:
+        terminal.print(f"[bold]Stopped early:[/] {escape(finished.run.stopped)}", soft_wrap=True)
+    tables.show_places(terminal, finished.run.folder)
+
+
+def _show_package(
+    terminal: Console, package: checks.CheckedPackage, finished: check.FinishedCheck, *, alone: bool
+) -> None:
+    if alone:
+        terminal.print(_grid(package))
+    terminal.print()
+    terminal.print(f"[bold]{escape(_title(package))}[/]", soft_wrap=True)
+    for line in _lines(package, finished):
+        terminal.print(f"  {escape(line)}", soft_wrap=True)
+
+
+def _title(package: checks.CheckedPackage) -> str:
+    versions = " ".join(package.versions)
+    kind = f"{package.extensions} native modules" if package.extensions else "pure Python"
+    known = f": imports {', '.join(package.names)}; {kind}" if package.names else ""
+    return f"{package.name} {versions}".rstrip() + known
+
+
+def _lines(package: checks.CheckedPackage, finished: check.FinishedCheck) -> Iterable[str]:
+    hits = package.hits
+    asked = [cell for cell in package.cells if not cell.seen.is_blind]
+    safe = {cell.hazard for cell in asked} - {cell.hazard for cell in hits}
+    if not asked:
+        yield "nothing could be asked"
+    elif not hits:
+        environments = {cell.environment.rpartition("-")[0] for cell in asked}
+        yield f"no crash and no hang: {len(safe)} hazards in {len(environments)} environments"
+    yield from finished.sentences.get(package.name, ())
+    for seen in (checks.Seen.FAILS, checks.Seen.NO_IMPORT, checks.Seen.NOT_SEEN, checks.Seen.NOT_ASKED):
+        yield from _grouped([cell for cell in package.cells if cell.seen is seen], seen)
+    yield from package.excluded
+
+
+def _grouped(cells: Sequence[checks.CheckedCell], seen: checks.Seen) -> Iterable[str]:
+    """One line for each thing that was said, with how many cells say it."""
+    said: dict[str, list[checks.CheckedCell]] = {}
+    for cell in cells:
+        said.setdefault(cell.said, []).append(cell)
+    for words, group in said.items():
+        hazards = sorted({cell.hazard for cell in group})
+        named = ", ".join(hazards[:NAMED]) + (
+            f" and {len(hazards) - NAMED} more" if len(hazards) > NAMED else ""
+        )
+        where = f"{len(group)} cells" if len(group) > 1 else group[0].environment
+        yield f"{seen}: {named} ({where}): {words}"
+
+
+def _grid(package: checks.CheckedPackage) -> Table:
+    """A row a hazard, a column an environment; servers of one environment share a column."""
+    places = list(dict.fromkeys(cell.environment.rpartition("-")[0] for cell in package.cells))
+    table = Table("hazard", *map(_short, places), header_style="bold", pad_edge=False, box=None)
+    for hazard in checks.hazards():
+        cells = [cell for cell in package.cells if cell.hazard == hazard.name]
+        if cells:
+            own = (
+                [cell for cell in cells if cell.environment.rpartition("-")[0] == place] for place in places
+            )
+            table.add_row(hazard.name, *map(_mark, own))
+    return table
+
+
+def _short(place: str) -> str:
+    return place.replace("-x86_64", "").replace("-", " ")
+
+
+def _overview(packages: Sequence[checks.CheckedPackage]) -> Table:
+    """A row a package, a column a hazard."""
+    named = [item for item in checks.hazards() if any(_of(package, item.name) for package in packages)]
+    table = Table(
+        "package", "hazards that are safe", "not safe", header_style="bold", pad_edge=False, box=None
+    )
+    for package in packages:
+        worst = {item.name: _worst(_of(package, item.name)) for item in named}
+        safe = sum(seen in (checks.Seen.SAFE, checks.Seen.NOT_ASKED) for seen in worst.values())
+        others = [
+            f"{name} {MARKS[seen]}"
+            for name, seen in worst.items()
+            if seen not in (None, checks.Seen.SAFE, checks.Seen.NOT_ASKED)
+        ]
+        table.add_row(escape(package.name), f"{safe} of {len(named)}", ", ".join(others))
+    return table
+
+
+def _of(package: checks.CheckedPackage, hazard: str) -> list[checks.CheckedCell]:
+    return [cell for cell in package.cells if cell.hazard == hazard]
+
+
+def _worst(cells: Iterable[checks.CheckedCell]) -> checks.Seen | None:
+    order = list(checks.Seen)
+    return min((cell.seen for cell in cells), key=order.index, default=None)
+
+
+def _mark(cells: Sequence[checks.CheckedCell]) -> str:
+    seen = _worst(cells)
+    return MARKS[seen] if seen else ""

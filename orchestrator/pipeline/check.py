@@ -1,0 +1,137 @@
+"""A check as the list of its steps: a project for the packages, its cells, and what they show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from orchestrator import check, matrix
+from orchestrator.check import GATE, HAZARD, Checked, CheckedPackage, Environment, Subject
+from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK
+from orchestrator.model import Cell, CellResult, SelectedCells
+from orchestrator.pipeline import planning
+from orchestrator.pipeline.planning import Project
+from orchestrator.pipeline.progress import Progress
+from orchestrator.pipeline.run import Finished, RunOptions, run_matrix
+from orchestrator.rundir import RunData, RunFolder
+
+EVERYWHERE: Final = "full"
+"""The profile of all environments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """What the user asked for: packages as they are written, and where they are asked."""
+
+    packages: tuple[str, ...]
+    everywhere: bool
+    """Whether all environments are asked, instead of those that cover all pairs and need nothing built."""
+    expression: str | None
+    reports: Path
+    jobs: int
+    offline: bool = False
+    baseline: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedCheck:
+    """A check that ended: its run, what it shows, what is new since the baseline, and the exit code."""
+
+    run: Finished
+    checked: Checked
+    new: tuple[str, ...]
+    """The ids of the cells that crash or hang, and did not in the baseline."""
+    sentences: Mapping[str, tuple[str, ...]]
+    """For each package exactly where it crashes or hangs: what its run's explanations say."""
+    exit_code: int
+
+
+def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
+    """Check packages; raises InputError for what the user must correct, HostError where nothing can run."""
+    subjects = check.subjects_of(options.packages)
+    folder = check.write_project(subjects, matrix.whole_folder)
+    project = Project.load(folder, offline=options.offline)
+    finished = run_matrix(
+        project,
+        RunOptions(
+            request=_request(project, options), reports=options.reports, jobs=options.jobs, gate=ImportGate()
+        ),
+        progress,
+    )
+    found = check.checked(finished.data, subjects)
+    before = _hits_before(options.baseline, subjects)
+    new = tuple(cell.cell for package in found.packages for cell in package.hits if cell.cell not in before)
+    return FinishedCheck(
+        run=finished,
+        checked=found,
+        new=new,
+        sentences={item.name: _sentences(item, finished.data) for item in found.packages},
+        exit_code=_exit_code(found, new),
+    )
+
+
+def _sentences(package: CheckedPackage, data: RunData) -> tuple[str, ...]:
+    """The sentences about the cells of a package that crash or hang, each once."""
+    found = (item.sentence for cell in package.hits for item in data.explained.get(cell.cell, ()))
+    return tuple(dict.fromkeys(found))
+
+
+class ImportGate:
+    """Asks first whether a package can be imported and left again; where the import fails, nothing else."""
+
+    def is_first(self, cell: Cell) -> bool:
+        """Whether a cell is that question."""
+        return dict(cell.own).get(HAZARD) == GATE
+
+    def closed(self, cell: Cell, results: Sequence[CellResult]) -> str | None:
+        """Why a cell is not asked: the import's own error, or that it does not end."""
+        mine = [item for item in results if _place(item.cell) == _place(cell) and self.is_first(item.cell)]
+        for result in mine:
+            if check.imports(result) is False:
+                return f"{check.UNIMPORTED}{result.judgement.reason}"
+        return None
+
+
+def _place(cell: Cell) -> tuple[str, str, str, str]:
+    """The package of a cell, and its environment without the launcher."""
+    name = cell.scenario.removesuffix(".served").removesuffix(".reloaded")
+    return name, cell.python, cell.glibc, str(cell.arch)
+
+
+def _request(project: Project, options: CheckOptions) -> matrix.Request:
+    """The cells of a check: all that the user's expression leaves, or those that cover its pairs."""
+    if options.everywhere:
+        return matrix.Request(profile=EVERYWHERE, expression=options.expression, offline=options.offline)
+    request = matrix.Request(expression=options.expression, offline=options.offline)
+    cover = check.covering(_environments(planning.selected(project, request)))
+    own = f"({options.expression}) and " if options.expression else ""
+    return matrix.Request(expression=f"{own}({cover})", offline=options.offline)
+
+
+def _environments(cells: Sequence[SelectedCells]) -> list[Environment]:
+    """The environments of the selected cells, in their order, each with its launchers."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for item in cells:
+        for python in item.axes["python"]:
+            for glibc in item.axes["glibc"]:
+                found.setdefault((python, glibc), {}).update(dict.fromkeys(item.axes["launcher"]))
+    return [
+        Environment(python=python, glibc=glibc, launchers=tuple(launchers))
+        for (python, glibc), launchers in found.items()
+    ]
+
+
+def _hits_before(baseline: Path | None, subjects: Sequence[Subject]) -> frozenset[str]:
+    """The ids of the cells that crash or hang in an earlier check."""
+    if baseline is None:
+        return frozenset()
+    before = check.checked(RunFolder(baseline).load_results(), subjects)
+    return frozenset(cell.cell for package in before.packages for cell in package.hits)
+
+
+def _exit_code(found: Checked, new: Sequence[str]) -> int:
+    """1 for a new crash or hang; 3 where some package could be asked nothing; else 0."""
+    if new:
+        return EXIT_FAILED
+    unseen = any(all(cell.seen.is_blind for cell in package.cells) for package in found.packages)
+    return EXIT_HOST if unseen else EXIT_OK

@@ -1,0 +1,218 @@
+"""What `check` writes, chooses and reads, without an engine."""
+
+import ast
+import importlib.metadata
+import importlib.util
+import json
+import os
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import check, matrix
+from orchestrator.check import Environment
+from orchestrator.check.hazard import BATTERY, Group
+from orchestrator.errors import InputError, Location
+from orchestrator.matrix.expression import CellContext, parse
+from orchestrator.model import Arch
+from orchestrator.pipeline.planning import Project, selected
+
+
+def _module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"battery_{name}", BATTERY / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+START = _module("start")
+
+
+class Distribution(importlib.metadata.Distribution):
+    """A distribution whose metadata lie in a mapping."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = {"METADATA": "Metadata-Version: 2.1\nName: made\nVersion: 1\n", **texts}
+
+    def read_text(self, filename: str) -> str | None:
+        return self.texts.get(filename)
+
+    def locate_file(self, path: str | os.PathLike[str]) -> Path:
+        return Path(path)
+
+
+def _described(*files: str, top_level: str = "") -> dict[str, Any]:
+    texts = {"RECORD": "".join(f"{name},,\n" for name in files)}
+    described: dict[str, Any] = START.describe(
+        Distribution(texts | ({"top_level.txt": top_level} if top_level else {}))
+    )
+    return described
+
+
+@pytest.mark.parametrize(
+    ("files", "top_level", "names"),
+    [
+        (("a/__init__.py", "a/_native.cpython-311-x86_64-linux-gnu.so"), "", ["a"]),
+        (("one.py", "_two.abi3.so", "made-1.dist-info/METADATA"), "", ["one"]),
+        (("_only.abi3.so",), "_only\n", ["_only"]),
+        (("google/protobuf/__init__.py", "google/_upb/_message.abi3.so"), "", ["google.protobuf"]),
+        (("a/__init__.py", "b/__init__.py", "tests/__init__.py"), "a\nb\ntests\n", ["a", "b"]),
+        (("a/__init__.py", "../../../bin/tool", "a.libs/libx.so.1"), "", ["a"]),
+        (("a/__init__.py",), "gone\n", ["a"]),
+        (("made-1.dist-info/METADATA", "data/table.csv"), "", []),
+    ],
+)
+def test_import_names_come_from_the_distributions_own_metadata(
+    files: tuple[str, ...], top_level: str, names: list[str]
+) -> None:
+    assert _described(*files, top_level=top_level)["names"] == names
+
+
+def test_native_modules_are_told_from_pure_ones() -> None:
+    described = _described("a/__init__.py", "a/b.py", "a/_c.abi3.so", "a/tests/test_b.py", "a/__main__.py")
+    assert described["extensions"] == ["a._c"]
+    assert described["modules"] == ["a", "a._c", "a.b"]
+
+
+@pytest.mark.parametrize("hazard", check.hazards(), ids=lambda item: item.name)
+def test_a_hazard_has_a_question_a_source_and_a_script_that_is_python_once_it_is_filled(
+    hazard: check.Hazard,
+) -> None:
+    assert hazard.question.endswith("?")
+    assert len(hazard.question.split(". ")) == 1
+    assert hazard.source.startswith("https://")
+    facts = {"names": ["one", "two.three"], "modules": ["one", "one.sub"], "extensions": ["one._c"]}
+    text = START.fill((BATTERY / f"{hazard.file}.py").read_text(), facts, str(BATTERY))
+    tree = ast.parse(text)
+    asked = ast.unparse(tree)
+    assert "import two.three" in asked or "'two.three'" in asked or "'one.sub'" in asked
+    assert "include" not in asked
+    assert "= []" not in asked.replace("made = []", "")
+
+
+def test_each_script_of_the_battery_is_some_hazards() -> None:
+    own = {"start", "app", "use", "wait"}
+    assert {path.stem for path in BATTERY.glob("*.py")} - own == {item.file for item in check.hazards()}
+    names = [item.name for item in check.hazards()]
+    assert len(set(names)) == len(names)
+    assert names[0] == check.GATE
+
+
+VERSIONS = st.sampled_from(["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
+GLIBCS = st.sampled_from(["2.31", "2.36", "2.41", "2.43"])
+SERVERS = st.lists(st.sampled_from(["uwsgi", "gunicorn"]), unique=True).map(lambda names: ("plain", *names))
+PLACES = st.lists(
+    st.builds(Environment, python=VERSIONS, glibc=GLIBCS, launchers=SERVERS),
+    min_size=1,
+    max_size=12,
+    unique_by=lambda one: (one.python, one.glibc),
+)
+
+
+def _context(**axes: str) -> CellContext:
+    return CellContext(axes=axes, host=Arch.X86_64)
+
+
+@given(PLACES)
+def test_the_default_environments_cover_each_pair_of_a_hazard_with_python_and_glibc(
+    places: list[Environment],
+) -> None:
+    served = [item.name for item in check.hazards() if item.group is not Group.PLAIN]
+    words = {
+        "python": ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14"),
+        "glibc": ("2.31", "2.36", "2.41", "2.43"),
+        "launcher": ("plain", "uwsgi", "gunicorn"),
+        "hazard": tuple(item.name for item in check.hazards()),
+    }
+    when = parse(check.covering(places), words, Location(file="-k"))
+    chosen = [
+        (one, launcher, hazard)
+        for one, launcher, hazard in product(places, words["launcher"], words["hazard"])
+        if launcher in one.launchers
+        and (launcher == "plain") == (hazard not in served)
+        and when.matches(_context(python=one.python, glibc=one.glibc, launcher=launcher, hazard=hazard))
+    ]
+    for hazard in words["hazard"]:
+        if hazard not in served:
+            asked = [one for one, _, name in chosen if name == hazard]
+            assert {one.python for one in asked} == {one.python for one in places}
+            assert {one.glibc for one in asked} == {one.glibc for one in places}
+    for one in {one for one, _, _ in chosen}:
+        servers = [name for name in one.launchers if name != "plain"]
+        for hazard in served:
+            assert len([1 for place, _, name in chosen if (place, name) == (one, hazard)]) == bool(servers)
+
+
+def test_a_check_makes_a_project_that_loads_and_keeps_its_name_where_nothing_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path))
+    subjects = check.subjects_of(["orjson==3.10.0", "made-up"])
+    folder = check.write_project(subjects, matrix.whole_folder)
+    assert folder == check.write_project(subjects, matrix.whole_folder)
+    assert folder != check.write_project(subjects[:1], matrix.whole_folder)
+    project = Project.load(folder)
+    names = ["made-up", "made-up.reloaded", "made-up.served", "orjson", "orjson.reloaded", "orjson.served"]
+    assert sorted(project.scenarios) == names
+    assert all(item.title and item.trials == 1 for item in project.scenarios.values())
+    cells = selected(project, matrix.Request())
+    served = [cell.axes["launcher"] for cell in cells if cell.axes["scenario"] == ("orjson.served",)]
+    assert {name for names in served for name in names} == {"uwsgi", "gunicorn"}
+    starts = json.loads((folder / "hazards.json").read_text())
+    assert starts["malloc-debug"] == {
+        "script": "use-exit",
+        "env": {"PYTHONMALLOC": "debug"},
+        "options": [],
+    }
+
+
+def test_a_source_tree_and_a_wheel_are_copied_into_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "cache"))
+    tree = tmp_path / "tree"
+    (tree / "src").mkdir(parents=True)
+    (tree / "pyproject.toml").write_text('[project]\nname = "My.Tree"\nversion = "1"\n')
+    (tree / "src" / "a.c").write_text("int a;\n")
+    wheel = tmp_path / "one-2.0-py3-none-any.whl"
+    wheel.write_bytes(b"PK\5\6" + bytes(18))
+    subjects = check.subjects_of([str(tree), str(wheel)])
+    assert [(item.name, item.distribution) for item in subjects] == [("my-tree", "."), ("one", "one")]
+    folder = check.write_project(subjects, matrix.whole_folder)
+    assert (folder / "sources" / "my-tree" / "src" / "a.c").read_text() == "int a;\n"
+    project = Project.load(folder)
+    code = project.scenarios["one"].code
+    assert code is not None
+    assert code.requires == (str(folder / "wheels" / wheel.name),)
+    (tree / "src" / "a.c").write_text("int b;\n")
+    assert folder != check.write_project(subjects, matrix.whole_folder)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["no such thing!"], "is no requirement, no wheel file and no folder"),
+        (["gone-1.0-py3-none-any.whl"], "there is no such wheel"),
+        (["grpcio", "grpcio>=2"], "grpcio is named twice"),
+        (["."], "no pyproject.toml and no setup.py"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused_with_what_to_write(
+    texts: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=said):
+        check.subjects_of(texts)
+
+
+def test_two_versions_of_a_package_are_two_subjects() -> None:
+    names = [item.name for item in check.subjects_of(["grpcio==1.70.0", "grpcio==1.71.2", "grpcio==1.70.0"])]
+    assert names == ["grpcio-1.70.0", "grpcio-1.71.2"]
