@@ -105,6 +105,10 @@ class HostError(CrashmatrixError):
     """This host lacks something or refused something; the question was not asked."""
 
 
+class NotAskedError(HostError):
+    """A question was not asked, since what is asked before it failed."""
+
+
 class EngineError(HostError):
     """The container engine failed or went away. Never a verdict on a crash."""
 

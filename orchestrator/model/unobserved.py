@@ -14,6 +14,8 @@ class Obstacle(StrEnum):
     """The container engine failed or went away."""
     HOST = "host"
     """Anything else of this host: no room on its disk, a file that cannot be written."""
+    GATE = "gate"
+    """What is asked first of its environment failed, so this was not asked."""
 
 
 class FailedImage(Value):

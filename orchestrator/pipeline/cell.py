@@ -11,7 +11,7 @@ from typing import Final
 from orchestrator import execute, verdict
 from orchestrator.adapters.engine import Engine
 from orchestrator.crash import StackCache
-from orchestrator.errors import BuildError, EngineError
+from orchestrator.errors import BuildError, EngineError, NotAskedError
 from orchestrator.execute import TrialCommand, TrialRequest
 from orchestrator.invocation import command
 from orchestrator.model import (
@@ -178,6 +178,8 @@ def _obstacle(why: Exception) -> Unobserved:
     """What kept a cell from being observed, of the error that said so."""
     if isinstance(why, EngineError):
         return Unobserved(obstacle=Obstacle.ENGINE)
+    if isinstance(why, NotAskedError):
+        return Unobserved(obstacle=Obstacle.GATE)
     failed = why.failed if isinstance(why, BuildError) else None
     if failed is None:
         return Unobserved(obstacle=Obstacle.HOST)

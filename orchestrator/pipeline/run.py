@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from orchestrator import execute, images
 from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import real_folder
-from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
+from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location, NotAskedError
 from orchestrator.matrix import Request
 from orchestrator.model import Arch, Cell, CellResult, ImageSpec, PlannedCell
 from orchestrator.pipeline.building import check_host
@@ -192,7 +192,8 @@ def _stages(
     closed = {item.cell.id: why for item in left if (why := gate.closed(item.cell, results))}
     for item in left:
         if item.cell.id in closed and not runner.stop.is_set():
-            progress.cell_ended(runner.unobserved(item, closed[item.cell.id]))
+            error = NotAskedError(closed[item.cell.id], hint="mend that first")
+            progress.cell_ended(runner.unobserved(item, error))
     yield [item for item in left if item.cell.id not in closed]
 
 

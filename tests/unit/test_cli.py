@@ -22,6 +22,7 @@ COMMANDS = [
     "render",
     "build",
     "run",
+    "check",
     "report",
     "diff",
     "merge",
