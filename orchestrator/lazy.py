@@ -48,7 +48,13 @@ def _lazy_import(
     level: int = 0,
 ) -> Any:  # noqa: ANN401 - a module, or what stands for one
     """What an import statement binds, or takes names from; lazy at the top of a module that says so."""
-    if isinstance(globals, dict) and globals is locals and _is_lazy(name, globals):
+    # Most imports are in modules of others, or in functions: a name is looked for before all else.
+    if (
+        isinstance(globals, dict)
+        and name in globals.get("__lazy_modules__", ())
+        and globals is locals
+        and _is_own(globals)
+    ):
         if fromlist:
             return _Exported(name, globals) if _is_own_module(name, globals) else _LazyPackage(name, globals)
         if "." not in name:
@@ -56,9 +62,9 @@ def _lazy_import(
     return _import(name, globals, locals, fromlist or (), level)
 
 
-def _is_lazy(name: str, importer: dict[str, Any]) -> bool:
-    own = str(importer.get("__name__")).partition(".")[0] == _PACKAGE
-    return own and name in importer.get("__lazy_modules__", ())
+def _is_own(importer: dict[str, Any]) -> bool:
+    """Whether a module of this package imports."""
+    return str(importer.get("__name__")).partition(".")[0] == _PACKAGE
 
 
 def _is_own_module(name: str, importer: dict[str, Any]) -> bool:

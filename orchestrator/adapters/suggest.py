@@ -1,5 +1,7 @@
 """Suggestions for a word that is not known: the nearest known one, or all of them in their order."""
 
+__lazy_modules__ = ("difflib",)
+
 import difflib
 import re
 from collections.abc import Iterable, Mapping

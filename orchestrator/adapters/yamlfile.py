@@ -19,10 +19,34 @@ MAX_NODES: Final = 50_000
 """Counted with every alias expanded, so that a few nested aliases cannot stand for a billion nodes."""
 
 M = TypeVar("M", bound=BaseModel)
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")
 )
+
+
+class _TooDeepError(yaml.YAMLError):
+    """Nodes are nested too deep to be read by recursion; `mark` is where the first of them begins."""
+
+    def __init__(self, mark: yaml.Mark) -> None:
+        super().__init__()
+        self.mark = mark
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Composes nodes, but none that are nested too deep.
+
+    The composer calls these two methods of the resolver around each node, before it reads what is in it.
+    """
+
+    _depth = 0
+
+    def descend_resolver(self, parent: yaml.Node | None, _index: Any) -> None:  # noqa: ANN401 - PyYAML's
+        self._depth += 1
+        if parent is not None and self._depth > MAX_DEPTH + 1:
+            raise _TooDeepError(parent.start_mark)
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,13 +179,16 @@ def _text(path: Path, root: Path, file: str) -> str:
 
 def _compose(file: str, text: str) -> yaml.Node:
     try:
-        _check_depth(file, text)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = location(file, mark) if mark else Location(file=file)
         raise InputError(
             f"not valid YAML: {error.problem}", where=place, hint="correct the syntax"
+        ) from error
+    except _TooDeepError as error:
+        raise InputError(
+            f"nested deeper than {MAX_DEPTH} levels", where=location(file, error.mark), hint="flatten it"
         ) from error
     except yaml.YAMLError as error:
         said = str(error).splitlines()[0]
@@ -181,19 +208,6 @@ def _compose(file: str, text: str) -> yaml.Node:
             hint="start it with `schema: 1`",
         )
     return root
-
-
-def _check_depth(file: str, text: str) -> None:
-    """Refuse deep nesting before anything recursive reads it."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise InputError(
-                f"nested deeper than {MAX_DEPTH} levels",
-                where=location(file, event.start_mark),
-                hint="flatten it",
-            )
 
 
 class _Builder:
@@ -242,6 +256,8 @@ class _Builder:
         return data
 
     def _scalar(self, node: yaml.Node) -> Any:  # noqa: ANN401 - pydantic validates it next
+        if node.tag == "tag:yaml.org,2002:str":
+            return node.value
         try:
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError, OverflowError) as error:

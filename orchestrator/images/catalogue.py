@@ -33,7 +33,9 @@ def load_catalogue(path: Path) -> Catalogue:
     document = lockfile.read(path.parent)
     downloads = lockfile.joined(wanted_files(parts, path), document)
     fields = {name: getattr(parts, name) for name in CatalogueParts.model_fields}
-    return Catalogue(**fields, downloads=downloads, images=document.value.images if document else ())
+    images = document.value.images if document else ()
+    # All parts are valid already; to build another validator takes longer than to read the file.
+    return Catalogue.model_construct(**fields, downloads=downloads, images=images)
 
 
 def read_catalogue(path: Path) -> CatalogueFile:

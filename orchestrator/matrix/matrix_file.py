@@ -1,5 +1,7 @@
 """matrix.yaml: the axes with their values, exclusions with reasons, and profiles."""
 
+__lazy_modules__ = ("difflib",)
+
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

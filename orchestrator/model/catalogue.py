@@ -11,12 +11,12 @@ from orchestrator.model.base import Value
 from orchestrator.model.cell import FREE_THREADED, PYTHON_VALUE, in_series
 from orchestrator.model.download import Download, ImageName, ImagePin, Name, Tag, VersionText
 
-Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]{1,99}$")]
-Program = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){1,8}$")]
-BaseName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
+Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]+$", max_length=100)]
+Program = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]*){1,8}$", max_length=512)]
+BaseName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=64)]
 Arches = Annotated[tuple[Arch, ...], Field(min_length=1)]
 PythonText = Annotated[str, StringConstraints(pattern=rf"^{PYTHON_VALUE.pattern}$")]
-ModuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+ModuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 TOOLCHAIN_ARCH: Final = Arch.X86_64
 """What the cross toolchains run on, whatever they compile for."""
 SYSTEM_PYTHON: Final = "/usr/bin/python3"

@@ -1,5 +1,7 @@
 """Python packages that cells install: what is asked of an index, and the exact wheels that answer."""
 
+__lazy_modules__ = ("hashlib",)
+
 import hashlib
 import re
 from typing import Final

@@ -13,10 +13,10 @@ MOST_REQUESTS: Final = 100_000
 
 MOST_TEXT: Final = 100_000
 """Characters of a plan: it is one argument of a command line, which Linux limits to 131,072 bytes."""
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
-HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,4000}$")]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=100)]
+HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=4000)]
 
-WorkerClass = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,199}$")]
+WorkerClass = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=200)]
 
 
 class ServerEnd(StrEnum):
@@ -35,8 +35,8 @@ class ServerEnd(StrEnum):
 class HttpRequest(Value):
     """A request that the supervisor makes `count` times, up to `concurrency` of them at once."""
 
-    method: Annotated[str, Field(pattern=r"^[A-Z]{1,20}$")] = "GET"
-    path: Annotated[str, Field(pattern=r"^/[\x21-\x7e]{0,1999}$")] = "/"
+    method: Annotated[str, Field(pattern=r"^[A-Z]+$", max_length=20)] = "GET"
+    path: Annotated[str, Field(pattern=r"^/[\x21-\x7e]*$", max_length=2000)] = "/"
     body: Annotated[str, Field(max_length=MOST_TEXT)] = ""
     headers: dict[HeaderName, HeaderValue] = {}
     count: Annotated[int, Field(ge=1, le=MOST_REQUESTS)] = 1

@@ -203,7 +203,10 @@ def test_a_wrong_matrix_is_refused_with_its_place(
         (b"a: [b\n", "not valid YAML"),
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"a: 1\x00", "not valid YAML"),
-        (b"x: " + b"[" * 5000, "nested deeper than"),
+        (b"x: " + b"[" * 5000, "matrix.yaml:1:35: nested deeper than"),
+        (b"x: " + b"[" * 33 + b"]" * 33, "nested deeper than"),
+        (b"x:" + b"".join(b"\n" + b" " * n + b"- " for n in range(33)) + b"a", "nested deeper than"),
+        (b"x: " + b"[" * 31 + b"]" * 31, "unknown key 'x'"),
         (b"x" * (MAX_BYTES + 1), "larger than"),
         (
             b"a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n"
