@@ -8,7 +8,7 @@ from typing import Final
 from orchestrator.execute import emulation
 from orchestrator.instruments import INSTRUMENTS, Instrument
 from orchestrator.model import Cell, Expectation, OutcomeKind, Serving
-from orchestrator.supervisor.paths import HOME, PROGRAM, WORK
+from orchestrator.supervisor.paths import HOME, PROGRAM, REPORT, REPORT_VOLUME, SUBJECT_USER, WORK
 from orchestrator.supervisor.targets import Target
 
 SUPERVISOR: Final = f"{HOME}/{PROGRAM}"
@@ -16,6 +16,9 @@ ISOLATED: Final = "-IS"
 """How python3 starts the supervisor: with the standard library and its own folder alone. PYTHON* variables
 are the subject's (PYTHONWARNINGS would write into its output), and so are installed packages, whose .pth
 files and sitecustomize would run here too."""
+SUPERVISOR_USER: Final = "0:0"
+CAPABILITIES: Final = ("SETUID", "SETGID")
+"""By which the supervisor becomes another user than the program, which has none (supervisor/identity.py)."""
 SCRATCH: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - inside the container
 """The folders that a process in the container can write to (adapters.engine makes the rest read-only)."""
 
@@ -48,7 +51,10 @@ class TrialCommand:
     def single(self) -> tuple[str, ...]:
         """The command of a single trial."""
         limit, cell = f"{self.timeout:g}", self.cell
-        command = ("python3", ISOLATED, SUPERVISOR, "--launcher", cell.launcher, "--timeout", limit)
+        command = (
+            "python3", ISOLATED, SUPERVISOR, "--report", REPORT, "--user", SUBJECT_USER,
+            "--launcher", cell.launcher, "--timeout", limit,
+        )  # fmt: skip
         emulated = ("--emulated",) if self.emulated else ()
         argv = self.instrument.argv if self.instrument else ()
         # In one word: argparse before 3.13 drops a value that is `--`.
@@ -86,10 +92,15 @@ class TrialCommand:
 
     def by_hand(self, tag: str) -> str:
         """The shell command that repeats a trial without this tool, under the same restrictions."""
-        tmpfs = ("--tmpfs", f"{WORK}:mode=1777", "--tmpfs", "/tmp")  # noqa: S108 - inside the container
+        tmpfs = (
+            "--tmpfs", f"{WORK}:mode=1777", "--tmpfs", "/tmp",  # noqa: S108 - inside the container
+            "--tmpfs", f"{REPORT_VOLUME}:mode=755",
+        )  # fmt: skip
         network = () if self.network else ("--network", "none")
         locked = (
-            *network, "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only",
+            *network, "--user", SUPERVISOR_USER, "--cap-drop", "ALL",
+            *(word for name in CAPABILITIES for word in ("--cap-add", name)),
+            "--security-opt", "no-new-privileges", "--read-only",
         )  # fmt: skip
         limits = (
             "--memory", "1g", "--pids-limit", "512", "--ulimit", "core=-1", "--ulimit", "nofile=1024:4096",

@@ -2,7 +2,8 @@
 
 The supervisor runs in the container as the parent of that process, so it sees the true wait status: the
 container's own exit code does not distinguish a signal from `exit(139)`, and a server's exit code may say
-nothing about its worker. The report comes out of a container and is untrusted.
+nothing about its worker. Only the supervisor can write it (supervisor/report.py), but what it
+says of tests, of a server's workers and of answers is what the program under question told it.
 """
 
 import re
@@ -13,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from orchestrator.errors import EngineError
 from orchestrator.model import OtherProcess, OutcomeKind, Value
-from orchestrator.supervisor.paths import REPORT_FOLDER
+from orchestrator.supervisor.report import LONGEST_DOING, LONGEST_NOTE, MOST_NOTES
 
 MAX_BYTES: Final = 1 << 20
 _SIGNALS: Final = frozenset(item.name for item in signal.Signals)
@@ -22,8 +23,8 @@ _UNNAMED: Final = re.compile(r"SIG\d{1,2}")
 
 MAX_OTHERS: Final = 200
 """Further processes of a trial; a server's workers, or one pytest for each test that crashes."""
-Short = Annotated[str, Field(max_length=500)]
-Long = Annotated[str, Field(max_length=2000)]
+Short = Annotated[str, Field(max_length=LONGEST_NOTE)]
+Long = Annotated[str, Field(max_length=LONGEST_DOING)]
 
 
 class _Ended(Value):
@@ -36,7 +37,7 @@ class _Ended(Value):
     core_dumped: bool = False
     doing: Long | None = None
     """What it was at when it ended, for example the test that ran."""
-    notes: Annotated[tuple[Short, ...], Field(max_length=50)] = ()
+    notes: Annotated[tuple[Short, ...], Field(max_length=MOST_NOTES)] = ()
 
     @field_validator("signal")
     @classmethod
@@ -74,20 +75,32 @@ class ProcessExit(_Ended):
     """The name of the pytest plugin's log beside this report."""
 
 
+class _Head(Value):
+    """The report's first line."""
+
+    schema_version: Literal[4] = Field(alias="schema")
+    versions: Annotated[dict[Short, Short], Field(max_length=20)] = {}
+
+
 class SupervisorReport(Value):
     """The exits of a container's trials in their order, and the versions found in the container."""
 
-    schema_version: Literal[3] = Field(alias="schema")
-    versions: Annotated[dict[Short, Short], Field(max_length=20)] = {}
-    trials: Annotated[tuple[ProcessExit, ...], Field(max_length=1000)]
+    versions: dict[Short, Short] = {}
+    trials: Annotated[tuple[ProcessExit, ...], Field(max_length=1000)] = ()
 
 
 def parse_report(raw: bytes) -> SupervisorReport:
-    """Parse the report; raises EngineError for anything else, since no exit is known then."""
+    """Parse the report; raises EngineError for anything else, since no exit is known then.
+
+    A last line without its end is none: the container was ended while the supervisor wrote it.
+    """
     if len(raw) > MAX_BYTES:
         raise _unreadable(f"{len(raw)} bytes long")
+    head, *lines = raw.split(b"\n")[:-1] or [b""]
     try:
-        return SupervisorReport.model_validate_json(raw)
+        versions = _Head.model_validate_json(head).versions
+        trials = tuple(ProcessExit.model_validate_json(line) for line in lines)
+        return SupervisorReport(versions=versions, trials=trials)
     except ValidationError as error:
         raise _unreadable(error.errors()[0]["msg"]) from error
 
@@ -95,5 +108,5 @@ def parse_report(raw: bytes) -> SupervisorReport:
 def _unreadable(why: str) -> EngineError:
     return EngineError(
         f"the supervisor's report of the process cannot be read ({why})",
-        hint=f"repeat the cell; if it stays, the program under question writes into {REPORT_FOLDER}/",
+        hint="repeat the cell; if it stays, build its image again",
     )

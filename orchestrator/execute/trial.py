@@ -13,7 +13,7 @@ from typing import Final
 from orchestrator.adapters.engine import ContainerSpec, Ended, Engine
 from orchestrator.errors import EngineError, HostError
 from orchestrator.execute import emulation
-from orchestrator.execute.command import TrialCommand, goes_on_while
+from orchestrator.execute.command import CAPABILITIES, SUPERVISOR_USER, TrialCommand, goes_on_while
 from orchestrator.execute.evidence import fetch_evidence
 from orchestrator.execute.last_words import last_exception, last_line
 from orchestrator.execute.programs import keep_programs, may_have_core
@@ -27,7 +27,7 @@ from orchestrator.execute.supervisor_report import (
 from orchestrator.execute.user_tests import fetch_tests
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import DISK_FULL, Evidence, Expectation, Outcome, OutcomeKind
-from orchestrator.supervisor.paths import REPORT_FOLDER, REPORT_NAME, WORK
+from orchestrator.supervisor.paths import REPORT, REPORT_VOLUME, WORK
 
 BETWEEN: Final = 5.0
 """Seconds between two trials of a container, in which the supervisor removes what the first left behind."""
@@ -80,6 +80,9 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
         environment=command.environment(),
         work=WORK,
         network=command.network,
+        user=SUPERVISOR_USER,
+        capabilities=CAPABILITIES,
+        volumes=(REPORT_VOLUME,),
     )
     try:
         container = engine.create(spec)
@@ -219,9 +222,8 @@ def _run_with_deadline(
 
 def _report(engine: Engine, container: str) -> SupervisorReport | None:
     """The supervisor's report; None if it wrote none."""
-    path = f"{WORK}/{REPORT_FOLDER}/{REPORT_NAME}"
     try:
-        files = engine.fetch(container, path, limit=MAX_BYTES + TAR)
+        files = engine.fetch(container, REPORT, limit=MAX_BYTES + TAR)
         return next((parse_report(content.read()) for _, content in files), None)
     except FileNotFoundError:
         return None

@@ -32,9 +32,12 @@ def children(pid: int) -> list[int]:
 
 
 def is_dumping(pid: int) -> bool:
-    """Whether the kernel is writing the core of a process now (reported by Linux 4.15 and later)."""
+    """Whether the kernel is writing the core of a process now (reported by Linux 4.15 and later).
+
+    A whole line is looked for: a process may choose the same words for its name, which has no line's end.
+    """
     with open(f"/proc/{pid}/status", "rb") as status:
-        return b"CoreDumping:\t1" in status.read()
+        return b"\nCoreDumping:\t1\n" in status.read()
 
 
 def await_dumps(seconds: float) -> bool:

@@ -44,7 +44,7 @@ def run_tests(
     """Run pytest in at most `timeout` seconds, once more behind each test that its process died in.
 
     `watch` waits for the end of a process, for some seconds from its start. Returns the judged process, the
-    first that died or else the last, and what its exit in supervisor.json has besides. Raises OSError if
+    first that died or else the last, and what its exit in the report has besides. Raises OSError if
     pytest cannot be started.
     """
     os.makedirs(REPORT_FOLDER, exist_ok=True)
@@ -103,7 +103,7 @@ def signalled(subject: Subject) -> bool:
 
 
 def result(runs: list[Run], log: PytestLog) -> tuple[Subject, Watched, dict[str, object]]:
-    """The judged process, and the others with the log as supervisor.json has them."""
+    """The judged process, and the others with the log as the report has them."""
     killed = next((run for run in runs if signalled(run.subject)), None)
     ended = next((run for run in runs if run.doing), None)
     judged = killed or ended or runs[-1]

@@ -4,14 +4,13 @@ The subject is this program's own child, because an exit status alone proves lit
 signal and the core flag of its wait status. The subject inherits stdout and stderr; between two trials, and
 only there, this program writes the given mark to both, so that their output can be told apart.
 
-It writes its report after each trial and then ends with 0, whatever the exits. Trials that share a container
+It adds to its report after each trial and then ends with 0, whatever the exits. Trials that share a container
 share nothing else: processes and files that one leaves behind are removed before the next.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shlex
@@ -19,12 +18,13 @@ import shutil
 import sys
 import time
 
-from orchestrator.supervisor import cleanup
+from orchestrator.supervisor import cleanup, identity
 from orchestrator.supervisor.ends import VARIABLE, Ends
 from orchestrator.supervisor.launch import Launch, launch_of
 from orchestrator.supervisor.load import read_plan
-from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, REPORT_NAME, SCENARIO
+from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, SCENARIO
 from orchestrator.supervisor.pytests import run_tests
+from orchestrator.supervisor.report import Report
 from orchestrator.supervisor.served import describe_server, serve
 from orchestrator.supervisor.serving import Server
 from orchestrator.supervisor.subject import (
@@ -44,8 +44,6 @@ from orchestrator.supervisor.subject import (
 )
 from orchestrator.supervisor.targets import CODE, COMMAND, COMMANDS, PYTEST, WSGI, Target
 
-REPORT = os.path.join(REPORT_FOLDER, REPORT_NAME)
-SCHEMA = 3
 LAST_WORDS = 5.0
 """Seconds that an instrument gets to write the end of its output."""
 USER = "crashmatrix"
@@ -100,18 +98,11 @@ def versions() -> dict[str, str]:
     return {**found, "glibc": version} if name == "glibc" else found
 
 
-def write(exits: list[dict[str, object]]) -> None:
-    """Write the report atomically."""
-    os.makedirs(REPORT_FOLDER, exist_ok=True)
-    partial = f"{REPORT}.partial"
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump({"schema": SCHEMA, "versions": versions(), "trials": exits}, file)
-    os.replace(partial, REPORT)
-
-
 def separate(mark: str) -> None:
     """Write the mark to both streams: the next trial's output follows."""
     for stream in (1, 2):
+        # A subject that shares the stream can have changed that.
+        os.set_blocking(stream, True)
         left = mark.encode()
         while left:
             left = left[os.write(stream, left) :]
@@ -126,7 +117,11 @@ def goes_on(ended: dict[str, object], wanted: str) -> bool:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=f"Run subjects and write {REPORT}.")
+    parser = argparse.ArgumentParser(description="Run subjects and report how each exited.")
+    parser.add_argument("--report", required=True, metavar="FILE", help="a new file to write")
+    parser.add_argument(
+        "--user", type=identity.user_and_group, metavar="UID:GID", help="as whom root runs subjects"
+    )
     parser.add_argument("--launcher", required=True, help="what starts the target")
     parser.add_argument(
         "--target", nargs=2, required=True, metavar=("KIND", "FILE"), help="a file of the scenario's folder"
@@ -253,26 +248,32 @@ def main(home: str, arguments: list[str] | None = None) -> int:
     `home` is the image's folder of scenario and servers (paths.HOME).
     """
     options = parse(arguments)
+    try:
+        report = Report(options.report, versions())
+        if options.user:
+            identity.divide(*options.user)
+    except OSError as error:
+        print(f"supervisor: cannot start: {error}", file=sys.stderr)
+        return 1
     if options.wrap or options.serving:
         os.makedirs(REPORT_FOLDER, exist_ok=True)
         cleanup.adopt_orphans()
     began, wakeup = time.monotonic(), Wakeup()
     # A process that a subject left behind and that cannot be ended would run on into the next trial.
     most = options.trials if options.trials == 1 or cleanup.adopt_orphans() else 1
-    exits: list[dict[str, object]] = []
     notes: list[str] = []
-    while len(exits) < most:
-        if exits:
+    for number in range(most):
+        if number:
             notes = clean(options.scratch)
             separate(options.mark)
         try:
-            exits.append(run_trial(home, options, wakeup, began, notes))
+            ended = run_trial(home, options, wakeup, began, notes)
         except OSError as error:
             print(f"supervisor: cannot start {error.filename}: {error.strerror}", file=sys.stderr)
             return 1
         if options.wrap:
             cleanup.await_stragglers(LAST_WORDS)
-        write(exits)
-        if not goes_on(exits[-1], options.wanted):
+        report.add(ended)
+        if not goes_on(ended, options.wanted):
             break
     return 0

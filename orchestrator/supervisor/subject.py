@@ -12,6 +12,7 @@ import time
 from typing import NamedTuple
 
 from orchestrator.supervisor.cleanup import is_dumping
+from orchestrator.supervisor.spawn import spawn
 
 POLL = 0.005
 """Seconds between polls of a state that sends no event: a port not yet bound, a worker not yet idle."""
@@ -23,6 +24,8 @@ EMULATOR_CORE = r"qemu_.+_\d{8}-\d{6}_%d\.core"
 """How qemu-user names its guest's core, in the guest's working directory (linux-user/elfload.c)."""
 CORE_SIGNALS = (signal.SIGABRT, signal.SIGQUIT, signal.SIGXCPU, signal.SIGTRAP, signal.SIGSYS)
 """What makes a process that hangs leave a core, in the order of preference."""
+DETACH = 17
+"""PTRACE_DETACH."""
 DUMP_GRACE = 60.0
 """Seconds that the kernel gets to write a core, which SIGKILL would truncate."""
 
@@ -80,22 +83,16 @@ class Subject:
         self.killed_before = oom_kills()
         self.wait_status: int | None = None
         self.started = self.ended = time.monotonic()
-        # Python ignores SIGPIPE and SIGXFSZ, and a child would inherit that.
-        defaults = [signal.SIGPIPE, signal.SIGXFSZ]
-        before = os.getcwd()
-        os.chdir(start.folder)
-        try:
-            environment = {**os.environ, **start.environment}
-            self.pid = os.posix_spawnp(command[0], command, environment, setsigdef=defaults)
-        finally:
-            os.chdir(before)
+        self.pid = spawn(command, {**os.environ, **start.environment}, start.folder)
 
     @property
     def alive(self) -> bool:
         """Whether it is still running; reaps it if not."""
         if self.wait_status is None:
             pid, wait_status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
+            if pid and os.WIFSTOPPED(wait_status):
+                untrace(pid, os.WSTOPSIG(wait_status))
+            elif pid:
                 self.wait_status, self.ended = wait_status, time.monotonic()
         return self.wait_status is None
 
@@ -181,7 +178,7 @@ def abort(subject: Subject, grace: float, number: int = signal.SIGABRT) -> list[
 def describe(
     subject: Subject, after: float, hung: bool, interrupted: bool, notes: list[str]
 ) -> dict[str, object]:
-    """The exit of the judged subject, which has ended, as supervisor.json holds it."""
+    """The exit of the judged subject, which has ended, as the report holds it."""
     return {
         **_ended(subject, hung),
         "emulator_core": emulator_core(subject.pid, subject.folder),
@@ -195,7 +192,7 @@ def describe(
 def other(
     subject: Subject, role: str, doing: str | None = None, notes: tuple[str, ...] = ()
 ) -> dict[str, object]:
-    """One of a trial's further processes, which has ended, as supervisor.json holds it in `others`.
+    """One of a trial's further processes, which has ended, as the report holds it in `others`.
 
     `role` says what it was (`worker 2`), `doing` what it was at when it ended (the test that ran).
     """
@@ -230,6 +227,21 @@ def emulator_core(pid: int, folder: str = ".") -> str | None:
     if name and folder != ".":
         os.replace(os.path.join(folder, name), name)
     return name
+
+
+def untrace(pid: int, number: int) -> None:
+    """Let a process go on that made this program its tracer (PTRACE_TRACEME) and that a signal stopped.
+
+    It gets the signal; without a tracer to ask by (ctypes) it is killed.
+    """
+    try:
+        import ctypes
+    except ImportError:
+        os.kill(pid, signal.SIGKILL)
+        return
+    trace = ctypes.CDLL(None).ptrace
+    trace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    trace(DETACH, pid, None, number)
 
 
 class Worker(Subject):

@@ -15,9 +15,9 @@ from orchestrator.model import OutcomeKind
 
 # As the supervisor wrote it in a uWSGI cell on glibc 2.36.
 REPORT = (
-    b'{"schema": 3, "versions": {"python": "3.11.2", "glibc": "2.36"}, "trials": [{"pid": 8, '
+    b'{"schema": 4, "versions": {"python": "3.11.2", "glibc": "2.36"}}\n{"pid": 8, '
     b'"kind": "signal", "status": null, "signal": "SIGABRT", "core_dumped": true, "interrupted": false, '
-    b'"after": 0.002, "seconds": 0.412, "notes": []}]}'
+    b'"after": 0.002, "seconds": 0.412, "notes": []}\n'
 )
 CLEAN, KILLED = Ended(status=0, oom=False), Ended(status=137, oom=False)
 
@@ -30,7 +30,7 @@ def test_a_real_time_signal_has_a_number_only() -> None:
     assert parse_report(REPORT.replace(b"SIGABRT", b"SIG41")).trials[0].signal == "SIG41"
 
 
-def test_an_report() -> None:
+def test_a_report() -> None:
     report = parse_report(REPORT)
     (seen,) = report.trials
     assert (seen.kind, seen.signal, seen.core_dumped, seen.pid) == (OutcomeKind.SIGNAL, "SIGABRT", True, 8)
@@ -44,11 +44,13 @@ def test_an_report() -> None:
         b"[]",
         b"\xff",
         REPORT.replace(b"SIGABRT", b"<script>"),
-        REPORT.replace(b'"schema": 3', b'"schema": 1'),
+        REPORT.replace(b'"schema": 4', b'"schema": 3'),
         REPORT.replace(b'"pid": 8', b'"pid": 0'),
         REPORT.replace(b"0.412", b"-1"),
         REPORT.replace(b"3.11.2", b"x" * 600),
-        REPORT[:-1] + b', "more": 1}',
+        REPORT[:-2] + b', "more": 1}\n',
+        REPORT.partition(b"\n")[2],
+        b"\n" + REPORT,
         b" " * (MAX_BYTES + 1),
     ],
 )
@@ -58,8 +60,14 @@ def test_a_forged_report_is_infrastructure_trouble_and_no_verdict(raw: bytes) ->
     assert caught.value.exit_code == 3
 
 
+def test_a_line_that_was_cut_off_is_no_exit() -> None:
+    one = REPORT.splitlines()[1]
+    assert len(parse_report(REPORT + one).trials) == 1
+    assert len(parse_report(REPORT + one + b"\n").trials) == 2
+
+
 @given(st.binary(max_size=200))
-def test_any_bytes_are_an_report_or_an_engine_error(raw: bytes) -> None:
+def test_any_bytes_are_a_report_or_an_engine_error(raw: bytes) -> None:
     with pytest.raises(EngineError):
         parse_report(raw)
 

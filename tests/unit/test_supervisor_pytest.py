@@ -39,8 +39,7 @@ class Suite(Cell):
         stdout, stderr = process.communicate(timeout=90)
         self.stdout, self.stderr = stdout.decode(), stderr.decode()
         assert process.returncode == 0, self.stderr
-        report = json.loads((self.work / ".crashmatrix" / "supervisor.json").read_text())
-        (ended,) = report["trials"]
+        (ended,) = self.report["trials"]
         return dict(ended)
 
     def log(self) -> list[dict[str, Any]]:

@@ -43,6 +43,12 @@ class ContainerSpec:
     disk: int = 1 << 30
     """What `work` holds, where this host can limit that (`Engine.unlimited`)."""
     pids: int = 512
+    user: str | None = None
+    """User and group of the first process; None: the image's."""
+    capabilities: tuple[str, ...] = ()
+    """What that process may do beyond any other of its user."""
+    volumes: tuple[str, ...] = ()
+    """Where further volumes are mounted, which come and go with the container."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +68,9 @@ class Containers(Volumes):
     def create(self, spec: ContainerSpec) -> str:
         """Create a trial's locked-down container and its labelled work volume; returns the id.
 
-        No network unless the trial asks for one, no capabilities, no new privileges, a read-only root,
-        limits on memory and pids. `init` is always on: a process that is PID 1 of its container does not
-        die of its own SIGABRT, and under qemu-user it hangs for ever.
+        No network unless the trial asks for one, no capabilities but those asked for, no new privileges, a
+        read-only root, limits on memory and pids. `init` is always on: a process that is PID 1 does not die
+        of its own SIGABRT, and under qemu-user it hangs for ever.
         """
         self.create_volume(spec.hostname, spec.disk, spec.labels)
         with engine_errors(f"creating a container of {spec.image}"):
@@ -72,6 +78,7 @@ class Containers(Volumes):
                 init=True,
                 network_mode="default" if spec.network else "none",
                 cap_drop=["ALL"],
+                cap_add=list(spec.capabilities),
                 security_opt=["no-new-privileges"],
                 read_only=True,
                 binds={spec.hostname: {"bind": spec.work, "mode": "rw"}},
@@ -90,6 +97,8 @@ class Containers(Volumes):
                 environment=dict(spec.environment),
                 labels=dict(spec.labels),
                 working_dir=spec.work,
+                user=spec.user,
+                volumes=list(spec.volumes),
                 host_config=host,
                 platform=spec.platform,
             )
