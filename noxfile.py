@@ -54,7 +54,7 @@ def setup(session: nox.Session) -> None:
 
 @nox.session
 def doctor(session: nox.Session) -> None:
-    """Print what this host can do and what it lacks; changes nothing."""
+    """Print what this host can do and what it lacks, and try the engine; `-- --quick` only looks."""
     orchestrate(session, environment(session, "runtime"), "doctor", *session.posargs)
 
 

@@ -1,6 +1,7 @@
 """The one place that runs programs on the host."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,16 @@ ROOT_UMASK = 0o022
 DAEMON_TIMEOUT = 10
 """Seconds within which a daemon detaches, and within which a killed one is gone."""
 
+
+FINAL = re.compile(
+    r"""No\ space\ left\ on\ device | ENOSPC | Disk\ quota\ exceeded | Read-only\ file\ system
+    | code\ (?:E404|ETARGET|EACCES|EROFS)\b                                       # npm
+    | \(from\ versions:\ (?!none\)) | DO\ NOT\ MATCH\ THE\ HASHES                # pip; none: it saw no index
+    | Could\ not\ find\ artifact                                                # Maven
+    """,
+    re.VERBOSE,
+)
+"""What a program says of a failure that another attempt would meet again."""
 
 _Running = subprocess.Popen[bytes]
 _Sink = IO[bytes] | int
@@ -47,6 +58,12 @@ class Completed:
         """The last lines of stderr, for an error message."""
         lines = self.stderr.decode(errors="replace").strip().splitlines()
         return "\n".join(lines[-LAST_LINES:])
+
+
+def failure(what: str, said: str, hint: str) -> ToolError:
+    """The error of a program that failed: transient, unless what it `said` is final."""
+    kind = ToolError if FINAL.search(said) else TransientError
+    return kind(what, hint=hint)
 
 
 def find(program: str) -> str | None:
@@ -86,8 +103,8 @@ def run(  # noqa: PLR0913 - subprocess.run has them all
     """Run a program to its end; `timeout` is in seconds.
 
     Raises ToolError with `hint` as the next step where the program is missing, and TransientError where it
-    takes too long or (with `check`) ends with another status than 0; where sudo itself refused, the next step
-    is ROOT_HINT.
+    takes too long or (with `check`) ends with another status than 0, unless its reason is final (`failure`);
+    where sudo itself refused, the next step is ROOT_HINT.
     """
     argv = as_root(args) if root else tuple(args)
 
@@ -119,7 +136,8 @@ def run(  # noqa: PLR0913 - subprocess.run has them all
         raise ToolError(f"{args[0]} needs root; {completed.complaint}", hint=ROOT_HINT)
     if check and completed.status != 0:
         said = f": {completed.complaint}" if completed.complaint else ""
-        raise TransientError(f"{args[0]} ended with status {completed.status}{said}", hint=hint)
+        errors = completed.stderr.decode(errors="replace")
+        raise failure(f"{args[0]} ended with status {completed.status}{said}", errors, hint)
     return completed
 
 

@@ -160,7 +160,7 @@ def analyze_core(arguments: argparse.Namespace) -> int:
 
 def check_host(arguments: argparse.Namespace) -> int:
     """`crashmatrix doctor`: show what this host can do."""
-    capabilities = host.doctor()
+    capabilities = host.doctor(quick=arguments.quick)
     if arguments.json:
         _print_json([item.model_dump() for item in capabilities])
     else:

@@ -316,6 +316,7 @@ def _analyze(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
 def _doctor(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "doctor", "Say what this host can do, and how to fix what is missing")
     parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--quick", action="store_true", help="look only: build no image, run no container")
     parser.set_defaults(command=commands.check_host)
 
 

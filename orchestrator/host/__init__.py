@@ -1,6 +1,7 @@
 """This host: what it can do (`doctor`), what it lacks (`setup`), and back again (`undo`)."""
 
-from orchestrator.host.doctor import Capability, State, doctor
+from orchestrator.host.capability import Capability, State
+from orchestrator.host.doctor import doctor
 from orchestrator.host.emulation import check_arches
 from orchestrator.host.facts import HostPaths
 from orchestrator.host.setup import setup

@@ -4,7 +4,6 @@ import importlib
 import importlib.metadata
 import re
 import shutil
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +11,13 @@ from orchestrator.adapters import (
     jail,
     process,
 )
-from orchestrator.host import probe
+from orchestrator.adapters.engine import Engine
+from orchestrator.host import probe, trial
+from orchestrator.host.capability import Capability, State
 from orchestrator.host.facts import ARM64_NAMES, Facts, HostPaths
 from orchestrator.host.plan import enough_pipes
 from orchestrator.invocation import command
-from orchestrator.model import Arch, Value
+from orchestrator.model import Arch
 
 SETUP: Final = f"run `{command('setup')}`"
 DISK_WANTED: Final = 6 << 30
@@ -31,36 +32,16 @@ DROP_IN: Final = "/run/systemd/coredump.conf.d/crashmatrix.conf"
 LOOK_HINT: Final = "reinstall it"
 
 
-class State(StrEnum):
-    """How well this host has a capability."""
+def doctor(*, paths: HostPaths | None = None, quick: bool = False) -> tuple[Capability, ...]:
+    """Examine this host; the order is that of a run. Raises HostError only where /proc is no Linux's.
 
-    OK = "ok"
-    DEGRADED = "degraded"
-    MISSING = "missing"
-
-
-class Capability(Value):
-    """One thing a host needs or can use. `hint` is empty where nothing is missing."""
-
-    name: str
-    state: State
-    found: str
-    hint: str = ""
-    required: bool = True
-    """Whether the main job needs it; the others only widen what can be asked."""
-
-    @property
-    def blocks(self) -> bool:
-        """Whether the main job cannot run for want of this."""
-        return self.required and self.state is State.MISSING
-
-
-def doctor(*, paths: HostPaths | None = None) -> tuple[Capability, ...]:
-    """Examine this host; the order is that of a run. Raises HostError only where /proc is no Linux's."""
+    Unless it is `quick`, the engine builds two images of some bytes and runs a container, which are removed.
+    """
     paths = paths or HostPaths()
     facts = probe.survey(paths)
     return (
         engine(facts),
+        *(() if quick else tried(facts)),
         native(facts),
         arm64(facts),
         mmdebstrap(facts),
@@ -99,6 +80,17 @@ def engine(facts: Facts) -> Capability:
             hint="let the engine's root lie on ext4 or xfs, so that it can use overlay2",
         )  # fmt: skip
     return Capability(name="engine", state=State.OK, found=said)
+
+
+def tried(facts: Facts) -> tuple[Capability, ...]:
+    """Whether the engine builds images and runs containers; nothing where none answers."""
+    if facts.engine.info is None:
+        return ()
+    connection = Engine.connect()
+    try:
+        return trial.try_engine(connection, Arch.from_machine(facts.engine.info.arch))
+    finally:
+        connection.close()
 
 
 def native(facts: Facts) -> Capability:

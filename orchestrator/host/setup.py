@@ -126,7 +126,7 @@ def _run_commands(step: Step, say: Say) -> None:
         if done.status == 0:
             continue
         if not command.may_fail:
-            raise TransientError(f"`{command}` failed: {done.complaint}", hint=STEP_HINT)
+            raise process.failure(f"`{command}` failed: {done.complaint}", done.complaint, STEP_HINT)
         say(f"      went on though `{command}` failed: {done.complaint}")
 
 

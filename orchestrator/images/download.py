@@ -65,7 +65,7 @@ def _(wanted: NpmFile, _pin: Pin | None, folder: Path, _stop: threading.Event) -
     files = folder / "files"
     files.mkdir(exist_ok=True)
     process.run(
-        ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", str(files),
+        ["npm", "pack", "--loglevel=error", "--ignore-scripts", "--pack-destination", str(files),
          f"{wanted.package}@{wanted.version}"],
         timeout=TIMEOUT, hint=NPM_HINT, cwd=folder,
     )  # fmt: skip

@@ -18,7 +18,6 @@ from typing import IO, Final
 from orchestrator import invocation
 from orchestrator.adapters import process
 from orchestrator.adapters.network import proxies
-from orchestrator.errors import TransientError
 from orchestrator.images.network import persistently
 from orchestrator.model import Arch, ImageSpec, Suite
 
@@ -113,9 +112,10 @@ def empty(folder: Path) -> Rootfs:
 def _run(argv: list[str], log: IO[str]) -> None:
     Path(argv[-1]).unlink(missing_ok=True)
     done = process.run(argv, root=True, check=False, hint=HINT, timeout=TIMEOUT, env=proxies())
-    log.write(done.stderr.decode(errors="replace"))
+    said = done.stderr.decode(errors="replace")
+    log.write(said)
     if done.status != 0:
-        raise TransientError(f"mmdebstrap ended with status {done.status}", hint=HINT)
+        raise process.failure(f"mmdebstrap ended with status {done.status}", said, HINT)
 
 
 def packages(status: str) -> str:

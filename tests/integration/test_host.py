@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters import process
+from orchestrator.adapters.engine import Engine
 from orchestrator.errors import HostError, ToolError
-from orchestrator.host import HostPaths, State, doctor, probe, record, setup, undo
+from orchestrator.host import HostPaths, State, doctor, probe, record, setup, trial, undo
 from orchestrator.host.facts import Collection, Sysctl
 from orchestrator.host.plan import plan
 from orchestrator.host.record import DaemonEntry, Record
 from orchestrator.host.setup import carry_out
 from orchestrator.host.steps import Goal
+from orchestrator.model import Arch
 
 ORIGINAL = {Sysctl.CORE_PATTERN: "core", Sysctl.CORE_PIPE_LIMIT: "0", Sysctl.SUID_DUMPABLE: "0"}
 
@@ -75,6 +77,18 @@ def test_doctor_finds_this_host_fit_and_changes_nothing() -> None:
     assert found["pystack"].state is State.OK
     assert all(one.hint for one in found.values() if one.state is not State.OK)
     assert settings() == before
+    tried = {"a build with the network", "a cell's container"}
+    assert found.keys() - {capability.name for capability in doctor(quick=True)} == tried
+
+
+def test_an_engine_that_answers_and_starts_nothing_is_found(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The kernel refuses a program of no architecture, as an engine refuses to start one without its bridge.
+    monkeypatch.setattr(trial, "CODE", {Arch.X86_64: (1, b"")})
+    found = trial.try_engine(engine, Arch.X86_64)
+    assert [(one.state, one.blocks) for one in found] == [(State.MISSING, True)] * 2
+    assert all("exec format error" in one.found or "/true" in one.found for one in found)
 
 
 def settings() -> Collection:

@@ -11,7 +11,7 @@ from orchestrator import errors
 from orchestrator.adapters import process
 from orchestrator.cli import flags, main
 from orchestrator.cli.schemas import SCHEMAS
-from orchestrator.host.doctor import Capability, State
+from orchestrator.host import Capability, State
 from orchestrator.model import STANDARD_AXES
 from orchestrator.names import SHELLS
 

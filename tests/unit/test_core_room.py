@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.host.doctor import State, core_room
+from orchestrator.host import State
+from orchestrator.host.doctor import core_room
 from orchestrator.host.facts import store_room
 from tests.unit.test_host_plan import READY
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.host.doctor import State, work_limit
+from orchestrator.host import State
+from orchestrator.host.doctor import work_limit
 from orchestrator.model import DISK_FULL, Expectation, OutcomeKind, PlannedCell, Verdict
 from orchestrator.report.words import cautions
 from orchestrator.verdict.judge import Observation, judge_trial

@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator.adapters.engine import EngineInfo
 from orchestrator.errors import EXIT_HOST, HostError
-from orchestrator.host.doctor import State, maven
+from orchestrator.host import State
+from orchestrator.host.doctor import maven
 from orchestrator.host.facts import (
     BinfmtHandler,
     Collection,

@@ -1,12 +1,15 @@
 """How programs are run as root, and what is said where sudo refuses; `sudo` is the test's own program."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
+import tenacity
 
 from orchestrator.adapters import process
 from orchestrator.errors import ToolError
+from orchestrator.images.network import ATTEMPTS, persistently
 
 
 @pytest.fixture
@@ -44,3 +47,49 @@ def test_what_root_makes_can_be_read_whatever_the_users_umask() -> None:
     finally:
         os.umask(before)
     assert (as_root, as_user) == ("0022", "0077")
+
+
+NOT_AGAIN = (
+    "npm error code ETARGET\nnpm error notarget No matching version found for zig@999.0.0.",
+    "ERROR: Could not find a version that satisfies the requirement foo==9 (from versions: 14.0, 26.4)",
+    "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+    "tar: rootfs.tar: Wrote only 4096 of 10240 bytes: No space left on device",
+    "[ERROR] Could not find artifact org.example:none:jar:1 in central",
+)
+AGAIN = (
+    "",
+    "npm error code ECONNRESET",
+    # pip says so of an index that it could not reach.
+    "ERROR: Could not find a version that satisfies the requirement packaging==26 (from versions: none)",
+    "[ERROR] Could not transfer artifact org.example:some:jar:1 from/to central: Connection reset",
+    "E: Failed to fetch  Hash Sum mismatch",
+)
+
+
+@pytest.mark.parametrize("said", [*NOT_AGAIN, *AGAIN])
+def test_a_failure_that_would_come_again_is_not_met_again(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[str] = []
+
+    def step() -> None:
+        attempts.append(said)
+        process.run(["sh", "-c", 'printf %s "$1" >&2; exit 1', "sh", said], hint="another")
+
+    def no_wait(_seconds: float) -> None:
+        return
+
+    monkeypatch.setattr(tenacity, "sleep_using_event", lambda _event: no_wait)
+    with pytest.raises(ToolError):
+        persistently(step, threading.Event())()
+    assert len(attempts) == (1 if said in NOT_AGAIN else ATTEMPTS)
+
+
+def test_a_program_that_is_missing_is_looked_for_once() -> None:
+    attempts: list[int] = []
+
+    def step() -> None:
+        attempts.append(1)
+        process.run(["no-such-program"], hint="install it")
+
+    with pytest.raises(ToolError, match="cannot be run"):
+        persistently(step, threading.Event())()
+    assert attempts == [1]

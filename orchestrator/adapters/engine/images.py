@@ -18,6 +18,7 @@ import requests
 from orchestrator.adapters.engine.calls import engine_errors, retried
 from orchestrator.adapters.engine.connection import Connection
 from orchestrator.adapters.network import proxies
+from orchestrator.adapters.process import failure
 from orchestrator.errors import BuildError, EngineError, HostError, InputError, TransientError
 from orchestrator.model import LABEL, LABEL_KEY, Arch
 
@@ -157,7 +158,7 @@ class Images(Connection):
                 return
             for step in self._api.pull(image, platform=arch.platform, stream=True, decode=True):
                 if "error" in step:
-                    raise TransientError(f"pulling {image}: {step['error']}", hint=REGISTRY_HINT)
+                    raise failure(f"pulling {image}: {step['error']}", str(step["error"]), REGISTRY_HINT)
 
     def _architecture(self, image: str) -> str | None:
         try:
