@@ -2,10 +2,12 @@
 
 A disk is an ext4 filesystem in a file, on a loop device that the engine mounts as a volume. A program that
 fills it gets ENOSPC, whatever way it writes (files without names and mappings included), and nobody else has
-less room. The room is taken from the host beforehand, so that no program finds the host's disk full.
+less room. The file is sparse: as many disks as there are --jobs need not fit at once. That the host itself had
+room is checked before and after, so that no program is judged by a disk that failed under it.
 """
 
 import os
+import shutil
 import struct
 import time
 from contextlib import ExitStack, suppress
@@ -30,7 +32,7 @@ MKE2FS: Final = (
     *("-q", "-F", "-t", TYPE, "-b", str(BLOCK)),
     # What serves a crash of this host: nobody reads the disk after one.
     *("-O", "^has_journal,^resize_inode"),
-    *("-E", "nodiscard,lazy_itable_init=1,root_owner=1000:1000"),
+    *("-E", "lazy_itable_init=1,root_owner=1000:1000"),
 )
 ROOT_FOLDER: Final = "rmdir lost+found\nset_inode_field / mode 041777\n"
 """What debugfs makes of a new filesystem: an empty folder, since an engine copies an image's owner and mode
@@ -57,18 +59,21 @@ class WorkDisk:
             self.place: Final = stack.enter_context(scratch_folder(KIND, place))
             self._path = self.place / FILE
             self._file = stack.enter_context(self._path.open("xb+"))
-            try:
-                os.posix_fallocate(self._file.fileno(), 0, size)
-            except OSError as error:
-                raise HostError(
-                    f"no room for a container's /work ({size >> 20} MiB): {error.strerror}",
-                    where=Location(file=str(place)),
-                    hint="make room there, use fewer --jobs, or set CRASHMATRIX_CACHE",
-                ) from error
+            self._check_room(size, f"no room for a container's /work ({size >> 20} MiB)")
+            self._file.truncate(size)
             self._format(size)
             self.device = _losetup("--find", "--show", str(self._path))
             stack.callback(_losetup, "--detach", self.device)
             self._stack = stack.pop_all()
+
+    def _check_room(self, least: int, what: str) -> None:
+        """Raise HostError where the host's own disk has less free room than `least` bytes."""
+        if shutil.disk_usage(self.place).free < least:
+            raise HostError(
+                what,
+                where=Location(file=str(self.place.parent)),
+                hint="make room there, use fewer --jobs, or set CRASHMATRIX_CACHE",
+            )
 
     def _format(self, size: int) -> None:
         percent = f"{100 * RESERVED / size:.4f}"
@@ -81,8 +86,9 @@ class WorkDisk:
     def full(self) -> bool:
         """Whether it had no room or no inodes left when it was unmounted; waits for that.
 
-        Read from its superblock (the kernel's Documentation/filesystems/ext4/super.rst).
+        Raises HostError where the host had none: then it may have failed before it was full. Read from its superblock (the kernel's Documentation/filesystems/ext4/super.rst).
         """
+        self._check_room(1, "this host's disk was full while a container ran")
         end = time.monotonic() + UNMOUNT
         while True:
             block = os.pread(self._file.fileno(), 1024, SUPERBLOCK)
