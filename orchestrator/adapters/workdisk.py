@@ -2,8 +2,8 @@
 
 A disk is an ext4 filesystem in a file, on a loop device that the engine mounts as a volume. A program that
 fills it gets ENOSPC, whatever way it writes (files without names and mappings included), and nobody else has
-less room. The file is sparse: as many disks as there are --jobs need not fit at once. That the host itself had
-room is checked before and after, so that no program is judged by a disk that failed under it.
+less room. The file is sparse: as many disks as there are --jobs need not fit at once. Whether the host itself
+has room is checked before and after, so that no program is judged by a disk that failed under it.
 """
 
 import os
@@ -86,7 +86,8 @@ class WorkDisk:
     def full(self) -> bool:
         """Whether it had no room or no inodes left when it was unmounted; waits for that.
 
-        Raises HostError where the host had none: then it may have failed before it was full. Read from its superblock (the kernel's Documentation/filesystems/ext4/super.rst).
+        Raises HostError where the host had none: then it may have failed before it was full. Read from its
+        superblock (the kernel's Documentation/filesystems/ext4/super.rst).
         """
         self._check_room(1, "this host's disk was full while a container ran")
         end = time.monotonic() + UNMOUNT
