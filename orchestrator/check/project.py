@@ -16,8 +16,8 @@ from orchestrator.model import CodeFile
 GATE: Final = "exit"
 """The hazard that is asked first: where the import fails, the others are not asked."""
 TIMEOUT: Final = 60
-SHARE: Final = 40
-"""Cells of one environment that may share a container: each of the battery's, with some room."""
+SHARE: Final = 12
+"""Cells of one environment that may share a container; several containers run at a time."""
 SOURCES: Final = "sources"
 WHEELS: Final = "wheels"
 FACTS: Final = "hazards.json"

@@ -1,8 +1,17 @@
 """Images to containers to outcomes: fresh, locked-down containers, a few trials in each."""
 
-from orchestrator.execute.command import TrialCommand
+from orchestrator.execute.command import TrialCommand, Variant, axis_variables
 from orchestrator.execute.leftovers import owner_labels, remove_leftovers
 from orchestrator.execute.programs import FOLDER as KEPT_FILES
 from orchestrator.execute.trial import TrialRequest, run_trials
 
-__all__ = ["KEPT_FILES", "TrialCommand", "TrialRequest", "owner_labels", "remove_leftovers", "run_trials"]
+__all__ = [
+    "KEPT_FILES",
+    "TrialCommand",
+    "TrialRequest",
+    "Variant",
+    "axis_variables",
+    "owner_labels",
+    "remove_leftovers",
+    "run_trials",
+]

@@ -1,8 +1,10 @@
 """The command that a trial's container runs, and the shell command that repeats it by hand."""
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from orchestrator.execute import emulation
@@ -21,6 +23,21 @@ CAPABILITIES: Final = ("SETUID", "SETGID")
 """By which the supervisor becomes another user than the program, which has none (supervisor/identity.py)."""
 SCRATCH: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - inside the container
 """The folders that a process in the container can write to (adapters.engine makes the rest read-only)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What one of several trials of a container has beside what all have; its output goes to `folder`."""
+
+    folder: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def json(self) -> str:
+        """The same as the supervisor reads it."""
+        return json.dumps({"env": dict(self.env), "options": self.options, "arguments": self.arguments})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,18 +89,20 @@ class TrialCommand:
             *((f"--serving={self.serving.plan}",) if self.serving else ()),
         )
 
-    def shared(self, count: int, going_on: str, mark: str) -> tuple[str, ...]:
+    def shared(
+        self, count: int, going_on: str, mark: str, variants: Iterable["Variant"] = ()
+    ) -> tuple[str, ...]:
         """The command of several trials: the next one starts only after an exit as `going_on` names it."""
         scratch = (word for folder in SCRATCH for word in ("--scratch", folder))
         shared = ("--trials", str(count), "--while", going_on, "--mark", mark)
-        return (*self.single(), *shared, *scratch)
+        return (*self.single(), *shared, *scratch, *(f"--variant={item.json}" for item in variants))
 
     def environment(self, *, to_file: bool = True) -> dict[str, str]:
         """The cell as its process sees it: CRASHMATRIX_LAUNCHER=uwsgi, and so on, own axes too.
 
         `to_file`: an instrument that the environment configures writes to its file, else to stderr.
         """
-        values = {f"CRASHMATRIX_{axis.upper()}": value for axis, value in self.cell.axes.items()}
+        values = axis_variables(self.cell)
         if self.instrument:
             values |= self.instrument.environment
             for name, more in self.instrument.file_environment.items() if to_file else ():
@@ -109,6 +128,11 @@ class TrialCommand:
         axes = [part for name, value in seen.items() for part in ("--env", f"{name}={value}")]
         options = ("--rm", "--init", *locked, *tmpfs, *limits, *axes, "--platform", self.cell.arch.platform)
         return shlex.join(["docker", "run", *options, tag, *self.single()])
+
+
+def axis_variables(cell: Cell) -> dict[str, str]:
+    """The axis values of a cell as variables of its process."""
+    return {f"CRASHMATRIX_{axis.upper()}": value for axis, value in cell.axes.items()}
 
 
 def goes_on_while(expectation: Expectation) -> str:

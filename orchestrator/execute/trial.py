@@ -13,7 +13,13 @@ from typing import Final
 from orchestrator.adapters.engine import ContainerSpec, Ended, Engine
 from orchestrator.errors import EngineError, HostError
 from orchestrator.execute import emulation
-from orchestrator.execute.command import CAPABILITIES, SUPERVISOR_USER, TrialCommand, goes_on_while
+from orchestrator.execute.command import (
+    CAPABILITIES,
+    SUPERVISOR_USER,
+    TrialCommand,
+    Variant,
+    goes_on_while,
+)
 from orchestrator.execute.evidence import fetch_evidence
 from orchestrator.execute.last_words import last_exception, last_line
 from orchestrator.execute.programs import keep_programs, may_have_core
@@ -54,10 +60,16 @@ class TrialRequest:
     root: Path
     folder: Path
     labels: Mapping[str, str]
+    variants: tuple[Variant, ...] = ()
+    """What each trial has for itself, where they are not all the same: one of each of several cells."""
 
     def trial_folder(self, index: int) -> Path:
         """The folder of the trial of this index in the container."""
-        return self.folder / f"trial-{self.first + index}"
+        return self.variants[index].folder if self.variants else self.folder / f"trial-{self.number(index)}"
+
+    def number(self, index: int) -> int:
+        """The number of the trial of this index among all of its cell."""
+        return self.first if self.variants else self.first + index
 
 
 def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
@@ -73,7 +85,7 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
     going_on = goes_on_while(request.expectation)
     spec = ContainerSpec(
         image=request.image,
-        command=command.shared(request.count, going_on, mark) if mark else command.single(),
+        command=command.shared(request.count, going_on, mark, request.variants) if mark else command.single(),
         hostname=hostname,
         platform=command.cell.arch.platform,
         labels=request.labels,

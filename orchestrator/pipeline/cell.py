@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ from orchestrator import execute, verdict
 from orchestrator.adapters.engine import Engine
 from orchestrator.crash import StackCache
 from orchestrator.errors import BuildError, EngineError, NotAskedError
-from orchestrator.execute import TrialCommand, TrialRequest
+from orchestrator.execute import TrialCommand, TrialRequest, Variant
 from orchestrator.invocation import command
 from orchestrator.model import (
     LABEL_RUN,
@@ -30,6 +30,7 @@ from orchestrator.model import (
     Unobserved,
     in_series,
 )
+from orchestrator.pipeline import sharing
 from orchestrator.pipeline.evidence import Evidence
 from orchestrator.pipeline.observation import observation_of
 from orchestrator.pipeline.trials import TrialReader
@@ -84,6 +85,38 @@ class CellRunner:
             planned, judgement, image, evidence, rate=tally.rate, started=started, clock=clock
         )
 
+    def groups(self, cells: Iterable[PlannedCell]) -> Iterator[Sequence[PlannedCell]]:
+        """The cells of one image, those together that share a container."""
+        return sharing.groups(cells, self.scenarios, self.host_arch)
+
+    def run_together(self, cells: Sequence[PlannedCell], image: str) -> tuple[CellResult, ...]:
+        """Run cells in one container until one must be examined; the results of the first ones.
+
+        Raises HostError if nothing could be observed.
+        """
+        started, clock = datetime.now(UTC), time.monotonic()
+        for planned in cells:
+            self.run_folder.clear_cell(planned.cell)
+        request = self._request_for(cells, image)
+        outcomes = [
+            _as_planned(planned, outcome)
+            for planned, outcome in zip(cells, execute.run_trials(self.engine, request), strict=False)
+        ]
+        results = []
+        for planned, trial in zip(cells, self._reader(request).read(outcomes), strict=False):
+            tally, evidence = verdict.Tally(planned.expectation), Evidence()
+            judgement = tally.add(observation_of(self.folder, trial))
+            evidence.add(trial, judgement, must_crash=False, folder=self._trial_folder(planned))
+            own = clock if len(outcomes) == 1 else time.monotonic() - trial.outcome.seconds
+            results.append(
+                self._result(
+                    planned, tally.judgement, image, evidence, rate=tally.rate, started=started, clock=own
+                )
+            )
+        for planned in cells[len(results) :]:
+            self.run_folder.clear_cell(planned.cell)
+        return tuple(results)
+
     def unobserved(self, planned: PlannedCell, why: Exception, image: str | None = None) -> CellResult:
         """Write the result of a cell that could not be observed: `error`; `why` is what was raised."""
         return self._result(planned, verdict.judge_error(str(why)), image, unobserved=_obstacle(why))
@@ -112,6 +145,26 @@ class CellRunner:
             labels=execute.owner_labels(self.run_name, planned.cell, first),
         )
 
+    def _request_for(self, cells: Sequence[PlannedCell], image: str) -> TrialRequest:
+        """One trial of each of several cells, in one container."""
+        first = cells[0]
+        variants = (
+            Variant(
+                folder=self._trial_folder(item), env=execute.axis_variables(item.cell), options=item.options
+            )
+            for item in cells
+        )
+        request = self._request(first, image, 1, len(cells))
+        return replace(request, command=replace(request.command, options=()), variants=tuple(variants))
+
+    def _trial_folder(self, planned: PlannedCell) -> Path:
+        return self.folder / layout.cell_folder(planned.cell) / "trial-1"
+
+    def _reader(self, request: TrialRequest) -> TrialReader:
+        return TrialReader(
+            engine=self.engine, root=self.folder, stack_cache=self.stack_cache, request=request
+        )
+
     def _command(self, planned: PlannedCell) -> TrialCommand:
         scenario = self.scenarios[planned.cell.scenario]
         code = scenario.code
@@ -130,9 +183,7 @@ class CellRunner:
         self, request: TrialRequest, outcomes: Sequence[Outcome], tally: Tally, evidence: Evidence
     ) -> None:
         """Collect and read the cores of a container's trials, judge each, and keep what is informative."""
-        reader = TrialReader(
-            engine=self.engine, root=self.folder, stack_cache=self.stack_cache, request=request
-        )
+        reader = self._reader(request)
         must_crash = request.expectation.must_crash
         for index, trial in enumerate(reader.read(outcomes)):
             judgement = tally.add(observation_of(self.folder, trial))

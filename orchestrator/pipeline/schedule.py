@@ -6,7 +6,7 @@ their results; cells that did not start have none and are reported as not run.
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -36,6 +36,15 @@ class Runner(Protocol):
         """Run a cell on the image of this id to its verdict.
 
         Raises EngineError or another CrashmatrixError if nothing could be observed, OSError for a full disk.
+        """
+
+    def groups(self, cells: Iterable[PlannedCell]) -> Iterable[Sequence[PlannedCell]]:
+        """The cells of one image, those together that share a container."""
+
+    def run_together(self, cells: Sequence[PlannedCell], image: str) -> Sequence[CellResult]:
+        """Run cells in one container until one must be examined; the results of the first ones.
+
+        Raises as `run` does.
         """
 
     def unobserved(self, planned: PlannedCell, why: Exception, image: str | None = None) -> CellResult:
@@ -77,8 +86,8 @@ class Schedule:
             futures: list[Future[Any]] = []
 
             def on_ready(key: str, found: str | CrashmatrixError) -> None:
-                cells = waiting.get(key, ())
-                futures.extend(pool.submit(self._run_cell, cell, found) for cell in cells)
+                groups = self.runner.groups(waiting.get(key, ()))
+                futures.extend(pool.submit(self._run_group, group, found) for group in groups)
 
             building = builder.submit(self.build, needed, on_ready)
             self._wait([building], futures)
@@ -98,6 +107,21 @@ class Schedule:
                 self.runner.kill()
                 _until_done(building, futures)
 
+    def _run_group(self, cells: Sequence[PlannedCell], image: str | CrashmatrixError) -> None:
+        """Run cells that share a container; from one that must be examined on, the others in another."""
+        left = list(cells)
+        while len(left) > 1 and isinstance(image, str) and not self.stop.is_set():
+            self.progress.cell_started(left[0].cell.id)
+            try:
+                results = self.runner.run_together(left, image)
+            except (CrashmatrixError, OSError):
+                break  # each by itself: that one says what failed, and is tried again
+            for result in results:
+                self._ended(result)
+            left = left[len(results) :]
+        for cell in left:
+            self._run_cell(cell, image)
+
     def _run_cell(self, cell: PlannedCell, image: str | CrashmatrixError) -> None:
         if self.stop.is_set():
             return
@@ -106,9 +130,12 @@ class Schedule:
             result = self.runner.unobserved(cell, image)
         else:
             result = self._result(cell, image)
+        self._ended(result)
+
+    def _ended(self, result: CellResult) -> None:
         self.progress.cell_ended(result)
         if self.fail_fast and result.judgement.verdict in (Verdict.FAIL, Verdict.ERROR):
-            self._halt(f"--fail-fast: {cell.cell.id} is {result.judgement.verdict}")
+            self._halt(f"--fail-fast: {result.cell.id} is {result.judgement.verdict}")
 
     def _result(self, cell: PlannedCell, image: str) -> CellResult:
         """The result of a cell, which is asked again where the engine went away meanwhile and came back."""

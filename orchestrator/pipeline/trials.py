@@ -48,7 +48,7 @@ class TrialReader:
         if others.note and self.request.expectation.children is not Children.ALLOWED:
             outcome = outcome.model_copy(update={"notes": (*outcome.notes, others.note)})
         return Trial(
-            number=self.request.first + index,
+            number=self.request.number(index),
             outcome=outcome,
             core=core,
             crash=read,
@@ -100,6 +100,6 @@ class TrialReader:
                 labels=labels,
                 kept=request.trial_folder(index) / KEPT_FILES,
             )
-            origin = f"trial {request.first + index} of {request.command.cell.id}"
+            origin = f"trial {request.number(index)} of {request.command.cell.id}"
             cached = CacheContext(cache=self.stack_cache, image=request.image, origin=origin)
             return crash.read_crash(plain, core, sysroot, cached=cached, hang=hang)

@@ -11,6 +11,7 @@ share nothing else: processes and files that one leaves behind are removed befor
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import shlex
@@ -137,6 +138,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--option", action="append", default=[], help="an option of the launcher's program")
     parser.add_argument("--serving", default="", help="an application's requests, and what ends its workers")
     parser.add_argument("--trials", type=int, default=1, help="how many, one after the other")
+    parser.add_argument(
+        "--variant", action="append", default=[], type=json.loads, metavar="JSON",
+        help="what a trial has beside all that: variables (env), options and arguments; one for each trial",
+    )  # fmt: skip
     parser.add_argument("--while", dest="wanted", default="exit", help="go on while an exit is this: exit:0")
     parser.add_argument("--mark", default="", help="what to write to stdout and stderr between two trials")
     parser.add_argument("--scratch", action="append", default=[], help="a folder to empty between two trials")
@@ -147,6 +152,20 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options.argument, options.option = words(options.argument), words(options.option)
     options.serving = read_plan(options.serving) if options.target[0] == WSGI else None
     return options
+
+
+def varied(options: argparse.Namespace, number: int) -> argparse.Namespace:
+    """The command line of the trial of this number, from 0 on: with its own variant, if it has one."""
+    if number >= len(options.variant):
+        return options
+    own = options.variant[number]
+    env = [f"{name}={value}" for name, value in own.get("env", {}).items()]
+    more = {
+        "env": [*options.env, *env],
+        "option": [*options.option, *own.get("options", [])],
+        "argument": [*options.argument, *own.get("arguments", [])],
+    }
+    return argparse.Namespace(**{**vars(options), **more})
 
 
 def words(values: list[object]) -> list[str]:
@@ -267,7 +286,7 @@ def main(home: str, arguments: list[str] | None = None) -> int:
             notes = clean(options.scratch)
             separate(options.mark)
         try:
-            ended = run_trial(home, options, wakeup, began, notes)
+            ended = run_trial(home, varied(options, number), wakeup, began, notes)
         except OSError as error:
             print(f"supervisor: cannot start {error.filename}: {error.strerror}", file=sys.stderr)
             return 1

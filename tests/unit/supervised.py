@@ -72,10 +72,10 @@ class Cell:
         assert process.returncode == 0
         return self.exit
 
-    def share(self, count: int, wanted: str = "exit") -> tuple[list[dict[str, Any]], list[bytes]]:
+    def share(self, count: int, wanted: str = "exit", *more: str) -> tuple[list[dict[str, Any]], list[bytes]]:
         """Run trials in one container; returns their exits, and stdout cut at the marks."""
         options = ("--trials", str(count), "--while", wanted, "--mark", "<MARK>", "--scratch", str(self.work))
-        process = self.start("plain", 20, *options)
+        process = self.start("plain", 20, *options, *more)
         stdout, stderr = process.communicate(timeout=30)
         assert process.returncode == 0
         assert stdout.count(b"<MARK>") == stderr.count(b"<MARK>")

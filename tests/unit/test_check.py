@@ -20,8 +20,10 @@ from orchestrator.check import Environment
 from orchestrator.check.hazard import BATTERY, Group
 from orchestrator.errors import InputError, Location
 from orchestrator.matrix.expression import CellContext, parse
-from orchestrator.model import Arch
+from orchestrator.model import Arch, PlannedCell, Scenario
 from orchestrator.pipeline.planning import Project, selected
+from orchestrator.pipeline.sharing import groups
+from tests.unit.run_factory import CRASHES, SURVIVES, cell
 
 
 def _module(name: str) -> ModuleType:
@@ -216,3 +218,28 @@ def test_what_cannot_be_checked_is_refused_with_what_to_write(
 def test_two_versions_of_a_package_are_two_subjects() -> None:
     names = [item.name for item in check.subjects_of(["grpcio==1.70.0", "grpcio==1.71.2", "grpcio==1.70.0"])]
     assert names == ["grpcio-1.70.0", "grpcio-1.71.2"]
+
+
+def _shared(cells: list[PlannedCell], most: int | None) -> list[list[str]]:
+    scenario = Scenario(
+        name="tls-atexit", title="", story="", folder="", driver="d.py", timeout=1, trials=1,
+        trials_per_container=most, probes=(),
+    )  # fmt: skip
+    found = groups(cells, {"tls-atexit": scenario}, Arch.X86_64)
+    return [[item.cell.id for item in group] for group in found]
+
+
+def test_cells_share_a_container_where_their_scenario_allows_it_and_they_differ_in_its_own_axes_alone() -> (
+    None
+):
+    cells = [
+        PlannedCell(cell=one, expectation=SURVIVES, trials=trials, timeout=30, image="1" * 64)
+        for pair, own, trials in ((1, "a", 1), (1, "b", 1), (2, "a", 1), (1, "c", 2), (1, "d", 1))
+        for one in [cell(pair, "plain", own=own)]
+    ]
+    names = [item.cell.id for item in cells]
+    assert _shared(cells, None) == [[name] for name in names]
+    assert _shared(cells, 1) == [[name] for name in names]
+    assert _shared(cells, 2) == [[names[3]], [names[0], names[1]], [names[4]], [names[2]]]
+    crash = [item.model_copy(update={"expectation": CRASHES}) for item in cells]
+    assert _shared(crash, 2) == [[name] for name in names]

@@ -1,7 +1,7 @@
 """The schedule of a run, over a runner that needs no engine."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -24,6 +24,11 @@ class Runner:
     verdict: Verdict = Verdict.PASS
     alive: bool = True
     comes_back: bool = False
+    together: int = 0
+    """How many cells share a container."""
+    until: int | None = None
+    """How many of these run before one must be examined."""
+    shared: list[int] = field(default_factory=list)
     ran: list[tuple[str, str]] = field(default_factory=list)
     unobserved_cells: dict[str, Exception] = field(default_factory=dict)
 
@@ -33,6 +38,18 @@ class Runner:
             raise self.fails[planned.cell.id]
         judgement = Judgement(verdict=self.verdict, reason="as told")
         return result_of(planned).model_copy(update={"judgement": judgement})
+
+    def groups(self, cells: Iterable[PlannedCell]) -> Iterable[Sequence[PlannedCell]]:
+        together = list(cells)
+        size = self.together or 1
+        return [together[start : start + size] for start in range(0, len(together), size)]
+
+    def run_together(self, cells: Sequence[PlannedCell], image: str) -> Sequence[CellResult]:
+        self.shared.append(len(cells))
+        failing = [cell.cell.id for cell in cells if cell.cell.id in self.fails]
+        if failing:
+            raise self.fails[failing[0]]
+        return [self.run(cell, image) for cell in cells[: self.until]]
 
     def unobserved(self, planned: PlannedCell, why: Exception, image: str | None = None) -> CellResult:
         self.unobserved_cells[planned.cell.id] = why
@@ -198,3 +215,21 @@ def test_an_engine_that_goes_away_each_time_is_not_asked_without_end() -> None:
     _, progress = scheduled(runner, planned())
     assert [name for name, _ in runner.ran].count(first) == 3
     assert progress.verdicts[first] is Verdict.ERROR
+
+
+def test_cells_that_share_a_container_run_together_until_one_must_be_examined() -> None:
+    runner = Runner(together=4, until=3)
+    _, progress = scheduled(runner, planned())
+    assert runner.shared[0] == 4
+    assert [name for name, _ in runner.ran] == [item.cell.id for item in planned()]
+    assert set(progress.verdicts) == {item.cell.id for item in planned()}
+
+
+def test_where_a_shared_container_fails_each_of_its_cells_is_asked_by_itself() -> None:
+    cells = planned()
+    broken = cells[1].cell.id
+    runner = Runner(together=len(cells), fails={broken: EngineError("it failed", hint="again")})
+    _, progress = scheduled(runner, cells)
+    assert [name for name, _ in runner.ran] == [item.cell.id for item in cells]
+    assert {name for name, verdict in progress.verdicts.items() if verdict is Verdict.ERROR} == {broken}
+    assert set(runner.unobserved_cells) == {broken}

@@ -1,6 +1,7 @@
 """The supervisor as a real subprocess over tiny drivers, laid out as in a cell's image."""
 
 import ast
+import json
 import os
 import resource
 import signal
@@ -224,6 +225,15 @@ def test_trials_share_a_container_and_nothing_else(cell: Cell) -> None:
     assert outputs == [f"trial {number} []\n".encode() for number in range(3)]
     assert len({ended["pid"] for ended in exits}) == 3
     assert [ended["after"] for ended in exits] == sorted(ended["after"] for ended in exits)
+
+
+def test_trials_of_several_cells_have_each_its_own_variables_and_options(cell: Cell) -> None:
+    cell.driver("import os, sys; print(os.environ['ASKED'], sys.flags.dev_mode, flush=True)")
+    variants = ({"env": {"ASKED": "one"}}, {"env": {"ASKED": "two"}, "options": ["-X", "dev"]})
+    more = (f"--variant={json.dumps(item)}" for item in variants)
+    exits, outputs = cell.share(2, "exit:0", "--env=ASKED=all", *more)
+    assert [ended["status"] for ended in exits] == [0, 0]
+    assert outputs == [b"one False\n", b"two True\n"]
 
 
 @pytest.mark.parametrize(
