@@ -1,22 +1,25 @@
-"""Live progress: a bar and a status line on a terminal, plain lines elsewhere (CI logs, pipes)."""
+"""Progress of a run: a live block on a terminal, plain lines elsewhere (CI logs, pipes)."""
 
 import threading
 import time
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
 
+from orchestrator.images import INHERITED
 from orchestrator.model import CellResult, Verdict
 from orchestrator.pipeline.progress import Progress as ProgressProtocol
 
@@ -26,6 +29,7 @@ STYLES: Final = {
     Verdict.ERROR: "bold magenta",
     Verdict.SKIP: "dim",
 }
+WRONG: Final = frozenset({Verdict.FAIL, Verdict.ERROR})
 
 
 class Lines:
@@ -41,7 +45,7 @@ class Lines:
     def begin(self, images: int, cells: int) -> None:
         """Say the size of the run."""
         self._cells = cells
-        self._line(f"{cells} cells on {images} images (with all that those are built from)")
+        self._line(f"{cells} cells, {images} images with their bases")
 
     def image_started(self, role: str) -> None:
         """Say that an image is being built."""
@@ -74,47 +78,119 @@ class Lines:
             self._console.print(f"[dim]{time.monotonic() - self._start:6.1f}[/] {text}", soft_wrap=True)
 
 
-class Bars(Lines):
-    """Lines above a live bar that counts images and cells and names what runs now."""
+class Live(Lines):
+    """A live block of a bar, counts and what is current, below a line for each cell that is wrong.
 
-    def __init__(self, console: Console, bars: Progress) -> None:
+    Cells that pass are only counted: the run's end lists them by scenario.
+    """
+
+    def __init__(self, console: Console, bars: Progress, current: "Current") -> None:
         super().__init__(console)
         self._bars = bars
-        self._images = bars.add_task("images", total=None, now="", visible=False)
-        self._run = bars.add_task("cells", total=None, now="", visible=False)
-        self._building: list[str] = []
-        self._running: list[str] = []
+        self._current = current
+        self._bar = bars.add_task("images", total=None, done="")
+        self._said: set[str] = set()
 
-    def begin(self, images: int, cells: int) -> None:
-        """Show the bar of the cells."""
-        super().begin(images, cells)
-        self._bars.update(self._run, total=cells, visible=True)
+    def begin(self, images: int, cells: int) -> None:  # noqa: ARG002 - most images are there: only builds count
+        """Show how many cells there are."""
+        if cells:
+            self._cells = cells
+            self._bars.update(self._bar, description="cells", total=cells, done=f"0/{cells}")
 
     def image_started(self, role: str) -> None:
-        """Name the image that is being built, without a line of its own."""
-        self._building.append(role)
-        self._bars.update(self._images, visible=True, now=", ".join(self._building))
+        """Name the image that is being built."""
+        self._current.building.append(role)
 
     def image_ended(self, role: str, seconds: float, error: str | None) -> None:
-        """Count the image."""
-        super().image_ended(role, seconds, error)
-        if role in self._building:
-            self._building.remove(role)
-        self._bars.update(
-            self._images, advance=1, now=", ".join(self._building), visible=bool(self._building)
-        )
+        """Count the image; a line only where it failed."""
+        if error:
+            super().image_ended(role, seconds, error)
+        self._current.image_ended(role, failed=error is not None)
 
     def cell_started(self, cell: str) -> None:
         """Name the cell that runs."""
-        self._running.append(cell)
-        self._bars.update(self._run, now=", ".join(self._running))
+        self._current.running.append(cell)
 
     def cell_ended(self, result: CellResult) -> None:
-        """Count the cell."""
-        super().cell_ended(result)
-        if result.cell.id in self._running:
-            self._running.remove(result.cell.id)
-        self._bars.update(self._run, advance=1, now=", ".join(self._running))
+        """Count the cell; a line only where it is not as expected."""
+        verdict = result.judgement.verdict
+        if verdict in WRONG:
+            self._wrong(result)
+        self._done += 1
+        self._current.cell_ended(result.cell.id, verdict)
+        self._bars.update(self._bar, advance=1, done=f"{self._done}/{self._cells}")
+
+    def _line(self, text: str) -> None:
+        """A line that is folded between words; Lines leaves folding to whoever shows the log."""
+        with self._lock:
+            self._console.print(f"[dim]{time.monotonic() - self._start:6.1f}[/] {text}")
+
+    def _wrong(self, result: CellResult) -> None:
+        """A cell's id, which is never cut, and below it the reason where no earlier cell had the same."""
+        verdict, reason = result.judgement.verdict, result.judgement.reason
+        cause = reason.rpartition(INHERITED)[2]
+        with self._lock:
+            self._console.print(f"[{STYLES[verdict]}]{verdict.upper():5}[/] {escape(result.cell.id)}")
+            if cause not in self._said:
+                self._said.add(cause)
+                self._console.print(Text(f"{'':6}{cause}", no_wrap=True, overflow="ellipsis", style="dim"))
+
+
+class Current:
+    """Counts of verdicts, then what is being built and what runs: as many whole names as a line holds."""
+
+    def __init__(self) -> None:
+        self.building: list[str] = []
+        self.running: list[str] = []
+        self._images: Counter[bool] = Counter()
+        """Images that were built, by whether that failed."""
+        self._counts: Counter[Verdict] = Counter()
+
+    def image_ended(self, role: str, *, failed: bool) -> None:
+        """Count an image."""
+        self.building.remove(role)
+        self._images[failed] += 1
+
+    def cell_ended(self, cell: str, verdict: Verdict) -> None:
+        """Count a cell."""
+        self.running.remove(cell)
+        self._counts[verdict] += 1
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        counts = [
+            f"[{STYLES[item]}]{self._counts[item]:,} {item}[/]" for item in STYLES if self._counts[item]
+        ]
+        for failed, what in ((False, "built"), (True, "failed")):
+            if number := self._images[failed]:
+                counts.append(f"{number:,} image{'' if number == 1 else 's'} {what}")
+        if counts:
+            yield Text.from_markup("  " + ", ".join(counts))
+        for label, names in (("building", tuple(self.building)), ("running", tuple(self.running))):
+            if names:
+                yield Text(f"  {fitting(label, names, options.max_width - 2)}", style="dim", no_wrap=True)
+
+
+def fitting(label: str, names: Sequence[str], width: int) -> str:
+    """A line of at most `width` columns: as many names as fit, each whole, and the number of the rest."""
+    for count in range(len(names), 0, -1):
+        rest = len(names) - count
+        line = f"{label}: {', '.join(names[:count])}{f' and {rest} more' if rest else ''}"
+        if len(line) <= width:
+            return line
+    return f"{len(names)} {label}"
+
+
+class _LiveProgress(Progress):
+    """Bars with the current work below them."""
+
+    def __init__(self, current: Current, *columns: ProgressColumn, console: Console) -> None:
+        self._current = current
+        super().__init__(*columns, console=console, transient=True)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bars, then the lines of the current work."""
+        yield self.make_tasks_table(self.tasks)
+        yield self._current
 
 
 @contextmanager
@@ -126,10 +202,10 @@ def progress_for(console: Console) -> Generator[ProgressProtocol]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=max(4, min(24, console.width - 40))),
+        TextColumn("{task.fields[done]}"),
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[now]}"),
     )
-    with Progress(*columns, console=console, transient=True) as bars:
-        yield Bars(console, bars)
+    current = Current()
+    with _LiveProgress(current, *columns, console=console) as bars:
+        yield Live(console, bars, current)

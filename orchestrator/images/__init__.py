@@ -11,7 +11,7 @@ __lazy_modules__ = (
 )
 
 from orchestrator.images.axes import IMAGE_AXES
-from orchestrator.images.build import Progress, Result, build_all
+from orchestrator.images.build import INHERITED, Progress, Result, build_all
 from orchestrator.images.catalogue import load_catalogue, lock_catalogue
 from orchestrator.images.packages import TOOLS, lacks_compiler
 from orchestrator.images.recipe import Recipes
@@ -21,6 +21,7 @@ from orchestrator.images.shipped import catalogue_file, shipped
 
 __all__ = [
     "IMAGE_AXES",
+    "INHERITED",
     "TOOLS",
     "Progress",
     "Recipes",
