@@ -18,7 +18,7 @@ from bench.large_matrix import write_project
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SECONDS: Final = 2.0
-"""What planning the full matrix may take, and planning it and finding its images."""
+"""Of the processor: what planning the full matrix may take, and planning it and finding its images."""
 FEW: Final = 4_000
 CELL_MICROSECONDS: Final = 20.0
 CELL_KILOBYTES: Final = 1.0
@@ -66,11 +66,12 @@ def _measure_full(rounds: int) -> bool:
         for _ in range(rounds):
             for title, arguments in sides.items():
                 cost = _cost(arguments, out)
-                best[title] = min(cost, best.get(title, cost), key=lambda cost: cost.seconds)
+                best[title] = min(cost, best.get(title, cost), key=lambda cost: cost.processor)
         _say(out.read_text(encoding="utf-8").rstrip())
     for title, cost in best.items():
-        _say(f"{title}: {cost.seconds:.2f} s (may be {SECONDS:.0f}; {cost.processor:.2f} s of the processor)")
-    return max(cost.seconds for cost in best.values()) <= SECONDS
+        limit = f"may be {SECONDS:.0f}; {cost.seconds:.2f} s in all"
+        _say(f"{title}: {cost.processor:.2f} s of the processor ({limit})")
+    return max(cost.processor for cost in best.values()) <= SECONDS
 
 
 def _measure_large(rounds: int, cells: int) -> bool:

@@ -4,6 +4,7 @@ Keys are fixed here, from text and digests alone; no engine is asked and nothing
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import InputError
@@ -48,17 +49,18 @@ class Recipes:
         """All images that the cells asked for so far need, parents first."""
         return tuple(self._book.specs.values())
 
-    def image_of(self, cell: Cell, scenario: Scenario, packages: CellPackages | None = None) -> ImageSpec:
-        """The image of a cell; cells that differ only in how they are run share one.
+    def image_of(
+        self, axes: Mapping[str, str], scenario: Scenario, packages: CellPackages | None = None
+    ) -> ImageSpec:
+        """The image of a cell by its axis values; cells that differ only in how they are run share one.
 
         `packages` are those of its virtual environment; without packages it has none.
         Raises InputError for a cell that the catalogue cannot make and for a file that is missing.
         """
-        axes = cell.axes
         # A scenario has one source, so its wheels tell its packages apart.
         digest = packages.tree.lock.digest if packages else None
         what = ("cell", *(axes.get(axis, ABSENT) for axis in IMAGE_AXES), digest)
-        return self._book.once(what, lambda: self._cell(cell, scenario, packages))
+        return self._book.once(what, lambda: self._cell(Cell.from_axes(axes), scenario, packages))
 
     def _cell(self, cell: Cell, scenario: Scenario, packages: CellPackages | None) -> ImageSpec:
         book = self._book
@@ -82,10 +84,7 @@ class Recipes:
                 "server": server,
             },
             files=[
-                *(
-                    book.program_file(path, f"opt/{name}")
-                    for name, path in launcher.container_files().items()
-                ),
+                *book.launcher_files(launcher),
                 *(
                     book.file(path, f"opt/{SCENARIO}/{name}")
                     for name, path in ({name: folder / name for name in scenario.files} | named).items()

@@ -13,6 +13,7 @@ from typing import Final
 from orchestrator.adapters.inside import open_inside, open_regular, resolve_inside
 from orchestrator.errors import InputError, Location
 from orchestrator.images.templates import fill
+from orchestrator.launchers.launcher import Launcher
 from orchestrator.model import Arch, Catalogue, ContextFile, ImageKind, ImageSpec
 
 RECIPE: Final = 1
@@ -36,6 +37,7 @@ class RecipeBook:
     _known: dict[tuple[Hashable, ...], ImageSpec] = field(default_factory=dict)
     _files: dict[tuple[Path, str], ContextFile] = field(default_factory=dict)
     _program_files: dict[tuple[Path, str], ContextFile] = field(default_factory=dict)
+    _launcher_files: dict[str, tuple[ContextFile, ...]] = field(default_factory=dict)
 
     def once(self, what: tuple[Hashable, ...], make: Callable[[], ImageSpec]) -> ImageSpec:
         """The image of `what`, made at the first call: thousands of cells share a few images."""
@@ -133,6 +135,14 @@ class RecipeBook:
         if (path, name) not in self._program_files:
             self._program_files[path, name] = _program_file(path, name)
         return self._program_files[path, name]
+
+    def launcher_files(self, launcher: Launcher) -> tuple[ContextFile, ...]:
+        """The supervisor with a launcher's container half; raises as `program_file` does."""
+        if launcher.name not in self._launcher_files:
+            self._launcher_files[launcher.name] = tuple(
+                self.program_file(path, f"opt/{name}") for name, path in launcher.container_files().items()
+            )
+        return self._launcher_files[launcher.name]
 
 
 def _program_file(path: Path, name: str) -> ContextFile:

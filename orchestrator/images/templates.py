@@ -110,6 +110,10 @@ def _written(path: Path) -> int | None:
 class _Bounded(SandboxedEnvironment):
     """The sandbox, with a limit of steps and a language that cannot do much in one."""
 
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as Jinja2 has them
+        super().__init__(**options)
+        self._templates: dict[str, Any] = {}
+
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
         for node in tree.find_all(nodes.Node):
@@ -119,9 +123,11 @@ class _Bounded(SandboxedEnvironment):
         return tree
 
     def get_template(self, name: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as Jinja2 has it
-        """A template; each `include` and `import` asks for one."""
+        """A template; each `include` and `import` asks for one. They do not change while a plan is made."""
         _spend(1)
-        return super().get_template(name, *arguments, **named)
+        if name not in self._templates:
+            self._templates[name] = super().get_template(name, *arguments, **named)
+        return self._templates[name]
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - likewise
         """Call a macro, or `split` of a text."""

@@ -22,17 +22,15 @@ class AxisFunction(Generic[Result]):
     def __init__(self, axes: Iterable[str], function: Callable[[Mapping[str, str]], Result]) -> None:
         self._axes = tuple(sorted(axes))
         self._function = function
-        self._known: dict[tuple[str | None, ...], Result] = {}
+        self._known: dict[tuple[str | None, ...], int] = {}
+        # Results are compared and hashed by their number: most are values of many fields.
+        self._results: list[Result] = []
         self._numbers: dict[Result, int] = {}
         self._splits: dict[tuple[tuple[str, ...], _Values], _Split] = {}
 
     def __call__(self, axes: Mapping[str, str]) -> Result:
         """The result for a cell of these axis values."""
-        values = tuple(map(axes.get, self._axes))
-        try:
-            return self._known[values]
-        except KeyError:
-            return self._known.setdefault(values, self._function(axes))
+        return self._results[self._number(axes)]
 
     def partition(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Result]]:
         """The same cells in blocks of one result each."""
@@ -43,23 +41,45 @@ class AxisFunction(Generic[Result]):
             split = self._splits.get((axes, values))
             if split is None:
                 split = self._splits[axes, values] = self._split(axes, values, {})
-            results = tuple(self._numbers)
             for part, number in split:
                 mine = {**block, **dict(zip(axes, part, strict=True))} if len(split) > 1 else block
-                yield mine, results[number]
+                yield mine, self._results[number]
 
     def _split(self, axes: tuple[str, ...], every: _Values, fixed: dict[str, str]) -> _Split:
         """Products of these axes' values with one result each; values that split alike stay in one."""
         if not axes:
-            return (((), self._numbers.setdefault(self(fixed), len(self._numbers))),)
+            return (((), self._number(fixed)),)
+        axis, more = axes[0], axes[1:]
+        if not more:
+            return self._split_last(axis, every[0], fixed)
         alike: dict[_Split, list[str]] = {}
         for value in every[0]:
-            fixed[axes[0]] = value
-            alike.setdefault(self._split(axes[1:], every[1:], fixed), []).append(value)
-        del fixed[axes[0]]
+            fixed[axis] = value
+            alike.setdefault(self._split(more, every[1:], fixed), []).append(value)
+        del fixed[axis]
         return tuple(
             ((tuple(values), *others), number) for split, values in alike.items() for others, number in split
         )
+
+    def _split_last(self, axis: str, values: Iterable[str], fixed: dict[str, str]) -> _Split:
+        """The values of the last axis by their result."""
+        alike: dict[int, list[str]] = {}
+        for value in values:
+            fixed[axis] = value
+            alike.setdefault(self._number(fixed), []).append(value)
+        del fixed[axis]
+        return tuple(((tuple(values),), number) for number, values in alike.items())
+
+    def _number(self, axes: Mapping[str, str]) -> int:
+        """The number of the result for a cell of these axis values; equal results have one number."""
+        values = tuple(map(axes.get, self._axes))
+        number = self._known.get(values)
+        if number is None:
+            result = self._function(axes)
+            number = self._known[values] = self._numbers.setdefault(result, len(self._results))
+            if number == len(self._results):
+                self._results.append(result)
+        return number
 
 
 def partition_by(

@@ -1,6 +1,7 @@
 """The catalogue: bases, which bring a glibc, and interpreters, which bring a CPython, each on its own."""
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 
 from packaging.version import Version
@@ -240,7 +241,16 @@ class CatalogueParts(Value):
 
     def copied(self, python: str, arch: Arch) -> tuple[CopiedPython, ...]:
         """The interpreters that a python axis value may mean on some base, in the catalogue's order."""
-        return tuple(item for item in self.interpreters if arch in item.arches and item.brings(python))
+        if (python, arch) not in self._copied:
+            self._copied[python, arch] = tuple(
+                item for item in self.interpreters if arch in item.arches and item.brings(python)
+            )
+        return self._copied[python, arch]
+
+    @cached_property
+    def _copied(self) -> dict[tuple[str, Arch], tuple[CopiedPython, ...]]:
+        """What `copied` found: a plan of many cells asks for a few values thousands of times."""
+        return {}
 
     def made_of(self, python: str, glibc: str, arch: Arch) -> MadeOf | None:
         """What the environment of these axis values is made of, if it can be had."""

@@ -63,9 +63,11 @@ class Requirements:
 
     def of(self, scenario: Scenario, axes: Axes, options: Options) -> Wants | None:
         """What a cell with these axis values and launcher options asks for; None if it needs nothing."""
-        code, environment = scenario.code, self._environment(axes)
-        own = LAUNCHERS[axes["launcher"]].requires(options)
-        if code is None or environment is None or not (code.requires or code.packages or code.source or own):
+        code, own = scenario.code, LAUNCHERS[axes["launcher"]].requires(options)
+        if code is None or not (code.requires or code.packages or code.source or own):
+            return None
+        environment = self._environment(axes)
+        if environment is None:
             return None
         pins = (f"{item.distribution}=={axes[item.axis]}" for item in code.packages)
         required = (*code.requires, *pins, *own)

@@ -5,10 +5,10 @@ from itertools import product
 from typing import Final
 
 from orchestrator.images import IMAGE_AXES
-from orchestrator.model import Cell, CellTerms, PlannedCells, PlannedTerms, SelectedCells, Selection
+from orchestrator.model import CellTerms, PlannedCells, PlannedTerms, SelectedCells, Selection
 
-TermsOf = Callable[[Cell, CellTerms], PlannedTerms]
-"""The planned terms of a cell and, alike, of every cell with its image and its selected terms."""
+TermsOf = Callable[[Mapping[str, str], CellTerms], PlannedTerms]
+"""From a cell's axis values to its planned terms, which every cell with its image and selected terms has."""
 ImageAxes = Callable[[str], Sequence[str]]
 """The axes that decide the image of a scenario's cells."""
 _Kind = tuple[Mapping[str, str], CellTerms]
@@ -43,7 +43,7 @@ def planned_cells(
     numbers: dict[int, int] = {}
     for kind in dict.fromkeys(row[-1] for row in rows):
         axes, selected = kinds[kind]
-        numbers[kind] = terms.setdefault(terms_of(Cell.from_axes(axes), selected), len(terms))
+        numbers[kind] = terms.setdefault(terms_of(axes, selected), len(terms))
     return PlannedCells(grids, tuple(terms), ((*row[:-1], numbers[row[-1]]) for row in rows))
 
 

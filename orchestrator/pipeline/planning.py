@@ -18,9 +18,10 @@ from orchestrator import matrix as planning
 from orchestrator.errors import ErrorList, HostError, InputError, Location
 from orchestrator.matrix import ARCH_ALIASES, Aliases, Matrix, Request
 from orchestrator.model import (
+    ABSENT,
+    INSTRUMENT,
     Arch,
     Catalogue,
-    Cell,
     CellPackages,
     CellTerms,
     ImageSpec,
@@ -204,14 +205,14 @@ def _terms_of(
     """The terms of a cell with its image; `patient` gives emulated ones the time that emulation takes."""
     made_of, host = cache(project.catalogue.made_of), _host()
 
-    def terms(cell: Cell, selected: CellTerms) -> PlannedTerms:
-        scenario = project.scenarios[cell.scenario]
-        made, probe = made_of(cell.python, cell.glibc, cell.arch), scenario.probe(cell.probe)
-        compiled_in = instruments.is_compiled_in(cell.instrument)
-        emulated, has = cell.arch is not host, installed.of(scenario, cell.axes, selected.options)
+    def terms(axes: Mapping[str, str], selected: CellTerms) -> PlannedTerms:
+        scenario, arch = project.scenarios[axes["scenario"]], Arch(axes["arch"])
+        made, probe = made_of(axes["python"], axes["glibc"], arch), scenario.probe(axes["probe"])
+        compiled_in = instruments.is_compiled_in(axes.get(INSTRUMENT, ABSENT))
+        emulated, has = arch is not host, installed.of(scenario, axes, selected.options)
         has = has if isinstance(has, CellPackages) else None
         added = {
-            "image": recipes.image_of(cell, scenario, has).key if recipes else "",
+            "image": recipes.image_of(axes, scenario, has).key if recipes else "",
             "lock": has.tree.lock.digest if has else None,
             "tools": has.source.tools.lock.digest if has and has.source else None,
             "made_of": made,
@@ -273,7 +274,7 @@ def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:
                 hint="start a new run",
                 where=Location(file=str(path)),
             )
-        again = recipes.image_of(item.cell, scenario, _locked(item, scenario, requirements, run))
+        again = recipes.image_of(item.cell.axes, scenario, _locked(item, scenario, requirements, run))
         if again.key != item.image:
             raise InputError(
                 f"the image of {item.cell.id} has changed since that run",

@@ -60,13 +60,13 @@ def cell(**axes: str) -> Cell:
 def chain(project: Path, host: Arch = Arch.X86_64, **axes: str) -> dict[str, ImageSpec]:
     """The chain of a cell, by role, on a host of an architecture."""
     recipes = images.Recipes(catalogue_of(project), project, host)
-    recipes.image_of(cell(**axes), scenario_of(project))
+    recipes.image_of(cell(**axes).axes, scenario_of(project))
     return {spec.role: spec for spec in recipes.specs}
 
 
 def test_a_chain_names_every_image_once_and_parents_first(project: Path) -> None:
     recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
-    image = recipes.image_of(cell(), scenario_of(project))
+    image = recipes.image_of(cell().axes, scenario_of(project))
     specs = recipes.specs
     assert [spec.role for spec in specs] == [
         "base-trixie", "builder", "probe-tls-atexit-cpp", "base-bookworm", "uwsgi-bookworm",
@@ -90,7 +90,7 @@ def test_the_twelve_smoke_cells_share_bases_builder_probes_and_servers(project: 
     ]
     recipes = images.Recipes(catalogue, project, Arch.X86_64)
     for one in cells:
-        recipes.image_of(one, scenario)
+        recipes.image_of(one.axes, scenario)
     roles = [spec.role.split("-")[0] for spec in recipes.specs]
     counts = {role: roles.count(role) for role in roles}
     assert counts == {"base": 3, "builder": 1, "probe": 2, "uwsgi": 3, "cell": 12}
@@ -100,7 +100,7 @@ def test_portable_things_are_made_once_for_all_bases(project: Path) -> None:
     recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
     for python in ("3.9.2", "3.13", "3.13.15"):
         for glibc in ("2.17", "2.31", "2.36", "2.43"):
-            recipes.image_of(cell(python=python, glibc=glibc), scenario_of(project))
+            recipes.image_of(cell(python=python, glibc=glibc).axes, scenario_of(project))
     roles = [spec.role for spec in recipes.specs]
     for once in ("toolchain-x86-64", "python-3-13-5", "uwsgi-py3-13-5", "python-3-13-15", "uwsgi-py3-9-2"):
         assert roles.count(once) == 1
@@ -161,7 +161,7 @@ def test_what_is_linked_with_an_archives_libpython_takes_its_symbol_versions_on_
 def test_an_archive_of_another_architecture_is_asked_by_a_newer_c_library(project: Path) -> None:
     """qemu-user runs portable interpreters by the toolchain's own C library, which is too old for it."""
     recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
-    recipes.image_of(cell(python="3.12", arch="arm64"), scenario_of(project))
+    recipes.image_of(cell(python="3.12", arch="arm64").axes, scenario_of(project))
     (server,) = (spec for spec in recipes.specs if spec.role == "uwsgi-py3-12-1")
     parents = [spec for spec in recipes.specs if spec.key in server.parents]
     assert any(spec.role == "base-trixie" and spec.arch is Arch.ARM64 for spec in parents)
@@ -306,7 +306,7 @@ def test_what_a_project_does_not_bring_travels_with_the_program(project: Path) -
     catalogue, scenario = catalogue_of(project), scenario_of(project)
     rmtree(project / "images")
     recipes = images.Recipes(catalogue, project, Arch.X86_64)
-    recipes.image_of(cell(python="3.9.2"), scenario)
+    recipes.image_of(cell(python="3.9.2").axes, scenario)
     assert {spec.role: spec.key for spec in recipes.specs} == own
 
 
@@ -389,7 +389,7 @@ def probe_of(project: Path, scenario: Scenario, **axes: str) -> dict[str, ImageS
     """All images of a cell of a scenario, by role."""
     recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
     language = str(scenario.probes[0].language)
-    recipes.image_of(cell(launcher="plain", probe=language, **axes), scenario)
+    recipes.image_of(cell(launcher="plain", probe=language, **axes).axes, scenario)
     return {spec.role: spec for spec in recipes.specs}
 
 
@@ -476,7 +476,7 @@ def test_the_cross_gcc_says_on_which_hosts_it_runs(project: Path) -> None:
     recipes = images.Recipes(catalogue_of(project), project, Arch.ARM64)
     scenario = with_probe(project, "cpp", toolchain="gcc-2.17")
     with pytest.raises(InputError, match="runs on x86_64 only"):
-        recipes.image_of(cell(launcher="plain"), scenario)
+        recipes.image_of(cell(launcher="plain").axes, scenario)
 
 
 def test_the_image_of_code_has_its_files_and_is_that_of_one_start(project: Path) -> None:
@@ -489,7 +489,7 @@ def test_the_image_of_code_has_its_files_and_is_that_of_one_start(project: Path)
             update={"driver": "", "probes": (), "code": code.model_copy(update=changed)}
         )
         recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
-        return recipes.image_of(cell(launcher="plain", probe="none"), scenario)
+        return recipes.image_of(cell(launcher="plain", probe="none").axes, scenario)
 
     spec = image()
     assert spec.role == "cell-tls-atexit-bookworm-plain"
@@ -510,7 +510,7 @@ def test_the_image_of_code_has_its_files_and_is_that_of_one_start(project: Path)
 def test_the_libraries_of_the_portable_interpreters_are_made_once(project: Path) -> None:
     recipes = images.Recipes(catalogue_of(project), project, Arch.X86_64)
     for python in ("3.9.2", "3.11.2", "3.13.5", "3.13.5t"):
-        recipes.image_of(cell(python=python, glibc="2.17", launcher="plain"), scenario_of(project))
+        recipes.image_of(cell(python=python, glibc="2.17", launcher="plain").axes, scenario_of(project))
     (libraries,) = (spec for spec in recipes.specs if spec.role == "libraries-x86-64")
     made = [spec for spec in recipes.specs if libraries.key in spec.parents]
     assert {spec.role for spec in made} == {

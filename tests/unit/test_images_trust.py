@@ -54,12 +54,13 @@ def specs(catalogue: Catalogue) -> tuple[ImageSpec, ...]:
     recipes = images.Recipes(catalogue, ROOT, Arch.X86_64)
     for arch in Arch:
         for language in SOURCES:
-            recipes.image_of(cell(probe=language, arch=arch), scenario_of(probe(language)))
-        recipes.image_of(cell(**OLDEST, arch=arch), scenario_of(probe("cpp")))
-    recipes.image_of(cell(instrument="strace"), scenario_of(probe("cpp")))
-    recipes.image_of(cell(python="3.13", glibc="2.39", launcher="plain"), scenario_of(probe("cpp")))
+            recipes.image_of(cell(probe=language, arch=arch).axes, scenario_of(probe(language)))
+        recipes.image_of(cell(**OLDEST, arch=arch).axes, scenario_of(probe("cpp")))
+    recipes.image_of(cell(instrument="strace").axes, scenario_of(probe("cpp")))
+    recipes.image_of(cell(python="3.13", glibc="2.39", launcher="plain").axes, scenario_of(probe("cpp")))
     recipes.image_of(
-        cell(python="3.13", glibc="2.41", launcher="plain"), scenario_of(probe("cpp", toolchain="native"))
+        cell(python="3.13", glibc="2.41", launcher="plain").axes,
+        scenario_of(probe("cpp", toolchain="native")),
     )
     return recipes.specs
 

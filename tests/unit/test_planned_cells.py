@@ -1,7 +1,7 @@
 """plan.json's cells: rows of indices that read back as the same cells, and nothing else that reads at all."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from itertools import product
 from pathlib import Path
@@ -209,9 +209,9 @@ def test_shards_have_the_cells_of_a_whole_plan_each_once(
     selection = Selection(profile="p", grids=tuple(grids), cells=tuple(blocks), excluded=(), deselected=0)
     asked: list[str] = []
 
-    def terms_of(cell: Cell, _: object) -> PlannedTerms:
-        asked.append(cell.id)
-        return one.model_copy(update={"image": cell.scenario})
+    def terms_of(axes: Mapping[str, str], _: object) -> PlannedTerms:
+        asked.append(Cell.from_axes(axes).id)
+        return one.model_copy(update={"image": axes["scenario"]})
 
     whole = [item.cell.id for item in planned_cells(selection, None, terms_of)]
     assert whole == [
