@@ -14,7 +14,17 @@ from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.invocation import MATRIX, command
 from orchestrator.names import BACKENDS
-from orchestrator.pipeline import analyze, building, check, merge, planning, reporting, run
+from orchestrator.pipeline import (
+    along_find,
+    analyze,
+    bisecting,
+    building,
+    check,
+    merge,
+    planning,
+    reporting,
+    run,
+)
 
 
 def show_plan(arguments: argparse.Namespace) -> int:
@@ -102,6 +112,32 @@ def check_packages(arguments: argparse.Namespace) -> int:
     else:
         checking.show_check(terminal, finished)
     return finished.exit_code
+
+
+def bisect_axis(arguments: argparse.Namespace) -> int:
+    """`crashmatrix bisect`: find where an outcome flips along an axis."""
+    project = planning.Project.load(requests.project_folder(arguments), offline=arguments.offline)
+    axis, values = requests.along(arguments)
+    request = requests.environment(arguments, project)
+    along = along_find.find_along(project, request, arguments.name, axis, values)
+    terminal = console.open_console(stderr=arguments.json)
+    options = bisecting.BisectOptions(
+        request=request,
+        reports=requests.reports_folder(arguments),
+        jobs=arguments.jobs,
+        words=" ".join(["bisect", arguments.name, "--along", *arguments.along]),
+        repeat=lambda cell: command(
+            "bisect", cell.scenario, "--along", axis, cell.axes[along.axis], project=project.root
+        ),
+    )
+    terminal.print(f"{len(along.values)} values of {along.axis} in {along.environment}", markup=False)
+    with progress.progress_for(terminal) as shown:
+        found = bisecting.bisect_axis(along, options, shown)
+    if arguments.json:
+        output.write_json([found.bisection.model_dump_json(indent=1), "\n"])
+    else:
+        tables.show_bisection(terminal, found)
+    return found.exit_code
 
 
 def report_run(arguments: argparse.Namespace) -> int:

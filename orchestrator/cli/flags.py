@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -39,11 +40,8 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     """Which cells are chosen, how they are looked up, and what replaces their scenarios' numbers."""
     add_project(parser)
     group = parser.add_argument_group("which cells")
-    _add_axes(group)
-    group.add_argument("-k", dest="expression", metavar="EXPR", help="keep the cells that EXPR is true of")
-    group.add_argument(
-        "--profile", metavar="NAME", help="profile of matrix.yaml (default: its default_profile)"
-    )
+    _add_axes(group, AXIS_HELP)
+    _add_narrowing(group)
     group.add_argument(
         "--cell",
         action="append",
@@ -58,17 +56,42 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="where every chosen cell is excluded, report the reasons instead of refusing (for nightly jobs)",
     )
+    _add_offline(group)
+    group.add_argument(
+        "--lock",
+        metavar="RUN",
+        help="install the packages of this run again, or those of one file of its locks/",
+    )
+    _add_trials(group)
+
+
+def add_environment(parser: argparse.ArgumentParser) -> None:
+    """In which environment a scenario is asked, and what replaces its numbers."""
+    add_project(parser)
+    group = parser.add_argument_group("which environment (default: the one that has most of the values)")
+    _add_axes(group, {axis: words for axis, words in AXIS_HELP.items() if axis != "scenario"})
+    _add_narrowing(group)
+    _add_offline(group)
+    _add_trials(group)
+
+
+def _add_narrowing(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("-k", dest="expression", metavar="EXPR", help="keep the cells that EXPR is true of")
+    group.add_argument(
+        "--profile", metavar="NAME", help="profile of matrix.yaml (default: its default_profile)"
+    )
+
+
+def _add_offline(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--offline",
         action="store_true",
         help="ask no image registry whether it answers, and no index of packages: what is pinned or was "
         "fetched before is taken to be here",
     )
-    group.add_argument(
-        "--lock",
-        metavar="RUN",
-        help="install the packages of this run again, or those of one file of its locks/",
-    )
+
+
+def _add_trials(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--trials", type=positive, metavar="N", help="trials a cell, instead of its scenario's number"
     )
@@ -80,8 +103,8 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_axes(group: argparse._ArgumentGroup) -> None:
-    for axis, words in AXIS_HELP.items():
+def _add_axes(group: argparse._ArgumentGroup, axes: Mapping[str, str]) -> None:
+    for axis, words in axes.items():
         group.add_argument(f"--{axis}", action="append", default=[], metavar="VALUE", type=values, help=words)
     group.add_argument(
         "--axis",

@@ -8,6 +8,7 @@ from orchestrator import __version__
 from orchestrator.cli import commands, completion
 from orchestrator.cli.flags import (
     add_baseline,
+    add_environment,
     add_jobs,
     add_junit,
     add_listing,
@@ -58,6 +59,19 @@ a C library or a server is still asked.
 
 Exit codes: 0 no crash and no hang; 1 some (with --baseline: some that was not there); 2 the input is wrong;
 3 the host or engine failed, or a package could be asked nothing."""
+BISECT_EPILOG: Final = """\
+Both ends of the axis are asked first, with enough trials to tell a race from none; then halves. At most
+log2(N) + 3 environments are made for N values.
+
+  crashmatrix bisect repro --along grpcio                      versions between those that repro lists
+  crashmatrix bisect repro --along grpcio 1.60..1.71           releases that the index has in this range
+  crashmatrix bisect repro --along python --glibc 2.41
+  crashmatrix bisect repro --along commits v1.2..main          commits of the package of `source: .`
+
+A package may also be one that another requires. Values that cannot be had are skipped, with the reason.
+
+Exit codes: 0 the outcome flips once; 1 it does not, or more than once, or at random; 2 the input is wrong;
+3 the host or the engine failed, or too few values could be asked."""
 ANALYZE_EPILOG: Final = """\
 Libraries and debug files are taken from this host unless one of --sysroot, --image, --container says
 where else, or a match of coredumpctl names a container that is still there; a file with another build id
@@ -97,6 +111,7 @@ def build_parser() -> argparse.ArgumentParser:
         _build,
         _run,
         _check,
+        _bisect,
         _report,
         _diff,
         _merge,
@@ -249,6 +264,26 @@ def _check(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     add_reports(parser)
     add_baseline(parser)
     parser.set_defaults(command=commands.check_packages)
+
+
+def _bisect(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        subparsers, "bisect", "Find between which two values of an axis an outcome flips", BISECT_EPILOG
+    )
+    parser.add_argument("name", metavar="SCENARIO", help="the scenario that is asked")
+    parser.add_argument(
+        "--along",
+        nargs="+",
+        required=True,
+        metavar=("AXIS", "VALUES"),
+        help="python, glibc, a package, another axis of versions, or commits; VALUES is A..B or A,B,C",
+    )
+    add_environment(parser)
+    group = parser.add_argument_group("how to run")
+    add_jobs(group)
+    add_reports(parser)
+    group.add_argument("--json", action="store_true", help="print the answer as JSON, and progress to stderr")
+    parser.set_defaults(command=commands.bisect_axis)
 
 
 def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:

@@ -43,8 +43,8 @@ class Lines:
         self._done = 0
 
     def begin(self, images: int, cells: int) -> None:
-        """Say the size of the run."""
-        self._cells = cells
+        """Say the size of the run, or of the next step of a bisection."""
+        self._cells, self._done = cells, 0
         self._line(f"{cells} cells, {images} images with their bases")
 
     def image_started(self, role: str) -> None:

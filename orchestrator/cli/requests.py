@@ -66,6 +66,24 @@ def selection(arguments: argparse.Namespace, project: planning.Project) -> matri
     )
 
 
+def environment(arguments: argparse.Namespace, project: planning.Project) -> matrix.Request:
+    """In which environments a scenario may be asked; raises InputError for axes that the project lacks."""
+    unused: dict[str, object] = {"shard": None, "lock": None, "allow_empty": False}
+    chosen: dict[str, object] = {"cells": [], "scenario": []}
+    return selection(argparse.Namespace(**{**vars(arguments), **unused, **chosen}), project)
+
+
+def along(arguments: argparse.Namespace) -> tuple[str, str | None]:
+    """The axis of a bisection, and the values that are named; raises InputError for more than that."""
+    axis, *values = arguments.along
+    if len(values) > 1:
+        raise InputError(
+            f"--along takes an axis and its values, not {' '.join(arguments.along)!r}",
+            hint="write A..B, or A,B,C in one word; put the scenario first",
+        )
+    return axis, values[0] if values else None
+
+
 def _lock(arguments: argparse.Namespace) -> Path | None:
     """The folder of the run, or the lock's file, whose packages are to be installed again."""
     if arguments.lock is None or Path(arguments.lock).is_file():

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 SCHEMAS: Final[Mapping[str, Callable[[], type[BaseModel]]]] = {
+    "bisection": lambda: model.Bisection,
     "causes": lambda: model.Causes,
     "comparison": lambda: model.Comparison,
     "crash": lambda: model.Crash,

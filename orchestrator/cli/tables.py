@@ -15,7 +15,7 @@ from rich.table import Table
 
 from orchestrator import host, report
 from orchestrator.model import Comparison
-from orchestrator.pipeline import run
+from orchestrator.pipeline import bisecting, run
 from orchestrator.report import text
 from orchestrator.rundir import RunData, Status
 
@@ -48,6 +48,17 @@ def show_run(console: Console, finished: run.Finished) -> None:
     if finished.stopped:
         console.print(f"[bold]Stopped early:[/] {escape(finished.stopped)}", soft_wrap=True)
     show_places(console, finished.folder)
+
+
+def show_bisection(console: Console, found: bisecting.Bisected) -> None:
+    """What a bisection found, how sure that is, and what it asked."""
+    console.print()
+    console.print(f"[bold]{escape(found.bisection.sentence)}[/]", soft_wrap=True)
+    for note in found.bisection.notes:
+        console.print(f"  {escape(text.one_line(note, SENTENCE))}", soft_wrap=True)
+    if found.stopped:
+        console.print(f"[bold]Stopped early:[/] {escape(found.stopped)}", soft_wrap=True)
+    show_places(console, found.folder)
 
 
 def show_findings(console: Console, data: RunData) -> None:

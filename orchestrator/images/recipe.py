@@ -57,9 +57,9 @@ class Recipes:
         `packages` are those of its virtual environment; without packages it has none.
         Raises InputError for a cell that the catalogue cannot make and for a file that is missing.
         """
-        # A scenario has one source, so its wheels tell its packages apart.
         digest = packages.tree.lock.digest if packages else None
-        what = ("cell", *(axes.get(axis, ABSENT) for axis in IMAGE_AXES), digest)
+        source = packages.source.folder if packages and packages.source else None
+        what = ("cell", *(axes.get(axis, ABSENT) for axis in IMAGE_AXES), digest, source)
         return self._book.once(what, lambda: self._cell(Cell.from_axes(axes), scenario, packages))
 
     def _cell(self, cell: Cell, scenario: Scenario, packages: CellPackages | None) -> ImageSpec:

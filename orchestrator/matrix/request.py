@@ -18,6 +18,8 @@ class Request:
     expression: str | None = None
     shard: tuple[int, int] | None = None
     trials: int | None = None
+    enough: int = 1
+    """How many trials that settle a cell's verdict are run."""
     timeout: float | None = None
     """Seconds for one trial."""
     offline: bool = False

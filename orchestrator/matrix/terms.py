@@ -74,6 +74,7 @@ class CellSelector:
         return CellTerms(
             expectation=expectation,
             trials=trials,
+            enough=request.enough,
             trials_per_container=min(trials, wanted, _most_per_container(expectation, instrument)),
             timeout=request.timeout or self._scenario.timeout * (instrument.slowdown if instrument else 1),
             network=bool(self._scenario.code and self._scenario.code.network),

@@ -2,6 +2,7 @@
 
 __lazy_modules__ = (
     "orchestrator.model.base",
+    "orchestrator.model.bisection",
     "orchestrator.model.catalogue",
     "orchestrator.model.cause",
     "orchestrator.model.cell",
@@ -26,6 +27,7 @@ __lazy_modules__ = (
 
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.bisection import AskedValue, Bisection, BisectionFinding, Flip, SkippedValue
 from orchestrator.model.catalogue import (
     SYSTEM_PYTHON,
     TOOLCHAIN_ARCH,
@@ -60,7 +62,7 @@ from orchestrator.model.cell import (
     version_depth,
     version_key,
 )
-from orchestrator.model.code import CodeFile, PackageAxis, UserCode
+from orchestrator.model.code import COMMIT, CodeFile, PackageAxis, UserCode
 from orchestrator.model.comparison import (
     Change,
     ChangeKind,
@@ -192,6 +194,7 @@ __all__ = [
     "AXIS_NAME",
     "AXIS_VALUE",
     "CHILD",
+    "COMMIT",
     "DISK_FULL",
     "DUMPING",
     "ENVIRONMENT_AXES",
@@ -213,7 +216,10 @@ __all__ = [
     "VERSION_AXES",
     "AddressRange",
     "Arch",
+    "AskedValue",
     "Base",
+    "Bisection",
+    "BisectionFinding",
     "Boundary",
     "CaseOutcome",
     "Catalogue",
@@ -250,6 +256,7 @@ __all__ = [
     "Explanations",
     "FailedImage",
     "Finding",
+    "Flip",
     "History",
     "HttpRequest",
     "ImageKind",
@@ -308,6 +315,7 @@ __all__ = [
     "Side",
     "SignalInfo",
     "SignatureHistory",
+    "SkippedValue",
     "SourceBuild",
     "StackRole",
     "Subject",

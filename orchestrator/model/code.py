@@ -1,7 +1,13 @@
 """A scenario's code that the user has already: what is started, and what it needs around it."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from orchestrator.model.base import Value
 from orchestrator.supervisor.targets import CODE, Target
+
+COMMIT: Final = "commit"
+"""The axis of a bisection along the commits of a package's repository."""
 
 
 class PackageAxis(Value):
@@ -34,6 +40,8 @@ class UserCode(Value):
     packages: tuple[PackageAxis, ...] = ()
     source: str | None = None
     """The folder of a package on the host, which is built to a wheel in each cell's base."""
+    revisions: dict[str, str] = {}
+    """Folders of other states of that package, by the values of the axis `commit`, which only then exists."""
     files: tuple[CodeFile, ...] = ()
     env: dict[str, str] = {}
     """Environment variables of the process."""
@@ -44,6 +52,10 @@ class UserCode(Value):
     def target(self) -> Target:
         """What a launcher starts."""
         return Target(self.kind, self.file, self.arguments)
+
+    def source_in(self, axes: Mapping[str, str]) -> str | None:
+        """The folder of the package that a cell of these axis values builds."""
+        return self.revisions.get(axes.get(COMMIT, ""), self.source)
 
     @property
     def is_copied(self) -> bool:

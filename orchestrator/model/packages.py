@@ -135,6 +135,8 @@ class SourceBuild(Value):
 
     name: str
     """What errors call it, and what the file names in its debug information begin with."""
+    folder: str
+    """Where its files lie on the host."""
     files: tuple[CodeFile, ...]
     tools: WheelTree
 

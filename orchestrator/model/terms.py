@@ -12,6 +12,8 @@ class CellTerms(Value):
     expectation: Expectation
     trials: int
     """The most that are run; a cell is settled by fewer where they tell enough."""
+    enough: int = 1
+    """How many trials that settle the verdict are run. A bisection asks how often."""
     trials_per_container: int = 1
     """How many of them may share a container."""
     timeout: float

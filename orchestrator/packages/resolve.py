@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from orchestrator.adapters import uv
 from orchestrator.errors import HostError, InputError, ToolError
@@ -107,6 +108,22 @@ class Resolver:
                 f"no release of {distribution} may be used: all are yanked", hint="name a version"
             )
         return str(reasons.newest(item.version for item in files))
+
+    def releases(self, distribution: str, platform: WheelPlatform) -> dict[str, str | None]:
+        """The releases that an index has, oldest first, each with why an environment has no wheel of it.
+
+        Left out are pre-releases and what was yanked. Raises InputError where no index has the distribution.
+        """
+        by_version: dict[Version, list[IndexFile]] = {}
+        for item in self._required(distribution):
+            if not item.yanked and not item.version.is_prerelease:
+                by_version.setdefault(item.version, []).append(item)
+        return {
+            str(version): None
+            if any(reasons.fits(item, platform) for item in by_version[version])
+            else reasons.no_wheel(distribution, by_version[version], platform)
+            for version in sorted(by_version)
+        }
 
     def _latest_in_cache(self, distribution: str) -> str:
         done = uv.run(

@@ -17,6 +17,7 @@ from orchestrator.invocation import command
 from orchestrator.model import (
     LABEL_RUN,
     Arch,
+    Cell,
     CellResult,
     FailedImage,
     ImageSpec,
@@ -59,6 +60,8 @@ class CellRunner:
     locks: Mapping[str, PackageLock] = field(default_factory=dict)
     """The packages of its cells, by digest."""
     stack_cache: StackCache = field(default_factory=StackCache)
+    repeat: Callable[[Cell], str] | None = None
+    """The shell command that repeats a cell; None: as a run names one."""
 
     @property
     def folder(self) -> Path:
@@ -68,7 +71,7 @@ class CellRunner:
     def run(self, planned: PlannedCell, image: str) -> CellResult:
         """Run a cell and write its result; raises HostError if nothing could be observed."""
         started, clock = datetime.now(UTC), time.monotonic()
-        tally, evidence = verdict.Tally(planned.expectation), Evidence()
+        tally, evidence = verdict.Tally(planned.expectation, planned.enough), Evidence()
         share = planned.trials_per_container if planned.cell.arch is self.host_arch else 1
         # The files of an earlier attempt at this cell are no evidence of this one.
         self.run_folder.clear_cell(planned.cell)
@@ -218,7 +221,9 @@ class CellRunner:
             rate=rate,
             started=(started or datetime.now(UTC)).isoformat(timespec="milliseconds"),
             seconds=0.0 if clock is None else round(time.monotonic() - clock, 3),
-            repeat=command("run", "--cell", cell.id, project=self.project),
+            repeat=self.repeat(cell)
+            if self.repeat
+            else command("run", "--cell", cell.id, project=self.project),
             by_hand=self._command(planned).by_hand(self.specs[planned.image].tag),
         )
         self.run_folder.write_result(result)

@@ -13,6 +13,7 @@ from orchestrator import images, packages, rundir
 from orchestrator import matrix as planning
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import (
+    COMMIT,
     FREE_THREADED,
     Arch,
     Catalogue,
@@ -43,6 +44,8 @@ class Wants:
 
     runs: PackageQuestion
     builds: PackageQuestion | None = None
+    source: str | None = None
+    """The folder of the package that is built."""
     refused: str | None = None
     """Why it cannot be built there."""
 
@@ -71,10 +74,12 @@ class Requirements:
             return None
         pins = (f"{item.distribution}=={axes[item.axis]}" for item in code.packages)
         required = (*code.requires, *pins, *own)
-        if code.source is None:
+        source = code.source_in(axes)
+        if source is None:
             return Wants(runs=self._question(required, axes))
-        project = self._project(code.source)
+        project = self._project(source)
         return Wants(
+            source=source,
             runs=self._question((*required, *project.runs), axes),
             builds=self._question(project.builds, axes),
             refused=images.lacks_compiler(environment),
@@ -88,32 +93,37 @@ class Requirements:
         if wants.refused:
             return NoWheel(reason=wants.refused)
         tree = WheelTree(lock=lock, platform=wants.runs.platform, folder=wants.runs.folder)
-        if wants.builds is None or scenario.code is None or scenario.code.source is None:
+        if wants.builds is None or wants.source is None or scenario.code is None:
             return CellPackages(tree=tree)
-        tools, source = lock_of(wants.builds), scenario.code.source
+        tools, name = lock_of(wants.builds), self._name(scenario.code.source or wants.source)
         if isinstance(tools, NoWheel):
-            return NoWheel(reason=f"what builds {self._name(source)} is not there: {tools.reason}")
+            return NoWheel(reason=f"what builds {name} is not there: {tools.reason}")
         return CellPackages(
             tree=tree,
             source=SourceBuild(
-                name=self._name(source),
-                files=self._sources(source),
+                name=name,
+                folder=wants.source,
+                files=self._sources(wants.source),
                 tools=tree.model_copy(update={"lock": tools, "venv": images.TOOLS}),
             ),
         )
 
-    def _question(self, requirements: Iterable[str], axes: Axes) -> PackageQuestion:
+    def platform(self, axes: Axes) -> WheelPlatform:
+        """What the wheels of a cell must run on."""
         arch = Arch(axes["arch"])
         made = self.catalogue.made_of(axes["python"], axes["glibc"], arch)
         python = made.version if made else axes["python"]
+        return WheelPlatform(
+            python=python.removesuffix(FREE_THREADED),
+            glibc=axes["glibc"],
+            arch=arch,
+            free_threaded=python.endswith(FREE_THREADED),
+        )
+
+    def _question(self, requirements: Iterable[str], axes: Axes) -> PackageQuestion:
         return PackageQuestion(
             requirements=tuple(dict.fromkeys(requirements)),
-            platform=WheelPlatform(
-                python=python.removesuffix(FREE_THREADED),
-                glibc=axes["glibc"],
-                arch=arch,
-                free_threaded=python.endswith(FREE_THREADED),
-            ),
+            platform=self.platform(axes),
             folder=str(self.root),
         )
 
@@ -144,8 +154,10 @@ class Requirements:
 
 def deciding_axes(scenario: Scenario) -> tuple[str, ...]:
     """The axes that decide what a scenario's cells install."""
-    packages = scenario.code.packages if scenario.code else ()
-    return ("python", "glibc", "arch", "launcher", *(item.axis for item in packages))
+    code = scenario.code
+    packages = code.packages if code else ()
+    commit = (COMMIT,) if code and code.revisions else ()
+    return ("python", "glibc", "arch", "launcher", *(item.axis for item in packages), *commit)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,8 +103,7 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
 
     A `listing` is for people to read: it renders no images, and its cells have no image's key.
     """
-    catalogue = project.catalogue.model_copy(update={"host": _host()})
-    project, selection = _select(replace(project, catalogue=catalogue), request)
+    project, selection = select_cells(project, request)
     selection, installed = _resolve(project, selection, request)
     recipes = None if listing else images.Recipes(project.catalogue, project.root, _host())
     now = datetime.now(UTC)
@@ -176,12 +175,13 @@ def _image_axes(project: Project) -> Callable[[str], tuple[str, ...]]:
     return lambda name: tuple(dict.fromkeys((*images.IMAGE_AXES, *deciding_axes(project.scenarios[name]))))
 
 
-def _select(project: Project, request: Request) -> tuple[Project, Selection]:
+def select_cells(project: Project, request: Request) -> tuple[Project, Selection]:
     """Choose the cells; where a registry that they need does not answer, without those.
 
     A registry is asked only where a chosen cell's base has a pinned image there: planning is quick
-    and silent otherwise.
+    and silent otherwise. The project that comes back knows this host and those registries.
     """
+    project = replace(project, catalogue=project.catalogue.model_copy(update={"host": _host()}))
     selection = planning.select(project.matrix, project.catalogue, request)
     if request.offline:
         return project, selection

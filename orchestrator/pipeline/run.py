@@ -73,17 +73,17 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         check_host(engine, planned)
         planned, folder = _claim_folder(planned, options)
         run = earlier or RunFolder(folder)
-        _write_plan(planned, run, str(info))
-        _clear_leftovers(engine, progress)
+        write_plan(planned, run, str(info))
+        clear_leftovers(engine, progress)
         if engine.unlimited:
             progress.say(f"What a cell writes to /work is not limited here: {engine.unlimited}.")
         todo = _still_to_run(run)
         progress.begin(len(planned.specs), len(todo))
         stop = threading.Event()
-        runner = _runner(engine, project, planned, run, host_arch=Arch.from_machine(info.arch), stop=stop)
+        runner = runner_for(engine, project, planned, run, host_arch=Arch.from_machine(info.arch), stop=stop)
         schedule = Schedule(
             runner=runner,
-            build=_builder(engine, run, options.jobs, stop, progress),
+            build=builder_for(engine, run, options.jobs, stop, progress),
             progress=progress,
             jobs=options.jobs,
             fail_fast=options.fail_fast,
@@ -132,12 +132,12 @@ def _claim_folder(planned: PlannedRun, options: RunOptions) -> tuple[PlannedRun,
     """The run's folder, and the plan under its name: a resumed run's own, else a new one."""
     if options.resume is not None:
         return planned, options.resume
-    folder = _own_folder(options.reports / planned.plan.run)
+    folder = own_folder(options.reports / planned.plan.run)
     plan = planned.plan.model_copy(update={"run": folder.name})
     return replace(planned, plan=plan), folder
 
 
-def _own_folder(wanted: Path) -> Path:
+def own_folder(wanted: Path) -> Path:
     """Make the run's folder; where another run of the same second has it, one with a number behind."""
     for number in range(1, MAX_RUNS + 1):
         folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
@@ -157,7 +157,8 @@ def _own_folder(wanted: Path) -> Path:
     )
 
 
-def _write_plan(planned: PlannedRun, run: RunFolder, engine: str) -> None:
+def write_plan(planned: PlannedRun, run: RunFolder, engine: str) -> None:
+    """Write a plan with its locks and the recipes of its images; `engine` is what runs it."""
     run.write_locks(planned.locks.values())
     run.write_plan(planned.plan.model_copy(update={"engine": engine}))
     with real_folder(run.path, layout.IMAGES):
@@ -166,7 +167,8 @@ def _write_plan(planned: PlannedRun, run: RunFolder, engine: str) -> None:
         images.render(spec, run.path / layout.IMAGES)
 
 
-def _clear_leftovers(engine: Engine, progress: Progress) -> None:
+def clear_leftovers(engine: Engine, progress: Progress) -> None:
+    """Remove the containers and volumes that a killed run left."""
     removed = execute.remove_leftovers(engine)
     if removed:
         progress.say(f"Removed {removed} containers and volumes that a run which was killed had left.")
@@ -197,7 +199,11 @@ def _stages(
     yield [item for item in left if item.cell.id not in closed]
 
 
-def _builder(engine: Engine, run: RunFolder, jobs: int, stop: threading.Event, progress: Progress) -> Build:
+def builder_for(
+    engine: Engine, run: RunFolder, jobs: int, stop: threading.Event, progress: Progress
+) -> Build:
+    """What builds the images of a run, with their logs in its folder."""
+
     def build(specs: list[ImageSpec], on_ready: OnReady) -> object:
         logs = run.path / layout.IMAGES
         return images.build_all(
@@ -207,7 +213,7 @@ def _builder(engine: Engine, run: RunFolder, jobs: int, stop: threading.Event, p
     return build
 
 
-def _runner(
+def runner_for(
     engine: Engine,
     project: Project,
     planned: PlannedRun,
@@ -216,6 +222,7 @@ def _runner(
     host_arch: Arch,
     stop: threading.Event,
 ) -> CellRunner:
+    """What runs the cells of a plan."""
     return CellRunner(
         engine=engine,
         run_name=planned.plan.run,

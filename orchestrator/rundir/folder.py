@@ -9,6 +9,7 @@ from typing import TypeVar
 from orchestrator.adapters.files import remove_below, write_below
 from orchestrator.errors import InputError, Location
 from orchestrator.model import (
+    Bisection,
     Causes,
     Cell,
     CellResult,
@@ -123,7 +124,7 @@ class RunFolder:
         write_below(self.path, layout.result_file(result.cell), result.model_dump_json(indent=1))
         self._results.pop(result.cell.id, None)
 
-    def write(self, document: Causes | Explanations | Comparison | History | RunDigest) -> None:
+    def write(self, document: Bisection | Causes | Explanations | Comparison | History | RunDigest) -> None:
         """Write a derived document under its name."""
         write_below(self.path, layout.DERIVED[type(document)], document.model_dump_json(indent=1))
 

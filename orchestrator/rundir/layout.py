@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from orchestrator.model import Causes, Cell, Comparison, Explanations, History, PlannedImage, RunDigest
+from orchestrator.model import (
+    Bisection,
+    Causes,
+    Cell,
+    Comparison,
+    Explanations,
+    History,
+    PlannedImage,
+    RunDigest,
+)
 
 PLAN: Final = "plan.json"
 CELLS: Final = "cells"
@@ -16,6 +25,7 @@ DERIVED: Final = {
     Comparison: "comparison.json",
     History: "history.json",
     RunDigest: "digest.json",
+    Bisection: "bisection.json",
 }
 """The documents that are computed from the plan and the results, by their type."""
 

@@ -16,6 +16,8 @@ class Tally:
     """
 
     expectation: Expectation
+    enough: int = 1
+    """How many trials that settle the verdict are wanted."""
     _judgements: list[Judgement] = field(default_factory=list)
 
     def add(self, observation: Observation) -> Judgement:
@@ -27,7 +29,9 @@ class Tally:
     def settled(self) -> bool:
         """Whether no further trial is needed."""
         if self._must_crash:
-            return self._count(Verdict.PASS) > 0
+            return self._count(Verdict.PASS) >= self.enough
+        if self.enough > 1 and not self._count(Verdict.ERROR):
+            return self._count(Verdict.FAIL) >= self.enough
         return self._count(Verdict.ERROR) > 0 or self._decision is not Decision.GO_ON
 
     @property

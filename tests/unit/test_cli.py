@@ -23,6 +23,7 @@ COMMANDS = [
     "build",
     "run",
     "check",
+    "bisect",
     "report",
     "diff",
     "merge",

@@ -1,0 +1,145 @@
+"""A bisection as it goes on: what was asked so far, what it tells, and what to ask next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from orchestrator.bisect.reading import Endings, Subject, endings_of, subject_of
+from orchestrator.bisect.search import Search
+from orchestrator.bisect.trials import trials_to_miss
+from orchestrator.model import AskedValue, CellResult, Rate
+
+ENOUGH: Final = 6
+"""Trials that show the subject from which its rate is known well enough to say how many others need."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """A cell to run: up to `trials`, until `enough` of them show something."""
+
+    at: int
+    trials: int
+    enough: int
+
+
+@dataclass(kw_only=True)
+class State:
+    """The values of an axis in their order, and what is known of them.
+
+    `trials` are those of an end at first; `most` is the largest number that a value is given.
+    """
+
+    values: Sequence[str]
+    trials: int
+    most: int
+    search: Search = field(init=False)
+    found: dict[int, Endings] = field(default_factory=dict)
+    cells: dict[int, str] = field(default_factory=dict)
+    """The id of the cell of each value that was asked."""
+    skipped: dict[int, str] = field(default_factory=dict)
+    subject: Subject | None = None
+    _example: int | None = None
+    """A position that shows the subject, of which enough trials were run: its rate is the subject's."""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing asked."""
+        self.search = Search(count=len(self.values))
+
+    def skip(self, at: int, reason: str) -> None:
+        """A value that no environment can be made for."""
+        self.skipped[at] = reason
+        self.search.skipped.add(at)
+
+    def record(self, ask: Ask, cell: str, result: CellResult) -> None:
+        """What a cell showed."""
+        at, endings = ask.at, endings_of(result)
+        self.search.asked.add(at)
+        self.cells[at] = cell
+        self.found[at] = endings
+        if endings.unusable:
+            self.search.skipped.add(at)
+        self._look(ask)
+
+    def next(self) -> tuple[Ask, ...]:
+        """The cells to run now; none where the bisection is at its end. A value may be asked again."""
+        if ends := self.search.ends():
+            may = ends[: self.search.left]
+            return tuple(Ask(at=at, trials=self.trials, enough=ENOUGH) for at in may)
+        if self.subject is None and self.is_mixed:
+            return ()
+        if again := self._again():
+            return (again,)
+        at = self.search.next()
+        return () if at is None else (Ask(at=at, trials=self._needed, enough=1 if self.subject else ENOUGH),)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether some value that was asked ends in several ways."""
+        return any(len(found.kept) > 1 for found in self.found.values() if not found.unusable)
+
+    @property
+    def rate(self) -> Rate | None:
+        """How often the subject comes where it was first seen."""
+        if self.subject is None or self._example is None:
+            return None
+        found = self.found[self._example]
+        return Rate.of("showed it", self.subject.shown(found) or 0, found.trials)
+
+    @property
+    def quiet(self) -> tuple[int, ...]:
+        """The trials of each value that does not show the subject."""
+        return tuple(self.found[at].trials for at, shows in self.search.known.items() if not shows)
+
+    def asked(self, at: int) -> AskedValue:
+        """What a value that was asked told."""
+        found = self.found[at]
+        shown = self.subject.shown(found) if self.subject else 0
+        other = "" if shown is not None else f"ends in {' and '.join(found.kept)}, as no end of the axis does"
+        return AskedValue(
+            value=self.values[at],
+            cell=self.cells[at],
+            ended=tuple(found.kept),
+            shown=shown or 0,
+            trials=found.trials,
+            skipped=found.unusable or other,
+        )
+
+    def _look(self, ask: Ask) -> None:
+        """Take what is known anew: a subject may be seen now, by which the others are read."""
+        usable = {at: found for at, found in self.found.items() if not found.unusable}
+        if self.subject is None and len(usable) > 1:
+            first = min(usable)
+            other = max(usable) if ask.at == first else ask.at
+            self.subject = subject_of(usable[first], usable[other])
+            if self.subject:
+                self._example = other if self.subject.shows_last else first
+        for at, found in usable.items():
+            shown = self.subject.shown(found) if self.subject else 0
+            self.search.known.pop(at, None)
+            if shown is None:
+                self.search.skipped.add(at)
+            else:
+                self.search.known[at] = shown > 0
+
+    def _again(self) -> Ask | None:
+        """A value that is to have more trials: one that shows the subject seldom, and then a quiet end."""
+        rate, at = self.rate, self._example
+        if rate is None or at is None:
+            return None
+        if rate.count < ENOUGH and rate.trials < self.most:
+            return Ask(at=at, trials=self.most, enough=ENOUGH)
+        short = (
+            other
+            for other in (min(self.search.known), max(self.search.known))
+            if not self.search.known[other] and self.found[other].trials < self._needed
+        )
+        other = next(short, None)
+        return None if other is None else Ask(at=other, trials=self._needed, enough=1)
+
+    @property
+    def _needed(self) -> int:
+        """Trials after which a value may be called quiet."""
+        rate = self.rate
+        if rate is None:
+            return self.trials
+        return min(self.most, trials_to_miss(rate, len(self.search.asked) + max(self.search.left, 0)))

@@ -1,0 +1,75 @@
+"""Bisections: between which two neighbours of an ordered axis an outcome changes, and how sure that is."""
+
+from enum import StrEnum
+
+from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.rate import Share
+
+
+class BisectionFinding(StrEnum):
+    """What the values that were asked support."""
+
+    FLIP = "flip"
+    """Exactly one change, between two neighbours."""
+    SAME = "same"
+    """Every value that was asked ends alike."""
+    AT_TIMES = "at times"
+    """The first and the last value both show it in some of their trials: the axis does not decide it."""
+    SEVERAL = "several"
+    """More than one change."""
+    UNKNOWN = "unknown"
+    """Fewer than two values could be asked."""
+
+
+class AskedValue(Value):
+    """A value of the axis whose cell was run. `shown` of its `trials` showed the subject."""
+
+    value: str
+    cell: str
+    ended: tuple[str, ...]
+    """How its trials ended, each way once."""
+    shown: int = 0
+    trials: int
+    skipped: str = ""
+    """Why it counts neither way: it could not be observed, or ended as no other did."""
+
+
+class SkippedValue(Value):
+    """A value that cannot be asked, with the reason."""
+
+    value: str
+    reason: str
+
+
+class Flip(Value):
+    """Two values between which the outcome changes, with those between them that could not tell."""
+
+    before: str
+    after: str
+    between: tuple[str, ...] = ()
+
+
+class Bisection(Value):
+    """bisection.json of a run's folder: where an outcome changes along an ordered axis."""
+
+    schema_version: int = SCHEMA
+    run: str
+    scenario: str
+    axis: str
+    environment: str
+    """The id of the cells without the axis's value."""
+    values: int
+    """How many values the axis has in the range, skipped ones included."""
+    subject: str = ""
+    """What was looked for, as an ending (`SIGSEGV`); empty where all values end alike."""
+    finding: BisectionFinding
+    flips: tuple[Flip, ...] = ()
+    asked: tuple[AskedValue, ...] = ()
+    """In the order of the axis."""
+    skipped: tuple[SkippedValue, ...] = ()
+    confidence: Share | None = None
+    """Of the flips, if a value that shows the subject does so at `rate` or more of its trials."""
+    rate: Share | None = None
+    """The lower bound of the rate at the end of the axis that shows it, with a confidence of 97.5 %."""
+    sentence: str
+    notes: tuple[str, ...] = ()
