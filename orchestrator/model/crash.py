@@ -146,6 +146,16 @@ class Environment(Value):
     walked: WalkedArray | None = None
 
 
+class Excerpt(Value):
+    """Lines of a source file around the line of a frame, which names the file so."""
+
+    file: str
+    line: int
+    first: int
+    """The number of the first of `lines`."""
+    lines: tuple[str, ...]
+
+
 class CrashSite(Value):
     """Where the original fault happened."""
 
@@ -198,6 +208,8 @@ class Crash(Value):
     named_from: str | None = None
     """The source of this crash's names, if it is not its own core."""
     environment: Environment | None = None
+    excerpts: tuple[Excerpt, ...] = ()
+    """Source lines of its frames in the project's own files."""
 
     @property
     def waits(self) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from orchestrator.model import (
 from orchestrator.pipeline import sharing
 from orchestrator.pipeline.evidence import Evidence
 from orchestrator.pipeline.observation import observation_of
+from orchestrator.pipeline.sources import Sources
 from orchestrator.pipeline.trials import TrialReader
 from orchestrator.rundir import RunFolder, layout
 from orchestrator.verdict import Tally
@@ -165,7 +166,11 @@ class CellRunner:
 
     def _reader(self, request: TrialRequest) -> TrialReader:
         return TrialReader(
-            engine=self.engine, root=self.folder, stack_cache=self.stack_cache, request=request
+            engine=self.engine,
+            root=self.folder,
+            stack_cache=self.stack_cache,
+            request=request,
+            sources=Sources(scenario=self.scenarios[request.command.cell.scenario]),
         )
 
     def _command(self, planned: PlannedCell) -> TrialCommand:

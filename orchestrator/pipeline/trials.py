@@ -24,6 +24,7 @@ from orchestrator.model import (
     OutcomeKind,
     Trial,
 )
+from orchestrator.pipeline.sources import Sources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class TrialReader:
     root: Path
     stack_cache: StackCache
     request: TrialRequest
+    sources: Sources
 
     def read(self, outcomes: Sequence[Outcome]) -> Iterator[Trial]:
         """The trials of the container in their order."""
@@ -102,4 +104,4 @@ class TrialReader:
             )
             origin = f"trial {request.number(index)} of {request.command.cell.id}"
             cached = CacheContext(cache=self.stack_cache, image=request.image, origin=origin)
-            return crash.read_crash(plain, core, sysroot, cached=cached, hang=hang)
+            return self.sources.add(crash.read_crash(plain, core, sysroot, cached=cached, hang=hang))
