@@ -9,6 +9,7 @@ from typing import Final
 from orchestrator.adapters.files import names_below, remove_below, write_below
 from orchestrator.model import CoreFile, CoreState, Crash, Subject
 from orchestrator.report import changes, grid, remedies, views, words
+from orchestrator.report.issue import issue_of
 from orchestrator.report.packing import (
     INDEX,
     PACKS,
@@ -66,9 +67,17 @@ def _write_signature(site: Site, group: SignatureGroup) -> None:
         signature_page(group.slug),
         "signature.html.j2",
         group=group,
+        expected=_expected(group),
+        issue=issue_of(group.shown_by, group.crash),
         explanations=about,
         first_seen=changes.signature_history(site.data, group.signature),
     )
+
+
+def _expected(group: SignatureGroup) -> tuple[str, ...]:
+    """The frames that the cell expects whose crash is shown."""
+    expectation = group.shown_by.planned.expectation
+    return expectation.frames if expectation.wants_core else ()
 
 
 def _write_cells(site: Site) -> None:
@@ -93,6 +102,7 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
     dockerfile = layout.dockerfile(image) if image else None
     trial = words.telling_trial(result) if result else None
     core, crash = trial.telling_core if trial else (None, None)
+    whole = crash is not None and record.id in site.places.own
     return {
         "record": record,
         "trial": trial,
@@ -100,6 +110,8 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
         "image": image,
         "dockerfile": dockerfile if dockerfile and data.inside(dockerfile) else None,
         "cautions": words.cautions(result),
+        "cause": data.cause_of.get(record.id),
+        "issue": issue_of(record, crash) if whole and crash else None,
         "streams": views.streams(data, record, site.places.excerpt_limit(record)),
         "plot": views.trial_plot(result) if result else (),
         "open_core": _open_core(data, core, crash, image.tag if image else None),

@@ -22,7 +22,7 @@ from markupsafe import Markup, escape
 
 from orchestrator.adapters.files import write_below
 from orchestrator.model.rate import percent
-from orchestrator.report import ansi, stacks, text, views, words
+from orchestrator.report import ansi, hangs, links, stacks, text, views, words
 from orchestrator.report.packing import Places
 from orchestrator.report.printing import PrintingEnvironment
 from orchestrator.report.signatures import SIGNATURES, signature_page, signature_slug
@@ -30,7 +30,7 @@ from orchestrator.rundir import CellRecord, RunData, Status
 
 ASSETS: Final = "assets"
 STYLE: Final = "report.css"
-SCRIPTS: Final = ("grid.js", "cell.js")
+SCRIPTS: Final = ("page.js", "grid.js", "cell.js")
 TEMPLATES: Final = "templates"
 REMEMBERED: Final = 4096
 """Fragments of pages that are kept to be shown again: a few kilobytes each."""
@@ -113,6 +113,8 @@ def _environment() -> PrintingEnvironment:
         "words": words,
         "views": views,
         "stacks": stacks,
+        "hangs": hangs,
+        "links": links,
         "signature_slug": signature_slug,
         "signature_page": signature_page,
     }
@@ -129,6 +131,7 @@ def _environment() -> PrintingEnvironment:
     }
     # A module that is a global is made once; an import statement checks it on every page.
     environment.globals["m"] = environment.get_template("macros.html.j2").module
+    environment.globals["c"] = environment.get_template("crash.html.j2").module
     return environment
 
 

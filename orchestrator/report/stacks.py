@@ -1,17 +1,45 @@
-"""Stacks as pages show them: native and Python frames merged, threads with equal stacks grouped."""
+"""Stacks as pages show them: native and Python frames merged, long runs folded, equal threads grouped."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from orchestrator.model import Crash, NativeFrame, PythonFrame, Thread
+from orchestrator.model.frame_names import found_places, is_interpreter_file
+from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO, VENV
 
 FRAMES: Final = 160
 """Frames of one stack that a page shows: the innermost ones, and the outermost tenth of them."""
 GROUPS: Final = 40
 """Different stacks of other threads that a page shows."""
+NAME: Final = 100
+"""Characters of a function's name in a row; those of C++ templates have hundreds."""
 IDS: Final = 12
 """Thread ids that a line names."""
+FOLDED: Final = 3
+"""The fewest frames of the interpreter in a row that are folded into one line."""
+_UNDER_TEST: Final = (f"{HOME}/{SCENARIO}/", f"{VENV}/", f"{PROJECT}/")
+"""Where an image has the scenario's code, its packages, and the copy of the user's files."""
+_LIBRARIES: Final = (
+    "std::",
+    "core::",
+    "alloc::",
+    "__gthread_",
+    "__gnu_cxx::",
+    "__cxxabiv1::",
+    "<std::",
+    "<core::",
+)
+"""How names of C++'s and Rust's standard libraries begin."""
+
+
+class SourceLine(NamedTuple):
+    """A line of source; `here` marks the frame's own."""
+
+    number: int
+    text: str
+    here: bool
 
 
 class ShownFrame(NamedTuple):
@@ -47,16 +75,35 @@ class ShownFrame(NamedTuple):
 
 
 class StackRow(NamedTuple):
-    """A row of a stack: a native frame, a Python frame, or the number of frames left out here.
+    """A row of a stack: a native or Python frame, one that is missing, or a number of frames left out.
 
-    `number` is the native frame's, 0 for the innermost; `fault` marks where the original fault happened.
+    `number` is the native frame's, 0 for the innermost; `fault` marks where the original fault happened,
+    `expected` a frame that the scenario names, `own` the code under test. `missing` is a function that the
+    scenario names and that is not on the stack here.
     """
 
     number: int = 0
     native: ShownFrame | None = None
     python: PythonFrame | None = None
     fault: bool = False
+    expected: bool = False
+    own: bool = False
+    source: tuple[SourceLine, ...] = ()
+    missing: str = ""
     left_out: int = 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a frame of the interpreter that tells nothing special."""
+        special = self.fault or self.expected or self.own or self.native is None
+        return not special and self.native is not None and is_interpreter_file(self.native.module)
+
+
+class Fold(NamedTuple):
+    """Rows of a stack; folded into one line where `summary` is not empty."""
+
+    rows: tuple[StackRow, ...]
+    summary: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,21 +129,61 @@ class ThreadGroup:
         return ", ".join(ids[:IDS]) + (", …" if len(ids) > IDS else "")
 
 
-def stack_rows(crash: Crash, thread: Thread) -> tuple[StackRow, ...]:
+def stack(crash: Crash, thread: Thread, expected: Sequence[str] = ()) -> tuple[Fold, ...]:
+    """A thread's frames as a page shows them, innermost first.
+
+    Folded are the frames of a signal's handler, which stand above the fault, and runs of the interpreter's.
+    """
+    rows = stack_rows(crash, thread, expected)
+    start = next((at for at, row in enumerate(rows) if row.fault), 0)
+    trampoline = next((at for at in range(start - 1, -1, -1) if _is_trampoline(rows[at])), None)
+    above = 0 if trampoline is None else trampoline + 1
+    if above <= 1 or any(row.expected for row in rows[:above]):
+        return tuple(_folds(rows))
+    handler = Fold(rows[:above], f"{above - 1} frames of the signal handler, above the fault")
+    return (handler, *_folds(rows[above:]))
+
+
+def stack_rows(crash: Crash, thread: Thread, expected: Sequence[str] = ()) -> tuple[StackRow, ...]:
     """A thread's frames, innermost first; Python frames stand above the native frame that runs them.
 
-    The fault is the first frame of the crashed thread at the crash's own pc.
+    The fault is the first frame of the crashed thread at the crash's own pc; a hang has none.
+    `expected` names functions in this order; those that are not there have a row of their own.
     """
     fault = _fault_index(crash, thread)
+    sources = _sources(crash)
     above: dict[int, list[StackRow]] = {}
     for item in thread.python:
         if item.native is not None:
-            above.setdefault(item.native, []).append(StackRow(python=item))
-    rows: list[StackRow] = []
+            own = item.file.startswith(_UNDER_TEST)
+            row = StackRow(python=item, own=own, source=sources.pop((item.file, item.line), ()))
+            above.setdefault(item.native, []).append(row)
+    places = found_places([frame.function for frame in thread.native], expected)
+    missing = _missing(expected, places, (fault or 0) - 1)
+    rows = [StackRow(missing=name) for name in missing.get(-1, ())]
     for index, frame in enumerate(thread.native):
         rows += above.get(index, ())
-        rows.append(StackRow(number=index, native=ShownFrame.of(frame), fault=index == fault))
+        rows.append(
+            StackRow(
+                number=index,
+                native=ShownFrame.of(frame),
+                fault=index == fault,
+                expected=index in places,
+                own=is_own(frame),
+                source=sources.pop((frame.file, frame.line), ()),
+            )
+        )
+        rows += [StackRow(missing=name) for name in missing.get(index, ())]
     return tuple(_cut(rows, fault or 0))
+
+
+def is_own(frame: NativeFrame) -> bool:
+    """Whether a frame is in the scenario's code, in one of its packages or in the user's code.
+
+    Not so where a standard library is compiled into that code.
+    """
+    own = frame.module is not None and frame.module.startswith(_UNDER_TEST)
+    return own and not (frame.function or "").startswith(_LIBRARIES)
 
 
 def unplaced(thread: Thread) -> tuple[PythonFrame, ...]:
@@ -115,9 +202,55 @@ def other_threads(crash: Crash) -> tuple[ThreadGroup, ...]:
 
 
 def _fault_index(crash: Crash, thread: Thread) -> int | None:
-    if not thread.crashed or crash.crash.pc is None:
+    if not thread.crashed or crash.hang or crash.crash.pc is None:
         return None
     return next((index for index, frame in enumerate(thread.native) if frame.pc == crash.crash.pc), None)
+
+
+def _missing(expected: Sequence[str], places: Sequence[int | None], top: int) -> dict[int, list[str]]:
+    """The expected functions that were not found, by the frame outside of which each should stand.
+
+    `top` is the frame above those that are looked at, -1 where there is none.
+    """
+    found: dict[int, list[str]] = {}
+    last = top
+    for name, place in zip(expected, places, strict=True):
+        if place is None:
+            found.setdefault(last, []).append(name)
+        else:
+            last = place
+    return found
+
+
+def _sources(crash: Crash) -> dict[tuple[str | None, int | None], tuple[SourceLine, ...]]:
+    """The source lines by the place that a frame names; a stack shows each once."""
+    return {
+        (item.file, item.line): tuple(
+            SourceLine(number, text, number == item.line)
+            for number, text in enumerate(item.lines, item.first)
+        )
+        for item in crash.excerpts
+    }
+
+
+def _folds(rows: Sequence[StackRow]) -> Iterator[Fold]:
+    for plain, run in groupby(rows, key=lambda row: row.plain):
+        members = tuple(run)
+        folded = plain and len(members) >= FOLDED
+        yield Fold(members, _summary(members) if folded else "")
+
+
+def _summary(rows: Sequence[StackRow]) -> str:
+    first, last = (_name(row) for row in (rows[0], rows[-1]))
+    return f"{len(rows)} frames of the interpreter: {first} … {last}"
+
+
+def _name(row: StackRow) -> str:
+    return (row.native.function if row.native else None) or "??"
+
+
+def _is_trampoline(row: StackRow) -> bool:
+    return row.native is not None and row.native.trampoline
 
 
 def _likeness(thread: Thread) -> object:

@@ -12,7 +12,6 @@ from orchestrator.model import (
     Crash,
     Expectation,
     Finding,
-    NativeFrame,
     NotComparable,
     OtherCrash,
     Outcome,
@@ -20,10 +19,13 @@ from orchestrator.model import (
     Plan,
     SignalInfo,
     Subject,
+    Thread,
     Trial,
     UserTests,
     WantedFinding,
 )
+from orchestrator.report import hangs
+from orchestrator.report.stacks import ShownFrame, stack_rows, unplaced
 from orchestrator.rundir import CellRecord, RunData, Status
 
 OUTCOMES: Final = {
@@ -148,6 +150,24 @@ def cell_seen(record: CellRecord) -> str:
     return trial_seen(trial)
 
 
+def ended(trial: Trial) -> str:
+    """How the judged process ended, in a few words."""
+    outcome = trial.outcome
+    if outcome.kind is OutcomeKind.EXIT:
+        return f"exit {outcome.status}"
+    if outcome.kind is OutcomeKind.OOM:
+        return "out of memory"
+    if outcome.kind is OutcomeKind.SIGNAL:
+        return f"ended by {outcome.signal or 'a signal'}"
+    return f"did not end; crashmatrix ended it with {outcome.signal}" if outcome.signal else "did not end"
+
+
+def short_reason(record: CellRecord) -> str:
+    """The reason of a verdict; of a failed build only the line that names the error."""
+    failed = record.result.unobserved.image if record.result and record.result.unobserved else None
+    return f"an image could not be built: {failed.error}" if failed else record.reason
+
+
 def outcome_shape(record: CellRecord) -> str:
     """The key in `OUTCOMES` of how a cell ended; a crash of another process counts as one."""
     trial = telling_trial(record.result) if record.result else None
@@ -158,10 +178,15 @@ def outcome_shape(record: CellRecord) -> str:
     return trial.outcome.kind.value
 
 
+def expected_shape(expectation: Expectation) -> str:
+    """The key in `OUTCOMES` of the end that is expected."""
+    return "crash" if expectation.must_crash else expectation.kind.value
+
+
 def expected(expectation: Expectation) -> str:
     """The expectation in a few words."""
     if expectation.is_default:
-        return "a clean end"
+        return "a clean exit"
     if expectation.kind is OutcomeKind.SIGNAL:
         return expectation.signal or "a signal"
     if expectation.kind is OutcomeKind.EXIT:
@@ -179,12 +204,21 @@ def signal_words(signal: SignalInfo) -> str:
     return words
 
 
+def site_words(crash: Crash) -> str:
+    """The place of a fault: function, module, and how sure the function is."""
+    site = crash.crash
+    where = function_words(site.function, site.offset)
+    module = f" in {site.module}" if site.module else ""
+    sure = "" if site.exact else " (nearest symbol only)" if site.function else " (no symbol)"
+    return f"{where}{module}{sure}"
+
+
 def function_words(function: str | None, offset: int | None) -> str:
     """A function with its offset; without a symbol `??` with the offset from the module's base."""
     return f"{function or '??'}" if offset is None else f"{function or '??'}+{offset:#x}"
 
 
-def frame_line(index: int, frame: NativeFrame) -> str:
+def frame_line(index: int, frame: ShownFrame) -> str:
     """A native frame as one line of plain text."""
     if frame.trampoline:
         return f"#{index:<3} <signal handler called>  (below is what it interrupted)"
@@ -194,14 +228,29 @@ def frame_line(index: int, frame: NativeFrame) -> str:
 
 
 def backtrace_text(crash: Crash) -> str:
-    """The crashed thread as plain text, fault first."""
+    """A crash as plain text: the signal, or what the threads of a hang wait for; then the crashed thread."""
     thread = crash.crashed_thread
-    lines = [signal_words(crash.signal), *crash.waits[:WAITS]]
+    lines = [hang_words(crash), *crash.waits[:WAITS]] if crash.hang else [signal_words(crash.signal)]
     if thread is None:
-        return f"{lines[0]}\nno thread could be read"
-    lines += [frame_line(index, frame) for index, frame in enumerate(thread.native)]
-    lines += [f"py  {frame.function} ({frame.file}:{frame.line})" for frame in thread.python]
-    return "\n".join(lines)
+        return "\n".join([*lines, "no thread could be read"])
+    return "\n".join([*lines, *stack_lines(crash, thread)])
+
+
+def stack_lines(crash: Crash, thread: Thread) -> Iterator[str]:
+    """A thread's frames as plain text, innermost first, Python frames among them."""
+    for row in stack_rows(crash, thread):
+        if row.left_out:
+            yield f"     {row.left_out:,} frames left out"
+        elif row.python:
+            yield f"py   {row.python.function} ({row.python.file}:{row.python.line})"
+        elif row.native:
+            yield f"{frame_line(row.number, row.native)}{'  <- fault' if row.fault else ''}"
+    yield from (f"py   {frame.function} ({frame.file}:{frame.line})" for frame in unplaced(thread))
+
+
+def hang_words(crash: Crash) -> str:
+    """The hang in one sentence, and whose signal ended it."""
+    return f"{hangs.sentence(crash)} crashmatrix sent it {crash.signal.name}, to have this core written."
 
 
 def telling_process(trial: Trial) -> str:

@@ -4,6 +4,7 @@ An expected crash matches only with its own signal and frames; "it failed" is no
 not be observed (no core, no engine) is `error`, never a crash and never a survival.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.adapters.regex import is_in
@@ -21,9 +22,9 @@ from orchestrator.model import (
     Verdict,
     WantedFinding,
 )
+from orchestrator.model.frame_names import inexact_frames, matches, missing_frames, missing_functions
 from orchestrator.verdict.children import as_judged, of_judged, of_other, others_seen
 from orchestrator.verdict.default import judge_default
-from orchestrator.verdict.frames import inexact_frames, missing_frames, missing_functions
 from orchestrator.verdict.user_tests import unended, words_of_tests
 
 
@@ -163,9 +164,7 @@ def _differences(expectation: Expectation, observation: Observation) -> list[str
         wrong.append(f"expected {expectation.signal}")
     if expectation.fault_address is not None:
         wrong += _wrong_address(expectation.fault_address, trial)
-    absent = missing_frames(_frames(trial), expectation.frames)
-    if absent:
-        wrong.append(f"not among the frames in this order: {', '.join(absent)}")
+    wrong += _wrong_frames(_frames(trial), expectation.frames)
     if expectation.message is not None and not _said(expectation.message, observation):
         wrong.append(f"no output matches /{expectation.message}/")
     if expectation.evidence is not None:
@@ -173,6 +172,15 @@ def _differences(expectation: Expectation, observation: Observation) -> list[str
     if expectation.absent is not None and _said(expectation.absent, observation):
         wrong.append(f"some output matches /{expectation.absent}/")
     return wrong
+
+
+def _wrong_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> list[str]:
+    """The expected functions that the stack lacks, and those that it has in another order."""
+    missing = missing_frames(frames, wanted)
+    misplaced = [name for name in missing if any(matches(frame, name) for frame in frames)]
+    absent = [name for name in missing if name not in misplaced]
+    said = ("not on the stack", absent), ("on the stack, but not in the expected order", misplaced)
+    return [f"{what}: {', '.join(names)}" for what, names in said if names]
 
 
 def _wrong_address(wanted: AddressRange, trial: Trial) -> list[str]:

@@ -17,8 +17,8 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import image_source
 from orchestrator.host import HostPaths, probe
 from orchestrator.model import Crash, NativeFrame, Thread
+from orchestrator.model.frame_names import plain_name
 from orchestrator.pipeline.analyze import AnalyzeRequest, analyze_core
-from orchestrator.verdict.frames import plain_name
 from tests.integration.dying import FAULTS, GUEST_CELL, LABELS, Read, build_guests, die_emulated
 from tests.integration.runs import command as command_line
 

@@ -108,7 +108,7 @@ def test_an_expected_crash_that_does_not_happen_fails(project: Path, tmp_path: P
                 project=project)  # fmt: skip
     assert ended.code == 1
     (result,) = ended.results.values()
-    assert "not among the frames in this order: another_handler" in result.judgement.reason
+    assert "not on the stack: another_handler" in result.judgement.reason
 
 
 def test_a_hang_is_its_own_outcome_and_its_core_says_where(project: Path, tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ class RunSpec:
     cells: tuple[Cell, ...] = ()
     excluded: tuple[ExcludedCells, ...] = ()
     run: str = RUN
+    crashes: Expectation = CRASHES
+    """What is expected of the cells that crash."""
 
 
 def cell(pair: int = 1, launcher: str = "uwsgi", probe: str = "cpp", **own: str) -> Cell:
@@ -119,7 +121,13 @@ def write_run(folder: Path, spec: RunSpec | None = None) -> Path:
     spec = spec or RunSpec(excluded=smoke_excluded())
     cells = spec.cells or smoke_cells()
     planned = [
-        PlannedCell(cell=item, expectation=expectation_of(item), trials=3, timeout=60, image=KEY)
+        PlannedCell(
+            cell=item,
+            expectation=spec.crashes if crashes(item) else SURVIVES,
+            trials=3,
+            timeout=60,
+            image=KEY,
+        )
         for item in cells
     ]
     plan = Plan(

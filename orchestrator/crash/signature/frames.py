@@ -9,10 +9,10 @@ from typing import Final
 from orchestrator.crash.signature.functions import UNTELLING
 from orchestrator.crash.signature.names import GLIBC_ALIASES, normalise
 from orchestrator.model import NativeFrame
+from orchestrator.model.frame_names import is_interpreter_file
 
 TELLING: Final = 3
 """How many frames a signature has at most."""
-_INTERPRETER: Final = re.compile(r"(lib)?python\d?(\.\d+)?[dt]*(\.so[\d.]*)?")
 _GLIBC: Final = re.compile(r"(libc|libpthread|ld)(-2)?|ld-linux(-.+)?")
 """Module names up to the first dot: libc.so.6, and libc-2.31.so as it was up to glibc 2.33."""
 _RUNTIME: Final = re.compile(r"libstdc\+\+|libgcc_s|libc\+\+(abi)?|libunwind")
@@ -65,7 +65,7 @@ def is_glibc(frame: NativeFrame) -> bool:
 
 def is_interpreter(frame: NativeFrame) -> bool:
     """Whether a frame is in CPython's own code."""
-    return bool(frame.module and _INTERPRETER.fullmatch(PurePosixPath(frame.module).name))
+    return is_interpreter_file(frame.module)
 
 
 def _module_name(path: str) -> str:

@@ -1,16 +1,23 @@
-"""Search the frames of a crash for named functions, in order."""
+"""Search the frames of a crash for named functions, in order: as verdicts and pages do it alike."""
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.binary.cpp_names import without_arguments
-from orchestrator.model import NativeFrame
+from orchestrator.model.crash import NativeFrame
 
 _CLONE: Final = re.compile(r"(\.(?:isra|constprop|part|cold|lto_priv)(?:\.\d+)?)+$")
 """Suffixes that gcc adds to clones of a function; to its author a clone is the same function."""
+_INTERPRETER: Final = re.compile(r"(lib)?python\d?(\.\d+)?[dt]*(\.so[\d.]*)?")
 _INTERNAL: Final = re.compile(r"^__GI_(?=\w)")
 """glibc's internal alias of a public function (include/libc-symbols.h): __GI_exit is exit."""
+
+
+def is_interpreter_file(module: str | None) -> bool:
+    """Whether a module is CPython itself: its program, or libpython."""
+    return bool(module and _INTERPRETER.fullmatch(PurePosixPath(module).name))
 
 
 def plain_name(function: str) -> str:
@@ -47,11 +54,19 @@ def missing_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> tupl
 
 def missing_functions(functions: Sequence[str | None], wanted: Sequence[str]) -> tuple[str, ...]:
     """As `missing_frames`, given the function of each frame; None for a frame without a symbol."""
-    left = list(wanted)
-    for function in functions:
-        if left and _is_named(function, left[0]):
-            left.pop(0)
-    return tuple(left)
+    places = found_places(functions, wanted)
+    return tuple(name for name, place in zip(wanted, places, strict=True) if place is None)
+
+
+def found_places(functions: Sequence[str | None], wanted: Sequence[str]) -> tuple[int | None, ...]:
+    """The place of each wanted function, the first outside of the one found before it; None: not there."""
+    places: list[int | None] = []
+    start = 0
+    for name in wanted:
+        place = next((at for at in range(start, len(functions)) if _is_named(functions[at], name)), None)
+        places.append(place)
+        start = start if place is None else place + 1
+    return tuple(places)
 
 
 def inexact_frames(frames: Sequence[NativeFrame], wanted: Sequence[str]) -> tuple[str, ...]:
