@@ -108,6 +108,12 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Kills, crowds of crashes, hostile deeds, full disks, on an engine of its own; `-- --short` is CI's form."""
+    run(session, environment(session, "tests"), "-m", "tests.chaos", *session.posargs)
+
+
+@nox.session
 def inverted(session: nox.Session) -> None:
     """Judge a run's cells by each inversion of their expectations; arguments are folders under reports/."""
     run(session, environment(session, "tests"), "-m", "tests.inverted", *session.posargs)

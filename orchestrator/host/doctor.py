@@ -15,7 +15,7 @@ from orchestrator.adapters.engine import Engine
 from orchestrator.host import probe, trial
 from orchestrator.host.capability import Capability, State
 from orchestrator.host.facts import ARM64_NAMES, Facts, HostPaths
-from orchestrator.host.plan import enough_pipes
+from orchestrator.host.plan import enough_pipes, enough_room
 from orchestrator.invocation import command
 from orchestrator.model import Arch
 
@@ -26,8 +26,6 @@ DISK_LEAST: Final = 2 << 30
 MEMORY_WANTED: Final = 3 << 30
 """Bytes for two cells at their limit of 1 GiB and the engine."""
 MEMORY_LEAST: Final = 1 << 30
-CORES_WANTED: Final = 1 << 30
-"""Bytes for the cores that are written before one is read: 32 at once, of some tens of MB each."""
 DROP_IN: Final = "/run/systemd/coredump.conf.d/crashmatrix.conf"
 LOOK_HINT: Final = "reinstall it"
 
@@ -186,8 +184,8 @@ def core_room(facts: Facts) -> Capability:
         return Capability(name=name, state=State.DEGRADED, found="not known", hint=LOOK_HINT, required=False)
     found = f"{_gib(room.free)} free at {room.folder}; KeepFree={_gib(room.keep_free)}"
     found += f", MaxUse={_gib(room.max_use)}"
-    if room.free < room.keep_free + CORES_WANTED or room.max_use < CORES_WANTED:
-        hint = f"make room, or set KeepFree= and MaxUse= under [Coredump] in {DROP_IN}"
+    if not enough_room(room):
+        hint = f"make room, or {SETUP}, which sets KeepFree= and MaxUse= in {DROP_IN} where that helps"
         what = f"systemd-coredump soon deletes cores: {found}"
         return Capability(name=name, state=State.DEGRADED, found=what, hint=hint, required=False)
     return Capability(name=name, state=State.OK, found=found, required=False)

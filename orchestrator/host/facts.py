@@ -44,6 +44,11 @@ class HostPaths:
     systemd: Path = Path("/run/systemd")
     binfmt: Path = Path("/proc/sys/fs/binfmt_misc")
 
+    @property
+    def core_room(self) -> Path:
+        """The drop-in by which setup has systemd-coredump keep cores (coredump.conf(5))."""
+        return self.systemd / "coredump.conf.d/crashmatrix.conf"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.errors import HostError
-from orchestrator.host.facts import PIPE_LIMIT, Facts, HostPaths, Sysctl
+from orchestrator.host.facts import PIPE_LIMIT, Facts, HostPaths, StoreRoom, Sysctl
 from orchestrator.host.record import (
     AccessEntry,
     BinfmtEntry,
     DaemonEntry,
+    FileEntry,
     FolderEntry,
     MountEntry,
     PackagesEntry,
@@ -41,6 +42,10 @@ APT_OPTIONS: Final = ("-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3
 SYSTEMD_SYSCTL: Final = "/lib/systemd/systemd-sysctl"
 COREDUMP_SYSCTL: Final = "/usr/lib/sysctl.d/50-coredump.conf"
 """Where the package itself says what core_pattern its version of systemd-coredump wants."""
+CORES_WANTED: Final = 1 << 30
+"""Bytes for the cores that are written before one is read: 32 at once, of some tens of MB each."""
+KEEP_FREE: Final = 256 << 20
+"""Bytes that stay free of a disk that has little room (the default is 15 %, 4 GiB at most)."""
 DOCKER_SOCKET: Final = "/run/docker.sock"
 PODMAN_SOCKET: Final = "/run/podman/podman.sock"
 
@@ -60,6 +65,7 @@ def plan(facts: Facts, paths: HostPaths, *, browser: bool = False) -> tuple[Step
     steps = [_install(facts, lacking)] if lacking else []
     steps += _engine_steps(facts, paths)
     steps += _collection_steps(facts, paths)
+    steps += _room_steps(facts, paths)
     steps += _emulation_steps(facts, paths)
     return tuple(steps)
 
@@ -182,6 +188,32 @@ def _collection_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:
             commands=(Command(args=("tee", str(file)), stdin=str(PIPE_LIMIT)),),
             entries=_originals(facts),
         )
+
+
+def _room_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:
+    """Have systemd-coredump keep the cores of a run; nothing where it does, or where the disk has no room."""
+    room = facts.collection.store
+    if enough_room(room) or room is None or room.free < KEEP_FREE + CORES_WANTED:
+        return
+    most = max(room.max_use, CORES_WANTED)
+    text = f"[Coredump]\nKeepFree={KEEP_FREE >> 20}M\nMaxUse={most >> 20}M"
+    yield Step(
+        goal=Goal.CORE_ROOM,
+        change=f"have systemd-coredump delete no cores that a run needs (KeepFree={KEEP_FREE >> 20}M,"
+        f" MaxUse={most >> 20}M, until the next boot)",
+        undone=f"{paths.core_room} is removed",
+        commands=(
+            Command(args=("mkdir", "-p", str(paths.core_room.parent))),
+            Command(args=("tee", str(paths.core_room)), stdin=text),
+        ),
+        entries=(FileEntry(path=str(paths.core_room)),),
+        optional=True,
+    )
+
+
+def enough_room(room: StoreRoom | None) -> bool:
+    """Whether systemd-coredump keeps the cores that are written before one is read."""
+    return room is not None and room.free >= room.keep_free + CORES_WANTED and room.max_use >= CORES_WANTED
 
 
 def _emulation_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:

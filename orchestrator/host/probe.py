@@ -59,7 +59,6 @@ COREDUMP_CONF: Final = (
     "etc/systemd/coredump.conf",
     "usr/lib/systemd/coredump.conf.d/*.conf",
     "etc/systemd/coredump.conf.d/*.conf",
-    "run/systemd/coredump.conf.d/*.conf",
 )
 
 
@@ -128,6 +127,7 @@ def collection(paths: HostPaths) -> Collection:
         for pattern in COREDUMP_CONF
         for file in sorted(Path("/").glob(pattern))
     ]
+    texts += [file.read_text(errors="replace") for file in sorted(paths.core_room.parent.glob("*.conf"))]
     place = next(path for path in (STORE, *STORE.parents) if path.exists())
     disk = shutil.disk_usage(place)
     return Collection(

@@ -88,6 +88,18 @@ class FolderEntry(Value):
         return self.path
 
 
+class FileEntry(Value):
+    """A file that setup wrote."""
+
+    kind: Literal["file"] = "file"
+    path: str
+
+    @property
+    def subject(self) -> str:
+        """What the entry is about."""
+        return self.path
+
+
 class AccessEntry(Value):
     """An access right that setup gave a user on a socket."""
 
@@ -132,6 +144,7 @@ Entry = Annotated[
     | DaemonEntry
     | UnitEntry
     | FolderEntry
+    | FileEntry
     | AccessEntry
     | MountEntry
     | BinfmtEntry,

@@ -16,7 +16,7 @@ from orchestrator.adapters import process
 from orchestrator.errors import HostError, TransientError
 from orchestrator.host import probe, record
 from orchestrator.host.facts import HostPaths
-from orchestrator.host.plan import enough_pipes, plan
+from orchestrator.host.plan import enough_pipes, enough_room, plan
 from orchestrator.host.record import DaemonEntry, Record
 from orchestrator.host.steps import Daemon, Goal, Step
 
@@ -88,6 +88,7 @@ def reached(step: Step, paths: HostPaths) -> bool:
         Goal.COREDUMP: state.coredump_served,
         Goal.CORE_PATTERN: state.piped,
         Goal.PIPE_LIMIT: enough_pipes(state.pipe_limit),
+        Goal.CORE_ROOM: enough_room(state.store),
     }[step.goal]
 
 

@@ -17,6 +17,7 @@ class Goal(StrEnum):
     COREDUMP = "coredump"
     CORE_PATTERN = "core_pattern"
     PIPE_LIMIT = "pipe_limit"
+    CORE_ROOM = "core_room"
     BINFMT = "binfmt"
     ARM64 = "arm64"
 

@@ -13,6 +13,7 @@ from orchestrator.host.record import (
     BinfmtEntry,
     DaemonEntry,
     Entry,
+    FileEntry,
     FolderEntry,
     MountEntry,
     PackagesEntry,
@@ -62,6 +63,8 @@ def revert(entry: Entry, paths: HostPaths) -> str:
             said = f"stopped {entry.name}"
         case FolderEntry():
             said = _remove_folder(entry, paths)
+        case FileEntry():
+            said = _remove_file(entry, paths)
         case AccessEntry():
             said = _take_access(entry)
         case MountEntry():
@@ -106,6 +109,20 @@ def _remove_folder(entry: FolderEntry, paths: HostPaths) -> str:
             f"{paths.record} names a folder that setup never makes: {path}",
             hint="somebody edited the record; take that entry out",
         )
+    return f"removed {path}"
+
+
+def _remove_file(entry: FileEntry, paths: HostPaths) -> str:
+    """Remove the one file that setup writes, and its folder where nothing else is in it."""
+    path = Path(entry.path)
+    if path != paths.core_room:
+        raise HostError(
+            f"{paths.record} names a file that setup never writes: {path}",
+            hint="somebody edited the record; take that entry out",
+        )
+    process.run(["rm", "-f", str(path)], root=True, hint=UNDO_HINT)
+    args = ["rmdir", "--ignore-fail-on-non-empty", str(path.parent)]
+    process.run(args, root=True, check=False, hint=UNDO_HINT)
     return f"removed {path}"
 
 

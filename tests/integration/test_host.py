@@ -126,6 +126,25 @@ def test_a_daemon_and_a_setting_are_set_up_and_taken_back(paths: HostPaths) -> N
     assert undo(said.append, paths=paths) == ()
 
 
+def test_the_drop_in_for_cores_is_read_and_taken_back(paths: HostPaths) -> None:
+    facts = probe.survey(paths)
+    store = facts.collection.store
+    assert store is not None
+    short = replace(facts.collection, store=replace(store, free=2 << 30, keep_free=4 << 30))
+    (step,) = (one for one in plan(replace(facts, collection=short), paths) if one.goal is Goal.CORE_ROOM)
+    record.save(Record.empty().adding(step.entries[0]), paths.record)
+    for command in step.commands:
+        process.run(command.args, stdin=f"{command.stdin or ''}\n".encode(), root=True, hint="-")
+    found = probe.collection(paths).store
+    assert found is not None
+    assert found.keep_free == 256 << 20
+    assert undo(silent, paths=paths) == step.entries
+    after = probe.collection(paths).store
+    assert after is not None
+    assert after == replace(store, free=after.free)
+    assert not paths.core_room.parent.exists()
+
+
 def test_a_daemon_that_cannot_serve_is_an_error_with_its_log(paths: HostPaths) -> None:
     facts = probe.survey(paths)
     bare = replace(facts, platform=replace(facts.platform, systemd=False))

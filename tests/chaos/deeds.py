@@ -1,0 +1,97 @@
+"""Hostile deeds, and the verdict that each must get. project/deed.py does them, by the same names."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from orchestrator.model import Verdict
+from tests.chaos.lab import Lab, Ran
+from tests.chaos.table import Row, matched
+
+PART: Final = "deeds"
+SECONDS: Final = 15
+"""The time limit of a deed; those that hang take it whole."""
+SEGV: Final = "^fail: SIGSEGV strlen"
+NO_ROOM: Final = "No space left on device"
+DENIED: Final = r"^fail: PermissionError: \[Errno 1\] Operation not permitted"
+HUNG: Final = "^fail: hang"
+
+DEEDS: Final[Mapping[str, str]] = {
+    "nothing": "^pass: ended cleanly$",
+    "crash": SEGV,
+    # Resources: each meets its own limit, and no other cell does.
+    "fork-bomb": HUNG,
+    "threads": "^fail: RuntimeError: can't start new thread",
+    "memory": "^fail: out of memory",
+    "memory-of-a-child": "^pass: ended cleanly$",
+    "files": "^fail: OSError: .*Too many open files",
+    "disk": rf"^fail: OSError: .*{NO_ROOM}; disk: ",
+    "disk-without-a-name": f"^fail: OSError: .*{NO_ROOM}",
+    "disk-by-mapping": "^fail: SIGBUS .*; disk: ",
+    "inodes": rf"^fail: OSError: .*{NO_ROOM}.*; disk: ",
+    "tmp": f"^fail: OSError: .*{NO_ROOM}",
+    "shared-memory": f"^fail: OSError: .*{NO_ROOM}",
+    "output": "^pass: ended cleanly$",
+    "endless-output": HUNG,
+    # Its supervisor: it can neither signal nor trace it, nor write in its name.
+    "kill-supervisor": DENIED,
+    "stop-supervisor": DENIED,
+    "kill-init": DENIED,
+    "kill-all": "^pass: ended cleanly$",
+    "trace-supervisor": SEGV,
+    "write-supervisors-memory": "^fail: PermissionError",
+    "forge-report": SEGV,
+    "forge-report-afterwards": SEGV,
+    "delete-report": SEGV,
+    "link-in-place-of-report": SEGV,
+    # The way to its core.
+    "named-like-a-pattern": SEGV,
+    "core-of-another": "^pass: ended cleanly$",
+    "no-core-limit": "^fail: SIGSEGV.*core lost: ",
+    "not-dumpable": "^fail: SIGABRT.*core lost: ",
+    "many-children-crash": "^fail: SIGSEGV strlen .* of child process python3 and 7 more",
+    "left-behind-and-crashed": "^fail: SIGSEGV strlen .* of child process",
+    "crash-behind-the-end": "^pass: ended cleanly$",
+    # How it ends.
+    "exit-like-a-signal": "^fail: exit status 139",
+    "kill-itself": "^fail: SIGKILL",
+    "stop-itself": HUNG,
+    "deaf": HUNG,
+    "left-behind": "^pass: ended cleanly$",
+    "closed-output": "^pass: ended cleanly$",
+    "escape-sequences": "^fail: ValueError: ",
+    "names-that-are-no-text": "^fail: FileNotFoundError",
+    # The host.
+    "become-root": DENIED,
+    "mount": DENIED,
+    "namespace": DENIED,
+    "device": DENIED,
+    "clock": DENIED,
+    "core-pattern": r"^fail: (?:PermissionError|OSError: .*Read-only file system)",
+    "host-name": DENIED,
+    "root-filesystem": "^fail: OSError: .*Read-only file system",
+    "network": "^fail: OSError: .*Network is unreachable",
+    "engine-socket": "^fail: FileNotFoundError",
+    "kernel-log": DENIED,
+}
+"""The start of each verdict with its reason."""
+SHORT: Final = (
+    *("nothing", "crash", "memory", "disk", "disk-without-a-name", "kill-supervisor", "forge-report"),
+    *("delete-report", "many-children-crash", "left-behind", "escape-sequences", "network"),
+)
+
+
+def deeds(lab: Lab, *, short: bool) -> list[Row]:
+    """One run of all deeds, a cell each; all of them get their verdicts, whatever the others do."""
+    names = SHORT if short else tuple(DEEDS)
+    project = lab.project("deeds", names, SECONDS)
+    ran = lab.run(project)
+    rows = [matched(PART, name, DEEDS[name], _seen(ran, name)) for name in names]
+    return [*rows, matched(PART, "the terminal", "^clean$", ran.terminal), *lab.nothing_left(PART)]
+
+
+def _seen(ran: Ran, name: str) -> str:
+    result = next((item for item in ran.results if item.cell.axes["deed"] == name), None)
+    if result is None:
+        return "no result"
+    reason = result.judgement.reason
+    return f"{Verdict(result.judgement.verdict)}: {reason}"
