@@ -109,7 +109,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Kills, crowds of crashes, hostile deeds, full disks, on an engine of its own; `-- --short` is CI's form."""
+    """Kills, crowds of crashes, hostile deeds, full disks, on an engine of its own; `-- --short` for CI."""
     run(session, environment(session, "tests"), "-m", "tests.chaos", *session.posargs)
 
 

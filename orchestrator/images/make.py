@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+from orchestrator.adapters import room
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import open_below
@@ -45,8 +46,8 @@ class Maker:
         except HostError as error:
             raise _explained(spec, error, path) from error
         except OSError as error:
-            hint = "make room on the disk, or make its folders writable"
-            raise BuildError(f"image {spec.role} could not be built: {error}", hint=hint) from error
+            said = room.explained(error, self.logs)
+            raise BuildError(f"image {spec.role} could not be built: {said.what}", hint=said.hint) from error
 
     @property
     def _makers(self) -> dict[ImageKind, Callable[[ImageSpec, IO[str]], str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import execute, verdict
+from orchestrator.adapters import room
 from orchestrator.adapters.engine import Engine
 from orchestrator.crash import StackCache
 from orchestrator.errors import BuildError, EngineError, NotAskedError
@@ -71,6 +72,12 @@ class CellRunner:
 
     def run(self, planned: PlannedCell, image: str) -> CellResult:
         """Run a cell and write its result; raises HostError if nothing could be observed."""
+        try:
+            return self._run(planned, image)
+        except OSError as error:
+            raise room.explained(error, self.folder) from error
+
+    def _run(self, planned: PlannedCell, image: str) -> CellResult:
         started, clock = datetime.now(UTC), time.monotonic()
         tally, evidence = verdict.Tally(planned.expectation, planned.enough), Evidence()
         share = planned.trials_per_container if planned.cell.arch is self.host_arch else 1

@@ -107,7 +107,9 @@ def _mounted(file: Path, place: Path) -> Iterator[None]:
     place.mkdir(parents=True)
     with file.open("xb") as disk:
         disk.truncate(DISK)
-    process.run([process.find("mke2fs") or "mke2fs", "-q", "-F", "-t", "ext4", str(file)], hint=HINT)
+    process.run(
+        [process.find("mke2fs") or "mke2fs", "-q", "-F", "-m", "0", "-t", "ext4", str(file)], hint=HINT
+    )
     root("mount", "-o", "loop", str(file), str(place))
     try:
         yield

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.adapters.cache import VARIABLE
+from orchestrator.errors import EXIT_FAILED
 from tests.chaos.engine import free, root
 from tests.chaos.kills import resumed
 from tests.chaos.lab import Lab, Ran
@@ -39,13 +40,13 @@ def _reports(lab: Lab) -> Row:
 
 def _cache(lab: Lab) -> Row:
     project = lab.project("full-cache", CELLS)
-    with small_disk(project / "cache", 16) as place:
+    with small_disk(lab.folder / "small-cache", 16) as place:
         return _tried(lab, "the cache", project, place, {VARIABLE: str(place)})
 
 
 def _temporary(lab: Lab) -> Row:
     project = lab.project("full-temporary", CELLS)
-    with small_disk(project / "tmp", 1) as place:
+    with small_disk(lab.folder / "small-tmp", 1) as place:
         (place / "filler").write_bytes(bytes(free(place) - (64 << 10)))
         return _tried(lab, "temporary files", project, place, {"TMPDIR": str(place)})
 
@@ -55,7 +56,7 @@ def _engine(lab: Lab) -> Row:
     with _filled(lab.engine.disk):
         first = lab.run(project)
     again = lab.run(project, "--resume")
-    return _row("the engine's store", lab.engine.disk, first, again)
+    return _row("the engine's store", "the engine's store", first, again)
 
 
 @contextmanager
@@ -73,12 +74,13 @@ def _tried(lab: Lab, name: str, project: Path, place: Path, env: dict[str, str])
     first = lab.run(project, env=env)
     (place / "filler").unlink(missing_ok=True)
     root("mount", "-o", f"remount,size={ROOM}", str(place))
-    return _row(name, place, first, lab.run(project, *resumed(project), env=env))
+    return _row(name, str(place), first, lab.run(project, *resumed(project), env=env))
 
 
-def _row(name: str, place: Path, first: Ran, again: Ran) -> Row:
-    named = "named" if str(place) in first.said else "not named"
+def _row(name: str, place: str, first: Ran, again: Ran) -> Row:
+    named = "named" if place in first.said else "not named"
     why = next((line for line in first.said.splitlines() if NO_ROOM.search(line)), first.said[-300:])
+    why += "" if again.code == EXIT_FAILED else again.said[-300:]
     verdicts = " ".join(
         item.judgement.verdict for item in sorted(again.results, key=lambda item: item.cell.id)
     )

@@ -12,7 +12,7 @@ from rich.table import Table
 from orchestrator.adapters.visible import visible
 
 SHOWN: Final = 110
-"""Characters of what was seen that the table shows."""
+"""Characters of what was seen that the table shows of a case that is right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
     """Print the rows as they come, the wrong ones marked, and a line for each part."""
     table = Table("part", "case", "expected", "seen", "", box=None, pad_edge=False)
     for row in rows:
-        seen = visible(row.seen.replace("\n", " "))[:SHOWN]
+        seen = visible(row.seen.replace("\n", " "))[: SHOWN if row.right else None]
         cells = (row.part, row.case, row.expected, seen, "right" if row.right else "WRONG")
         table.add_row(*map(escape, cells))
     console.print(table)

@@ -18,6 +18,8 @@ from orchestrator.invocation import command
 
 ENGINE_HINT: Final = f"run `{command('setup')}`, or see `{command('doctor')}` for what is missing"
 ATTEMPTS: Final = 3
+NO_ROOM: Final = "no space left on device"
+"""In the engine's own words, of its own disk."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,10 +59,11 @@ def engine_errors(doing: str) -> Generator[None]:
     # First: the SDK's errors are also of requests' base class.
     except docker.errors.DockerException as error:
         said = str(getattr(error, "explanation", None) or error).strip().splitlines()
-        raise EngineError(
-            f"the container engine failed while {doing}: {said[-1] if said else error!r}",
-            hint=f"see the engine's log; `{command('doctor')}` shows its state",
-        ) from error
+        what = f"the container engine failed while {doing}: {said[-1] if said else error!r}"
+        hint = f"see the engine's log; `{command('doctor')}` shows its state"
+        if NO_ROOM in what:
+            hint = f"make room for the engine's store; `{command('doctor')}` says where it is"
+        raise EngineError(what, hint=hint) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise EngineGoneError(
             f"the container engine went away while {doing} ({type(error).__name__})", hint=ENGINE_HINT

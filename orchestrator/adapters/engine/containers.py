@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 
 import docker
 
+from orchestrator.adapters import room
 from orchestrator.adapters.engine.calls import engine_errors, is_no_path, retried
 from orchestrator.adapters.engine.volumes import Volumes
 from orchestrator.errors import InputError
@@ -186,7 +187,7 @@ class Containers(Volumes):
                         raise FileNotFoundError(path) from error
                     raise
                 for chunk in stream:
-                    spool.write(chunk)
+                    self._keep(chunk, spool)
                     if spool.tell() > limit:
                         raise OSError(errno.EFBIG, f"more than {limit} bytes", path)
             spool.seek(0)
@@ -194,6 +195,14 @@ class Containers(Volumes):
                 for member in tar:
                     if member.isreg() and (content := tar.extractfile(member)):
                         yield member, content
+
+    @staticmethod
+    def _keep(chunk: bytes, spool: IO[bytes]) -> None:
+        """Write to a temporary file; its OSError would be taken for one about what is fetched."""
+        try:
+            spool.write(chunk)
+        except OSError as error:
+            raise room.explained(error) from error
 
     def remove(self, container: str) -> None:
         """Remove a container, killing it first where it still runs."""

@@ -1,0 +1,40 @@
+"""Which disk is full, where an error does not say it: writing to an open file names no path."""
+
+import errno
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from orchestrator.adapters.cache import cache_folder
+from orchestrator.errors import HostError
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+LITTLE: Final = 1 << 20
+"""Bytes below which a disk counts as full: what did not fit may have been larger than what is left."""
+HINT: Final = "make room there, then continue with --resume"
+
+
+def explained(error: OSError, *places: Path) -> HostError:
+    """The error with its place: its own, or what is full of `places`, the cache and temporary files."""
+    said = error.strerror or str(error)
+    if error.filename:
+        return HostError(f"{error.filename}: {said}", hint=HINT)
+    full = dict.fromkeys(str(place) for place in (*places, *_own()) if _is_full(place))
+    if error.errno not in FULL or not full:
+        return HostError(said, hint=HINT)
+    return HostError(f"{said}: {', '.join(full)}", hint=HINT)
+
+
+def _own() -> list[Path]:
+    found = [Path(tempfile.gettempdir())]
+    with suppress(HostError):
+        found.append(cache_folder("."))
+    return found
+
+
+def _is_full(place: Path) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(place).free < LITTLE
+    return False
