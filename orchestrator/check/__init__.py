@@ -1,6 +1,8 @@
 """What a package does in the situations that servers and interpreters bring about: the lifecycle battery."""
 
 __lazy_modules__ = (
+    "orchestrator.check.bugreport",
+    "orchestrator.check.reduce",
     "orchestrator.check.coverage",
     "orchestrator.check.findings",
     "orchestrator.check.hazard",
@@ -8,6 +10,7 @@ __lazy_modules__ = (
     "orchestrator.check.subjects",
 )
 
+from orchestrator.check.bugreport import Hit, bug_report
 from orchestrator.check.coverage import Environment, covering
 from orchestrator.check.findings import (
     UNIMPORTED,
@@ -17,26 +20,36 @@ from orchestrator.check.findings import (
     Seen,
     checked,
     imports,
+    observed,
 )
 from orchestrator.check.hazard import HAZARD, Hazard, hazards
-from orchestrator.check.project import GATE, write_project
+from orchestrator.check.project import ASK, GATE, SCRIPT, TEXT, write_project
+from orchestrator.check.reduce import reduced, statements
 from orchestrator.check.subjects import Subject, subjects_of
 
 __all__ = [
+    "ASK",
     "GATE",
     "HAZARD",
+    "SCRIPT",
+    "TEXT",
     "UNIMPORTED",
     "Checked",
     "CheckedCell",
     "CheckedPackage",
     "Environment",
     "Hazard",
+    "Hit",
     "Seen",
     "Subject",
+    "bug_report",
     "checked",
     "covering",
     "hazards",
     "imports",
+    "observed",
+    "reduced",
+    "statements",
     "subjects_of",
     "write_project",
 ]

@@ -17,6 +17,8 @@ FACTS: Final = "crashmatrix-check: "
 NOT_ASKED: Final = re.compile(r"^not asked: (.{1,500})", re.MULTILINE)
 HANGS: Final = re.compile(r"^hangs: (.{1,200})$", re.MULTILINE)
 """What a script says before it makes a process that hangs leave a core."""
+CRASHED: Final = re.compile(r"^crashes: .{1,200}$", re.MULTILINE)
+"""What a script says of a child that a signal ended."""
 GIL: Final = re.compile(r"^gil: (on|off)$", re.MULTILINE)
 UNIMPORTED: Final = "not asked, since the import fails: "
 """How the verdict of a cell begins that was not asked because the first hazard of its environment failed."""
@@ -174,6 +176,12 @@ def _facts(result: CellResult, read: Read) -> _Facts | None:
     return None
 
 
+def observed(trial: Trial, read: Read) -> tuple[Seen, str | None]:
+    """What a trial shows, and its signature where it crashes or hangs."""
+    seen, _ = _of_trial(trial, read(trial.outcome.stdout), "", passed=True)
+    return seen, _key(trial, seen)
+
+
 def _cell(cell: Cell, result: CellResult | None, read: Read) -> CheckedCell:
     hazard = dict(cell.own).get(HAZARD, "")
     seen, said, key, gil = _seen(result, read) if result else (Seen.NOT_SEEN, "not run", None, None)
@@ -213,7 +221,7 @@ def _of_trial(trial: Trial, output: str, reason: str, *, passed: bool) -> tuple[
         return Seen.HANGS, f"{hangs[1]}: {reason}"
     if outcome.kind in ENDS:
         return ENDS[outcome.kind], reason
-    if trial.others or any(item.crashed for item in outcome.others):
+    if trial.others or CRASHED.search(output) or any(item.crashed for item in outcome.others):
         return Seen.CRASHES, reason
     if outcome.failed_import:
         return Seen.NO_IMPORT, reason

@@ -23,6 +23,11 @@ WHEELS: Final = "wheels"
 FACTS: Final = "hazards.json"
 """How each hazard's script is started, for battery/start.py."""
 VARIABLE: Final = "CHECK_DISTRIBUTION"
+SCRIPT: Final = "CHECK_SCRIPT"
+"""The variable with a script that takes the place of a hazard's own (battery/start.py)."""
+ASK: Final = "?"
+"""As its value: the hazard's own script is printed, as JSON behind TEXT, and not run."""
+TEXT: Final = "crashmatrix-script: "
 ENDS: Final = {Group.SERVED: "SIGTERM", Group.RELOADED: "reload"}
 PROCESSES: Final = 2
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from orchestrator import check as checks
 from orchestrator.cli import tables
-from orchestrator.pipeline import check
+from orchestrator.pipeline import check, confirm
 
 NAMED: Final = 3
 """The most cells that a line names; check.json has all."""
@@ -68,10 +68,24 @@ def _lines(package: checks.CheckedPackage, finished: check.FinishedCheck) -> Ite
     elif not hits:
         environments = {cell.environment.rpartition("-")[0] for cell in asked}
         yield f"no crash and no hang: {len(safe)} hazards in {len(environments)} environments"
-    yield from finished.sentences.get(package.name, ())
+    for hit in finished.hits:
+        if hit.package == package.name:
+            again = f"again in {hit.again} of {hit.trials} trials"
+            yield f"{_named(hit.hazards)}: {hit.said} ({_cells(hit)}; {again})"
+            yield f"  {hit.where}"
+            yield f"  {finished.run.folder / confirm.BUGS / hit.file}"
     for seen in (checks.Seen.FAILS, checks.Seen.NO_IMPORT, checks.Seen.NOT_SEEN, checks.Seen.NOT_ASKED):
         yield from _grouped([cell for cell in package.cells if cell.seen is seen], seen)
     yield from package.excluded
+
+
+def _named(hazards: Sequence[str]) -> str:
+    more = len(hazards) - NAMED
+    return ", ".join(hazards[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _cells(hit: checks.Hit) -> str:
+    return f"{len(hit.cells)} cells" if len(hit.cells) > 1 else hit.cells[0]
 
 
 def _grouped(cells: Sequence[checks.CheckedCell], seen: checks.Seen) -> Iterable[str]:
@@ -81,9 +95,7 @@ def _grouped(cells: Sequence[checks.CheckedCell], seen: checks.Seen) -> Iterable
         said.setdefault(cell.said, []).append(cell)
     for words, group in said.items():
         hazards = sorted({cell.hazard for cell in group})
-        named = ", ".join(hazards[:NAMED]) + (
-            f" and {len(hazards) - NAMED} more" if len(hazards) > NAMED else ""
-        )
+        named = _named(hazards)
         where = f"{len(group)} cells" if len(group) > 1 else group[0].environment
         yield f"{seen}: {named} ({where}): {words}"
 

@@ -80,7 +80,7 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
     in its place.
     """
     hostname = f"cm-{uuid.uuid4().hex[:12]}"
-    mark = f"\x1ecrashmatrix {uuid.uuid4().hex}\x1e\n" if request.count > 1 else ""
+    mark = f"\x1ecrashmatrix {uuid.uuid4().hex}\x1e\n" if request.count > 1 or request.variants else ""
     command = request.command
     going_on = goes_on_while(request.expectation)
     spec = ContainerSpec(

@@ -1,19 +1,20 @@
 """A check as the list of its steps: a project for the packages, its cells, and what they show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from orchestrator import check, matrix
-from orchestrator.check import GATE, HAZARD, Checked, CheckedPackage, Environment, Subject
+from orchestrator.check import GATE, HAZARD, Checked, Environment, Hit, Subject
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK
 from orchestrator.model import Cell, CellResult, SelectedCells
 from orchestrator.pipeline import planning
+from orchestrator.pipeline.confirm import Confirmation
 from orchestrator.pipeline.planning import Project
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.run import Finished, RunOptions, run_matrix
-from orchestrator.rundir import RunData, RunFolder
+from orchestrator.rundir import RunFolder
 
 EVERYWHERE: Final = "full"
 """The profile of all environments."""
@@ -31,6 +32,10 @@ class CheckOptions:
     jobs: int
     offline: bool = False
     baseline: Path | None = None
+    again: int = 5
+    """So many further trials are run of each hit."""
+    reduce: int = 8
+    """So many hits are reduced, the first ones; the others are confirmed only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +46,8 @@ class FinishedCheck:
     checked: Checked
     new: tuple[str, ...]
     """The ids of the cells that crash or hang, and did not in the baseline."""
-    sentences: Mapping[str, tuple[str, ...]]
-    """For each package exactly where it crashes or hangs: what its run's explanations say."""
+    hits: tuple[Hit, ...]
+    """What crashes or hangs, and what repeating it showed."""
     exit_code: int
 
 
@@ -61,19 +66,16 @@ def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
     found = check.checked(finished.data, subjects)
     before = _hits_before(options.baseline, subjects)
     new = tuple(cell.cell for package in found.packages for cell in package.hits if cell.cell not in before)
+    confirmation = Confirmation(
+        project=project, data=finished.data, again=options.again, reduce=options.reduce, say=progress.say
+    )
     return FinishedCheck(
         run=finished,
         checked=found,
         new=new,
-        sentences={item.name: _sentences(item, finished.data) for item in found.packages},
+        hits=confirmation.hits(found),
         exit_code=_exit_code(found, new),
     )
-
-
-def _sentences(package: CheckedPackage, data: RunData) -> tuple[str, ...]:
-    """The sentences about the cells of a package that crash or hang, each once."""
-    found = (item.sentence for cell in package.hits for item in data.explained.get(cell.cell, ()))
-    return tuple(dict.fromkeys(found))
 
 
 class ImportGate:

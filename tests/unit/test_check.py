@@ -5,7 +5,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from types import ModuleType
@@ -243,3 +243,49 @@ def test_cells_share_a_container_where_their_scenario_allows_it_and_they_differ_
     assert _shared(cells, 2) == [[names[3]], [names[0], names[1]], [names[4]], [names[2]]]
     crash = [item.model_copy(update={"expectation": CRASHES}) for item in cells]
     assert _shared(crash, 2) == [[name] for name in names]
+
+
+SCRIPT = """\
+import os
+import sys
+
+NAMES = ['one', 'two', 'three']
+
+def use(names):
+    for name in names:
+        if name == 'two':
+            print(name)
+    return names
+
+try:
+    kept = use(NAMES)
+finally:
+    os.getpid()
+"""
+
+
+def _still(*needed: str) -> Callable[[Sequence[str]], int | None]:
+    """Whether a script has all of these words, and can be compiled."""
+
+    def still(texts: Sequence[str]) -> int | None:
+        for text in texts:
+            compile(text, "script.py", "exec")
+        return next((place for place, text in enumerate(texts) if all(word in text for word in needed)), None)
+
+    return still
+
+
+def test_a_script_is_reduced_to_what_it_needs_and_stays_python() -> None:
+    assert check.reduced(SCRIPT, _still("import sys"), 50) == "import sys\n"
+    assert check.reduced(SCRIPT, _still("'two'", "NAMES ="), 50) == "NAMES = ['two']\n"
+    assert check.reduced(SCRIPT, _still("print(name)"), 50).split("\n")[0] == "def use(names):"
+    assert check.reduced(SCRIPT, _still("gone"), 50) == SCRIPT
+    assert check.reduced(SCRIPT, _still("import sys"), 0) == SCRIPT
+    assert check.statements(SCRIPT) == 11
+
+
+@given(st.lists(st.sampled_from(["os", "sys", "'one'", "'three'", "def use", "kept", "getpid"]), unique=True))
+def test_a_reduced_script_still_does_it_and_is_never_longer(needed: list[str]) -> None:
+    found = check.reduced(SCRIPT, _still(*needed), 60)
+    assert all(word in found for word in needed)
+    assert check.statements(found) <= check.statements(SCRIPT)

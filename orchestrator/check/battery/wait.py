@@ -4,6 +4,10 @@ def wait(pid):
     while time.monotonic() < deadline:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
+            if os.WIFSIGNALED(status):
+                print(
+                    "crashes: the child of a fork, by", signal.Signals(os.WTERMSIG(status)).name, flush=True
+                )
             if status:
                 sys.exit(f"the child ended with wait status {status}")
             return

@@ -1,0 +1,154 @@
+"""A hit as a bug report for the package's maintainers, in Markdown."""
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator.adapters.visible import visible
+from orchestrator.check.hazard import Group, Hazard
+from orchestrator.model import CellResult, Crash, NativeFrame
+
+FRAMES: Final = 40
+SERVERS: Final = {
+    ("uwsgi", False): "uwsgi --master --processes 2 --enable-threads --module script:application",
+    ("uwsgi", True): "uwsgi --master --processes 2 --enable-threads --lazy-apps --module script:application",
+    ("gunicorn", False): "gunicorn --workers 2 --preload script:application",
+    ("gunicorn", True): "gunicorn --workers 2 script:application",
+}
+"""How an application is served, by the launcher and whether each worker loads it by itself."""
+FENCE: Final = "~~~~~~~~~~~~"
+"""Longer than a script or a stack has at a line's beginning."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """One thing that a package does in some cells, and what repeating it showed."""
+
+    package: str
+    distribution: str
+    hazard: Hazard
+    said: str
+    cells: tuple[str, ...]
+    """All cells that show it; the first was repeated."""
+    hazards: tuple[str, ...]
+    """The hazards of these cells, that of the first cell first."""
+    where: str
+    """Exactly where, in a sentence."""
+    trials: int
+    """How often it was repeated."""
+    again: int
+    """How many of these showed it again."""
+    script: str
+    """The smallest script found that still does it; empty where none could be run."""
+    statements: tuple[int, int]
+    """Of the battery's script, and of that."""
+
+    @property
+    def file(self) -> str:
+        """The name of its bug report; of two signatures each has another first cell."""
+        environment = self.cells[0].partition("/")[2].partition("+")[0]
+        return f"{self.package}-{self.hazard.name}-{environment}.md"
+
+
+def bug_report(hit: Hit, result: CellResult, crash: Crash | None) -> str:
+    """The report; `result` and `crash` are of the first cell."""
+    lines = [
+        *_head(hit, result),
+        *_script(hit, result.cell.launcher),
+        *_stack(crash),
+        *_environment(result),
+        *_repeat(hit, result),
+    ]
+    return visible("\n".join(lines)) + "\n"
+
+
+def _head(hit: Hit, result: CellResult) -> Iterator[str]:
+    version = result.packages.get(hit.distribution, "")
+    yield f"# {hit.package} {version}: {_plain(hit.said)}"
+    yield ""
+    yield f"{hit.hazard.question} No: {_plain(hit.said)}."
+    yield ""
+    yield f"- Where: {_plain(hit.where)}"
+    yield f"- Cells that show it: {len(hit.cells)}, among them `{hit.cells[0]}`"
+    yield f"- Hazards that show it: {', '.join(hit.hazards)}"
+    yield f"- Repeated there: {hit.again} of {hit.trials} further trials show it"
+    yield f"- Known from other packages: {hit.hazard.source}"
+    yield ""
+
+
+def _script(hit: Hit, launcher: str) -> Iterator[str]:
+    if not hit.script:
+        return
+    yield "## Script"
+    yield ""
+    before, after = hit.statements
+    yield f"The smallest that was found to do it ({after} of {before} statements)."
+    yield ""
+    yield from _fenced(hit.script.splitlines(), "python")
+    end = ", and told to reload" if hit.hazard.group is Group.RELOADED else ""
+    yield f"Started as `{_start(hit.hazard, launcher)}`{end}."
+    yield ""
+
+
+def _start(hazard: Hazard, launcher: str) -> str:
+    if hazard.group is not Group.PLAIN:
+        return SERVERS[launcher, hazard.lazy]
+    env = [f"{name}={value}" for name, value in hazard.env.items()]
+    return " ".join([*map(shlex.quote, env), shlex.join(["python3", *hazard.options, "script.py"])])
+
+
+def _stack(crash: Crash | None) -> Iterator[str]:
+    if crash is None:
+        return
+    yield "## Stack"
+    yield ""
+    meaning = f": {_plain(crash.signal.meaning)}" if crash.signal.meaning else ""
+    address = f" at {crash.signal.fault_address}" if crash.signal.fault_address else ""
+    yield f"{crash.signal.name}{address}{meaning}."
+    if crash.message:
+        yield f"Last message: {_plain(crash.message)}"
+    yield ""
+    thread = crash.crashed_thread
+    frames = thread.native if thread else ()
+    yield from _fenced([_frame(number, frame) for number, frame in enumerate(frames[:FRAMES])], "")
+    if thread and thread.python:
+        yield from _fenced([f"{one.function} ({one.file}:{one.line})" for one in thread.python[:FRAMES]], "")
+
+
+def _frame(number: int, frame: NativeFrame) -> str:
+    name = frame.function or (f"near {frame.nearest}" if frame.nearest else "??")
+    place = f" at {frame.file}:{frame.line}" if frame.file else ""
+    return f"#{number} {name} ({(frame.module or '?').rpartition('/')[2]}){place}"
+
+
+def _environment(result: CellResult) -> Iterator[str]:
+    versions: Mapping[str, str] = result.trials[-1].outcome.versions if result.trials else {}
+    yield "## Environment"
+    yield ""
+    cell = result.cell
+    python, glibc = versions.get("python", cell.python), versions.get("glibc", cell.glibc)
+    yield f"- CPython {python}, glibc {glibc}, {cell.arch}"
+    yield f"- Started by {cell.launcher}"
+    yield f"- Packages: {', '.join(f'{name} {version}' for name, version in result.packages.items())}"
+    if result.lock:
+        yield f"- Their exact wheels: locks/{result.lock}.txt of the run"
+    yield ""
+
+
+def _repeat(hit: Hit, result: CellResult) -> Iterator[str]:
+    yield "## Repeat"
+    yield ""
+    yield from _fenced([result.repeat], "sh")
+    yield f"Asked by crashmatrix check, hazard `{hit.hazard.name}`."
+
+
+def _fenced(lines: Iterable[str], language: str) -> Sequence[str]:
+    return [f"{FENCE}{language}", *(line.replace(FENCE, "") for line in lines), FENCE, ""]
+
+
+def _plain(text: str) -> str:
+    """Text of a program's on one line, of which Markdown makes nothing."""
+    words = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
+    return words.replace("<", "&lt;").replace("`", "'").replace("[", "\\[")

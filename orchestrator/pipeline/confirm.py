@@ -1,0 +1,114 @@
+"""Hits confirmed: each repeated in its own image, reduced to a small script, and told as a bug report."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from orchestrator import check
+from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.files import write_atomically
+from orchestrator.check import Checked, CheckedCell, CheckedPackage, Hit, Seen
+from orchestrator.pipeline.planning import Project
+from orchestrator.pipeline.reproduce import Reproducer
+from orchestrator.rundir import RunData
+
+BUGS: Final = "bugs"
+"""The folder of a run with a bug report for each hit."""
+MOST_TRIALS: Final = 10
+"""The most trials of each script that is tried while a hit is reduced."""
+BATCHES: Final = 25
+"""The most containers in which scripts are tried while a hit is reduced: about a second each."""
+
+
+def _where(package: CheckedPackage, cells: Sequence[CheckedCell], data: RunData) -> str:
+    """Exactly where these cells are, in a sentence of the run's explanations, or by naming them."""
+    named = {cell.cell for cell in cells}
+    told = [item for item in data.explanations if named & set(item.cells) and item.rules]
+    best = min(told, key=lambda item: len(named ^ set(item.cells)), default=None)
+    if best is not None:
+        return best.sentence
+    environments = dict.fromkeys(cell.environment for cell in cells)
+    hazards = dict.fromkeys(cell.hazard for cell in cells)
+    return f"{package.name}, {', '.join(hazards)}: {', '.join(environments)}"
+
+
+def _groups(package: CheckedPackage) -> list[list[CheckedCell]]:
+    """The cells that crash or hang by signature, whatever the hazard: what one bug report is about."""
+    found: dict[tuple[Seen, str | None], list[CheckedCell]] = {}
+    for cell in package.hits:
+        found.setdefault((cell.seen, cell.signature), []).append(cell)
+    return list(found.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """Repeats the hits of a run, `again` times each, and reduces the first `reduce` of them."""
+
+    project: Project
+    data: RunData
+    again: int
+    reduce: int
+    say: Callable[[str], None]
+
+    def hits(self, found: Checked) -> tuple[Hit, ...]:
+        """Each hit, repeated in its first cell; its bug report lies in the run's folder."""
+        asked = [(package, cells) for package in found.packages for cells in _groups(package)]
+        if not asked:
+            return ()
+        engine = Engine.connect()
+        try:
+            return tuple(
+                self._hit(engine, package, cells, reduce=number < self.reduce)
+                for number, (package, cells) in enumerate(asked)
+            )
+        finally:
+            engine.close()
+
+    def _hit(
+        self, engine: Engine, package: CheckedPackage, cells: Sequence[CheckedCell], *, reduce: bool
+    ) -> Hit:
+        record = self.data.by_id[cells[0].cell]
+        result = record.result
+        if result is None:
+            raise ValueError("a cell that did not run is no hit")
+        once_more = Reproducer(
+            engine=engine,
+            planned=record.planned,
+            result=result,
+            scenario=self.project.scenarios[record.cell.scenario],
+        )
+        wanted = (cells[0].seen, cells[0].signature)
+        if self.again:
+            self.say(f"confirming {cells[0].cell}")
+        shown = sum(what == wanted for what in once_more.again(self.again))
+        before, after = self._scripts(once_more, wanted, shown) if shown and reduce else ("", "")
+        hit = Hit(
+            package=package.name,
+            distribution=package.distribution,
+            hazard=next(item for item in check.hazards() if item.name == cells[0].hazard),
+            said=cells[0].said,
+            cells=tuple(cell.cell for cell in cells),
+            hazards=tuple(dict.fromkeys(cell.hazard for cell in cells)),
+            where=_where(package, cells, self.data),
+            trials=self.again,
+            again=shown,
+            script=after,
+            statements=(check.statements(before), check.statements(after)),
+        )
+        crash = next((one for trial in result.trials for one in trial.crashes), None)
+        write_atomically(self.data.folder / BUGS / hit.file, check.bug_report(hit, result, crash))
+        return hit
+
+    def _scripts(self, once_more: Reproducer, wanted: tuple[Seen, str | None], shown: int) -> tuple[str, str]:
+        """The script of a hit, and the smallest found that still shows it."""
+        text = once_more.script()
+        if not text:
+            return "", ""
+        trials = _trials(shown / self.again)
+        return text, check.reduced(text, lambda texts: once_more.first(texts, wanted, trials), BATCHES)
+
+
+def _trials(rate: float) -> int:
+    """So many that a script which shows it as often is missed once in a hundred, within limits."""
+    return 1 if rate == 1 else min(MOST_TRIALS, math.ceil(math.log(0.01) / math.log(1 - rate)))

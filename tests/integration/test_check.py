@@ -1,0 +1,155 @@
+"""The lifecycle battery in containers: each hazard catches the defect that it asks about, not its twin."""
+
+import base64
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from orchestrator import check as checks
+from orchestrator.check import Seen
+from orchestrator.model import CellResult
+from orchestrator.pipeline import check
+from tests.integration.runs import ROOT
+
+DEFECTS = ROOT / "tests" / "data" / "defects" / "defect.py"
+OLD = 'python == "3.11" and glibc == "2.36"'
+"""glibc before 2.41, whose getenv can meet a freed environment."""
+OWN_GIL = 'python == "3.13" and glibc == "2.41" and hazard == "own-gil"'
+SERVED = {"stop": "uwsgi", "stop-lazy": "gunicorn", "reload": "uwsgi", "reload-lazy": "gunicorn"}
+IN_SUBMODULE = "import defect\n\nif defect.HAZARD == 'submodules':\n    defect.crash()\n"
+
+
+class Quiet:
+    """Says nothing."""
+
+    def begin(self, images: int, cells: int) -> None: ...
+
+    def cell_started(self, cell: str) -> None: ...
+
+    def cell_ended(self, result: CellResult) -> None: ...
+
+    def image_started(self, role: str) -> None: ...
+
+    def image_ended(self, role: str, seconds: float, error: str | None) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
+def wheel(folder: Path, name: str, files: dict[str, str]) -> Path:
+    """A wheel of pure Python with these files."""
+    info = f"{name}-1.0.dist-info"
+    files = files | {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    rows = []
+    for file, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        rows.append(f"{file},sha256={digest},{len(text.encode())}\n")
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in files.items():
+            archive.writestr(file, text)
+        archive.writestr(f"{info}/RECORD", "".join([*rows, f"{info}/RECORD,,\n"]))
+    return path
+
+
+def defective(folder: Path, name: str, *, repaired: bool) -> Path:
+    text = DEFECTS.read_text().replace("REPAIRED = False", f"REPAIRED = {repaired}")
+    return wheel(folder, name, {"defect/__init__.py": text, "defect/sub.py": IN_SUBMODULE})
+
+
+def checked(
+    folder: Path, *packages: str | Path, where: str, again: int = 0, reduce: int = 0
+) -> check.FinishedCheck:
+    options = check.CheckOptions(
+        packages=tuple(map(str, packages)), everywhere=False, expression=where, reports=folder / "reports",
+        jobs=2, again=again, reduce=reduce,
+    )  # fmt: skip
+    return check.run_check(options, Quiet())
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> check.FinishedCheck:
+    """All hazards, asked of the package with the defects and of its twin: in one environment, but for one."""
+    folder = tmp_path_factory.mktemp("made")
+    broken = defective(folder, "broken", repaired=False)
+    twin = defective(folder, "twin", repaired=True)
+    served = " or ".join(
+        f'(hazard == "{name}" and launcher == "{server}")' for name, server in SERVED.items()
+    )
+    plain = 'launcher == "plain" and hazard != "own-gil"'
+    where = f'({OLD} and (({plain}) or {served})) or ({OWN_GIL} and launcher == "plain")'
+    return checked(folder, broken, twin, where=where)
+
+
+@pytest.mark.parametrize("hazard", [item.name for item in checks.hazards()])
+def test_each_hazard_catches_its_defect_and_lets_the_repaired_twin_pass(
+    made: check.FinishedCheck, hazard: str
+) -> None:
+    seen = {
+        package.name: [(cell.seen, cell.said) for cell in package.cells if cell.hazard == hazard]
+        for package in made.checked.packages
+    }
+    ((broken, said),), ((twin, why),) = seen["broken"], seen["twin"]
+    assert broken in (Seen.CRASHES, Seen.HANGS), said
+    assert twin is Seen.SAFE, why
+
+
+def test_what_a_check_finds_is_told_with_the_signature_and_ends_with_1(made: check.FinishedCheck) -> None:
+    assert made.exit_code == 1
+    broken, twin = made.checked.packages
+    assert broken.names == ("defect",)
+    assert not broken.extensions
+    assert all(cell.signature for cell in broken.hits)
+    assert not twin.hits
+    assert {hit.package for hit in made.hits} == {"broken"}
+
+
+def test_a_hit_is_repeated_reduced_to_the_smallest_script_and_told_as_a_bug_report(tmp_path: Path) -> None:
+    where = f'{OLD} and launcher == "plain" and hazard == "use-exit"'
+    package = defective(tmp_path, "broken", repaired=False)
+    finished = checked(tmp_path, package, where=where, again=2, reduce=1)
+    (hit,) = finished.hits
+    assert (hit.trials, hit.again) == (2, 2)
+    before, after = hit.statements
+    assert after < before
+    assert "import defect" in hit.script
+    report = (finished.run.folder / "bugs" / hit.file).read_text()
+    assert hit.script in report
+    assert "string_at" in report
+    assert "2 of 2 further trials" in report
+    assert "broken 1.0" in report
+    # The script is whole: it does the same by itself.
+    compile(hit.script, "script.py", "exec")
+
+
+def test_nothing_is_asked_of_a_package_whose_import_fails_and_its_own_error_is_shown(tmp_path: Path) -> None:
+    lacking = wheel(tmp_path, "lacking", {"lacking.py": "raise ImportError('libGL.so.1: no such file')\n"})
+    nameless = wheel(tmp_path, "nameless", {"table.csv": "1,2\n"})
+    where = f'{OLD} and launcher == "plain" and (hazard == "exit" or hazard == "fork")'
+    finished = checked(tmp_path, lacking, nameless, where=where)
+    one, other = finished.checked.packages
+    assert {cell.seen for cell in one.cells} == {Seen.NO_IMPORT}
+    assert all("libGL.so.1: no such file" in cell.said for cell in one.cells)
+    assert {(cell.seen, cell.said) for cell in other.cells} == {
+        (Seen.NOT_ASKED, "the distribution has no import names")
+    }
+    assert finished.exit_code == 3
+
+
+def test_a_hit_of_the_baseline_is_not_new(tmp_path: Path) -> None:
+    where = f'{OLD} and launcher == "plain" and hazard == "exit"'
+    package = defective(tmp_path, "broken", repaired=False)
+    first = checked(tmp_path, package, where=where)
+    assert len(first.new) == 1
+    options = check.CheckOptions(
+        packages=(str(package),), everywhere=False, expression=where, reports=tmp_path / "reports", jobs=2,
+        baseline=first.run.folder, again=0, reduce=0,
+    )  # fmt: skip
+    second = check.run_check(options, Quiet())
+    assert (second.new, second.exit_code) == ((), 0)
+    assert json.loads(second.checked.model_dump_json())["packages"][0]["cells"][0]["seen"] == "crashes"
