@@ -29,7 +29,6 @@ REASON: Final = 2_000
 """Characters of the example's reason that a cause keeps; the cell's result has all."""
 NAMED_CELLS: Final = 3
 """Cells that a command names one by one; of more it has the rule."""
-_LINE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::\d+)?")
 _SLUG: Final = re.compile(r"[^a-z0-9]+")
 _VERDICTS: Final = {
     CauseKind.BUILD: Verdict.ERROR,
@@ -134,7 +133,7 @@ def _cause(plan: Plan, group: CauseGroup, where: Where | None) -> Cause:
         where=where,
         example=shown.id,
         link=f"{layout.cell_folder(shown)}/index.html",
-        place=_place(expectation.where, shown.scenario) if expectation and expectation.where else None,
+        place=Place.of(expectation.where, shown.scenario) if expectation and expectation.where else None,
         image=end.image,
         command=_command(plan, group, where, example),
     )
@@ -181,16 +180,6 @@ def _quality(result: CellResult) -> tuple[bool, bool, int]:
             lines = sum(frame.line is not None for frame in thread.native) if thread else 0
             best = max(best, (not crash.truncated, crash.crash.exact, lines))
     return best
-
-
-def _place(where: str, scenario: str) -> Place:
-    """The line that an expectation names, with its file as the project has it, wherever that lay."""
-    found = _LINE.fullmatch(where)
-    file, line = (found["file"], int(found["line"])) if found else (where, None)
-    for own in (f"scenarios/{scenario}/scenario.yaml", f"scenarios/{scenario}.yaml"):
-        if f"/{file}".endswith(f"/{own}"):
-            return Place(file=own, line=line)
-    return Place(file=file, line=line)
 
 
 def _command(plan: Plan, group: CauseGroup, where: Where | None, example: CellResult | None) -> str:

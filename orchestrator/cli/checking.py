@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator import check as checks
-from orchestrator.cli import tables
+from orchestrator.cli import ending
 from orchestrator.pipeline import check, confirm
 
 NAMED: Final = 3
@@ -38,7 +38,7 @@ def show_check(terminal: Console, finished: check.FinishedCheck) -> None:
         _show_package(terminal, package, finished, alone=len(packages) == 1)
     if finished.run.stopped:
         terminal.print(f"[bold]Stopped early:[/] {escape(finished.run.stopped)}", soft_wrap=True)
-    tables.show_places(terminal, finished.run.folder)
+    ending.show_place(terminal, finished.run.folder)
 
 
 def _show_package(

@@ -9,7 +9,18 @@ import json
 from pathlib import Path
 
 from orchestrator import host, matrix, rundir
-from orchestrator.cli import analysis, checking, console, listing, output, progress, requests, start, tables
+from orchestrator.cli import (
+    analysis,
+    checking,
+    console,
+    ending,
+    listing,
+    output,
+    progress,
+    requests,
+    start,
+    tables,
+)
 from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location
 from orchestrator.invocation import MATRIX, command
@@ -145,8 +156,7 @@ def report_run(arguments: argparse.Namespace) -> int:
     folder = rundir.find_run(requests.reports_folder(arguments), arguments.run or "latest")
     terminal = console.open_console()
     data = reporting.write_reports(folder, requests.baseline(arguments), junit_files=arguments.junit_files)
-    tables.show_findings(terminal, data)
-    tables.show_places(terminal, folder)
+    ending.show_end(terminal, data)
     return EXIT_OK
 
 
@@ -170,8 +180,7 @@ def merge_runs(arguments: argparse.Namespace) -> int:
     into = arguments.into or requests.reports_folder(arguments) / "merged"
     with progress.progress_for(terminal) as shown:
         data = merge.merge_runs(arguments.runs, into, shown.say, junit_files=arguments.junit_files)
-    tables.show_findings(terminal, data)
-    tables.show_places(terminal, into)
+    ending.show_end(terminal, data)
     return run.exit_code(data)
 
 

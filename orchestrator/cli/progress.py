@@ -45,7 +45,7 @@ class Lines:
     def begin(self, images: int, cells: int) -> None:
         """Say the size of the run, or of the next step of a bisection."""
         self._cells, self._done = cells, 0
-        self._line(f"{cells} cells, {images} images with their bases")
+        self._line(f"{cells} cells on {images} images (bases included)")
 
     def image_started(self, role: str) -> None:
         """Say that an image is being built."""
@@ -94,8 +94,8 @@ class Live(Lines):
     def begin(self, images: int, cells: int) -> None:  # noqa: ARG002 - most images are there: only builds count
         """Show how many cells there are."""
         if cells:
-            self._cells = cells
-            self._bars.update(self._bar, description="cells", total=cells, done=f"0/{cells}")
+            self._cells, self._done = cells, 0
+            self._bars.update(self._bar, description="cells", total=cells, completed=0, done=f"0/{cells}")
 
     def image_started(self, role: str) -> None:
         """Name the image that is being built."""
@@ -133,7 +133,8 @@ class Live(Lines):
             self._console.print(f"[{STYLES[verdict]}]{verdict.upper():5}[/] {escape(result.cell.id)}")
             if cause not in self._said:
                 self._said.add(cause)
-                self._console.print(Text(f"{'':6}{cause}", no_wrap=True, overflow="ellipsis", style="dim"))
+                said = Text(f"{'':6}{cause}", style="dim")
+                self._console.print(said, no_wrap=True, overflow="ellipsis")
 
 
 class Current:

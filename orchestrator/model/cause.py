@@ -3,12 +3,16 @@
 The station `causes` makes them once a run; every report prints them.
 """
 
+import re
 from enum import StrEnum
+from typing import Final
 
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.explanation import Finding
 from orchestrator.model.result import Verdict
 from orchestrator.model.unobserved import FailedImage
+
+_LINE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::\d+)?")
 
 
 class CauseKind(StrEnum):
@@ -63,6 +67,16 @@ class Place(Value):
 
     file: str
     line: int | None = None
+
+    @classmethod
+    def of(cls, where: str, scenario: str) -> "Place":
+        """The line that an expectation names, with its file as the project has it, wherever that lay."""
+        found = _LINE.fullmatch(where)
+        file, line = (found["file"], int(found["line"])) if found else (where, None)
+        for own in (f"scenarios/{scenario}/scenario.yaml", f"scenarios/{scenario}.yaml"):
+            if f"/{file}".endswith(f"/{own}"):
+                return cls(file=own, line=line)
+        return cls(file=file, line=line)
 
 
 class Cause(Value):

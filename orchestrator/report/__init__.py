@@ -1,4 +1,4 @@
-"""A run's data to junit.xml, HTML, summary.md and a terminal's table.
+"""A run's data to junit.xml, HTML and summary.md, and to what the terminal says of it.
 
 `FORMATS` lists the reports that a run's folder has; a new format is a module and an entry there.
 """
@@ -12,7 +12,6 @@ from orchestrator.report.html import INDEX, write_html
 from orchestrator.report.junit import junit_xml, located_junit_xml
 from orchestrator.report.remedies import Remedy, remedies
 from orchestrator.report.summary import summary_markdown
-from orchestrator.report.table import Row, table_rows
 from orchestrator.report.words import change as change_words
 from orchestrator.report.words import differences, headline
 from orchestrator.report.words import not_comparable as incomparable_words
@@ -32,14 +31,12 @@ __all__ = [
     "INDEX",
     "Format",
     "Remedy",
-    "Row",
     "annotations",
     "change_words",
     "differences",
     "headline",
     "incomparable_words",
     "remedies",
-    "table_rows",
     "write",
 ]
 

@@ -21,7 +21,6 @@ libxml2 texts of up to 10 MB. So the worst cells, those with a page of their own
 one budget of output; the case of another cell has its verdict and reason.
 """
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,9 +30,9 @@ from typing import Final
 from junit_xml import TestCase, TestSuite
 
 from orchestrator.adapters.visible import visible
-from orchestrator.model import STANDARD_AXES, CaseOutcome, CellResult, ExcludedCell, UserCase
-from orchestrator.report import words
-from orchestrator.report.junit_text import brief, details, output
+from orchestrator.model import STANDARD_AXES, CaseOutcome, CellResult, ExcludedCell, Place, UserCase
+from orchestrator.report import cause_words, words
+from orchestrator.report.junit_text import brief, details, first_line, output, suite_text
 from orchestrator.report.packing import Places
 from orchestrator.report.text import LIMIT, one_line
 from orchestrator.rundir import CellRecord, RunData, Status
@@ -46,8 +45,6 @@ OUTPUT: Final = 1 << 19
 """Bytes of program output in the document; the cells with full details share it evenly."""
 PACKAGE: Final = "crashmatrix"
 """The first part of each `classname`: Jenkins' package, apart from the classes of the project's own tests."""
-_PLACE: Final = re.compile(r"(?P<file>[^\s:]+):(?P<line>\d{1,7})(?::\d+)?")
-"""A place in a scenario's file, as `Expectation.where` has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +54,10 @@ class _Document:
     data: RunData
     places: Places
     located: bool
+
+    def file(self, place: Place) -> str:
+        """A file as readers look for it: relative to the repository, where that is known."""
+        return visible(cause_words.repository_file(self.data, place))
 
 
 def junit_xml(data: RunData, *, located: bool = False) -> str:
@@ -100,7 +101,8 @@ def _suite(document: _Document, items: Sequence[CellRecord | ExcludedCell]) -> E
         cases,
         timestamp=_stamp(min((result.started for result in results), default=data.plan.created)),
         properties=_properties(data, items, results),
-        file=_suite_file(items),
+        file=_suite_file(document, items),
+        stdout="\n".join(suite_text(data, [item.cell for item in items])),
     )
     element: ET.Element = suite.build_xml_doc()
     element.attrib.pop("disabled", None)
@@ -113,21 +115,16 @@ def _class_name(scenario: str) -> str:
     return f"{PACKAGE}.{visible(scenario).replace('.', '_')}"
 
 
-def _suite_file(items: Iterable[CellRecord | ExcludedCell]) -> str | None:
+def _suite_file(document: _Document, items: Iterable[CellRecord | ExcludedCell]) -> str | None:
     """The scenario's file, which the strict schema allows of a suite: one action takes it for each case."""
-    found = (_place(item) for item in items if isinstance(item, CellRecord))
-    return next((place["file"] for place in found if place), None)
+    found = (cause_words.place_of(item) for item in items if isinstance(item, CellRecord))
+    return next((document.file(place) for place in found if place), None)
 
 
-def _place(record: CellRecord) -> re.Match[str] | None:
-    """The file and the line of a cell's expectation."""
-    return _PLACE.fullmatch(visible(record.planned.expectation.where or ""))
-
-
-def _frame(place: re.Match[str]) -> str:
+def _frame(file: str, line: int) -> str:
     """A place as a frame of Java, the one form from which dorny/test-reporter takes a file and a line."""
-    folder, _, name = place["file"].rpartition("/")
-    return f"\nat {folder.replace('/', '.')}({name}:{place['line']})"
+    folder, _, name = file.rpartition("/")
+    return f"\nat {folder.replace('/', '.')}({name}:{line})"
 
 
 def _stamp(text: str) -> str | None:
@@ -163,19 +160,20 @@ def _properties(
 
 
 def _case(document: _Document, record: CellRecord) -> TestCase:
-    result, places = record.result, document.places
-    place = _place(record) if document.located else None
+    data, result, places = document.data, record.result, document.places
+    place = cause_words.place_of(record) if document.located else None
+    file = document.file(place) if place else None
     case = TestCase(
         record.id,
         classname=_class_name(record.cell.scenario),
         elapsed_sec=round(result.seconds, 3) if result else None,
-        file=place["file"] if place else None,
-        line=place["line"] if place else None,
+        file=file,
+        line=place.line if place else None,
     )
-    message = one_line(record.reason, MESSAGE_LIMIT)
+    message = one_line(first_line(data, record), MESSAGE_LIMIT)
     whole = record.id in places.own
-    text = details(document.data, places, record) if whole else brief(places, record)
-    text = f"{message}\n{visible(text)}" + (_frame(place) if place else "")
+    text = details(data, places, record) if whole else brief(data, places, record)
+    text = f"{message}\n{visible(text)}" + (_frame(file, place.line) if file and place and place.line else "")
     if record.status is Status.FAIL:
         case.add_failure_info(message, text, "fail")
     elif record.status in (Status.ERROR, Status.NOT_RUN):
@@ -184,8 +182,8 @@ def _case(document: _Document, record: CellRecord) -> TestCase:
         case.add_skipped_info(message, text)
     if result and whole:
         limit = min(LIMIT, OUTPUT // (2 * len(places.own)))
-        case.stdout = output(document.data, result, "stdout", limit)
-        case.stderr = output(document.data, result, "stderr", limit)
+        case.stdout = output(data, result, "stdout", limit)
+        case.stderr = output(data, result, "stderr", limit)
     if record.status is Status.PASS:
         # A case that passed has no message of its own, and a crash as expected is what a reader wants to see.
         case.stdout = f"{text}\n\nstdout:\n{case.stdout}" if whole else message

@@ -1,16 +1,46 @@
 """The text of a case of junit.xml: what was expected, what was seen, how to repeat it."""
 
+from collections.abc import Iterable, Iterator
+from typing import Final
+
 from orchestrator.adapters.visible import visible
-from orchestrator.model import CellResult
-from orchestrator.report import words
+from orchestrator.model import CauseKind, Cell, CellResult
+from orchestrator.report import cause_words, words
 from orchestrator.report.packing import Places
 from orchestrator.report.text import excerpt_text, read_excerpt
 from orchestrator.rundir import CellRecord, RunData, Status
 
+TELLING: Final = frozenset({CauseKind.HANG, CauseKind.MISSING, CauseKind.BUILD})
+"""Kinds of causes that tell more than a cell's own reason: who waits for whom, which image did not build."""
 
-def brief(places: Places, record: CellRecord) -> str:
-    """The text of a cell without full details: where the details are, and how to repeat it."""
-    lines = [f"repeat: {record.result.repeat}"] if record.result else []
+
+def suite_text(data: RunData, cells: Iterable[Cell]) -> Iterator[str]:
+    """The causes of a suite's cells, worst first, as all reports list them."""
+    ids = {cell.id for cell in cells}
+    for cause in data.open_causes:
+        if not ids.isdisjoint(cause.cells):
+            yield from cause_words.lines(cause)
+
+
+def first_line(data: RunData, record: CellRecord) -> str:
+    """Why a cell has its status: its reason, or its cause where that tells more."""
+    cause = data.cause_of.get(record.id)
+    return cause_words.what(cause) if cause and cause.kind in TELLING else record.reason
+
+
+def _cause(data: RunData, record: CellRecord) -> list[str]:
+    """The cause of a cell that is not as expected, with the share of the cells that show it."""
+    cause = data.cause_of.get(record.id)
+    if cause is None:
+        return []
+    lines = [f"reason: {record.reason}"] if cause.kind in TELLING else []
+    lines.append(f"cause: {cause_words.sentence(cause)} ({cause_words.share(cause)})")
+    return lines + ([f"where: {cause_words.where(cause)}"] if cause.where else [])
+
+
+def brief(data: RunData, places: Places, record: CellRecord) -> str:
+    """The text of a cell without full details: its cause, where the details are, and how to repeat it."""
+    lines = [*_cause(data, record), *([f"repeat: {record.result.repeat}"] if record.result else [])]
     return "\n".join([*lines, f"page: {_page(places, record)}"])
 
 
@@ -24,12 +54,14 @@ def details(data: RunData, places: Places, record: CellRecord) -> str:
     """What a reader of a failed case needs, from the expectation to the command that repeats it."""
     expectation, result = record.planned.expectation, record.result
     lines = [
+        *_cause(data, record),
         f"cell: {record.id}",
         f"axes: {', '.join(f'{axis}={value}' for axis, value in record.cell.axes.items())}",
         f"expected: {words.expected(expectation)}"
         + (f", because {expectation.because}" if expectation.because else ""),
     ]
-    lines += [f"rule: {expectation.where}"] if expectation.where else []
+    place = cause_words.place_of(record)
+    lines += [f"rule: {cause_words.place_text(place)}"] if place else []
     if record.status is not Status.PASS:
         lines += [f"difference: {item.words}" for item in data.explained.get(record.id, ())]
     lines += [f"caution: {caution}" for caution in words.cautions(result)]

@@ -5,6 +5,8 @@ from typing import Final
 
 from orchestrator.model import (
     DISK_FULL,
+    Cause,
+    CauseState,
     CellResult,
     Change,
     CoreFile,
@@ -123,6 +125,15 @@ def telling_trial(result: CellResult) -> Trial | None:
     crashed = [trial for trial in result.trials if trial.crash or trial.others]
     trials = crashed or result.trials
     return trials[-1] if trials else None
+
+
+def since(cause: Cause) -> str:
+    """How a cause compares with earlier runs, in a few words; empty where there are none."""
+    if cause.state is CauseState.KNOWN:
+        return f"since {cause.since}"
+    if cause.state is CauseState.FIXED:
+        return f"fixed; last in {cause.since}"
+    return str(cause.state or "")
 
 
 def trial_seen(trial: Trial) -> str:

@@ -8,8 +8,8 @@ from orchestrator.model import PlannedCell, Verdict
 from tests.unit import run_factory as factory
 
 CELLS = [
-    factory.cell(pair, launcher, probe, reader="getenv", writer="native", locale=locale)
-    for locale in ("de_DE.UTF-8", "fr_FR.UTF-8")
+    factory.cell(pair, launcher, probe, reader="getenv", locale=locale)
+    for locale in ("de_DE", "fr_FR")
     for pair in range(3)
     for launcher in ("plain", "uwsgi")
     for probe in ("cpp", "rust")

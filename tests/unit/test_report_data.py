@@ -8,6 +8,7 @@ import pytest
 from orchestrator import report
 from orchestrator.errors import EXIT_INPUT, InputError
 from orchestrator.model import PLAN_SCHEMA, SCHEMA, Verdict
+from orchestrator.report import words
 from orchestrator.rundir import RunFolder, Status
 from tests.unit import run_factory as factory
 
@@ -44,22 +45,22 @@ def test_a_cell_without_a_result_is_not_run(tmp_path: Path) -> None:
     assert [record.status for record in data.worst_first[:3]] == [Status.FAIL, Status.ERROR, Status.NOT_RUN]
 
 
-def test_the_table_has_a_row_a_cell_and_says_what_limits_the_evidence(tmp_path: Path) -> None:
-    rows = {row.cell: row for row in report.table_rows(factory.load(factory.bad_run(tmp_path)))}
-    assert len(rows) == 12
-    missing = rows[factory.cell(2, "plain", "rust").id]
-    assert (missing.status, missing.reason, missing.seen) == (
+def test_what_was_seen_comes_with_what_limits_the_evidence(tmp_path: Path) -> None:
+    records = factory.load(factory.bad_run(tmp_path)).by_id
+    missing = records[factory.cell(2, "plain", "rust").id]
+    assert (missing.status, missing.reason, words.cell_seen(missing)) == (
         Status.NOT_RUN,
         "not run: interrupted",
         "not run",
     )
-    assert rows[factory.cell(1).id].cautions == ("core truncated",)
-    assert rows[factory.cell(0).id].cautions == ("core lost: no journal entry within 20 s",)
-    near = rows[factory.cell(2).id]
-    assert near.seen == "SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit"
-    assert near.cautions[0] == "emulated architecture"
-    assert near.cautions[1].startswith("nearest symbol:")
-    assert near.cautions[2] == "pystack: no such program"
+    assert words.cautions(records[factory.cell(1).id].result) == ("core truncated",)
+    assert words.cautions(records[factory.cell(0).id].result) == ("core lost: no journal entry within 20 s",)
+    near = records[factory.cell(2).id]
+    assert words.cell_seen(near) == "SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit"
+    emulated, symbol, pystack = words.cautions(near.result)
+    assert emulated == "emulated architecture"
+    assert symbol.startswith("nearest symbol:")
+    assert pystack == "pystack: no such program"
 
 
 @pytest.mark.parametrize("stated", [0, 99, None])

@@ -8,7 +8,7 @@ from junitparser import JUnitXml
 from lxml import etree
 from rich.console import Console
 
-from orchestrator.cli import tables
+from orchestrator.cli import ending
 from orchestrator.model import Finding, Subject, Verdict
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.report import annotations, words
@@ -49,8 +49,8 @@ def test_every_report_says_the_same_sentences(tmp_path: Path) -> None:
     assert f"difference: {said}" in str(failure.text)
     assert "axes: scenario=tls-atexit, python=3.9, glibc=2.31" in str(failure.text)
     console = Console(width=80, record=True)
-    tables.show_findings(console, data)
-    assert said in console.export_text()
+    ending.show_end(console, data)
+    assert RULE in " ".join(console.export_text().split())
 
 
 def test_annotations_are_for_github_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,24 +58,36 @@ def test_annotations_are_for_github_alone(tmp_path: Path, monkeypatch: pytest.Mo
     for where, expected in (("true", 1), ("", 0)):
         monkeypatch.setenv("GITHUB_ACTIONS", where)
         console = Console(width=80, record=True)
-        tables.show_findings(console, data)
+        ending.show_end(console, data)
         lines = [line for line in console.export_text().splitlines() if line.startswith("::error")]
         assert len(lines) == expected
 
 
 def test_a_rule_is_one_annotation_for_all_its_cells(tmp_path: Path) -> None:
     (line,) = annotations(failing(tmp_path))
-    assert line.startswith("::error title=tls-atexit::tls-atexit is not as expected exactly where")
+    place = "file=scenarios/tls-atexit/scenario.yaml,line=12"
+    assert line.startswith(
+        f"::error {place},title=tls-atexit%3A exit status 0; expected a clean exit::FAIL, 3 of "
+    )
+    assert f"%0Awhere: {RULE}%0A" in line
 
 
 def test_ten_annotations_at_most_and_nothing_in_them_is_a_command(tmp_path: Path) -> None:
     cells = factory.smoke_cells()
-    hostile = "50%\n::error::x\r\n\x1b[31m"
-    changes = {cell.id: factory.judged(Verdict.ERROR, hostile) for cell in cells}
+    hostile = "{} 50%\n::error::x\r\n\x1b[31m"
+    changes = {
+        cell.id: factory.judged(Verdict.ERROR, hostile.format(word))
+        for cell, word in zip(cells, "abcdefghijkl", strict=True)
+    }
     lines = annotations(write_reports(factory.write_run(tmp_path, factory.RunSpec(changes=changes))))
     assert len(lines) == 10
-    assert lines[0] == (f"::error title={cells[0].id}::error: 50%25 ::error::x")
-    assert lines[-1] == "::error title=crashmatrix::3 more are in summary.md and index.html"
+    assert not any(ord(character) < ord(" ") for line in lines for character in line)
+    assert all(
+        line.startswith("::error ") and line.count("::error") == line.count(" ::error::x") + 1
+        for line in lines
+    )
+    assert "title=tls-atexit%3A a 50%25 %3A%3Aerror%3A%3Ax::ERROR, 1 of 12 cells" in lines[0]
+    assert lines[-1] == "::error title=crashmatrix::3 more causes are in summary.md and index.html"
 
 
 def test_beside_a_failure_with_a_rule_a_signature_is_said_shortly_and_with_a_rule_alone(

@@ -2,10 +2,13 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from orchestrator.cli.progress import fitting
+from orchestrator.model import FailedImage, Obstacle, Unobserved, Verdict
+from tests.unit import run_factory as factory
 from tests.unit.live_run import CELLS
 from tests.unit.terminal import on_terminal
 
@@ -49,3 +52,52 @@ def test_a_line_names_whole_cells_and_counts_the_rest(width: int) -> None:
     named = [name for name in IDS if name in line]
     rest = re.search(r"and (\d+) more$", line)
     assert len(named) + (int(rest[1]) if rest else 0) == len(IDS) or line == f"{len(IDS)} running"
+
+
+def red_run(folder: Path, causes: int) -> Path:
+    """A run of 24 cells: two are wrong for each of so many causes, the last of which is an image."""
+    changes: dict[str, factory.Change] = {}
+    for number in range(causes - 1):
+        reason = f"saw exit {number}: {'abcdefghijkl'[number]} is not there; expected exit 0"
+        pair = CELLS[2 * number : 2 * number + 2]
+        changes |= {cell.id: factory.judged(Verdict.FAIL, reason, trials=()) for cell in pair}
+    log = ("error[E0308]: mismatched types", " --> probe.rs:3:5", "  |", "3 |     x", "  |     ^")
+    image = FailedImage(
+        role="probe-x", step="Step 4/8", error=log[0], lines=log, log="images/probe-x/build.log"
+    )
+    broken = factory.judged(
+        Verdict.ERROR, "image probe-x", trials=(), unobserved=Unobserved(obstacle=Obstacle.IMAGE, image=image)
+    )
+    changes |= {cell.id: broken for cell in CELLS[-2:]}
+    return factory.write_run(
+        folder / "reports" / factory.RUN, factory.RunSpec(cells=tuple(CELLS), changes=changes)
+    )
+
+
+@pytest.mark.parametrize(("causes", "columns"), [(2, 80), (4, 120), (12, 80)])
+def test_a_broken_run_of_24_cells_fits_one_screen_above_the_prompt(
+    tmp_path: Path, causes: int, columns: int
+) -> None:
+    folder = red_run(tmp_path, causes)
+    with on_terminal([sys.executable, "-m", "orchestrator", "report", str(folder)], columns) as terminal:
+        lines = terminal.until_end()
+        assert terminal.scrolled == 0
+        assert len(lines) <= 23
+    text = "\n".join(lines)
+    if causes < 12:
+        assert lines[0].startswith(f"PASS  tls-atexit: {24 - 2 * causes} of 24 cells")
+    shown = len(re.findall(r"^(?:FAIL|ERROR) ", text, re.MULTILINE))
+    assert shown == causes
+    named = [line.strip() for line in lines if "tls-atexit/" in line]
+    assert set(named) <= set(IDS)
+    assert named or causes > 2
+    assert any(line.startswith("report: ") for line in lines[-4:])
+
+
+def test_a_run_in_which_nothing_is_wrong_says_so_in_few_lines(tmp_path: Path) -> None:
+    folder = factory.write_run(tmp_path / "reports" / factory.RUN)
+    with on_terminal([sys.executable, "-m", "orchestrator", "report", str(folder)]) as terminal:
+        lines = terminal.until_end()
+    assert lines[0] == "PASS  tls-atexit: 12 of 12 cells, 3 crash as expected"
+    assert "All 12 cells are as expected; 24 are excluded, with reasons." in lines
+    assert len(lines) < 12
