@@ -113,6 +113,15 @@ class EngineError(HostError):
     """The container engine failed or went away. Never a verdict on a crash."""
 
 
+class UnreportedError(EngineError):
+    """A container ended, and how its process ended is not known. It is named by host name and id."""
+
+    def __init__(self, error: EngineError, *, hostname: str, container: str) -> None:
+        super().__init__(error.what, hint=error.hint)
+        self.hostname = hostname
+        self.container = container
+
+
 class EngineGoneError(EngineError):
     """The connection to the engine broke; it may come back."""
 

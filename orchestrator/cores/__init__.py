@@ -3,7 +3,7 @@
 from orchestrator.cores.collection import collect
 from orchestrator.cores.journal import DumpedCore, dump
 from orchestrator.cores.linkmap import program_path
-from orchestrator.cores.others import Others, collect_others
+from orchestrator.cores.others import Others, collect_others, crashes_in
 from orchestrator.cores.sources import ContainerSource, FolderSource, ProgramSource, Source, image_source
 from orchestrator.cores.sysroot import SYSROOTS, image_sysroot, make_sysroot
 
@@ -17,6 +17,7 @@ __all__ = [
     "Source",
     "collect",
     "collect_others",
+    "crashes_in",
     "dump",
     "image_source",
     "image_sysroot",

@@ -30,6 +30,10 @@ STORE: Final = PurePosixPath("/var/lib/systemd/coredump")
 """Where systemd-coredump stores cores (systemd-coredump(8)); the journal may name no other place."""
 DEADLINE: Final = 20.0
 """Seconds to wait for a core that the kernel says it wrote; 300 MB of random heap took 3.2 s to store."""
+STORING: Final = 600.0
+"""Seconds to wait while a systemd-coredump is at work; one may be slow to store what the kernel hands it."""
+COLLECTOR: Final = "systemd-coredum"
+"""The command name of one, as the kernel cuts it."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 SUFFIXES: Final = frozenset({".zst", ".xz", ".lz4"})
 
@@ -48,10 +52,11 @@ def collect(
     """Find a trial's core and copy it to `folder`; its path in the result is relative to `root`.
 
     Costs nothing where the process did not die of a core-dumping signal. Waits up to `deadline`
-    seconds where the wait status says that a core was written, else looks once. A core that
-    cannot be collected is returned as LOST with its reason, not raised.
+    seconds where the wait status says that a core was written, else looks once; in both cases for
+    longer while a core is being stored. A core that cannot be collected is returned as LOST with its
+    reason, not raised.
     """
-    if not outcome.core_dumped and outcome.signal not in DUMPING:
+    if not may_dump(outcome):
         return CoreFile(state=CoreState.NONE)
     try:
         if outcome.emulated:
@@ -59,6 +64,11 @@ def collect(
         return _collect(outcome, folder, root, deadline, pattern)
     except ToolError as error:
         return _lost(outcome, str(error))
+
+
+def may_dump(outcome: Outcome) -> bool:
+    """Whether a process ended as one does that leaves a core."""
+    return outcome.core_dumped or outcome.signal in DUMPING
 
 
 def _collect_emulated(outcome: Outcome, root: Path) -> CoreFile:
@@ -125,14 +135,26 @@ def choose(cores: Sequence[StoredCore], container: str, pid: int | None) -> Matc
 
 def _wait(outcome: Outcome, deadline: float) -> Match | None:
     """Poll until the core is there; the journal's entry is written last, so its file is complete then."""
-    end, pause = time.monotonic() + deadline, FIRST_PAUSE
+    began, pause = time.monotonic(), FIRST_PAUSE
     while True:
         match = choose(find_cores(outcome.hostname), outcome.container, outcome.pid)
-        left = end - time.monotonic()
-        if match or left <= 0:
+        waited = time.monotonic() - began
+        if match or (waited >= deadline and not (waited < STORING and is_collecting())):
             return match
-        time.sleep(min(pause, left))
+        time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+def is_collecting() -> bool:
+    """Whether a systemd-coredump is at work on this host. Nobody can tell from outside on which crash."""
+    return any(map(_is_collector, Path("/proc").glob("[0-9]*/comm")))
+
+
+def _is_collector(comm: Path) -> bool:
+    try:
+        return comm.read_text(errors="replace").strip() == COLLECTOR
+    except OSError:  # it has ended meanwhile
+        return False
 
 
 def keep_core(core: StoredCore, target: Path, root: Path, note: str | None = None) -> CoreFile:

@@ -15,9 +15,12 @@ from orchestrator.cores.collection import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
     PATTERN,
+    STORING,
+    is_collecting,
     is_emulator,
     is_systemd_coredump,
     keep_core,
+    may_dump,
     why_not_stored,
 )
 from orchestrator.cores.journal import HINT, StoredCore, find_cores
@@ -33,6 +36,7 @@ from orchestrator.model import (
     UserTests,
 )
 
+SHOWN: Final = 3
 MOST: Final = 16
 """The most cores of other processes that are collected of a trial; each may have many megabytes."""
 
@@ -47,6 +51,10 @@ class Others:
     crashes: tuple[OtherCrash, ...] = ()
     left_out: int = 0
     note: str | None = None
+    disagreement: str | None = None
+    """What the supervisor reports of a process and the journal says otherwise."""
+    own: CoreFile | None = None
+    """The core of the judged process where its reported end is none that leaves one."""
 
 
 def collect_others(
@@ -80,18 +88,30 @@ def collect_others(
     )
 
 
+def crashes_in(hostname: str, container: str) -> str:
+    """The crashes of a container of whose processes nothing else is known, in words; empty without one."""
+    try:
+        found = [core for core in find_cores(hostname) if core.cgroup is None or container in core.cgroup]
+    except ToolError:
+        return ""
+    named = [f"of {core.comm} ({core.signal or 'a signal'})" for core in found[:SHOWN]]
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return f"the journal has a core {', '.join(named)}{more}" if named else ""
+
+
 def _wait(outcomes: Sequence[Outcome], deadline: float) -> list[StoredCore]:
     """All cores of the container, once those are there that the processes' parents know of."""
     dumped = {other.pid for outcome in outcomes for other in outcome.others if other.core_dumped}
-    end, pause = time.monotonic() + deadline, FIRST_PAUSE
+    began, pause = time.monotonic(), FIRST_PAUSE
     hostname, container = outcomes[0].hostname, outcomes[0].container
     while True:
         found = find_cores(hostname)
         own = [core for core in found if core.cgroup is None or container in core.cgroup]
-        left = end - time.monotonic()
-        if dumped <= {core.pid for core in own} or left <= 0:
+        waited = time.monotonic() - began
+        late = waited >= deadline and not (dumped and waited < STORING and is_collecting())
+        if dumped <= {core.pid for core in own} or late:
             return own
-        time.sleep(min(pause, left))
+        time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
@@ -110,7 +130,36 @@ def _of_trial(outcome: Outcome, cores: Sequence[StoredCore], folder: Path, root:
         OtherCrash(process=process, core=_core(process, core, folder / f"core-{number}", root))
         for number, (process, core) in enumerate(found[:MOST], start=1)
     )
-    return Others(crashes=crashes, left_out=max(0, len(found) - MOST))
+    own = next((core for core in cores if core.pid == outcome.pid and not may_dump(outcome)), None)
+    return Others(
+        crashes=crashes,
+        left_out=max(0, len(found) - MOST),
+        disagreement=next(_disagreements(outcome, cores), None),
+        own=_core(_itself(outcome), own, folder / "core", root) if own and own.pid else None,
+    )
+
+
+def _disagreements(outcome: Outcome, cores: Sequence[StoredCore]) -> Iterator[str]:
+    """Each process that the supervisor and the kernel's handler of cores say different things of.
+
+    The supervisor has the end of a server's worker from its master, which is the program under question.
+    """
+    reported = {process.pid: process for process in (*outcome.others, _itself(outcome)) if process.pid}
+    for core in cores:
+        process = reported.get(core.pid) if core.pid else None
+        if process and core.signal and process.signal != core.signal:
+            status = f"exit {process.status}" if process.kind is OutcomeKind.EXIT else process.kind
+            yield (
+                f"the supervisor reports {process.signal or status} of process {core.pid}, "
+                f"and the journal has its core, of {core.signal}"
+            )
+
+
+def _itself(outcome: Outcome) -> OtherProcess:
+    """The judged process in the words for others."""
+    return OtherProcess(
+        pid=outcome.pid, role="judged", kind=outcome.kind, status=outcome.status, signal=outcome.signal
+    )
 
 
 def _is_judged(core: StoredCore, outcome: Outcome) -> bool:

@@ -21,6 +21,7 @@ _SIGNALS: Final = frozenset(item.name for item in signal.Signals)
 _UNNAMED: Final = re.compile(r"SIG\d{1,2}")
 """A real-time signal without a name of its own, as the supervisor writes it."""
 
+FAILURE: Final = b'{"failure"'
 MAX_OTHERS: Final = 200
 """Further processes of a trial; a server's workers, or one pytest for each test that crashes."""
 Short = Annotated[str, Field(max_length=LONGEST_NOTE)]
@@ -82,11 +83,21 @@ class _Head(Value):
     versions: Annotated[dict[Short, Short], Field(max_length=20)] = {}
 
 
+class _Failure(Value):
+    """The report's last line where the supervisor failed."""
+
+    failure: Short
+
+
 class SupervisorReport(Value):
-    """The exits of a container's trials in their order, and the versions found in the container."""
+    """The exits of a container's trials in their order, and the versions found in the container.
+
+    `failure` says why the supervisor knows of no further exit.
+    """
 
     versions: dict[Short, Short] = {}
     trials: Annotated[tuple[ProcessExit, ...], Field(max_length=1000)] = ()
+    failure: str | None = None
 
 
 def parse_report(raw: bytes) -> SupervisorReport:
@@ -99,8 +110,12 @@ def parse_report(raw: bytes) -> SupervisorReport:
     head, *lines = raw.split(b"\n")[:-1] or [b""]
     try:
         versions = _Head.model_validate_json(head).versions
+        failed = [
+            _Failure.model_validate_json(line).failure for line in lines[-1:] if line.startswith(FAILURE)
+        ]
+        lines = lines[: len(lines) - len(failed)]
         trials = tuple(ProcessExit.model_validate_json(line) for line in lines)
-        return SupervisorReport(versions=versions, trials=trials)
+        return SupervisorReport(versions=versions, trials=trials, failure=failed[0] if failed else None)
     except ValidationError as error:
         raise _unreadable(error.errors()[0]["msg"]) from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.adapters.engine import ContainerSpec, Ended, Engine
-from orchestrator.errors import EngineError, HostError
+from orchestrator.errors import EngineError, EngineGoneError, HostError, UnreportedError
 from orchestrator.execute import emulation
 from orchestrator.execute.command import (
     CAPABILITIES,
@@ -33,16 +33,17 @@ from orchestrator.execute.supervisor_report import (
 from orchestrator.execute.user_tests import fetch_tests
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import DISK_FULL, Evidence, Expectation, Outcome, OutcomeKind
+from orchestrator.supervisor.cleanup import DUMP_LIMIT
 from orchestrator.supervisor.paths import REPORT, REPORT_VOLUME, WORK
 
 BETWEEN: Final = 5.0
 """Seconds between two trials of a container, in which the supervisor removes what the first left behind."""
 TAR: Final = 1 << 16
 """Bytes by which an archive may exceed the one small file in it."""
-GRACE: Final = 135.0
-"""Seconds beyond the trials' own timeouts after which the container is killed from outside. The supervisor
-needs up to 65 s of them to make a hung process dump its core, and waits up to 60 s for the cores of others;
-only a stuck supervisor reaches the limit."""
+GRACE: Final = DUMP_LIMIT + 75.0
+"""Seconds beyond the trials' own timeouts after which the container is killed from outside: the supervisor's
+time for cores, and the few seconds that each process which hangs gets to die of a signal. Only a stuck
+supervisor reaches the limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +139,13 @@ def _watch(
     deadline += emulation.GRACE if request.command.emulated else 0
     with open_streams(folders, mark.encode(), LIMIT // request.count) as streams:
         ended = _run_with_deadline(engine, container, streams, deadline, overdue)
-    report = _report(engine, container)
-    exits = _exits(report.trials if report else (), ended, overdue.is_set(), time.monotonic() - clock)
+    try:
+        report = _report(engine, container)
+        exits = _exits(report.trials if report else (), ended, overdue.is_set(), time.monotonic() - clock)
+    except EngineGoneError:
+        raise
+    except EngineError as error:
+        raise UnreportedError(error, hostname=hostname, container=container) from error
     return tuple(
         Outcome(
             kind=item.kind,
@@ -233,16 +239,21 @@ def _run_with_deadline(
 
 
 def _report(engine: Engine, container: str) -> SupervisorReport | None:
-    """The supervisor's report; None if it wrote none."""
+    """The supervisor's report; None if it wrote none. Raises EngineError if it failed, with its reason."""
     try:
         files = engine.fetch(container, REPORT, limit=MAX_BYTES + TAR)
-        return next((parse_report(content.read()) for _, content in files), None)
+        report = next((parse_report(content.read()) for _, content in files), None)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise EngineError(
             f"the supervisor's report cannot be fetched: {error}", hint="repeat the cell"
         ) from error
+    if report and report.failure:
+        raise EngineError(
+            f"the supervisor failed: {report.failure}", hint="read the cell's stderr, and repeat the cell"
+        )
+    return report
 
 
 def _exits(

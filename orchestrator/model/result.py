@@ -153,6 +153,8 @@ class Trial(Value):
     """Crashes of other processes, in the order in which the kernel's handler reported them."""
     others_left_out: int = 0
     """Further such crashes, whose cores were not collected."""
+    disagreement: str | None = None
+    """What the supervisor reports of a process and the host's store of cores says otherwise."""
 
     @property
     def crashes(self) -> tuple[Crash, ...]:

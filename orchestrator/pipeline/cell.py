@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from orchestrator import execute, verdict
+from orchestrator import cores, execute, verdict
 from orchestrator.adapters import room
 from orchestrator.adapters.engine import Engine
 from orchestrator.crash import StackCache
-from orchestrator.errors import BuildError, EngineError, NotAskedError
+from orchestrator.errors import BuildError, EngineError, NotAskedError, UnreportedError
 from orchestrator.execute import TrialCommand, TrialRequest, Variant
 from orchestrator.invocation import command
 from orchestrator.model import (
@@ -86,7 +86,7 @@ class CellRunner:
         done = 0
         while done < planned.trials and not tally.settled and not (done and self.stop.is_set()):
             request = self._request(planned, image, done + 1, min(share, planned.trials - done))
-            outcomes = [_as_planned(planned, outcome) for outcome in execute.run_trials(self.engine, request)]
+            outcomes = [_as_planned(planned, outcome) for outcome in self._run_trials(request)]
             done += len(outcomes)
             self._look(request, outcomes, tally, evidence)
         judgement = tally.judgement
@@ -111,7 +111,7 @@ class CellRunner:
         request = self._request_for(cells, image)
         outcomes = [
             _as_planned(planned, outcome)
-            for planned, outcome in zip(cells, execute.run_trials(self.engine, request), strict=False)
+            for planned, outcome in zip(cells, self._run_trials(request), strict=False)
         ]
         results = []
         for planned, trial in zip(cells, self._reader(request).read(outcomes), strict=False):
@@ -193,6 +193,15 @@ class CellRunner:
             network=planned.network,
             serving=scenario.serving,
         )
+
+    def _run_trials(self, request: TrialRequest) -> Sequence[Outcome]:
+        """Run trials; an error of a container that reported nothing tells of the cores that it left."""
+        try:
+            return execute.run_trials(self.engine, request)
+        except UnreportedError as error:
+            crashes = cores.crashes_in(error.hostname, error.container)
+            error.what += f", and {crashes}" if crashes else ""
+            raise
 
     def _look(
         self, request: TrialRequest, outcomes: Sequence[Outcome], tally: Tally, evidence: Evidence

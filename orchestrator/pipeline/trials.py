@@ -46,7 +46,7 @@ class TrialReader:
             yield self._trial(index, outcome, collected[index], others[index])
 
     def _trial(self, index: int, outcome: Outcome, core: CoreFile, others: Others) -> Trial:
-        core, read = self._crash(core, index, hang=outcome.kind is OutcomeKind.HANG)
+        core, read = self._crash(others.own or core, index, hang=outcome.kind is OutcomeKind.HANG)
         if others.note and self.request.expectation.children is not Children.ALLOWED:
             outcome = outcome.model_copy(update={"notes": (*outcome.notes, others.note)})
         return Trial(
@@ -56,6 +56,7 @@ class TrialReader:
             crash=read,
             others=tuple(self._other(item, index) for item in others.crashes),
             others_left_out=others.left_out,
+            disagreement=others.disagreement,
         )
 
     def _other(self, item: OtherCrash, index: int) -> OtherCrash:

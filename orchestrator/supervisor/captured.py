@@ -10,6 +10,7 @@ import array
 import json
 import os
 import socket
+import stat
 
 LONGEST = 1 << 16
 """Bytes that are shown of the end of each file."""
@@ -74,9 +75,11 @@ def number_in(data: bytes) -> int | None:
 
 
 def end_of(file: int) -> bytes:
-    """The end of a file, wherever the position is that its writer shares."""
-    size = os.fstat(file).st_size
-    return os.pread(file, LONGEST, max(0, size - LONGEST))
+    """The end of a file, wherever the position is that its writer shares; nothing of a pipe or the like."""
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode):
+        return b""
+    return os.pread(file, LONGEST, max(0, status.st_size - LONGEST))
 
 
 def write(stream: int, text: bytes) -> None:

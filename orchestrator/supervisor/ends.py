@@ -1,8 +1,9 @@
 """How a server's master saw each of its workers end, which nobody else can wait for.
 
 uWSGI and gunicorn are started so that their waitpid() records what it reaps (launchers/uwsgi/ends.c,
-launchers/gunicorn/master.py): a line "WAITER PID STATUS" of the file that VARIABLE names. Such a file is the
-program's own to write, so it is no more to be trusted than its exit status.
+launchers/gunicorn/master.py): a line "WAITER PID STATUS" of the file that VARIABLE names. The master is the
+program under question, so this is its own word. What is said once stays said: a file that is replaced or cut,
+as a worker might do behind its own end, ends the trial.
 """
 
 from __future__ import annotations
@@ -35,27 +36,41 @@ class Ended(Subject):
             self._wakeup = wakeup
 
 
+class ForgedError(Exception):
+    """The program under question changed what it had said."""
+
+
 class Ends:
     """The file of one server's ends. It is made anew for each trial."""
 
     def __init__(self) -> None:
         os.makedirs(REPORT_FOLDER, exist_ok=True)
         self.path = os.path.abspath(os.path.join(REPORT_FOLDER, NAME))
-        with open(self.path, "wb"):
-            pass
-        self._read = 0
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+        self._read = b""
 
     def new(self, master: int) -> list[tuple[int, int]]:
-        """The pid and the wait status of each process that the master reaped since the last call."""
-        with open(self.path, "rb") as file:
-            file.seek(self._read)
-            data = file.read(LONGEST - self._read)
-        whole = data[: data.rfind(b"\n") + 1]
-        self._read += len(whole)
+        """The pid and the wait status of each process that the master reaped since the last call.
+
+        Raises ForgedError where the file is another, or has not what it had.
+        """
+        data = os.pread(self._file, LONGEST, 0)
+        if not (self._is_there() and data.startswith(self._read)):
+            raise ForgedError("the program under question changed the record of how its workers ended")
+        whole = data[len(self._read) : data.rfind(b"\n") + 1]
+        self._read += whole
         lines = filter(None, (LINE.fullmatch(line) for line in whole.split(b"\n")))
         seen = [(int(line[1]), int(line[2]), int(line[3])) for line in lines]
         return [(pid, status) for waiter, pid, status in seen if waiter == master and pid > 0]
 
+    def _is_there(self) -> bool:
+        """Whether masters still open this file by its name."""
+        try:
+            return os.path.samestat(os.lstat(self.path), os.fstat(self._file))
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Remove the file, which the report does not need any more."""
+        os.close(self._file)
         os.unlink(self.path)

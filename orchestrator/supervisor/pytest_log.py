@@ -5,11 +5,14 @@ from __future__ import annotations
 import glob
 import json
 import os
+import stat
 from contextlib import suppress
 
 START, END = "the start of pytest", "the end of pytest"
 """What a process was at before its first module, and after its last test."""
 BETWEEN = "pytest itself, between two tests"
+LONGEST = 32 << 20
+"""Bytes that are read of a log; the host reads as many."""
 
 
 class PytestLog:
@@ -40,15 +43,23 @@ class PytestLog:
 
     def update(self) -> None:
         """Read what was appended since the last time; a line that is not the plugin's is left out."""
-        if not os.path.exists(self.path):
-            return
-        with open(self.path, "rb") as file:
-            file.seek(self._read)
-            lines = file.read().split(b"\n")
+        lines = self._rest().split(b"\n")
         self._read += sum(len(line) + 1 for line in lines[:-1])
         for line in lines[:-1]:
-            with suppress(ValueError, TypeError, KeyError, AttributeError):
+            with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 self._take(json.loads(line))
+
+    def _rest(self) -> bytes:
+        """What the file has behind what was read; nothing if the tests put something else in its place."""
+        try:
+            file = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return b""
+        with open(file, "rb") as log:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                return b""
+            log.seek(self._read)
+            return log.read(max(0, LONGEST - self._read))
 
     def _take(self, event: dict[str, object]) -> None:
         kind, pid, node = event["event"], int(str(event["pid"])), str(event.get("node", ""))
@@ -103,6 +114,8 @@ class PytestLog:
         return None if self.selected is None or self.modules else max(0, self.selected - len(self.done))
 
     def write_skip(self) -> None:
-        """Write what the next process leaves out."""
-        with open(self.skip_path, "w", encoding="utf-8") as file:
+        """Write what the next process leaves out, into a new file, whatever the tests put in its place."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.skip_path)
+        with open(self.skip_path, "x", encoding="utf-8") as file:
             json.dump({"tests": list(self.done), "modules": list(self.modules)}, file)

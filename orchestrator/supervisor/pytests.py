@@ -10,7 +10,7 @@ from orchestrator.supervisor import cleanup
 from orchestrator.supervisor.captured import Captured
 from orchestrator.supervisor.paths import REPORT_FOLDER
 from orchestrator.supervisor.pytest_log import PytestLog
-from orchestrator.supervisor.subject import DUMP_GRACE, Start, Subject, Watched, other
+from orchestrator.supervisor.subject import Start, Subject, Watched, other
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def run_tests(
             left = "some" if log.left is None else log.left
             watched.notes.append(f"pytest was not started again {why}: {left} tests were not run")
             break
-        cleanup.await_dumps(DUMP_GRACE)
+        cleanup.await_dumps()
         cleanup.end_stragglers()
         log.write_skip()
     captured.end()

@@ -2,7 +2,7 @@
 
 A file of JSON lines, one of the versions and then one for each trial. It is opened once, before the first
 subject runs. Where subjects run as another user (identity.py), file and folder are root's, on a volume of
-their own that a subject can neither write to nor fill.
+their own that a subject can neither write to nor fill. Where this program fails, the last line says why.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ class Report:
         others = ended.get("others", [])
         told = [bounded(one) for one in others] if isinstance(others, list) else []
         self._add({**bounded(ended), "others": told})
+
+    def fail(self, why: str) -> None:
+        """Say why there is no exit of the trial that was to follow."""
+        self._add({"failure": shortened(why, LONGEST_NOTE)})
 
     def _add(self, document: dict[str, object]) -> None:
         line = f"{json.dumps(document)}\n".encode()

@@ -20,7 +20,7 @@ import sys
 import time
 
 from orchestrator.supervisor import cleanup, identity
-from orchestrator.supervisor.ends import VARIABLE, Ends
+from orchestrator.supervisor.ends import VARIABLE, Ends, ForgedError
 from orchestrator.supervisor.launch import Launch, launch_of
 from orchestrator.supervisor.load import read_plan
 from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, SCENARIO
@@ -30,7 +30,6 @@ from orchestrator.supervisor.served import describe_server, serve
 from orchestrator.supervisor.serving import Server
 from orchestrator.supervisor.subject import (
     ABORT_GRACE,
-    DUMP_GRACE,
     EMULATED_GRACE,
     InterruptedRunError,
     Start,
@@ -73,14 +72,14 @@ def watch(subject: Subject, launch: Launch, timeout: float, grace: float = ABORT
     `grace` is the time in seconds that a hung one gets to die of SIGABRT.
     """
     deadline = subject.started + timeout
-    notes = []
+    notes: list[str] = []
     try:
         try:
             notes += launch.drive(subject, deadline)
             subject.join(deadline)
         except TimedOutError:
-            # One that crashed just before the deadline, and whose core is being written, did not hang.
-            hung = subject.alive and not end_dump(subject)
+            # One whose core is being written has crashed.
+            hung = subject.alive and not end_dump(subject, notes)
             if hung:
                 notes += abort(subject, grace)
             return Watched(hung, False, notes)
@@ -255,10 +254,37 @@ def finished(
     subject: Subject, watched: Watched, more: dict[str, object], began: float, notes: list[str]
 ) -> dict[str, object]:
     """The exit of a trial, once the cores of all its processes are written; `more` is what else it has."""
-    if not cleanup.await_dumps(DUMP_GRACE):
-        watched.notes.append(f"another process was still writing its core after {DUMP_GRACE:g} s")
+    watched.notes.extend(cleanup.await_dumps())
     watched.notes[:0] = notes
     return {**describe(subject, subject.started - began, *watched), **more}
+
+
+def run_trials(home: str, options: argparse.Namespace, report: Report) -> None:
+    """Run one subject after the other and report each exit, while they end as wanted."""
+    if options.wrap or options.serving:
+        os.makedirs(REPORT_FOLDER, exist_ok=True)
+        cleanup.adopt_orphans()
+    began, wakeup = time.monotonic(), Wakeup()
+    # A process that a subject left behind and that cannot be ended would run on into the next trial.
+    most = options.trials if options.trials == 1 or cleanup.adopt_orphans() else 1
+    notes: list[str] = []
+    for number in range(most):
+        if number:
+            notes = clean(options.scratch)
+            separate(options.mark)
+        ended = run_trial(home, varied(options, number), wakeup, began, notes)
+        if options.wrap:
+            cleanup.await_stragglers(LAST_WORDS)
+        report.add(ended)
+        if not goes_on(ended, options.wanted):
+            break
+
+
+def failed(report: Report, why: str) -> int:
+    """Say why this program ends without an exit of its subject; returns its own exit status."""
+    report.fail(why)
+    print(f"supervisor: {why}", file=sys.stderr)
+    return 1
 
 
 def main(home: str, arguments: list[str] | None = None) -> int:
@@ -274,25 +300,13 @@ def main(home: str, arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"supervisor: cannot start: {error}", file=sys.stderr)
         return 1
-    if options.wrap or options.serving:
-        os.makedirs(REPORT_FOLDER, exist_ok=True)
-        cleanup.adopt_orphans()
-    began, wakeup = time.monotonic(), Wakeup()
-    # A process that a subject left behind and that cannot be ended would run on into the next trial.
-    most = options.trials if options.trials == 1 or cleanup.adopt_orphans() else 1
-    notes: list[str] = []
-    for number in range(most):
-        if number:
-            notes = clean(options.scratch)
-            separate(options.mark)
-        try:
-            ended = run_trial(home, varied(options, number), wakeup, began, notes)
-        except OSError as error:
-            print(f"supervisor: cannot start {error.filename}: {error.strerror}", file=sys.stderr)
-            return 1
-        if options.wrap:
-            cleanup.await_stragglers(LAST_WORDS)
-        report.add(ended)
-        if not goes_on(ended, options.wanted):
-            break
+    try:
+        run_trials(home, options, report)
+    except ForgedError as error:
+        return failed(report, str(error))
+    except OSError as error:
+        return failed(report, f"cannot start {error.filename}: {error.strerror}")
+    except Exception as error:
+        report.fail(f"{type(error).__name__}: {error}")
+        raise
     return 0

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from orchestrator.supervisor import cleanup
 from orchestrator.supervisor.serving import HARAKIRI, CrashLoopError
 from orchestrator.supervisor.subject import (
-    DUMP_GRACE,
     InterruptedRunError,
     TimedOutError,
     describe,
@@ -53,13 +52,12 @@ def serve(server: Server, plan: Plan, deadline: float, grace: float) -> Served:
     try:
         _drive(server, plan, deadline)
     except TimedOutError:
-        hung = server.dump(grace)
+        hung = None if server.crashed() else server.dump(grace)
     except InterruptedRunError:
         interrupted = True
     kill(server.master)
     server.look()
-    if not cleanup.await_dumps(DUMP_GRACE):
-        server.notes.append(f"a process was still writing its core after {DUMP_GRACE:g} s")
+    server.notes += cleanup.await_dumps()
     cleanup.end_stragglers()
     server.close()
     judged, others = (hung, [*server.ended]) if hung else server.judged()

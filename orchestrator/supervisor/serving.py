@@ -193,20 +193,36 @@ class Server:
             self.ended.append(Ended(pid, status, self.master, self._wakeup))
         return False
 
+    def crashed(self) -> bool:
+        """Whether a process of the server that did not answer in time has crashed: its core is being written.
+
+        Its end is waited for.
+        """
+        before = len(self.ended)
+        processes = [self.master.pid, *cleanup.children(self.master.pid)]
+        if not (self.master.alive and any(map(cleanup.dumps, processes))):
+            return False
+        self.notes += cleanup.await_dumps()
+        try:
+            self._await_end(time.monotonic() + SETTLE, more_than=before)
+        except CrashLoopError:
+            return True
+        return len(self.ended) > before or not self.master.alive
+
     def dump(self, grace: float) -> Subject | None:
         """End what hangs, so that cores show where each worker waits; returns the first of them."""
         if not self.master.alive:
             return self._dump_orphans(grace)
         workers = cleanup.children(self.master.pid)
         if not workers:
-            if not end_dump(self.master):
+            if not end_dump(self.master, self.notes):
                 self.notes += abort(self.master, grace, self.master.core_signal())
             return self.master
         # Stopped, the master neither replaces its workers nor reaps them.
         self.master.send(signal.SIGSTOP)
         hung = [Worker(self.master, pid, self._wakeup) for pid in cleanup.children(self.master.pid)]
         for worker in hung:
-            if not end_dump(worker):
+            if not end_dump(worker, self.notes):
                 self.notes += abort(worker, grace, worker.core_signal())
         self.ended += hung
         return hung[0] if hung else None
@@ -216,7 +232,7 @@ class Server:
         for pid in left:
             os.kill(pid, signal.SIGABRT)
         deadline = time.monotonic() + grace
-        while self._reap() and time.monotonic() < deadline:
+        while self._reap() and (time.monotonic() < deadline or any(map(cleanup.dumps, left))):
             time.sleep(POLL)
         return next((process for process in self.ended if process.pid in left), None)
 

@@ -11,7 +11,7 @@ import socket
 import time
 from typing import NamedTuple
 
-from orchestrator.supervisor.cleanup import is_dumping
+from orchestrator.supervisor.cleanup import DUMP_LIMIT, DUMP_TIME, is_dumping
 from orchestrator.supervisor.spawn import spawn
 
 POLL = 0.005
@@ -26,8 +26,6 @@ CORE_SIGNALS = (signal.SIGABRT, signal.SIGQUIT, signal.SIGXCPU, signal.SIGTRAP, 
 """What makes a process that hangs leave a core, in the order of preference."""
 DETACH = 17
 """PTRACE_DETACH."""
-DUMP_GRACE = 60.0
-"""Seconds that the kernel gets to write a core, which SIGKILL would truncate."""
 
 
 class TimedOutError(Exception):
@@ -154,9 +152,19 @@ def finish(subject: Subject, deadline: float) -> bool:
     return True
 
 
-def end_dump(subject: Subject) -> bool:
-    """Wait while the kernel writes the subject's core; returns whether the subject ended."""
-    return subject.alive and subject.is_dumping() and finish(subject, time.monotonic() + DUMP_GRACE)
+def end_dump(subject: Subject, notes: list[str]) -> bool:
+    """Wait while the kernel writes the subject's core; returns whether it did: then the subject has crashed.
+
+    One that takes too long is cut, with a note.
+    """
+    if not (subject.alive and subject.is_dumping()):
+        return False
+    with DUMP_TIME as deadline:
+        whole = finish(subject, deadline)
+    if not whole:
+        kill(subject)
+        notes.append(f"its core was still being written after {DUMP_LIMIT:g} s and was cut")
+    return True
 
 
 def kill(subject: Subject) -> None:
@@ -169,8 +177,9 @@ def kill(subject: Subject) -> None:
 def abort(subject: Subject, grace: float, number: int = signal.SIGABRT) -> list[str]:
     """End a hung subject by a signal, so that a core shows where each thread waits; returns notes."""
     subject.send(number)
-    if finish(subject, time.monotonic() + grace) or end_dump(subject):
-        return []
+    notes: list[str] = []
+    if finish(subject, time.monotonic() + grace) or end_dump(subject, notes):
+        return notes
     kill(subject)
     return [f"the hung subject did not die of {signal_name(number)} within {grace:g} s and was killed"]
 

@@ -44,6 +44,8 @@ def judge_error(what: str) -> Judgement:
 
 def judge_trial(expectation: Expectation, observation: Observation) -> Judgement:
     """Judge one trial, independently of the cell's other trials."""
+    if observation.trial.disagreement:
+        return judge_error(f"{describe(observation.trial)}, but {observation.trial.disagreement}")
     judged = _judge_trial(expectation, observation)
     if not observation.trial.outcome.disk_full:
         return judged

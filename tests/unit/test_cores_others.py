@@ -16,6 +16,7 @@ PATTERN = "|/lib/systemd/systemd-coredump %P %u %g %s %t 9223372036854775808 %h 
 def outcome(pid: int | None, *known: OtherProcess, dumped: bool = False) -> Outcome:
     return Outcome(
         kind=OutcomeKind.SIGNAL if dumped else OutcomeKind.EXIT,
+        status=None if dumped else 0,
         signal="SIGSEGV" if dumped else None,
         core_dumped=dumped,
         pid=pid,
@@ -103,6 +104,28 @@ def test_a_process_that_the_supervisor_knows_keeps_its_role(look: Look) -> None:
     ]  # fmt: skip
     assert found.crashes[2].core.note == "systemd-coredump reported none"
     assert found.crashes[1].ended == "SIGSEGV of worker 2 while a test ran"
+
+
+def test_a_report_that_the_journal_contradicts_is_no_end(look: Look) -> None:
+    """As where a worker writes its own end into what its master records."""
+    (found,) = look([outcome(7)], stored(7))
+    assert found.crashes == ()
+    assert found.own
+    assert found.own.state is CoreState.LOST
+    assert found.disagreement == (
+        "the supervisor reports exit 0 of process 7, and the journal has its core, of SIGSEGV"
+    )
+    quiet = OtherProcess(pid=9, role="worker", kind=OutcomeKind.EXIT, status=0)
+    (found,) = look([outcome(7, quiet)], stored(9))
+    assert found.own is None
+    assert found.disagreement == (
+        "the supervisor reports exit 0 of process 9, and the journal has its core, of SIGSEGV"
+    )
+
+
+def test_a_report_that_the_journal_confirms_is_no_disagreement(look: Look) -> None:
+    for found in look([outcome(7, worker(9), dumped=True), outcome(12)], stored(7), stored(9), stored(15)):
+        assert (found.own, found.disagreement) == (None, None)
 
 
 def test_a_core_of_another_container_with_this_hostname_is_not_taken(look: Look) -> None:

@@ -60,6 +60,13 @@ def test_a_forged_report_is_infrastructure_trouble_and_no_verdict(raw: bytes) ->
     assert caught.value.exit_code == 3
 
 
+def test_a_failure_of_the_supervisor_is_its_last_word() -> None:
+    failed = parse_report(REPORT + b'{"failure": "OSError: no room"}\n')
+    assert (len(failed.trials), failed.failure) == (1, "OSError: no room")
+    with pytest.raises(EngineError):
+        parse_report(REPORT + b'{"failure": "x"}\n' + REPORT.splitlines(keepends=True)[1])
+
+
 def test_a_line_that_was_cut_off_is_no_exit() -> None:
     one = REPORT.splitlines()[1]
     assert len(parse_report(REPORT + one).trials) == 1

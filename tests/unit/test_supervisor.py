@@ -127,6 +127,21 @@ def test_subject_ignores_and_blocks_no_signal_because_of_us(cell: Cell) -> None:
     assert [int(fields[name], 16) & ours for name in ("SigBlk", "SigIgn")] == [0, 0]
 
 
+def test_a_name_in_which_a_dump_is_claimed_is_no_dump(cell: Cell) -> None:
+    """It would be waited for as long as a core is, and taken for a crash."""
+    name = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'CoreDumping:\\t1', 0, 0, 0)"
+    cell.driver(f"{name}; print(open('/proc/self/status').readline()); time.sleep(60)")
+    ended = cell.run(timeout=0.5)
+    assert (ended["kind"], ended["signal"]) == ("hang", "SIGABRT")
+
+
+def test_a_process_that_makes_the_supervisor_its_tracer_is_let_go(cell: Cell) -> None:
+    """A stop would count as its end: wait(2) reports it to a tracer as an exit status."""
+    cell.driver("import ctypes, os; ctypes.CDLL(None).ptrace(0, 0, None, None); os.kill(os.getpid(), 11)")
+    ended = cell.run()
+    assert (ended["kind"], ended["status"], ended["signal"]) == ("signal", None, "SIGSEGV")
+
+
 def test_a_program_is_started_by_itself(cell: Cell) -> None:
     program = cell.root / "scenario" / "probe"
     program.write_text("#!/bin/sh\nexit 7\n")

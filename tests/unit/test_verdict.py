@@ -132,6 +132,18 @@ def test_a_function_is_named_as_its_author_wrote_it(function: str, name: str) ->
     assert judge(other, [crashed(function)]).verdict is Verdict.FAIL
 
 
+def test_an_end_that_the_journal_contradicts_is_an_error_with_both() -> None:
+    seen = ended(0, "callback ran, all gone").trial
+    assert judge(QUIET, [Observation(trial=seen, text="callback ran, all gone")]).verdict is Verdict.PASS
+    contradicted = seen.model_copy(update={"disagreement": "the journal has its core, of SIGSEGV"})
+    default = Expectation(kind=OutcomeKind.EXIT, status=0, because="", is_default=True)
+    for expectation in (QUIET, default):
+        judged = judge(expectation, [Observation(trial=contradicted, text="callback ran, all gone")])
+        assert (judged.verdict, judged.reason) == (
+            Verdict.ERROR, "exit 0, but the journal has its core, of SIGSEGV"
+        )  # fmt: skip
+
+
 def test_frames_that_a_truncated_core_lost_are_no_failure() -> None:
     seen = crashed("atexit_handler")
     cut = seen.trial.model_copy(update={"core": CoreFile(state=CoreState.FOUND, truncated=True)})

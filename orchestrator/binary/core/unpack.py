@@ -15,11 +15,14 @@ from orchestrator.errors import CoreError
 from orchestrator.scratch import scratch_folder
 
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
-# Bytes that a core may unpack to; a few kB of zstd can hold any number of them.
+# Bytes that a core may unpack to without its holes; a few kB of zstd can hold any number of them.
 MAX_BYTES: Final = 8 << 30
+# How many times as long the core may be with its holes: a process may map far more than it touches.
+HOLES: Final = 8
 # Bytes of memory that unpacking may take; an archive itself says how much its dictionary needs.
 MAX_MEMORY: Final = 128 << 20
 CHUNK: Final = 1 << 20
+ZEROS: Final = bytes(CHUNK)
 
 Unpacker = Callable[[BinaryIO], Iterator[bytes]]
 
@@ -29,8 +32,8 @@ def plain_core(path: Path, *, limit: int = MAX_BYTES) -> Generator[Path]:
     """A core as a plain file: itself, or unpacked to a temporary one that is removed afterwards.
 
     zstd, lz4, xz and gzip are recognized by their magic numbers, not by the file's name. A truncated archive
-    is unpacked as far as it goes, to a truncated core. Raises CoreError where the archive is damaged or
-    unpacks to more than `limit` bytes.
+    is unpacked as far as it goes, and one that unpacks to more than `limit` bytes up to there, to a truncated
+    core. Raises CoreError where the archive is damaged.
     """
     with path.open("rb") as stream:
         head = stream.read(max(map(len, UNPACKERS)))
@@ -46,14 +49,12 @@ def plain_core(path: Path, *, limit: int = MAX_BYTES) -> Generator[Path]:
 
 def _unpack(source: Path, target: Path, unpacker: Unpacker, limit: int) -> None:
     with source.open("rb") as packed, target.open("wb") as plain:
+        left = limit
         try:
             for chunk in unpacker(packed):
-                _write(chunk, plain)
-                if plain.tell() > limit:
-                    raise CoreError(
-                        f"{source.name} unpacks to more than {limit} bytes",
-                        hint="unpack the core yourself if it is meant to be so large",
-                    )
+                left -= _write(chunk, plain)
+                if left <= 0 or plain.tell() >= limit * HOLES:
+                    break
         except EOFError:
             pass  # Truncated, and so is the core, which says it.
         except (zstandard.ZstdError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, RuntimeError) as error:
@@ -61,12 +62,12 @@ def _unpack(source: Path, target: Path, unpacker: Unpacker, limit: int) -> None:
         plain.truncate()
 
 
-def _write(chunk: bytes, plain: BinaryIO) -> None:
-    """Write a chunk, or leave a hole for one of zeros, of which cores are full."""
-    if chunk.strip(b"\0"):
-        plain.write(chunk)
-    else:
-        plain.seek(len(chunk), 1)
+def _write(chunk: bytes, plain: BinaryIO) -> int:
+    """Write a chunk, or leave a hole for one of zeros, of which cores are full; returns the bytes written."""
+    if chunk != ZEROS[: len(chunk)]:
+        return plain.write(chunk)
+    plain.seek(len(chunk), 1)
+    return 0
 
 
 def _zstd(packed: BinaryIO) -> Iterator[bytes]:
