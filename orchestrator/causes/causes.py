@@ -133,7 +133,7 @@ def _cause(plan: Plan, group: CauseGroup, where: Where | None) -> Cause:
         where=where,
         example=shown.id,
         link=f"{layout.cell_folder(shown)}/index.html",
-        place=Place.of(expectation.where, shown.scenario) if expectation and expectation.where else None,
+        place=_place(plan, group, expectation),
         image=end.image,
         command=_command(plan, group, where, example),
     )
@@ -180,6 +180,18 @@ def _quality(result: CellResult) -> tuple[bool, bool, int]:
             lines = sum(frame.line is not None for frame in thread.native) if thread else 0
             best = max(best, (not crash.truncated, crash.crash.exact, lines))
     return best
+
+
+def _place(plan: Plan, group: CauseGroup, expectation: Expectation | None) -> Place | None:
+    """The line of the rule that states the expectation; else the file of its scenario, if it is one."""
+    names = {cell.scenario for cell in group.cells}
+    name = names.pop()
+    if names:
+        return None
+    if expectation and expectation.where:
+        return Place.of(expectation.where, name)
+    file = next((item.file for item in plan.scenarios if item.name == name), None)
+    return Place(file=file) if file else None
 
 
 def _command(plan: Plan, group: CauseGroup, where: Where | None, example: CellResult | None) -> str:

@@ -18,7 +18,6 @@ from orchestrator.model import (
     Trial,
     UserTests,
     Verdict,
-    Wait,
 )
 
 NAMED: Final = 3
@@ -30,7 +29,6 @@ _BUILD: Final = re.compile(
     re.DOTALL,
 )
 """The reason of a cell in a run of an older version, which says only in words which image failed."""
-_CALLED: Final = re.compile(r"(?<=^waits) in \w+(?= for )")
 _ENGINE: Final = re.compile(r"engine", re.IGNORECASE)
 
 
@@ -68,7 +66,7 @@ def _failure(result: CellResult) -> End:
             kind=CauseKind.CRASH,
             scenario=scenario,
             parts=(name,),
-            seen=name_of_crash(name),
+            seen=name,
             signature=crash.signature if crash else None,
         )
     if trial.outcome.kind is OutcomeKind.HANG and expectation.kind is not OutcomeKind.HANG:
@@ -183,26 +181,14 @@ def _stated_image(reason: str) -> FailedImage | None:
 
 
 def _hang(crash: Crash) -> str:
-    """What the main thread of a hang waits for, and what the thread waits for that has it."""
-    waits = {thread.tid: thread.waits for thread in crash.threads}
-    first = next((thread.waits for thread in crash.threads if thread.crashed and thread.waits), None)
-    first = first or next((item for item in waits.values() if item), None)
-    if first is None:
-        return name_of_crash(crash.signature)
-    owner = waits.get(first.thread) if first.thread is not None else None
-    also = f"; thread {first.thread} {_waits(owner)}" if owner else ""
-    return f"hang: it {_waits(first)}{also}"
-
-
-def _waits(wait: Wait) -> str:
-    """What a thread waits for, without the names of functions and addresses."""
-    return _CALLED.sub("", wait.text.partition("; ")[0].partition(", called by ")[0].partition(", futex ")[0])
-
-
-def name_of_crash(signature: str) -> str:
-    """A crash or a hang in a few words, of its signature: the signal, and the function that stands first."""
-    signal, _, functions = signature.partition(" ")
-    first = functions.partition(" > ")[0].removeprefix("python:")
-    if not first or first == "?":
-        return signal
-    return f"{signal} in {first}"
+    """What the main thread of a hang waits for, who has it, and what that thread waits for."""
+    waits = {thread.tid: thread.waits for thread in crash.threads if thread.waits}
+    known = crash.main if crash.main in waits else next(iter(waits), None)
+    if known is None or not waits[known].what:
+        return crash.signature
+    first = waits[known]
+    held = f" held by thread {first.thread}" if first.thread else ""
+    owner = waits.get(first.thread) if first.thread else None
+    also = f"; that waits for {owner.what}" if owner and owner.what else ""
+    who = "the main thread" if known == crash.main else f"thread {known}"
+    return f"{who} waits for {first.what}{held}{also}"

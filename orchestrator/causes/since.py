@@ -87,7 +87,7 @@ def _fixed(present: set[str], now: RunDigest, past: Sequence[RunDigest]) -> list
                 continue
             told[name] = _gone(name, item, ids, digest.run)
         newer.append(digest)
-    return list(told.values())
+    return sorted(told.values(), key=lambda cause: list(CauseKind).index(cause.kind))
 
 
 def _all_seen(now: RunDigest, cells: Sequence[str]) -> bool:

@@ -57,9 +57,21 @@ class Separator:
         finding, found = _find(space, bits, ((1 << len(space.cells)) - 1) & ~bits)
         rules = tuple(rule_text(rule) for rule in found.rules) if finding in _RULED else ()
         cells = tuple(space.chosen(bits))
-        return Where(
-            finding=finding, rules=rules[:NAMED], text=words.place(finding, rules, cells, len(space.cells))
-        )
+        other = _swapped(space, found.rules) if finding is Finding.TIE else None
+        text = words.place(finding, rules, cells, len(space.cells), other=other)
+        return Where(finding=finding, rules=rules[:NAMED], text=text)
+
+
+def _swapped(space: Space, rules: Sequence[RuleTerms]) -> str | None:
+    """The one axis that the second of two rules names in place of one that changes together with it."""
+    if len(rules) != 2:
+        return None
+    first, second = (
+        {space.axes[condition.axis].name for term in rule for condition in term} for rule in rules
+    )
+    left, new = first - second, second - first
+    alike = any(left | new <= set(group) for group in space.together)
+    return new.pop() if len(left) == len(new) == 1 and alike else None
 
 
 _RULED: Final = (Finding.RULE, Finding.TIE)

@@ -33,10 +33,15 @@ def sentence(item: Explanation) -> str:
     return f"{what} in {item.shown:,} of {ran:,} cells that ran, and no short rule over the axes says which."
 
 
-def place(finding: Finding, rules: Sequence[str], cells: Sequence[Cell], ran: int) -> str:
-    """Where a cause is shown, in under 100 characters: the shortest rule, or how many cells show it."""
+def place(
+    finding: Finding, rules: Sequence[str], cells: Sequence[Cell], ran: int, *, other: str | None = None
+) -> str:
+    """Where a cause is shown, in under 100 characters: the shortest rule, or how many cells show it.
+
+    `other`: the axis by which the only other rule says the same, since the two change together.
+    """
     if finding in (Finding.RULE, Finding.TIE):
-        more = f" (or {len(rules) - 1} more)" if len(rules) > 1 else ""
+        more = f" (or by {other})" if other else f" (or {len(rules) - 1} more)" if len(rules) > 1 else ""
         room = PLACE - len(more)
         return (rules[0] if len(rules[0]) <= room else f"{rules[0][: room - 1]}…") + more
     if finding is Finding.EVERYWHERE:

@@ -176,6 +176,7 @@ from orchestrator.model.scenario import (
     ProbeSource,
     Scenario,
     Toolchain,
+    scenario_files,
 )
 from orchestrator.model.selection import (
     ExcludedCell,
@@ -349,6 +350,7 @@ __all__ = [
     "is_version",
     "orders_as_version",
     "registry_of",
+    "scenario_files",
     "version_depth",
     "version_key",
 ]

@@ -10,6 +10,7 @@ from typing import Final
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.explanation import Finding
 from orchestrator.model.result import Verdict
+from orchestrator.model.scenario import scenario_files
 from orchestrator.model.unobserved import FailedImage
 
 _LINE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::\d+)?")
@@ -73,7 +74,7 @@ class Place(Value):
         """The line that an expectation names, with its file as the project has it, wherever that lay."""
         found = _LINE.fullmatch(where)
         file, line = (found["file"], int(found["line"])) if found else (where, None)
-        for own in (f"scenarios/{scenario}/scenario.yaml", f"scenarios/{scenario}.yaml"):
+        for own in scenario_files(scenario):
             if f"/{file}".endswith(f"/{own}"):
                 return cls(file=own, line=line)
         return cls(file=file, line=line)

@@ -26,11 +26,15 @@ class PlannedImage(Value):
 
 
 class ScenarioText(Value):
-    """A scenario in words, for reports: its title, and what it asks in one sentence, which may be empty."""
+    """A scenario in words, for reports: its title, and what it asks in one sentence, which may be empty.
+
+    `file` is its file, relative to the project; None where the plan does not say.
+    """
 
     name: str
     title: str
     question: str = ""
+    file: str | None = None
 
 
 class Plan(Value):

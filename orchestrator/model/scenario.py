@@ -164,6 +164,11 @@ class ProbeSource(Value):
         return Toolchain.NATIVE if interpreter is InterpreterKind.OWN else Toolchain.GCC
 
 
+def scenario_files(name: str) -> tuple[str, str]:
+    """The two places of a scenario's file, relative to the project."""
+    return f"scenarios/{name}/scenario.yaml", f"scenarios/{name}.yaml"
+
+
 class Scenario(Value):
     """One crash question: scenarios/NAME/scenario.yaml, validated.
 

@@ -38,6 +38,7 @@ from orchestrator.model import (
     SelectedCells,
     Selection,
     orders_as_version,
+    scenario_files,
 )
 from orchestrator.pipeline.locking import (
     Given,
@@ -134,7 +135,12 @@ def _in_words(project: Project, cells: PlannedCells) -> tuple[ScenarioText, ...]
     """The scenarios that have cells, in the project's order."""
     planned = {name for grid in cells.grids for name in grid["scenario"]}
     return tuple(
-        ScenarioText(name=name, title=scenario.title, question=scenario.question)
+        ScenarioText(
+            name=name,
+            title=scenario.title,
+            question=scenario.question,
+            file=next((file for file in scenario_files(name) if (project.root / file).is_file()), None),
+        )
         for name, scenario in project.scenarios.items()
         if name in planned
     )

@@ -4,11 +4,12 @@ Each text stands in a table once and cells refer to it by number, so ten thousan
 kilobytes.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from orchestrator.model import ABSENT, Cell, orders_as_version, version_key
+from orchestrator.model import Cause
 from orchestrator.report import words
+from orchestrator.report.axes import SCENARIO, ShownAxis, columns_first, is_environment, shown_axes
 from orchestrator.report.changes import SPARK, Changes
 from orchestrator.report.packing import Places
 from orchestrator.report.signatures import SignatureGroup
@@ -23,10 +24,12 @@ LETTERS: Final = {
     Status.PASS: "p",
 }
 EXCLUDED: Final = "x"
-DOWN: Final = ("python", "glibc", "arch")
-"""Axes that make rows if no rule decides, in order of preference."""
-ACROSS: Final = ("scenario", "launcher", "probe")
-"""Axes that stand as columns before a project's own."""
+OUTCOMES: Final = {"crash": "c", "hang": "h", "oom": "o", "exit": "e", "wrong": "w", "none": "n"}
+"""A letter for each shape of an outcome."""
+LEVELS: Final = 3
+"""Axes of each side at most."""
+COLUMNS: Final = 48
+"""The most columns of the first view."""
 SQUARES: Final = 1600
 """The most squares of the first view; further axes are folded into counts."""
 WORDS: Final = 240
@@ -58,6 +61,8 @@ def grid_data(
     """
     excluded = tuple(data.plan.each_excluded())
     cells = [record.cell for record in data.records] + [item.cell for item in excluded]
+    axes = shown_axes(cells, len(data.records))
+    causes = {cause.id: number for number, cause in enumerate(data.open_causes)}
     seen, why, kinds, past = Table(), Table(), Table(), Table()
     order = {group.signature: number for number, group in enumerate(signatures)}
     none = kinds.number("")
@@ -65,10 +70,14 @@ def grid_data(
     series = data.history.cells if data.history and len(data.history.runs) > 1 else {}
     blank = seen.number("")
     return {
-        "axes": _axes(cells),
-        "usual": first_view([record.cell for record in data.records], _telling(data)),
+        "axes": _axes(axes),
+        "usual": first_view(axes, len(data.records), _telling(data)),
         "planned": len(data.records),
         "ids": [cell.id for cell in cells],
+        "outcomes": "".join(OUTCOMES[words.outcome_shape(record)] for record in data.records)
+        + EXCLUDED * len(excluded),
+        "cause": [_cause_of(record, data, causes) for record in data.records],
+        "causes": [{"id": cause.id, "title": cause.title} for cause in data.open_causes],
         "status": "".join(LETTERS[record.status] for record in data.records) + EXCLUDED * len(excluded),
         "seen": [seen.number(one_line(words.cell_seen(record), 80)) for record in data.records]
         + [blank] * len(excluded),
@@ -84,63 +93,59 @@ def grid_data(
     }
 
 
-def sorted_values(axis: str, values: set[str]) -> list[str]:
-    """The ordered values of an axis. A user's axis orders as versions if all its values are versions."""
-    if "" in values:
-        return [*sorted_values(axis, values - {""}), ""]
-    if not orders_as_version(axis, values):
-        return sorted(values)
+def _axes(axes: Sequence[ShownAxis]) -> list[Mapping[str, object]]:
+    """Each axis with its values in order and each cell's value by number; "" where it has no such axis."""
     return [
-        *sorted(values & {ABSENT}),
-        *sorted(values - {ABSENT}, key=lambda value: version_key(axis, value)),
+        {
+            "name": axis.name,
+            "label": axis.label,
+            "values": axis.values,
+            "part": axis.parts[0],
+            "named": axis.named,
+            "cells": axis.numbers,
+        }
+        for axis in axes
     ]
 
 
-def _axes(cells: Sequence[Cell]) -> list[Mapping[str, object]]:
-    """Each axis with its values in order and each cell's value by number; "" where it has no such axis."""
-    rows = [cell.axes for cell in cells]
-    names = dict.fromkeys(name for row in rows for name in row)
-    axes: list[Mapping[str, object]] = []
-    for name in names:
-        column = [row.get(name, "") for row in rows]
-        values = sorted_values(name, set(column))
-        numbers = {value: number for number, value in enumerate(values)}
-        axes.append({"name": name, "values": values, "cells": [numbers[value] for value in column]})
-    return axes
+def first_view(
+    axes: Sequence[ShownAxis], planned: int, telling: Sequence[str]
+) -> Mapping[str, Sequence[str]]:
+    """The axes that the grid opens with, outermost first: environments down, the scenario first across.
 
-
-def first_view(cells: Sequence[Cell], telling: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """The axes that the grid opens with, at most two down and two across, outermost first.
-
-    Axes of the explaining rule (`telling`) stand outermost, so that the rule shows as whole rows and columns.
-    The environment makes rows, the scenario makes columns. Axes with one value are left out.
+    Behind the scenario come the axes of the explaining rule (`telling`). As many axes stand in the grid as
+    have room; the others fold into counts.
     """
-    rows_of = [cell.axes for cell in cells]
-    names = list(dict.fromkeys(name for row in rows_of for name in row))
-    varied = [name for name in names if len({row.get(name) for row in rows_of}) > 1]
-    down = [name for name in telling if name in DOWN]
-    across = [name for name in telling if name not in DOWN]
-    rest = [name for name in varied if name not in DOWN and name not in ACROSS]
-    rows = _first_two([*down[:2], *across[2:], *DOWN], varied)
-    columns = _first_two([*across[:2], *down[2:], *ACROSS, *rest], [n for n in varied if n not in rows])
-    if not rows:
-        rows, columns = (columns[1:], columns[:1]) if len(columns) > 1 else (columns or names[:1], [])
+    told = frozenset(telling)
+    across = sorted(
+        columns_first(axes),
+        key=lambda axis: (SCENARIO not in axis.parts, told.isdisjoint(axis.parts)),
+    )[:LEVELS]
+    down = sorted(
+        (axis for axis in axes if is_environment(axis)), key=lambda axis: told.isdisjoint(axis.parts)
+    )[:LEVELS]
+    if not down:
+        across, down = (across[:1], across[1:]) if len(across) > 1 else ([], across)
 
-    def squares(axes: Sequence[str]) -> int:
-        return len({tuple(row.get(name) for name in axes) for row in rows_of})
+    def lines(chosen: Sequence[ShownAxis]) -> int:
+        return len(set(zip(*(axis.numbers[:planned] for axis in chosen), strict=True))) if chosen else 1
 
-    while squares(rows) * squares(columns) > SQUARES and len(rows) + len(columns) > 2:
-        (columns if len(columns) > 1 else rows).pop()
-    return {"rows": rows, "columns": columns}
-
-
-def _first_two(preferred: Iterable[str], allowed: Container[str]) -> list[str]:
-    return [name for name in dict.fromkeys(preferred) if name in allowed][:2]
+    while len(across) > 1 and (lines(across) > COLUMNS or lines(across) * lines(down) > SQUARES):
+        across.pop()
+    while len(down) > 1 and lines(across) * lines(down) > SQUARES:
+        down.pop()
+    return {"rows": [axis.name for axis in down], "columns": [axis.name for axis in across]}
 
 
 def _telling(data: RunData) -> tuple[str, ...]:
     """The axes of the first rule of the worst subject that has one."""
     return next((item.rules[0].axes for item in data.explanations if item.rules), ())
+
+
+def _cause_of(record: CellRecord, data: RunData, numbers: Mapping[str, int]) -> int:
+    """The number of a cell's cause; -1 where it is as expected."""
+    cause: Cause | None = data.cause_of.get(record.id)
+    return numbers[cause.id] if cause else -1
 
 
 def _signatures_of(record: CellRecord, order: Mapping[str, int]) -> list[int]:

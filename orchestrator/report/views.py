@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -12,7 +12,9 @@ from markupsafe import Markup, escape
 
 from orchestrator.adapters.visible import visible
 from orchestrator.model import (
-    Cell,
+    Cause,
+    CauseKind,
+    CauseState,
     CellResult,
     CoreState,
     ExcludedCell,
@@ -25,7 +27,7 @@ from orchestrator.model import (
 )
 from orchestrator.report import words
 from orchestrator.report.changes import Mark
-from orchestrator.report.grid import sorted_values
+from orchestrator.report.picture import Matrix, Picture
 from orchestrator.report.text import Excerpt, duration_words, read_excerpt
 from orchestrator.rundir import CellRecord, RunData, Status
 
@@ -35,10 +37,10 @@ PLOTTED: Final = 240
 """Trials that a cell's plot shows."""
 TRIALS: Final = 100
 """Trials that a cell's table lists."""
-VALUES: Final = 3
-"""The most values of an axis that are named; beyond that only their number."""
-REASONS: Final = 12
-"""Reasons that the overview names; those of the worst verdicts come first."""
+CAUSES: Final = 20
+"""Causes that stand open on the overview; further ones are folded."""
+CAUSE_CELLS: Final = 40
+"""Cells that a cause names; the grid shows all."""
 DIFFERENCES: Final = 6
 """Explanations of failures and signatures that stand open."""
 SENTENCES: Final = 100
@@ -62,20 +64,6 @@ class BarPart:
     status: Status
     start: int
     width: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class WrongGroup:
-    """Cells that are wrong for the same reason."""
-
-    status: Status
-    reason: str
-    records: tuple[CellRecord, ...]
-
-    @property
-    def shown(self) -> tuple[CellRecord, ...]:
-        """As many as a page has room for."""
-        return self.records[:LISTED]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +109,67 @@ class TrialBar:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CauseRow:
+    """A cause with its picture; `title` and `question` are its scenario's, where that is first named."""
+
+    cause: Cause
+    picture: Picture
+    title: str = ""
+    question: str = ""
+
+    @property
+    def status(self) -> Status:
+        """The verdict of its cells; of a fixed one that they pass."""
+        if self.cause.state is CauseState.FIXED:
+            return Status.PASS
+        return Status(self.cause.verdict.value) if self.cause.verdict else Status.NOT_RUN
+
+    @property
+    def shape(self) -> str:
+        """The symbol of what happened (`o-...` of page.html.j2)."""
+        return SHAPES[self.cause.kind]
+
+
+SHAPES: Final = {
+    CauseKind.CRASH: "crash",
+    CauseKind.HANG: "hang",
+    CauseKind.MISSING: "exit",
+    CauseKind.ENDING: "wrong",
+    CauseKind.BUILD: "none",
+    CauseKind.EVIDENCE: "none",
+    CauseKind.ENGINE: "none",
+    CauseKind.HOST: "none",
+    CauseKind.NOT_RUN: "none",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class IndexView:
     """The contents of index.html."""
 
     data: RunData
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """The planned cells as squares, for the causes' pictures."""
+        return Matrix.of([record.cell for record in self.data.records])
+
+    @cached_property
+    def causes(self) -> tuple[CauseRow, ...]:
+        """The causes as rows, those that were fixed last."""
+        named: set[str] = set()
+        return tuple(self._row(cause, named) for cause in self.data.causes)
+
+    def _row(self, cause: Cause, named: set[str]) -> CauseRow:
+        known = self.data.scenario_text.get(cause.scenario or "")
+        first = known if cause.scenario and cause.scenario not in named else None
+        named.add(cause.scenario or "")
+        return CauseRow(
+            cause=cause,
+            picture=self.matrix.marks(cause.cells),
+            title=first.title if first else "",
+            question=first.question if first else "",
+        )
 
     @cached_property
     def bar(self) -> tuple[BarPart, ...]:
@@ -147,43 +192,6 @@ class IndexView:
             ExcludedGroup(number=number, reason=reason, where=where, cells=tuple(items))
             for number, ((reason, where), items) in enumerate(groups.items(), start=1)
         )
-
-    @cached_property
-    def wrong(self) -> tuple[WrongGroup, ...]:
-        """Failures, errors and cells that did not run, grouped by reason; worst and largest first."""
-        groups: dict[tuple[Status, str], list[CellRecord]] = {}
-        for record in self.data.worst_first:
-            if record.status in (Status.FAIL, Status.ERROR, Status.NOT_RUN):
-                groups.setdefault((record.status, record.reason), []).append(record)
-        found = [
-            WrongGroup(status=status, reason=reason, records=tuple(records))
-            for (status, reason), records in groups.items()
-        ]
-        order = list(Status)
-        return tuple(sorted(found, key=lambda group: (order.index(group.status), -len(group.records))))
-
-    @cached_property
-    def reach(self) -> str:
-        """The affected part of the matrix: number of cells, and of values of each axis."""
-        wrong = [record.cell for group in self.wrong for record in group.records]
-        asked = [record.cell for record in self.data.records]
-        share = f"{words.cells(len(wrong))} of {len(asked):,} ({len(wrong) / len(asked):.1%})"
-        every, touched = self._values(asked), self._values(wrong)
-        axes = [axis for axis, values in every.items() if len(values) > 1 and axis in touched]
-        part = [axis for axis in axes if len(touched[axis]) < len(every[axis])]
-        whole = [axis for axis in axes if axis not in part]
-        said = [_part(axis, touched[axis], len(every[axis])) for axis in part]
-        if whole:
-            said.append(f"every value of {', '.join(whole)}")
-        return f"{share}: {'; '.join(said)}." if said else f"{share}."
-
-    @staticmethod
-    def _values(cells: Iterable[Cell]) -> Mapping[str, set[str]]:
-        found: dict[str, set[str]] = {}
-        for cell in cells:
-            for axis, value in cell.axes.items():
-                found.setdefault(axis, set()).add(value)
-        return found
 
     @cached_property
     def differences(self) -> tuple[Explanation, ...]:
@@ -226,16 +234,6 @@ class IndexView:
     def seconds(self) -> float:
         """The total time of all cells in seconds; parallel cells count separately."""
         return sum(result.seconds for result in self.data.results)
-
-
-def _part(axis: str, touched: set[str], count: int) -> str:
-    """The affected values of an axis, by name if they are few."""
-    *most, last = sorted_values(axis, touched)
-    if not most:
-        return f"{axis} {last} only"
-    if len(most) < VALUES:
-        return f"{axis} {', '.join(most)} and {last}, of {count} values"
-    return f"{len(touched)} of {count} values of {axis}"
 
 
 def explained(item: Explanation) -> Markup:

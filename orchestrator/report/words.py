@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import (
     DISK_FULL,
     Cause,
@@ -35,6 +36,7 @@ OUTCOMES: Final = {
     "hang": "hang",
     "oom": "out of memory",
     "exit": "exit",
+    "wrong": "exit with an error",
     "none": "not observed",
 }
 """How a cell ended, apart from its verdict: each has a shape of its own (page.html.j2), and a word."""
@@ -127,6 +129,13 @@ def telling_trial(result: CellResult) -> Trial | None:
     return trials[-1] if trials else None
 
 
+def ended_cleanly(record: CellRecord, trial: Trial) -> bool:
+    """Whether a trial exited with 0, or with the status of its launcher's clean end."""
+    launcher = LAUNCHERS.get(record.cell.launcher)
+    clean = {0, launcher.clean_status} if launcher else {0}
+    return trial.outcome.kind is OutcomeKind.EXIT and trial.outcome.status in clean
+
+
 def since(cause: Cause) -> str:
     """How a cause compares with earlier runs, in a few words; empty where there are none."""
     if cause.state is CauseState.KNOWN:
@@ -186,6 +195,8 @@ def outcome_shape(record: CellRecord) -> str:
         return "none"
     if trial.others or trial.outcome.kind is OutcomeKind.SIGNAL:
         return "crash"
+    if trial.outcome.kind is OutcomeKind.EXIT and not ended_cleanly(record, trial):
+        return "wrong"
     return trial.outcome.kind.value
 
 

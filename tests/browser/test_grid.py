@@ -20,18 +20,18 @@ def shown(page: Page) -> set[str]:
     return {str(square.get_attribute("data-cell")) for square in page.locator("#grid td[data-cell]").all()}
 
 
-def test_the_overview_answers_in_order_and_then_shows_the_grid(tab: Tab, told_run: Path) -> None:
-    tab.page.goto((told_run / "index.html").as_uri())
-    heads = [head.inner_text() for head in tab.page.get_by_role("heading", level=2).all()]
-    assert heads[:3] == ["What changed", "What is wrong", "What makes the difference"]
-    assert heads[3].startswith("Cells")
-    expect(
-        tab.page.get_by_text("24 cells newly fail").or_(tab.page.get_by_text("newly fail"))
-    ).to_be_visible()
-    expect(tab.page.locator(".explanation code").first).to_have_text('glibc < "2.41" and launcher == "uwsgi"')
-    # The axes of that rule stand outermost, so that it is to be seen as whole rows and columns.
-    corner = [head.inner_text() for head in tab.page.locator("#grid thead tr").first.locator("th").all()]
-    assert corner == ["glibc", "python", "launcher plain", "launcher uwsgi"]
+def test_the_overview_leads_with_causes_and_then_shows_the_grid(tab: Tab, told_run: Path) -> None:
+    page = tab.page
+    page.goto((told_run / "index.html").as_uri())
+    kinds = page.locator("#causes .kind .status").all_inner_texts()
+    assert [kind.partition(",")[0].strip() for kind in kinds] == ["crash", "evidence missing", "not run"]
+    heads = [head.inner_text() for head in page.get_by_role("heading", level=2).all()]
+    assert heads[0].startswith("Cells")
+    assert heads[1:4] == ["What changed", "Limits", "What makes the difference"]
+    expect(page.locator(".explanation code").first).to_have_text('glibc < "2.41" and launcher == "uwsgi"')
+    # Axes that change together are one, and the axis of the rule stands outermost.
+    corner = [head.inner_text() for head in page.locator("#grid thead tr").first.locator("th").all()]
+    assert corner == ["python / glibc", "launcher plain", "uwsgi"]
     tab.assert_quiet()
 
 
@@ -39,19 +39,23 @@ def test_the_address_keeps_the_view_and_back_undoes_a_step(tab: Tab, bad_run: Pa
     page = tab.page
     page.goto((bad_run / "index.html").as_uri())
     told(page, "12 cells asked")
+    page.get_by_text("Filters", exact=True).click()
     page.get_by_role("button", name="fail 1").click()
     told(page, "1 of 12 cells")
     assert shown(page) == {FAILED.id}
     page.get_by_role("button", name="Clear filters").click()
-    page.get_by_text("Filter by axis").click()
-    page.get_by_role("group", name="Only these values of glibc").get_by_role("button", name="2.31").click()
+    pair = "py3.9 / glibc 2.31"
+    page.get_by_role("group", name="Only these values of python / glibc").get_by_role(
+        "button", name=pair
+    ).click()
     page.get_by_role("group", name="Only these values of probe").get_by_role("button", name="cpp").click()
     told(page, "2 of 12 cells")
     address = page.url
-    assert address.endswith("#is.glibc=2.31&is.probe=cpp")
+    assert address.endswith("#is.python%2Bglibc=py3.9%20%2F%20glibc%202.31&is.probe=cpp")
+    expect(page.locator(".chooses code")).to_have_text('-k \'python == "3.9" and probe == "cpp"\'')
     page.go_back()
     told(page, "4 of 12 cells")
-    expect(page.get_by_role("button", name="2.31", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name=pair, exact=True)).to_have_attribute("aria-pressed", "true")
     page.goto("about:blank")
     page.goto(address)
     told(page, "2 of 12 cells")
@@ -65,15 +69,18 @@ def test_any_two_axes_face_each_other_and_the_others_fold(tab: Tab, bad_run: Pat
     expect(page.locator("#grid tbody tr")).to_have_count(2)
     square = page.locator("#grid button.in").last
     expect(square).to_have_accessible_name("1 fail, 2 pass: look inside")
-    page.get_by_label("columns, first axis").select_option("glibc")
+    page.get_by_label("columns, first axis").select_option("python+glibc")
     expect(page.locator("#grid thead th")).to_have_count(4)
-    assert "columns=glibc" in page.url
+    assert "columns=python%2Bglibc" in page.url
     page.get_by_role("button", name="Swap").click()
     expect(page.locator("#grid tbody tr")).to_have_count(3)
     page.locator("#grid tbody tr").first.locator("button.in").last.click()
     told(page, "2 of 12 cells")
-    assert {"is.launcher=uwsgi", "is.glibc=2.31"} <= set(page.url.partition("#")[2].split("&"))
+    pair = "is.python%2Bglibc=py3.9%20%2F%20glibc%202.31"
+    assert {"is.launcher=uwsgi", pair} <= set(page.url.partition("#")[2].split("&"))
     assert FAILED.id in shown(page)
+    # Whoever opened the square by a key goes on from what it held.
+    expect(page.locator("#grid .in").first).to_be_focused()
     page.go_back()
     told(page, "12 cells asked")
     tab.assert_quiet()
@@ -91,13 +98,13 @@ def test_a_choice_made_while_typing_rests_is_a_step_of_its_own(tab: Tab, bad_run
             };
             tell(document.getElementById("text"), "2.3", "input");
             tell(document.getElementById("text"), "2.31", "input");
-            tell(document.querySelector("[aria-label='columns, first axis']"), "arch", "change");
+            tell(document.querySelector("[aria-label='columns, first axis']"), "probe", "change");
         }"""
     )
     told(page, "4 of 12 cells")
-    assert page.url.endswith("#columns=arch,probe&text=2.31")
+    assert page.url.endswith("#columns=probe&text=2.31")
     page.go_back()
-    expect(page.get_by_label("columns, first axis")).not_to_have_value("arch")
+    expect(page.get_by_label("columns, first axis")).not_to_have_value("probe")
     told(page, "4 of 12 cells")
     assert page.url.endswith("#text=2.31")
 
@@ -113,6 +120,7 @@ def test_text_and_signature_filter_and_the_list_names_the_cells(tab: Tab, bad_ru
     page.wait_for_url("**#text=LOST%20uwsgi")
     page.keyboard.press("Escape")
     told(page, "12 cells asked")
+    page.get_by_text("Filters", exact=True).click()
     page.get_by_label("Signature", exact=True).select_option(
         label="SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit"
     )
@@ -133,8 +141,11 @@ def test_arrow_keys_walk_over_the_squares_and_enter_opens_one(tab: Tab, bad_run:
     expect(page.locator("#grid td:focus-within")).to_have_attribute("data-cell", factory.cell(1).id)
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
+    expect(page.locator("#grid .sorts").nth(2)).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowDown")
     expect(page.locator("#grid td:focus-within")).to_have_attribute("data-cell", factory.cell(0).id)
-    assert page.locator("#grid .in[tabindex='0']").count() == 1
+    assert page.locator("#grid [tabindex='0']").count() == 1
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(factory.cell(0).id)
     page.go_back()
@@ -152,6 +163,7 @@ def test_what_an_address_says_is_held_to_what_there_is(tab: Tab, bad_run: Path) 
 def test_what_changed_can_be_filtered(tab: Tab, told_run: Path) -> None:
     page = tab.page
     page.goto((told_run / "index.html").as_uri())
+    page.get_by_text("Filters", exact=True).click()
     page.get_by_role("button", name="fixed 1").click()
     told(page, "1 of 12 cells")
     expect(page.locator("#list svg.spark")).to_have_count(1)

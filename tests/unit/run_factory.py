@@ -4,10 +4,11 @@ The crashes follow the published backtrace of uwsgi-tls-segfault; a real run is 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from orchestrator import report
+from orchestrator import causes, report
+from orchestrator.compare import digest
 from orchestrator.model import (
     Arch,
     Cell,
@@ -164,8 +165,12 @@ def load(folder: Path) -> RunData:
 
 
 def render(folder: Path) -> RunData:
-    """Read a run's folder and render its reports from what it holds."""
+    """Read a run's folder and render its reports from what it holds; causes are found where it has none."""
     data = load(folder)
+    if not data.causes:
+        groups = causes.find_causes(data.plan, data.results)
+        told = causes.dated(causes.tell_causes(data.plan, groups, {}), digest(data), ())
+        data = replace(data, causes=told)
     report.write(data)
     return data
 

@@ -91,7 +91,7 @@ def test_a_signature_is_one_cause_whichever_clean_exit_was_expected(tmp_path: Pa
     changes |= same(PLAIN[:2], crashed())
     (cause,) = told(tmp_path, changes)
     assert (cause.kind, cause.verdict, cause.count, cause.of) == (CauseKind.CRASH, Verdict.FAIL, 4, 12)
-    assert cause.title == "SIGSEGV in (anonymous namespace)::atexit_handler"
+    assert cause.title == cause.signature == "SIGSEGV (anonymous namespace)::atexit_handler"
     assert cause.expected == "a clean exit"
     assert cause.where is not None
     assert cause.where.rules == ('glibc < "2.41" and probe == "rust"', 'python < "3.13" and probe == "rust"')
@@ -142,11 +142,11 @@ def test_a_missing_crash_is_one_cause_under_every_launcher(tmp_path: Path) -> No
 
 def hung(result: CellResult) -> CellResult:
     """A deadlock of a lock and the GIL."""
-    locked = Wait(text="waits in pthread_mutex_lock for a mutex, which thread 8 has, called by f", thread=8)
-    gil = Wait(text="waits in pthread_cond_timedwait for the GIL, called by take_gil, futex 0x7f2c")
+    locked = Wait(text="waits in pthread_mutex_lock for a mutex, held by thread 8", what="a mutex", thread=8)
+    gil = Wait(text="waits in pthread_cond_timedwait for the GIL, called by take_gil", what="the GIL")
     threads = (Thread(tid=7, crashed=True, waits=locked), Thread(tid=8, crashed=False, waits=gil))
     core = factory.crash().model_copy(
-        update={"hang": True, "threads": threads, "signature": "hang pthread_mutex_lock > f"}
+        update={"hang": True, "threads": threads, "main": 7, "signature": "hang pthread_mutex_lock > f"}
     )
     seen = factory.outcome(result.cell, OutcomeKind.HANG, signal="SIGABRT")
     trial = factory.crashed_trial(result.cell).model_copy(update={"outcome": seen, "crash": core})
@@ -157,7 +157,7 @@ def hung(result: CellResult) -> CellResult:
 def test_a_hang_is_told_by_who_waits_for_what(tmp_path: Path) -> None:
     (cause,) = told(tmp_path, same(PLAIN[:1], hung))
     assert cause.kind is CauseKind.HANG
-    assert cause.title == "hang: it waits for a mutex, which thread 8 has; thread 8 waits for the GIL"
+    assert cause.title == "the main thread waits for a mutex held by thread 8; that waits for the GIL"
     assert cause.where is not None
     assert cause.where.finding is Finding.ONE_CELL
     assert cause.where.text == f"only {PLAIN[0].environment}"

@@ -11,7 +11,6 @@ from lxml import html
 
 from orchestrator.model import AddressRange, Plan, PlannedCells, Survival, Verdict
 from orchestrator.report.signatures import signature_slug
-from orchestrator.report.views import IndexView
 from tests.unit import run_factory as factory
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e\x1b[31m\0]]>"
@@ -41,8 +40,8 @@ def test_a_page_for_the_run_each_cell_and_each_signature(tmp_path: Path) -> None
     data = grid(pages[tmp_path / "index.html"])
     assert data["planned"] == 12
     assert set(data["status"]) == set("fenpx")
-    python = next(axis for axis in data["axes"] if axis["name"] == "python")
-    assert python["values"] == ["3.9", "3.11", "3.13"]
+    merged = next(axis for axis in data["axes"] if axis["name"] == "python+glibc")
+    assert merged["values"][merged["cells"][0]] == "py3.9 / glibc 2.31"
     plain = pages[tmp_path / "cells.html"]
     assert len(plain.xpath("//tbody/tr")) == 12
 
@@ -61,7 +60,7 @@ def test_every_link_leads_to_a_file_of_the_run_or_a_place_on_the_page(
         if target.startswith("#"):
             assert page.get_element_by_id(target[1:]) is not None
         else:
-            assert re.fullmatch(r"[A-Za-z0-9._/~%-]+(#signature=[a-z0-9-]+)?", target), target
+            assert re.fullmatch(r"[A-Za-z0-9._/~%-]+(#(signature|cause)=[a-z0-9-]+)?", target), target
             file = path.parent / unquote(target.partition("#")[0])
             assert file.resolve().is_relative_to(tmp_path)
             assert file.is_file(), f"{path}: {target}"
@@ -186,24 +185,6 @@ def test_signatures_that_read_alike_have_pages_of_their_own() -> None:
     slugs = {signature_slug(name) for name in names}
     assert len(slugs) == len(names)
     assert all(re.fullmatch(r"[a-z0-9-]{5,60}", slug) for slug in slugs)
-
-
-def test_how_much_of_the_matrix_is_wrong_is_said_by_its_values(tmp_path: Path) -> None:
-    cells = [
-        factory.cell(pair, launcher, f"p{n}")
-        for pair in range(3)
-        for launcher in ("plain", "uwsgi")
-        for n in range(5)
-    ]
-    wrong = [
-        cell for cell in cells if cell.launcher == "uwsgi" and cell.python != "3.9" and cell.probe != "p4"
-    ]
-    fails = factory.judged(Verdict.FAIL, "saw exit 1; expected exit 0")
-    spec = factory.RunSpec(cells=tuple(cells), changes={cell.id: fails for cell in wrong})
-    assert IndexView(data=factory.load(factory.write_run(tmp_path, spec))).reach == (
-        "8 cells of 30 (26.7%): python 3.11 and 3.13, of 3 values; glibc 2.36 and 2.41, of 3 values; "
-        "launcher uwsgi only; 4 of 5 values of probe."
-    )
 
 
 def test_an_expected_address_and_a_claim_to_survive_stand_beside_what_was_seen(tmp_path: Path) -> None:
