@@ -92,6 +92,17 @@ def names_below(root: Path, name: str) -> list[str]:
         return sorted(os.listdir(folder))  # noqa: PTH208 - of a descriptor
 
 
+def is_absent(root: Path, name: str) -> bool:
+    """Whether certainly nothing is at a relative name, so that nothing need be removed."""
+    try:
+        os.lstat(f"{root}/{name}")
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass  # unknown
+    return False
+
+
 def is_real_folder(root: Path, name: str) -> bool:
     """Whether a relative name is a folder that is reached without following a symbolic link."""
     try:

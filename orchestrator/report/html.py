@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from orchestrator.adapters.files import names_below, remove_below, write_below
+from orchestrator.adapters.files import is_absent, names_below, remove_below, write_below
 from orchestrator.model import CoreFile, CoreState, Crash, Subject
 from orchestrator.report import changes, grid, remedies, views, words
 from orchestrator.report.issue import issue_of
@@ -160,5 +160,5 @@ def _remove_stale(site: Site, slugs: set[str]) -> None:
     if not used:
         stale.append(SHARED_PAGE)
     stale += [own_page(record) for record in site.data.records if record.id not in site.places.own]
-    for name in stale:
+    for name in (name for name in stale if not is_absent(folder, name)):
         remove_below(folder, name, "a page of an earlier report")

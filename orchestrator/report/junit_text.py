@@ -78,13 +78,14 @@ def details(data: RunData, places: Places, record: CellRecord) -> str:
     return "\n".join(lines)
 
 
-def output(data: RunData, result: CellResult, stream: str, limit: int) -> str:
+def output(data: RunData, result: CellResult, which: str, limit: int) -> str:
     """One stream of the telling trial, cut in the middle where it is long."""
     trial = words.telling_trial(result)
     if trial is None:
         return ""
-    name = trial.outcome.stdout if stream == "stdout" else trial.outcome.stderr
-    path = data.inside(name)
-    if path is None:
+    name = trial.outcome.stdout if which == "stdout" else trial.outcome.stderr
+    stream = data.opened(name)
+    if stream is None:
         return f"[{visible(name)} is not in the run's folder]"
-    return excerpt_text(read_excerpt(path, limit), visible(name))
+    with stream:
+        return excerpt_text(read_excerpt(stream, limit, visible), visible(name))

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from io import BufferedReader, FileIO
 from typing import Final
 
 from orchestrator.adapters.visible import visible
@@ -58,19 +58,20 @@ def time_words(stamp: str) -> str:
     return f"{time.isoformat(' ', 'seconds')[:19]} {time.tzname() or ''}".rstrip()
 
 
-def read_excerpt(path: Path, limit: int = LIMIT, clean: Callable[[str], str] = visible) -> Excerpt:
-    """The beginning and the end of a stream of any size; bytes that are not UTF-8 are shown by value.
+def read_excerpt(
+    stream: FileIO | BufferedReader, limit: int = LIMIT, clean: Callable[[str], str] = visible
+) -> Excerpt:
+    """The beginning and the end of a file of any size; bytes that are not UTF-8 are shown by value.
 
     `clean` makes the text harmless. Pass another function only if the caller makes it harmless later.
     """
     half = limit // 2
-    with path.open("rb", buffering=0) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        head = stream.read(limit if size <= limit else half)
-        if size <= limit:
-            return Excerpt(head=clean(_decode(head)), tail="", left_out=0, size=size)
-        stream.seek(size - half)
-        tail = stream.read(half)
+    size = os.fstat(stream.fileno()).st_size
+    head = stream.read(limit if size <= limit else half) or b""
+    if size <= limit:
+        return Excerpt(head=clean(_decode(head)), tail="", left_out=0, size=size)
+    stream.seek(size - half)
+    tail = stream.read(half) or b""
     return Excerpt(
         head=clean(_decode(head, cut=True)),
         tail=clean(_decode(_from_character(tail))),

@@ -4,6 +4,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -259,8 +260,8 @@ def streams(data: RunData, record: CellRecord, limit: int) -> tuple[Stream, ...]
         return ()
     found: list[Stream] = []
     for name, path in (("stderr", trial.outcome.stderr), ("stdout", trial.outcome.stdout)):
-        place = data.inside(path)
-        excerpt = read_excerpt(place, limit, clean=str) if place else None
+        with data.opened(path) or nullcontext() as stream:
+            excerpt = read_excerpt(stream, limit, str) if stream else None
         found.append(
             Stream(name=name, path=path, cut=name in trial.outcome.truncated_streams, excerpt=excerpt)
         )

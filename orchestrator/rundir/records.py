@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.inside import find_inside
 from orchestrator.model import (
     Cause,
     CauseState,
@@ -143,6 +145,13 @@ class RunData:
     def inside(self, name: str) -> Path | None:
         """The file of this relative name; None where it is no regular file or lies outside of the folder."""
         return self._files.find(name)
+
+    def opened(self, name: str) -> BufferedReader | None:
+        """The file of this relative name, opened for reading; None as of `inside`, or if unreadable."""
+        try:
+            return find_inside(self.folder, name)
+        except (OSError, ValueError):  # it leads out of the folder, or no file can have that name
+            return None
 
     @cached_property
     def _files(self) -> InsideFiles:

@@ -13,6 +13,12 @@ from orchestrator.adapters.visible import visible
 from orchestrator.report import text
 
 
+def excerpt_of(path: Path, limit: int = text.LIMIT) -> text.Excerpt:
+    """What a page shows of a file."""
+    with path.open("rb") as stream:
+        return text.read_excerpt(stream, limit)
+
+
 @pytest.mark.parametrize(
     ("raw", "shown"),
     [
@@ -79,7 +85,7 @@ def test_long_output_is_cut_in_the_middle(tmp_path: Path) -> None:
         stream.write(b"BEGIN")
         stream.seek(50 * 1024 * 1024)
         stream.write(b"END")
-    excerpt = text.read_excerpt(path, 1024)
+    excerpt = excerpt_of(path, 1024)
     assert excerpt.head.startswith("BEGIN␀")
     assert excerpt.tail.endswith("␀END")
     assert excerpt.left_out == excerpt.size - 1024
@@ -91,7 +97,7 @@ def test_long_output_is_cut_in_the_middle(tmp_path: Path) -> None:
 def test_a_cut_never_splits_a_character(tmp_path: Path, shift: int) -> None:
     path = tmp_path / "stdout"
     path.write_bytes(b"x" * shift + "👍".encode() * 1000)
-    excerpt = text.read_excerpt(path, 254)
+    excerpt = excerpt_of(path, 254)
     assert set(excerpt.head) <= {"x", "👍"}
     assert set(excerpt.tail) == {"👍"}
 
@@ -99,7 +105,7 @@ def test_a_cut_never_splits_a_character(tmp_path: Path, shift: int) -> None:
 def test_invalid_utf8_is_shown_byte_by_byte(tmp_path: Path) -> None:
     path = tmp_path / "stderr"
     path.write_bytes(b"caf\xe9 \xff\xfe ok")
-    assert text.read_excerpt(path).head == "caf\\xe9 \\xff\\xfe ok"
+    assert excerpt_of(path).head == "caf\\xe9 \\xff\\xfe ok"
 
 
 def test_one_line_is_one_and_cut() -> None:
