@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from orchestrator.adapters.engine import Engine
 from orchestrator.execute.supervisor_report import ProcessExit
 from orchestrator.model import CaseOutcome, OutcomeKind, UserCase, UserTests, Value
+from orchestrator.model.base import Integer, Moment, Seconds
 from orchestrator.supervisor.paths import REPORT_FOLDER, WORK
 
 LIMIT: Final = 32 << 20
@@ -34,16 +35,16 @@ class _Event(Value):
     event: Literal[
         "process", "collecting", "collected", "selected", "start", "end", "lost", "internal error", "finish"
     ]
-    pid: Annotated[int, Field(ge=1)]
-    time: Annotated[float, Field(ge=0)]
+    pid: Annotated[int, Field(ge=1, le=1 << 22)]
+    time: Moment
     worker: Annotated[str, Field(max_length=100)] | None = None
     node: Annotated[str, Field(max_length=4000)] = ""
     outcome: CaseOutcome = CaseOutcome.UNKNOWN
-    seconds: Annotated[float, Field(ge=0)] = 0.0
+    seconds: Seconds = 0.0
     message: Annotated[str, Field(max_length=1000)] | None = None
     detail: Annotated[str, Field(max_length=8000)] | None = None
-    count: Annotated[int, Field(ge=0)] = 0
-    status: int = 0
+    count: Annotated[int, Field(ge=0, le=1 << 32)] = 0
+    status: Integer = 0
     of: Annotated[str, Field(max_length=100)] | None = None
 
 

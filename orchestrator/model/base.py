@@ -10,9 +10,18 @@ SCHEMA: Final = 2
 
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
 """A duration; a document from elsewhere may state any number, and sums of these are printed."""
+Moment = Annotated[float, Field(ge=0, le=1e11)]
+"""Seconds since the epoch."""
+Integer = Annotated[int, Field(ge=-(1 << 64), le=1 << 64)]
+"""A whole number; a document from elsewhere may state one of 4,000 digits, which no float can hold."""
+LONGEST_TEXT: Final = 1 << 20
+"""Characters of a string in a document."""
 
 
 class Value(BaseModel):
     """A frozen value of finite numbers; an unknown field is refused, so that a misspelt one is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True,
+        str_max_length=LONGEST_TEXT,
+    )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.base import SCHEMA, Integer, Value
 from orchestrator.model.rate import Share
 
 
@@ -28,8 +28,8 @@ class AskedValue(Value):
     cell: str
     ended: tuple[str, ...]
     """How its trials ended, each way once."""
-    shown: int = 0
-    trials: int
+    shown: Integer = 0
+    trials: Integer
     skipped: str = ""
     """Why it counts neither way: it could not be observed, or ended as no other did."""
 
@@ -52,13 +52,13 @@ class Flip(Value):
 class Bisection(Value):
     """bisection.json of a run's folder: where an outcome changes along an ordered axis."""
 
-    schema_version: int = SCHEMA
+    schema_version: Integer = SCHEMA
     run: str
     scenario: str
     axis: str
     environment: str
     """The id of the cells without the axis's value."""
-    values: int
+    values: Integer
     """How many values the axis has in the range, skipped ones included."""
     subject: str = ""
     """What was looked for, as an ending (`SIGSEGV`); empty where all values end alike."""

@@ -7,7 +7,7 @@ import re
 from enum import StrEnum
 from typing import Final
 
-from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.base import SCHEMA, Integer, Value
 from orchestrator.model.explanation import Finding
 from orchestrator.model.result import Verdict
 from orchestrator.model.scenario import scenario_files
@@ -67,7 +67,7 @@ class Place(Value):
     """A line of a file of the project, by a path relative to its folder."""
 
     file: str
-    line: int | None = None
+    line: Integer | None = None
 
     @classmethod
     def of(cls, where: str, scenario: str) -> "Place":
@@ -101,9 +101,9 @@ class Cause(Value):
     detail: str = ""
     """The example's whole reason."""
     signature: str | None = None
-    count: int
+    count: Integer
     """The number of its cells."""
-    of: int
+    of: Integer
     """The number of planned cells that could show it: those of its scenario, or all."""
     cells: tuple[str, ...]
     """Their ids in the plan's order; of a fixed cause those that showed it."""
@@ -124,6 +124,6 @@ class Cause(Value):
 class Causes(Value):
     """causes.json of a run's folder: worst and newest first, fixed ones last."""
 
-    schema_version: int = SCHEMA
+    schema_version: Integer = SCHEMA
     run: str
     causes: tuple[Cause, ...] = ()

@@ -6,7 +6,7 @@ from typing import Annotated, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Seconds, Value
 from orchestrator.model.catalogue import MadeOf
 from orchestrator.model.scenario import Expectation, Toolchain
 from orchestrator.model.selection import AxisValues, check_axis_values
@@ -24,9 +24,9 @@ class IndexedTerms(Value):
     """`PlannedTerms` with indices into the tables in place of what many of them share."""
 
     expectation: Index
-    trials: int
-    trials_per_container: int
-    timeout: float
+    trials: Integer
+    trials_per_container: Integer
+    timeout: Seconds
     options: Index
     image: Index
     made_of: Index | None

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.base import SCHEMA, Integer, Value
 from orchestrator.model.cause import CauseKind
 from orchestrator.model.rate import Rate
 from orchestrator.model.result import Verdict
@@ -47,19 +47,19 @@ class NotComparable(Value):
     """Cells that cannot be compared, for one reason. `cells` may be shortened, `count` is exact."""
 
     reason: str
-    count: int
+    count: Integer
     cells: tuple[str, ...]
 
 
 class Comparison(Value):
     """comparison.json of a run's folder: the run against a baseline."""
 
-    schema_version: int = SCHEMA
+    schema_version: Integer = SCHEMA
     baseline: str
     baseline_created: str
     run: str
     run_created: str
-    compared: int
+    compared: Integer
     """Cells that both runs observed, with the same image content and expectation."""
     changes: tuple[Change, ...] = ()
     """Worst kind first, then in the run's order."""
@@ -73,7 +73,7 @@ class PastCause(Value):
     kind: CauseKind
     scenario: str | None
     title: str
-    cells: tuple[int, ...]
+    cells: tuple[Integer, ...]
     """Its cells, as positions among the digest's."""
 
 
@@ -83,14 +83,14 @@ class RunDigest(Value):
     `cells` has a letter for each planned cell (see History), `signatures` how many cells showed each.
     """
 
-    schema_version: int = SCHEMA
+    schema_version: Integer = SCHEMA
     run: str
     created: str
     profile: str
     selection: str
     shard: str | None = None
     cells: dict[str, str]
-    signatures: dict[str, int]
+    signatures: dict[str, Integer]
     causes: dict[str, PastCause] | None = None
     """Its causes by id; None in digests of older versions."""
 
@@ -108,7 +108,7 @@ class SignatureHistory(Value):
     signature: str
     first_run: str
     first_created: str
-    runs: int
+    runs: Integer
 
 
 class History(Value):
@@ -118,10 +118,10 @@ class History(Value):
     - not in that run.
     """
 
-    schema_version: int = SCHEMA
+    schema_version: Integer = SCHEMA
     run: str
     runs: tuple[PastRun, ...]
-    left_out: int = 0
+    left_out: Integer = 0
     """Older runs that were not read."""
     unreadable: tuple[str, ...] = ()
     """Folders that look like runs but cannot be read, each with the reason."""

@@ -3,20 +3,20 @@
 from pydantic import ConfigDict, Field
 
 from orchestrator.binary.cpp_names import without_arguments
-from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.base import SCHEMA, Integer, Value
 
 
 class Sender(Value):
     """The sender of a signal that no fault raised, by ids as the crashed process saw them."""
 
-    pid: int
-    uid: int
+    pid: Integer
+    uid: Integer
 
 
 class SignalInfo(Value):
     """The signal of the original fault; `code` by its name (SEGV_MAPERR), the address in hex."""
 
-    number: int
+    number: Integer
     name: str
     code: str | None = None
     fault_address: str | None = None
@@ -35,10 +35,10 @@ class NativeFrame(Value):
 
     function: str | None
     module: str | None
-    offset: int | None = None
+    offset: Integer | None = None
     pc: str | None = None
     file: str | None = None
-    line: int | None = None
+    line: Integer | None = None
     exact: bool = False
     trampoline: bool = False
     """The kernel's signal frame: what lies below was interrupted, what lies above is the handler."""
@@ -53,8 +53,8 @@ class PythonFrame(Value):
 
     function: str
     file: str
-    line: int
-    native: int | None = None
+    line: Integer
+    native: Integer | None = None
 
 
 class Wait(Value):
@@ -71,13 +71,13 @@ class Wait(Value):
     function: str | None = None
     caller: str | None = None
     address: str | None = None
-    thread: int | None = None
+    thread: Integer | None = None
 
 
 class Thread(Value):
     """A thread of the crashed process, innermost frame first."""
 
-    tid: int
+    tid: Integer
     crashed: bool
     registers: dict[str, str] = {}
     """Of the crashed thread, in hex, as they were at the original fault."""
@@ -130,8 +130,8 @@ class WalkedArray(Value):
     address: str
     found: str
     """How it was found: the register, and the frame, that pointed into it."""
-    kept: int
-    overwritten: int = 0
+    kept: Integer
+    overwritten: Integer = 0
     added: tuple[Variable, ...] = ()
     removed: tuple[Variable, ...] = ()
 
@@ -150,8 +150,8 @@ class Excerpt(Value):
     """Lines of a source file around the line of a frame, which names the file so."""
 
     file: str
-    line: int
-    first: int
+    line: Integer
+    first: Integer
     """The number of the first of `lines`."""
     lines: tuple[str, ...]
 
@@ -161,7 +161,7 @@ class CrashSite(Value):
 
     pc: str | None
     function: str | None
-    offset: int | None = None
+    offset: Integer | None = None
     exact: bool = False
     module: str | None = None
     build_id: str | None = None
@@ -180,7 +180,7 @@ class Crash(Value):
         frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
     )
 
-    schema_version: int = Field(default=SCHEMA, alias="schema")
+    schema_version: Integer = Field(default=SCHEMA, alias="schema")
     arch: str
     truncated: bool
     warnings: tuple[str, ...] = ()
@@ -192,7 +192,7 @@ class Crash(Value):
     """The program's last message: of glibc's abort, a failed assertion or an exception."""
     hang: bool = False
     """Whether the process hung and was made to dump this core; `waits` of its threads tells where."""
-    main: int | None = None
+    main: Integer | None = None
     """The id of the process's main thread."""
     signal: SignalInfo
     crash: CrashSite

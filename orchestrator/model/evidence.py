@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Value
 
 
 class StackRole(StrEnum):
@@ -26,7 +26,7 @@ class WatchedFrame(Value):
     function: str | None = None
     module: str | None = None
     file: str | None = None
-    line: int | None = None
+    line: Integer | None = None
 
 
 class WatchedStack(Value):
@@ -35,7 +35,7 @@ class WatchedStack(Value):
     role: StackRole
     title: str
     frames: tuple[WatchedFrame, ...] = ()
-    left_out: int = 0
+    left_out: Integer = 0
     """Frames further out that were not kept."""
 
 

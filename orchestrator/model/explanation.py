@@ -5,7 +5,7 @@ The station `explain` makes the words once; every report prints them.
 
 from enum import StrEnum
 
-from orchestrator.model.base import SCHEMA, Value
+from orchestrator.model.base import SCHEMA, Integer, Value
 
 
 class Subject(StrEnum):
@@ -52,7 +52,7 @@ class Rule(Value):
 
     expression: str
     axes: tuple[str, ...]
-    cost: int
+    cost: Integer
     boundaries: tuple[Boundary, ...] = ()
 
 
@@ -71,9 +71,9 @@ class MixedCell(Value):
     """
 
     cell: str
-    shown: int
-    trials: int
-    not_kept: int = 0
+    shown: Integer
+    trials: Integer
+    not_kept: Integer = 0
 
 
 class Explanation(Value):
@@ -92,17 +92,17 @@ class Explanation(Value):
     finding: Finding
     rules: tuple[Rule, ...] = ()
     """Equally short rules in a fixed order; more than one only if the cells cannot tell them apart."""
-    rules_count: int = 0
+    rules_count: Integer = 0
     """The number of rules found, at least; `rules` may list fewer."""
-    shown: int
-    not_shown: int
-    unknown: int
+    shown: Integer
+    not_shown: Integer
+    unknown: Integer
     cells: tuple[str, ...] = ()
     """Cells that show it, in the plan's order."""
     settling: tuple[SettlingCell, ...] = ()
-    settling_count: int = 0
+    settling_count: Integer = 0
     mixed: tuple[MixedCell, ...] = ()
-    mixed_count: int = 0
+    mixed_count: Integer = 0
     together: tuple[tuple[str, ...], ...] = ()
     """Axes of the rules that change together in all cells that ran and cannot be told apart."""
     silent: dict[str, str] = {}
@@ -120,6 +120,6 @@ class Explanation(Value):
 class Explanations(Value):
     """explanations.json of a run's folder, worst subjects first."""
 
-    schema_version: int = SCHEMA
+    schema_version: Integer = SCHEMA
     run: str
     explanations: tuple[Explanation, ...] = ()

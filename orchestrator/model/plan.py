@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Value
 from orchestrator.model.cell import VERSION_AXES
 from orchestrator.model.planned_cells import PlannedCells
 from orchestrator.model.selection import ExcludedCell, ExcludedCells, UnavailableValue
@@ -54,13 +54,13 @@ class Plan(Value):
     """Axis values that the selection names and that no cell of any shard has."""
     excluded: tuple[ExcludedCells, ...]
     """Each cell that does not run is in one of these, with its reason."""
-    deselected: int
+    deselected: Integer
     images: tuple[PlannedImage, ...]
     ordered: tuple[str, ...] = tuple(sorted(VERSION_AXES))
     """Axes that the project's expressions compare as versions; values that were not planned decide it too."""
     missing_shards: tuple[str, ...] = ()
     """Of a merged run: shards that were not there, so that their cells are in no count of it."""
-    replaced: int = 0
+    replaced: Integer = 0
     """Of a merged run: cells that stood in several runs; the one planned last counts."""
     cells: PlannedCells
     """Last, and its rows last in it, so that they are written by the chunk."""

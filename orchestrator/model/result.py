@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from orchestrator.model.base import SCHEMA, Seconds, Value
+from orchestrator.model.base import SCHEMA, Integer, Seconds, Value
 from orchestrator.model.cell import Cell
 from orchestrator.model.crash import Crash
 from orchestrator.model.evidence import Evidence
@@ -27,7 +27,7 @@ class OtherProcess(Value):
     `kind`, `status` and `signal` are its parent's account, or the journal's where its parent is not known.
     """
 
-    pid: int | None
+    pid: Integer | None
     """In the container's own pid namespace."""
     name: str | None = None
     """Its command name (comm), where a core of it was reported."""
@@ -36,7 +36,7 @@ class OtherProcess(Value):
     doing: str | None = None
     """What it was at when it ended, for example the test that ran."""
     kind: OutcomeKind
-    status: int | None = None
+    status: Integer | None = None
     signal: str | None = None
     core_dumped: bool = False
     notes: tuple[str, ...] = ()
@@ -57,11 +57,11 @@ class Outcome(Value):
     """The outcome of one trial. Paths are relative to the run's folder; times are in seconds."""
 
     kind: OutcomeKind
-    status: int | None = None
+    status: Integer | None = None
     signal: str | None = None
     core_dumped: bool = False
     """WCOREDUMP of the wait status: the kernel reports that it wrote a core."""
-    pid: int | None = None
+    pid: Integer | None = None
     """The process under test, in the container's own pid namespace."""
     seconds: Seconds
     started: str
@@ -122,7 +122,7 @@ class CoreFile(Value):
 
     state: CoreState
     path: str | None = None
-    bytes: int | None = None
+    bytes: Integer | None = None
     truncated: bool = False
     signal: str | None = None
     note: str | None = None
@@ -145,13 +145,13 @@ class OtherCrash(Value):
 class Trial(Value):
     """One run of a cell's process, with its evidence. `number` counts from 1 over all trials of the cell."""
 
-    number: int
+    number: Integer
     outcome: Outcome
     core: CoreFile
     crash: Crash | None = None
     others: tuple[OtherCrash, ...] = ()
     """Crashes of other processes, in the order in which the kernel's handler reported them."""
-    others_left_out: int = 0
+    others_left_out: Integer = 0
     """Further such crashes, whose cores were not collected."""
     disagreement: str | None = None
     """What the supervisor reports of a process and the host's store of cores says otherwise."""
@@ -212,7 +212,7 @@ class Judgement(Value):
 class CellResult(Value):
     """cells/<id>/result.json: everything known about a cell after its end."""
 
-    schema_version: int = SCHEMA
+    schema_version: Integer = SCHEMA
     run: str
     cell: Cell
     image: str
@@ -228,7 +228,7 @@ class CellResult(Value):
     unobserved: Unobserved | None = None
     """Why there is no trial, where nothing could be observed."""
     trials: tuple[Trial, ...] = ()
-    not_kept: int = 0
+    not_kept: Integer = 0
     """The number of further trials whose evidence was not kept; each ended as a kept one did."""
     rate: Rate | None = None
     """The rate of the expected crash; where no crash is expected, the rate of unexpected trials. Counted over

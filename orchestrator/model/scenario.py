@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Value
 from orchestrator.model.catalogue import InterpreterKind
 from orchestrator.model.code import UserCode
 from orchestrator.model.evidence import WantedFinding
@@ -78,7 +78,7 @@ class Expectation(Value):
     """
 
     kind: OutcomeKind
-    status: int | None = None
+    status: Integer | None = None
     signal: str | None = None
     frames: tuple[str, ...] = ()
     fault_address: AddressRange | None = None
@@ -185,8 +185,8 @@ class Scenario(Value):
     driver: str
     """The Python file that a launcher starts; empty where `code` says what is started."""
     timeout: float
-    trials: int
-    trials_per_container: int | None = None
+    trials: Integer
+    trials_per_container: Integer | None = None
     """How many trials may share a container; None: as many as change nothing."""
     probes: tuple[ProbeSource, ...]
     code: UserCode | None = None

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator
 
 from orchestrator.binary.arch import Arch
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Value
 from orchestrator.model.cell import STANDARD_AXES, Cell
 from orchestrator.model.terms import CellTerms
 
@@ -86,7 +86,7 @@ class UnavailableValue(Value):
 
     axis: str
     value: str
-    count: int
+    count: Integer
     reasons: tuple[str, ...]
     """Those of most cells first."""
 
@@ -107,7 +107,7 @@ class Selection(Value):
     cells: tuple[SelectedCells, ...]
     excluded: tuple[ExcludedCells, ...]
     unavailable: tuple[UnavailableValue, ...] = ()
-    deselected: int
+    deselected: Integer
     """How many cells the profile and the flags left out; those carry no reason of their own."""
 
 

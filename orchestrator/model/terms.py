@@ -1,6 +1,6 @@
 """What a cell runs under: what its scenario says, and what the plan adds."""
 
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Seconds, Value
 from orchestrator.model.catalogue import MadeOf
 from orchestrator.model.cell import Cell
 from orchestrator.model.scenario import Expectation, Toolchain
@@ -10,13 +10,13 @@ class CellTerms(Value):
     """What a selection says of a cell beside its axis values; many cells share one."""
 
     expectation: Expectation
-    trials: int
+    trials: Integer
     """The most that are run; a cell is settled by fewer where they tell enough."""
-    enough: int = 1
+    enough: Integer = 1
     """How many trials that settle the verdict are run. A bisection asks how often."""
-    trials_per_container: int = 1
+    trials_per_container: Integer = 1
     """How many of them may share a container."""
-    timeout: float
+    timeout: Seconds
     """Seconds for one trial."""
     options: tuple[str, ...] = ()
     """Options of the launcher's program."""

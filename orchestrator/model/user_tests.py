@@ -1,11 +1,9 @@
 """The user's own tests in one trial, as the pytest plugin in the container reports them."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import Field
-
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Moment, Seconds, Value
 
 
 class CaseOutcome(StrEnum):
@@ -38,16 +36,16 @@ class UserCase(Value):
     node: str
     """pytest's node id: `tests/test_parse.py::test_empty`."""
     outcome: CaseOutcome
-    seconds: Annotated[float, Field(ge=0)] = 0.0
+    seconds: Seconds = 0.0
     message: str | None = None
     """The first line of its failure, or the reason why it was skipped."""
     detail: str | None = None
     """The end of the failure's whole text."""
     worker: str | None = None
     """The worker of pytest-xdist that ran it."""
-    pid: int | None = None
-    started: float = 0.0
-    ended: float | None = None
+    pid: Integer | None = None
+    started: Moment = 0.0
+    ended: Moment | None = None
     """None if its process ended first."""
 
 
@@ -58,10 +56,10 @@ class UserTests(Value):
     plugin's whole log in the run's folder.
     """
 
-    counts: dict[CaseOutcome, int] = {}
+    counts: dict[CaseOutcome, Integer] = {}
     cases: tuple[UserCase, ...] = ()
-    left_out: int = 0
-    not_run: int = 0
+    left_out: Integer = 0
+    not_run: Integer = 0
     """Tests that were selected and had no turn."""
     problems: tuple[str, ...] = ()
     """Modules that could not be collected and why, refused options, and internal errors of pytest."""
