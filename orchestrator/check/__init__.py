@@ -1,6 +1,7 @@
 """What a package does in the situations that servers and interpreters bring about: the lifecycle battery."""
 
 __lazy_modules__ = (
+    "orchestrator.check.tables",
     "orchestrator.check.bugreport",
     "orchestrator.check.reduce",
     "orchestrator.check.coverage",
@@ -26,6 +27,7 @@ from orchestrator.check.hazard import HAZARD, Hazard, hazards
 from orchestrator.check.project import ASK, GATE, SCRIPT, TEXT, write_project
 from orchestrator.check.reduce import reduced, statements
 from orchestrator.check.subjects import Subject, subjects_of
+from orchestrator.check.tables import markdown_table, worst
 
 __all__ = [
     "ASK",
@@ -47,9 +49,11 @@ __all__ = [
     "covering",
     "hazards",
     "imports",
+    "markdown_table",
     "observed",
     "reduced",
     "statements",
     "subjects_of",
+    "worst",
     "write_project",
 ]

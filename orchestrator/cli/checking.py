@@ -39,6 +39,7 @@ def show_check(terminal: Console, finished: check.FinishedCheck) -> None:
     if finished.run.stopped:
         terminal.print(f"[bold]Stopped early:[/] {escape(finished.run.stopped)}", soft_wrap=True)
     ending.show_place(terminal, finished.run.folder)
+    terminal.print(f"table:   {escape(str(finished.run.folder / check.TABLE))}", soft_wrap=True)
 
 
 def _show_package(
@@ -125,7 +126,7 @@ def _overview(packages: Sequence[checks.CheckedPackage]) -> Table:
         "package", "hazards that are safe", "not safe", header_style="bold", pad_edge=False, box=None
     )
     for package in packages:
-        worst = {item.name: _worst(_of(package, item.name)) for item in named}
+        worst = {item.name: checks.worst(_of(package, item.name)) for item in named}
         safe = sum(seen in (checks.Seen.SAFE, checks.Seen.NOT_ASKED) for seen in worst.values())
         others = [
             f"{name} {MARKS[seen]}"
@@ -140,11 +141,6 @@ def _of(package: checks.CheckedPackage, hazard: str) -> list[checks.CheckedCell]
     return [cell for cell in package.cells if cell.hazard == hazard]
 
 
-def _worst(cells: Iterable[checks.CheckedCell]) -> checks.Seen | None:
-    order = list(checks.Seen)
-    return min((cell.seen for cell in cells), key=order.index, default=None)
-
-
 def _mark(cells: Sequence[checks.CheckedCell]) -> str:
-    seen = _worst(cells)
+    seen = checks.worst(cells)
     return MARKS[seen] if seen else ""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import check, matrix
+from orchestrator.adapters.files import write_atomically
 from orchestrator.check import GATE, HAZARD, Checked, Environment, Hit, Subject
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK
 from orchestrator.model import Cell, CellResult, SelectedCells
@@ -18,6 +19,10 @@ from orchestrator.rundir import RunFolder
 
 EVERYWHERE: Final = "full"
 """The profile of all environments."""
+DOCUMENT: Final = "check.json"
+"""The file of a run with what its check found (`Checked`)."""
+TABLE: Final = "check.md"
+"""The file of a run with a row for each package and a column for each hazard."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +71,8 @@ def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
     found = check.checked(finished.data, subjects)
     before = _hits_before(options.baseline, subjects)
     new = tuple(cell.cell for package in found.packages for cell in package.hits if cell.cell not in before)
+    write_atomically(finished.folder / DOCUMENT, found.model_dump_json(indent=1) + "\n")
+    write_atomically(finished.folder / TABLE, check.markdown_table(found))
     confirmation = Confirmation(
         project=project, data=finished.data, again=options.again, reduce=options.reduce, say=progress.say
     )
@@ -74,7 +81,7 @@ def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
         checked=found,
         new=new,
         hits=confirmation.hits(found),
-        exit_code=_exit_code(found, new),
+        exit_code=exit_code(found, new),
     )
 
 
@@ -131,7 +138,7 @@ def _hits_before(baseline: Path | None, subjects: Sequence[Subject]) -> frozense
     return frozenset(cell.cell for package in before.packages for cell in package.hits)
 
 
-def _exit_code(found: Checked, new: Sequence[str]) -> int:
+def exit_code(found: Checked, new: Sequence[str]) -> int:
     """1 for a new crash or hang; 3 where some package could be asked nothing; else 0."""
     if new:
         return EXIT_FAILED

@@ -51,10 +51,10 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install(build_wheel(sdist, wheels), folder / "venv", with_dependencies=True)
 
 
-def line_of(flag: str) -> str:
+def line_of(flag: str, command: str = "init ") -> str:
     """The line of the README's code blocks that begins a project with this flag, as a shell takes it."""
     blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    (line,) = re.findall(rf"^crashmatrix init {flag} .*$", "\n".join(blocks), re.MULTILINE)
+    (line,) = re.findall(rf"^crashmatrix {command}{flag} .*$", "\n".join(blocks), re.MULTILINE)
     return str(line)
 
 
@@ -152,3 +152,20 @@ def test_nothing_of_the_users_was_changed(script: Typed, application: Typed, sui
         assert all(
             (typed.folder / path).read_bytes() == (PROJECTS / name / path).read_bytes() for path in mine
         )
+
+
+def test_a_package_is_checked_in_an_empty_folder_with_nothing_written_by_hand(
+    programs: Path, tmp_path: Path
+) -> None:
+    line = line_of("orjson", command="check ").partition("#")[0].strip()
+    # One of the default environments: the others ask the same of other Pythons.
+    typed = type_it(f'{line} -k \'python == "3.11" and glibc == "2.36"\'', tmp_path, programs)
+    assert typed.code == 0, typed.said
+    assert [path.name for path in tmp_path.iterdir()] == ["reports"]
+    assert "imports orjson; 1 native modules" in typed.said
+    found = json.loads((typed.run / "check.json").read_text())
+    (package,) = found["packages"]
+    assert {cell["seen"] for cell in package["cells"]} <= {"safe", "not asked"}
+    hazards = {cell["hazard"] for cell in package["cells"]}
+    assert len(hazards) == len(package["cells"]) >= 25
+    assert all(name in typed.said for name in hazards)

@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import check, matrix
-from orchestrator.check import Environment
+from orchestrator.check import Checked, CheckedCell, CheckedPackage, Environment, Seen
 from orchestrator.check.hazard import BATTERY, Group
 from orchestrator.errors import InputError, Location
 from orchestrator.matrix.expression import CellContext, parse
 from orchestrator.model import Arch, PlannedCell, Scenario
+from orchestrator.pipeline.check import exit_code
 from orchestrator.pipeline.planning import Project, selected
 from orchestrator.pipeline.sharing import groups
 from tests.unit.run_factory import CRASHES, SURVIVES, cell
@@ -289,3 +290,48 @@ def test_a_reduced_script_still_does_it_and_is_never_longer(needed: list[str]) -
     found = check.reduced(SCRIPT, _still(*needed), 60)
     assert all(word in found for word in needed)
     assert check.statements(found) <= check.statements(SCRIPT)
+
+
+def _checked() -> Checked:
+    def one(hazard: str, environment: str, seen: Seen, said: str = "ended cleanly") -> CheckedCell:
+        return CheckedCell(
+            cell=f"made/{environment}+hazard={hazard}",
+            hazard=hazard,
+            environment=environment,
+            seen=seen,
+            said=said,
+        )
+
+    cells = (
+        one("exit", "py3.11-glibc2.36-x86_64-plain", Seen.SAFE),
+        one("fork", "py3.11-glibc2.36-x86_64-plain", Seen.CRASHES, "SIGSEGV in `f`\n<b>"),
+        one("fork", "py3.13-glibc2.41-x86_64-plain", Seen.SAFE),
+        one(
+            "own-gil", "py3.13-glibc2.41-x86_64-plain", Seen.NOT_ASKED, "ImportError: it does not support it"
+        ),
+    )
+    made = CheckedPackage(
+        name="made", distribution="made", versions=("1.0",), names=("made",), modules=2, extensions=1,
+        cells=cells, excluded=("made 1.0 has wheels for cp311; none for CPython 3.15",),
+    )  # fmt: skip
+    other = made.model_copy(update={"name": "other", "cells": cells[:1], "excluded": ()})
+    return Checked(run="20261130-000000-quick", packages=(made, other))
+
+
+def test_several_packages_are_one_table_with_a_row_each_and_the_worst_of_a_hazard() -> None:
+    said = check.markdown_table(_checked())
+    rows = [line for line in said.splitlines() if line.startswith("|")]
+    assert rows[0] == "| package | exit | fork | own-gil |"
+    assert rows[2] == "| made 1.0 | safe | **crashes** 1/2 | refused |"
+    assert rows[3] == "| other 1.0 | safe |  |  |"
+    assert "crashes: `SIGSEGV in 'f' <b>`" in said
+    assert "left out: `made 1.0 has wheels for cp311; none for CPython 3.15`" in said
+
+
+def test_a_package_of_which_nothing_was_learnt_ends_a_check_with_3_and_a_new_hit_with_1() -> None:
+    found = _checked()
+    assert exit_code(found, ["made/x"]) == 1
+    assert exit_code(found, []) == 0
+    blind = [cell.model_copy(update={"seen": Seen.NO_IMPORT}) for cell in found.packages[1].cells]
+    packages = (found.packages[0], found.packages[1].model_copy(update={"cells": tuple(blind)}))
+    assert exit_code(found.model_copy(update={"packages": packages}), []) == 3
