@@ -29,6 +29,8 @@ class Hit:
     package: str
     distribution: str
     hazard: Hazard
+    crashed: bool
+    """Whether it is a crash, and no hang."""
     said: str
     cells: tuple[str, ...]
     """All cells that show it; the first was repeated."""
@@ -44,6 +46,11 @@ class Hit:
     """The smallest script found that still does it; empty where none could be run."""
     statements: tuple[int, int]
     """Of the battery's script, and of that."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether it counts: a hang that no further trial shows may be this host's, which was busy."""
+        return self.again > 0 or not self.trials or self.crashed
 
     @property
     def file(self) -> str:
@@ -106,7 +113,8 @@ def _stack(crash: Crash | None) -> Iterator[str]:
     yield ""
     meaning = f": {_plain(crash.signal.meaning)}" if crash.signal.meaning else ""
     address = f" at {crash.signal.fault_address}" if crash.signal.fault_address else ""
-    yield f"{crash.signal.name}{address}{meaning}."
+    fault = f"{crash.signal.name}{address}{meaning}."
+    yield "It does not end. This is where it stood." if crash.hang else fault
     if crash.message:
         yield f"Last message: {_plain(crash.message)}"
     yield ""

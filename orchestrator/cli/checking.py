@@ -71,7 +71,7 @@ def _lines(package: checks.CheckedPackage, finished: check.FinishedCheck) -> Ite
         yield f"no crash and no hang: {len(safe)} hazards in {len(environments)} environments"
     for hit in finished.hits:
         if hit.package == package.name:
-            again = f"again in {hit.again} of {hit.trials} trials"
+            again = f"again in {hit.again} of {hit.trials} trials" + ("" if hit.stands else ", not counted")
             yield f"{_named(hit.hazards)}: {hit.said} ({_cells(hit)}; {again})"
             yield f"  {hit.where}"
             yield f"  {finished.run.folder / confirm.BUGS / hit.file}"

@@ -69,20 +69,15 @@ def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
         progress,
     )
     found = check.checked(finished.data, subjects)
-    before = _hits_before(options.baseline, subjects)
-    new = tuple(cell.cell for package in found.packages for cell in package.hits if cell.cell not in before)
     write_atomically(finished.folder / DOCUMENT, found.model_dump_json(indent=1) + "\n")
     write_atomically(finished.folder / TABLE, check.markdown_table(found))
     confirmation = Confirmation(
         project=project, data=finished.data, again=options.again, reduce=options.reduce, say=progress.say
     )
-    return FinishedCheck(
-        run=finished,
-        checked=found,
-        new=new,
-        hits=confirmation.hits(found),
-        exit_code=exit_code(found, new),
-    )
+    hits = confirmation.hits(found)
+    before = _hits_before(options.baseline, subjects)
+    new = tuple(cell for hit in hits if hit.stands for cell in hit.cells if cell not in before)
+    return FinishedCheck(run=finished, checked=found, new=new, hits=hits, exit_code=exit_code(found, new))
 
 
 class ImportGate:

@@ -87,6 +87,7 @@ class Confirmation:
             package=package.name,
             distribution=package.distribution,
             hazard=next(item for item in check.hazards() if item.name == cells[0].hazard),
+            crashed=cells[0].seen is Seen.CRASHES,
             said=cells[0].said,
             cells=tuple(cell.cell for cell in cells),
             hazards=tuple(dict.fromkeys(cell.hazard for cell in cells)),
