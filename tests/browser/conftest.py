@@ -82,6 +82,14 @@ def told_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def troubled_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run with a hang, a failed build and a crash that is not the expected one."""
+    folder = factory.troubled_run(tmp_path_factory.mktemp("troubled"))
+    factory.render(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def ten_thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a synthetic run of ten thousand cells."""
     folder = large_run.write_large(tmp_path_factory.mktemp("large"), 10_000)

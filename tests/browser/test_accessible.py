@@ -18,13 +18,22 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["index", "cells", "cell", "signature"])
-def test_axe_finds_nothing(browser: Browser, told_run: Path, scheme: str, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["index", "cells", "cell", "signature", "trouble", "hang", "hangs", "error", "crash"]
+)
+def test_axe_finds_nothing(
+    browser: Browser, told_run: Path, troubled_run: Path, scheme: str, name: str
+) -> None:
     pages = {
         "index": told_run / "index.html",
         "cells": told_run / "cells.html",
         "cell": told_run / "cells" / factory.cell(2).id / "index.html",
-        "signature": next((told_run / "signatures").glob("*.html")),
+        "signature": next((told_run / "signatures").glob("sigsegv*.html")),
+        "trouble": troubled_run / "index.html",
+        "hang": troubled_run / "cells" / factory.cell(0).id / "index.html",
+        "hangs": next((troubled_run / "signatures").glob("hang*.html")),
+        "error": troubled_run / "cells" / factory.cell(1, probe="rust").id / "index.html",
+        "crash": troubled_run / "cells" / factory.cell(1).id / "index.html",
     }
     context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
     page = context.new_page()

@@ -179,5 +179,5 @@ def test_without_scripts_the_words_and_a_plain_table_remain(told_run: Path, tab:
     page.get_by_role("link", name="every cell as a plain table").first.click()
     expect(page.locator("tbody tr")).to_have_count(12)
     page.get_by_role("link", name=CRASHED.id).click()
-    expect(page.locator("tr.site")).to_be_visible()
+    expect(page.locator("li.site")).to_be_visible()
     context.close()

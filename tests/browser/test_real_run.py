@@ -15,9 +15,9 @@ def test_the_report_of_a_real_run_leads_from_the_grid_to_the_fault(tab: Tab, smo
     cell = "tls-atexit/py3.13-glibc2.41-x86_64-uwsgi-cpp"
     page.locator(f"td[data-cell='{cell}'] a").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(cell)
-    expect(page.locator("tr.site")).to_contain_text("atexit_handler")
-    expect(page.locator("tr.site")).to_contain_text("tlsprobe.abi3.so")
-    expect(page.locator("tr.site")).to_contain_text("cpp/tlsprobe.cpp:")
+    expect(page.locator("li.site")).to_contain_text("atexit_handler")
+    expect(page.locator("li.site")).to_contain_text("tlsprobe.abi3.so")
+    expect(page.locator("li.site")).to_contain_text("cpp/tlsprobe.cpp:")
     expect(page.get_by_text("uwsgi_worker_run", exact=True)).to_be_visible()
     expect(page.get_by_text(f"./nox -s matrix -- --cell {cell}")).to_be_visible()
     page.get_by_role("link", name="SIGSEGV atexit_handler").first.click()

@@ -17,11 +17,14 @@ from orchestrator.model import (
     CoreState,
     Crash,
     CrashSite,
+    Excerpt,
     ExcludedCells,
     Expectation,
+    FailedImage,
     Judgement,
     Module,
     NativeFrame,
+    Obstacle,
     Outcome,
     OutcomeKind,
     Plan,
@@ -32,7 +35,9 @@ from orchestrator.model import (
     SignalInfo,
     Thread,
     Trial,
+    Unobserved,
     Verdict,
+    Wait,
 )
 from orchestrator.rundir import RunData, RunFolder
 
@@ -319,6 +324,64 @@ def crash(python: str = "3.11") -> Crash:
         signature_note="1 telling, then the interpreter (libpython)",
         backends={"gdb": "13.1", "pystack": "1.7.2"},
     )
+
+
+def hung_trial(item: Cell) -> Trial:
+    """A trial whose main thread waits for a mutex that another thread has, and that for the GIL."""
+    read = crash(item.python)
+    main = Wait(text="waits in lock for a mutex, held by thread 9, called by <f>", what="a mutex", thread=9)
+    other = Wait(text="waits in futex for the GIL, held by thread 7", what="the GIL", thread=7)
+    threads = tuple(
+        thread.model_copy(update={"waits": waits})
+        for thread, waits in zip(read.threads, (main, other), strict=True)
+    )
+    update = {
+        "hang": True,
+        "main": 7,
+        "threads": threads,
+        "signal": SignalInfo(number=6, name="SIGABRT", code="SI_USER"),
+        "signature": "hang pthread_mutex_lock > f",
+    }
+    seen = outcome(item, OutcomeKind.HANG, signal="SIGABRT", core_dumped=True, pid=7)
+    return Trial(
+        number=1, outcome=seen, core=CoreFile(state=CoreState.FOUND), crash=read.model_copy(update=update)
+    )
+
+
+def troubled_run(folder: Path) -> Path:
+    """A run with a hang, a failed build, and a crash without one of its expected frames."""
+    hang, unbuilt, wrong = cell(0), cell(1, probe="rust"), cell(1)
+    image = FailedImage(
+        role="probe-tls-atexit-rust",
+        step="Step 4/8 : RUN mkdir /out && rustc …",
+        error="error[E0425]: cannot find value `y` in this scope",
+        lines=("error[E0425]: cannot find value `y` in this scope", " --> tlsprobe.rs:9:5"),
+        log=f"images/cell-{KEY[:16]}/build.log",
+    )
+    trial = crashed_trial(wrong)
+    lines = Excerpt(file="probe.cpp", line=41, first=40, lines=("{", "++*session->uses;", "}"))
+    found = trial.crash and trial.crash.model_copy(update={"excerpts": (lines,)})
+    changes: dict[str, Change] = {
+        hang.id: judged(Verdict.FAIL, "saw hang; expected SIGSEGV", trials=(hung_trial(hang),)),
+        unbuilt.id: judged(
+            Verdict.ERROR,
+            f"image {image.role} could not be built",
+            trials=(),
+            unobserved=Unobserved(obstacle=Obstacle.IMAGE, image=image),
+        ),
+        wrong.id: judged(
+            Verdict.FAIL,
+            "saw SIGSEGV atexit_handler; not on the stack: nowhere",
+            trials=(trial.model_copy(update={"crash": found}),),
+        ),
+    }
+    frames = ("atexit_handler", "nowhere", "uwsgi_plugins_atexit")
+    crashes = CRASHES.model_copy(
+        update={"frames": frames, "source": "https://docs.python.org/3/library/atexit.html"}
+    )
+    write_run(folder, RunSpec(changes=changes, cells=(hang, unbuilt, wrong), crashes=crashes))
+    _put(folder / (image.log or ""), b"Step 4/8\nerror[E0425]\n")
+    return folder
 
 
 def judged(verdict: Verdict, reason: str, **more: object) -> Change:

@@ -11,13 +11,11 @@ from orchestrator.model import (
     Excerpt,
     Instruction,
     NativeFrame,
-    OutcomeKind,
     PythonFrame,
     Rate,
     Sender,
     Variable,
     Verdict,
-    Wait,
     WalkedArray,
 )
 from orchestrator.report.issue import issue_of
@@ -105,20 +103,9 @@ def test_every_fact_of_a_core_is_on_the_page(tmp_path: Path) -> None:
 
 
 def hung(folder: Path) -> html.HtmlElement:
-    """The page of a cell whose main thread waits for a mutex, and another for the GIL."""
-    cell, crash = factory.cell(), factory.crash()
-    main = Wait(text="waits in lock for a mutex, held by thread 9, called by <f>", what="a mutex", thread=9)
-    other = Wait(text="waits in futex for the GIL, held by thread 7", what="the GIL", thread=7)
-    threads = tuple(
-        thread.model_copy(update={"waits": waits})
-        for thread, waits in zip(crash.threads, (main, other), strict=True)
-    )
-    signal = crash.signal.model_copy(update={"name": "SIGABRT", "delivered": None})
-    read = crash.model_copy(update={"hang": True, "main": 7, "threads": threads, "signal": signal})
-    trial = factory.crashed_trial(cell).model_copy(
-        update={"crash": read, "outcome": factory.outcome(cell, OutcomeKind.HANG, signal="SIGABRT")}
-    )
-    change = factory.judged(Verdict.FAIL, "it hung", trials=(trial,))
+    """The page of a cell whose threads wait for each other."""
+    cell = factory.cell()
+    change = factory.judged(Verdict.FAIL, "it hung", trials=(factory.hung_trial(cell),))
     factory.render(factory.write_run(folder, factory.RunSpec(cells=(cell,), changes={cell.id: change})))
     return html.document_fromstring((folder / f"cells/{cell.id}/index.html").read_bytes())
 
