@@ -18,7 +18,7 @@ def describe_truncation(core: Core) -> str | None:
     lost = sum(load.stored - core.held(load) for load in core.loads)
     stored = sum(load.stored for load in core.loads)
     if not core.threads:
-        return "the core is truncated: not even its notes are whole, so no thread is known"
+        return "the core is truncated: its notes are incomplete, so no thread could be read"
     amount = f"{-(-lost // _KIB):,} of {stored // _KIB:,} KiB of its memory are missing"
     return f"the core is truncated: {amount}, {_stacks(core)}"
 

@@ -68,7 +68,7 @@ def _happened(failed: Iterable[CellResult]) -> str:
     endings = {trial.ended for trial in trials}
     if all(trial.outcome.kind is OutcomeKind.SIGNAL for trial in trials):
         return f"crashes with {endings.pop()}" if len(endings) == 1 else "crashes"
-    return f"ends in {endings.pop()}" if len(endings) == 1 else "fails"
+    return f"ends with {endings.pop()}" if len(endings) == 1 else "fails"
 
 
 def _is_clean(result: CellResult, trial: Trial) -> bool:

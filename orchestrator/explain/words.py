@@ -9,6 +9,8 @@ from orchestrator.model import ABSENT, Boundary, Cell, Explanation, Finding, Mix
 
 PLACE: Final = 99
 """Characters of the place of a cause."""
+HANG: Final = "hang "
+"""How the signature of a hang begins."""
 READABLE: Final = 240
 """Characters that rules of one length may take together in a sentence; explanations.json has more of them."""
 
@@ -25,12 +27,12 @@ def sentence(item: Explanation) -> str:
             return f"{what} exactly where {_rules(item)}: {counts}."
         case Finding.EVERYWHERE:
             every = "the one cell" if ran == 1 else f"all {ran:,} cells"
-            return f"{what} in {every} that ran, so no axis sets it apart."
+            return f"{what} in {every} that ran, so no axis makes a difference."
         case Finding.ONE_CELL:
-            return f"{what} in one cell only, of {ran:,} that ran: {item.cells[0]}. One cell carries no rule."
+            return f"{what} in 1 of {ran:,} cells that ran: {item.cells[0]}. One cell is too few for a rule."
         case Finding.ALL_BUT_ONE:
-            return f"{what} in all {ran:,} cells that ran but one. One cell carries no rule."
-    return f"{what} in {item.shown:,} of {ran:,} cells that ran, and no short rule over the axes says which."
+            return f"{what} in all but one of {ran:,} cells that ran. One cell is too few for a rule."
+    return f"{what} in {item.shown:,} of {ran:,} cells that ran; no short rule over the axes describes them."
 
 
 def place(
@@ -65,24 +67,25 @@ def notes(item: Explanation, *, cut: bool) -> Iterator[str]:
     if item.mixed:
         yield _mixed(item.mixed, item.mixed_count)
     if cut:
-        yield "The search for a shorter rule was cut."
+        yield "The search for a shorter rule stopped at its limit."
     silent = {axis: value for axis, value in item.silent.items() if value != ABSENT}
     if silent and item.finding in (Finding.RULE, Finding.TIE, Finding.EVERYWHERE):
-        yield f"Nothing is said about {_and([f'{axis} (only {silent[axis]} ran)' for axis in silent])}."
+        yield f"Not tested: other values of {_and([f'{axis} (only {silent[axis]} ran)' for axis in silent])}."
 
 
 def _subject(item: Explanation) -> str:
     if item.subject is Subject.FAILURE:
-        return f"{item.name} {item.happened or 'is not as expected'}"
+        return f"{item.name} {item.happened or 'fails'}"
     one = len(item.scenarios) == 1
+    if item.subject is Subject.SIGNATURE and item.name.startswith(HANG):
+        return f"{_and(item.scenarios)} {'hangs' if one else 'hang'} in {item.name.removeprefix(HANG)}"
     if item.subject is Subject.SIGNATURE:
-        # Not "crashes": a hang has a core and a signature too.
-        return f"{_and(item.scenarios)} {'shows' if one else 'show'} {item.name}"
-    return f"{_and(item.scenarios)} {'ends' if one else 'end'} in {item.name}"
+        return f"{_and(item.scenarios)} {'crashes' if one else 'crash'} with {item.name}"
+    return f"{_and(item.scenarios)} {'ends' if one else 'end'} with {item.name}"
 
 
 def _rules(item: Explanation) -> str:
-    listed = list(accumulate((rule.expression for rule in item.rules), "{}, or as well where {}".format))
+    listed = list(accumulate((rule.expression for rule in item.rules), "{}, or equally where {}".format))
     shown = max(1, sum(len(text) <= READABLE for text in listed))
     more = item.rules_count - shown
     least = "at least " if item.rules_count >= MOST_RULES else ""
@@ -94,10 +97,10 @@ def _rules(item: Explanation) -> str:
 def _tie(item: Explanation) -> str:
     named = {axis for rule in item.rules for axis in rule.axes}
     groups = [[axis for axis in group if axis in named] for group in item.together]
-    found = [" from ".join(group) for group in groups if len(group) > 1]
+    found = [_and(group) for group in groups if len(group) > 1]
     if found:
-        return f"These cells cannot tell {_and(found)}, which change together."
-    return "These cells cannot tell which of the rules it is."
+        return f"{', and '.join(found)} change together here and cannot be told apart."
+    return "These cells do not tell which of these rules holds."
 
 
 def _settling(cells: Sequence[SettlingCell], count: int) -> str:
@@ -105,7 +108,7 @@ def _settling(cells: Sequence[SettlingCell], count: int) -> str:
     named = "; ".join(f"{item.cell} ({item.why})" for item in cells if item is first[item.why])
     more = f"; and {count - len(first):,} more" if count > len(first) else ""
     which = "One cell that did not run" if count == 1 else f"{count:,} cells that did not run"
-    return f"{which} would settle more: {named}{more}."
+    return f"{which} would tell more: {named}{more}."
 
 
 def _boundaries(found: Sequence[Boundary]) -> str:

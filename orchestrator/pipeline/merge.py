@@ -36,7 +36,7 @@ def merge_runs(
     planned = [{item.cell.id: item for item in plan.cells} for plan in plans]
     missing, twice = _missing_shards(runs), _cells_twice(planned)
     for shard in missing[:MOST_SAID]:
-        say(f"Shard {shard} is missing: its cells are in no count of this report.")
+        say(f"Shard {shard} is missing: its cells are not counted in this report.")
     if missing[MOST_SAID:]:
         say(f"{len(missing) - MOST_SAID:,} more shards are missing.")
     if twice:

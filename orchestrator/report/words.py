@@ -44,13 +44,12 @@ WAITS: Final = 40
 """The most threads of a hang that are described; result.json has all."""
 NAMED: Final = 3
 """The most cells that a sentence names; the grid and the run's JSON have all."""
-PLURALS = {
-    Status.FAIL: "failed",
-    Status.ERROR: "could not be seen",
-    Status.NOT_RUN: "did not run",
-    Status.SKIP: "skipped",
-    Status.PASS: "as expected",
+COUNTED: Final = {
+    Status.FAIL: ("failed", "failed"),
+    Status.ERROR: ("error", "errors"),
+    Status.NOT_RUN: ("not run", "not run"),
 }
+"""The words behind a count of one, and of more."""
 
 
 def cells(count: int) -> str:
@@ -68,7 +67,8 @@ def headline(data: RunData) -> str:
         passed = data.counts[Status.PASS]
         every = "The one cell is" if passed == 1 else f"All {passed:,} cells are"
         return f"{every} as expected" if passed else "No cell ran"
-    parts = [f"{data.counts[status]:,} {PLURALS[status]}" for status in bad]
+    counts = [(data.counts[status], COUNTED[status]) for status in bad]
+    parts = [f"{count:,} {said[count > 1]}" for count, said in counts]
     return f"{', '.join(parts)}, of {cells(planned)}"
 
 
@@ -77,15 +77,15 @@ def merging(plan: Plan) -> tuple[str, ...]:
     said: list[str] = []
     if plan.missing_shards:
         shards = ", ".join(plan.missing_shards)
-        said.append(f"Missing: shard {shards}. Its cells are in no count here, so this answer is not whole.")
+        said.append(f"Missing: shard {shards}. Its cells are not counted here, so this result is incomplete.")
     if plan.replaced:
-        said.append(f"{cells(plan.replaced)} stood in several runs; of each the run planned last counts.")
+        said.append(f"{cells(plan.replaced)} are in several runs; the run that was planned last counts.")
     return tuple(said)
 
 
 def change(item: Change) -> str:
     """How a cell changed, and what else differs between the runs and may be the cause."""
-    beside = f" Also: {'; '.join(item.differences)}." if item.differences else ""
+    beside = f" Also different: {'; '.join(item.differences)}." if item.differences else ""
     return f"{item.sentence}{beside}"
 
 
@@ -93,7 +93,7 @@ def not_comparable(item: NotComparable) -> str:
     """The cells that cannot be compared: how many, why, and the first of them."""
     named = ", ".join(item.cells[:NAMED])
     more = f", and {item.count - NAMED:,} more" if item.count > NAMED else ""
-    return f"{cells(item.count)} cannot be compared, {item.reason}: {named}{more}."
+    return f"{cells(item.count)} cannot be compared ({item.reason}): {named}{more}."
 
 
 def differences(data: RunData, limit: int) -> Iterator[str]:
@@ -295,7 +295,7 @@ def crashes_of(trial: Trial) -> Iterator[tuple[Crash, str]]:
 
 def core_words(core: CoreFile) -> str:
     """The state of a trial's core in words."""
-    words = {CoreState.NONE: "none was due", CoreState.FOUND: "found", CoreState.LOST: "lost"}[core.state]
+    words = {CoreState.NONE: "none expected", CoreState.FOUND: "found", CoreState.LOST: "lost"}[core.state]
     if core.truncated:
         words += ", truncated"
     return f"{words}: {core.note}" if core.note else words
@@ -305,7 +305,7 @@ def cautions(result: CellResult | None) -> tuple[str, ...]:
     """The limits of a cell's evidence, each once; shown wherever its verdict is shown."""
     if result is None:
         return ()
-    network = ("the process had a network",) if result.network else ()
+    network = ("the container had a network",) if result.network else ()
     return tuple(dict.fromkeys((*network, *_unique(result.trials))))
 
 
@@ -313,7 +313,7 @@ def _unique(trials: Iterable[Trial]) -> Iterator[str]:
     for trial in trials:
         outcome, core, crash = trial.outcome, trial.core, trial.crash
         if outcome.emulated:
-            yield "emulated architecture"
+            yield "the architecture was emulated"
         if core.state is CoreState.LOST:
             yield f"core lost: {core.note}" if core.note else "core lost"
         if core.truncated or (crash and crash.truncated):
@@ -325,13 +325,13 @@ def _unique(trials: Iterable[Trial]) -> Iterator[str]:
         for other in trial.others:
             yield from _other_cautions(other)
         if trial.others_left_out:
-            yield f"{trial.others_left_out:,} more crashes of other processes; their cores were not collected"
+            yield f"{trial.others_left_out:,} more crashes of other processes, whose cores were not collected"
         yield from _outcome_cautions(outcome)
 
 
 def _outcome_cautions(outcome: Outcome) -> Iterator[str]:
     for stream in outcome.truncated_streams:
-        yield f"{stream} was longer than the limit and is not whole"
+        yield f"{stream} exceeded the size limit and was cut"
     if outcome.disk_full:
         yield DISK_FULL
     yield from outcome.notes
@@ -348,6 +348,10 @@ def _other_cautions(other: OtherCrash) -> Iterator[str]:
 
 
 def _crash_cautions(crash: Crash) -> Iterator[str]:
+    if crash.hang:
+        # What its threads wait for is told from system calls and locks, not from the name of one function.
+        yield from crash.warnings
+        return
     if crash.crash.function and not crash.crash.exact:
         yield f"nearest symbol: the fault is near {crash.crash.function}, perhaps not in it"
     elif crash.crash.function is None:

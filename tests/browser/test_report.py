@@ -14,9 +14,7 @@ CRASHED = factory.cell(2)
 
 def test_the_index_opens_from_a_file_and_asks_for_nothing(tab: Tab, bad_run: Path) -> None:
     tab.page.goto((bad_run / "index.html").as_uri())
-    expect(tab.page.get_by_role("heading", level=1)).to_have_text(
-        "1 failed, 1 could not be seen, 1 did not run, of 12 cells"
-    )
+    expect(tab.page.get_by_role("heading", level=1)).to_have_text("1 failed, 1 error, 1 not run, of 12 cells")
     expect(tab.page.locator("#grid td[data-cell]")).to_have_count(12)
     expect(tab.page.locator("#grid td.fail a")).to_contain_text("fail SIGSEGV ")
     tab.assert_quiet()

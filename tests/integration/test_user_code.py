@@ -88,7 +88,7 @@ def test_a_command_is_found_by_path_and_has_a_network_only_where_it_is_asked_for
     assert (ended.folder / trial.outcome.stderr).read_text() == "hello\n"
     assert result.network is (network == "true")
     assert ("--network" in result.by_hand) is (network == "false")
-    said = "the process had a network" in (ended.folder / "junit.xml").read_text()
+    said = "the container had a network" in (ended.folder / "junit.xml").read_text()
     assert said is (network == "true")
 
 

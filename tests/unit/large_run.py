@@ -181,7 +181,7 @@ def _explanations() -> Iterator[Explanation]:
         shown=58,
         not_shown=1942,
         unknown=12,
-        sentence=f"getenv-race is not as expected exactly where {RULE}: 58 cells show it, 1,942 do not.",
+        sentence=f"getenv-race fails exactly where {RULE}: 58 cells show it, 1,942 do not.",
         notes=("The boundary lies between glibc 2.36 and 2.41.",),
     )
     for kind in range(3):
@@ -193,7 +193,7 @@ def _explanations() -> Iterator[Explanation]:
             shown=400,
             not_shown=1600,
             unknown=0,
-            sentence=f"tls-atexit: {_signature(kind)} in 400 of 2,000 cells, and no short rule says which.",
+            sentence=f"tls-atexit: {_signature(kind)} in 400 of 2,000 cells; no short rule describes them.",
         )
     yield Explanation(
         subject=Subject.OUTCOME,
@@ -203,7 +203,7 @@ def _explanations() -> Iterator[Explanation]:
         shown=2000,
         not_shown=0,
         unknown=0,
-        sentence="tls-atexit ends in exit 0 in all 2,000 cells that ran, so no axis sets it apart.",
+        sentence="tls-atexit ends with exit 0 in all 2,000 cells that ran, so no axis makes a difference.",
     )
 
 

@@ -101,7 +101,7 @@ def test_a_cut_core_is_truncated_and_still_says_who_crashed(tmp_path: Path) -> N
             "with the stacks of 1 of 2 threads, the crashed one's among them",
         ),
         (1 << 20, "1,024 of 8,624 KiB of its memory are missing, with the stacks of 2 of 2 threads"),
-        (8_842_264, "not even its notes are whole"),
+        (8_842_264, "its notes are incomplete"),
     ],
 )
 def test_what_is_cut_off_a_core_is_counted(lost: int, said: str | None) -> None:

@@ -99,12 +99,11 @@ def test_the_shortest_rule_with_its_numbers_and_boundary() -> None:
     said = failures(matrix(), lambda cell: cell.glibc < "2.41" and cell.launcher == "uwsgi")
     assert said.finding is Finding.RULE
     assert said.sentence == (
-        'tls-atexit is not as expected exactly where glibc < "2.41" and launcher == "uwsgi": '
-        "12 cells show it, 24 do not."
+        'tls-atexit fails exactly where glibc < "2.41" and launcher == "uwsgi": 12 cells show it, 24 do not.'
     )
     assert said.notes == (
         "The boundary lies between glibc 2.36 and 2.41.",
-        "Nothing is said about arch (only x86_64 ran).",
+        "Not tested: other values of arch (only x86_64 ran).",
     )
 
 
@@ -118,14 +117,13 @@ def test_axes_that_change_together_are_not_told_apart_and_excluded_cells_would_s
         'glibc >= "2.41" and launcher == "uwsgi"',
         'python >= "3.13" and launcher == "uwsgi"',
     ]
-    assert said.notes[0] == "These cells cannot tell python from glibc, which change together."
+    assert said.notes[0] == "python and glibc change together here and cannot be told apart."
     telling = [cell for cell in others if (cell.glibc == "2.41") != (cell.python == "3.13")]
     wanted = [cell.id for cell in telling if cell.launcher == "uwsgi"]
     assert said.settling_count == len(wanted)
     assert [item.cell for item in said.settling] == wanted[:5]
-    assert (
-        f"would settle more: {wanted[0]} ({said.settling[0].why}); and {len(wanted) - 1} more."
-        in " ".join(said.notes)
+    assert f"would tell more: {wanted[0]} ({said.settling[0].why}); and {len(wanted) - 1} more." in " ".join(
+        said.notes
     )
     assert "(excluded: left out)" in said.notes[1]
 
@@ -133,7 +131,7 @@ def test_axes_that_change_together_are_not_told_apart_and_excluded_cells_would_s
 def test_a_sentence_lists_rules_while_it_can_be_read_and_counts_the_others() -> None:
     said = failures(paired(matrix()), lambda cell: cell.glibc == "2.41" and cell.launcher == "uwsgi")
     both = (
-        'glibc >= "2.41" and launcher == "uwsgi", or as well where python >= "3.13" and launcher == "uwsgi"'
+        'glibc >= "2.41" and launcher == "uwsgi", or equally where python >= "3.13" and launcher == "uwsgi"'
     )
     assert f"exactly where {both}: " in said.sentence
     long = tuple(Rule(expression=f'python == "{"9" * 150}{n}"', axes=("python",), cost=1) for n in (1, 2, 3))
@@ -173,9 +171,7 @@ def test_one_cell_carries_no_rule() -> None:
 def test_what_is_everywhere_has_no_rule() -> None:
     said = failures(matrix(), lambda _: True)
     assert (said.finding, said.rules) == (Finding.EVERYWHERE, ())
-    assert said.sentence == (
-        "tls-atexit is not as expected in all 36 cells that ran, so no axis sets it apart."
-    )
+    assert said.sentence == ("tls-atexit fails in all 36 cells that ran, so no axis makes a difference.")
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -183,7 +179,7 @@ def test_an_accident_has_no_rule(seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
     said = failures(matrix(), lambda _: dice.random() < 0.5)
     assert (said.finding, said.rules) == (Finding.NO_RULE, ())
-    assert "no short rule over the axes says which" in said.sentence
+    assert "no short rule over the axes describes them" in said.sentence
 
 
 def test_a_cell_that_varies_is_named() -> None:
@@ -328,7 +324,9 @@ def test_of_user_code_one_sentence_says_what_happens_where() -> None:
     assert told(lambda cell: "0" if cell.python == "3.13" else "SIGSEGV") == [
         f"tls-atexit crashes with SIGSEGV {where}"
     ]
-    assert told(lambda cell: "0" if cell.python == "3.13" else "3") == [f"tls-atexit ends in exit 3 {where}"]
+    assert told(lambda cell: "0" if cell.python == "3.13" else "3") == [
+        f"tls-atexit ends with exit 3 {where}"
+    ]
 
 
 def test_of_user_code_the_clean_ends_of_each_server_are_not_said() -> None:
@@ -341,8 +339,8 @@ def test_of_user_code_that_fails_in_several_ways_each_is_said() -> None:
     ending = {"3.9": "SIGSEGV", "3.11": "SIGABRT", "3.13": "0"}
     assert told(lambda cell: ending[cell.python]) == [
         'tls-atexit crashes exactly where python < "3.13": 12 cells show it, 6 do not.',
-        'tls-atexit ends in SIGABRT exactly where python == "3.11": 6 cells show it, 12 do not.',
-        'tls-atexit ends in SIGSEGV exactly where python < "3.11": 6 cells show it, 12 do not.',
+        'tls-atexit ends with SIGABRT exactly where python == "3.11": 6 cells show it, 12 do not.',
+        'tls-atexit ends with SIGSEGV exactly where python < "3.11": 6 cells show it, 12 do not.',
     ]
     mixed = told(lambda cell: ending[cell.python].replace("SIGABRT", "1"))
     assert mixed[0] == 'tls-atexit fails exactly where python < "3.13": 12 cells show it, 6 do not.'
@@ -356,7 +354,7 @@ def test_of_user_code_that_fails_in_several_ways_each_is_said() -> None:
 
 def test_of_a_scenario_with_expectations_the_outcomes_are_said_too() -> None:
     said = told(lambda cell: "0" if cell.python == "3.13" else "SIGSEGV", default=False)
-    assert said[0].startswith("tls-atexit is not as expected exactly where")
+    assert said[0].startswith("tls-atexit fails exactly where")
     assert len(said) == 3
 
 

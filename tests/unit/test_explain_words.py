@@ -34,65 +34,70 @@ ONE = rules('glibc < "2.41"')
 @pytest.mark.parametrize(
     ("item", "words"),
     [
-        (said(rules=ONE), 'a ends in exit 3 exactly where glibc < "2.41": 2 cells show it, 3 do not.'),
+        (said(rules=ONE), 'a ends with exit 3 exactly where glibc < "2.41": 2 cells show it, 3 do not.'),
         (
             said(rules=ONE, shown=1, not_shown=1, scenarios=("a", "b", "c")),
-            'a, b and c end in exit 3 exactly where glibc < "2.41": 1 cell shows it, 1 does not.',
+            'a, b and c end with exit 3 exactly where glibc < "2.41": 1 cell shows it, 1 does not.',
         ),
         (
             said(rules=ONE, subject=Subject.FAILURE, shown=1234, not_shown=5678),
-            'exit 3 is not as expected exactly where glibc < "2.41": 1,234 cells show it, 5,678 do not.',
+            'exit 3 fails exactly where glibc < "2.41": 1,234 cells show it, 5,678 do not.',
         ),
         (
             said(rules=ONE, subject=Subject.SIGNATURE),
-            'a shows exit 3 exactly where glibc < "2.41": 2 cells show it, 3 do not.',
+            'a crashes with exit 3 exactly where glibc < "2.41": 2 cells show it, 3 do not.',
+        ),
+        (
+            said(rules=ONE, subject=Subject.SIGNATURE, name="hang read > f"),
+            'a hangs in read > f exactly where glibc < "2.41": 2 cells show it, 3 do not.',
         ),
         (
             said(rules=ONE, subject=Subject.SIGNATURE, scenarios=("a", "b")),
-            'a and b show exit 3 exactly where glibc < "2.41": 2 cells show it, 3 do not.',
+            'a and b crash with exit 3 exactly where glibc < "2.41": 2 cells show it, 3 do not.',
         ),
         (
             said(Finding.EVERYWHERE, not_shown=0),
-            "a ends in exit 3 in all 2 cells that ran, so no axis sets it apart.",
+            "a ends with exit 3 in all 2 cells that ran, so no axis makes a difference.",
         ),
         (
             said(Finding.EVERYWHERE, shown=1, not_shown=0),
-            "a ends in exit 3 in the one cell that ran, so no axis sets it apart.",
+            "a ends with exit 3 in the one cell that ran, so no axis makes a difference.",
         ),
         (
             said(Finding.ONE_CELL, shown=1),
-            "a ends in exit 3 in one cell only, of 4 that ran: a/one. One cell carries no rule.",
+            "a ends with exit 3 in 1 of 4 cells that ran: a/one. One cell is too few for a rule.",
         ),
         (
             said(Finding.ALL_BUT_ONE, not_shown=1),
-            "a ends in exit 3 in all 3 cells that ran but one. One cell carries no rule.",
+            "a ends with exit 3 in all but one of 3 cells that ran. One cell is too few for a rule.",
         ),
         (
             said(Finding.NO_RULE),
-            "a ends in exit 3 in 2 of 5 cells that ran, and no short rule over the axes says which.",
+            "a ends with exit 3 in 2 of 5 cells that ran; no short rule over the axes describes them.",
         ),
         (
             said(Finding.TIE, rules=rules("x", "y"), rules_count=2),
-            "a ends in exit 3 exactly where x, or as well where y: 2 cells show it, 3 do not.",
+            "a ends with exit 3 exactly where x, or equally where y: 2 cells show it, 3 do not.",
         ),
         (
             said(Finding.TIE, rules=rules("x", "y"), rules_count=3),
-            "a ends in exit 3 exactly where x, or as well where y (and 1 more rule): "
+            "a ends with exit 3 exactly where x, or equally where y (and 1 more rule): "
             "2 cells show it, 3 do not.",
         ),
         (
             said(Finding.TIE, rules=rules("x", "y"), rules_count=4),
-            "a ends in exit 3 exactly where x, or as well where y (and 2 more rules): "
+            "a ends with exit 3 exactly where x, or equally where y (and 2 more rules): "
             "2 cells show it, 3 do not.",
         ),
         (
             said(Finding.TIE, rules=rules("x"), rules_count=MOST_RULES),
-            f"a ends in exit 3 exactly where x (and at least {MOST_RULES - 1} more rules): "
+            f"a ends with exit 3 exactly where x (and at least {MOST_RULES - 1} more rules): "
             "2 cells show it, 3 do not.",
         ),
         (
             said(Finding.TIE, rules=rules("x"), rules_count=MOST_RULES - 1),
-            f"a ends in exit 3 exactly where x (and {MOST_RULES - 2} more rules): 2 cells show it, 3 do not.",
+            f"a ends with exit 3 exactly where x (and {MOST_RULES - 2} more rules): "
+            "2 cells show it, 3 do not.",
         ),
     ],
 )
@@ -101,9 +106,9 @@ def test_the_sentence(item: Explanation, words: str) -> None:
 
 
 def test_rules_are_listed_while_they_can_be_read() -> None:
-    first = "x" * (READABLE - len(", or as well where y"))
+    first = "x" * (READABLE - len(", or equally where y"))
     both = said(Finding.TIE, rules=rules(first, "y"), rules_count=2)
-    assert f"{first}, or as well where y:" in sentence(both)
+    assert f"{first}, or equally where y:" in sentence(both)
     longer = said(Finding.TIE, rules=rules(f"{first}x", "y"), rules_count=2)
     assert f"{first}x (and 1 more rule):" in sentence(longer)
     longest = said(Finding.TIE, rules=rules("x" * (READABLE + 1), "y"), rules_count=2)
@@ -136,7 +141,7 @@ TURNS_TWICE = ONE[0].model_copy(
             said(
                 Finding.TIE, rules=rules("x", "y", axes=("glibc", "python")), together=(("glibc", "python"),)
             ),
-            ["These cells cannot tell glibc from python, which change together."],
+            ["glibc and python change together here and cannot be told apart."],
         ),
         (
             said(
@@ -144,24 +149,24 @@ TURNS_TWICE = ONE[0].model_copy(
                 rules=rules("x", axes=("glibc", "python", "arch", "probe")),
                 together=(("glibc", "python"), ("arch", "probe", "launcher")),
             ),
-            ["These cells cannot tell glibc from python and arch from probe, which change together."],
+            ["glibc and python, and arch and probe change together here and cannot be told apart."],
         ),
         (
             said(Finding.TIE, rules=rules("x", "y"), together=(("glibc", "python"),)),
-            ["These cells cannot tell which of the rules it is."],
+            ["These cells do not tell which of these rules holds."],
         ),
         (
             said(rules=ONE, settling=settling("not run"), settling_count=1),
-            ["One cell that did not run would settle more: a/0 (not run)."],
+            ["One cell that did not run would tell more: a/0 (not run)."],
         ),
         (
             said(rules=ONE, settling=settling("not run", "excluded: z"), settling_count=2),
-            ["2 cells that did not run would settle more: a/0 (not run); a/1 (excluded: z)."],
+            ["2 cells that did not run would tell more: a/0 (not run); a/1 (excluded: z)."],
         ),
         (
             said(rules=ONE, settling=settling("not run", "excluded: z", "not run"), settling_count=1003),
             [
-                "1,003 cells that did not run would settle more: a/0 (not run); a/1 (excluded: z); "
+                "1,003 cells that did not run would tell more: a/0 (not run); a/1 (excluded: z); "
                 "and 1,001 more."
             ],
         ),
@@ -190,12 +195,13 @@ TURNS_TWICE = ONE[0].model_copy(
         ),
         (
             said(rules=ONE, silent={"arch": "x86_64", "mitigation": "none"}),
-            ["Nothing is said about arch (only x86_64 ran)."],
+            ["Not tested: other values of arch (only x86_64 ran)."],
         ),
         (
             said(Finding.EVERYWHERE, silent={"arch": "x86_64", "probe": "c", "python": "3.9"}),
             [
-                "Nothing is said about arch (only x86_64 ran), probe (only c ran) and python (only 3.9 ran).",
+                "Not tested: other values of arch (only x86_64 ran), probe (only c ran) "
+                "and python (only 3.9 ran).",
             ],
         ),
         (said(Finding.NO_RULE, silent={"arch": "x86_64"}), []),
@@ -206,7 +212,7 @@ def test_the_notes(item: Explanation, words: list[str]) -> None:
 
 
 def test_a_search_that_was_cut_says_so() -> None:
-    assert list(notes(said(rules=ONE), cut=True)) == ["The search for a shorter rule was cut."]
+    assert list(notes(said(rules=ONE), cut=True)) == ["The search for a shorter rule stopped at its limit."]
 
 
 def versions(*values: str) -> Axis:

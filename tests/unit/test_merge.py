@@ -40,7 +40,7 @@ def test_a_missing_shard_is_said_everywhere_and_is_no_success(tmp_path: Path) ->
     data = merge_runs(
         [shard(tmp_path / "one", 1), shard(tmp_path / "three", 3)], tmp_path / "merged", said.append
     )
-    assert said == ["Shard 2/3 is missing: its cells are in no count of this report."]
+    assert said == ["Shard 2/3 is missing: its cells are not counted in this report."]
     assert data.plan.missing_shards == ("2/3",)
     assert exit_code(data) == 3
     assert "shard 2/3" in (tmp_path / "merged" / "summary.md").read_text().replace("&#47;", "/")

@@ -100,15 +100,15 @@ def test_the_overview_says_what_else_differs_what_cannot_be_compared_and_what_co
     page = html.document_fromstring((tmp_path / "index.html").read_bytes())
     (section,) = page.xpath("//section[@aria-labelledby='changed']")
     said = " ".join(section.text_content().split())
-    assert "Also: image." in said
+    assert "Also different: image." in said
     named = ", ".join(CELLS[1:4])
     assert f"3 cells cannot be compared, only in this run: {named}." in said
     assert "A run beside this one could not be read: 20261119-x: not a readable plan.json" in said
     whole = " ".join(page.text_content().split())
-    assert "Missing: shard 2/3. Its cells are in no count here" in whole
-    assert "4 cells stood in several runs" in whole
+    assert "Missing: shard 2/3. Its cells are not counted here" in whole
+    assert "4 cells are in several runs" in whole
     summary = (tmp_path / "summary.md").read_text()
-    assert "Also: image." in summary
+    assert "Also different: image." in summary
     assert "3 cells cannot be compared" in summary
 
 

@@ -41,7 +41,7 @@ def test_a_cell_without_a_result_is_not_run(tmp_path: Path) -> None:
         Status.SKIP: 24,
         Status.PASS: 9,
     }
-    assert report.headline(data) == "1 failed, 1 could not be seen, 1 did not run, of 12 cells"
+    assert report.headline(data) == "1 failed, 1 error, 1 not run, of 12 cells"
     assert [record.status for record in data.worst_first[:3]] == [Status.FAIL, Status.ERROR, Status.NOT_RUN]
 
 
@@ -58,7 +58,7 @@ def test_what_was_seen_comes_with_what_limits_the_evidence(tmp_path: Path) -> No
     near = records[factory.cell(2).id]
     assert words.cell_seen(near) == "SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit"
     emulated, symbol, pystack = words.cautions(near.result)
-    assert emulated == "emulated architecture"
+    assert emulated == "the architecture was emulated"
     assert symbol.startswith("nearest symbol:")
     assert pystack == "pystack: no such program"
 

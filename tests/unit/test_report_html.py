@@ -140,7 +140,7 @@ def test_what_limits_the_evidence_is_said_where_the_reader_looks(tmp_path: Path)
     )
     assert "core lost: no journal entry within 20 s" in lost
     assert "core truncated" in cut
-    assert "emulated architecture" in near
+    assert "the architecture was emulated" in near
     assert "nearest symbol" in near
     brief = words(pages[tmp_path / "index.html"].find_class("care")[0])
     assert "1 cell on an emulated architecture" in brief

@@ -14,7 +14,7 @@ STEP_SUMMARY_LIMIT = 1024 * 1024
 def test_the_worst_comes_first_with_its_reason(tmp_path: Path) -> None:
     factory.render(factory.bad_run(tmp_path))
     said = (tmp_path / "summary.md").read_text(encoding="utf-8")
-    assert said.startswith("## crashmatrix: 1 failed, 1 could not be seen, 1 did not run, of 12 cells\n")
+    assert said.startswith("## crashmatrix: 1 failed, 1 error, 1 not run, of 12 cells\n")
     assert "❌ fail **1** · ⚠️ error **1** · ⭕ not run **1** · ⏭️ skip **24** · ✅ pass **9**" in said
     wrong = [line for line in said.splitlines() if line.startswith(("| ❌", "| ⚠️", "| ⭕", "| ✅"))]
     assert [line.split("|")[1].strip() for line in wrong[:3]] == ["❌ fail", "⚠️ error", "⭕ not run"]
