@@ -136,7 +136,7 @@ def add_baseline(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--baseline",
         metavar="RUN",
-        help="compare with this run (default: the newest earlier one that asked for the same cells)",
+        help="compare with this run (default: each cell with the newest earlier run that saw it)",
     )
 
 

@@ -4,7 +4,7 @@ A change is stated only where both runs have the same expectation and a verdict.
 patch release does not prevent a comparison (a fix is another image): it is named beside the change.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -22,6 +22,7 @@ from orchestrator.model import (
 )
 from orchestrator.rundir import RunData, Status
 
+UNKNOWN: Final = "no earlier run saw it"
 NAMED: Final = 20
 """Cells that are named under one reason why they cannot be compared."""
 REASONING: Final = frozenset({"because", "source", "where"})
@@ -53,7 +54,8 @@ class _Pair:
             return f"{then.status} in the baseline"
         if now is None:
             return _missing(self._excluded_after.get(cell), "this run")
-        if now.status not in JUDGED:
+        unseen = now.status is Status.ERROR and then.status is Status.PASS
+        if now.status not in JUDGED and not unseen:
             return f"{now.status} in this run"
         if not _same_question(then.planned.expectation, now.planned.expectation):
             # A verdict on another expectation is no change, but readers want to know of it.
@@ -95,23 +97,43 @@ class _Pair:
 
 def compare(before: RunData, after: RunData) -> Comparison:
     """Compare a run with a baseline."""
-    pair = _Pair(before=before, after=after)
+    return _compared([(before, dict.fromkeys((*after.by_id, *before.by_id)))], after)
+
+
+def compare_newest(before: Sequence[tuple[RunData, Iterable[str]]], after: RunData) -> Comparison:
+    """Compare a run with earlier ones, newest first, each with the cells that no newer run saw.
+
+    Cells of the run that are with none of them are not comparable.
+    """
+    return _compared(before, after)
+
+
+def _compared(before: Sequence[tuple[RunData, Iterable[str]]], after: RunData) -> Comparison:
     changes: list[Change] = []
     apart: dict[str, list[str]] = {}
+    left = dict.fromkeys(after.by_id)
     compared = 0
-    for cell in dict.fromkeys((*after.by_id, *before.by_id)):
-        why = pair.incomparable(cell)
-        if why is not None:
-            apart.setdefault(why, []).append(cell)
-            continue
-        compared += 1
-        change = pair.change(cell)
-        if change is not None:
-            changes.append(change)
+    newest = before[0][0]
+    for earlier, cells in before:
+        pair = _Pair(before=earlier, after=after)
+        for cell in cells:
+            left.pop(cell, None)
+            why = pair.incomparable(cell)
+            if why is not None:
+                apart.setdefault(why, []).append(cell)
+                continue
+            compared += 1
+            change = pair.change(cell)
+            if change is not None:
+                other = None if earlier is newest else earlier.plan.run
+                changes.append(change.model_copy(update={"baseline": other}))
+    if left:
+        apart[UNKNOWN] = list(left)
     order = list(ChangeKind)
     made = Comparison(
-        baseline=before.plan.run,
-        baseline_created=before.plan.created,
+        baseline=newest.plan.run,
+        baseline_created=newest.plan.created,
+        older=tuple(earlier.plan.run for earlier, _ in before[1:]),
         run=after.plan.run,
         run_created=after.plan.created,
         compared=compared,
@@ -154,6 +176,8 @@ def _side(result: CellResult) -> Side:
 
 def _kind(then: Side, now: Side) -> ChangeKind | None:
     """The worst change. That a race shows only some of its signatures or outcomes is no change."""
+    if now.verdict is Verdict.ERROR:
+        return ChangeKind.UNSEEN
     if then.verdict is not now.verdict:
         return ChangeKind.NEW if now.verdict is Verdict.FAIL else ChangeKind.FIXED
     if then.signatures and now.signatures and not {*then.signatures} & {*now.signatures}:

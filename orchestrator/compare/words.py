@@ -16,13 +16,14 @@ def comparison(item: Comparison) -> str:
     reasons = [group.reason for group in item.not_comparable]
     why = f": {'; '.join(reasons)}" if len(reasons) <= REASONS else ""
     rest = f"; {_cells(apart)} cannot be compared{why}" if apart else ""
+    since = f"{item.baseline}{' and older runs' if item.older else ''}"
     if not item.compared:
-        return f"Nothing can be compared with {item.baseline}{rest}."
+        return f"Nothing can be compared with {since}{rest}."
     counts = Counter(change.kind for change in item.changes)
     if not counts:
-        return f"Nothing changed since {item.baseline} in {_cells(item.compared)}{rest}."
+        return f"Nothing changed since {since} in {_cells(item.compared)}{rest}."
     changed = ", ".join(f"{counts[kind]:,} {kind}" for kind in ChangeKind if counts[kind])
-    return f"Since {item.baseline}: {changed}, of {_cells(item.compared)} compared{rest}."
+    return f"Since {since}: {changed}, of {_cells(item.compared)} compared{rest}."
 
 
 def change(kind: ChangeKind, then: Side, now: Side) -> str:
@@ -31,6 +32,8 @@ def change(kind: ChangeKind, then: Side, now: Side) -> str:
         return f"{then.rate.words}; now {now.rate.words}."
     if kind is ChangeKind.SIGNATURE:
         return f"{' and '.join(then.signatures)} became {' and '.join(now.signatures)}."
+    if kind is ChangeKind.UNSEEN:
+        return f"{_side(then)}; now it could not be observed."
     return f"{_side(then)}; now {_side(now)}."
 
 

@@ -13,6 +13,8 @@ class ChangeKind(StrEnum):
 
     NEW = "new"
     """It passed in the baseline and fails now."""
+    UNSEEN = "no longer seen"
+    """It passed in the baseline and could not be observed now."""
     SIGNATURE = "changed signature"
     """It crashed in both runs, with different signatures."""
     OUTCOME = "changed outcome"
@@ -41,6 +43,8 @@ class Change(Value):
     after: Side
     sentence: str
     differences: tuple[str, ...] = ()
+    baseline: str | None = None
+    """The run that it is compared with, where that is not the comparison's."""
 
 
 class NotComparable(Value):
@@ -52,11 +56,16 @@ class NotComparable(Value):
 
 
 class Comparison(Value):
-    """comparison.json of a run's folder: the run against a baseline."""
+    """comparison.json of a run's folder: it against a baseline, or each cell against the newest that saw it.
+
+    `baseline` is the newest run that is compared with, `older` are further ones, for cells that newer runs
+    did not see.
+    """
 
     schema_version: Integer = SCHEMA
     baseline: str
     baseline_created: str
+    older: tuple[str, ...] = ()
     run: str
     run_created: str
     compared: Integer

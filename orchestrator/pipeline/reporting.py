@@ -14,6 +14,10 @@ from orchestrator.rundir import RunData, RunFolder, run_folders
 
 PAST_RUNS: Final = 30
 """Earlier runs that a history holds."""
+BASELINES: Final = 5
+"""Earlier runs that are read to compare with: the newest holds most cells, if it was not stopped."""
+SEEN: Final = frozenset("pf")
+"""The letters of a digest that say that a cell was seen."""
 
 
 @dataclass(kw_only=True)
@@ -28,9 +32,9 @@ class _Past:
 def write_reports(folder: Path, baseline: Path | None = None, *, junit_files: bool = False) -> RunData:
     """Explain a run's results, compare them with other runs, and render all its reports.
 
-    Without a baseline the run is compared with the newest earlier one beside it that asked for the
-    same cells, if there is one. Raises InputError where the run or the baseline cannot be read; a
-    damaged run that only lies beside it is named in the history instead.
+    Without a baseline each cell is compared with the newest earlier run beside this one that saw it. Raises
+    InputError where the run or the baseline cannot be read; a damaged run that only lies beside it is named
+    in the history instead.
     """
     return report_on(RunFolder(folder), RunFolder(baseline) if baseline else None, junit_files=junit_files)
 
@@ -59,7 +63,7 @@ def _explained(run: RunFolder, data: RunData, baseline: RunFolder | None) -> Run
     found = Causes(run=data.plan.run, causes=causes.dated(told, now, digests))
     run.write(found)
     comparison = (
-        compare.compare(baseline.load_results(), data) if baseline else _against_last(data, now, past)
+        compare.compare(baseline.load_results(), data) if baseline else _against_newest(data, now, past)
     )
     if comparison is None:
         run.remove_comparison()
@@ -128,12 +132,22 @@ def _past(run: RunFolder, now: RunDigest) -> _Past:
     return _Past(runs=kept, left_out=len(earlier) - len(kept), unreadable=unreadable)
 
 
-def _against_last(data: RunData, now: RunDigest, past: _Past) -> Comparison | None:
-    """The comparison with the newest earlier run of the same selection that can be read."""
+def _against_newest(data: RunData, now: RunDigest, past: _Past) -> Comparison | None:
+    """The comparison of each cell with the newest earlier run that saw it; None where no run saw one.
+
+    A run that was stopped, or that asked for others, says nothing of the cells that it did not see.
+    """
+    left = dict.fromkeys(now.cells)
+    before: list[tuple[RunData, list[str]]] = []
     for other, digest in reversed(past.runs):
-        if (digest.profile, digest.selection, digest.shard) == (now.profile, now.selection, now.shard):
-            try:
-                return compare.compare(other.load_results(), data)
-            except InputError as error:
-                past.unreadable.append(f"{other.path.name}: {error.what}")
-    return None
+        cells = [cell for cell in left if digest.cells.get(cell) in SEEN]
+        if not cells or len(before) >= BASELINES:
+            continue
+        try:
+            before.append((other.load_results(), cells))
+        except InputError as error:
+            past.unreadable.append(f"{other.path.name}: {error.what}")
+            continue
+        for cell in cells:
+            del left[cell]
+    return compare.compare_newest(before, data) if before else None

@@ -8,7 +8,7 @@ from orchestrator.model import ChangeKind, Comparison, History, NotComparable, S
 from orchestrator.report import words
 from orchestrator.rundir import CellRecord, RunData, Status
 
-UNSEEN: Final = "no longer seen"
+UNSEEN: Final[str] = ChangeKind.UNSEEN
 ADDED: Final = "not asked before"
 SHOWN: Final = 10
 """The most changes of one kind that the overview lists; the grid filters by kind."""
@@ -21,7 +21,11 @@ LETTERS: Final = {
     "s": Status.SKIP,
     "n": Status.NOT_RUN,
 }
-_TONES: Final = {ChangeKind.NEW: Status.FAIL, ChangeKind.FIXED: Status.PASS, UNSEEN: Status.ERROR}
+_TONES: Final[Mapping[str, Status]] = {
+    ChangeKind.NEW: Status.FAIL,
+    ChangeKind.FIXED: Status.PASS,
+    UNSEEN: Status.ERROR,
+}
 _WORDS: Final = {
     ChangeKind.NEW: ("newly fails", "newly fail"),
     ChangeKind.FIXED: ("is fixed", "are fixed"),

@@ -12,7 +12,7 @@ from tests.browser.chromium import chromium
 from tests.unit import large_run
 from tests.unit import run_factory as factory
 
-PATIENCE = 60_000
+PATIENCE = 20_000
 """Milliseconds until what a test waits for counts as missing; playwright's 5 s are few on a busy machine."""
 expect.set_options(timeout=PATIENCE)
 

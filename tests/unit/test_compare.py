@@ -41,6 +41,10 @@ def same(result: CellResult) -> CellResult:
     return result
 
 
+def not_run(_: CellResult) -> None:
+    return None
+
+
 def with_signature(signature: str) -> factory.Change:
     def made(result: CellResult) -> CellResult:
         crash = factory.crash().model_copy(update={"signature": signature})
@@ -65,6 +69,7 @@ def test_the_same_twice_is_no_change(tmp_path: Path) -> None:
     ("before", "after", "kind"),
     [
         (same, factory.judged(Verdict.FAIL, "exit 0"), ChangeKind.NEW),
+        (same, factory.judged(Verdict.ERROR, "no image", trials=()), ChangeKind.UNSEEN),
         (factory.judged(Verdict.FAIL, "exit 0"), same, ChangeKind.FIXED),
         (with_signature("A"), with_signature("B"), ChangeKind.SIGNATURE),
         (with_rate(1, 60), with_rate(40, 60), ChangeKind.RATE),
@@ -161,7 +166,7 @@ def test_diff_exits_by_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out)["changes"][0]["kind"] == "new"
 
 
-def test_a_run_is_compared_with_the_last_one_that_asked_the_same(tmp_path: Path) -> None:
+def test_a_cell_is_compared_with_the_newest_run_that_saw_it(tmp_path: Path) -> None:
     run(
         tmp_path / "oldest",
         {CELL.id: factory.judged(Verdict.FAIL, "x")},
@@ -177,7 +182,7 @@ def test_a_run_is_compared_with_the_last_one_that_asked_the_same(tmp_path: Path)
     now = run(tmp_path / "now", {QUIET.id: lambda _: None})
     data = write_reports(now)
     assert data.comparison is not None
-    assert data.comparison.baseline == "last"
+    assert data.comparison.baseline == "another"
     assert data.history is not None
     assert [item.run for item in data.history.runs] == ["oldest", "last", "another", "now"]
     assert data.history.cells[CELL.id] == "fppp"
@@ -219,12 +224,32 @@ def test_a_digest_saves_reading_results_again_and_is_not_trusted_when_older(tmp_
     assert history.cells[CELL.id] == "pp"
 
 
-def test_a_shard_is_compared_with_the_same_shard_of_the_last_run(tmp_path: Path) -> None:
-    def of(shard: str) -> Callable[[Plan], Plan]:
-        return lambda plan: plan.model_copy(update={"shard": shard})
+def test_a_stopped_run_is_no_baseline_for_what_it_did_not_see(tmp_path: Path) -> None:
+    broken = factory.judged(Verdict.FAIL, "x")
+    run(tmp_path / "whole", created="2026-11-17T06:00:00+00:00")
+    lost = factory.judged(Verdict.ERROR, "no")
+    stopped: dict[str, factory.Change] = {QUIET.id: lost, CELL.id: not_run}
+    run(tmp_path / "stopped", stopped, created="2026-11-18T06:00:00+00:00")
+    now = run(tmp_path / "now", {CELL.id: broken, QUIET.id: broken})
+    found = write_reports(now).comparison
+    assert found is not None
+    assert (found.baseline, found.older) == ("stopped", ("whole",))
+    assert [(item.cell, item.kind, item.baseline) for item in found.changes] == [
+        (QUIET.id, ChangeKind.NEW, "whole"),
+        (CELL.id, ChangeKind.NEW, "whole"),
+    ]
+    assert found.sentence == "Since stopped and older runs: 2 new, of 12 cells compared."
+    assert found.not_comparable == ()
 
-    run(tmp_path / "first", created="2026-11-17T06:00:00+00:00", plan=of("1/2"))
-    run(tmp_path / "second", created="2026-11-18T06:00:00+00:00", plan=of("2/2"))
-    comparison = write_reports(run(tmp_path / "now", plan=of("1/2"))).comparison
-    assert comparison is not None
-    assert comparison.baseline == "first"
+
+def test_cells_that_no_earlier_run_saw_are_named_so(tmp_path: Path) -> None:
+    seen: dict[str, factory.Change] = {
+        cell.id: not_run for cell in factory.smoke_cells() if cell not in (CELL, QUIET)
+    }
+    run(tmp_path / "part", seen, created="2026-11-17T06:00:00+00:00")
+    found = write_reports(run(tmp_path / "now")).comparison
+    assert found is not None
+    assert [(item.reason, item.count) for item in found.not_comparable] == [("no earlier run saw it", 10)]
+    everything: dict[str, factory.Change] = {cell.id: not_run for cell in factory.smoke_cells()}
+    run(tmp_path / "b" / "none", everything, created="2026-11-17T06:00:00+00:00")
+    assert write_reports(run(tmp_path / "b" / "now")).comparison is None
