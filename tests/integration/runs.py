@@ -139,6 +139,15 @@ if child == 0:
 while "CoreDumping:\\t1" not in pathlib.Path(f"/proc/{child}/status").read_text():
     time.sleep(0.001)
 """,
+    "long-dump": """\
+import ctypes, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.mmap(None, 1 << 30, 3, 0x4022, -1, 0)  # a GiB that is read and written, private, anonymous, not reserved
+time.sleep(0.6)
+ctypes.string_at(0)
+""",
     "core-lost": """\
 import ctypes, os
 ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE

@@ -1,11 +1,13 @@
 """A program that crashes, and that does all it can to be reported as one that ended with 0."""
 
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from orchestrator.model import CellResult, CoreState, OutcomeKind, Verdict
-from tests.integration.runs import Run, run
+from orchestrator.model import LABEL_RUN, CellResult, CoreState, OutcomeKind, Verdict
+from tests.integration.runs import Run, command, run
 
 ATTACK = Path(__file__).with_name("forging") / "attack.txt"
 ATTACKS = ("itself", "report", "supervisor", "traced")
@@ -39,6 +41,82 @@ def test_a_crash_is_reported_whatever_the_program_does_to_its_supervisor(attacke
     assert result.judgement.reason.startswith("SIGSEGV ")
     assert trial.core.state is CoreState.FOUND
     assert trial.crash
+
+
+WORKER = """\
+import ctypes, os
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/crash":
+        ends = os.environ["CRASHMATRIX_ENDS"]
+        with open(ends, "a") as file:
+            file.write(f"{os.getppid()} {os.getpid()} 0\\n")
+        os.chmod(ends, 0o400)
+        ctypes.string_at(0)
+    start_response("200 OK", [])
+    return [b"served"]
+"""
+
+
+def test_a_worker_that_has_its_crash_recorded_as_a_clean_end_is_contradicted_by_its_core(
+    tmp_path: Path,
+) -> None:
+    """It writes its end in its master's place, and takes from the master the right to write another."""
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "matrix.yaml").write_text("schema: 1\n")
+    (tmp_path / "app.py").write_text(WORKER)
+    (tmp_path / "scenarios/forge.yaml").write_text(
+        "schema: 1\nwsgi: app:application\nfiles: [app.py]\nserver: {processes: 2}\n"
+        "requests: [{path: /crash}, {path: /}]\n"
+        "expect: [{when: 'true', outcome: exit, children: allowed, because: a test}]\n"
+    )
+    selection = ("--python", "3.11", "--glibc", "2.36", "--launcher", "uwsgi")
+    ended = run(*selection, reports=tmp_path / "reports", project=tmp_path)
+    (result,) = ended.results.values()
+    assert (ended.code, result.judgement.verdict) == (3, Verdict.ERROR), ended.stdout + ended.stderr
+    (trial,) = result.trials
+    crashed = next(item for item in trial.cores if item[1])
+    assert crashed[1].signal.name == "SIGSEGV" if crashed[1] else False
+    assert "the supervisor reports exit 0 of process " in result.judgement.reason
+    assert result.judgement.reason.endswith("and the journal has its core, of SIGABRT")
+
+
+LEFT = """\
+import subprocess, sys, time
+subprocess.run([sys.executable, "-c", "import ctypes; ctypes.string_at(0)"])
+print("crashed", flush=True)
+time.sleep(600)
+"""
+
+
+def docker(*words: str) -> str:
+    return subprocess.run(
+        ["/usr/bin/env", "docker", *words], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_a_container_that_is_killed_from_outside_still_tells_of_its_cores(tmp_path: Path) -> None:
+    (tmp_path / "scenarios").mkdir()
+    (tmp_path / "matrix.yaml").write_text("schema: 1\n")
+    (tmp_path / "left.py").write_text(LEFT)
+    (tmp_path / "scenarios/left.yaml").write_text("schema: 1\nscript: left.py\ntimeout: 300\n")
+    reports = tmp_path / "reports"
+    line = command("run", "--reports", reports, "--python", "3.11", "--glibc", "2.36", project=tmp_path)
+    process = subprocess.Popen([*line, "--launcher", "plain"], stdout=subprocess.PIPE, text=True)
+    until = time.monotonic() + 240
+    while not any("crashed" in path.read_text() for path in reports.glob("*/cells/**/stdout.txt")):
+        assert time.monotonic() < until, "the program never started"
+        assert process.poll() is None
+        time.sleep(0.1)
+    (folder,) = (path.parent for path in reports.glob("*/plan.json"))
+    container = docker("ps", "--quiet", "--filter", f"label={LABEL_RUN}={folder.name}")
+    docker("kill", container)
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode == 3, said
+    (result,) = Run(code=3, stdout=said, stderr="", reports=reports).results.values()
+    assert result.judgement.verdict is Verdict.ERROR
+    assert "status 137 and no report" in result.judgement.reason
+    assert "the journal has a core of python3 (SIGSEGV)" in result.judgement.reason
 
 
 def test_the_program_is_a_plain_user_without_capabilities(attacked: Run) -> None:

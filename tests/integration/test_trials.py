@@ -130,6 +130,17 @@ def test_an_expected_crash_of_a_child_passes_by_its_own_signal_and_frames(
     assert "; of another process SIGSEGV" in only_result(ended).judgement.reason
 
 
+def test_a_process_that_writes_its_core_when_its_time_is_up_has_crashed(
+    project: Path, tmp_path: Path
+) -> None:
+    """The kernel writes a GiB of zeros, for seconds, beyond a time limit of one."""
+    add_scenario(project, "long-dump", "outcome: signal, signal: SIGSEGV, frames: [string_at]", timeout=1)
+    ended = ask(project, tmp_path, "long-dump")
+    assert ended.code == 0, ended.stdout + ended.stderr
+    (trial,) = only_result(ended).trials
+    assert (trial.outcome.kind, trial.core.truncated) == (OutcomeKind.SIGNAL, False)
+
+
 def test_a_core_that_a_child_still_writes_when_its_parent_ends_is_whole(
     project: Path, tmp_path: Path
 ) -> None:

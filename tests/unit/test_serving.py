@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import HttpRequest, ServerEnd, Serving
-from orchestrator.supervisor.ends import Ends
+from orchestrator.supervisor.ends import Ends, ForgedError
 from orchestrator.supervisor.load import Plan, Request, read_plan
 from orchestrator.supervisor.targets import WSGI
 from tests.unit.supervised import Cell
@@ -216,6 +216,42 @@ def test_only_ends_that_the_master_itself_saw_are_taken(
     assert ends.new(7) == [(10, 256), (11, 0)]
     ends.close()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("deed", ["replace", "cut", "rewrite", "remove"])
+def test_what_a_master_has_said_cannot_be_taken_back(
+    deed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ends = Ends()
+    path = Path(ends.path)
+    path.write_bytes(b"7 8 139\n")
+    assert ends.new(7) == [(8, 139)]
+    match deed:
+        case "replace":
+            (tmp_path / "new").write_bytes(b"7 8 139\n7 9 0\n")
+            (tmp_path / "new").replace(path)
+        case "cut":
+            path.write_bytes(b"")
+        case "rewrite":
+            path.write_bytes(b"7 8 000\n")
+        case "remove":
+            path.unlink()
+    with pytest.raises(ForgedError):
+        ends.new(7)
+
+
+def test_a_worker_that_removes_the_record_of_its_end_makes_no_verdict(cell: Cell) -> None:
+    forge = "os.unlink(os.environ['CRASHMATRIX_ENDS']); os.mkdir(os.environ['CRASHMATRIX_ENDS'])"
+    cell.application(APPLICATION.replace("time.sleep(60)", f"{forge}; os._exit(7)"))
+    plan = Serving(requests=(HttpRequest(path="/slow"),)).plan
+    process = cell.start("gunicorn", 30, f"--serving={plan}", target=WSGI, file="app:application")
+    process.communicate(timeout=90)
+    assert process.returncode == 1
+    said = (cell.root / "report").read_text().splitlines()[-1]
+    assert json.loads(said) == {
+        "failure": "the program under question changed the record of how its workers ended"
+    }
 
 
 def test_the_supervisor_reads_back_the_plan_that_the_host_writes() -> None:

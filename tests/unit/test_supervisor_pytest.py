@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.supervisor.report import LONGEST_DOING
 from tests.unit.supervised import Cell
 
 CRASH = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n"
@@ -92,6 +93,39 @@ def test_xpassed(): pass
     assert messages["tests/test_all.py::test_bad"] == "AssertionError: arithmetic"
     assert messages["tests/test_all.py::test_error"] == "RuntimeError: no database"
     assert messages["tests/test_all.py::test_skipped"] == "not today"
+
+
+def test_what_tests_put_in_place_of_the_log_is_not_waited_for(suite: Suite) -> None:
+    """A pipe without a writer; a nesting that no parser takes; a name longer than a report may hold."""
+    suite.write(
+        test_log="""
+import os
+
+def test_deep():
+    with open(os.environ["CRASHMATRIX_TESTS_LOG"], "a") as log:
+        log.write("[" * 100_000 + "\\n")
+
+def test_pipe():
+    os.unlink(os.environ["CRASHMATRIX_TESTS_LOG"])
+    os.mkfifo(os.environ["CRASHMATRIX_TESTS_LOG"])
+    os.abort()
+"""
+    )
+    ended = suite.test("tests")
+    assert (ended["kind"], ended["signal"], ended["doing"]) == ("signal", "SIGABRT", "the start of pytest")
+
+
+def test_a_name_that_is_too_long_for_a_report_is_cut(suite: Suite) -> None:
+    suite.write(
+        test_name="""
+import os
+
+globals()["test_" + "n" * 5000] = lambda: os.abort()
+"""
+    )
+    ended = suite.test("tests")
+    assert ended["signal"] == "SIGABRT"
+    assert len(ended["doing"]) == LONGEST_DOING
 
 
 def test_the_tests_behind_a_crash_run_in_a_new_process(suite: Suite) -> None:
