@@ -19,6 +19,7 @@ from orchestrator.model import (
     OtherCrash,
     Outcome,
     OutcomeKind,
+    Place,
     Plan,
     SignalInfo,
     Subject,
@@ -198,6 +199,12 @@ def outcome_shape(record: CellRecord) -> str:
     if trial.outcome.kind is OutcomeKind.EXIT and not ended_cleanly(record, trial):
         return "wrong"
     return trial.outcome.kind.value
+
+
+def rule_place(where: str, scenario: str) -> str:
+    """The file and line of a rule, relative to the project as far as that is known."""
+    place = Place.of(where, scenario)
+    return f"{place.file}:{place.line}" if place.line else place.file
 
 
 def expected_shape(expectation: Expectation) -> str:
