@@ -24,7 +24,9 @@ from typing import Final
 from orchestrator.adapters.engine import Engine
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
+from orchestrator.binary.core.same_file import is_other_file
 from orchestrator.binary.elf.files import read_names
+from orchestrator.binary.elf.objectfile import map_object
 from orchestrator.cores.linkmap import Listed, find_modules
 from orchestrator.cores.sources import FolderSource, KeptSource, Source, image_source
 from orchestrator.errors import CoreError, ToolError
@@ -103,7 +105,7 @@ def make_sysroot(
     or is not the one that crashed and so is not used. Raises EngineError and ToolError.
     """
     with _locked(folder):
-        maker = _Maker(source=source, folder=folder, store=store)
+        maker = _Maker(source=source, folder=folder, store=store, core=core)
         listed = find_modules(core, maker.bring) if not core.files else Listed()
         if listed.modules:
             core = core.with_modules(listed.modules)
@@ -128,13 +130,15 @@ def _locked(folder: Path) -> Generator[None]:
 class _Maker:
     """Fills one sysroot."""
 
-    def __init__(self, *, source: Source, folder: Path, store: Path | None) -> None:
+    def __init__(self, *, source: Source, folder: Path, store: Path | None, core: Core | None = None) -> None:
         self._source = source
+        self._core = core
         self._folder = folder
         self._store = store
         register = folder / _ABSENT
         self._known_absent = frozenset(register.read_text().split("\0")) if register.exists() else frozenset()
         self._absent: set[str] = set()
+        self._unchecked: list[str] = []
 
     def bring(self, path: PurePosixPath) -> Path | None:
         """One file of the root, unverified; None where the source lacks it."""
@@ -142,18 +146,19 @@ class _Maker:
 
     def add(self, modules: Iterable[MappedModule]) -> list[str]:
         """Fetch every module and its debug file; returns the problems as sentences."""
-        problems, unchecked = [], []
-        for module in modules:
-            problem = self._add(module)
-            if problem:
-                problems.append(problem)
-            elif module.build_id is None:
-                unchecked.append(module.path)
+        problems = [problem for module in modules if (problem := self._add(module))]
         if self._absent - self._known_absent:
             (self._folder / _ABSENT).write_text("\0".join(sorted(self._absent | self._known_absent)))
-        if unchecked:
-            problems.append(_not_checked(unchecked))
+        if self._unchecked:
+            problems.append(_not_checked(sorted(self._unchecked, key=lambda path: path != self._crashed)))
         return problems
+
+    @property
+    def _crashed(self) -> str | None:
+        """The module that the thread was in that crashed, which the core has first."""
+        threads = self._core.threads if self._core else ()
+        module = self._core.module_at(threads[0].pc) if self._core and threads else None
+        return module.path if module else None
 
     def _add(self, module: MappedModule) -> str | None:
         path = PurePosixPath(module.path)
@@ -181,6 +186,19 @@ class _Maker:
                 f"{module.path} is not the file that crashed and is not used: build id {module.build_id} "
                 f"in the core, {names.build_id or 'none'} in {self._source}; its frames have no names"
             )
+        other = (
+            is_other_file(self._core, module, map_object(file))
+            if self._core and not module.build_id
+            else None
+        )
+        if other:
+            file.unlink()
+            return (
+                f"{module.path} is not the file that crashed and is not used: the core has no build id of it "
+                f"and holds other bytes than the file in {self._source}; its frames have no names"
+            )
+        if not module.build_id and other is None:
+            self._unchecked.append(module.path)
         self._keep(file, module.build_id, debug=False)
         if names.soname and PurePosixPath(names.soname).name == names.soname:
             _link(file.parent / names.soname, file)

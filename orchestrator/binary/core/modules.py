@@ -7,7 +7,7 @@ from typing import Protocol
 
 from orchestrator.binary.core.notes import MappedRange
 from orchestrator.binary.elf.headers import PAGE, is_elf
-from orchestrator.binary.elf.notes import build_id_of, code_of
+from orchestrator.binary.elf.notes import build_id_of, code_of, first_address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +56,18 @@ def _modules(ranges: list[MappedRange], memory: Memory) -> list[MappedModule]:
     found: list[MappedModule] = []
     for item in ranges:
         if item.start in starts:
-            build_id = build_id_of(memory.read(item.start, PAGE))
+            build_id = _build_id(item.start, memory)
             found.append(MappedModule(path=item.path, base=item.start, end=item.end, build_id=build_id))
         elif found:
             found[-1] = replace(found[-1], end=max(found[-1].end, item.end))
     return found
+
+
+def _build_id(base: int, memory: Memory) -> str | None:
+    """The build id of the file that is loaded at `base`, as far as the core holds its notes."""
+    head = memory.read(base, PAGE)
+    bias = base - first_address(head)
+    return build_id_of(head, lambda segment: memory.read(segment.start + bias, segment.stored))
 
 
 def _is_elf(item: MappedRange, memory: Memory, *, has_code: bool) -> bool:

@@ -4,7 +4,7 @@ All lengths are untrusted; the notes end at the first one that is cut off.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from orchestrator.binary.elf.headers import (
@@ -18,6 +18,8 @@ from orchestrator.binary.elf.headers import (
 
 # Bytes of the auxiliary vector that are read; Linux writes about 20 entries of 16 bytes.
 MAX_AUXV: Final = 4096
+# Bytes of a segment of notes of a program or library; the longest seen has 200.
+MAX_NOTES: Final = 1 << 16
 _NOTE_HEADER: Final = struct.Struct("<III")
 _NT_GNU_BUILD_ID: Final = 3
 # p_align of GNU property notes; all other notes are aligned to 4, whatever p_align says.
@@ -37,12 +39,17 @@ def notes_in(data: bytes, align: int) -> Iterator[tuple[int, bytes, bytes]]:
         place = desc + _aligned(desc_size, align)
 
 
-def build_id_of(head: bytes) -> str | None:
-    """The GNU build id, in hex, that the first bytes of an ELF file or of its mapping hold."""
+def build_id_of(head: bytes, rest: Callable[[Segment], bytes] = lambda _segment: b"") -> str | None:
+    """The GNU build id, in hex, of an ELF file by its first bytes.
+
+    `rest` gives the content of a note segment beyond these: what patches a linked file may move the notes.
+    """
     for segment in _segments(head):
-        if segment.kind != PT_NOTE:
+        if segment.kind != PT_NOTE or segment.stored > MAX_NOTES:
             continue
         content = head[segment.offset : segment.offset + segment.stored]
+        if len(content) < segment.stored:
+            content = rest(segment) or content
         for note, name, desc in notes_in(content, _WIDE if segment.align == _WIDE else 4):
             if note == _NT_GNU_BUILD_ID and name == b"GNU\0":
                 return desc.hex()
@@ -54,6 +61,12 @@ def code_of(head: bytes) -> int | None:
     loads = [segment for segment in _segments(head) if segment.kind == PT_LOAD]
     code = [segment.start for segment in loads if segment.flags & PF_X]
     return code[0] - loads[0].start if code else None
+
+
+def first_address(head: bytes) -> int:
+    """The address that a file's first byte is linked to, by its first bytes."""
+    loads = (segment for segment in _segments(head) if segment.kind == PT_LOAD)
+    return next((load.start - load.offset for load in loads), 0)
 
 
 def parse_auxv(desc: bytes) -> dict[int, int]:

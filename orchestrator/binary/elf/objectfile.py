@@ -112,8 +112,18 @@ class ObjectFile:
 
     @property
     def build_id(self) -> str | None:
-        """The GNU build id, in hex, where it lies in the first page."""
-        return build_id_of(bytes(self._data[:PAGE]))
+        """The GNU build id, in hex."""
+        return build_id_of(self.head, self._notes)
+
+    @property
+    def head(self) -> bytes:
+        """The first page."""
+        return bytes(self._data[:PAGE])
+
+    def _notes(self, segment: Segment) -> bytes:
+        if self._memory:
+            return self.read(segment.start, segment.stored)
+        return bytes(self._data[segment.offset : segment.offset + segment.stored])
 
     def text(self, segment: Segment) -> str:
         """The string that a segment of the file begins with."""
