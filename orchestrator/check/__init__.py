@@ -25,7 +25,7 @@ from orchestrator.check.findings import (
 )
 from orchestrator.check.hazard import HAZARD, Hazard, hazards
 from orchestrator.check.project import ASK, GATE, SCRIPT, TEXT, write_project
-from orchestrator.check.reduce import reduced, statements
+from orchestrator.check.reduce import made, naming, reduced, statements, tracing
 from orchestrator.check.subjects import Subject, subjects_of
 from orchestrator.check.tables import markdown_table, worst
 
@@ -49,11 +49,14 @@ __all__ = [
     "covering",
     "hazards",
     "imports",
+    "made",
     "markdown_table",
+    "naming",
     "observed",
     "reduced",
     "statements",
     "subjects_of",
+    "tracing",
     "worst",
     "write_project",
 ]

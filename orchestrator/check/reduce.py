@@ -13,6 +13,9 @@ Still = Callable[[Sequence[str]], int | None]
 
 BATCH: Final = 12
 """Scripts that are tried at a time; the first that still does it ends the container."""
+MADE: Final = "made: "
+_MAKES: Final = "made.append(value())"
+"""The line of battery/use.py that makes an object of a class."""
 _BODIES: Final = ("body", "orelse", "finalbody")
 
 
@@ -35,6 +38,31 @@ def reduced(text: str, still: Still, most: int) -> str:
 def statements(text: str) -> int:
     """How many statements a script has."""
     return sum(isinstance(node, ast.stmt) for node in ast.walk(ast.parse(text)))
+
+
+def tracing(text: str) -> str:
+    """The script, saying of which classes it makes objects; for `made`."""
+    return text.replace(
+        _MAKES, f'print("{MADE}" + module.__name__, key, flush=True)\n                {_MAKES}'
+    )
+
+
+def made(output: str) -> tuple[tuple[str, str], ...]:
+    """The classes of which such a script made objects, each with its module, in their order."""
+    lines = (line.removeprefix(MADE) for line in output.splitlines() if line.startswith(MADE))
+    pairs = [(module, key) for module, _, key in (line.partition(" ") for line in lines)]
+    known = (pair for pair in pairs if all(part.isidentifier() for part in (*pair[0].split("."), pair[1])))
+    return tuple(dict.fromkeys(known))
+
+
+def naming(text: str, classes: Sequence[tuple[str, str]]) -> str:
+    """The script with these classes named where it looked for all there are, so that each is a unit."""
+    tree = ast.parse(text)
+    calls = ", ".join(f"sys.modules[{module!r}].{key}()" for module, key in classes)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == "use":
+            node.body = [*ast.parse(f"made = [{calls}]").body, ast.Return(ast.Name("made", ast.Load()))]
+    return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
 
 
 def _smaller(text: str, size: int, still: Still, most: int) -> tuple[str | None, int]:

@@ -75,9 +75,18 @@ def _lines(package: checks.CheckedPackage, finished: check.FinishedCheck) -> Ite
             yield f"{_named(hit.hazards)}: {hit.said} ({_cells(hit)}; {again})"
             yield f"  {hit.where}"
             yield f"  {finished.run.folder / confirm.BUGS / hit.file}"
+    yield from _gil(package)
     for seen in (checks.Seen.FAILS, checks.Seen.NO_IMPORT, checks.Seen.NOT_SEEN, checks.Seen.NOT_ASKED):
         yield from _grouped([cell for cell in package.cells if cell.seen is seen], seen)
     yield from package.excluded
+
+
+def _gil(package: checks.CheckedPackage) -> Iterable[str]:
+    """Of free-threaded interpreters: whether the import leaves the GIL off."""
+    for cell in package.cells:
+        if cell.gil and "t-" in cell.environment.partition("-")[0] + "-":
+            words = {"off": "runs without the GIL", "on": "falls back to the GIL"}[cell.gil]
+            yield f"free-threaded {cell.environment}: {words}"
 
 
 def _named(hazards: Sequence[str]) -> str:

@@ -107,7 +107,14 @@ class Confirmation:
         if not text:
             return "", ""
         trials = _trials(shown / self.again)
-        return text, check.reduced(text, lambda texts: once_more.first(texts, wanted, trials), BATCHES)
+
+        def still(texts: Sequence[str]) -> int | None:
+            return once_more.first(texts, wanted, trials)
+
+        classes = check.made(once_more.output(check.tracing(text)))
+        named = check.naming(text, classes) if classes else text
+        start = named if classes and still([named]) == 0 else text
+        return text, check.reduced(start, still, BATCHES)
 
 
 def _trials(rate: float) -> int:

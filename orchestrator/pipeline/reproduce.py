@@ -53,14 +53,16 @@ class Reproducer:
             asked = asked[len(shown) :]
         return None
 
+    def output(self, script: str) -> str:
+        """What a script writes to stdout in one trial, whatever becomes of it."""
+        with scratch_folder("check", cache_folder("scratch")) as root:
+            (outcome,) = execute.run_trials(self.engine, self._request([script], root))
+            return (root / outcome.stdout).read_text("utf-8", "replace")
+
     def script(self) -> str:
         """The hazard's script as the cell ran it; empty where it cannot be had."""
-        with scratch_folder("check", cache_folder("scratch")) as root:
-            for outcome in execute.run_trials(self.engine, self._request([ASK], root)):
-                for line in (root / outcome.stdout).read_text("utf-8", "replace").splitlines():
-                    if line.startswith(TEXT):
-                        return str(json.loads(line.removeprefix(TEXT)))
-        return ""
+        lines = (line for line in self.output(ASK).splitlines() if line.startswith(TEXT))
+        return next((str(json.loads(line.removeprefix(TEXT))) for line in lines), "")
 
     def _shown(self, scripts: Sequence[str]) -> list[tuple[Seen, str | None]]:
         """What the trials of one container show: of the first scripts, up to one that crashes or hangs."""

@@ -20,11 +20,11 @@ from orchestrator.check import Checked, CheckedCell, CheckedPackage, Environment
 from orchestrator.check.hazard import BATTERY, Group
 from orchestrator.errors import InputError, Location
 from orchestrator.matrix.expression import CellContext, parse
-from orchestrator.model import Arch, PlannedCell, Scenario
-from orchestrator.pipeline.check import exit_code
+from orchestrator.model import Arch, CellResult, Judgement, OutcomeKind, PlannedCell, Scenario, Verdict
+from orchestrator.pipeline.check import ImportGate, exit_code
 from orchestrator.pipeline.planning import Project, selected
 from orchestrator.pipeline.sharing import groups
-from tests.unit.run_factory import CRASHES, SURVIVES, cell
+from tests.unit.run_factory import CRASHES, SURVIVES, cell, quiet_trial, result_of
 
 
 def _module(name: str) -> ModuleType:
@@ -335,3 +335,70 @@ def test_a_package_of_which_nothing_was_learnt_ends_a_check_with_3_and_a_new_hit
     blind = [cell.model_copy(update={"seen": Seen.NO_IMPORT}) for cell in found.packages[1].cells]
     packages = (found.packages[0], found.packages[1].model_copy(update={"cells": tuple(blind)}))
     assert exit_code(found.model_copy(update={"packages": packages}), []) == 3
+
+
+def _result(outcome_kind: OutcomeKind, **more: object) -> CellResult:
+    item = cell(1, "plain", hazard="exit")
+    planned = PlannedCell(cell=item, expectation=SURVIVES, trials=1, timeout=60, image="1" * 64)
+    trial = quiet_trial(item)
+    ended = trial.outcome.model_copy(update={"kind": outcome_kind, **more})
+    judgement = Judgement(verdict=Verdict.FAIL, reason="as it ended")
+    trial = trial.model_copy(update={"outcome": ended})
+    return result_of(planned).model_copy(update={"trials": (trial,), "judgement": judgement})
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "asked"),
+    [
+        (OutcomeKind.EXIT, {"status": 0}, True),
+        (OutcomeKind.EXIT, {"status": 1, "exception": "ValueError: of its own"}, True),
+        (OutcomeKind.EXIT, {"status": 1, "exception": "ImportError: libGL.so.1"}, False),
+        (OutcomeKind.EXIT, {"status": 1, "exception": "ModuleNotFoundError: No module named 'x'"}, False),
+        (OutcomeKind.HANG, {}, False),
+        (OutcomeKind.SIGNAL, {"signal": "SIGSEGV"}, True),
+    ],
+)
+def test_where_the_import_fails_or_does_not_end_nothing_else_is_asked(
+    kind: OutcomeKind, more: dict[str, object], asked: bool
+) -> None:
+    gate, first = ImportGate(), _result(kind, **more)
+    later = cell(1, "uwsgi", hazard="fork").model_copy(update={"scenario": "tls-atexit.served"})
+    assert gate.is_first(first.cell)
+    assert not gate.is_first(later)
+    closed = gate.closed(later, [first])
+    assert (closed is None) == asked
+    assert asked or closed == f"{check.UNIMPORTED}as it ended"
+    assert gate.closed(later.model_copy(update={"python": "3.13"}), [first]) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "output", "seen"),
+    [
+        (OutcomeKind.EXIT, "", Seen.SAFE),
+        (OutcomeKind.EXIT, "not asked: ImportError: one interpreter a process\n", Seen.NOT_ASKED),
+        (OutcomeKind.EXIT, "crashes: the child of a fork, by SIGSEGV\n", Seen.CRASHES),
+        (OutcomeKind.EXIT, "hangs: the child of a fork\n", Seen.HANGS),
+        (OutcomeKind.HANG, "", Seen.HANGS),
+        (OutcomeKind.OOM, "", Seen.FAILS),
+        (OutcomeKind.SIGNAL, "not asked: what it said before\n", Seen.CRASHES),
+    ],
+)
+def test_what_a_script_says_of_its_children_counts_beside_its_own_end(
+    kind: OutcomeKind, output: str, seen: Seen
+) -> None:
+    (trial,) = _result(kind, signal="SIGSEGV" if kind is OutcomeKind.SIGNAL else None).trials
+    assert check.observed(trial, lambda _name: output)[0] is seen
+
+
+def test_classes_that_a_script_made_objects_of_are_named_in_the_one_that_is_reduced() -> None:
+    facts = {"names": ["one"], "modules": ["one"], "extensions": ["one._c"]}
+    text = START.fill((BATTERY / "use-exit.py").read_text(), facts, str(BATTERY))
+    traced = check.tracing(text)
+    assert traced != text
+    compile(traced, "script.py", "exec")
+    said = "made: one Native\nother\nmade: one._c Core\nmade: one Native\nmade: not; a name\nmade: \n"
+    assert check.made(said) == (("one", "Native"), ("one._c", "Core"))
+    named = check.naming(text, check.made(said))
+    assert "made = [sys.modules['one'].Native(), sys.modules['one._c'].Core()]" in named
+    smallest = check.reduced(named, _still("_c'].Core()"), 60)
+    assert "Native" not in smallest
