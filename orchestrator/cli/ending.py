@@ -126,7 +126,7 @@ def _cause(cause: Cause, width: int, depth: int) -> Iterator[RenderableType]:
         yield Padding(Text(example, overflow="fold"), (0, 0, 0, max(0, min(INDENT, width - len(example)))))
     if depth > 1 and cause.image:
         for line in cause.image.lines:
-            yield Text(f"{'':{INDENT}}| {text.one_line(line)}", no_wrap=True, overflow="ellipsis")
+            yield Text(f"{'':{INDENT}}| {text.log_line(line)}", no_wrap=True, overflow="ellipsis")
         if cause.image.log:
             yield Padding(Text(text.one_line(cause.image.log), overflow="fold"), (0, 0, 0, INDENT))
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from orchestrator.model import Cause, CauseKind, Place
 from orchestrator.report import words
-from orchestrator.report.text import one_line
+from orchestrator.report.text import log_line, one_line
 from orchestrator.rundir import CellRecord, RunData, Status
 
 WORKSPACES: Final = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
@@ -79,7 +79,7 @@ def lines(cause: Cause) -> Iterator[str]:
     facts["run again"] = one_line(cause.command, COMMAND)
     yield from (f"  {name}: {text}" for name, text in facts.items() if text)
     if cause.image:
-        yield from (f"  | {one_line(line)}" for line in cause.image.lines)
+        yield from (f"  | {log_line(line)}" for line in cause.image.lines)
         if cause.image.log:
             yield f"  whole log: {one_line(cause.image.log)}"
 

@@ -16,6 +16,8 @@ _WORD: Final = re.compile(
     rf"""[("']*[{_LETTER}](?:[{_LETTER}.,;:'"/%+()=!?-]|(?<=[{_LETTER}])_(?=[{_LETTER}]))*|%"""
 )
 """A word of which nothing is markup: underscores stand inside of names only, where they do not emphasize."""
+_OPERATOR: Final = re.compile(r"[<>=!]=?|/")
+"""What is a word of its own within a line: `<` begins no tag before a space, `>` no quotation."""
 _LINK: Final = re.compile(r"://|www\.|:[\w+-]+:", re.IGNORECASE)
 """What GitHub makes a link or an emoji of in plain text."""
 _NUMBERED: Final = re.compile(r"\d+[.)]")
@@ -49,6 +51,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 def _is_plain(word: str, *, first: bool) -> bool:
     if first and _NUMBERED.fullmatch(word):
         return False
+    if not first and _OPERATOR.fullmatch(word):
+        return True
     return _WORD.fullmatch(word) is not None and not _LINK.search(word)
 
 

@@ -32,6 +32,12 @@ def one_line(text: str, limit: int = 400) -> str:
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
+def log_line(text: str, limit: int = 200) -> str:
+    """A line of a log with its indentation, cut with an ellipsis after `limit` characters."""
+    line = visible(text[: 4 * limit]).expandtabs().replace("\n", " ").rstrip()
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
 def size_words(size: int) -> str:
     """A number of bytes in words, for example 49.9 MiB."""
     if size < 1 << 10:

@@ -14,6 +14,7 @@ from orchestrator.model import (
     CoreState,
     Crash,
     Expectation,
+    Explanation,
     Finding,
     NotComparable,
     OtherCrash,
@@ -97,30 +98,32 @@ def not_comparable(item: NotComparable) -> str:
     return f"{cells(item.count)} cannot be compared ({item.reason}): {named}{more}."
 
 
-def differences(data: RunData, limit: int) -> Iterator[str]:
-    """At most `limit` explanations, and the number of further ones.
+def telling(data: RunData) -> Iterator[Explanation]:
+    """The explanations that tell something, worst subjects first; the pages have all.
 
-    Outcomes without a rule are left out here, and so are signatures without one in a scenario whose failure
+    Outcomes without a rule are left out, and so are signatures without one in a scenario whose failure
     has a rule: a library without symbols has a signature for each of its builds. Beside such a failure the
-    others are said without their notes. The pages have everything.
+    others come without their notes.
     """
     ruled = {
         item.name
         for item in data.explanations
         if item.subject is Subject.FAILURE and item.finding in (Finding.RULE, Finding.TIE)
     }
-    telling = [
-        item
-        for item in data.explanations
-        if item.subject is Subject.FAILURE
-        or item.finding in (Finding.RULE, Finding.TIE)
-        or (item.subject is Subject.SIGNATURE and not ruled.issuperset(item.scenarios))
-    ]
-    for item in telling[:limit]:
-        told = item.subject is not Subject.FAILURE and ruled.issuperset(item.scenarios)
-        yield item.sentence if told else item.words
-    if len(telling) > limit:
-        yield f"{len(telling) - limit:,} more explanations are in the report."
+    for item in data.explanations:
+        told = ruled.issuperset(item.scenarios)
+        if item.subject is Subject.FAILURE:
+            yield item
+        elif item.finding in (Finding.RULE, Finding.TIE) or (item.subject is Subject.SIGNATURE and not told):
+            yield item.model_copy(update={"notes": ()}) if told else item
+
+
+def differences(data: RunData, limit: int) -> Iterator[str]:
+    """At most `limit` telling explanations in words, and the number of further ones."""
+    items = list(telling(data))
+    yield from (item.words for item in items[:limit])
+    if len(items) > limit:
+        yield f"{len(items) - limit:,} more explanations are in the report."
 
 
 def telling_trial(result: CellResult) -> Trial | None:

@@ -36,7 +36,7 @@ def test_every_report_says_the_same_sentences(tmp_path: Path) -> None:
     said = next(item.words for item in data.explanations if item.name == "tls-atexit")
     assert f"exactly where {RULE}: 3 cells show it, 9 do not." in said
     summary = page_text((tmp_path / "summary.md").read_text(encoding="utf-8"))
-    assert summary.index("What is wrong") < summary.index(said)
+    assert said in summary
     etree.XMLSchema(etree.parse(SCHEMA)).assertValid(etree.parse(tmp_path / "junit.xml"))
     suites = {str(suite.name): suite for suite in JUnitXml.fromfile(str(tmp_path / "junit.xml"))}
     suite = suites["crashmatrix.tls-atexit"]
