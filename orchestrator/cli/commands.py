@@ -33,7 +33,9 @@ from orchestrator.pipeline import (
     check,
     merge,
     planning,
+    recorded,
     reporting,
+    repro_folder,
     run,
 )
 
@@ -157,6 +159,16 @@ def report_run(arguments: argparse.Namespace) -> int:
     terminal = console.open_console()
     data = reporting.write_reports(folder, requests.baseline(arguments), junit_files=arguments.junit_files)
     ending.show_end(terminal, data)
+    return EXIT_OK
+
+
+def write_repro(arguments: argparse.Namespace) -> int:
+    """`crashmatrix repro`: write a cell as a folder of its own."""
+    project = planning.Project.load(requests.project_folder(arguments))
+    cell = recorded.recorded_cell(project, requests.run_of(arguments), arguments.cell)
+    into = arguments.into or Path(requests.file_name(arguments.cell))
+    repro_folder.write_repro(project, cell, into)
+    _say(f"wrote {into}; next: `sh {into / 'run.sh'}`")
     return EXIT_OK
 
 

@@ -65,6 +65,14 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     _add_trials(group)
 
 
+def add_cell(parser: argparse.ArgumentParser) -> None:
+    """One cell of a run."""
+    add_project(parser)
+    add_reports(parser)
+    parser.add_argument("cell", metavar="CELL", help="the id of a cell")
+    parser.add_argument("--run", metavar="RUN", help="the run that it ran in (default: the latest)")
+
+
 def add_environment(parser: argparse.ArgumentParser) -> None:
     """In which environment a scenario is asked, and what replaces its numbers."""
     add_project(parser)

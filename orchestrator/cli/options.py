@@ -8,6 +8,7 @@ from orchestrator import __version__
 from orchestrator.cli import commands, completion
 from orchestrator.cli.flags import (
     add_baseline,
+    add_cell,
     add_environment,
     add_jobs,
     add_junit,
@@ -72,6 +73,13 @@ A package may also be one that another requires. Values that cannot be had are s
 
 Exit codes: 0 the outcome flips once; 1 it does not, or more than once, or at random; 2 the input is wrong;
 3 the host or the engine failed, or too few values could be asked."""
+REPRO_EPILOG: Final = """\
+The folder has a Dockerfile, what runs, the exact packages with their hashes, a README.md with the stack, and
+run.sh, which builds and runs it by Docker alone. Its image is a public one where the cell's C library and
+Python come from one; else what no public image has lies in the folder as a tar.
+
+  crashmatrix repro repro/py3.11-glibc2.36-x86_64-plain+orjson=3.9.14
+  sh repro-py3.11-glibc2.36-x86_64-plain-orjson-3.9.14/run.sh"""
 ANALYZE_EPILOG: Final = """\
 Libraries and debug files are taken from this host unless one of --sysroot, --image, --container says
 where else, or a match of coredumpctl names a container that is still there; a file with another build id
@@ -113,6 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
         _check,
         _bisect,
         _report,
+        _repro,
         _diff,
         _merge,
         _analyze,
@@ -294,6 +303,17 @@ def _report(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     add_baseline(parser)
     add_junit(parser)
     parser.set_defaults(command=commands.report_run)
+
+
+def _repro(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        subparsers, "repro", "Write a cell as a folder that runs without crashmatrix", REPRO_EPILOG
+    )
+    add_cell(parser)
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="the new folder (default: one named after the cell)"
+    )
+    parser.set_defaults(command=commands.write_repro)
 
 
 def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:

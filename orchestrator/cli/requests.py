@@ -5,6 +5,7 @@ from __future__ import annotations
 __lazy_modules__ = ("orchestrator", "orchestrator.pipeline")
 
 import argparse
+import re
 from pathlib import Path
 from typing import Final
 
@@ -82,6 +83,16 @@ def along(arguments: argparse.Namespace) -> tuple[str, str | None]:
             hint="write A..B, or A,B,C in one word; put the scenario first",
         )
     return axis, values[0] if values else None
+
+
+def run_of(arguments: argparse.Namespace) -> Path:
+    """The folder of the run that `--run` names, or of the latest."""
+    return rundir.find_run(reports_folder(arguments), arguments.run or "latest")
+
+
+def file_name(cell: str) -> str:
+    """A cell's id as the name of one file."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", cell)
 
 
 def _lock(arguments: argparse.Namespace) -> Path | None:

@@ -14,7 +14,7 @@ from orchestrator.images.axes import IMAGE_AXES
 from orchestrator.images.build import INHERITED, Progress, Result, build_all
 from orchestrator.images.catalogue import load_catalogue, lock_catalogue
 from orchestrator.images.packages import TOOLS, lacks_compiler
-from orchestrator.images.recipe import Recipes
+from orchestrator.images.recipe import Recipes, digest_of_start
 from orchestrator.images.registries import silent_registries
 from orchestrator.images.rendered import render
 from orchestrator.images.shipped import catalogue_file, shipped
@@ -28,6 +28,7 @@ __all__ = [
     "Result",
     "build_all",
     "catalogue_file",
+    "digest_of_start",
     "lacks_compiler",
     "load_catalogue",
     "lock_catalogue",

@@ -98,13 +98,13 @@ class Recipes:
                 "launcher": cell.launcher,
                 "venv": VENV if packages is not None else None,
                 "language": cell.probe,
-                "starts": _digest_of_start(code) if code else None,
+                "starts": digest_of_start(code) if code else None,
                 "modules": (PROJECT if probe else None) if code and code.is_copied else f"{HOME}/{SCENARIO}",
             },
         )
 
 
-def _digest_of_start(code: UserCode) -> str:
+def digest_of_start(code: UserCode) -> str:
     """Part of the key of an image with the user's code: a run that is resumed notices another start."""
     started = code.model_dump_json(include={"kind", "file", "arguments", "env", "network"})
     return hashlib.sha256(started.encode()).hexdigest()

@@ -226,8 +226,13 @@ def misfit(lock: PackageLock, platform: WheelPlatform) -> str | None:
 
 def placed(lock: PackageLock, question: PackageQuestion) -> PackageLock:
     """A lock that was read from its text, with the places of those wheels that no index has."""
+    return with_places(lock, question.requirements)
+
+
+def with_places(lock: PackageLock, requirements: Iterable[str]) -> PackageLock:
+    """A lock with the places of those wheels that requirements name by a file or an address."""
     places: dict[str, str] = {}
-    for item in map(parse, question.requirements):
+    for item in map(parse, requirements):
         if item.file or item.requirement.url:
             places[item.name] = str(item.file or item.requirement.url)
     wheels = (item.model_copy(update={"place": places.get(item.name)}) for item in lock.wheels)

@@ -181,18 +181,7 @@ class CellRunner:
         )
 
     def _command(self, planned: PlannedCell) -> TrialCommand:
-        scenario = self.scenarios[planned.cell.scenario]
-        code = scenario.code
-        return TrialCommand(
-            cell=planned.cell,
-            target=scenario.target(planned.cell.probe),
-            timeout=planned.timeout,
-            emulated=planned.cell.arch is not self.host_arch,
-            options=planned.options,
-            env=code.env if code else {},
-            network=planned.network,
-            serving=scenario.serving,
-        )
+        return command_of(self.scenarios[planned.cell.scenario], planned, self.host_arch)
 
     def _run_trials(self, request: TrialRequest) -> Sequence[Outcome]:
         """Run trials; an error of a container that reported nothing tells of the cores that it left."""
@@ -249,6 +238,21 @@ class CellRunner:
         )
         self.run_folder.write_result(result)
         return result
+
+
+def command_of(scenario: Scenario, planned: PlannedCell, host: Arch) -> TrialCommand:
+    """How a container of a machine of this architecture runs a cell."""
+    code = scenario.code
+    return TrialCommand(
+        cell=planned.cell,
+        target=scenario.target(planned.cell.probe),
+        timeout=planned.timeout,
+        emulated=planned.cell.arch is not host,
+        options=planned.options,
+        env=code.env if code else {},
+        network=planned.network,
+        serving=scenario.serving,
+    )
 
 
 def _obstacle(why: Exception) -> Unobserved:

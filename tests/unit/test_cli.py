@@ -25,6 +25,7 @@ COMMANDS = [
     "check",
     "bisect",
     "report",
+    "repro",
     "diff",
     "merge",
     "analyze",

@@ -204,6 +204,16 @@ class Containers(Volumes):
         except OSError as error:
             raise room.explained(error) from error
 
+    def write_archive(self, container: str, path: str, out: IO[bytes]) -> None:
+        """Write a folder of a container with all in it, links too, as a tar; raises FileNotFoundError."""
+        with engine_errors(f"fetching {path}"):
+            try:
+                stream, _ = retried(self._api.get_archive)(container, path)
+            except docker.errors.NotFound as error:
+                raise FileNotFoundError(path) from error
+            for chunk in stream:
+                self._keep(chunk, out)
+
     def remove(self, container: str) -> None:
         """Remove a container, killing it first where it still runs."""
         with engine_errors("removing a container"):

@@ -86,6 +86,12 @@ class Images(Connection):
             except (docker.errors.NotFound, docker.errors.NullResource) as error:
                 raise InputError(f"the engine has no image {name!r}", hint="see `docker images`") from error
 
+    def image_environment(self, image: str) -> dict[str, str]:
+        """The environment variables that an image sets for its processes."""
+        with engine_errors(f"looking at {image}"):
+            listed = retried(self._api.inspect_image)(image)["Config"].get("Env") or ()
+        return dict(item.partition("=")[::2] for item in listed)
+
     def layers(self, image: str) -> tuple[Path, ...]:
         """The folders of an image's layers, from the top down; empty where this user cannot read them.
 
