@@ -89,12 +89,10 @@ class TrialCommand:
             *((f"--serving={self.serving.plan}",) if self.serving else ()),
         )
 
-    def shared(
-        self, count: int, going_on: str, mark: str, variants: Iterable["Variant"] = ()
-    ) -> tuple[str, ...]:
+    def shared(self, count: int, going_on: str, variants: Iterable["Variant"] = ()) -> tuple[str, ...]:
         """The command of several trials: the next one starts only after an exit as `going_on` names it."""
         scratch = (word for folder in SCRATCH for word in ("--scratch", folder))
-        shared = ("--trials", str(count), "--while", going_on, "--mark", mark)
+        shared = ("--trials", str(count), "--while", going_on)
         return (*self.single(), *shared, *scratch, *(f"--variant={item.json}" for item in variants))
 
     def environment(self, *, to_file: bool = True) -> dict[str, str]:

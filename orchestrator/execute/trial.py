@@ -34,7 +34,7 @@ from orchestrator.execute.user_tests import fetch_tests
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import DISK_FULL, Evidence, Expectation, Outcome, OutcomeKind
 from orchestrator.supervisor.cleanup import DUMP_LIMIT
-from orchestrator.supervisor.paths import REPORT, REPORT_VOLUME, WORK
+from orchestrator.supervisor.paths import MARK_VARIABLE, REPORT, REPORT_VOLUME, WORK
 
 BETWEEN: Final = 5.0
 """Seconds between two trials of a container, in which the supervisor removes what the first left behind."""
@@ -86,11 +86,11 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
     going_on = goes_on_while(request.expectation)
     spec = ContainerSpec(
         image=request.image,
-        command=command.shared(request.count, going_on, mark, request.variants) if mark else command.single(),
+        command=command.shared(request.count, going_on, request.variants) if mark else command.single(),
         hostname=hostname,
         platform=command.cell.arch.platform,
         labels=request.labels,
-        environment=command.environment(),
+        environment={**command.environment(), **({MARK_VARIABLE: mark} if mark else {})},
         work=WORK,
         network=command.network,
         user=SUPERVISOR_USER,

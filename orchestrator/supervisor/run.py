@@ -2,7 +2,7 @@
 
 The subject is this program's own child, because an exit status alone proves little: only the parent sees the
 signal and the core flag of its wait status. The subject inherits stdout and stderr; between two trials, and
-only there, this program writes the given mark to both, so that their output can be told apart.
+only there, this program writes a mark to both that no subject knows, so that their output can be told apart.
 
 It adds to its report after each trial and then ends with 0, whatever the exits. Trials that share a container
 share nothing else: processes and files that one leaves behind are removed before the next.
@@ -23,7 +23,7 @@ from orchestrator.supervisor import cleanup, identity
 from orchestrator.supervisor.ends import VARIABLE, Ends, ForgedError
 from orchestrator.supervisor.launch import Launch, launch_of
 from orchestrator.supervisor.load import read_plan
-from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, SCENARIO
+from orchestrator.supervisor.paths import MARK_VARIABLE, PROJECT_FOLDER, REPORT_FOLDER, SCENARIO
 from orchestrator.supervisor.pytests import run_tests
 from orchestrator.supervisor.report import Report
 from orchestrator.supervisor.served import describe_server, serve
@@ -142,12 +142,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="what a trial has beside all that: variables (env), options and arguments; one for each trial",
     )  # fmt: skip
     parser.add_argument("--while", dest="wanted", default="exit", help="go on while an exit is this: exit:0")
-    parser.add_argument("--mark", default="", help="what to write to stdout and stderr between two trials")
     parser.add_argument("--scratch", action="append", default=[], help="a folder to empty between two trials")
     parser.add_argument("--emulated", action="store_true", help="this runs under qemu-user, which is slow")
     options = parser.parse_args(arguments)
     if options.target[0] not in (*COMMANDS, WSGI):
         parser.error(f"--target: no kind of target is called {options.target[0]!r}")
+    options.mark = os.environ.pop(MARK_VARIABLE, "")
     options.argument, options.option = words(options.argument), words(options.option)
     options.serving = read_plan(options.serving) if options.target[0] == WSGI else None
     return options

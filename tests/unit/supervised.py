@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.execute.command import ISOLATED
 from orchestrator.launchers import LAUNCHERS
+from orchestrator.supervisor.paths import MARK_VARIABLE
 
 FAKE_UWSGI = """#!/usr/bin/env python3
 import os, signal, socket, sys, time
@@ -25,6 +26,7 @@ class Cell:
         self.root = root
         self.output = b""
         self.work = root / "work"
+        self.variables = {MARK_VARIABLE: "<MARK>"}
         for name in ("work", "scenario", "bin", "path"):
             (root / name).mkdir()
         # `python3` is this interpreter, not a version manager's shim, which takes longer than the subject.
@@ -61,8 +63,9 @@ class Cell:
         command = [sys.executable, ISOLATED, str(self.root / "supervisor"), "--launcher", launcher]
         command += ["--report", str(self.root / "report"), "--target", target, file]
         command += ["--timeout", str(timeout), *more]
+        path = f"{self.root / 'path'}:{os.environ['PATH']}"
         return subprocess.Popen(
-            command, cwd=self.work, env=os.environ | {"PATH": f"{self.root / 'path'}:{os.environ['PATH']}"},
+            command, cwd=self.work, env=os.environ | self.variables | {"PATH": path},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
@@ -74,7 +77,7 @@ class Cell:
 
     def share(self, count: int, wanted: str = "exit", *more: str) -> tuple[list[dict[str, Any]], list[bytes]]:
         """Run trials in one container; returns their exits, and stdout cut at the marks."""
-        options = ("--trials", str(count), "--while", wanted, "--mark", "<MARK>", "--scratch", str(self.work))
+        options = ("--trials", str(count), "--while", wanted, "--scratch", str(self.work))
         process = self.start("plain", 20, *options, *more)
         stdout, stderr = process.communicate(timeout=30)
         assert process.returncode == 0

@@ -146,9 +146,9 @@ def test_every_trial_starts_in_a_fresh_copy(watched: Watched) -> None:
     (watched.root / "scenario" / "a.py").write_text(
         "import os; print(os.listdir('.')); open('new', 'w').close()"
     )
-    more = ("--trials", "2", "--mark", "|", "--scratch", str(watched.work))
+    more = ("--trials", "2", "--scratch", str(watched.work))
     stdout, _ = watched.start("plain", 20, *more, target=SCRIPT, file="a.py").communicate(timeout=30)
-    assert stdout == b"['a.py']\n|['a.py']\n"
+    assert stdout == b"['a.py']\n<MARK>['a.py']\n"
     assert [item["status"] for item in watched.report["trials"]] == [0, 0]
 
 

@@ -251,6 +251,13 @@ def test_trials_of_several_cells_have_each_its_own_variables_and_options(cell: C
     assert outputs == [b"one False\n", b"two True\n"]
 
 
+def test_no_trial_knows_the_mark_that_ends_its_output(cell: Cell) -> None:
+    """One that does puts the rest of its output among the next trial's."""
+    cell.driver("import os; print(dict(os.environ), open(f'/proc/{os.getppid()}/cmdline').read())")
+    stdout, _ = cell.start("plain", 20, "--trials", "2").communicate(timeout=30)
+    assert stdout.count(b"MARK") == 1
+
+
 @pytest.mark.parametrize(
     ("end", "wanted", "count"),
     [
