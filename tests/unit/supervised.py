@@ -63,6 +63,7 @@ class Cell:
         command = [sys.executable, ISOLATED, str(self.root / "supervisor"), "--launcher", launcher]
         command += ["--report", str(self.root / "report"), "--target", target, file]
         command += ["--timeout", str(timeout), *more]
+        (self.root / "report").unlink(missing_ok=True)
         path = f"{self.root / 'path'}:{os.environ['PATH']}"
         return subprocess.Popen(
             command, cwd=self.work, env=os.environ | self.variables | {"PATH": path},
