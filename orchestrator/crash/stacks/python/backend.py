@@ -65,10 +65,8 @@ def read_python(path: Path, core: Core, root: Path) -> PythonReading:
     file = root / program.path.lstrip("/") if program else None
     if file is None or not file.is_file():
         raise ToolError("the program's own file is not in the sysroot", hint=HINT)
-    done = process.run(
-        [*limited(), sys.executable, "-I", str(SCRIPT), str(path), str(file), str(root), str(MAX_FRAMES)],
-        hint=HINT, timeout=TIMEOUT, check=False, jail=Jail(),
-    )  # fmt: skip
+    command = [sys.executable, "-I", str(SCRIPT), str(path), str(file), str(root), str(MAX_FRAMES)]
+    done = process.run([*limited(core=path), *command], hint=HINT, timeout=TIMEOUT, check=False, jail=Jail())
     if done.status != 0 and not core.lists_files:
         raise ToolError("it finds no interpreter in a core that qemu-user wrote", hint=HINT)
     if done.status != 0:
