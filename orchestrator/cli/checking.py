@@ -55,7 +55,7 @@ def _show_package(
 
 def _title(package: checks.CheckedPackage) -> str:
     versions = " ".join(package.versions)
-    kind = f"{package.extensions} native modules" if package.extensions else "pure Python"
+    kind = _count(package.extensions, "native module") if package.extensions else "pure Python"
     known = f": imports {', '.join(package.names)}; {kind}" if package.names else ""
     return f"{package.name} {versions}".rstrip() + known
 
@@ -68,7 +68,8 @@ def _lines(package: checks.CheckedPackage, finished: check.FinishedCheck) -> Ite
         yield "nothing could be asked"
     elif not hits:
         environments = {cell.environment.rpartition("-")[0] for cell in asked}
-        yield f"no crash and no hang: {len(safe)} hazards in {len(environments)} environments"
+        where = _count(len(environments), "environment")
+        yield f"no crash and no hang: {_count(len(safe), 'hazard')} in {where}"
     for hit in finished.hits:
         if hit.package == package.name:
             again = f"again in {hit.again} of {hit.trials} trials" + ("" if hit.stands else ", not counted")
@@ -81,10 +82,14 @@ def _lines(package: checks.CheckedPackage, finished: check.FinishedCheck) -> Ite
     yield from package.excluded
 
 
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
 def _gil(package: checks.CheckedPackage) -> Iterable[str]:
     """Of free-threaded interpreters: whether the import leaves the GIL off."""
     for cell in package.cells:
-        if cell.gil and "t-" in cell.environment.partition("-")[0] + "-":
+        if cell.gil:
             words = {"off": "runs without the GIL", "on": "falls back to the GIL"}[cell.gil]
             yield f"free-threaded {cell.environment}: {words}"
 
@@ -106,7 +111,7 @@ def _grouped(cells: Sequence[checks.CheckedCell], seen: checks.Seen) -> Iterable
     for words, group in said.items():
         hazards = sorted({cell.hazard for cell in group})
         named = _named(hazards)
-        where = f"{len(group)} cells" if len(group) > 1 else group[0].environment
+        where = _count(len(group), "cell") if len(group) > 1 else group[0].environment
         yield f"{seen}: {named} ({where}): {words}"
 
 

@@ -162,7 +162,7 @@ def test_a_package_is_checked_in_an_empty_folder_with_nothing_written_by_hand(
     typed = type_it(f'{line} -k \'python == "3.11" and glibc == "2.36"\'', tmp_path, programs)
     assert typed.code == 0, typed.said
     assert [path.name for path in tmp_path.iterdir()] == ["reports"]
-    assert "imports orjson; 1 native modules" in typed.said
+    assert "imports orjson; 1 native module" in typed.said
     found = json.loads((typed.run / "check.json").read_text())
     (package,) = found["packages"]
     assert {cell["seen"] for cell in package["cells"]} <= {"safe", "not asked"}
