@@ -80,7 +80,9 @@ def test_import_names_come_from_the_distributions_own_metadata(
 
 
 def test_native_modules_are_told_from_pure_ones() -> None:
-    described = _described("a/__init__.py", "a/b.py", "a/_c.abi3.so", "a/tests/test_b.py", "a/__main__.py")
+    described = _described(
+        "a/__init__.py", "a/b.py", "a/_c.abi3.so", "a/_c.py", "a/tests/test_b.py", "a/__main__.py"
+    )
     assert described["extensions"] == ["a._c"]
     assert described["modules"] == ["a", "a._c", "a.b"]
 

@@ -43,7 +43,9 @@ def module_of(path):
 def describe(dist):
     """The names to import, all modules, and those of them that are native."""
     files = [str(item) for item in dist.files or ()]
-    found = dict(filter(None, map(module_of, files)))
+    found = {}
+    for name, native in filter(None, map(module_of, files)):
+        found[name] = found.get(name, False) or native  # a source may lie beside what was made of it
     packages = {name.rpartition("/")[0].replace("/", ".") for name in files if name.endswith("/__init__.py")}
     stated = (dist.read_text("top_level.txt") or "").split()
     tops = [name for name in stated if name in found or name in packages]
