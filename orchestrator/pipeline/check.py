@@ -72,7 +72,11 @@ def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
     write_atomically(finished.folder / DOCUMENT, found.model_dump_json(indent=1) + "\n")
     write_atomically(finished.folder / TABLE, check.markdown_table(found))
     confirmation = Confirmation(
-        project=project, data=finished.data, again=options.again, reduce=options.reduce, say=progress.say
+        project=project,
+        data=finished.data,
+        again=0 if finished.stopped else options.again,
+        reduce=options.reduce,
+        say=progress.say,
     )
     hits = confirmation.hits(found)
     before = _hits_before(options.baseline, subjects)

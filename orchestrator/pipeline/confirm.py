@@ -9,6 +9,7 @@ from orchestrator import check
 from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import write_atomically
 from orchestrator.check import Checked, CheckedCell, CheckedPackage, Hit, Seen
+from orchestrator.errors import HostError
 from orchestrator.pipeline.planning import Project
 from orchestrator.pipeline.reproduce import Reproducer
 from orchestrator.rundir import RunData
@@ -78,11 +79,8 @@ class Confirmation:
             result=result,
             scenario=self.project.scenarios[record.cell.scenario],
         )
-        wanted = (cells[0].seen, cells[0].signature)
-        if self.again:
-            self.say(f"confirming {cells[0].cell}")
-        shown = sum(what == wanted for what in once_more.again(self.again))
-        before, after = self._scripts(once_more, wanted, shown) if shown and reduce else ("", "")
+        trials, shown, scripts = self._once_more(once_more, cells[0], reduce=reduce)
+        before, after = scripts
         hit = Hit(
             package=package.name,
             distribution=package.distribution,
@@ -92,7 +90,7 @@ class Confirmation:
             cells=tuple(cell.cell for cell in cells),
             hazards=tuple(dict.fromkeys(cell.hazard for cell in cells)),
             where=_where(package, cells, self.data),
-            trials=self.again,
+            trials=trials,
             again=shown,
             script=after,
             statements=(check.statements(before), check.statements(after)),
@@ -100,6 +98,22 @@ class Confirmation:
         crash = next((one for trial in result.trials for one in trial.crashes), None)
         write_atomically(self.data.folder / BUGS / hit.file, check.bug_report(hit, result, crash))
         return hit
+
+    def _once_more(
+        self, once_more: Reproducer, cell: CheckedCell, *, reduce: bool
+    ) -> tuple[int, int, tuple[str, str]]:
+        """How many further trials ran and how many showed it, and the scripts; none if the host fails."""
+        wanted = (cell.seen, cell.signature)
+        if not self.again:
+            return 0, 0, ("", "")
+        self.say(f"confirming {cell.cell}")
+        try:
+            shown = sum(what == wanted for what in once_more.again(self.again))
+            scripts = self._scripts(once_more, wanted, shown) if shown and reduce else ("", "")
+        except HostError as error:
+            self.say(f"not confirmed: {error}")
+            return 0, 0, ("", "")
+        return self.again, shown, scripts
 
     def _scripts(self, once_more: Reproducer, wanted: tuple[Seen, str | None], shown: int) -> tuple[str, str]:
         """The script of a hit, and the smallest found that still shows it."""
