@@ -6,6 +6,7 @@ __lazy_modules__ = ("orchestrator", "orchestrator.cli", "orchestrator.pipeline")
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from orchestrator import host, matrix, rundir
@@ -37,6 +38,7 @@ from orchestrator.pipeline import (
     reporting,
     repro_folder,
     run,
+    shell,
 )
 
 
@@ -170,6 +172,15 @@ def write_repro(arguments: argparse.Namespace) -> int:
     repro_folder.write_repro(project, cell, into)
     _say(f"wrote {into}; next: `sh {into / 'run.sh'}`")
     return EXIT_OK
+
+
+def open_shell(arguments: argparse.Namespace) -> int:
+    """`crashmatrix shell`: a shell where a cell ran."""
+    if not sys.stdin.isatty():
+        raise InputError("a shell needs a terminal", hint="call it from one, without redirecting its input")
+    project = planning.Project.load(requests.project_folder(arguments))
+    cell = recorded.recorded_cell(project, requests.run_of(arguments), arguments.cell)
+    return shell.open_shell(cell, sys.stdin.fileno(), _say)
 
 
 def diff_runs(arguments: argparse.Namespace) -> int:

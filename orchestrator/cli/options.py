@@ -122,6 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
         _bisect,
         _report,
         _repro,
+        _shell,
         _diff,
         _merge,
         _analyze,
@@ -314,6 +315,18 @@ def _repro(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         "--into", type=Path, metavar="DIR", help="the new folder (default: one named after the cell)"
     )
     parser.set_defaults(command=commands.write_repro)
+
+
+def _shell(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
+    parser = _command(
+        subparsers,
+        "shell",
+        "Open a shell in the environment of a cell that ran, with gdb and its core",
+        "The shell has the cell's image, variables, limits and network, and a copy of what runs. Its exit\n"
+        "status is that of this command.",
+    )
+    add_cell(parser)
+    parser.set_defaults(command=commands.open_shell)
 
 
 def _diff(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:

@@ -26,6 +26,7 @@ COMMANDS = [
     "bisect",
     "report",
     "repro",
+    "shell",
     "diff",
     "merge",
     "analyze",
@@ -261,3 +262,8 @@ def test_bash_completes_commands_flags_and_files() -> None:
 def test_each_shell_has_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     assert "--profile" in capsys.readouterr().out
+
+
+def test_a_shell_needs_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["shell", "a/cell"]) == errors.EXIT_INPUT
+    assert "a shell needs a terminal; " in capsys.readouterr().err

@@ -8,9 +8,10 @@ Nothing that would ask a crash question a second time is ever retried here.
 from orchestrator.adapters.engine.connection import SOCKETS, EngineInfo, endpoints
 from orchestrator.adapters.engine.containers import Containers, ContainerSpec, Ended
 from orchestrator.adapters.engine.images import Images
+from orchestrator.adapters.engine.interactive import Interactive
 
 __all__ = ["SOCKETS", "ContainerSpec", "Ended", "Engine", "EngineInfo", "endpoints"]
 
 
-class Engine(Images, Containers):
+class Engine(Images, Containers, Interactive):
     """The engine: its images and its containers over one connection."""

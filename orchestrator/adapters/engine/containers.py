@@ -48,6 +48,8 @@ class ContainerSpec:
     """User and group of the first process; None: the image's."""
     capabilities: tuple[str, ...] = ()
     """What that process may do beyond any other of its user."""
+    terminal: bool = False
+    """Whether a person types into it."""
     volumes: tuple[str, ...] = ()
     """Where further volumes are mounted, which come and go with the container."""
 
@@ -99,6 +101,8 @@ class Containers(Volumes):
                 labels=dict(spec.labels),
                 working_dir=spec.work,
                 user=spec.user,
+                tty=spec.terminal,
+                stdin_open=spec.terminal,
                 volumes=list(spec.volumes),
                 host_config=host,
                 platform=spec.platform,

@@ -78,6 +78,11 @@ class Images(Connection):
         labels = found["Config"].get("Labels") or {}
         return str(found["Id"]) if labels.get(LABEL_KEY) == key else None
 
+    @staticmethod
+    def key_labels(key: str) -> dict[str, str]:
+        """The labels by which `built` knows an image again."""
+        return {LABEL_KEY: key}
+
     def image_id(self, name: str) -> str:
         """The id of an image that a person named; raises InputError where the engine has none such."""
         with engine_errors(f"looking for image {name}"):
