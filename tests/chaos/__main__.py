@@ -18,9 +18,9 @@ from tests.chaos.deeds import deeds
 from tests.chaos.full import full
 from tests.chaos.journal import journal
 from tests.chaos.kills import kills
-from tests.chaos.lab import lab
+from tests.chaos.lab import Lab, lab
 from tests.chaos.restarts import restarts
-from tests.chaos.table import Row, show
+from tests.chaos.table import Row, show, show_totals
 
 Part = Callable[..., list[Row]]
 PARTS: Final[dict[str, Part]] = {
@@ -47,10 +47,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cm-chaos-") as name, lab(Path(name)) as place:
         for part in arguments.part or PARTS:
             began = time.monotonic()
-            rows += PARTS[part](place, short=arguments.short)
-            console.print(f"{part} took {time.monotonic() - began:.0f} s", highlight=False)
-    show(rows, console)
+            found = _rows(part, place, short=arguments.short)
+            show(found, console)
+            console.print(f"{part} took {time.monotonic() - began:.0f} s\n", highlight=False)
+            rows += found
+    show_totals(rows, console)
     return int(not all(row.right for row in rows))
+
+
+def _rows(part: str, place: Lab, *, short: bool) -> list[Row]:
+    """The cases of a part; one that cannot be carried out is wrong, and the other parts go on."""
+    try:
+        return PARTS[part](place, short=short)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the table has it
+        said = f"{type(error).__name__}: {error}"
+        return [Row(part=part, case="the part itself", expected="to its end", seen=said, right=False)]
 
 
 if __name__ == "__main__":

@@ -38,13 +38,17 @@ def matched(part: str, case: str, pattern: str, seen: str) -> Row:
 
 
 def show(rows: Sequence[Row], console: Console) -> None:
-    """Print the rows as they come, the wrong ones marked, and a line for each part."""
+    """Print the rows in their order, the wrong ones marked and shown whole."""
     table = Table("part", "case", "expected", "seen", "", box=None, pad_edge=False)
     for row in rows:
         seen = visible(row.seen.replace("\n", " "))[: SHOWN if row.right else None]
         cells = (row.part, row.case, row.expected, seen, "right" if row.right else "WRONG")
         table.add_row(*map(escape, cells))
     console.print(table)
+
+
+def show_totals(rows: Sequence[Row], console: Console) -> None:
+    """Print a line for each part."""
     for part in dict.fromkeys(row.part for row in rows):
         mine = [row for row in rows if row.part == part]
         console.print(f"{part}: {sum(row.right for row in mine)} of {len(mine)} right", highlight=False)
