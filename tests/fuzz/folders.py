@@ -75,20 +75,28 @@ class FolderFuzzer:
     def read(self, seed: int) -> str:
         """Give the folder of a seed to a command; returns what came of it. Raises where anything is wrong."""
         rng = random.Random(seed)  # noqa: S311 - it must be repeatable, not secret
+
+        def change(folder: Path) -> None:
+            for _ in range(rng.choice((1, 1, 2, 4))):
+                rng.choice(CHANGES)(rng, folder)
+
+        return self.read_changed(change, lambda: rng.choice(COMMANDS))
+
+    def read_changed(self, change: Callable[[Path], None], command: Callable[[], tuple[str, ...]]) -> str:
+        """Give a copy of the folder that was changed to a command; returns and raises as `read`."""
         runs = self._root / "runs"
         shutil.rmtree(runs, ignore_errors=True)
         folder = runs / "hostile"
         shutil.copytree(self._whole, folder)
         shutil.copytree(self._before, runs / "before")
-        for _ in range(rng.choice((1, 1, 2, 4))):
-            rng.choice(CHANGES)(rng, folder)
-        command = rng.choice(COMMANDS)
-        arguments = [text.format(runs=runs, folder=folder) for text in command]
+        change(folder)
+        chosen = command()
+        arguments = [text.format(runs=runs, folder=folder) for text in chosen]
         with alarm(SECONDS):
             status, said = _call(arguments)
         self._check(arguments, status, said, folder)
         refused = status in (EXIT_INPUT, EXIT_HOST) and "crashmatrix:" in said
-        return f"{command[0]} {'refused' if refused else 'done'}"
+        return f"{chosen[0]} {'refused' if refused else 'done'}"
 
     def _check(self, arguments: list[str], status: int, said: str, folder: Path) -> None:
         """Raise AssertionError for whatever a hostile folder must not bring about."""
