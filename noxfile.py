@@ -110,7 +110,9 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def chaos(session: nox.Session) -> None:
     """Kills, crowds of crashes, hostile deeds, full disks, on an engine of its own; `-- --short` for CI."""
-    run(session, environment(session, "tests"), "-m", "tests.chaos", *session.posargs)
+    python = environment(session, "tests")
+    orchestrate(session, python, "setup")
+    run(session, python, "-m", "tests.chaos", *session.posargs)
 
 
 @nox.session

@@ -86,6 +86,8 @@ class Lab:
     folder: Path
     engine: OwnEngine
     environment: dict[str, str] = field(default_factory=dict)
+    started: list["subprocess.Popen[str]"] = field(default_factory=list)
+    """Runs, which end with the session."""
 
     @property
     def cache(self) -> Path:
@@ -116,10 +118,12 @@ class Lab:
         command = [sys.executable, "-m", "orchestrator", "--project", str(project), "run"]
         command += ["--reports", str(project / "reports"), *arguments]
         known = {**os.environ, **self.environment, **(env or {})}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command, cwd=ROOT, env=known, text=True, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
+        self.started.append(process)
+        return process
 
     def run(self, project: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Ran:
         """Run to the end."""
@@ -167,4 +171,9 @@ def lab(folder: Path) -> Iterator[Lab]:
         made = Lab(folder=folder, engine=engine, environment=environment)
         plan = make_plan(Project.load(made.project("first", ["nothing"])), Request())
         copy_images([spec.tag for spec in plan.specs if spec.kind is ImageKind.ROOTFS], engine)
-        yield made
+        try:
+            yield made
+        finally:
+            for process in made.started:
+                process.kill()
+                process.communicate()

@@ -112,7 +112,7 @@ def test_the_disk_of_a_killed_process_is_given_back_and_that_of_a_living_one_sta
 
 
 def test_the_verdict_of_a_cell_that_filled_its_disk_names_the_disk(project: Path, tmp_path: Path) -> None:
-    add_scenario(project, "filled", "outcome: exit, status: 0")
+    add_scenario(project, "filled", "outcome: exit, status: 0", timeout=600)
     ended: Run = ask(project, tmp_path, "filled")
     assert ended.code == 1, ended.stdout + ended.stderr
     (result,) = ended.results.values()
