@@ -1,6 +1,6 @@
 """Documents that are valid by a JSON schema, as pydantic writes it, with hostile values in every place."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -36,11 +36,12 @@ class _Values:
         for several in ("anyOf", "oneOf"):
             if several in schema:
                 return st.one_of([self.of(one) for one in schema[several]])
-        kind = str(schema.get("type", "null"))
-        return {
+        kinds: dict[str, Callable[[Mapping[str, Json]], st.SearchStrategy[Json]]] = {
             "object": self._object, "array": self._array, "string": _string, "integer": _integer,
-            "number": _number, "boolean": lambda _: st.booleans(), "null": lambda _: st.none(),
-        }[kind](schema)  # fmt: skip
+            "number": _number, "boolean": lambda _: st.booleans(),
+        }  # fmt: skip
+        kind = schema.get("type")
+        return kinds[kind](schema) if kind in kinds else st.none()
 
     def _defined(self, name: str) -> st.SearchStrategy[Json]:
         if name not in self._made:
