@@ -24,7 +24,7 @@ MOST_JOBS: Final = 16
 def add_project(
     parser: argparse.ArgumentParser,
     default: str | None = argparse.SUPPRESS,
-    words: str = "folder with matrix.yaml (default: the nearest one, from this folder upwards)",
+    words: str = "folder with matrix.yaml (default: the nearest, upwards)",
 ) -> None:
     """Which project; it may stand before the command, and behind it."""
     parser.add_argument(
@@ -48,19 +48,19 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="ID",
         dest="cells",
-        help="exactly this cell, whatever the profile; repeatable",
+        help="this cell alone, whatever the profile; repeatable",
     )
     group.add_argument("--shard", metavar="I/N", type=shard, help="the I-th of N parts of the selection")
     group.add_argument(
         "--allow-empty",
         action="store_true",
-        help="where every chosen cell is excluded, report the reasons instead of refusing (for nightly jobs)",
+        help="an empty selection is no error (for nightly jobs)",
     )
     _add_offline(group)
     group.add_argument(
         "--lock",
         metavar="RUN",
-        help="install the packages of this run again, or those of one file of its locks/",
+        help="install the packages of this run or lock file again",
     )
     _add_trials(group)
 
@@ -84,9 +84,9 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_narrowing(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("-k", dest="expression", metavar="EXPR", help="keep the cells that EXPR is true of")
+    group.add_argument("-k", dest="expression", metavar="EXPR", help="only cells for which EXPR is true")
     group.add_argument(
-        "--profile", metavar="NAME", help="profile of matrix.yaml (default: its default_profile)"
+        "--profile", metavar="NAME", help="a profile of matrix.yaml (default: default_profile)"
     )
 
 
@@ -94,14 +94,13 @@ def _add_offline(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--offline",
         action="store_true",
-        help="ask no image registry whether it answers, and no index of packages: what is pinned or was "
-        "fetched before is taken to be here",
+        help="use pinned and cached images and packages only",
     )
 
 
 def _add_trials(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--trials", type=positive, metavar="N", help="trials a cell, instead of its scenario's number"
+        "--trials", type=positive, metavar="N", help="trials of each cell, instead of its scenario's"
     )
     group.add_argument(
         "--timeout",
@@ -120,7 +119,7 @@ def _add_axes(group: argparse._ArgumentGroup, axes: Mapping[str, str]) -> None:
         default=[],
         metavar="NAME=VALUE",
         type=own_axis,
-        help="the same for any other axis, such as a package: grpcio=1.70.0",
+        help="any other axis, such as a package: grpcio=1.70.0",
     )
 
 
@@ -129,13 +128,15 @@ def add_listing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--list", action="store_true", help="list the chosen and the excluded cells, run nothing"
     )
-    parser.add_argument("--json", action="store_true", help="with --list: as JSON (the format of plan.json)")
+    parser.add_argument(
+        "--json", action="store_true", help="with --list: print JSON (the format of plan.json)"
+    )
 
 
 def add_reports(parser: argparse.ArgumentParser) -> None:
     """Where runs are."""
     parser.add_argument(
-        "--reports", type=Path, metavar="DIR", help="where runs are kept (default: reports/ of the project)"
+        "--reports", type=Path, metavar="DIR", help="folder of the runs (default: reports/ of the project)"
     )
 
 
@@ -144,7 +145,7 @@ def add_baseline(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--baseline",
         metavar="RUN",
-        help="compare with this run (default: each cell with the newest earlier run that saw it)",
+        help="compare with RUN (default: the newest that saw a cell)",
     )
 
 
@@ -153,7 +154,7 @@ def add_junit(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--junit-files",
         action="store_true",
-        help="give the cases of junit.xml a file and a line (for GitLab and GitHub, not for Jenkins)",
+        help="file and line in junit.xml: GitLab, GitHub, not Jenkins",
     )
 
 
@@ -175,5 +176,5 @@ def add_out(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("build/images"),
         metavar="DIR",
-        help="where Dockerfiles and logs go (default: %(default)s)",
+        help="Dockerfiles and logs (default: %(default)s)",
     )

@@ -105,6 +105,25 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert f"usage: crashmatrix {command}" in capsys.readouterr().out
 
 
+ONE_SCREEN = {"report", "repro", "diff", "merge", "doctor", "setup", "images", "schema", "completion"}
+"""Commands whose help fits 24 rows; of the others the first screen has examples and the first flags."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_starts_with_what_people_need_and_fits_the_screen_where_it_can(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([command, *(["lock"] if command == "images" else []), "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= (24 if command in ONE_SCREEN else 44)
+    examples = [line for line in lines[:8] if line.startswith("  ")]
+    assert 1 <= len(examples) <= 3
+    assert f"crashmatrix {command}" in " ".join(examples)
+
+
 def test_the_help_of_run_names_every_flag_of_the_contract(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["run", "--help"])
