@@ -14,6 +14,8 @@ import stat
 
 LONGEST = 1 << 16
 """Bytes that are shown of the end of each file."""
+MOST = 1000
+"""Messages that are taken at once; the plugin sends one a process."""
 STREAMS = ((1, "stdout"), (2, "stderr"))
 
 
@@ -29,8 +31,8 @@ class Captured:
         self._files: dict[int, list[int]] = {}
 
     def receive(self) -> None:
-        """Take what was sent; a message waits in the socket after its sender's death."""
-        while True:
+        """Take what was sent, not for ever; a message waits in the socket after its sender's death."""
+        for _ in range(MOST):
             try:
                 data, more, _, _ = self._socket.recvmsg(1024, socket.CMSG_SPACE(len(STREAMS) * 4))
             except BlockingIOError:

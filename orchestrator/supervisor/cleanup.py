@@ -128,7 +128,10 @@ def empty(folder: str, keep: str) -> list[str]:
         if entry.name == keep:
             continue
         if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path, onerror=leave)
+            try:
+                shutil.rmtree(entry.path, onerror=leave)
+            except RecursionError:  # deeper than Python calls, before Python 3.13
+                left.append(entry.path)
         else:
             try:
                 os.unlink(entry.path)

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 LONGEST = 200
 """Characters that are kept of what an answer says, for notes."""
 MOST_NOTES = 10
+PIECE = 1 << 16
+"""Bytes of an answer's body that are held at a time; all of it is read."""
 CLOSED = "the connection ended without an answer"
 """What is odd where a worker dies in a request."""
 
@@ -108,7 +110,8 @@ class Load:
             body = request.body.encode() if request.body else None
             connection.request(request.method, request.path, body, {"Connection": "close", **request.headers})
             answer = connection.getresponse()
-            answer.read()
+            while answer.read(PIECE) and not self.stopped:
+                pass
         except socket.timeout:  # before Python 3.10 no TimeoutError
             return "no answer within the time limit"
         except (OSError, http.client.HTTPException) as error:

@@ -272,6 +272,24 @@ def test_an_end_that_must_be_looked_at_is_the_last(cell: Cell, end: str, wanted:
     assert len(exits) == len(outputs) == count
 
 
+def test_a_tree_that_is_deeper_than_python_calls_is_noted(cell: Cell) -> None:
+    leave = """
+if count == 0:
+    os.mkdir("deep")
+    os.chdir("deep")
+    for _ in range(3000):
+        os.mkdir("d")
+        os.chdir("d")
+"""
+    cell.driver(f"{COUNTING}\n{leave}")
+    try:
+        exits, _ = cell.share(2)
+    finally:  # pytest could not remove it either
+        subprocess.run(["/bin/rm", "-rf", cell.work / "deep"], check=True)
+    assert [ended["status"] for ended in exits] == [0, 0]
+    assert exits[1]["notes"][0].startswith("the trial before left files that cannot be removed: '/")
+
+
 def test_a_file_that_cannot_be_removed_between_trials_is_noted(cell: Cell) -> None:
     """A tree that is deeper than the files that the supervisor may open, on which the trial sets a limit."""
     leave = """
