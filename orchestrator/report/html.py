@@ -102,7 +102,7 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
     dockerfile = layout.dockerfile(image) if image else None
     trial = words.telling_trial(result) if result else None
     core, crash = trial.telling_core if trial else (None, None)
-    whole = crash is not None and record.id in site.places.own
+    whole = record.id in site.places.copied
     return {
         "record": record,
         "trial": trial,

@@ -17,6 +17,8 @@ INDEX: Final = "index.html"
 SHARED_PAGE: Final = "cell.html"
 PACKS: Final = "assets/packs"
 STATIC_PAGES: Final = 500
+COPIED: Final = 100
+"""Cells whose pages have the whole crash as text: several kilobytes each."""
 CELLS_A_PACK: Final = 64
 STATIC_OUTPUT: Final = 8 << 20
 """Bytes of output on all the cells' own pages together; each page links the whole output."""
@@ -29,13 +31,16 @@ class Places:
     """Which cells have pages of their own, and how many packs hold the others."""
 
     own: frozenset[str]
+    copied: frozenset[str]
+    """The worst of these, whose pages have the whole crash as text; so has the page of each signature."""
     packs: int
 
     @classmethod
     def of(cls, data: RunData) -> "Places":
         """Give the worst cells pages of their own."""
         own = frozenset(record.id for record in data.worst_first[:STATIC_PAGES])
-        return cls(own=own, packs=-(-(len(data.records) - len(own)) // CELLS_A_PACK))
+        copied = frozenset(record.id for record in data.worst_first[:COPIED])
+        return cls(own=own, copied=copied, packs=-(-(len(data.records) - len(own)) // CELLS_A_PACK))
 
     def page(self, record: CellRecord) -> str:
         """The page that a cell is on, in the run's folder."""

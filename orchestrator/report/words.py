@@ -204,6 +204,13 @@ def outcome_shape(record: CellRecord) -> str:
     return trial.outcome.kind.value
 
 
+def symbols(record: CellRecord) -> tuple[str, ...]:
+    """The names of the shapes that a cell's own page uses: its verdict, its outcome and the expected one."""
+    verdict = record.status.value.replace(" ", "-")
+    shapes = {outcome_shape(record), expected_shape(record.planned.expectation)}
+    return (f"m-{verdict}", *(f"o-{name}" for name in sorted(shapes)))
+
+
 def rule_place(where: str, scenario: str) -> str:
     """The file and line of a rule, relative to the project as far as that is known."""
     place = Place.of(where, scenario)

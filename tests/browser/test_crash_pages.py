@@ -75,7 +75,7 @@ def test_nothing_is_wider_than_a_narrow_screen_and_no_text_lies_on_another(
     page.evaluate("document.querySelectorAll('details').forEach((element) => { element.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     overlaps = page.evaluate(
-        """() => [...document.querySelectorAll('.frame, .stack tr')].flatMap((row) => {
+        """() => [...document.querySelectorAll('ol.stack > li, .stack tr')].flatMap((row) => {
             const boxes = [...row.children].map((cell) => cell.getBoundingClientRect())
                 .filter((box) => box.width);
             return boxes.flatMap((one, at) => boxes.slice(at + 1).filter((other) =>
@@ -95,7 +95,7 @@ def test_the_fault_and_a_missing_frame_are_marked_where_colours_are_forced(
     page.goto(page_of(troubled_run, 1))
     styles = [
         page.locator(place).evaluate("(element) => getComputedStyle(element).outlineStyle")
-        for place in (".frame.site", ".frame.missing")
+        for place in ("li.site", "li.missing")
     ]
     assert styles == ["solid", "dashed"]
     context.close()

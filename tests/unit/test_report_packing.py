@@ -24,7 +24,7 @@ def test_what_a_pack_holds_comes_out_again(contents: dict[str, str]) -> None:
 
 
 def test_the_number_of_a_pack_is_fnv_1a() -> None:
-    places = Places(own=frozenset(), packs=1 << 32)
+    places = Places(own=frozenset(), copied=frozenset(), packs=1 << 32)
     assert [places.pack_of(text) for text in ("", "a", "foobar")] == [0x811C9DC5, 0xE40C292C, 0xBF9CF968]
 
 
