@@ -36,7 +36,7 @@ def is_no_path(error: docker.errors.APIError) -> bool:
 
 def _is_passing(error: BaseException) -> bool:
     if isinstance(error, docker.errors.APIError):
-        return error.is_server_error() and not is_no_path(error)
+        return error.is_server_error() and not is_no_path(error) and NO_ROOM not in str(error.explanation)
     return isinstance(error, requests.exceptions.ConnectionError)
 
 
