@@ -60,17 +60,14 @@ class CauseGroup:
         return self.end.kind
 
 
-def find_causes(plan: Plan, results: Iterable[CellResult]) -> tuple[CauseGroup, ...]:
-    """Group the cells that are not as expected by their cause, in the plan's order."""
-    by_cell = {result.cell.id: result for result in results}
+def find_causes(results: Iterable[tuple[Cell, CellResult | None]]) -> tuple[CauseGroup, ...]:
+    """Group the planned cells that are not as expected by their cause, in the plan's order."""
     ends: dict[tuple[object, ...], End] = {}
     members: dict[tuple[object, ...], list[tuple[Cell, CellResult | None]]] = {}
     cells: list[Cell] = []
     judged: dict[str, list[Cell]] = {}
-    for item in plan.cells:
-        cell = item.cell
+    for cell, result in results:
         cells.append(cell)
-        result = by_cell.get(cell.id)
         if result and result.judgement.verdict in (Verdict.PASS, Verdict.FAIL):
             judged.setdefault(cell.scenario, []).append(cell)
         end = end_of(result) if result else _NOT_RUN
@@ -194,6 +191,15 @@ def _place(plan: Plan, group: CauseGroup, expectation: Expectation | None) -> Pl
     return Place(file=file) if file else None
 
 
+def _narrowed(chosen: Sequence[str], rule: str) -> list[str]:
+    """The words that choose the cells that a rule matches too. Of two expressions the last counts."""
+    words = list(chosen)
+    if "-k" not in words:
+        return [*words, "-k", rule]
+    at = words.index("-k") + 1
+    return [*words[:at], f"({words[at]}) and ({rule})", *words[at + 1 :]]
+
+
 def _command(plan: Plan, group: CauseGroup, where: Where | None, example: CellResult | None) -> str:
     """The command that runs the group's cells again, as the cells' own commands are written."""
     cells = [cell.id for cell in group.cells]
@@ -201,10 +207,11 @@ def _command(plan: Plan, group: CauseGroup, where: Where | None, example: CellRe
     if example:
         own = shlex.join(["--cell", example.cell.id])
         start = example.repeat.removesuffix(own).rstrip() if example.repeat.endswith(own) else start
-    if len(cells) > NAMED_CELLS and where and where.rules and len(group.universe) == len(plan.cells):
-        return f"{start} {plan.selection} -k {shlex.quote(where.rules[0])}"
-    if len(cells) > NAMED_CELLS and where and where.rules and group.end.scenario:
-        rule = f'scenario == "{group.end.scenario}" and ({where.rules[0]})'
-        return f"{start} {plan.selection} -k {shlex.quote(rule)}"
+    rule = where.rules[0] if where and where.rules and plan.chosen else None
+    scenarios = {name for grid in plan.cells.grids for name in grid["scenario"]}
+    if rule and _fails(group.kind) and len(scenarios) > 1:
+        rule = f'scenario == "{group.end.scenario}" and ({rule})'
+    if rule and len(cells) > NAMED_CELLS and "--cell" not in plan.chosen:
+        return f"{start} {shlex.join(_narrowed(plan.chosen, rule))}"
     named = shlex.join([part for cell in cells[:NAMED_CELLS] for part in ("--cell", cell)])
     return f"{start} {named}"

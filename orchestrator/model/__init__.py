@@ -149,6 +149,7 @@ from orchestrator.model.plan import (
     PLAN_SCHEMA,
     Plan,
     PlannedImage,
+    RunIdentity,
     ScenarioText,
 )
 from orchestrator.model.planned_cells import PlannedCells
@@ -307,6 +308,7 @@ __all__ = [
     "RegistryImage",
     "Rule",
     "RunDigest",
+    "RunIdentity",
     "Scenario",
     "ScenarioText",
     "SelectedCells",

@@ -37,6 +37,19 @@ class ScenarioText(Value):
     file: str | None = None
 
 
+class RunIdentity(Value):
+    """Which run this is, as far as it is known: the project, the job of CI, the machine, the program."""
+
+    commit: str | None = None
+    branch: str | None = None
+    job: str | None = None
+    """The address of the job of CI that ran it."""
+    host: str
+    kernel: str
+    version: str
+    """Of crashmatrix."""
+
+
 class Plan(Value):
     """plan.json. With the cells' results it is all that resuming, sharding, merging and reports need."""
 
@@ -46,6 +59,12 @@ class Plan(Value):
     profile: str
     selection: str
     shard: str | None = None
+    chosen: tuple[str, ...] = ()
+    """The words behind `crashmatrix run` that choose the same cells again; empty where they are too many."""
+    command: str = ""
+    """The shell command of these words."""
+    identity: RunIdentity | None = None
+    """None in a plan of an earlier version, and of several machines."""
     engine: str | None = None
     """The engine that the run used, for example "docker 20.10.24"; None until one was asked."""
     scenarios: tuple[ScenarioText, ...] = ()

@@ -111,6 +111,7 @@ def _merged(plans: Sequence[Plan], planned: Sequence[PlannedById], run: str) -> 
         profile=" + ".join(_unique([plan.profile for plan in plans])),
         selection=" | ".join(_unique([plan.selection for plan in plans])),
         cells=cells,
+        identity=first.identity if all(plan.identity == first.identity for plan in plans) else None,
         scenarios=tuple({item.name: item for plan in plans for item in plan.scenarios}.values()),
         unavailable=_unavailable(plans, cells),
         excluded=_excluded(plans),

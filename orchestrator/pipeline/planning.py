@@ -5,7 +5,8 @@ from __future__ import annotations
 __lazy_modules__ = ("orchestrator",)
 
 import platform
-from collections.abc import Callable, Iterable, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Final
 from orchestrator import images, instruments, packages, rundir
 from orchestrator import matrix as planning
 from orchestrator.errors import ErrorList, HostError, InputError, Location
+from orchestrator.invocation import command
 from orchestrator.matrix import ARCH_ALIASES, Aliases, Matrix, Request
 from orchestrator.model import (
     ABSENT,
@@ -40,6 +42,7 @@ from orchestrator.model import (
     orders_as_version,
     scenario_files,
 )
+from orchestrator.pipeline.identity import run_identity
 from orchestrator.pipeline.locking import (
     Given,
     Packages,
@@ -52,6 +55,8 @@ from orchestrator.pipeline.locking import (
 )
 from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, planned_cells
 
+NAMED_CELLS: Final = 50
+"""Cells that a command names one by one."""
 EMULATION_FACTOR: Final = 5
 """Factor of a trial's timeout under qemu-user: 10 s were seen where 0.4 s are usual."""
 
@@ -111,12 +116,16 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
     terms_of = _terms_of(project, recipes, installed, patient=request.timeout is None)
     cells = planned_cells(selection, request.shard, terms_of, _image_axes(project))
     index, count = request.shard or WHOLE
+    chosen = _chosen(request, selection.profile)
     specs = recipes.specs if recipes else ()
     plan = Plan(
         run=_run_name(now, selection.profile, request),
         created=now.isoformat(timespec="seconds"),
         profile=selection.profile,
         selection=_selection_words(request, selection.profile),
+        chosen=chosen,
+        command=command("run", *chosen, project=project.root) if chosen else "",
+        identity=run_identity(project.root),
         shard=f"{index}/{count}" if request.shard else None,
         cells=cells,
         scenarios=_in_words(project, cells),
@@ -252,15 +261,31 @@ def _run_name(now: datetime, profile: str, request: Request) -> str:
 
 
 def _selection_words(request: Request, profile: str) -> str:
-    """The flags that choose the same cells again."""
+    """What runs that are compared have in common: the flags that choose the cells, of all shards."""
+    if request.cells is not None and len(request.cells) > 1:
+        return f"({len(request.cells)} named cells)"
+    return shlex.join(_choosing(request, profile))
+
+
+def _chosen(request: Request, profile: str) -> tuple[str, ...]:
+    """The words of a command line that choose the same cells again, with the same numbers."""
+    if request.cells is not None and len(request.cells) > NAMED_CELLS:
+        return ()
+    numbers = {"--trials": request.trials, "--timeout": request.timeout}
+    words = [part for flag, value in numbers.items() if value is not None for part in (flag, f"{value:g}")]
+    shard = ["--shard", "{}/{}".format(*request.shard)] if request.shard else []
+    return (*_choosing(request, profile), *words, *shard)
+
+
+def _choosing(request: Request, profile: str) -> Iterator[str]:
     if request.cells is not None:
-        one = len(request.cells) == 1
-        return f"--cell {next(iter(request.cells))}" if one else f"({len(request.cells)} named cells)"
-    words = [f"--profile {profile}"]
-    words += [planning.axis_flag(axis, values) for axis, values in request.axes.items()]
+        yield from (part for cell in sorted(request.cells) for part in ("--cell", cell))
+        return
+    yield from ("--profile", profile)
+    for axis, values in request.axes.items():
+        yield from planning.axis_flag(axis, values).split(" ", 1)
     if request.expression is not None:
-        words.append(f"-k '{request.expression}'")
-    return " ".join(words)
+        yield from ("-k", request.expression)
 
 
 def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:

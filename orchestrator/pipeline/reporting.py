@@ -54,7 +54,7 @@ def report_on(run: RunFolder, baseline: RunFolder | None = None, *, junit_files:
 def _explained(run: RunFolder, data: RunData, baseline: RunFolder | None) -> RunData:
     explanations = explain.explain(data.plan, data.results)
     run.write(explanations)
-    groups = causes.find_causes(data.plan, data.results)
+    groups = causes.find_causes(data.planned_results)
     told = causes.tell_causes(data.plan, groups, _wheres(data, groups))
     now = _digest(data, groups, told)
     run.write(now)
@@ -104,7 +104,7 @@ def _past_digest(folder: RunFolder) -> RunDigest:
     if written is not None and written.causes is not None:
         return written
     data = folder.load_results()
-    groups = causes.find_causes(data.plan, data.results)
+    groups = causes.find_causes(data.planned_results)
     return _digest(data, groups, causes.tell_causes(data.plan, groups, {}))
 
 

@@ -2,10 +2,12 @@
 
 import itertools
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Final
 
@@ -28,6 +30,7 @@ from orchestrator.model import (
 )
 from orchestrator.report import words
 from orchestrator.report.changes import Mark
+from orchestrator.report.limits import RunLimits, run_limits
 from orchestrator.report.picture import Matrix, Picture
 from orchestrator.report.text import Excerpt, duration_words, read_excerpt
 from orchestrator.rundir import CellRecord, RunData, Status
@@ -40,7 +43,7 @@ TRIALS: Final = 100
 """Trials that a cell's table lists."""
 CAUSES: Final = 20
 """Causes that stand open on the overview; further ones are folded."""
-CAUSE_CELLS: Final = 40
+CAUSE_CELLS: Final = 8
 """Cells that a cause names; the grid shows all."""
 DIFFERENCES: Final = 6
 """Explanations of failures and signatures that stand open."""
@@ -231,10 +234,37 @@ class IndexView:
         }
         return tuple(f"{words.cells(len(ids))} {what}" for what, ids in facts.items() if ids)
 
+    @property
+    def limits(self) -> RunLimits:
+        """What the whole run cannot tell."""
+        return run_limits(self.data)
+
+    @property
+    def settling_command(self) -> str:
+        """The command that runs the cells that would tell more; empty where there are none."""
+        cells = [part for cell in self.limits.settling for part in ("--cell", cell)]
+        return shlex.join(["crashmatrix", "run", *cells]) if cells else ""
+
+    @property
+    def wall_seconds(self) -> float | None:
+        """The time from the start of the first cell to the end of the last; None where no cell ran."""
+        spans = [_span(result) for result in self.data.results if result.trials]
+        known = [span for span in spans if span]
+        return max(end for _, end in known) - min(start for start, _ in known) if known else None
+
     @cached_property
     def seconds(self) -> float:
         """The total time of all cells in seconds; parallel cells count separately."""
         return sum(result.seconds for result in self.data.results)
+
+
+def _span(result: CellResult) -> tuple[float, float] | None:
+    """When a cell started and ended, in seconds since the epoch; None where the stamp is no time."""
+    try:
+        start = datetime.fromisoformat(result.started).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return start, start + result.seconds
 
 
 def explained(item: Explanation) -> Markup:

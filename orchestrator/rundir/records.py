@@ -1,7 +1,7 @@
 """A run as values: its plan, the records of its cells, and what was derived from them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -89,6 +89,11 @@ class RunData:
     def results(self) -> tuple[CellResult, ...]:
         """The results of the cells that ran."""
         return tuple(record.result for record in self.records if record.result)
+
+    @property
+    def planned_results(self) -> Iterator[tuple[Cell, CellResult | None]]:
+        """Each planned cell with its result, if there is one."""
+        return ((record.cell, record.result) for record in self.records)
 
     @cached_property
     def counts(self) -> Mapping[Status, int]:

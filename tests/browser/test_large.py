@@ -25,12 +25,12 @@ def test_all_that_the_report_writes_can_be_sent(ten_thousand: Path) -> None:
     assert len(sizes) < 1000
 
 
-def test_the_first_screen_needs_three_files_and_few_elements(tab: Tab, ten_thousand: Path) -> None:
+def test_the_first_screen_needs_four_files_and_few_elements(tab: Tab, ten_thousand: Path) -> None:
     page = tab.page
     page.goto((ten_thousand / "index.html").as_uri())
     expect(page.locator("#told")).to_have_text("10,000 cells asked")
     files = [Path(url.removeprefix(ten_thousand.as_uri()).lstrip("/")) for url in tab.requests]
-    assert sorted(map(str, files)) == ["assets/grid.js", "assets/report.css", "index.html"]
+    assert sorted(map(str, files)) == ["assets/grid.js", "assets/page.js", "assets/report.css", "index.html"]
     assert sum((ten_thousand / file).stat().st_size for file in files) < 3 * MEGABYTE
     assert 100 < page.locator("*").count() < ELEMENTS
     tab.assert_quiet()

@@ -16,9 +16,9 @@ def test_the_index_opens_from_a_file_and_asks_for_nothing(tab: Tab, bad_run: Pat
     tab.page.goto((bad_run / "index.html").as_uri())
     expect(tab.page.get_by_role("heading", level=1)).to_have_text("1 failed, 1 error, 1 not run, of 12 cells")
     expect(tab.page.locator("#grid td[data-cell]")).to_have_count(12)
-    expect(tab.page.locator("#grid td.fail a")).to_contain_text("fail SIGSEGV ")
+    expect(tab.page.locator("#grid td.fail a")).to_contain_text("fail, crash: SIGSEGV ")
     tab.assert_quiet()
-    own = ("index.html", "assets/report.css", "assets/grid.js")
+    own = ("index.html", "assets/report.css", "assets/page.js", "assets/grid.js")
     assert tab.requests == [(bad_run / name).as_uri() for name in own]
 
 
@@ -152,7 +152,7 @@ def test_fifty_megabytes_in_one_line_are_cut_with_a_link_to_the_whole(tab: Tab, 
 
 def test_what_is_folded_on_the_overview_is_open_in_print(tab: Tab, told_run: Path) -> None:
     tab.page.goto((told_run / "index.html").as_uri())
-    folded = tab.page.locator(".answers details:not([open]) .explanation").first
+    folded = tab.page.locator("section[aria-labelledby=difference] details:not([open]) .explanation").first
     expect(folded).to_be_hidden()
     tab.page.emulate_media(media="print")
     expect(folded).to_be_visible()

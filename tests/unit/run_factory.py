@@ -173,7 +173,7 @@ def render(folder: Path) -> RunData:
     """Read a run's folder and render its reports from what it holds; causes are found where it has none."""
     data = load(folder)
     if not data.causes:
-        groups = causes.find_causes(data.plan, data.results)
+        groups = causes.find_causes(data.planned_results)
         told = causes.dated(causes.tell_causes(data.plan, groups, {}), digest(data), ())
         data = replace(data, causes=told)
     report.write(data)

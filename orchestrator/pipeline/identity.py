@@ -1,0 +1,44 @@
+"""Which run this is: the project's commit and branch, the job of CI, the machine and the program."""
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from orchestrator import __version__
+from orchestrator.adapters.checkout import checkout
+from orchestrator.model import RunIdentity
+
+LONGEST: Final = 500
+"""Characters of a value that a job of CI gives."""
+COMMITS: Final = ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT")
+BRANCHES: Final = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "GIT_BRANCH")
+"""Of GitHub, GitLab and Jenkins: there a checkout mostly stands on a commit and not on a branch."""
+JOBS: Final = ("CI_JOB_URL", "BUILD_URL")
+
+
+def run_identity(root: Path, environment: Mapping[str, str] = os.environ) -> RunIdentity:
+    """What is known of a run of the project in `root` before it starts."""
+    found = checkout(root)
+    commit, branch = _first(environment, COMMITS), _first(environment, BRANCHES)
+    return RunIdentity(
+        commit=found.commit or commit,
+        # The job's branch is that of its own repository, which the project need not be in.
+        branch=found.branch or (branch if commit in (None, found.commit) else None),
+        job=_job(environment),
+        host=platform.node(),
+        kernel=f"{platform.system()} {platform.release()} {platform.machine()}",
+        version=__version__,
+    )
+
+
+def _job(environment: Mapping[str, str]) -> str | None:
+    """The address of the job of CI; GitHub gives it in parts (default environment variables of Actions)."""
+    parts = [environment.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
+    url = "{}/{}/actions/runs/{}".format(*parts) if all(parts) else _first(environment, JOBS)
+    return url[:LONGEST] if url and url.startswith(("https://", "http://")) else None
+
+
+def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((environment[name][:LONGEST] for name in names if environment.get(name)), None)
