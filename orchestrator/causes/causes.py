@@ -191,6 +191,15 @@ def _place(plan: Plan, group: CauseGroup, expectation: Expectation | None) -> Pl
     return Place(file=file) if file else None
 
 
+def _chosen(selection: str) -> tuple[str, ...]:
+    """The words of a plan of an older version, whose flags for a project's own axes are refused."""
+    try:
+        words = tuple(shlex.split(selection))
+    except ValueError:
+        return ()
+    return words if words[:1] == ("--profile",) and "|" not in words else ()
+
+
 def _narrowed(chosen: Sequence[str], rule: str) -> list[str]:
     """The words that choose the cells that a rule matches too. Of two expressions the last counts."""
     words = list(chosen)
@@ -207,11 +216,12 @@ def _command(plan: Plan, group: CauseGroup, where: Where | None, example: CellRe
     if example:
         own = shlex.join(["--cell", example.cell.id])
         start = example.repeat.removesuffix(own).rstrip() if example.repeat.endswith(own) else start
-    rule = where.rules[0] if where and where.rules and plan.chosen else None
+    chosen = plan.chosen or _chosen(plan.selection)
+    rule = where.rules[0] if where and where.rules and chosen else None
     scenarios = {name for grid in plan.cells.grids for name in grid["scenario"]}
     if rule and _fails(group.kind) and len(scenarios) > 1:
         rule = f'scenario == "{group.end.scenario}" and ({rule})'
-    if rule and len(cells) > NAMED_CELLS and "--cell" not in plan.chosen:
-        return f"{start} {shlex.join(_narrowed(plan.chosen, rule))}"
+    if rule and len(cells) > NAMED_CELLS and "--cell" not in chosen:
+        return f"{start} {shlex.join(_narrowed(chosen, rule))}"
     named = shlex.join([part for cell in cells[:NAMED_CELLS] for part in ("--cell", cell)])
     return f"{start} {named}"
