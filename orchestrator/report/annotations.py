@@ -42,7 +42,7 @@ def _properties(data: RunData, cause: Cause) -> dict[str, str]:
 
 def _command(properties: dict[str, str], lines: list[str]) -> str:
     """A workflow command. The runner gives a meaning to `%` and line ends, so they are escaped."""
-    message = "%0A".join(one_line(line, LENGTH).replace("%", "%25") for line in lines)
+    message = "%0A".join(line.replace("%", "%25").replace("\n", " ").replace("\r", " ") for line in lines)
     named = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     if len(message) > LENGTH:
         message = re.sub(r"%.?$", "", message[:LENGTH])

@@ -69,7 +69,7 @@ def test_a_rule_is_one_annotation_for_all_its_cells(tmp_path: Path) -> None:
     assert line.startswith(
         f"::error {place},title=tls-atexit%3A exit status 0; expected a clean exit::FAIL, 3 of "
     )
-    assert f"%0Awhere: {RULE}%0A" in line
+    assert f"%0A  where: {RULE}%0A" in line
 
 
 def test_ten_annotations_at_most_and_nothing_in_them_is_a_command(tmp_path: Path) -> None:
