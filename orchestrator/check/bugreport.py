@@ -1,6 +1,5 @@
 """A hit as a bug report for the package's maintainers, in Markdown."""
 
-import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,11 +72,11 @@ def bug_report(hit: Hit, result: CellResult, crash: Crash | None) -> str:
 
 def _head(hit: Hit, result: CellResult) -> Iterator[str]:
     version = result.packages.get(hit.distribution, "")
-    yield f"# {hit.package} {version}: {_plain(hit.said)}"
+    yield f"# {f'{hit.package} {version}'.rstrip()}: {_plain(hit.said)}"
     yield ""
-    yield f"{hit.hazard.question} No: {_plain(hit.said)}."
+    yield f"Asked: {hit.hazard.question} Seen: {_code(hit.said)}"
     yield ""
-    yield f"- Where: {_plain(hit.where)}"
+    yield f"- Where: {_code(hit.where)}"
     yield f"- Cells that show it: {len(hit.cells)}, among them `{hit.cells[0]}`"
     yield f"- Hazards that show it: {', '.join(hit.hazards)}"
     yield f"- Repeated there: {hit.again} of {hit.trials} further trials show it"
@@ -156,7 +155,16 @@ def _fenced(lines: Iterable[str], language: str) -> Sequence[str]:
     return [f"{FENCE}{language}", *(line.replace(FENCE, "") for line in lines), FENCE, ""]
 
 
+def _code(text: str) -> str:
+    """Text of a program's as a span of code."""
+    return f"`{_line(text).replace('`', chr(39))}`"
+
+
 def _plain(text: str) -> str:
-    """Text of a program's on one line, of which Markdown makes nothing."""
-    words = json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"')
-    return words.replace("<", "&lt;").replace("`", "'").replace("[", "\\[")
+    """Text of a program's of which Markdown makes nothing."""
+    return _line(text).replace("<", "&lt;").replace("`", "'").replace("[", "\\[")
+
+
+def _line(text: str) -> str:
+    """Text on one line."""
+    return " ".join(text.split())

@@ -24,7 +24,7 @@ from orchestrator.model import Arch, CellResult, Judgement, OutcomeKind, Planned
 from orchestrator.pipeline.check import ImportGate, exit_code
 from orchestrator.pipeline.planning import Project, selected
 from orchestrator.pipeline.sharing import groups
-from tests.unit.run_factory import CRASHES, SURVIVES, cell, quiet_trial, result_of
+from tests.unit.run_factory import CRASHES, SURVIVES, cell, crash, quiet_trial, result_of
 
 
 def _module(name: str) -> ModuleType:
@@ -404,3 +404,25 @@ def test_classes_that_a_script_made_objects_of_are_named_in_the_one_that_is_redu
     assert "made = [sys.modules['one'].Native(), sys.modules['one._c'].Core()]" in named
     smallest = check.reduced(named, _still("_c'].Core()"), 60)
     assert "Native" not in smallest
+
+
+def test_a_bug_report_says_what_where_and_how_and_keeps_what_a_program_said_from_being_markup() -> None:
+    first = _result(OutcomeKind.SIGNAL, signal="SIGSEGV")
+    hit = check.Hit(
+        package="made", distribution="made", hazard=check.hazards()[0], crashed=True,
+        said="SIGSEGV in `f`\n<b>[x](y)",
+        cells=("tls-atexit/py3.11-glibc2.36-x86_64-plain+hazard=exit",), hazards=("exit", "fork"),
+        where='made crashes exactly where glibc < "2.43"', trials=5, again=4, script="import made\n",
+        statements=(9, 1),
+    )  # fmt: skip
+    said = check.bug_report(hit, first, crash())
+    title, *_ = said.splitlines()
+    assert title == "# made: SIGSEGV in 'f' &lt;b>\\[x](y)"
+    assert '- Where: `made crashes exactly where glibc < "2.43"`' in said
+    assert "4 of 5 further trials" in said
+    assert "~~~~~~~~~~~~python\nimport made\n~~~~~~~~~~~~" in said
+    assert "(1 of 9 statements)" in said
+    assert "\n#0 " in said
+    assert "atexit_handler (" in said
+    assert hit.hazard.source in said
+    assert hit.file == "made-exit-py3.11-glibc2.36-x86_64-plain.md"
