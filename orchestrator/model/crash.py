@@ -1,9 +1,14 @@
 """Crashes: a core that has been read. Field names are those of `crashmatrix analyze --json`."""
 
+from typing import Final
+
 from pydantic import ConfigDict, Field
 
 from orchestrator.binary.cpp_names import without_arguments
 from orchestrator.model.base import SCHEMA, Integer, Value
+
+OF_HOST: Final = "isolation of the tools that read the core:"
+"""How a warning begins that is about the host and not about the core."""
 
 
 class Sender(Value):
@@ -210,6 +215,16 @@ class Crash(Value):
     environment: Environment | None = None
     excerpts: tuple[Excerpt, ...] = ()
     """Source lines of its frames in the project's own files."""
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """The warnings that can change a conclusion: not those about the host that read the core."""
+        return tuple(warning for warning in self.warnings if not warning.startswith(OF_HOST))
+
+    @property
+    def host_notes(self) -> tuple[str, ...]:
+        """The warnings about the host that read the core, which are the same for each core that it reads."""
+        return tuple(warning for warning in self.warnings if warning.startswith(OF_HOST))
 
     @property
     def waits(self) -> tuple[str, ...]:

@@ -367,13 +367,13 @@ def _other_cautions(other: OtherCrash) -> Iterator[str]:
 def _crash_cautions(crash: Crash) -> Iterator[str]:
     if crash.hang:
         # What its threads wait for is told from system calls and locks, not from the name of one function.
-        yield from crash.warnings
+        yield from crash.limits
         return
     if crash.crash.function and not crash.crash.exact:
         yield f"nearest symbol: the fault is near {crash.crash.function}, perhaps not in it"
     elif crash.crash.function is None:
         yield "no symbol at the fault"
-    yield from crash.warnings
+    yield from crash.limits
 
 
 def wanted_evidence(wanted: WantedFinding) -> str:

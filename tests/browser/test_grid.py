@@ -38,7 +38,7 @@ def test_the_overview_leads_with_causes_and_then_shows_the_grid(tab: Tab, told_r
 def test_the_address_keeps_the_view_and_back_undoes_a_step(tab: Tab, bad_run: Path) -> None:
     page = tab.page
     page.goto((bad_run / "index.html").as_uri())
-    told(page, "12 cells asked")
+    told(page, "12 cells")
     page.get_by_text("Filters", exact=True).click()
     page.get_by_role("button", name="fail 1").click()
     told(page, "1 of 12 cells")
@@ -82,14 +82,14 @@ def test_any_two_axes_face_each_other_and_the_others_fold(tab: Tab, bad_run: Pat
     # Whoever opened the square by a key goes on from what it held.
     expect(page.locator("#grid .in").first).to_be_focused()
     page.go_back()
-    told(page, "12 cells asked")
+    told(page, "12 cells")
     tab.assert_quiet()
 
 
 def test_a_choice_made_while_typing_rests_is_a_step_of_its_own(tab: Tab, bad_run: Path) -> None:
     page = tab.page
     page.goto((bad_run / "index.html").as_uri())
-    told(page, "12 cells asked")
+    told(page, "12 cells")
     page.evaluate(
         """() => {
             const tell = (element, value, name) => {
@@ -119,7 +119,7 @@ def test_text_and_signature_filter_and_the_list_names_the_cells(tab: Tab, bad_ru
     expect(page.locator("#list").get_by_role("link", name=factory.cell(0).id)).to_be_visible()
     page.wait_for_url("**#text=LOST%20uwsgi")
     page.keyboard.press("Escape")
-    told(page, "12 cells asked")
+    told(page, "12 cells")
     page.get_by_text("Filters", exact=True).click()
     page.get_by_label("Signature", exact=True).select_option(
         label="SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit"
@@ -155,7 +155,7 @@ def test_arrow_keys_walk_over_the_squares_and_enter_opens_one(tab: Tab, bad_run:
 def test_what_an_address_says_is_held_to_what_there_is(tab: Tab, bad_run: Path) -> None:
     evil = "#rows=<img src=x onerror=alert(1)>,python&is.glibc=9.9&verdict=none&text=%E0%A4%A&signature=../x"
     tab.page.goto((bad_run / "index.html").as_uri() + evil)
-    told(tab.page, "12 cells asked")
+    told(tab.page, "12 cells")
     expect(tab.page.locator("#grid td[data-cell]").first).to_be_visible()
     tab.assert_quiet()
 

@@ -28,7 +28,7 @@ def test_all_that_the_report_writes_can_be_sent(ten_thousand: Path) -> None:
 def test_the_first_screen_needs_four_files_and_few_elements(tab: Tab, ten_thousand: Path) -> None:
     page = tab.page
     page.goto((ten_thousand / "index.html").as_uri())
-    expect(page.locator("#told")).to_have_text("10,000 cells asked")
+    expect(page.locator("#told")).to_have_text("10,000 cells")
     files = [Path(url.removeprefix(ten_thousand.as_uri()).lstrip("/")) for url in tab.requests]
     assert sorted(map(str, files)) == ["assets/grid.js", "assets/page.js", "assets/report.css", "index.html"]
     assert sum((ten_thousand / file).stat().st_size for file in files) < 3 * MEGABYTE
@@ -51,7 +51,7 @@ def test_a_filter_of_ten_thousand_shows_few_elements_and_counts_all(
     left = sum(all(word in line for word in text.split()) for line in lines[: data["planned"]])
     page.get_by_label("Find").fill(text)
     expect(page.locator("#told")).to_have_text(
-        "10,000 cells asked" if left == len(lines) else f"{left:,} of 10,000 cells"
+        "10,000 cells" if left == len(lines) else f"{left:,} of 10,000 cells"
     )
     assert page.locator("*").count() < ELEMENTS
     assert page.locator("#list tbody tr").count() == min(left, LISTED)

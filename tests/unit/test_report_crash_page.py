@@ -18,6 +18,7 @@ from orchestrator.model import (
     Verdict,
     WalkedArray,
 )
+from orchestrator.model.crash import OF_HOST
 from orchestrator.report.issue import issue_of
 from tests.unit import run_factory as factory
 
@@ -225,3 +226,21 @@ def test_the_markdown_of_a_crash_cannot_be_broken_out_of(tmp_path: Path) -> None
     assert {"issue", "issue-stack", "command-repeat"} <= set(targets)
     for target in targets:
         assert page.get_element_by_id(target).text_content()
+
+
+def test_what_holds_for_every_core_of_a_host_is_no_limit_of_the_evidence(tmp_path: Path) -> None:
+    cell = factory.cell()
+    trial = factory.crashed_trial(cell)
+    assert trial.crash
+    host = f"{OF_HOST} its kernel has no Landlock"
+    read = trial.crash.model_copy(
+        update={"warnings": (host, "thread 7: its stack ends early (no unwind table)")}
+    )
+    change = factory.judged(Verdict.PASS, "as expected", trials=(trial.model_copy(update={"crash": read}),))
+    folder = factory.write_run(tmp_path, factory.RunSpec(cells=(cell,), changes={cell.id: change}))
+    factory.render(folder)
+    page = html.document_fromstring((folder / f"cells/{cell.id}/index.html").read_bytes())
+    (limits,) = page.find_class("caution")
+    assert "its stack ends early" in limits.text_content()
+    assert "Landlock" not in limits.text_content()
+    assert f"{host}." in page.text_content()

@@ -7,6 +7,7 @@ from orchestrator.adapters import (
     jail,
     process,
 )
+from orchestrator.model.crash import OF_HOST
 
 MEMORY: Final = 4 << 30
 """Bytes of address space, beside what a core takes; debug files are mapped, so this is more than gdb uses."""
@@ -30,4 +31,4 @@ def limited(*, core: Path | None = None, written: int = MAX_ANSWER) -> list[str]
 def loose() -> tuple[str, ...]:
     """The warning for a host that confines such a program less than it should."""
     lacks = jail.shortcomings()
-    return (f"what read the core ran less confined than it should: {'; '.join(lacks)}",) if lacks else ()
+    return (f"{OF_HOST} {'; '.join(lacks)}",) if lacks else ()

@@ -638,7 +638,7 @@
     const planned = found.filter((cell) => cell < data.planned).length;
     sayExpression(found.filter((cell) => cell < data.planned));
     refocus();
-    told.textContent = planned === data.planned ? `${cells(planned)} asked` : `${planned.toLocaleString("en")} of ${cells(data.planned)}`;
+    told.textContent = planned === data.planned ? cells(planned) : `${planned.toLocaleString("en")} of ${cells(data.planned)}`;
   };
 
   view.append(controls, place);
