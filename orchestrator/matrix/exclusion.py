@@ -202,5 +202,6 @@ def _no_interpreter(catalogue: Catalogue, python: str, arch: Arch) -> str:
     if others:
         return f"CPython {python} for {arch} only as {' and '.join(others)}'s own binary"
     return (
-        f"no source for CPython {python} for {arch} in the catalogue (docs/environments.md: how to add one)"
+        f"no source for CPython {python} for {arch} in the catalogue: one is added to `interpreters` of "
+        "a copy of images/catalogue.yaml"
     )

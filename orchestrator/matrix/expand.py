@@ -9,9 +9,9 @@ from orchestrator.errors import ErrorList, InputError, Location
 from orchestrator.invocation import command
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.blocks import Block, size
-from orchestrator.matrix.expression import Expression, OneOf, known_value, parse
+from orchestrator.matrix.expression import ARCH, Expression, OneOf, known_value, parse
 from orchestrator.matrix.facts import CatalogueFacts
-from orchestrator.matrix.matrix_file import Matrix, Profile
+from orchestrator.matrix.matrix_file import HOST, Matrix, Profile
 from orchestrator.matrix.named import named_cells
 from orchestrator.matrix.request import Request, axis_flag
 from orchestrator.matrix.terms import CellSelector
@@ -19,6 +19,7 @@ from orchestrator.matrix.unavailable import unavailable_values
 from orchestrator.model import (
     ABSENT,
     MAX_CELLS,
+    Arch,
     Catalogue,
     ExcludedCells,
     ProbeKind,
@@ -45,7 +46,7 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
     profile = _profile(matrix, request)
     grids = _grids(matrix)
     facts = CatalogueFacts(catalogue, matrix.axes["glibc"])
-    chosen = _chosen(grids, matrix, request, facts)
+    chosen = _chosen(grids, matrix, request, facts, catalogue.host)
     cells: list[SelectedCells] = []
     excluded: list[ExcludedCells] = []
     errors = ErrorList()
@@ -135,12 +136,14 @@ def _grid(matrix: Matrix, scenario: Scenario) -> Block:
     }
 
 
-def _chosen(grids: Sequence[Block], matrix: Matrix, request: Request, facts: CatalogueFacts) -> list[Block]:
+def _chosen(
+    grids: Sequence[Block], matrix: Matrix, request: Request, facts: CatalogueFacts, host: Arch
+) -> list[Block]:
     if request.cells is not None:
         return named_cells(grids, request.cells, matrix.file)
     left = [grid for grid in grids if size([grid])]
     # All clauses first: a mistake in one is worth more than that another leaves no cell.
-    for clause in list(_clauses(matrix, _profile(matrix, request), request)):
+    for clause in list(_clauses(matrix, _profile(matrix, request), request, host)):
         before, matches = size(left), facts.when(clause.when, then=True)
         left = [block for block, matching in matches.partition(left) if matching]
         if not left:
@@ -152,11 +155,14 @@ def _chosen(grids: Sequence[Block], matrix: Matrix, request: Request, facts: Cat
     return left
 
 
-def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Clause]:
+def _clauses(matrix: Matrix, profile: Profile, request: Request, host: Arch) -> Iterator[_Clause]:
     """Every narrowing, in the order in which it is named when nothing is left."""
     for axis, values in profile.axes.items():
         if axis not in request.axes:
-            yield _values_clause(f"profile {profile.name} ({axis}: {', '.join(values)})", axis, values)
+            hosts = axis == ARCH and HOST in values
+            chosen = _with_host(values, matrix.axes[axis], host) if hosts else values
+            words = f"profile {profile.name} ({axis}: {', '.join(values)})"
+            yield _values_clause(words, axis, chosen)
     yield _Clause(words=f"profile {profile.name} (select: {profile.select_text})", when=profile.select)
     errors = ErrorList()
     for axis, values in request.axes.items():
@@ -173,6 +179,11 @@ def _clauses(matrix: Matrix, profile: Profile, request: Request) -> Iterator[_Cl
             parsed = parse(request.expression, matrix.vocabulary, place, matrix.aliases)
             yield _Clause(words=f"-k '{request.expression}'", when=parsed)
     errors.raise_all()
+
+
+def _with_host(values: Sequence[str], known: Sequence[str], host: Arch) -> Sequence[str]:
+    """A profile's architectures with the host's in place of `host`; all, if the matrix does not have that."""
+    return [str(host) if value == HOST else value for value in values] if host in known else known
 
 
 def _values_clause(words: str, axis: str, values: Sequence[str]) -> _Clause:

@@ -15,7 +15,7 @@ from orchestrator.adapters.suggest import nearest
 from orchestrator.adapters.yamlfile import Document
 from orchestrator.errors import ErrorList, InputError
 from orchestrator.matrix.axes import Axes, check_axes, vocabulary
-from orchestrator.matrix.expression import ARCH_ALIASES, Aliases, Constant, Expression, parse
+from orchestrator.matrix.expression import ARCH, ARCH_ALIASES, Aliases, Constant, Expression, parse
 from orchestrator.matrix.packages import LatestOf, unknown_latest
 from orchestrator.matrix.rules import Exclusion, ScenarioRules
 from orchestrator.matrix.scenario_file import ExclusionFile
@@ -24,6 +24,9 @@ from orchestrator.model import ABSENT, AXIS_VALUE, STANDARD_AXES, ProbeKind, Sce
 
 DEFAULTS: Final = Path(__file__).with_name("defaults.yaml")
 """What a project's matrix.yaml does not say; a file of the program, in the same form."""
+
+HOST: Final = "host"
+"""In a profile, the architecture of the machine that plans: what runs there without emulation."""
 
 
 class ProfileFile(Value):
@@ -206,7 +209,7 @@ class _MatrixReader:
                 self.errors.add(InputError(f"unknown axis {axis!r}", where=place, hint=hint))
                 continue
             for index, value in enumerate(values):
-                if value not in known:
+                if value not in known and (axis, value) != (ARCH, HOST):
                     place = self.document.where("profiles", name, "axes", axis, index)
                     hint = nearest(value, known, self.aliases.get(axis))
                     self.errors.add(InputError(f"{axis} has no value {value!r}", where=place, hint=hint))

@@ -2,6 +2,7 @@
 
 __lazy_modules__ = ("packaging",)
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
-from packaging import requirements
+from packaging import requirements, utils
 
 from orchestrator.adapters.inside import read_inside, resolve_inside
 from orchestrator.adapters.yamlfile import shown
@@ -22,7 +23,10 @@ _COMMENT: Final = re.compile(r"(^|\s+)#.*$")
 _OPTION: Final = re.compile(r"\s--?[A-Za-z]")
 _HASH: Final = re.compile(r"--hash[=\s](sha(?:256|384|512):[0-9a-f]{64,128})(?:\s+|$)")
 _INCLUDE: Final = re.compile(r"(?:-r\s*|--requirement[\s=]\s*)(\S.*)")
-_ARCHIVES: Final = (".whl", ".tar.gz", ".zip")
+WHEEL: Final = ".whl"
+LONGEST: Final = 80
+"""Characters of a requirement that an error shows."""
+_ARCHIVES: Final = (WHEEL, ".tar.gz", ".zip")
 _FLAG: Final = re.compile(r"--?[A-Za-z][A-Za-z-]*")
 _INDEX: Final = "configure the index as for uv: UV_INDEX_URL, UV_EXTRA_INDEX_URL or pip.conf"
 _VALUE: Final = f"write the value; {_INDEX}"
@@ -120,10 +124,22 @@ class Requirements:
                 _refuse("a requirements file is not fetched", where, "download it into the project")
             if include:
                 yield from self.of_file(folder / include[1].strip(), where, within)
-            elif content.startswith("./") and content.endswith(".whl"):
-                yield str(resolve_inside(folder / content, self.project, where))
+            elif content.endswith(WHEEL) and "://" not in content:
+                yield self._wheel(content, folder, where)
             else:
                 yield parse_requirement(content, where)
+
+    def _wheel(self, content: str, folder: Path, where: Location) -> str:
+        """The path of a wheel file of the project; no part of it is a link, and it lies nowhere else."""
+        path = folder / content
+        found = resolve_inside(path, self.project, where)
+        if found != self.project / os.path.relpath(path, self.project):
+            _refuse(f"{content[:LONGEST]!r} is reached by a link", where, "name the file that it leads to")
+        try:
+            utils.parse_wheel_filename(found.name)
+        except utils.InvalidWheelFilename as error:
+            _refuse(str(error).splitlines()[0], where, "give the wheel the name that it was built with")
+        return str(found)
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:

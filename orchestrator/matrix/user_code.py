@@ -14,7 +14,7 @@ from orchestrator.adapters.inside import resolve_inside
 from orchestrator.adapters.yamlfile import Document
 from orchestrator.errors import ErrorList, InputError
 from orchestrator.matrix.files import FileCollector
-from orchestrator.matrix.requirements import Requirements
+from orchestrator.matrix.requirements import WHEEL, Requirements
 from orchestrator.matrix.scenario_file import ScenarioFile
 from orchestrator.model import CodeFile, PackageAxis, UserCode
 from orchestrator.supervisor.targets import COMMAND, DRIVER, PYTEST, SCRIPT, WSGI
@@ -141,10 +141,17 @@ def _with_pytest(requires: Iterable[str], packages: tuple[PackageAxis, ...]) -> 
     """The requirements, and pytest itself where nothing says which one."""
     named = {package.distribution for package in packages}
     for requirement in requires:
-        named.add(utils.canonicalize_name(requirements.Requirement(requirement.partition(" --hash")[0]).name))
+        named.add(_name(requirement))
         yield requirement
     if PYTEST not in named:
         yield PYTEST
+
+
+def _name(requirement: str) -> str:
+    """The distribution's normalized name, of a requirement or of a wheel file's path."""
+    if requirement.endswith(WHEEL) and requirement.startswith("/"):
+        return utils.parse_wheel_filename(Path(requirement).name)[0]
+    return utils.canonicalize_name(requirements.Requirement(requirement.partition(" --hash")[0]).name)
 
 
 def title_of(entry: ScenarioFile, kind: str) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from orchestrator.model import LABEL_CELL
 from tests.integration.runs import ROOT, command, run
 from tests.integration.test_packages import HERE, only, project
 
@@ -61,6 +62,6 @@ def test_a_shell_has_what_ran_its_core_and_gdb(tmp_path: Path) -> None:
         "--all",
         "--quiet",
         "--filter",
-        f"label=crashmatrix.cell={result.cell.id}#0",
+        f"label={LABEL_CELL}={result.cell.id}#0",
     ]
     assert not subprocess.run(names, capture_output=True, text=True, check=True).stdout

@@ -687,8 +687,8 @@ def test_values_that_no_cell_has_are_said_once_with_their_own_reasons(
     edit(project / "matrix.yaml", '["2.31", "2.36"]', '["2.31", "2.36", "2.40"]')
     assert unavailable(project, catalogue, Request(axes={"arch": ("x86_64", "arm64")})) == {
         # 16 cells of each glibc, of which 4 with Rust and glibc 2.36 are excluded by the matrix's own rule.
-        "python 3.10": (24, ("no source for CPython 3.10 for x86_64 in the catalogue"
-                             " (docs/environments.md: how to add one)",)),
+        "python 3.10": (24, ("no source for CPython 3.10 for x86_64 in the catalogue: one is added to"
+                             " `interpreters` of a copy of images/catalogue.yaml",)),
         "glibc 2.40": (24, ("no base with glibc 2.40 for x86_64 in the catalogue",)),
         "arch arm64": (36, ("no base with glibc 2.31 for arm64 in the catalogue",
                             "no base with glibc 2.36 for arm64 in the catalogue")),

@@ -91,7 +91,7 @@ REFUSED = {
     "--pre": "the option --pre is not supported; remove it; "
     "what is read is NAME, a version, a marker, --hash and -r",
     "./pkg": "'./pkg' is a path, not a requirement; name a package's folder by `source:`",
-    "/abs/x.whl": "'/abs/x.whl' is a path, not a requirement; name a package's folder by `source:`",
+    "/abs/x.whl": "'/abs/x.whl' leads out of the folder; copy what it means into PROJECT",
     "x-1.0.tar.gz": "'x-1.0.tar.gz' is a path, not a requirement; name a package's folder by `source:`",
     "https://u:word@example.org/x.zip": "'https://example.org/x.zip' is an address without a name; "
     "write NAME @ https://...",

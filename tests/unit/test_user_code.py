@@ -136,8 +136,10 @@ MISTAKES = {
     "already; leave one of the two out",
     "script: repro.py\nrequires: [flask >> 3]": "3:12: 'flask >> 3' is not a requirement: "
     "Expected semicolon (after name with no version specifier) or end; write for example flask>=3.0",
-    "script: repro.py\nrequires: [./wheels/x.whl]": "3:12: './wheels/x.whl' is a path, not a "
-    "requirement; name a package's folder by `source:`",
+    "script: repro.py\nrequires: [./wheels/x.whl]": "3:12: 'wheels/x.whl' cannot be read: "
+    "No such file or directory; correct it",
+    "script: repro.py\nrequires: [../x.whl]": "3:12: '../x.whl' leads out of the folder; copy what it means "
+    "into PROJECT",
     "script: repro.py\nrequires: flask": "3:11: requires: there is no file 'flask'; write "
     "['flask'] for a package",
     "script: repro.py\nrequires: none.txt": "3:11: 'none.txt' cannot be read: No such file or "
@@ -387,6 +389,53 @@ def test_an_unpacked_interpreter_is_ready_on_the_newest_glibc_that_it_runs_on(
     assert len(ids(chosen(project, known, "script: repro.py", Request(profile="full")))) == 7
     (project / "matrix.yaml").write_text('schema: 1\naxes: {glibc: ["2.31"]}\n')
     assert "repro/py3.12-glibc2.31-x86_64-plain" in ids(chosen(project, known, "script: repro.py"))
+
+
+def test_a_wheel_of_the_project_is_required_by_its_path(project: Path) -> None:
+    name = "own-1.0-py3-none-any.whl"
+    (project / "wheels").mkdir()
+    (project / "wheels" / name).write_text("")
+    (project / "needs.txt").write_text(f"wheels/{name}\n")
+    wheel = str((project / "wheels" / name).resolve())
+    for text in (f"requires: [wheels/{name}]", f"requires: [./wheels/{name}]", "requires: needs.txt"):
+        code = scenario(project, f"script: repro.py\n{text}").code
+        assert code
+        assert code.requires == (wheel,)
+    code = scenario(project, f"pytest: []\nrequires: [wheels/{name}]").code
+    assert code
+    assert code.requires == (wheel, "pytest")
+    (project / "wheels" / "own.whl").write_text("")
+    (project / "linked").symlink_to("wheels")
+    for text, said in (
+        (
+            "wheels/own.whl",
+            "3:12: Invalid wheel filename (wrong number of parts): 'own'; give the wheel the name",
+        ),
+        (f"linked/{name}", f"3:12: 'linked/{name}' is reached by a link; name the file that it leads to"),
+    ):
+        (line,) = refused(project, f"script: repro.py\nrequires: [{text}]")
+        assert line.startswith(f"scenarios/repro.yaml:{said}")
+
+
+@pytest.mark.parametrize("profile", ["quick", "full"])
+def test_no_profile_emulates_unasked_and_a_flag_asks_the_other_architecture(
+    project: Path, catalogue: Catalogue, profile: str
+) -> None:
+    both = tuple(base.model_copy(update={"arches": tuple(Arch)}) for base in catalogue.bases)
+    for host, other in ((Arch.X86_64, Arch.ARM64), (Arch.ARM64, Arch.X86_64)):
+        known = catalogue.model_copy(update={"bases": both, "host": host})
+        found = ids(chosen(project, known, "script: repro.py", Request(profile=profile)))
+        assert found
+        assert all(f"-{host}-" in name for name in found)
+        asked = Request(profile=profile, axes={"arch": (str(other),)})
+        assert [
+            name.replace(other, host) for name in ids(chosen(project, known, "script: repro.py", asked))
+        ] == found
+    (project / "matrix.yaml").write_text("schema: 1\naxes: {arch: [x86_64]}\n")
+    assert ids(chosen(project, known, "script: repro.py", Request(profile=profile)))
+    (project / "matrix.yaml").write_text("schema: 1\nprofiles: {own: {axes: {arch: [host]}}}\n")
+    own = ids(chosen(project, known, "script: repro.py", Request(profile="own")))
+    assert all("-arm64-" in name for name in own)
 
 
 def test_an_applications_first_answer_compiles_no_server_for_an_unpacked_interpreter(
