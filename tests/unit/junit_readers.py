@@ -5,9 +5,10 @@ plugin checks the document against its schema as well (tests/data/junit.xsd).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from junitparser import JUnitXml, Skipped
 from lxml import etree
@@ -116,7 +117,8 @@ def jenkins(path: Path) -> list[Shown]:
     return found
 
 
-READERS = (gitlab, dorny, mikepenz, publish_unit_test_result, jenkins)
+Reader = Callable[[Path], list[Shown]]
+READERS: Final[tuple[Reader, ...]] = (gitlab, dorny, mikepenz, publish_unit_test_result, jenkins)
 
 
 def _cases(path: Path) -> Iterator[etree._Element]:
