@@ -18,7 +18,7 @@ FILES = {NAMES[kind]: file for kind, file in DERIVED.items() if kind in NAMES} |
 KNOWN = ("schema_version", "run", "cell", "image", "created")
 """What ties a document to its run: the true values, so that the rest is read."""
 EXAMPLES = settings(
-    max_examples=12, derandomize=True, database=None,
+    max_examples=6, derandomize=True, database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )  # fmt: skip
 
@@ -47,7 +47,7 @@ def test_a_document_of_its_schema_breaks_nothing(
     event(outcome)
 
 
-@settings(parent=EXAMPLES, max_examples=40)
+@settings(parent=EXAMPLES, max_examples=20)
 @given(data=st.data())
 def test_results_of_their_schema_break_nothing(fuzzer: FolderFuzzer, data: st.DataObject) -> None:
     value = data.draw(documents(SCHEMAS["result"]().model_json_schema()))
