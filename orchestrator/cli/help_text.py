@@ -44,6 +44,9 @@ EXAMPLES: Final = {
     "repro": """\
   crashmatrix repro repro/py3.11-glibc2.36-x86_64-plain+orjson=3.9.14
   sh repro-py3.11-glibc2.36-x86_64-plain-orjson-3.9.14/run.sh""",
+    "shell": """\
+  crashmatrix shell repro/py3.11-glibc2.36-x86_64-plain+orjson=3.9.14
+  crashmatrix shell CELL --run 20261129-020000-nightly""",
     "report": """\
   crashmatrix report
   crashmatrix report reports/20261130-101500-smoke
@@ -103,6 +106,9 @@ Exit codes: 0 the outcome flips once; 1 not, more than once, or at random;
 The folder has a Dockerfile, the code, the exact packages with their hashes, a
 README.md with the stack, and run.sh, which needs Docker alone. What no public
 image has lies in the folder as a tar.""",
+    "shell": """\
+The shell has the cell's image, variables, limits and network, and a copy of the
+code. Its exit status is that of this command.""",
     "diff": """\
 Exit codes: 0 nothing changed; 1 some cell did; 2 the input is wrong;
 3 no cell can be compared.""",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final
 
-from orchestrator.model import ExcludedCells, Expectation, InterpreterKind, Plan, PlannedCell
+from orchestrator.model import ExcludedCells, Expectation, InterpreterKind, OutcomeKind, Plan, PlannedCell
 
 MANY_EXCLUDED: Final = 20
 """Excluded cells shown of one reason: the stories' own axes multiply each that cannot be had by hundreds."""
@@ -17,7 +17,8 @@ def lines(plan: Plan) -> Iterator[str]:
     for lacking in plan.unavailable:
         reasons = "; ".join(lacking.reasons[:MANY_REASONS])
         more = f"; and {len(lacking.reasons) - MANY_REASONS} more" if lacking.reasons[MANY_REASONS:] else ""
-        yield f"no cell of {lacking.count:,} with {lacking.axis} {lacking.value}: {reasons}{more}\n"
+        cells = f"{lacking.count:,} cells with {lacking.axis} {lacking.value}"
+        yield f"none of the {cells} can run: {reasons}{more}\n"
     if plan.unavailable:
         yield "\n"
     for item in plan.cells:
@@ -25,8 +26,8 @@ def lines(plan: Plan) -> Iterator[str]:
     yield from _compiled(plan)
     yield from _excluded(plan)
     yield (
-        f"\n{len(plan.cells)} cells run, {plan.excluded_count} are excluded, "
-        f"{plan.deselected} are outside this selection.\n"
+        f"\n{len(plan.cells):,} cells run, {plan.excluded_count:,} are excluded, "
+        f"{plan.deselected:,} are not selected.\n"
     )
 
 
@@ -61,18 +62,21 @@ def _excluded(plan: Plan) -> Iterator[str]:
         for left_out in islice(chain.from_iterable(group.each() for group in alike), MANY_EXCLUDED):
             yield f"  {left_out.cell.id}\n"
         if count > MANY_EXCLUDED:
-            yield f"  and {count - MANY_EXCLUDED:,} more, all in --json\n"
+            yield f"  and {count - MANY_EXCLUDED:,} more (--json lists all)\n"
 
 
 def _expects(expectation: Expectation) -> str:
     if expectation.is_default:
-        return "a clean end"
-    return " ".join(filter(None, (str(expectation.kind), expectation.signal)))
+        return "a clean exit"
+    if expectation.kind is OutcomeKind.SIGNAL:
+        return expectation.signal or "a signal"
+    status = "" if expectation.status is None else f" {expectation.status}"
+    return f"{expectation.kind}{status}"
 
 
 def _made_of(item: PlannedCell) -> str:
     made_of = item.made_of
-    slow = f"; emulated, so {item.timeout:g} s a trial" if item.emulated else ""
+    slow = f"; emulated, time limit {item.timeout:g} s a trial" if item.emulated else ""
     slow += "; with a network" if item.network else ""
     if made_of is None:
         return slow

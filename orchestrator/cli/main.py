@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except OSError as error:
-        console.complain(f"{error}; fix that, and repeat the command")
+        console.complain(f"{error}; correct this and run the command again")
         return EXIT_HOST
 
 

@@ -251,8 +251,7 @@ def _shell(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         subparsers,
         "shell",
         "Open a shell in the environment of a cell that ran, with gdb and its core",
-        "The shell has the cell's image, variables, limits and network, and a copy of what runs. Its exit\n"
-        "status is that of this command.",
+        "CELL",
     )
     add_cell(parser)
     parser.set_defaults(command=commands.open_shell)

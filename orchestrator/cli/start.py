@@ -38,7 +38,8 @@ def new_scenario(arguments: argparse.Namespace, folder: Path) -> matrix.NewScena
     rest = tuple(arguments.arguments)
     if rest and kind not in (SCRIPT, PYTEST):
         raise InputError(
-            f"--arguments: {kind} takes none", hint="leave it out, or write them behind the command"
+            f"--arguments: {kind} takes no arguments",
+            hint="remove --arguments, or write them after the command",
         )
     name = arguments.name or _slug(called)
     if not NAME.fullmatch(name):
@@ -118,7 +119,7 @@ def _requires(
 def _file(given: Path, folder: Path, what: str) -> str:
     path = _inside(given, folder, what)
     if not given.is_file():
-        raise InputError("it is no file", where=Location(file=str(given)), hint=f"name {what}")
+        raise InputError("this is not a file", where=Location(file=str(given)), hint=f"name {what}")
     return path
 
 
@@ -164,7 +165,7 @@ def _source(given: Path, folder: Path) -> str:
         raise InputError(
             "--source: no pyproject.toml and no setup.py are there",
             where=Location(file=str(given)),
-            hint="name the folder that `pip install` would be given",
+            hint="name the folder that `pip install` accepts",
         )
     return path
 
@@ -179,7 +180,7 @@ def _inside(given: Path, folder: Path, what: str) -> str:
         return given.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError as error:
         raise InputError(
-            f"it lies outside the project's folder {folder.resolve()}",
+            f"this lies outside the project's folder {folder.resolve()}",
             where=Location(file=str(given)),
             hint="run init in a folder above it",
         ) from error

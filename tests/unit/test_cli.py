@@ -105,7 +105,18 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert f"usage: crashmatrix {command}" in capsys.readouterr().out
 
 
-ONE_SCREEN = {"report", "repro", "diff", "merge", "doctor", "setup", "images", "schema", "completion"}
+ONE_SCREEN = {
+    "shell",
+    "report",
+    "repro",
+    "diff",
+    "merge",
+    "doctor",
+    "setup",
+    "images",
+    "schema",
+    "completion",
+}
 """Commands whose help fits 24 rows; of the others the first screen has examples and the first flags."""
 
 

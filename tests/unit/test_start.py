@@ -154,10 +154,10 @@ def test_nothing_is_overwritten(folder: Path, taken: str, capsys: pytest.Capture
     ("flags", "says"),
     [
         (["--script", "none.py"], "none.py: it does not exist; name a script that is there"),
-        (["--script", "tests"], "tests: it is no file; name a script"),
-        (["--script", "../outside.py"], "../outside.py: it lies outside the project's folder"),
-        (["--script", "tests/../../outside.py"], "it lies outside the project's folder"),
-        (["--script", "/dev/null"], "/dev/null: it lies outside the project's folder"),
+        (["--script", "tests"], "tests: this is not a file; name a script"),
+        (["--script", "../outside.py"], "../outside.py: this lies outside the project's folder"),
+        (["--script", "tests/../../outside.py"], "this lies outside the project's folder"),
+        (["--script", "/dev/null"], "/dev/null: this lies outside the project's folder"),
         (["--script", "no\nway.py"], "script: 'no\\nway.py' has a control character"),
         (["--script", "repro.py", "--arguments", "\x1b[2J"], "has a control character"),
         (["--pytest", "test"], "test: it does not exist"),
@@ -175,7 +175,7 @@ def test_nothing_is_overwritten(folder: Path, taken: str, capsys: pytest.Capture
         (["--script", "repro.py", "--require", "x=1"], "--require 'x=1' is no requirement"),
         (["--script", "repro.py", "-r", "none.txt"], "none.txt: it does not exist"),
         (["--script", "repro.py", "--source", "tests"], "tests: --source: no pyproject.toml and no setup.py"),
-        (["--wsgi", "app:x", "--arguments", "-x"], "--arguments: wsgi takes none"),
+        (["--wsgi", "app:x", "--arguments", "-x"], "--arguments: wsgi takes no arguments"),
         (["--script", "repro.py", "--project", "none"], "none: the folder does not exist"),
     ],
 )
