@@ -10,7 +10,7 @@ from orchestrator.model.crash import NativeFrame
 
 _CLONE: Final = re.compile(r"(\.(?:isra|constprop|part|cold|lto_priv)(?:\.\d+)?)+$")
 """Suffixes that gcc adds to clones of a function; to its author a clone is the same function."""
-_INTERPRETER: Final = re.compile(r"(lib)?python\d?(\.\d+)?[dt]*(\.so[\d.]*)?")
+_INTERPRETER: Final = re.compile(r"(lib)?python\d?(\.\d+)?[dmtu]*(-dbg)?(\.so[\d.]*)?")
 _INTERNAL: Final = re.compile(r"^__GI_(?=\w)")
 """glibc's internal alias of a public function (include/libc-symbols.h): __GI_exit is exit."""
 

@@ -99,8 +99,8 @@ def test_what_was_found_on_the_stack_does_not_tell() -> None:
 
 
 def test_frames_without_names() -> None:
-    frames = stack((None, LIBC), (None, "/usr/lib/x86_64-linux-gnu/libffi.so.8.1.2"), (None, PROBE))
-    assert sign("SIGSEGV", frames)[0] == "SIGSEGV libffi!? > probe+0x1139"
+    frames = stack((None, LIBC), (None, "/usr/lib/x86_64-linux-gnu/libsqlite3.so.0.8.6"), (None, PROBE))
+    assert sign("SIGSEGV", frames)[0] == "SIGSEGV libsqlite3!? > probe+0x1139"
     assert sign("SIGSEGV", [])[0] == "SIGSEGV ?"
 
 

@@ -5,7 +5,7 @@ one for another fault. So:
 
 - It starts at the original fault: a handler that aborted, and all above its trampoline, is not in it.
 - Frames that every abort, exception or panic has are skipped, by exact name only: a prefix rule
-  would swallow a user's own function.
+  would swallow a user's own function. Of a panic of Rust all functions of Rust's own crates are skipped.
 - It ends at the interpreter. Which of CPython's functions lie between two frames of other code
   differs from version to version (`atexit_callfuncs`, `_PyEval_Vector`), and so they do not tell.
   Where the fault itself, or the call to die, lies in the interpreter, the function by which that was
@@ -14,7 +14,10 @@ one for another fault. So:
 - It ends at a further trampoline: what lies below was interrupted at any moment.
 - It ends at the first frame that was guessed: what lies on a stack is another thing in every run, and each
   backend guesses in its own way.
-- Of a stack that overflowed it is the functions that call each other, wherever the stack ended.
+- Of a stack that overflowed it is the functions that call each other, wherever the stack ended. Of a
+  recursion through other code and the interpreter the other code counts; of one within the interpreter its
+  functions do, or where Python code calls itself, the one function in which that runs. A scan that finds the
+  same return address again and again is no guess.
 - Names lose what compilers and backends add (crash/signature/names.py).
 - Of glibc's functions that call each other the one counts that was called from outside, by its public name:
   whether the others have names depends on whether glibc's debug file is installed.
@@ -29,11 +32,15 @@ from pathlib import PurePosixPath
 
 from orchestrator.crash.signature.frames import (
     TELLING,
+    dying,
+    family_of,
     is_glibc,
     is_interpreter,
+    is_panic,
     name_of,
     sure_frames,
     telling,
+    without_rusts_own,
 )
 from orchestrator.crash.signature.functions import EVALUATION
 from orchestrator.crash.signature.names import normalise, public_name
@@ -49,17 +56,20 @@ def sign_crash(
     `certain`: the number of frames that no guess led to (crash/stacks/certainty.py); all of them if None.
     `overflowed`: the stack did, so that the recursion tells, and not which function was at its end.
     """
-    own = sure_frames(frames[:certain])
-    if overflowed and (recursion := _recursion(own)):
+    if overflowed and (recursion := _recursion(frames)):
         return f"{signal} {' > '.join(recursion[:TELLING])}", "the recursion that the stack overflowed by"
-    dying = list(takewhile(lambda frame: not is_interpreter(frame) and name_of(frame) is None, own))
-    inside = list(takewhile(is_interpreter, own[len(dying) :]))
+    own = sure_frames(frames[:certain])
+    dead = len(dying(own))
+    inside = list(takewhile(is_interpreter, own[dead:]))
     between = any(normalise(frame.function or "") == EVALUATION for frame in inside)
-    outside = [] if between else list(telling(_entered(own[len(dying) + len(inside) :])))
+    outer = own[dead + len(inside) :]
+    if is_panic(own[:dead]):
+        outer = without_rusts_own(outer) or outer
+    outside = [] if between else list(telling(_entered(outer)))
     entered = inside[-1:] if outside else inside[:1]
     chosen = [*(f"python:{name_of(frame) or '?'}" for frame in entered), *outside][:TELLING]
     guessed = any(frame.scanned or len(own) == certain for frame in frames[len(own) : len(own) + 1])
-    how = _explain(own, len(dying), len(inside), chosen, guessed=guessed)
+    how = _explain(own, dead, len(inside), chosen, guessed=guessed)
     return " ".join([signal, " > ".join(chosen) or "?"]), how
 
 
@@ -77,19 +87,25 @@ def _entry(run: Sequence[NativeFrame]) -> list[NativeFrame]:
     return [frame.model_copy(update={"function": public_name(name)}) for frame, name in names[-1:]]
 
 
-def _recursion(own: Sequence[NativeFrame]) -> list[str]:
-    """The functions that call each other; the interpreter's differ by version, so it has none."""
-    if any(map(is_interpreter, own)):
-        return []
-    cycle = cycle_of([name for frame in own if (name := name_of(frame))])
-    return [name for name, _ in groupby(cycle)]
+def _recursion(frames: Sequence[NativeFrame]) -> list[str]:
+    """The functions that call each other; empty where none do."""
+    stack = list(takewhile(lambda frame: not frame.trampoline, frames))
+    named = [(name, frame) for frame in stack if (name := name_of(frame)) is not None]
+    cycle = cycle_of(named, key=lambda pair: pair[0])
+    outside = [family_of(frame) or "?" for _, frame in cycle if not is_interpreter(frame)]
+    if outside or not cycle:
+        return [name for name, _ in groupby(outside)]
+    names = [name for name, _ in cycle]
+    return (
+        [f"python:{EVALUATION}"] if EVALUATION in names else [f"python:{name}" for name, _ in groupby(names)]
+    )
 
 
 def _explain(
-    own: Sequence[NativeFrame], dying: int, inside: int, chosen: Sequence[str], *, guessed: bool
+    own: Sequence[NativeFrame], dead: int, inside: int, chosen: Sequence[str], *, guessed: bool
 ) -> str:
-    boundary = next((frame for frame in own[dying + inside :] if is_interpreter(frame)), None)
-    place = "outside the call to die" if dying else "from the fault outwards"
+    boundary = next((frame for frame in own[dead + inside :] if is_interpreter(frame)), None)
+    place = "outside the call to die" if dead else "from the fault outwards"
     entered = f"{inside} frames {place} are in the interpreter" if inside else ""
     if len(chosen) == TELLING:
         end = f"the first {TELLING} telling frames"

@@ -35,7 +35,8 @@ TERMINATING: Final = frozenset({
 })  # fmt: skip
 """C++ exceptions that nobody catches, by libstdc++, libgcc, libc++ and libunwind."""
 PANICKING: Final = frozenset({
-    "rust_panic", "rust_begin_unwind", "__rustc::rust_panic", "__rustc::rust_begin_unwind",
+    "rust_panic", "rust_begin_unwind", "std::rt::__rust_abort", "__rustc::__rust_abort",
+    "__rustc::rust_panic", "__rustc::rust_begin_unwind",
     "__rustc::__rust_start_panic", "std::panicking::panic_with_hook",
     "core::panicking::panic_nounwind_fmt::runtime",
     "__rust_start_panic", "__rust_foreign_exception", "__rust_drop_panic",
@@ -74,7 +75,12 @@ STARTING: Final = frozenset({
     "asan_thread_start", "__asan::AsanThread::ThreadStart",
 })  # fmt: skip
 """The outer end of every stack."""
-UNTELLING: Final = ABORTING | ALLOCATOR | TERMINATING | PANICKING | SANITIZING | STARTING
+FOREIGN_CALLS: Final = frozenset({
+    "ffi_call", "ffi_call_int", "ffi_call_unix64", "ffi_call_SYSV", "ffi_closure_unix64",
+    "ffi_closure_unix64_inner", "ffi_closure_SYSV", "ffi_closure_SYSV_inner",
+})  # fmt: skip
+"""libffi, 3.2 to 3.5, on x86-64 and arm64: calls of functions whose types are known at run time alone."""
+UNTELLING: Final = ABORTING | ALLOCATOR | TERMINATING | PANICKING | SANITIZING | STARTING | FOREIGN_CALLS
 
 PRIMITIVES: Final = frozenset({
     "PyCOND_TIMEDWAIT", "PyCOND_WAIT", "_pysemaphore_wait", "_PySemaphore_PlatformWait", "_PySemaphore_Wait",

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -15,13 +15,13 @@ from orchestrator.crash.stacks.limits import limited
 from orchestrator.crash.stacks.reading import Frame
 from orchestrator.errors import ToolError
 from orchestrator.model import PythonFrame
+from orchestrator.model.frame_names import is_interpreter_file
 
 SCRIPT: Final = Path(__file__).with_name("script.py")
 TIMEOUT: Final = 60
 """Seconds; a core of seven threads takes 0.2."""
 MAX_FRAMES: Final = 256
 HINT: Final = "the other backends are not affected"
-_INTERPRETER: Final = re.compile(r"(lib)?python\d(\.\d+)?[dt]*(\.so[\d.]*)?")
 _LOOP: Final = re.compile(r"_?PyEval_EvalFrameDefault(\.[a-z0-9.]+)?")
 """The evaluation loop; from 3.11 on one native frame of it runs a Python frame and those that this calls."""
 
@@ -56,7 +56,7 @@ class PythonReading(_Answer):
 
 def runs_python(core: Core) -> bool:
     """Whether the interpreter is among the modules, as the program or as a library."""
-    return any(_INTERPRETER.fullmatch(PurePosixPath(module.path).name) for module in core.modules)
+    return any(is_interpreter_file(module.path) for module in core.modules)
 
 
 def read_python(path: Path, core: Core, root: Path) -> PythonReading:

@@ -1,0 +1,117 @@
+"""Signatures of real crashes, by their stacks as the backend `elf` read them: one key for each bug.
+
+tests/data/cores/stacks.json has the frames from the fault outwards of:
+- r-BUG, r-BUG-g: a Rust program with panic=abort of rustc 1.95, once with legacy mangling and no debug
+  information, once with v0 mangling and debug information; 14 ways to panic.
+- ast-VERSION-RUN: `ast.parse("+0" * 209644)`, which overflows the stack of CPython.
+- ojVERSION: `orjson.loads("[" * 10**6 + "]" * 10**6)` of orjson 3.9.14, whose wheels are stripped.
+- m36, m37, p310: `ctypes.string_at(0)`; CPython 3.7's library is libpython3.7m, its libffi has names.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.crash.signature.crash import sign_crash
+from orchestrator.model import NativeFrame
+from orchestrator.model.frame_names import is_interpreter_file
+
+STACKS: dict[str, Any] = {
+    item["recipe"]: item
+    for item in json.loads((Path(__file__).parents[1] / "data/cores/stacks.json").read_text())
+}
+PANICS = sorted(name.removeprefix("r-") for name in STACKS if name.startswith("r-") and name[-2:] != "-g")
+PYTHON = "/usr/lib/x86_64-linux-gnu/libpython3.13.so.1.0"
+
+
+def key(recipe: str) -> str:
+    item = STACKS[recipe]
+    frames = [
+        NativeFrame(function=function, module=module, offset=offset, scanned=bool(scanned))
+        for function, module, offset, *scanned in item["frames"]
+    ]
+    return sign_crash(item["signal"], frames, certain=item["certain"], overflowed=item["overflowed"])[0]
+
+
+@pytest.mark.parametrize("bug", PANICS)
+def test_a_panic_is_named_by_who_panicked_with_and_without_debug_information(bug: str) -> None:
+    assert key(f"r-{bug}") == key(f"r-{bug}-g") == f"SIGABRT p::{bug}_it > p::main > main"
+
+
+def test_a_panic_in_nothing_but_rusts_own_crates_has_a_name() -> None:
+    frames = [
+        NativeFrame(function=name, module="/opt/a")
+        for name in ("abort", "std::panicking::rust_panic", "core::slice::index::slice_index_fail")
+    ]
+    assert sign_crash("SIGABRT", frames)[0] == "SIGABRT core::slice::index::slice_index_fail"
+
+
+def test_frames_of_the_standard_library_tell_where_nothing_panicked() -> None:
+    frames = [
+        NativeFrame(function=name, module="/opt/a")
+        for name in ("std::vector<int>::at(unsigned long)", "alloc::f", "read")
+    ]
+    assert sign_crash("SIGSEGV", frames)[0] == "SIGSEGV std::vector::at > alloc::f > read"
+
+
+def test_a_recursion_within_the_interpreter_has_one_key() -> None:
+    runs = [name for name in STACKS if name.startswith("ast-")]
+    assert len(runs) == 6
+    assert {key(name) for name in runs} == {"SIGSEGV python:ast2obj_expr"}
+    assert len({STACKS[name]["frames"][0][0] for name in runs}) == 3, "the stack ended in one function"
+
+
+def test_a_recursion_that_is_found_by_a_scan_has_one_key_in_each_wheel() -> None:
+    assert key("oj11-3") == key("oj12-3") == "SIGSEGV orjson!?"
+
+
+@pytest.mark.parametrize(
+    ("cycle", "named"),
+    [
+        (["encode", "_PyObject_Call", "PyObject_Str"], "encode"),
+        (["_PyEval_EvalFrameDefault", "_PyFunction_Vectorcall"], "python:_PyEval_EvalFrameDefault"),
+        (["r_object", "r_ref"], "python:r_object > python:r_ref"),
+    ],
+)
+def test_of_a_recursion_through_the_interpreter_the_other_code_counts(cycle: list[str], named: str) -> None:
+    frames = [
+        NativeFrame(function=name, module="/opt/a.so" if name == "encode" else PYTHON) for name in cycle * 16
+    ]
+    assert sign_crash("SIGSEGV", frames, overflowed=True)[0] == f"SIGSEGV {named}"
+
+
+def test_a_call_through_libffi_has_one_key_with_and_without_its_names() -> None:
+    assert {key(name) for name in ("m36", "m37", "p310")} == {
+        "SIGSEGV strlen > string_at > _call_function_pointer"
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "known"),
+    [
+        ("libpython3.7m.so.1.0", True),
+        ("libpython3.6dm.so.1.0", True),
+        ("libpython3.13t.so.1.0", True),
+        ("libpython3.14td.so.1.0", True),
+        ("libpython2.7.so.1.0", True),
+        ("libpython3.so", True),
+        ("python3.6m", True),
+        ("python3.11-dbg", True),
+        ("python", True),
+        ("libpythonic.so", False),
+        ("python3-config", False),
+        ("_python3.so", False),
+    ],
+)
+def test_every_build_of_cpython_is_the_interpreter(file: str, known: bool) -> None:
+    assert is_interpreter_file(f"/usr/lib/{file}") is known
+
+
+def test_the_digest_of_a_bundled_library_is_not_in_a_key() -> None:
+    frames = [
+        NativeFrame(function=None, module=f"/opt/venv/lib/numpy.libs/libfoo-{digest}.so.3", offset=16)
+        for digest in ("040039e1", "2f7c42d4")
+    ]
+    assert {sign_crash("SIGSEGV", [frame])[0] for frame in frames} == {"SIGSEGV libfoo+0x10"}
