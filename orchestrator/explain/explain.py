@@ -3,6 +3,7 @@
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from orchestrator.explain import words
@@ -121,6 +122,7 @@ def _explanation(item: SubjectCells, scope: _Scope, seen: Sequence[CellResult]) 
     finding, found = _find(space, shown, ((1 << len(space.cells)) - 1) & ~shown)
     rules = found.rules if finding in _RULED else ()
     settling = _settling(space, rules, scope.unseen)
+    crossing = _crossing(space, rules, shown, {cell for cell, _ in scope.unseen})
     mixed = _mixed(item, seen)
     made = Explanation(
         subject=item.subject,
@@ -136,6 +138,7 @@ def _explanation(item: SubjectCells, scope: _Scope, seen: Sequence[CellResult]) 
         cells=tuple(cell.id for cell in space.chosen(shown)),
         settling=settling[:NAMED],
         settling_count=len(settling),
+        crossing=crossing,
         mixed=mixed[:NAMED],
         mixed_count=len(mixed),
         together=_together(space, rules),
@@ -198,6 +201,26 @@ def _settling(
         elif None in said:
             silent.append(SettlingCell(cell=cell.id, why=why))
     return (*disagreed, *silent)
+
+
+def _crossing(space: Space, rules: Sequence[RuleTerms], shown: int, unseen: Container[Cell]) -> str | None:
+    """A cell that was not planned and on which the rules disagree: one that shows, with a value of another.
+
+    Whether its environment can be had is not known here.
+    """
+    if len(rules) < 2:
+        return None
+    everything = (1 << len(space.cells)) - 1
+    tied = dict.fromkeys(axis for group in _together(space, rules) for axis in group)
+    planned = set(space.cells)
+    for one in islice(space.chosen(shown), NAMED):
+        for other in islice(space.chosen(everything & ~shown), NAMED):
+            for axis in tied:
+                cell = Cell.from_axes({**one.axes, axis: other.axes.get(axis, ABSENT)})
+                said = {_holds(space, rule, cell.axes) for rule in rules[:SETTLING_RULES]}
+                if {True, False} <= said and cell not in planned and cell not in unseen:
+                    return cell.id
+    return None
 
 
 def _holds(space: Space, rule: RuleTerms, axes: Mapping[str, str]) -> bool | None:

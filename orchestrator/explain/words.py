@@ -5,6 +5,7 @@ from itertools import accumulate
 from typing import Final
 
 from orchestrator.explain.search import MOST_RULES
+from orchestrator.invocation import command
 from orchestrator.model import ABSENT, Boundary, Cell, Explanation, Finding, MixedCell, SettlingCell, Subject
 
 PLACE: Final = 99
@@ -61,6 +62,8 @@ def notes(item: Explanation, *, cut: bool) -> Iterator[str]:
         yield _tie(item)
     if item.settling:
         yield _settling(item.settling, item.settling_count)
+    if item.crossing:
+        yield f"One cell that was not chosen would tell: `{command('run', '--cell', item.crossing)}`."
     boundaries = dict.fromkeys(boundary for rule in item.rules for boundary in rule.boundaries)
     if boundaries:
         yield _boundaries(list(boundaries))

@@ -101,6 +101,8 @@ class Explanation(Value):
     """Cells that show it, in the plan's order."""
     settling: tuple[SettlingCell, ...] = ()
     settling_count: Integer = 0
+    crossing: str | None = None
+    """Of a tie: a cell outside of the plan on which the rules disagree, if its environment can be had."""
     mixed: tuple[MixedCell, ...] = ()
     mixed_count: Integer = 0
     together: tuple[tuple[str, ...], ...] = ()

@@ -126,6 +126,20 @@ def test_axes_that_change_together_are_not_told_apart_and_excluded_cells_would_s
         said.notes
     )
     assert "(excluded: left out)" in said.notes[1]
+    assert said.crossing is None
+
+
+def test_of_axes_that_change_together_the_cell_that_would_tell_is_said_as_a_command() -> None:
+    whole = matrix()
+    ran = paired(whole)
+    said = failures(ran, lambda cell: cell.glibc == "2.41" and cell.launcher == "uwsgi")
+    (found,) = [cell for cell in whole if cell.id == said.crossing]
+    assert found not in ran
+    assert found.launcher == "uwsgi"
+    assert (found.glibc == "2.41") is not (found.python == "3.13")
+    (note,) = [note for note in said.notes if "not chosen" in note]
+    assert note.startswith("One cell that was not chosen would tell: `")
+    assert note.endswith(f" --cell {found.id}`.")
 
 
 def test_a_sentence_lists_rules_while_it_can_be_read_and_counts_the_others() -> None:
