@@ -21,6 +21,7 @@ from orchestrator.crash.process.environ import read_environment
 from orchestrator.crash.process.startup import read_invocation
 from orchestrator.crash.process.waiting import Waiting
 from orchestrator.crash.signature.crash import sign_crash
+from orchestrator.crash.signature.frames import with_build
 from orchestrator.crash.signature.hang import sign_hang
 from orchestrator.crash.stacks.cache import StackCache
 from orchestrator.crash.stacks.certainty import count_certain
@@ -118,7 +119,7 @@ def interpret(
     signature, how = (
         sign_hang(threads, core.process_id)
         if hangs
-        else sign_crash(site.signal, frames, certain=certain, overflowed=over)
+        else sign_crash(site.signal, _with_build(core, frames), certain=certain, overflowed=over)
     )
     return Crash(
         arch=core.arch,
@@ -148,6 +149,12 @@ def interpret(
         named_from=reading.named_from,
         environment=read_environment(memory, invocation.environment, site.near),
     )
+
+
+def _with_build(core: Core, frames: Sequence[NativeFrame]) -> Sequence[NativeFrame]:
+    """Frames of the program itself that have no name, by its build id, as a signature has them."""
+    program = core.executable
+    return with_build(frames, program.path, program.build_id) if program and program.build_id else frames
 
 
 def _backends(reading: Reading, python: PythonReading | None) -> dict[str, str | None]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from orchestrator.crash.signature.crash import sign_crash
+from orchestrator.crash.signature.frames import with_build
 from orchestrator.model import NativeFrame
 from orchestrator.model.frame_names import is_interpreter_file
 
@@ -86,6 +87,24 @@ def test_a_call_through_libffi_has_one_key_with_and_without_its_names() -> None:
     assert {key(name) for name in ("m36", "m37", "p310")} == {
         "SIGSEGV strlen > string_at > _call_function_pointer"
     }
+
+
+def test_a_stripped_program_is_named_by_build_id_and_offset() -> None:
+    """As Debian's sqlite3, sent SIGSEGV within a query, was read."""
+    program, library = "/usr/bin/sqlite3", "/usr/lib/x86_64-linux-gnu/libsqlite3.so.0.8.6"
+    frames = with_build(
+        [
+            NativeFrame(function=None, module=library, offset=170496),
+            NativeFrame(function="sqlite3_step", module=library, offset=1),
+            NativeFrame(function=None, module=program, offset=131268),
+            NativeFrame(function="main", module=program, offset=4),
+        ],
+        program,
+        "a2967b32b2930dba2fe396961439ffa262bc25ee",
+    )
+    key = "SIGSEGV libsqlite3!? > sqlite3_step > sqlite3@a2967b32b293+0x200c4"
+    assert sign_crash("SIGSEGV", frames)[0] == key
+    assert sign_crash("SIGSEGV", frames[2:])[0] == "SIGSEGV sqlite3@a2967b32b293+0x200c4 > main"
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ one for another fault. So:
   whether the others have names depends on whether glibc's debug file is installed.
 - A string function of glibc loses the variant that was chosen for the CPU.
 - A frame without a name counts by its module alone where the system brings that module (offsets
-  differ from build to build), and with its offset where it is the user's own.
+  differ from build to build), and with its offset where it is the user's own. Of a stripped program the
+  build id and the offset count, since all of its code would have one name otherwise (`with_build`).
 """
 
 from collections.abc import Sequence

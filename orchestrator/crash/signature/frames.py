@@ -1,7 +1,7 @@
 """What one frame adds to a signature, and which frames may add something."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Final
@@ -95,6 +95,16 @@ def family_of(frame: NativeFrame) -> str | None:
     if frame.function is None and frame.module is not None and name_of(frame) is not None:
         return f"{_module_name(frame.module)}!?"
     return name_of(frame)
+
+
+def with_build(frames: Iterable[NativeFrame], program: str, build_id: str) -> list[NativeFrame]:
+    """Frames of a stripped program by its build id and their offsets: its path means all of its code."""
+    return [
+        frame.model_copy(update={"function": f"{_module_name(program)}@{build_id[:12]}+{frame.offset:#x}"})
+        if frame.module == program and frame.function is None and frame.offset is not None
+        else frame
+        for frame in frames
+    ]
 
 
 def is_glibc(frame: NativeFrame) -> bool:
