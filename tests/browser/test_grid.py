@@ -27,7 +27,7 @@ def test_the_overview_leads_with_causes_and_then_shows_the_grid(tab: Tab, told_r
     assert [kind.partition(",")[0].strip() for kind in kinds] == ["crash", "evidence missing", "not run"]
     heads = [head.inner_text() for head in page.get_by_role("heading", level=2).all()]
     assert heads[0].startswith("Cells")
-    assert heads[1:4] == ["What changed", "Limits", "What makes the difference"]
+    assert heads[1:4] == ["What changed", "Limits of this run", "What makes the difference"]
     expect(page.locator(".explanation code").first).to_have_text('glibc < "2.41" and launcher == "uwsgi"')
     # Axes that change together are one, and the axis of the rule stands outermost.
     corner = [head.inner_text() for head in page.locator("#grid thead tr").first.locator("th").all()]
