@@ -59,6 +59,8 @@ class Server:
         self.doing: dict[int, str] = {}
         """By pid, the requests during which workers ended as none should."""
         self._doing: str | None = None
+        self._unanswered: str | None = None
+        """The request that had no answer when the time was up."""
         self._asked: tuple[int, ...] = ()
         """The signals by which processes are asked to stop; one that is still starting dies of them."""
         self.harakiri = False
@@ -120,6 +122,7 @@ class Server:
                 self._await_end(min(time.monotonic() + SETTLE, deadline), more_than=before)
         except TimedOutError:
             self.notes.append(f"{request}: not answered within the time limit")
+            self._unanswered = str(request)
             raise
         finally:
             load.stopped, self._doing = True, None
@@ -203,6 +206,7 @@ class Server:
         if not (self.master.alive and any(map(cleanup.dumps, processes))):
             return False
         self.notes += cleanup.await_dumps()
+        self._doing = self._unanswered
         try:
             self._await_end(time.monotonic() + SETTLE, more_than=before)
         except CrashLoopError:

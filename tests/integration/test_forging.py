@@ -58,27 +58,55 @@ def application(environ, start_response):
 """
 
 
+LATE = """\
+import ctypes, os, time
+
+def application(environ, start_response):
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    libc.mmap(None, 1 << 30, 3, 0x4022, -1, 0)  # private, anonymous, not reserved: a core has all of it
+    with open(f"/proc/{os.getppid()}/stat") as stat:
+        started = int(stat.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    time.sleep(max(0, started + 14.5 - time.clock_gettime(time.CLOCK_BOOTTIME)))
+    ctypes.string_at(16)
+"""
+"""A request during which a worker crashes just before the time of its server, 15 s, is up."""
+
+
+def serve(project: Path, application: str, more: str) -> tuple[Run, CellResult]:
+    """Run an application under uWSGI with two workers."""
+    (project / "scenarios").mkdir()
+    (project / "matrix.yaml").write_text("schema: 1\n")
+    (project / "app.py").write_text(application)
+    (project / "scenarios/forge.yaml").write_text(
+        f"schema: 1\nwsgi: app:application\nfiles: [app.py]\nserver: {{processes: 2}}\n{more}"
+    )
+    selection = ("--python", "3.11", "--glibc", "2.36", "--launcher", "uwsgi")
+    ended = run(*selection, reports=project / "reports", project=project)
+    (result,) = ended.results.values()
+    return ended, result
+
+
 def test_a_worker_that_has_its_crash_recorded_as_a_clean_end_is_contradicted_by_its_core(
     tmp_path: Path,
 ) -> None:
     """It writes its end in its master's place, and takes from the master the right to write another."""
-    (tmp_path / "scenarios").mkdir()
-    (tmp_path / "matrix.yaml").write_text("schema: 1\n")
-    (tmp_path / "app.py").write_text(WORKER)
-    (tmp_path / "scenarios/forge.yaml").write_text(
-        "schema: 1\nwsgi: app:application\nfiles: [app.py]\nserver: {processes: 2}\n"
-        "requests: [{path: /crash}, {path: /}]\n"
-        "expect: [{when: 'true', outcome: exit, children: allowed, because: a test}]\n"
-    )
-    selection = ("--python", "3.11", "--glibc", "2.36", "--launcher", "uwsgi")
-    ended = run(*selection, reports=tmp_path / "reports", project=tmp_path)
-    (result,) = ended.results.values()
+    expect = "expect: [{when: 'true', outcome: exit, children: allowed, because: a test}]\n"
+    ended, result = serve(tmp_path, WORKER, f"requests: [{{path: /crash}}, {{path: /}}]\n{expect}")
     assert (ended.code, result.judgement.verdict) == (3, Verdict.ERROR), ended.stdout + ended.stderr
     (trial,) = result.trials
-    crashed = next(item for item in trial.cores if item[1])
-    assert crashed[1].signal.name == "SIGSEGV" if crashed[1] else False
+    assert [crash.signal.name for crash in trial.crashes] == ["SIGSEGV"]
     assert "the supervisor reports exit 0 of process " in result.judgement.reason
     assert result.judgement.reason.endswith("and the journal has its core, of SIGABRT")
+
+
+def test_a_worker_that_writes_its_core_when_the_time_is_up_has_crashed(tmp_path: Path) -> None:
+    _, result = serve(tmp_path, LATE, "requests: [{path: /late}]\ntimeout: 15\n")
+    (trial,) = result.trials
+    assert (trial.outcome.kind, trial.outcome.doing) == (OutcomeKind.SIGNAL, "GET /late")
+    assert trial.crash is not None
+    assert trial.crash.signal.fault_address == "0x10"
 
 
 LEFT = """\
