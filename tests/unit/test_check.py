@@ -71,6 +71,7 @@ def _described(*files: str, top_level: str = "") -> dict[str, Any]:
         (("a/__init__.py", "../../../bin/tool", "a.libs/libx.so.1"), "", ["a"]),
         (("a/__init__.py",), "gone\n", ["a"]),
         (("made-1.dist-info/METADATA", "data/table.csv"), "", []),
+        (("made/__init__.py", "_made.abi3.so", "made_driver/__init__.py"), "", ["made"]),
     ],
 )
 def test_import_names_come_from_the_distributions_own_metadata(

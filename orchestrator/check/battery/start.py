@@ -53,6 +53,9 @@ def describe(dist):
         tops = outermost(found, packages)
     public = [name for name in tops if not any(part.startswith("_") for part in name.split("."))]
     names = [name for name in public or tops if not set(name.split(".")) & set(TESTS)] or public or tops
+    own = re.sub(r"[-_.]+", "_", dist.metadata["Name"]).lower()
+    # What has its own name is what it is for; what lies beside may need what is not required.
+    names = [name for name in names if name.lower() == own] or names
     modules = [name for name in found if not set(name.split(".")) & set(TESTS)]
     return {
         "names": sorted(names),
