@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.model import ABSENT, STANDARD_AXES, CauseState, Cell, Finding
+from orchestrator.model import ABSENT, STANDARD_AXES, Cell, Finding
 from orchestrator.report.axes import SCENARIO, shown_axes
 from orchestrator.rundir import RunData, Status
 
@@ -47,17 +47,25 @@ def _settling(data: RunData, groups: Sequence[tuple[str, ...]]) -> tuple[str, ..
     """
     found: dict[str, None] = {}
     for cause in data.open_causes:
-        tied = cause.where and cause.where.finding is Finding.TIE and cause.state is not CauseState.FIXED
         shown = data.by_id.get(cause.example)
-        others = (
-            record for record in data.records
-            if record.cell.scenario == cause.scenario and record.status is Status.PASS
-        )  # fmt: skip
-        other = next(others, None)
-        if not tied or shown is None or other is None:
+        if shown is None or cause.where is None or cause.where.finding is not Finding.TIE:
             continue
         for group in groups:
+            other = _opposite(data, shown.cell, group)
+            if other is None:
+                continue
             for part in group:
-                axes = shown.cell.axes | {part: other.cell.axes.get(part, ABSENT)}
+                axes = shown.cell.axes | {part: other.axes[part]}
                 found.setdefault(Cell.from_axes(axes).id)
     return tuple(cell for cell in found if cell not in data.by_id)[:SETTLING]
+
+
+def _opposite(data: RunData, cell: Cell, group: tuple[str, ...]) -> Cell | None:
+    """A cell that is as expected and differs from one that is not in the axes of a group alone."""
+
+    def rest(of: Cell) -> dict[str, str]:
+        return {axis: value for axis, value in of.axes.items() if axis not in group}
+
+    same = rest(cell)
+    passing = (record.cell for record in data.records if record.status is Status.PASS)
+    return next((other for other in passing if rest(other) == same), None)

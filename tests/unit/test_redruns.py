@@ -7,6 +7,7 @@ from lxml import html
 
 from orchestrator.model import CauseKind, CauseState, Finding, Verdict
 from orchestrator.pipeline.reporting import write_reports
+from orchestrator.report.limits import run_limits
 from orchestrator.rundir import RunFolder
 from tests.unit import redruns
 
@@ -84,3 +85,13 @@ def test_the_overview_has_one_row_a_cause_with_its_cells_marked_and_its_best_exa
     assert page.xpath("count(//path[@id='ground'])") == 1
     (only,) = [cause.where.finding for cause in data.causes if cause.where and cause.count == 1]
     assert only is Finding.ONE_CELL
+
+
+def test_what_the_whole_run_cannot_tell_is_said_once_with_cells_that_would_settle_it(tmp_path: Path) -> None:
+    limits = run_limits(redruns.report(tmp_path))
+    assert limits.sentences == ("python and glibc change together here", "only arch x86_64 ran")
+    # The crash stops between 2.36 and 2.41, or between 3.11 and 3.13: each cell has one side of either.
+    assert limits.settling[:2] == (
+        "tls-atexit/py3.13-glibc2.36-x86_64-uwsgi-cpp",
+        "tls-atexit/py3.11-glibc2.41-x86_64-uwsgi-cpp",
+    )
