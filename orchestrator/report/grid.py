@@ -30,8 +30,8 @@ LEVELS: Final = 3
 """Axes of each side at most."""
 COLUMNS: Final = 48
 """The most columns of the first view."""
-SQUARES: Final = 1600
-"""The most squares of the first view; further axes are folded into counts."""
+SQUARES: Final = 200
+"""The most squares of the first view, each of about ten elements; further axes are folded into counts."""
 WORDS: Final = 240
 """Characters of a reason in the grid; the cell's page has the whole reason."""
 
@@ -130,10 +130,10 @@ def first_view(
     def lines(chosen: Sequence[ShownAxis]) -> int:
         return len(set(zip(*(axis.numbers[:planned] for axis in chosen), strict=True))) if chosen else 1
 
-    while len(across) > 1 and (lines(across) > COLUMNS or lines(across) * lines(down) > SQUARES):
+    while len(across) > 1 and lines(across) > COLUMNS:
         across.pop()
-    while len(down) > 1 and lines(across) * lines(down) > SQUARES:
-        down.pop()
+    while lines(across) * lines(down) > SQUARES and len(across) + len(down) > 2:
+        (down if len(down) > max(1, len(across)) else across).pop()
     return {"rows": [axis.name for axis in down], "columns": [axis.name for axis in across]}
 
 

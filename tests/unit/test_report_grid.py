@@ -77,7 +77,10 @@ def test_what_would_be_too_many_squares_is_folded() -> None:
     assert rows[0] == "python"
     assert columns == ["scenario"]
     assert COLUMNS < 2 * 40
-    assert SQUARES >= 30 * 40
+    wide = {"python": tuple(f"3.{minor}" for minor in range(5)), "glibc": tuple(f"2.{n}" for n in range(5))}
+    rows, columns = view(cells(**wide))
+    assert (rows, columns) == (["python", "glibc", "arch"], ["scenario", "launcher"])
+    assert 5 * 5 * 2 * 2 * 2 <= SQUARES < 5 * 5 * 2 * 2 * 2 * 2
 
 
 def test_a_picture_marks_exactly_the_cells_of_a_cause() -> None:
