@@ -57,9 +57,9 @@ class Document(Generic[M]):
     file: str
     nodes: Nodes
     broken: frozenset[str] = frozenset()
-    """Fields of the file that are wrong and not in `value`, which lives until their errors are raised."""
+    """Fields of the file that are invalid and therefore not in `value`; their errors are raised later."""
     left_out: Mapping[NodePath, Any] = field(default_factory=dict)
-    """Entries of a field, by (field, key), that are wrong and not in `value`, as plain data."""
+    """Invalid entries of a field, by (field, key), as plain data; they are not in `value` either."""
     every_node: Nodes = field(default_factory=dict)
     """The nodes of those too; in `nodes` the entries of a list are numbered without them."""
 

@@ -1,4 +1,4 @@
-"""This host: what it can do (`doctor`), what it lacks (`setup`), and back again (`undo`)."""
+"""This host: `doctor` says what it can do, `setup` adds what is missing, `undo` reverts that."""
 
 from orchestrator.host.capability import Capability, State
 from orchestrator.host.doctor import doctor

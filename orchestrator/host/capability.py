@@ -25,5 +25,5 @@ class Capability(Value):
 
     @property
     def blocks(self) -> bool:
-        """Whether the main job cannot run for want of this."""
+        """Whether the main job cannot run because this is missing."""
         return self.required and self.state is State.MISSING

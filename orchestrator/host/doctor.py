@@ -31,7 +31,7 @@ LOOK_HINT: Final = "reinstall it"
 
 
 def doctor(*, paths: HostPaths | None = None, quick: bool = False) -> tuple[Capability, ...]:
-    """Examine this host; the order is that of a run. Raises HostError only where /proc is no Linux's.
+    """Examine this host; the order is that of a run. Raises HostError only where /proc is not Linux's.
 
     Unless it is `quick`, the engine builds two images of some bytes and runs a container, which are removed.
     """
@@ -81,7 +81,7 @@ def engine(facts: Facts) -> Capability:
 
 
 def tried(facts: Facts) -> tuple[Capability, ...]:
-    """Whether the engine builds images and runs containers; nothing where none answers."""
+    """Whether the engine builds images and runs containers; empty where no engine answers."""
     if facts.engine.info is None:
         return ()
     connection = Engine.connect()
@@ -139,7 +139,7 @@ def npm(facts: Facts) -> Capability:
 
 
 def maven(facts: Facts) -> Capability:
-    """What fetches the interpreters that are archives. Setup leaves it: it brings a Java of its own."""
+    """What downloads the interpreters that are archives. Setup leaves it out: it needs a Java runtime."""
     program = facts.found.get("maven")
     if program is None:
         return Capability(

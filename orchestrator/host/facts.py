@@ -176,7 +176,7 @@ class Facts:
     """The kernel's name of the architecture, as `uname -m` says it."""
     arm64: Emulation
     found: Mapping[str, str] = field(default_factory=dict)
-    """Debian package to the program or file that shows that what it brings is here."""
+    """By Debian package, the program or file that shows that what it provides is installed."""
     conflicting: tuple[str, ...] = ()
     """Installed packages that installing systemd-coredump removes, such as Ubuntu's apport."""
     folders: frozenset[Path] = frozenset()

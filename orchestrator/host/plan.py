@@ -1,4 +1,4 @@
-"""Setup's plan: from the facts of a host to the steps that it lacks. Pure; nothing is changed here."""
+"""Setup's plan: the steps that are missing, computed from the facts of a host. Nothing is changed here."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +32,8 @@ EMULATOR: Final = "qemu-user-static"
 BINFMT_NAME: Final = "crashmatrix-arm64"
 BINFMT_MAGIC: Final = r"\x7fELF\x02\x01\x01" + r"\x00" * 9 + r"\x02\x00\xb7\x00"
 BINFMT_MASK: Final = r"\xff" * 7 + r"\x00" + r"\xff" * 8 + r"\xfe\xff\xff\xff"
-"""What an arm64 program starts with (qemu's scripts/qemu-binfmt-conf.sh); the mask lets any OS ABI and
-position-independent programs through."""
+"""The first bytes of an arm64 program (qemu's scripts/qemu-binfmt-conf.sh). The mask accepts any OS ABI, and
+position-independent programs."""
 BINFMT_FLAGS: Final = "PF"
 """P: the program keeps the argv[0] that it was called by. F: the emulator works in every root."""
 BROWSER: Final = "chromium"
@@ -51,7 +51,7 @@ PODMAN_SOCKET: Final = "/run/podman/podman.sock"
 
 
 def plan(facts: Facts, paths: HostPaths, *, browser: bool = False) -> tuple[Step, ...]:
-    """The steps that this host lacks, in order; empty where it lacks none.
+    """The missing steps in order; empty where nothing is missing.
 
     `browser` asks for Chromium too, which only the tests of the report need. Raises HostError where
     setup must not or cannot help, with what to do by hand.
@@ -71,7 +71,7 @@ def plan(facts: Facts, paths: HostPaths, *, browser: bool = False) -> tuple[Step
 
 
 def lacking_packages(facts: Facts, *, browser: bool) -> tuple[str, ...]:
-    """The packages to ask of apt."""
+    """The packages that apt installs."""
     wanted = list(WANTED)
     if facts.engine.info is None and not facts.engine.denied and facts.engine.chosen is None:
         wanted.insert(0, "docker.io")
@@ -191,7 +191,7 @@ def _collection_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:
 
 
 def _room_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:
-    """Have systemd-coredump keep the cores of a run; nothing where it does, or where the disk has no room."""
+    """Steps by which systemd-coredump keeps the cores of a run; none if it does, or the disk is full."""
     room = facts.collection.store
     if enough_room(room) or room is None or room.free < KEEP_FREE + CORES_WANTED:
         return
@@ -217,7 +217,7 @@ def enough_room(room: StoreRoom | None) -> bool:
 
 
 def _emulation_steps(facts: Facts, paths: HostPaths) -> Iterator[Step]:
-    """Have arm64 programs run, in any container; nothing where they do already, as on an arm64 host.
+    """Steps by which arm64 programs run in any container; none where they run already, as on an arm64 host.
 
     The line is our own, not the package's: who registers that one, and with which flags, differs by
     distribution and needs systemd or binfmt-support.

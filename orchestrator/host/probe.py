@@ -49,7 +49,7 @@ EVIDENCE: Final[Mapping[str, tuple[str, ...]]] = {
     "qemu-user-static": ("qemu-aarch64-static",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
 }
-"""Debian package to the programs or files of which any one shows that its service is here already."""
+"""By Debian package, programs or files; any one of them shows that what it provides is installed."""
 CORE_HANDLERS: Final = ("apport", "apport-core-dump-handler", "corekeeper", "minicoredumper")
 """Packages that Conflict with or are replaced by systemd-coredump in Debian and Ubuntu."""
 STORE: Final = Path("/var/lib/systemd/coredump")
@@ -63,7 +63,7 @@ COREDUMP_CONF: Final = (
 
 
 def survey(paths: HostPaths) -> Facts:
-    """Everything that setup's plan depends on, read in well under a second."""
+    """Everything that setup's plan depends on. Reading it takes well under a second."""
     made = (paths.run, paths.log, paths.systemd, paths.systemd / "journal", paths.record.parent)
     return Facts(
         platform=platform(),
@@ -170,7 +170,7 @@ def knows_arm64(gdb: str) -> bool:
 
 
 def installed(packages: Sequence[str]) -> tuple[str, ...]:
-    """Those of some packages that dpkg has installed; none where there is no dpkg."""
+    """Which of these packages are installed; none where there is no dpkg."""
     if process.find("dpkg-query") is None:
         return ()
     query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *packages]
@@ -198,7 +198,7 @@ def boot_id() -> str:
 
 
 def may_become_root() -> bool:
-    """Whether this process is root, or sudo gives root without asking for a password."""
+    """Whether this process is root, or can become root by sudo without a password."""
     if process.is_root():
         return True
     if process.find("sudo") is None:

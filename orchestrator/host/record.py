@@ -1,4 +1,4 @@
-"""The record of what setup changed, on disk before each change, so that undo can take all of it back."""
+"""The record of what setup changed. Each change is on disk before it is made, so that undo can revert it."""
 
 import datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ class SysctlEntry(Value):
 
 
 class PackagesEntry(Value):
-    """Packages that were asked of apt; their dependencies came with them."""
+    """Packages that setup had apt install; apt installed their dependencies too."""
 
     kind: Literal["packages"] = "packages"
     names: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Carries out setup's plan: said first, recorded before each change, only what lacks."""
+"""Carries out setup's plan: steps are announced first, and each change is recorded before it is made."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LOG_TAIL: Final = 5
 def setup(
     say: Say, *, browser: bool = False, dry_run: bool = False, paths: HostPaths | None = None
 ) -> tuple[Step, ...]:
-    """Bring this host to where the main job runs; returns the steps that it lacked.
+    """Change this host so that the main job runs; returns the steps that were missing.
 
     Says everything that it will change before it changes anything, and with `dry_run` no more than
     that. `browser` adds what the report's own tests need. Raises HostError where it cannot
@@ -159,7 +159,7 @@ def _wait(step: Step, paths: HostPaths) -> None:
 
 
 def _said(step: Step) -> str:
-    """The end of a daemon's log, for the error of a step that it should have fulfilled."""
+    """The end of a daemon's log, for the error of the step that started it."""
     if step.daemon is None:
         return ""
     tail = process.run(

@@ -1,4 +1,4 @@
-"""Steps: the changes that setup makes, as values that say themselves."""
+"""Steps: the changes that setup makes, as values with their own description."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from orchestrator.host.record import Entry
 
 
 class Goal(StrEnum):
-    """What a step reaches; a step whose goal is reached already is left out."""
+    """The goals of steps. A step whose goal is met already is left out."""
 
     PACKAGES = "packages"
     ENGINE = "engine"
@@ -63,9 +63,9 @@ class Step:
     entries: tuple[Entry, ...] = ()
     packages: tuple[str, ...] = ()
     deadline: float = 30
-    """Seconds within which the goal is reached after the commands."""
+    """Seconds within which the goal must be met after the commands."""
     optional: bool = False
-    """It only widens what can be asked: where it fails, that is said and setup goes on."""
+    """It is not required: where it fails, setup says so and continues."""
 
     @property
     def lines(self) -> tuple[str, ...]:

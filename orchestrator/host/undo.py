@@ -1,4 +1,4 @@
-"""Takes back what setup changed, newest first, from setup's record."""
+"""Reverts what setup changed, newest first, by setup's record."""
 
 from pathlib import Path
 from typing import Final
@@ -127,7 +127,7 @@ def _remove_file(entry: FileEntry, paths: HostPaths) -> str:
 
 
 def _unmount(entry: MountEntry, paths: HostPaths) -> str:
-    """Unmount binfmt_misc; in use, it stays. What others registered there lives on in the kernel."""
+    """Unmount binfmt_misc; in use, it stays. Handlers that others registered there stay in the kernel."""
     if Path(entry.path) != paths.binfmt:
         raise HostError(
             f"{paths.record} names a mount that setup never makes: {entry.path}",
@@ -155,7 +155,7 @@ def _take_access(entry: AccessEntry) -> str:
 
 
 def name_packages(entry: PackagesEntry, installed: tuple[str, ...]) -> str:
-    """Say which of the packages are left, how to remove them, and what they go on doing."""
+    """Say which packages are still installed, how to remove them, and what they still do."""
     if not installed:
         return f"no longer installed: {' '.join(entry.names)}"
     names = " ".join(installed)
