@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__lazy_modules__ = ("orchestrator",)
+__lazy_modules__ = ("orchestrator", "orchestrator.pipeline")
 
 import platform
 import shlex
@@ -42,7 +42,7 @@ from orchestrator.model import (
     orders_as_version,
     scenario_files,
 )
-from orchestrator.pipeline.identity import run_identity
+from orchestrator.pipeline import identity
 from orchestrator.pipeline.locking import (
     Given,
     Packages,
@@ -107,7 +107,7 @@ class PlannedRun:
 def make_plan(project: Project, request: Request, *, listing: bool = False) -> PlannedRun:
     """Plan a run: cells, expectations, and the key of every image.
 
-    A `listing` is for people to read: it renders no images, and its cells have no image's key.
+    A `listing` is for people to read: it renders no images, and has neither their keys nor an identity.
     """
     project, selection = select_cells(project, request)
     selection, installed = _resolve(project, selection, request)
@@ -125,7 +125,7 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
         selection=_selection_words(request, selection.profile),
         chosen=chosen,
         command=command("run", *chosen, project=project.root) if chosen else "",
-        identity=run_identity(project.root),
+        identity=None if listing else identity.run_identity(project.root),
         shard=f"{index}/{count}" if request.shard else None,
         cells=cells,
         scenarios=_in_words(project, cells),
