@@ -44,7 +44,7 @@ def place(
     `other`: the axis by which the only other rule says the same, since the two change together.
     """
     if finding in (Finding.RULE, Finding.TIE):
-        more = f" (or by {other})" if other else f" (or {len(rules) - 1} more)" if len(rules) > 1 else ""
+        more = f" (or {other})" if other else f" (or {len(rules) - 1} more)" if len(rules) > 1 else ""
         room = PLACE - len(more)
         return (rules[0] if len(rules[0]) <= room else f"{rules[0][: room - 1]}…") + more
     if finding is Finding.EVERYWHERE:

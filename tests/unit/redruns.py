@@ -13,7 +13,7 @@ from orchestrator.rundir import RunData
 
 ARCHIVE: Final = Path(__file__).parents[1] / "data" / "redruns.tar.xz"
 BASELINE: Final = "20261130-103349-smoke"
-RED: Final = "20261130-103536-smoke"
+RED: Final = "20261130-114329-smoke"
 
 
 def unpack(folder: Path) -> Path:

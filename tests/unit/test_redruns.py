@@ -21,7 +21,7 @@ def test_fifteen_cells_have_four_causes(tmp_path: Path) -> None:
             CauseKind.HANG,
             Verdict.FAIL,
             1,
-            "the main thread waits for a mutex held by thread 8; that waits for the GIL",
+            "the main thread waits for a mutex held by thread 9; that waits for the GIL",
         ),
         (CauseKind.MISSING, Verdict.FAIL, 4, "a clean exit; SIGSEGV in getenv did not happen"),
         (
@@ -34,9 +34,9 @@ def test_fifteen_cells_have_four_causes(tmp_path: Path) -> None:
     assert {cause.state for cause in found} == {CauseState.NEW}
     where = [cause.where.text if cause.where else "" for cause in found]
     assert where == [
-        'glibc < "2.41" and launcher == "uwsgi" (or by python)',
+        'glibc < "2.41" and launcher == "uwsgi" (or python)',
         "only py3.9-glibc2.31-x86_64-uwsgi",
-        'glibc >= "2.41" (or by python)',
+        'glibc >= "2.41" (or python)',
         'probe == "rust"',
     ]
 
@@ -62,7 +62,7 @@ def test_the_run_before_shows_what_the_red_run_fixed(tmp_path: Path) -> None:
     """The other way round: what the red run shows is gone in a run that saw the same cells well."""
     redruns.report(tmp_path)
     plan = tmp_path / redruns.BASELINE / "plan.json"
-    plan.write_text(plan.read_text().replace('"created": "2026-11-30T10:33', '"created": "2026-11-30T11:33'))
+    plan.write_text(plan.read_text().replace('"created": "2026-11-30T10:33', '"created": "2026-11-30T12:33'))
     found = write_reports(tmp_path / redruns.BASELINE).causes
     assert [(cause.kind, cause.state, cause.since) for cause in found] == [
         (kind, CauseState.FIXED, redruns.RED)
