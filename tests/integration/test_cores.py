@@ -179,10 +179,10 @@ def test_a_core_that_the_kernel_did_not_write_is_lost_with_the_reason(
     outcome = run_child(f"import ctypes; {prepare}; ctypes.string_at(0)")
     assert (outcome.signal, outcome.core_dumped) == ("SIGSEGV", False)
     clock = time.monotonic()
-    core = collect(outcome, folder=tmp_path, root=tmp_path, deadline=60)
+    core = collect(outcome, folder=tmp_path, root=tmp_path, deadline=600)
     assert core.state is CoreState.LOST
     assert reason in (core.note or "")
-    assert time.monotonic() - clock < 30, "waited for a core that cannot come"
+    assert time.monotonic() - clock < 300, "waited for a core that cannot come"
 
 
 def test_a_core_that_never_arrives_is_lost_after_the_deadline(run_child: RunChild, tmp_path: Path) -> None:
