@@ -1,6 +1,7 @@
 """Hits confirmed: each repeated in its own image, reduced to a small script, and told as a bug report."""
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,8 @@ from orchestrator.rundir import RunData
 
 BUGS: Final = "bugs"
 """The folder of a run with a bug report for each hit."""
+LONGEST: Final = 180.0
+"""Seconds after which a reduction starts no more containers: scripts that hang take their time."""
 MOST_TRIALS: Final = 10
 """The most trials of each script that is tried while a hit is reduced."""
 BATCHES: Final = 25
@@ -122,8 +125,10 @@ class Confirmation:
             return "", ""
         trials = _trials(shown / self.again)
 
+        end = time.monotonic() + LONGEST
+
         def still(texts: Sequence[str]) -> int | None:
-            return once_more.first(texts, wanted, trials)
+            return once_more.first(texts, wanted, trials) if time.monotonic() < end else None
 
         classes = check.made(once_more.output(check.tracing(text)))
         named = check.naming(text, classes) if classes else text

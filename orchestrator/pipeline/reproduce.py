@@ -19,7 +19,7 @@ from orchestrator.scratch import scratch_folder
 
 ANY_EXIT: Final = Expectation(kind=OutcomeKind.EXIT, because="")
 """So that the next trial of a container follows whatever status the one before ended with."""
-MOST: Final = 24
+MOST: Final = 8
 """Trials of one container."""
 PATIENCE: Final = 30.0
 """The most seconds of a trial: a script that hangs is asked many times."""
