@@ -175,5 +175,6 @@ def lab(folder: Path) -> Iterator[Lab]:
             yield made
         finally:
             for process in made.started:
-                process.kill()
-                process.communicate()
+                if process.poll() is None:
+                    process.kill()
+                    process.communicate()
