@@ -534,6 +534,11 @@
     const named = [...new Set(values.map((value) => axis.named[value]))].map(quoted);
     return named.length === 1 ? `${axis.part} == ${named[0]}` : `${axis.part} in (${named.join(", ")})`;
   };
+  const counted = new Map();
+  const plannedValues = (axis) => {
+    if (!counted.has(axis)) counted.set(axis, new Set(axis.cells.slice(0, data.planned)).size);
+    return counted.get(axis);
+  };
   // The values of each axis that the cells have; they are an expression where no other planned cell has them all.
   const expression = (planned) => {
     const terms = [];
@@ -542,10 +547,9 @@
       if (!varied.includes(axis.name)) continue;
       const here = new Uint8Array(axis.values.length);
       for (const cell of planned) here[axis.cells[cell]] = 1;
-      const every = new Uint8Array(axis.values.length);
-      for (let cell = 0; cell < data.planned; cell += 1) every[axis.cells[cell]] = 1;
+      const every = plannedValues(axis);
       const values = axis.values.map((_, value) => value).filter((value) => here[value]);
-      if (values.length === axis.values.filter((_, value) => every[value]).length) continue;
+      if (values.length === every) continue;
       limits.push({ column: axis.cells, here });
       terms.push(among(axis, values));
     }
@@ -613,6 +617,7 @@
   };
   let focus = null;
   let entering = false;
+  let saying = 0;
   // What had the focus has it again, or what stands in its place.
   const refocus = () => {
     const target = focus?.sorts !== undefined && focus?.sorts !== null ? place.querySelector(`.sorts[data-column="${focus.sorts}"]`)
@@ -636,7 +641,9 @@
     const rows = list(found);
     below.replaceChildren(...(rows ? [rows] : []));
     const planned = found.filter((cell) => cell < data.planned).length;
-    sayExpression(found.filter((cell) => cell < data.planned));
+    // Not before the grid is there: over ten thousand cells it takes a part of a letter's time.
+    clearTimeout(saying);
+    saying = setTimeout(() => sayExpression(found.filter((cell) => cell < data.planned)));
     refocus();
     told.textContent = planned === data.planned ? cells(planned) : `${planned.toLocaleString("en")} of ${cells(data.planned)}`;
   };
