@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -9,7 +10,15 @@ from typing import Final, Protocol
 from orchestrator import execute, images
 from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import real_folder
-from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, Location, NotAskedError
+from orchestrator.errors import (
+    EXIT_FAILED,
+    EXIT_HOST,
+    EXIT_OK,
+    HostError,
+    InputError,
+    Location,
+    NotAskedError,
+)
 from orchestrator.matrix import Request
 from orchestrator.model import Arch, Cell, CellResult, ImageSpec, PlannedCell
 from orchestrator.pipeline.building import check_host
@@ -91,6 +100,8 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         )
         for cells in _stages(todo, options.gate, run, runner, progress):
             schedule.execute(cells, planned.specs)
+        with suppress(HostError):
+            runner.kill()  # containers that an engine which went away could not remove
     finally:
         engine.close()
     baseline = RunFolder(options.baseline) if options.baseline else None
