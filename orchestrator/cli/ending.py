@@ -120,15 +120,19 @@ def _cause(cause: Cause, width: int, depth: int) -> Iterator[RenderableType]:
         yield Text.assemble(first, head, no_wrap=True, overflow="ellipsis")
         return
     yield _hanging(first, head, width)
-    yield Padding(told, (0, 0, 0, INDENT))
+    yield Padding(told, (0, 0, 0, INDENT), expand=False)
     if depth and cause.image is None:
         example = text.one_line(cause.example)
-        yield Padding(Text(example, overflow="fold"), (0, 0, 0, max(0, min(INDENT, width - len(example)))))
+        yield Padding(
+            Text(example, overflow="fold"), (0, 0, 0, max(0, min(INDENT, width - len(example)))), expand=False
+        )
     if depth > 1 and cause.image:
         for line in cause.image.lines:
             yield Text(f"{'':{INDENT}}| {text.log_line(line)}", no_wrap=True, overflow="ellipsis")
         if cause.image.log:
-            yield Padding(Text(text.one_line(cause.image.log), overflow="fold"), (0, 0, 0, INDENT))
+            yield Padding(
+                Text(text.one_line(cause.image.log), overflow="fold"), (0, 0, 0, INDENT), expand=False
+            )
 
 
 def _hanging(label: Text, body: Text, width: int) -> RenderableType:

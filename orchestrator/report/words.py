@@ -17,6 +17,7 @@ from orchestrator.model import (
     Explanation,
     Finding,
     NotComparable,
+    Obstacle,
     OtherCrash,
     Outcome,
     OutcomeKind,
@@ -42,6 +43,13 @@ OUTCOMES: Final = {
     "none": "not observed",
 }
 """How a cell ended, apart from its verdict: each has a shape of its own (page.html.j2), and a word."""
+OBSTACLES: Final = {
+    Obstacle.IMAGE: "build failed",
+    Obstacle.ENGINE: "engine failed",
+    Obstacle.HOST: "host failed",
+    Obstacle.GATE: "not tested",
+}
+"""Why a cell was not observed."""
 WAITS: Final = 40
 """The most threads of a hang that are described; result.json has all."""
 NAMED: Final = 3
@@ -169,8 +177,11 @@ def _judged_seen(trial: Trial) -> str:
 def cell_seen(record: CellRecord) -> str:
     """The outcome of a cell in a few words."""
     trial = telling_trial(record.result) if record.result else None
+    if record.result is None:
+        return "not run"
     if trial is None:
-        return "not run" if record.result is None else "nothing seen"
+        why = record.result.unobserved
+        return OBSTACLES[why.obstacle] if why else OUTCOMES["none"]
     return trial_seen(trial)
 
 

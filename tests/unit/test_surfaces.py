@@ -1,11 +1,12 @@
 """A real red run (two wrong expectations, a deadlock, a probe that does not compile) through each reader."""
 
+import subprocess
 import sys
 
 import pytest
 
 from orchestrator.model import Cause
-from orchestrator.report import annotations, cause_words
+from orchestrator.report import annotations, cause_words, words
 from orchestrator.report.markdown import escape_markdown
 from orchestrator.rundir import RunData, Status
 from tests.unit import junit_readers as readers
@@ -61,6 +62,20 @@ def test_the_terminal_s_end_has_each_cause_on_one_screen(red: RunData) -> None:
         assert cause_words.share(cause) in text
 
 
+def test_lines_of_a_log_end_with_their_words(red: RunData) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "report", str(red.folder)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert cause_words.sentence(red.open_causes[0]) in ended.stdout
+    assert [line for line in ended.stdout.splitlines() if line != line.rstrip()] == []
+
+
+def test_a_cell_whose_image_failed_says_so(red: RunData) -> None:
+    seen = {words.cell_seen(record) for record in red.records if record.status is Status.ERROR}
+    assert seen == {"build failed"}
+
+
 def test_each_cause_is_one_annotation_at_its_rule(red: RunData) -> None:
     lines = annotations(red)
     for line, cause in zip(lines, red.open_causes, strict=True):
@@ -82,10 +97,10 @@ def test_a_failed_build_quotes_its_error_on_every_surface(red: RunData) -> None:
 
 
 def test_a_cause_is_worded_once(red: RunData) -> None:
-    def words(cause: Cause) -> list[str]:
+    def lines(cause: Cause) -> list[str]:
         return list(cause_words.lines(cause))
 
     suites = (red.folder / "junit.xml").read_text(encoding="utf-8")
     for cause in red.open_causes:
-        first = words(cause)[0].replace("<", "&lt;").replace(">", "&gt;")
+        first = lines(cause)[0].replace("<", "&lt;").replace(">", "&gt;")
         assert first in suites
