@@ -5,6 +5,7 @@ from itertools import chain, islice
 from typing import Final
 
 from orchestrator.model import ExcludedCells, Expectation, InterpreterKind, OutcomeKind, Plan, PlannedCell
+from orchestrator.model.memory import DEFAULT_MEMORY, memory_words
 
 MANY_EXCLUDED: Final = 20
 """Excluded cells shown of one reason: the stories' own axes multiply each that cannot be had by hundreds."""
@@ -78,6 +79,7 @@ def _made_of(item: PlannedCell) -> str:
     made_of = item.made_of
     slow = f"; emulated, time limit {item.timeout:g} s a trial" if item.emulated else ""
     slow += "; with a network" if item.network else ""
+    slow += "" if item.memory == DEFAULT_MEMORY else f"; {memory_words(item.memory)} of memory"
     if made_of is None:
         return slow
     python = f"; CPython {made_of.version} ({made_of.interpreter}) on {made_of.base} ({made_of.origin})"

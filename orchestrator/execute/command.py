@@ -10,6 +10,7 @@ from typing import Final
 from orchestrator.execute import emulation
 from orchestrator.instruments import INSTRUMENTS, Instrument
 from orchestrator.model import Cell, Expectation, OutcomeKind, Serving
+from orchestrator.model.memory import DEFAULT_MEMORY, memory_flag
 from orchestrator.supervisor.paths import HOME, PROGRAM, REPORT, REPORT_VOLUME, SUBJECT_USER, WORK
 from orchestrator.supervisor.targets import Target
 
@@ -57,6 +58,8 @@ class TrialCommand:
     """Variables of the process that the scenario states."""
     network: bool = False
     """Whether the container has a network beside its loopback."""
+    memory: int = DEFAULT_MEMORY
+    """The memory limit of the container, in bytes."""
     serving: Serving | None = None
     """The requests to an application, and what ends its workers."""
 
@@ -120,7 +123,8 @@ class TrialCommand:
             "--security-opt", "no-new-privileges", "--read-only",
         )  # fmt: skip
         limits = (
-            "--memory", "1g", "--pids-limit", "512", "--ulimit", "core=-1", "--ulimit", "nofile=1024:4096",
+            "--memory", memory_flag(self.memory), "--pids-limit", "512",
+            "--ulimit", "core=-1", "--ulimit", "nofile=1024:4096",
         )  # fmt: skip
         seen = self.environment(to_file=False)
         axes = [part for name, value in seen.items() for part in ("--env", f"{name}={value}")]

@@ -93,6 +93,7 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
         environment={**command.environment(), **({MARK_VARIABLE: mark} if mark else {})},
         work=WORK,
         network=command.network,
+        memory=command.memory,
         user=SUPERVISOR_USER,
         capabilities=CAPABILITIES,
         volumes=(REPORT_VOLUME,),

@@ -22,6 +22,14 @@ from orchestrator.model import (
     Value,
     WantedFinding,
 )
+from orchestrator.model.memory import (
+    DEFAULT_MEMORY,
+    LEAST_MEMORY,
+    MEMORY_PATTERN,
+    MOST_MEMORY,
+    memory_words,
+    parse_memory,
+)
 from orchestrator.model.serving import WorkerClass
 from orchestrator.model.survival import MAX_TRIALS
 
@@ -50,6 +58,22 @@ def _signal(name: object) -> object:
     if isinstance(name, str) and name not in SIGNALS:
         refuse(f"no signal is called {name!r}", nearest(name, SIGNALS))
     return name
+
+
+def _memory(size: object) -> int:
+    """The bytes of a size with its unit."""
+    try:
+        found = parse_memory(str(size))
+    except ValueError:
+        number = re.match(r"\s*(\d{1,7})", str(size))
+        unit = "MiB" if re.search("[mM]", str(size)) else "GiB"
+        refuse(f"{str(size)[:80]!r} is not a size of memory", f"write {number[1] if number else 4}{unit}")
+    if not LEAST_MEMORY <= found <= MOST_MEMORY:
+        refuse(
+            f"{size} is not between {memory_words(LEAST_MEMORY)} and {memory_words(MOST_MEMORY)}",
+            "write for example 4GiB",
+        )
+    return found
 
 
 def _addresses(text: str) -> str:
@@ -110,6 +134,7 @@ def _reason(text: str) -> str:
     return text.strip()
 
 
+MemoryText = Annotated[str, Field(pattern=MEMORY_PATTERN)]
 InsidePath = Annotated[str, AfterValidator(_inside)]
 UserPath = Annotated[str, AfterValidator(_user_path)]
 ProjectPath = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
@@ -193,6 +218,11 @@ class ScenarioFile(Value):
     requests: Annotated[tuple[HttpRequest, ...], Field(min_length=1, max_length=100)] = (HttpRequest(),)
     end: ServerEnd = ServerEnd.SIGTERM
     timeout: Annotated[float, Field(gt=0, le=3600)] | None = None
+    memory: Annotated[
+        int,
+        BeforeValidator(_memory, json_schema_input_type=MemoryText),
+        Field(json_schema_extra={"default": "1GiB"}),
+    ] = DEFAULT_MEMORY
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS)] = 1
     trials_per_container: Annotated[
         Annotated[int, Field(ge=1, le=MAX_TRIALS_PER_CONTAINER)] | None, Field(alias="share")

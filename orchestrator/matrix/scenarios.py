@@ -192,6 +192,7 @@ class ScenarioSource:
             folder=str(self.folder),
             driver=entry.driver or "",
             timeout=entry.timeout or TIMEOUTS.get(kind, TIMEOUT),
+            memory=entry.memory,
             trials=entry.trials,
             trials_per_container=entry.trials_per_container,
             probes=tuple(_probe(language, probe) for language, probe in sorted(entry.probes.items())),

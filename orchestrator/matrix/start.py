@@ -42,6 +42,7 @@ OPTIONS_TEXT: Final = """\
 # env: {PYTHONMALLOC: debug} # environment variables of the process
 # files: [app.py, data/]     # what is copied into the environments; by default all of this folder but caches,
 #                            # virtual environments, version control and reports
+# memory: 4GiB               # the most that one trial may have; 1GiB by default
 # network: true              # by default the process has no network but its own loopback
 # Without `expect:`, an environment passes where the program ends with exit status 0: no crash, no hang.
 """

@@ -78,6 +78,7 @@ class CellSelector:
             trials_per_container=min(trials, wanted, _most_per_container(expectation, instrument)),
             timeout=request.timeout or self._scenario.timeout * (instrument.slowdown if instrument else 1),
             network=bool(self._scenario.code and self._scenario.code.network),
+            memory=self._scenario.memory,
             options=(
                 *self._served_by(axes["launcher"]),
                 *(option for options in self._options for option in options(axes) or ()),

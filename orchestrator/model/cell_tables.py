@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from orchestrator.model.base import Integer, Seconds, Value
 from orchestrator.model.catalogue import MadeOf
+from orchestrator.model.memory import DEFAULT_MEMORY
 from orchestrator.model.scenario import Expectation, Toolchain
 from orchestrator.model.selection import AxisValues, check_axis_values
 from orchestrator.model.terms import PlannedTerms
@@ -33,6 +34,7 @@ class IndexedTerms(Value):
     toolchain: Toolchain | None
     emulated: bool
     network: bool = False
+    memory: Integer = DEFAULT_MEMORY
     lock: str | None = None
     tools: str | None = None
 
@@ -101,6 +103,7 @@ class CellTables(Value):
                 toolchain=item.toolchain,
                 emulated=item.emulated,
                 network=item.network,
+                memory=item.memory,
                 lock=item.lock,
                 tools=item.tools,
             )
@@ -131,6 +134,7 @@ class CellTables(Value):
                 toolchain=item.toolchain,
                 emulated=item.emulated,
                 network=item.network,
+                memory=item.memory,
                 lock=item.lock,
                 tools=item.tools,
             )

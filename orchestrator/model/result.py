@@ -7,6 +7,7 @@ from orchestrator.model.base import SCHEMA, Integer, Seconds, Value
 from orchestrator.model.cell import Cell
 from orchestrator.model.crash import Crash
 from orchestrator.model.evidence import Evidence
+from orchestrator.model.memory import DEFAULT_MEMORY
 from orchestrator.model.rate import Rate
 from orchestrator.model.scenario import Expectation, OutcomeKind
 from orchestrator.model.unobserved import Unobserved
@@ -224,6 +225,8 @@ class CellResult(Value):
     """Their versions by distribution."""
     network: bool = False
     """Whether the container had a network beside its loopback."""
+    memory: Integer = DEFAULT_MEMORY
+    """The memory limit of the container, in bytes."""
     judgement: Judgement
     unobserved: Unobserved | None = None
     """Why there is no trial, where nothing could be observed."""

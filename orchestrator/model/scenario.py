@@ -10,6 +10,7 @@ from orchestrator.model.base import Integer, Value
 from orchestrator.model.catalogue import InterpreterKind
 from orchestrator.model.code import UserCode
 from orchestrator.model.evidence import WantedFinding
+from orchestrator.model.memory import DEFAULT_MEMORY
 from orchestrator.model.serving import Serving
 from orchestrator.model.survival import Survival
 from orchestrator.supervisor.targets import DRIVER, PROGRAM, Target
@@ -185,6 +186,8 @@ class Scenario(Value):
     driver: str
     """The Python file that a launcher starts; empty where `code` says what is started."""
     timeout: float
+    memory: Integer = DEFAULT_MEMORY
+    """The memory limit of a container, in bytes."""
     trials: Integer
     trials_per_container: Integer | None = None
     """How many trials may share a container; None: as many as change nothing."""

@@ -3,6 +3,7 @@
 from orchestrator.model.base import Integer, Seconds, Value
 from orchestrator.model.catalogue import MadeOf
 from orchestrator.model.cell import Cell
+from orchestrator.model.memory import DEFAULT_MEMORY
 from orchestrator.model.scenario import Expectation, Toolchain
 
 
@@ -22,6 +23,8 @@ class CellTerms(Value):
     """Options of the launcher's program."""
     network: bool = False
     """Whether the container has a network beside its loopback."""
+    memory: Integer = DEFAULT_MEMORY
+    """The memory limit of the container, in bytes."""
 
 
 class PlannedTerms(CellTerms):

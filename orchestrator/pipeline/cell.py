@@ -224,6 +224,7 @@ class CellRunner:
             lock=planned.lock,
             packages=self.locks[planned.lock].pins if planned.lock else {},
             network=planned.network,
+            memory=planned.memory,
             judgement=judgement,
             unobserved=unobserved,
             trials=tuple(evidence.kept),
@@ -251,6 +252,7 @@ def command_of(scenario: Scenario, planned: PlannedCell, host: Arch) -> TrialCom
         options=planned.options,
         env=code.env if code else {},
         network=planned.network,
+        memory=planned.memory,
         serving=scenario.serving,
     )
 

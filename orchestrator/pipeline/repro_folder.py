@@ -235,6 +235,7 @@ def _story(recorded: RecordedCell, made: _Made) -> repro.Story:
         notes=packed_notes(root=made.image is None, packed=made.image is not None and not made.is_readable),
         trials=min(MOST_RUNS, max(recorded.planned.trials, len(result.trials) + result.not_kept)),
         network=recorded.planned.network,
+        memory=recorded.planned.memory,
     )
 
 

@@ -95,6 +95,8 @@ class Reproducer:
                 target=self.scenario.target(cell.probe),
                 timeout=min(self.planned.timeout, PATIENCE),
                 env=code.env if code else {},
+                network=self.planned.network,
+                memory=self.planned.memory,
                 serving=self.scenario.serving,
             ),
             expectation=ANY_EXIT,

@@ -75,6 +75,7 @@ def _spec(recorded: RecordedCell, image: str, name: str, host: Arch) -> Containe
         environment={**command.environment(to_file=False), **command.env, **own},
         work=WORK,
         network=command.network,
+        memory=command.memory,
         disk=DISK,
         terminal=True,
     )

@@ -21,6 +21,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup, escape
 
 from orchestrator.adapters.files import write_below
+from orchestrator.model.memory import memory_words
 from orchestrator.model.rate import percent
 from orchestrator.report import ansi, hangs, links, stacks, text, views, words
 from orchestrator.report.packing import Places
@@ -120,6 +121,7 @@ def _environment() -> PrintingEnvironment:
     }
     environment.filters |= {
         "duration": text.duration_words,
+        "memory": memory_words,
         "size": text.size_words,
         "when": text.time_words,
         "one_line": text.one_line,

@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator import __version__
 from orchestrator.model import Arch, Cell, CellResult, Crash
+from orchestrator.model.memory import memory_flag
 from orchestrator.repro.dockerfile import FILES, PACKED, ROOT
 
 MOST_FRAMES: Final = 16
@@ -24,6 +25,8 @@ class Story:
     trials: int
     """How often the command runs at most until it crashes."""
     network: bool
+    memory: int
+    """The memory limit of the container, in bytes."""
 
 
 def run_script(tag: str, arch: Arch, story: Story, served: str | None) -> str:
@@ -41,7 +44,7 @@ def run_script(tag: str, arch: Arch, story: Story, served: str | None) -> str:
         return f"{head}exec {served}\n"
     run = (
         f'docker run --rm --init --hostname "$name"{network} --platform {arch.platform} --cap-drop ALL '
-        f"--security-opt no-new-privileges --memory 1g --ulimit core=-1 {tag}"
+        f"--security-opt no-new-privileges --memory {memory_flag(story.memory)} --ulimit core=-1 {tag}"
     )
     return (
         f"{head}n=0\nwhile [ $n -lt {story.trials} ]; do\n  n=$((n + 1))\n  status=0\n"

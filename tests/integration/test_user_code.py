@@ -92,6 +92,32 @@ def test_a_command_is_found_by_path_and_has_a_network_only_where_it_is_asked_for
     assert said is (network == "true")
 
 
+TAKES = """\
+block = bytearray(192 << 20)
+block[::4096] = b"x" * len(block[::4096])
+"""
+
+
+@pytest.mark.parametrize(("memory", "kind"), [("128MiB", OutcomeKind.OOM), ("512MiB", OutcomeKind.EXIT)])
+def test_the_memory_limit_is_the_scenarios(own: Path, memory: str, kind: OutcomeKind) -> None:
+    (own / "repro.py").write_text(TAKES)
+    ended = ask(
+        own,
+        f"script: repro.py\nmemory: {memory}",
+        "--python",
+        "3.11",
+        "--glibc",
+        "2.36",
+        "--launcher",
+        "plain",
+    )
+    (result,) = ended.results.values()
+    (trial,) = result.trials
+    assert trial.outcome.kind is kind, ended.stdout + ended.stderr
+    assert f"{result.memory >> 20}MiB" == memory
+    assert f"--memory {memory[:-2].lower()} " in result.by_hand
+
+
 def test_a_program_that_is_not_there_is_told_and_asks_nothing_else(own: Path) -> None:
     ended = ask(own, "command: [no-such-program]", "--python", "3.11", "--glibc", "2.36")
     (result,) = ended.results.values()

@@ -1,6 +1,7 @@
 """Targets that are the user's own code: what starts them, and what a launcher hands to the supervisor."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,14 @@ def test_the_supervisor_reads_back_the_arguments_of_a_target(arguments: tuple[st
     command = TrialCommand(cell=CELL, target=scenario(code).target("none"), timeout=9).single()
     read = parse(list(command[3:]))
     assert (read.target, tuple(read.argument)) == ([SCRIPT, "repro.py"], arguments)
+
+
+def test_the_command_by_hand_has_the_memory_of_the_cell() -> None:
+    command = TrialCommand(
+        cell=CELL, target=scenario(UserCode(kind=SCRIPT, file="repro.py")).target("none"), timeout=9
+    )
+    assert "--memory 1g " in command.by_hand("tag")
+    assert "--memory 4g " in replace(command, memory=4 << 30).by_hand("tag")
 
 
 def test_only_a_server_starts_an_application() -> None:

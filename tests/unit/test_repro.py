@@ -33,7 +33,9 @@ def story(**more: object) -> repro.Story:
     cell = factory.cell()
     planned = PlannedCell(cell=cell, expectation=factory.CRASHES, trials=3, timeout=60, image=factory.KEY)
     result = factory.result_of(planned)
-    made = repro.Story(result=result, versions={}, rules=(), notes=(), trials=3, network=False)
+    made = repro.Story(
+        result=result, versions={}, rules=(), notes=(), trials=3, network=False, memory=3 << 29
+    )
     return replace(made, **more)  # type: ignore[arg-type]
 
 
@@ -85,7 +87,10 @@ def test_the_command_runs_until_it_crashes(tmp_path: Path, ends: tuple[int, ...]
     calls = (tmp_path / "calls").read_text().splitlines()
     assert calls[0] == "build --platform linux/arm64 --tag some/tag --build-arg A=b c ."
     assert len(calls) == 1 + len(ends)
-    assert all("--network none" in call and call.endswith(" some/tag") for call in calls[1:])
+    assert all(
+        "--network none" in call and "--memory 1536m" in call and call.endswith(" some/tag")
+        for call in calls[1:]
+    )
     assert ("COREDUMP_HOSTNAME=repro-" in done.stdout) is bool(code)
 
 

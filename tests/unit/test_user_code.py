@@ -19,6 +19,7 @@ from orchestrator.model import (
     Scenario,
     Selection,
 )
+from orchestrator.model.memory import memory_flag, memory_words
 from orchestrator.supervisor.targets import COMMAND, DRIVER, PYTEST, SCRIPT, Target
 
 LATEST = {"grpcio": "1.71.2", "my-package": "2.0"}
@@ -85,6 +86,22 @@ def test_what_is_started(project: Path, text: str, target: Target, title: str, t
     assert (found.title, found.timeout, found.probes, found.story) == (title, timeout, (), "")
 
 
+@pytest.mark.parametrize(
+    ("text", "size", "words", "flag"),
+    [
+        ("", 1 << 30, "1 GiB", "1g"),
+        ("memory: 4GiB", 4 << 30, "4 GiB", "4g"),
+        ("memory: 1536 MiB", 1536 << 20, "1536 MiB", "1536m"),
+        ("memory: 2048MiB", 2 << 30, "2 GiB", "2g"),
+        ("memory: 64MiB", 64 << 20, "64 MiB", "64m"),
+        ("memory: 1024GiB", 1 << 40, "1024 GiB", "1024g"),
+    ],
+)
+def test_the_memory_of_a_container(project: Path, text: str, size: int, words: str, flag: str) -> None:
+    assert scenario(project, f"script: repro.py\n{text}").memory == size
+    assert (memory_words(size), memory_flag(size)) == (words, flag)
+
+
 def test_a_driver_without_probes_needs_nothing_else(project: Path) -> None:
     found = scenario(project, "driver: app.py")
     assert (found.code, found.target("none")) == (None, Target(DRIVER, "app.py"))
@@ -115,6 +132,14 @@ MISTAKES = {
     "script: repro.py\nenv: {PATH: x}": "3:13: env.PATH.[key]: PATH is set by crashmatrix; choose "
     "another name, or name a program by its path",
     "script: repro.py\nenv: {A: 1}": '3:10: env.A: 1 is a number to YAML, not a string; write "1" in quotes',
+    "script: repro.py\nmemory: 4GB": "3:9: memory: '4GB' is not a size of memory; write 4GiB",
+    "script: repro.py\nmemory: 512m": "3:9: memory: '512m' is not a size of memory; write 512MiB",
+    "script: repro.py\nmemory: 4": "3:9: memory: '4' is not a size of memory; write 4GiB",
+    "script: repro.py\nmemory: [4GiB]": "3:9: memory: \"['4GiB']\" is not a size of memory; write 4GiB",
+    "script: repro.py\nmemory: 32MiB": "3:9: memory: 32MiB is not between 64 MiB and 1024 GiB; "
+    "write for example 4GiB",
+    "script: repro.py\nmemory: 1025GiB": "3:9: memory: 1025GiB is not between 64 MiB and 1024 GiB; "
+    "write for example 4GiB",
     "script: repro.py\nfiles: [data]": "3:9: 'data' cannot be read: No such file or directory; correct it",
     "script: repro.py\nfiles: [../x]": "3:9: files.0: '../x' must be a path inside the scenario's "
     "folder; correct it",
