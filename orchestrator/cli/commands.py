@@ -200,9 +200,14 @@ def diff_runs(arguments: argparse.Namespace) -> int:
 def merge_runs(arguments: argparse.Namespace) -> int:
     """`crashmatrix merge`: make one run of several."""
     terminal = console.open_console()
-    into = arguments.into or requests.reports_folder(arguments) / "merged"
+    options = merge.MergeOptions(
+        into=arguments.into,
+        reports=requests.reports_folder(arguments),
+        due=tuple(arguments.due),
+        junit_files=arguments.junit_files,
+    )
     with progress.progress_for(terminal) as shown:
-        data = merge.merge_runs(arguments.runs, into, shown.say, junit_files=arguments.junit_files)
+        data = merge.merge_runs(arguments.runs, options, shown.say)
     ending.show_end(terminal, data)
     return run.exit_code(data)
 

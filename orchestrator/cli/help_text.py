@@ -56,7 +56,7 @@ EXAMPLES: Final = {
   crashmatrix diff BEFORE AFTER --json""",
     "merge": """\
   crashmatrix merge shard-1 shard-2 shard-3
-  crashmatrix merge artifacts/*/ --into reports/nightly""",
+  crashmatrix merge artifacts/*/ --due due.json""",
     "analyze": """\
   crashmatrix analyze core.1234.zst --image registry/app:1.2
   crashmatrix analyze 1234 --container web-1

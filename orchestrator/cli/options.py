@@ -279,7 +279,18 @@ def _merge(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     add_project(parser)
     add_reports(parser)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of the runs")
-    parser.add_argument("--into", type=Path, metavar="DIR", help="the merged run (default: reports/merged)")
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="the merged run (default: in reports/, by date and profile)"
+    )
+    parser.add_argument(
+        "--due",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PLAN",
+        help="the cells that should have come, as `plan --json` prints them; "
+        "exit code 3 where one is missing; repeatable",
+    )
     add_junit(parser)
     parser.set_defaults(command=commands.merge_runs)
 

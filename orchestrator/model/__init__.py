@@ -147,6 +147,7 @@ from orchestrator.model.packages import (
 from orchestrator.model.plan import (
     MAX_CELLS,
     PLAN_SCHEMA,
+    MissingCells,
     Plan,
     PlannedImage,
     RunIdentity,
@@ -276,6 +277,7 @@ __all__ = [
     "LockedWheel",
     "MadeOf",
     "MavenFile",
+    "MissingCells",
     "MixedCell",
     "Module",
     "NativeFrame",

@@ -50,6 +50,19 @@ class RunIdentity(Value):
     """Of crashmatrix."""
 
 
+class MissingCells(Value):
+    """Cells of one architecture that were due and that have no result in a merged run, for one reason."""
+
+    selection: str
+    """The flags that chose the cells that were due, of all architectures."""
+    arch: str
+    reason: str
+    count: Integer
+    of: Integer
+    """How many cells of the architecture were due."""
+    example: str
+
+
 class Plan(Value):
     """plan.json. With the cells' results it is all that resuming, sharding, merging and reports need."""
 
@@ -79,6 +92,8 @@ class Plan(Value):
     """Axes that the project's expressions compare as versions; values that were not planned decide it too."""
     missing_shards: tuple[str, ...] = ()
     """Of a merged run: shards that were not there, so that their cells are in no count of it."""
+    missing: tuple[MissingCells, ...] = ()
+    """Of a run that was merged with a plan of what was due: the cells without a result."""
     replaced: Integer = 0
     """Of a merged run: cells that stood in several runs; the one planned last counts."""
     cells: PlannedCells

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final, TypeVar
@@ -10,7 +11,9 @@ from typing import Final, TypeVar
 from orchestrator import report
 from orchestrator.errors import InputError, Location
 from orchestrator.model import ExcludedCells, Plan, PlannedCell, PlannedCells, UnavailableValue
+from orchestrator.pipeline import due as due_cells
 from orchestrator.pipeline.reporting import report_on
+from orchestrator.pipeline.run import own_folder
 from orchestrator.rundir import RunData, RunFolder, layout
 from orchestrator.rundir.transfer import take_cell, take_images
 
@@ -20,31 +23,63 @@ SHARD: Final = re.compile(r"(\d{1,5})/(\d{1,5})", re.ASCII)
 """As `--shard` takes it."""
 MOST_SAID: Final = 20
 """Missing shards that are said one by one: a run of others may claim to be one of 99,999."""
+MAX_NAME: Final = 120
 
 
-def merge_runs(
-    folders: Sequence[Path], into: Path, say: Callable[[str], None], *, junit_files: bool = False
-) -> RunData:
+@dataclass(frozen=True, kw_only=True)
+class MergeOptions:
+    """Where a merged run goes, and what must be in it."""
+
+    into: Path | None = None
+    """Its folder; None: one in `reports` that is named by date and profile, as a run's is."""
+    reports: Path = Path()
+    due: tuple[Path, ...] = ()
+    """Files of plans that name the cells which should have come."""
+    junit_files: bool = False
+
+
+def merge_runs(folders: Sequence[Path], options: MergeOptions, say: Callable[[str], None]) -> RunData:
     """Take the runs' results over into one new folder and render its report.
 
-    Says which shards are missing, and which cells several runs planned: of those the run that was
-    planned last counts, since a shard that runs again replaces its first attempt.
+    Says which shards and which due cells are missing, and which cells several runs planned: of those the
+    run that was planned last counts, since a shard that runs again replaces its first attempt.
     """
-    target = _new_run(into)
+    due = [due_cells.read_due(path) for path in options.due]
     runs = sorted((RunFolder(folder) for folder in folders), key=lambda run: run.plan.created)
     plans = [run.plan for run in runs]
     planned = [{item.cell.id: item for item in plan.cells} for plan in plans]
     missing, twice = _missing_shards(runs), _cells_twice(planned)
+    wanted = {item.cell.id: item for plan in due for item in plan.cells}
+    _say_what_is_odd(missing, twice, wanted, planned, say)
+    target = _new_run(options, plans, due)
+    _take_over(runs, planned, target)
+    merged = _merged(plans, [wanted, *planned], target.path.name, due or plans)
+    merged = merged.model_copy(update={"missing_shards": tuple(missing), "replaced": len(twice)})
+    target.write_plan(merged)
+    if due:
+        ended = {result.cell.id for result in target.load_results().results}
+        every = {name for its_cells in planned for name in its_cells}
+        lacking = tuple(item for plan in due for item in due_cells.missing_cells(plan, every, ended, plans))
+        target.write_plan(merged.model_copy(update={"missing": lacking}))
+    return report_on(target, junit_files=options.junit_files)
+
+
+def _say_what_is_odd(
+    missing: Sequence[str],
+    twice: Sequence[str],
+    wanted: PlannedById,
+    planned: Sequence[PlannedById],
+    say: Callable[[str], None],
+) -> None:
     for shard in missing[:MOST_SAID]:
         say(f"Shard {shard} is missing: its cells are not counted in this report.")
     if missing[MOST_SAID:]:
         say(f"{len(missing) - MOST_SAID:,} more shards are missing.")
     if twice:
         say(f"{len(twice)} cells stand in several runs, for example {twice[0]}: the last run counts.")
-    _take_over(runs, planned, target)
-    merged = _merged(plans, planned, into.name)
-    target.write_plan(merged.model_copy(update={"missing_shards": tuple(missing), "replaced": len(twice)}))
-    return report_on(target, junit_files=junit_files)
+    others = [name for name in chain.from_iterable(planned) if name not in wanted] if wanted else []
+    if others:
+        say(f"{len(set(others)):,} cells were not due, for example {others[0]}: they count all the same.")
 
 
 def _take_over(runs: Sequence[RunFolder], planned: Sequence[PlannedById], target: RunFolder) -> None:
@@ -58,14 +93,20 @@ def _take_over(runs: Sequence[RunFolder], planned: Sequence[PlannedById], target
         take_images(run, target)
 
 
-def _new_run(into: Path) -> RunFolder:
-    if (into / layout.PLAN).exists():
+def _new_run(options: MergeOptions, plans: Sequence[Plan], due: Sequence[Plan]) -> RunFolder:
+    """The merged run's folder, named by the date of the first run and the profile unless it is given."""
+    if options.into is None:
+        created = min(plan.created for plan in plans)
+        profiles = "-".join(_unique([plan.profile for plan in due or plans]))
+        name = f"{re.sub(r'[^0-9T]', '', created[:19]).replace('T', '-')}-{profiles}"
+        return RunFolder(own_folder(options.reports / re.sub(r"[^A-Za-z0-9._-]", "-", name)[:MAX_NAME]))
+    if (options.into / layout.PLAN).exists():
         raise InputError(
             "there is a run in that folder already",
-            where=Location(file=str(into)),
+            where=Location(file=str(options.into)),
             hint="name another folder with --into",
         )
-    return RunFolder(into)
+    return RunFolder(options.into)
 
 
 def _cells_twice(planned: Sequence[PlannedById]) -> list[str]:
@@ -101,21 +142,22 @@ def _shard(text: str, folder: Path) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _merged(plans: Sequence[Plan], planned: Sequence[PlannedById], run: str) -> Plan:
+def _merged(plans: Sequence[Plan], planned: Sequence[PlannedById], run: str, whole: Sequence[Plan]) -> Plan:
+    """One plan of several. `whole` say what was chosen and excluded: a part may exclude what another runs."""
     first = plans[0]
     last = {name: item for its_cells in planned for name, item in its_cells.items()}
     cells = PlannedCells.of(last.values())
     return Plan(
         run=run,
         created=min(plan.created for plan in plans),
-        profile=" + ".join(_unique([plan.profile for plan in plans])),
-        selection=" | ".join(_unique([plan.selection for plan in plans])),
+        profile=" + ".join(_unique([plan.profile for plan in whole])),
+        selection=" | ".join(_unique([plan.selection for plan in whole])),
         cells=cells,
         identity=first.identity if all(plan.identity == first.identity for plan in plans) else None,
         scenarios=tuple({item.name: item for plan in plans for item in plan.scenarios}.values()),
-        unavailable=_unavailable(plans, cells),
-        excluded=_excluded(plans),
-        deselected=first.deselected,
+        unavailable=_unavailable(whole, cells),
+        excluded=_excluded(whole),
+        deselected=whole[0].deselected,
         images=tuple({image.key: image for plan in plans for image in plan.images}.values()),
         ordered=tuple(axis for axis in first.ordered if all(axis in plan.ordered for plan in plans)),
     )

@@ -110,8 +110,11 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
 
 
 def exit_code(data: RunData) -> int:
-    """0 all as expected, 1 some cell failed, 3 some cell is `error` or did not run, or a shard is missing."""
-    if data.counts[Status.ERROR]:
+    """0 all as expected, 1 some cell failed, 3 some cell is `error` or did not run, or a shard is missing.
+
+    Where a plan of what was due is known, a missing cell is 3 even if another one failed.
+    """
+    if data.counts[Status.ERROR] or data.plan.missing:
         return EXIT_HOST
     if data.counts[Status.FAIL]:
         return EXIT_FAILED

@@ -154,6 +154,8 @@ def _properties(
         run["engine"] = data.plan.engine
     if data.plan.missing_shards:
         run["missing_shards"] = ", ".join(data.plan.missing_shards)
+    if data.plan.missing:
+        run["missing_cells"] = f"{sum(item.count for item in data.plan.missing)}"
     shown = dict.fromkeys(item.words for cell in items for item in data.explained.get(cell.cell.id, ()))
     said = {f"explanation.{number}": text for number, text in enumerate(shown, start=1)}
     return {name: visible(value) for name, value in (named | run | said).items()}

@@ -16,6 +16,7 @@ from orchestrator.model import (
     Expectation,
     Explanation,
     Finding,
+    MissingCells,
     NotComparable,
     Obstacle,
     OtherCrash,
@@ -54,6 +55,8 @@ WAITS: Final = 40
 """The most threads of a hang that are described; result.json has all."""
 NAMED: Final = 3
 """The most cells that a sentence names; the grid and the run's JSON have all."""
+MISSING: Final = 10
+"""The most lines on missing cells; plan.json has all."""
 COUNTED: Final = {
     Status.FAIL: ("failed", "failed"),
     Status.ERROR: ("error", "errors"),
@@ -83,14 +86,23 @@ def headline(data: RunData) -> str:
 
 
 def merging(plan: Plan) -> tuple[str, ...]:
-    """The missing shards of a merged run, and the cells that several shards had."""
-    said: list[str] = []
+    """What a merged run lacks, and the cells that several shards had."""
+    said = [missing(item) for item in plan.missing[:MISSING]]
+    if left := plan.missing[MISSING:]:
+        said.append(f"Missing for other reasons: {cells(sum(item.count for item in left))}.")
     if plan.missing_shards:
         shards = ", ".join(plan.missing_shards)
         said.append(f"Missing: shard {shards}. Its cells are not counted here, so this result is incomplete.")
     if plan.replaced:
         said.append(f"{cells(plan.replaced)} are in several runs; the run that was planned last counts.")
     return tuple(said)
+
+
+def missing(item: MissingCells) -> str:
+    """The cells of an architecture that were due and did not come, why, and one of them."""
+    count = "all" if item.count == item.of else f"{item.count:,} of"
+    which = f"{count} {cells(item.of)} of {item.arch} in {item.selection}"
+    return f"Missing: {which} ({item.reason}), for example {item.example}."
 
 
 def change(item: Change) -> str:

@@ -16,7 +16,7 @@ from orchestrator import report
 from orchestrator.cli import main
 from orchestrator.errors import HostError, InputError
 from orchestrator.model import SCHEMA, STANDARD_AXES, CellResult, Value, Verdict
-from orchestrator.pipeline.merge import merge_runs
+from orchestrator.pipeline.merge import MergeOptions, merge_runs
 from orchestrator.pipeline.reporting import write_reports
 from orchestrator.pipeline.run import exit_code
 from orchestrator.rundir import RunData, RunFolder, find_run, layout
@@ -449,13 +449,13 @@ def test_a_shard_that_no_run_has_is_refused_by_merge(tmp_path: Path, shard: str)
     plan = json.loads((folder / "plan.json").read_bytes())
     (folder / "plan.json").write_text(json.dumps(plan | {"shard": shard}))
     with pytest.raises(InputError, match="shard"):
-        merge_runs([folder], tmp_path / "merged", lambda _: None)
+        merge_runs([folder], MergeOptions(into=tmp_path / "merged"), lambda _: None)
 
 
 def test_merged_files_of_this_user_are_linked_and_pages_of_the_parts_left(tmp_path: Path) -> None:
     part = factory.write_run(tmp_path / "part")
     factory.render(part)
-    merge_runs([part], tmp_path / "merged", lambda _: None)
+    merge_runs([part], MergeOptions(into=tmp_path / "merged"), lambda _: None)
     name = f"cells/{factory.cell().id}"
     assert (part / name / "result.json").samefile(tmp_path / "merged" / name / "result.json")
     assert not (part / name / "index.html").samefile(tmp_path / "merged" / name / "index.html")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.pipeline.merge import merge_runs
+from orchestrator.pipeline.merge import MergeOptions, merge_runs
 from orchestrator.rundir import RunFolder
 from orchestrator.rundir.transfer import take_cell
 from tests.unit import run_factory as factory
@@ -33,7 +33,7 @@ def home(tmp_path: Path) -> Path:
 def merged(part: Path) -> Path:
     """What a merge makes of one run."""
     into = part.parent / "merged"
-    merge_runs([part], into, lambda _: None)
+    merge_runs([part], MergeOptions(into=into), lambda _: None)
     return into
 
 
@@ -67,7 +67,7 @@ def test_a_cell_s_folder_that_is_reached_by_a_link_is_left_out(part: Path, linke
     elsewhere = part.parent / "elsewhere"
     (part / linked).rename(elsewhere)
     (part / linked).symlink_to(elsewhere)
-    data = merge_runs([part], part.parent / "merged", lambda _: None)
+    data = merge_runs([part], MergeOptions(into=part.parent / "merged"), lambda _: None)
     assert data.by_id[CELL.id].result is None
     assert not list((part.parent / "merged").rglob("result.json"))
 
@@ -87,7 +87,7 @@ def memory() -> Iterator[Path]:
 
 def test_files_of_another_filesystem_are_copied(part: Path, memory: Path) -> None:
     assert memory.stat().st_dev != part.stat().st_dev
-    merge_runs([part], memory / "merged", lambda _: None)
+    merge_runs([part], MergeOptions(into=memory / "merged"), lambda _: None)
     assert (memory / "merged" / NAME / "result.json").read_bytes() == (
         part / NAME / "result.json"
     ).read_bytes()
@@ -115,7 +115,7 @@ def test_of_an_image_that_two_runs_have_the_later_one_s_recipe_counts(tmp_path: 
         recipe.write_text(path.name)
         if given:
             os.chown(recipe, 65534, 65534)
-    merge_runs(parts, tmp_path / "merged", lambda _: None)
+    merge_runs(parts, MergeOptions(into=tmp_path / "merged"), lambda _: None)
     (recipe,) = (tmp_path / "merged" / "images").glob("*/Dockerfile")
     assert recipe.read_text() == "b"
 

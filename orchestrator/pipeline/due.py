@@ -1,0 +1,68 @@
+"""What runs lack of the plan that was made once for all of them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from orchestrator.errors import InputError, Location
+from orchestrator.model import Cell, MissingCells, Plan
+from orchestrator.rundir.documents import read_document
+
+NO_RUN: Final = "in no run"
+NOT_RUN: Final = "planned, not run"
+EXCLUDED: Final = "excluded where it was to run"
+HINT: Final = "make it with `crashmatrix plan ... --json > FILE`, once for all shards"
+
+
+def read_due(path: Path) -> Plan:
+    """The plan of a file as `plan --json` prints it; raises InputError where it is none, or one shard's."""
+    plan = read_document(path.parent, path.name, Plan)
+    if plan is None:
+        raise InputError("--due: there is no such file", where=Location(file=str(path)), hint=HINT)
+    if plan.shard is not None:
+        raise InputError(
+            f"--due: this is the plan of shard {plan.shard} alone", where=Location(file=str(path)), hint=HINT
+        )
+    return plan
+
+
+def missing_cells(
+    due: Plan, planned: Collection[str], ended: Collection[str], runs: Sequence[Plan]
+) -> Iterator[MissingCells]:
+    """The cells that were due and have no result, by architecture and reason.
+
+    `planned` are the ids of the cells of the `runs`, `ended` the ids of those with a result.
+    """
+    counts = Counter(str(item.cell.arch) for item in due.cells)
+    why, lacking = _Reasons(runs), defaultdict[tuple[str, str], list[str]](list)
+    for cell in (item.cell for item in due.cells if item.cell.id not in ended):
+        lacking[str(cell.arch), NOT_RUN if cell.id in planned else why(cell)].append(cell.id)
+    for (arch, reason), cells in lacking.items():
+        yield MissingCells(
+            selection=due.selection,
+            arch=arch,
+            reason=reason,
+            count=len(cells),
+            of=counts[arch],
+            example=cells[0],
+        )
+
+
+class _Reasons:
+    """Why no run has a cell: the reason for which one excluded it, where one did."""
+
+    def __init__(self, runs: Sequence[Plan]) -> None:
+        products: dict[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], None] = {}
+        for item in (item for plan in runs for item in plan.excluded):
+            products[item.reason, tuple(item.axes.items())] = None  # each once, of all shards
+        self._products = [
+            (reason, {axis: frozenset(values) for axis, values in axes}) for reason, axes in products
+        ]
+
+    def __call__(self, cell: Cell) -> str:
+        axes = cell.axes
+        for reason, known in self._products:
+            if len(axes) == len(known) and all(value in known.get(axis, ()) for axis, value in axes.items()):
+                return f"{EXCLUDED}: {reason}"
+        return NO_RUN
