@@ -24,8 +24,8 @@ ROOT: Final = Path(__file__).resolve().parent
 LOCKS: Final = ROOT / "requirements"
 ENVIRONMENTS: Final = ROOT / ".nox"
 
-# In the order of their constraints: runtime.txt constrains tests.in, tests.txt constrains types.in.
-LOCK_ORDER: Final = ("nox", "runtime", "tests", "types", "lint", "lock")
+# In the order of their constraints: runtime.txt of tests.in and docs.in, tests.txt of types.in.
+LOCK_ORDER: Final = ("nox", "runtime", "tests", "types", "lint", "docs", "lock")
 
 COMPILE: Final = (
     *("--quiet", "--universal", "--python-version=3.11", "--generate-hashes"),
@@ -141,7 +141,17 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, mypy strict."""
     python = environment(session, "types")
-    run(session, python, "-m", "mypy", "orchestrator", "tests", "bench", "noxfile.py")
+    run(session, python, "-m", "mypy", "orchestrator", "tests", "bench", "docs", "noxfile.py")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site, build/docs; a broken link is an error. `-- linkcheck` also follows addresses."""
+    python = environment(session, "docs")
+    builder, *rest = session.posargs or ("html",)
+    run(session, python, "-m", "docs.generate")
+    sphinx = ("-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", "--builder", builder)
+    run(session, python, *sphinx, "--doctree-dir", "build/doctrees", *rest, "docs", "build/docs")
 
 
 @nox.session
