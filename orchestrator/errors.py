@@ -46,6 +46,16 @@ class CrashmatrixError(Exception):
         return f"{place}{self.what}; {self.hint}"
 
 
+@contextmanager
+def errors_at(where: Location | None) -> Iterator[None]:
+    """Give the errors of a block of code the place of what they concern, unless they have one."""
+    try:
+        yield
+    except CrashmatrixError as error:
+        error.where = error.where or where
+        raise
+
+
 class InputError(CrashmatrixError):
     """What the user wrote (a file, a flag, an expression) cannot be taken as it is; always one line."""
 

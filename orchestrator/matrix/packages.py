@@ -10,7 +10,7 @@ from packaging import utils
 from packaging.version import InvalidVersion, Version
 
 from orchestrator.adapters.yamlfile import Document
-from orchestrator.errors import ErrorList, InputError
+from orchestrator.errors import ErrorList, InputError, Location, errors_at
 from orchestrator.matrix.axes import RESERVED, Axes
 from orchestrator.model import AXIS_NAME, AXIS_VALUE, INSTRUMENT, MITIGATION, STANDARD_AXES, PackageAxis
 
@@ -38,9 +38,14 @@ def package_axes(
     for name, texts in document.value.packages.items():
         with errors.collect():
             axis = _axis_name(document, name, (*axes, *found))
-            versions = sorted(set(_versions(document, name, texts, latest_of, errors)))
+            # The first place of a version: `latest` may be one that is listed.
+            places = dict(reversed(list(_versions(document, name, texts, latest_of, errors))))
+            versions = sorted(places)
             found[axis] = PackageAxis(
-                axis=axis, distribution=utils.canonicalize_name(name), versions=tuple(map(str, versions))
+                axis=axis,
+                distribution=utils.canonicalize_name(name),
+                versions=tuple(map(str, versions)),
+                places=tuple(places[version] for version in versions),
             )
     return tuple(found.values())
 
@@ -69,15 +74,18 @@ def _axis_name(document: Document[Any], name: str, taken: Sequence[str]) -> str:
 
 def _versions(
     document: Document[Any], name: str, texts: Sequence[str], latest_of: LatestOf, errors: ErrorList
-) -> Iterator[Version]:
-    """The versions; one that is listed twice is a mistake, but `latest` may be one of the others."""
+) -> Iterator[tuple[Version, Location]]:
+    """The versions and their places.
+
+    One that is listed twice is a mistake, but `latest` may be one of the others.
+    """
     if not texts:
         where = document.where("packages", name)
         raise InputError(f"package {name!r} has no versions", where=where, hint="list at least one")
     known: dict[Version, str] = {}
     for index, text in enumerate(texts):
         where = document.where("packages", name, index)
-        with errors.collect():
+        with errors.collect(), errors_at(where):
             try:
                 version = Version(latest_of(utils.canonicalize_name(name)) if text == LATEST else text)
             except InvalidVersion as error:
@@ -87,8 +95,6 @@ def _versions(
                 )
                 what = f"{name}: {text[:80]!r} is not a version"
                 raise InputError(what, where=where, hint=hint) from error
-            except InputError as error:
-                raise InputError(error.what, where=error.where or where, hint=error.hint) from error
             if not AXIS_VALUE.fullmatch(str(version)):
                 what = f"{name}: {text[:80]!r} is too long for a value"
                 raise InputError(what, where=where, hint="64 characters at most")
@@ -97,4 +103,4 @@ def _versions(
                 raise InputError(what, where=where, hint="remove one")
             if text != LATEST:
                 known[version] = text
-            yield version
+            yield version, where

@@ -5,7 +5,7 @@ __lazy_modules__ = ("packaging",)
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
@@ -97,6 +97,8 @@ class Requirements:
 
     project: Path
     errors: ErrorList
+    places: dict[str, Location] = field(default_factory=dict)
+    """Where each requirement that was read is written first."""
 
     def listed(self, entry: str, folder: Path, where: Location) -> Iterator[str]:
         """Those of an entry in a list: one, or with -r those of a file. Paths are relative to `folder`."""
@@ -125,9 +127,13 @@ class Requirements:
             if include:
                 yield from self.of_file(folder / include[1].strip(), where, within)
             elif content.endswith(WHEEL) and "://" not in content:
-                yield self._wheel(content, folder, where)
+                yield self._placed(self._wheel(content, folder, where), where)
             else:
-                yield parse_requirement(content, where)
+                yield self._placed(parse_requirement(content, where), where)
+
+    def _placed(self, requirement: str, where: Location) -> str:
+        self.places.setdefault(requirement, where)
+        return requirement
 
     def _wheel(self, content: str, folder: Path, where: Location) -> str:
         """The path of a wheel file of the project; no part of it is a link, and it lies nowhere else."""

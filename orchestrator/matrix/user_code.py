@@ -43,14 +43,15 @@ class CodeReader:
         entry, kind = self.document.value, self.kind
         if self._is_wrong(kind) or (kind == DRIVER and not self._stated(AROUND)):
             return None
+        reader = Requirements(project=self.project, errors=self.errors)
         with self.errors.collect():
+            required = list(self._requires(reader))
             return UserCode(
                 kind=kind,
                 file=_file(entry, kind),
                 arguments=_arguments(entry, kind),
-                requires=tuple(
-                    _with_pytest(self._requires(), packages) if kind == PYTEST else self._requires()
-                ),
+                requires=tuple(_with_pytest(required, packages) if kind == PYTEST else required),
+                places=reader.places,
                 packages=packages,
                 source=self._source(),
                 files=self._files(kind),
@@ -88,12 +89,9 @@ class CodeReader:
             self._add("`arguments` are those of a script", hint, "arguments")
         return not stated or len(stated) > 1 or bool({kind, *around} & self.document.broken)
 
-    def _requires(self) -> Iterator[str]:
+    def _requires(self, reader: Requirements) -> Iterator[str]:
         """Each requirement, of the list or of the file."""
-        requires, reader = (
-            self.document.value.requires,
-            Requirements(project=self.project, errors=self.errors),
-        )
+        requires = self.document.value.requires
         if not isinstance(requires, str):
             for index, text in enumerate(requires):
                 yield from reader.listed(text, self.folder, self.document.where("requires", index))

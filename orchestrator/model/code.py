@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from orchestrator.errors import Location
 from orchestrator.model.base import Value
 from orchestrator.supervisor.targets import CODE, Target
 
@@ -18,6 +19,8 @@ class PackageAxis(Value):
     """The normalized name (PEP 503)."""
     versions: tuple[str, ...]
     """In ascending order (PEP 440); `latest` until it is resolved."""
+    places: tuple[Location, ...] = ()
+    """Where each of them is written; empty where nobody wrote them."""
 
 
 class CodeFile(Value):
@@ -37,6 +40,8 @@ class UserCode(Value):
     arguments: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     """Requirements as PEP 508 writes them, without those of the package axes."""
+    places: dict[str, Location] = {}
+    """Where each of them is written; what nobody wrote has no place."""
     packages: tuple[PackageAxis, ...] = ()
     source: str | None = None
     """The folder of a package on the host, which is built to a wheel in each cell's base."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from packaging.utils import canonicalize_name
 
 from orchestrator.adapters.inside import read_inside
+from orchestrator.adapters.yamlfile import shown
 from orchestrator.errors import InputError, Location
 from orchestrator.packages.requirements import parse
 
@@ -34,6 +35,8 @@ class PackageProject:
     """Of its build, with the frontend."""
     runs: tuple[str, ...]
     """Of the built package, as far as they are known before it is built."""
+    file: Location | None = None
+    """The file that says them; None where they are the defaults."""
 
 
 def read_project(folder: Path) -> PackageProject:
@@ -54,6 +57,7 @@ def read_project(folder: Path) -> PackageProject:
     return PackageProject(
         builds=_with_frontend(builds),
         runs=_requirements(project.get("dependencies", []), "project.dependencies", path),
+        file=Location(file=shown(path)),
     )
 
 

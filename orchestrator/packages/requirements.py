@@ -24,6 +24,8 @@ class Wanted:
     """The wheel file on this host."""
     hashes: tuple[str, ...] = ()
     """The only digests that its wheel may have, ALGORITHM:HEX; any where there are none."""
+    where: Location | None = None
+    """Where it is written, if that is known."""
 
     @property
     def name(self) -> str:
@@ -80,7 +82,7 @@ def parse(text: str, where: Location | None = None) -> Wanted:
             hint="write it as pip reads it, for example grpcio==1.70.0",
         ) from error
     if requirement.url is None:
-        return Wanted(requirement=requirement)
+        return Wanted(requirement=requirement, where=where)
     parts = urlsplit(requirement.url)
     if "@" in parts.netloc:
         raise InputError(
@@ -90,8 +92,8 @@ def parse(text: str, where: Location | None = None) -> Wanted:
         )
     if parts.scheme == "file":
         found = _file(unquote(parts.path), text, where)
-        return Wanted(requirement=requirement, file=found.file)
-    return Wanted(requirement=requirement)
+        return Wanted(requirement=requirement, file=found.file, where=where)
+    return Wanted(requirement=requirement, where=where)
 
 
 def _file(path: str, text: str, where: Location | None) -> Wanted:
@@ -108,4 +110,4 @@ def _file(path: str, text: str, where: Location | None) -> Wanted:
         raise InputError(
             f"there is no wheel {text[:LONGEST]!r}", where=where, hint="build it first, or correct its path"
         )
-    return Wanted(requirement=Requirement(name), file=file)
+    return Wanted(requirement=Requirement(name), file=file, where=where)

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from orchestrator.adapters import uv
-from orchestrator.errors import HostError, InputError, ToolError
+from orchestrator.errors import HostError, InputError, Location, ToolError, errors_at
 from orchestrator.model import LockedWheel, NoWheel, PackageLock, PackageQuestion, WheelPlatform
 from orchestrator.packages import index, reasons
 from orchestrator.packages.index import IndexFile, RefusedError
@@ -41,6 +41,8 @@ class Resolver:
     folder: Path
     """Where uv looks for its configuration, upwards."""
     offline: bool = False
+    places: Mapping[str, Location] = field(default_factory=dict)
+    """Where requirements are written, by their text."""
     _listed: dict[str, tuple[IndexFile, ...] | None] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -58,7 +60,8 @@ class Resolver:
 
     def answer(self, question: PackageQuestion) -> Answer:
         """The wheels that meet requirements in an environment, or why there are none."""
-        wanted = [item for text in question.requirements if (item := parse(text)).applies(question.platform)]
+        parsed = (parse(text, self.places.get(text)) for text in question.requirements)
+        wanted = [item for item in parsed if item.applies(question.platform)]
         refused = _wrong_files(wanted, question)
         if refused:
             return refused
@@ -74,10 +77,11 @@ class Resolver:
             raise HostError(
                 f"requirements cannot be resolved offline: {done.complaint}",
                 hint="run once without --offline, so that uv's cache has them",
+                where=_culprit_place(wanted, done.complaint),
             )
         if done.status != NO_SOLUTION:
             what = f"uv cannot resolve {', '.join(question.requirements)}: {done.complaint}"
-            raise ToolError(what, hint=uv.HINT)
+            raise ToolError(what, hint=uv.HINT, where=_culprit_place(wanted, done.complaint))
         return NoWheel(reason=self._reason(wanted, question, done.complaint))
 
     def _all_there(self, wanted: Iterable[Wanted], question: PackageQuestion) -> bool:
@@ -168,12 +172,14 @@ class Resolver:
         """Why a requirement alone cannot be met; None if it can."""
         if wanted.file is not None or wanted.requirement.url is not None:
             return None
-        files, specifier = self._required(wanted.name), wanted.requirement.specifier
+        with errors_at(wanted.where):
+            files, specifier = self._required(wanted.name), wanted.requirement.specifier
         chosen = wanted_files(files, specifier)
         if not chosen:
             raise InputError(
                 f"there is no {wanted.name} {specifier}",
                 hint=reasons.versions_there_are((item.version for item in files), specifier),
+                where=wanted.where,
             )
         if any(reasons.fits(item, question.platform) for item in chosen):
             return None
@@ -206,6 +212,14 @@ def _wrong_files(wanted: Iterable[Wanted], question: PackageQuestion) -> NoWheel
     wrong = (name for name in names if wheel_rank(name, question.platform) is None)
     name = next(wrong, None)
     return NoWheel(reason=reasons.wrong_file(name, question.platform)) if name else None
+
+
+def _culprit_place(wanted: Sequence[Wanted], complaint: str) -> Location | None:
+    """Where the requirement is written that a complaint names, or the only one there is."""
+    words = {word.strip(".") for word in re.findall(r"[\w.-]+", complaint.lower())}
+    named = (item for item in wanted if item.name in words)
+    found = next(named, wanted[0] if len(wanted) == 1 else None)
+    return found.where if found else None
 
 
 def _not_allowed(lock: PackageLock, wanted: Iterable[Wanted]) -> NoWheel | None:

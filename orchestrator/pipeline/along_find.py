@@ -18,7 +18,7 @@ from packaging.version import Version
 from orchestrator import packages
 from orchestrator.adapters import files, git
 from orchestrator.adapters.suggest import nearest
-from orchestrator.errors import InputError
+from orchestrator.errors import InputError, errors_at
 from orchestrator.matrix import Request
 from orchestrator.model import (
     ABSENT,
@@ -149,7 +149,8 @@ def _releases(
     requirements = Requirements(catalogue=project.catalogue, root=project.root)
     resolver = packages.Resolver(folder=project.root)
     releases_for = cache(lambda platform: resolver.releases(package.distribution, platform))
-    return {group: releases_for(requirements.platform(dict(group))) for group in groups}
+    with errors_at(next(iter(package.places), None)):
+        return {group: releases_for(requirements.platform(dict(group))) for group in groups}
 
 
 def _range(listed: Sequence[str]) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from orchestrator import images, packages, rundir
 from orchestrator import matrix as planning
+from orchestrator.errors import Location
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import (
     COMMIT,
@@ -22,6 +23,7 @@ from orchestrator.model import (
     CodeFile,
     ExcludedCells,
     NoWheel,
+    PackageAxis,
     PackageLock,
     PackageQuestion,
     PlannedCell,
@@ -72,7 +74,7 @@ class Requirements:
         environment = self._environment(axes)
         if environment is None:
             return None
-        pins = (f"{item.distribution}=={axes[item.axis]}" for item in code.packages)
+        pins = (_pin(item, axes[item.axis]) for item in code.packages)
         required = (*code.requires, *pins, *own)
         source = code.source_in(axes)
         if source is None:
@@ -107,6 +109,20 @@ class Requirements:
                 tools=tree.model_copy(update={"lock": tools, "venv": images.TOOLS}),
             ),
         )
+
+    def places(self, scenarios: Iterable[Scenario]) -> dict[str, Location]:
+        """Where the requirements are written: in scenarios, and in the packages that were read so far."""
+        found: dict[str, Location] = {}
+        for scenario in scenarios:
+            code = scenario.code
+            found |= code.places if code else {}
+            for package in code.packages if code else ():
+                pinned = (_pin(package, version) for version in package.versions)
+                found |= dict(zip(pinned, package.places, strict=False))
+        for project in self._projects.values():
+            if project.file:
+                found = dict.fromkeys((*project.builds, *project.runs), project.file) | found
+        return found
 
     def platform(self, axes: Axes) -> WheelPlatform:
         """What the wheels of a cell must run on."""
@@ -150,6 +166,11 @@ class Requirements:
         folder, root = Path(source).resolve(), self.root.resolve()
         inside = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else folder.name
         return root.name if inside == "." else inside
+
+
+def _pin(package: PackageAxis, version: str) -> str:
+    """The requirement of a version of a package."""
+    return f"{package.distribution}=={version}"
 
 
 def deciding_axes(scenario: Scenario) -> tuple[str, ...]:

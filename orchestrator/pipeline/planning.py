@@ -166,7 +166,9 @@ def _resolve(project: Project, selection: Selection, request: Request) -> tuple[
     requirements = Requirements(catalogue=project.catalogue, root=project.root)
 
     def ask(asked: Iterable[PackageQuestion]) -> Mapping[PackageQuestion, PackageLock | NoWheel]:
-        return packages.Resolver(folder=project.root, offline=request.offline).answers(asked)
+        places = requirements.places(project.scenarios.values())
+        resolver = packages.Resolver(folder=project.root, offline=request.offline, places=places)
+        return resolver.answers(asked)
 
     known = {}
     if request.lock:

@@ -13,12 +13,16 @@ from typing import Self
 
 class _Handler(SimpleHTTPRequestHandler):
     wanted = ""
+    broken: set[str] = set()
 
     def do_GET(self) -> None:
         if self.headers.get("Authorization") != self.wanted:
             self.send_response(401)
             self.send_header("WWW-Authenticate", "Basic")
             self.end_headers()
+            return
+        if self.path.strip("/").rpartition("/")[2] in self.broken:
+            self.send_error(500)
             return
         super().do_GET()
 
@@ -34,10 +38,12 @@ class IndexServer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.wheels: dict[tuple[str, str], Path] = {}
+        self.broken: set[str] = set()
+        """Distributions whose page is answered with status 500."""
         (folder / "files").mkdir(parents=True)
         (folder / "simple").mkdir()
         words = base64.b64encode(f"{self.user}:{self.secret}".encode()).decode()
-        handler = type("Handler", (_Handler,), {"wanted": f"Basic {words}"})
+        handler = type("Handler", (_Handler,), {"wanted": f"Basic {words}", "broken": self.broken})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 

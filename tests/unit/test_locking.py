@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import InputError
+from orchestrator.errors import HostError, InputError
 from orchestrator.matrix import Request
 from orchestrator.pipeline.planning import PlannedRun, Project, make_plan, plan_again
 from orchestrator.rundir import RunFolder
@@ -169,3 +169,64 @@ def test_a_base_without_a_compiler_builds_nothing(tmp_path: Path) -> None:
     request = Request(profile="full", axes={**CHOSEN, "glibc": ("2.17",), "python": ("3.11",)})
     with pytest.raises(InputError, match=r"sysroot-2\.17 brings no compiler to build a package"):
         make_plan(Project.load(folder), request)
+
+
+MISSING = "there is no package 'not-there' on "
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(
+    ("scenario", "said"),
+    [
+        ("requires: [native, not-there]\n", f"scenarios/repro.yaml:3:20: {MISSING}"),
+        ("requires: [native, 'native==9']\n", "scenarios/repro.yaml:3:20: there is no native ==9; "),
+        ("requires: needs.txt\n", f"needs.txt:3: {MISSING}"),
+        ("requires: [-r more/needs.txt]\n", f"more/needs.txt:3: {MISSING}"),
+        ('packages: {native: ["1.0", "9"]}\n', "scenarios/repro.yaml:3:28: there is no native ==9"),
+        ("packages:\n  not.there: [latest]\n", f"scenarios/repro.yaml:4:15: {MISSING}"),
+        ("source: .\n", f"pyproject.toml: {MISSING}"),
+    ],
+)
+def test_a_requirement_that_no_index_has_is_said_with_its_place(
+    tmp_path: Path, scenario: str, said: str
+) -> None:
+    folder = project(tmp_path / "project", scenario)
+    (folder / "more").mkdir()
+    for name in ("needs.txt", "more/needs.txt"):
+        (folder / name).write_text("# comment\nnative\nnot-there >= 1\n")
+    (folder / "pyproject.toml").write_text(PYPROJECT.replace('"native"', '"not-there"'))
+    with pytest.raises(InputError) as caught:
+        planned(folder, "3.11")
+    assert str(caught.value).replace(f"{folder}/", "").startswith(said)
+
+
+@pytest.mark.parametrize("how", ["stopped", "broken"])
+@pytest.mark.parametrize(
+    ("scenario", "place"),
+    [
+        ("requires: [native]\n", "3:12"),
+        ("requires: [a, native]\n", "3:15"),
+        ("packages:\n  native: [latest]\n", "4:12"),
+    ],
+)
+def test_an_index_that_fails_is_said_with_the_requirement_that_was_asked_for(
+    served: IndexServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    how: str,
+    scenario: str,
+    place: str,
+) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    served.add_wheel("a", "1.0", "py3-none-any")
+    folder = project(tmp_path / "project", scenario)
+    if how == "stopped":
+        served.stop()
+        place = place.replace("15", "12")  # `a` is asked for first
+    else:
+        served.broken.add("native")
+    with pytest.raises(HostError) as caught:
+        planned(folder, "3.11")
+    assert str(caught.value).replace(f"{folder}/", "").startswith(f"scenarios/repro.yaml:{place}: ")
+    assert served.secret not in str(caught.value)
