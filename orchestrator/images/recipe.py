@@ -6,6 +6,7 @@ Keys are fixed here, from text and digests alone; no engine is asked and nothing
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from orchestrator.errors import InputError
 from orchestrator.images.axes import IMAGE_AXES
@@ -31,6 +32,9 @@ from orchestrator.model import (
     UserCode,
 )
 from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO, VENV
+
+INPLACE: Final = "inplace.py"
+"""Adds what was built of a package to the copy of its sources."""
 
 
 class Recipes:
@@ -70,6 +74,7 @@ class Recipes:
         probe = probe_image(book, scenario, cell, base, python) if cell.probe != ABSENT else None
         named = {item.name: Path(item.path) for item in code.files} if code else {}
         server = server_image(book, launcher, environment)
+        built = packages is not None and packages.source is not None and code is not None and code.is_copied
         under = environment_image(book, base, python, cell.arch, INSTRUMENTS.get(cell.instrument))
         if packages is not None:
             under = packages_image(book, under, environment, packages)
@@ -85,6 +90,7 @@ class Recipes:
             },
             files=[
                 *book.launcher_files(launcher),
+                *([book.part(f"python/{INPLACE}", f"opt/{INPLACE}")] if built else ()),
                 *(
                     book.file(path, f"opt/{SCENARIO}/{name}")
                     for name, path in ({name: folder / name for name in scenario.files} | named).items()
@@ -97,6 +103,7 @@ class Recipes:
                 "glibc": base.glibc,
                 "launcher": cell.launcher,
                 "venv": VENV if packages is not None else None,
+                "built": f"{HOME}/{SCENARIO}" if built else None,
                 "language": cell.probe,
                 "starts": digest_of_start(code) if code else None,
                 "modules": (PROJECT if probe else None) if code and code.is_copied else f"{HOME}/{SCENARIO}",

@@ -155,6 +155,31 @@ def test_a_package_of_the_user_s_own_is_built_and_its_crash_is_named_wherever_it
         assert (top.function, top.module, top.file, top.line) == ("deref", place, "src/crashy.c", 6)
 
 
+@pytest.mark.parametrize("kept", ["", "files: [run]\n"])
+def test_a_script_beside_the_package_that_it_imports_finds_its_compiled_modules(
+    tmp_path: Path, kept: str
+) -> None:
+    """Python finds the folder of the sources first, in which no module is compiled; unless it is left out."""
+    setup = SETUP.replace('py_modules=["crashy"], install_requires=["markupsafe"]', 'packages=["crashy"]')
+    files = {
+        "setup.py": setup.replace('"_crashy"', '"crashy._crashy"'),
+        "src/crashy.c": EXTENSION,
+        "src/crashy.h": "int deref(int *p);\n",
+        "crashy/__init__.py": "from crashy._crashy import crash\n",
+        "run/data": "",
+        "repro.py": CRASH,
+    }
+    folder = project(tmp_path / "project", f"source: .\n{kept}", files)
+    result = only(run(*HERE, "--launcher", "plain", reports=tmp_path / "reports", project=folder))
+    crash = result.trials[0].crash
+    assert crash is not None, result.judgement
+    top = crash.threads[0].native[0]
+    place = "/opt/crashmatrix/venv/lib/python3.11/site-packages" if kept else "/work/project"
+    module = f"{place}/crashy/_crashy.cpython-311-x86_64-linux-gnu.so"
+    assert (top.function, top.module, top.file, top.line) == ("deref", module, "src/crashy.c", 6)
+    assert next(item.file for item in crash.excerpts) == "src/crashy.c"
+
+
 def test_a_compiler_s_error_is_said_once_an_image_and_other_cells_go_on(tmp_path: Path) -> None:
     files = {"setup.py": SETUP, "src/crashy.c": EXTENSION.replace("return *p", "retrun *p"),
              "src/crashy.h": "int deref(int *p);\n", "crashy.py": "", "repro.py": ""}  # fmt: skip

@@ -1,0 +1,48 @@
+"""Add what was built of a package to the copy of its sources, as `build_ext --inplace` does.
+
+Where the folder of the user's code holds the package itself, that folder comes before the installed package
+on `sys.path`, and lacks its compiled modules. Files that are there already stay as they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUILT = "file:///wheels/"
+"""Where pip found a wheel that was built from source (Dockerfile.source.j2), as PEP 610 notes it."""
+
+
+def built_files(packages: Path) -> Iterator[PurePosixPath]:
+    """The files of the packages that were built, relative to the folder of installed packages."""
+    for noted in sorted(packages.glob("*.dist-info/direct_url.json")):
+        if json.loads(noted.read_text(encoding="utf-8"))["url"].startswith(BUILT):
+            lines = (noted.parent / "RECORD").read_text(encoding="utf-8").splitlines()
+            yield from (PurePosixPath(row[0]) for row in csv.reader(lines) if row)
+
+
+def is_lacking(path: PurePosixPath, code: Path) -> bool:
+    """Whether a file belongs to an importable package that the user's code holds too, without this file."""
+    inside = len(path.parts) > 1 and not path.is_absolute() and ".." not in path.parts
+    return inside and (code / path.parts[0] / "__init__.py").is_file() and not (code / path).exists()
+
+
+def main(venv: str, code: str) -> None:
+    """Copy the files, and say which."""
+    for packages in Path(venv).glob("lib/python*/site-packages"):
+        for path in built_files(packages):
+            if is_lacking(path, Path(code)):
+                (Path(code) / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(packages / path), str(Path(code) / path))
+                print(path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
