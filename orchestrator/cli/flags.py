@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator.cli.arguments import own_axis, positive, seconds, shard, values
+from orchestrator.names import COVERS
 
 AXIS_HELP: Final = {
     "arch": "x86_64, arm64",
@@ -49,6 +50,12 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         dest="cells",
         help="this cell alone, whatever the profile; repeatable",
+    )
+    group.add_argument(
+        "--cover",
+        choices=COVERS,
+        metavar="HOW",
+        help="few cells: pairwise, 3-wise, or all",
     )
     group.add_argument("--shard", metavar="I/N", type=shard, help="the I-th of N parts of the selection")
     group.add_argument(

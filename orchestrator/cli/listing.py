@@ -26,6 +26,11 @@ def lines(plan: Plan) -> Iterator[str]:
         yield f"{item.cell.id}  expects {_expects(item.expectation)}{_made_of(item)}\n"
     yield from _compiled(plan)
     yield from _excluded(plan)
+    if (covered := plan.covered) is not None:
+        yield (
+            f"\n{covered.cover}: {covered.combinations:,} of {covered.of:,} combinations of values, in "
+            f"{covered.cells:,} of {covered.selectable:,} cells.\n"
+        )
     yield (
         f"\n{len(plan.cells):,} cells run, {plan.excluded_count:,} are excluded, "
         f"{plan.deselected:,} are not selected.\n"

@@ -13,7 +13,7 @@ from orchestrator import matrix, rundir
 from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError
 from orchestrator.invocation import MATRIX, nearest_project
-from orchestrator.model import STANDARD_AXES
+from orchestrator.model import STANDARD_AXES, Cover
 from orchestrator.pipeline import planning
 
 REPORTS: Final = "reports"
@@ -58,6 +58,7 @@ def selection(arguments: argparse.Namespace, project: planning.Project) -> matri
         cells=frozenset(arguments.cells) or None,
         axes=axes,
         expression=arguments.expression,
+        cover=Cover(arguments.cover) if arguments.cover else None,
         shard=arguments.shard,
         trials=arguments.trials,
         timeout=arguments.timeout,
@@ -69,7 +70,7 @@ def selection(arguments: argparse.Namespace, project: planning.Project) -> matri
 
 def environment(arguments: argparse.Namespace, project: planning.Project) -> matrix.Request:
     """In which environments a scenario may be asked; raises InputError for axes that the project lacks."""
-    unused: dict[str, object] = {"shard": None, "lock": None, "allow_empty": False}
+    unused: dict[str, object] = {"shard": None, "cover": None, "lock": None, "allow_empty": False}
     chosen: dict[str, object] = {"cells": [], "scenario": []}
     return selection(argparse.Namespace(**{**vars(arguments), **unused, **chosen}), project)
 
@@ -111,7 +112,7 @@ def check_chosen_once(arguments: argparse.Namespace) -> None:
     """Refuse flags that would do nothing because an earlier run says which cells run, and how."""
     earlier = "--resume" if arguments.resume else "--rerun" if arguments.rerun else None
     asked = {f"--{axis}": getattr(arguments, axis) for axis in (*STANDARD_AXES, "axis", "profile")}
-    asked |= {"-k": arguments.expression, "--cell": arguments.cells}
+    asked |= {"-k": arguments.expression, "--cover": arguments.cover, "--cell": arguments.cells}
     if arguments.resume:
         asked |= {f"--{name}": getattr(arguments, name) for name in ("shard", "trials", "timeout", "lock")}
     idle = [flag for flag, value in asked.items() if value]

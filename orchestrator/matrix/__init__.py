@@ -1,6 +1,7 @@
 """matrix.yaml and scenarios to cells: chosen, and excluded with reasons."""
 
 __lazy_modules__ = (
+    "orchestrator.matrix.cover",
     "orchestrator.matrix.expand",
     "orchestrator.matrix.expression",
     "orchestrator.matrix.files",
@@ -9,6 +10,7 @@ __lazy_modules__ = (
     "orchestrator.matrix.start",
 )
 
+from orchestrator.matrix.cover import Candidate, combination_count, covering
 from orchestrator.matrix.expand import reduced, select
 from orchestrator.matrix.expression import ARCH_ALIASES, Aliases
 from orchestrator.matrix.files import whole_folder
@@ -20,11 +22,14 @@ from orchestrator.matrix.start import NewScenario, is_listed, write_first_files
 __all__ = [
     "ARCH_ALIASES",
     "Aliases",
+    "Candidate",
     "LatestOf",
     "Matrix",
     "NewScenario",
     "Request",
     "axis_flag",
+    "combination_count",
+    "covering",
     "is_listed",
     "load_matrix",
     "reduced",

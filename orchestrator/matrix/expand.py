@@ -21,6 +21,7 @@ from orchestrator.model import (
     MAX_CELLS,
     Arch,
     Catalogue,
+    Cover,
     ExcludedCells,
     ProbeKind,
     Scenario,
@@ -66,6 +67,7 @@ def select(matrix: Matrix, catalogue: Catalogue, request: Request) -> Selection:
         cells=tuple(cells),
         excluded=tuple(excluded),
         unavailable=unavailable_values(cells, excluded, matrix.vocabulary),
+        cover=Cover.ALL if request.cells is not None else request.cover or profile.cover,
         deselected=size(grids) - size(chosen),
     )
 

@@ -20,7 +20,7 @@ from orchestrator.matrix.packages import LatestOf, unknown_latest
 from orchestrator.matrix.rules import Exclusion, ScenarioRules
 from orchestrator.matrix.scenario_file import ExclusionFile
 from orchestrator.matrix.scenarios import ScenarioSource, find_scenarios
-from orchestrator.model import ABSENT, AXIS_VALUE, STANDARD_AXES, ProbeKind, Scenario, Value
+from orchestrator.model import ABSENT, AXIS_VALUE, STANDARD_AXES, Cover, ProbeKind, Scenario, Value
 
 DEFAULTS: Final = Path(__file__).with_name("defaults.yaml")
 """What a project's matrix.yaml does not say; a file of the program, in the same form."""
@@ -35,6 +35,7 @@ class ProfileFile(Value):
     title: str = ""
     axes: dict[str, tuple[str, ...]] = {}
     select: str = "true"
+    cover: Cover = Cover.ALL
 
 
 class MatrixFile(Value):
@@ -55,6 +56,7 @@ class Profile:
     axes: Axes
     select: Expression
     select_text: str
+    cover: Cover
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +216,7 @@ class _MatrixReader:
                     hint = nearest(value, known, self.aliases.get(axis))
                     self.errors.add(InputError(f"{axis} has no value {value!r}", where=place, hint=hint))
         select = self._parsed(entry.select, "profiles", name, "select")
-        return Profile(name=name, axes=entry.axes, select=select, select_text=entry.select)
+        return Profile(name=name, axes=entry.axes, select=select, select_text=entry.select, cover=entry.cover)
 
     def _parsed(self, text: str, *place: str | int) -> Expression:
         with self.errors.collect():

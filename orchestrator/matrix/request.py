@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.model import STANDARD_AXES
+from orchestrator.model import STANDARD_AXES, Cover
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,8 @@ class Request:
     """Exactly these ids, whatever profile, flags and expression say."""
     axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     expression: str | None = None
+    cover: Cover | None = None
+    """Replaces the profile's."""
     shard: tuple[int, int] | None = None
     trials: int | None = None
     enough: int = 1

@@ -181,6 +181,8 @@ from orchestrator.model.scenario import (
     scenario_files,
 )
 from orchestrator.model.selection import (
+    Cover,
+    Covered,
     ExcludedCell,
     ExcludedCells,
     SelectedCells,
@@ -246,6 +248,8 @@ __all__ = [
     "CopiedPython",
     "CoreFile",
     "CoreState",
+    "Cover",
+    "Covered",
     "Crash",
     "CrashSite",
     "CrossSysroot",

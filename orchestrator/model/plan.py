@@ -6,7 +6,7 @@ from typing import Final, Literal
 from orchestrator.model.base import Integer, Value
 from orchestrator.model.cell import VERSION_AXES
 from orchestrator.model.planned_cells import PlannedCells
-from orchestrator.model.selection import ExcludedCell, ExcludedCells, UnavailableValue
+from orchestrator.model.selection import Covered, ExcludedCell, ExcludedCells, UnavailableValue
 
 PLAN_SCHEMA: Final = 3
 """Version of plan.json, whose cells are rows of indices since 3. A reader refuses any other."""
@@ -84,6 +84,8 @@ class Plan(Value):
     """The scenarios of its cells in words; empty in a plan of an earlier version."""
     unavailable: tuple[UnavailableValue, ...] = ()
     """Axis values that the selection names and that no cell of any shard has."""
+    covered: Covered | None = None
+    """None where every selectable cell is chosen."""
     excluded: tuple[ExcludedCells, ...]
     """Each cell that does not run is in one of these, with its reason."""
     deselected: Integer

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from enum import StrEnum
 from itertools import product
 from typing import Annotated, Self
 
@@ -14,6 +15,31 @@ from orchestrator.model.terms import CellTerms
 
 AxisValues = dict[str, tuple[str, ...]]
 """The values of each axis, in the order of `Cell.axes`: a cell for each combination of them."""
+
+
+class Cover(StrEnum):
+    """Which selectable cells are chosen: all, or so few that every pair or triple of axis values is there."""
+
+    PAIRWISE = "pairwise"
+    THREE_WISE = "3-wise"
+    ALL = "all"
+
+    @property
+    def strength(self) -> int | None:
+        """How many axis values are asked together; None where every cell is chosen."""
+        return {Cover.PAIRWISE: 2, Cover.THREE_WISE: 3}.get(self)
+
+
+class Covered(Value):
+    """How much of a selection a cover has, of all shards."""
+
+    cover: Cover
+    combinations: Integer
+    """The different pairs or triples of axis values that the chosen cells have."""
+    of: Integer
+    """Those that the selectable cells have."""
+    cells: Integer
+    selectable: Integer
 
 
 class ExcludedCell(Value):
@@ -107,6 +133,8 @@ class Selection(Value):
     cells: tuple[SelectedCells, ...]
     excluded: tuple[ExcludedCells, ...]
     unavailable: tuple[UnavailableValue, ...] = ()
+    cover: Cover = Cover.ALL
+    """Which of `cells` are chosen in the end."""
     deselected: Integer
     """How many cells the profile and the flags left out; those carry no reason of their own."""
 

@@ -53,7 +53,7 @@ from orchestrator.pipeline.locking import (
     of_run,
     resolve,
 )
-from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, planned_cells
+from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, chosen_rows, planned_cells
 
 NAMED_CELLS: Final = 50
 """Cells that a command names one by one."""
@@ -114,7 +114,8 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
     recipes = None if listing else images.Recipes(project.catalogue, project.root, _host())
     now = datetime.now(UTC)
     terms_of = _terms_of(project, recipes, installed, patient=request.timeout is None)
-    cells = planned_cells(selection, request.shard, terms_of, _image_axes(project))
+    rows = chosen_rows(selection, _image_axes(project))
+    cells = planned_cells(rows, request.shard, terms_of)
     index, count = request.shard or WHOLE
     chosen = _chosen(request, selection.profile)
     specs = recipes.specs if recipes else ()
@@ -130,8 +131,10 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
         cells=cells,
         scenarios=_in_words(project, cells),
         unavailable=selection.unavailable,
+        covered=rows.covered,
         excluded=selection.excluded[index - 1 :: count],
-        deselected=selection.deselected,
+        deselected=selection.deselected
+        + (rows.covered.selectable - rows.covered.cells if rows.covered else 0),
         images=tuple(_listed(spec) for spec in specs),
         ordered=tuple(
             axis for axis, values in project.matrix.vocabulary.items() if orders_as_version(axis, values)
@@ -288,6 +291,8 @@ def _choosing(request: Request, profile: str) -> Iterator[str]:
         yield from planning.axis_flag(axis, values).split(" ", 1)
     if request.expression is not None:
         yield from ("-k", request.expression)
+    if request.cover is not None:
+        yield from ("--cover", request.cover)
 
 
 def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:

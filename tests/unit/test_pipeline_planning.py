@@ -38,6 +38,18 @@ def test_excluded_cells_are_few_products_however_many_they_are() -> None:
     assert len(plan.excluded) < 100
 
 
+def test_shards_share_few_images_and_the_cells_evenly() -> None:
+    axes = {"scenario": ("freed-state", "environ-walk", "daemon-thread")}
+    project = Project.load(ROOT)
+    whole, *shards = (
+        make_plan(project, Request(profile="full", axes=axes, offline=True, shard=shard))
+        for shard in (None, *((number, 4) for number in range(1, 5)))
+    )
+    assert sum(len(shard.specs) for shard in shards) <= 1.35 * len(whole.specs)
+    mean = len(whole.plan.cells) / 4
+    assert [len(shard.plan.cells) for shard in shards if abs(len(shard.plan.cells) - mean) > mean / 10] == []
+
+
 def test_an_instrument_is_installed_once_a_base() -> None:
     axes = {"instrument": ("strace", "valgrind"), "arch": ("x86_64",)}
     specs = make_plan(Project.load(ROOT), Request(profile="full", axes=axes)).specs

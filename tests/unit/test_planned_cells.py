@@ -26,7 +26,7 @@ from orchestrator.model import (
     Selection,
     Toolchain,
 )
-from orchestrator.pipeline.plan_cells import planned_cells
+from orchestrator.pipeline.plan_cells import chosen_rows, planned_cells
 from orchestrator.rundir import RunFolder
 from tests.unit import run_factory as factory
 
@@ -213,16 +213,22 @@ def test_shards_have_the_cells_of_a_whole_plan_each_once(
         asked.append(Cell.from_axes(axes).id)
         return one.model_copy(update={"image": axes["scenario"]})
 
-    whole = [item.cell.id for item in planned_cells(selection, None, terms_of)]
+    whole = [item.cell.id for item in planned_cells(chosen_rows(selection), None, terms_of)]
     assert whole == [
         f"s{number}/py3.9-glibc2.31-x86_64-plain-cpp+a={a}+b={b}"
         for number, values in enumerate(chosen)
         for a, b in sorted(values)
     ]
     asked.clear()
-    parts = [list(planned_cells(selection, (index, count), terms_of)) for index in range(1, count + 1)]
-    assert [[item.cell.id for item in part] for part in parts] == [
-        whole[index::count] for index in range(count)
-    ]
+    rows = chosen_rows(selection)
+    parts = [list(planned_cells(rows, (index, count), terms_of)) for index in range(1, count + 1)]
+    ids = [[item.cell.id for item in part] for part in parts]
+    if len(chosen) < count:
+        assert ids == [whole[index::count] for index in range(count)]
+    assert [name for name in whole if sum(name in part for part in ids) != 1] == []
+    assert [part for part in ids if part != sorted(part, key=whole.index)] == []
     assert sorted(asked) == sorted(whole), "the terms of another shard's cells were worked out"
     assert all(item.image == item.cell.scenario for part in parts for item in part)
+    if len(chosen) >= count:
+        held = [image for part in parts for image in {item.image for item in part}]
+        assert len(held) == len(set(held)), "an image is built by two shards"
