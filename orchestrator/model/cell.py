@@ -55,8 +55,15 @@ class Cell(Value):
     @property
     def axes(self) -> dict[str, str]:
         """All axis values by axis name, standard axes first."""
-        standard = {axis: str(getattr(self, axis)) for axis in STANDARD_AXES}
-        return standard | dict(self.own)
+        return {
+            "scenario": self.scenario,
+            "python": self.python,
+            "glibc": self.glibc,
+            "arch": str(self.arch),
+            "launcher": self.launcher,
+            "probe": self.probe,
+            **dict(self.own),
+        }
 
     @property
     def environment(self) -> str:

@@ -51,10 +51,10 @@ def write_html(data: RunData) -> None:
         grid=grid.grid_data(data, site.places, signatures, changed),
     )
     site.write(TABLE, "cells.html.j2", view=view)
-    _write_cells(site)
+    packs = _write_cells(site)
     for group in signatures:
         _write_signature(site, group)
-    _remove_stale(site, {group.slug for group in signatures})
+    _remove_stale(site, {group.slug for group in signatures}, packs)
 
 
 def _write_signature(site: Site, group: SignatureGroup) -> None:
@@ -80,13 +80,15 @@ def _expected(group: SignatureGroup) -> tuple[str, ...]:
     return expectation.frames if expectation.wants_core else ()
 
 
-def _write_cells(site: Site) -> None:
+def _write_cells(site: Site) -> set[str]:
+    """Write the page of each cell; returns the packs that hold those without a page of their own."""
     for record in site.data.records:
         if record.id in site.places.own:
             page = own_page(record)
             site.write(page, "cell.html.j2", **_cell_context(site, record))
     if not site.places.packs:
-        return
+        return set()
+    written: set[str] = set()
     site.write(SHARED_PAGE, "shared.html.j2", packs=site.places.packs, folder=PACKS)
     for number, records in packed(site.places, site.data.records).items():
         contents = {
@@ -94,6 +96,8 @@ def _write_cells(site: Site) -> None:
             for record in records
         }
         write_below(site.data.folder, pack_file(number), pack_script(contents))
+        written.add(pack_file(number))
+    return written
 
 
 def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
@@ -108,7 +112,7 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
         "trial": trial,
         "whose": words.telling_process(trial) if trial and not trial.crash else "",
         "image": image,
-        "dockerfile": dockerfile if dockerfile and data.inside(dockerfile) else None,
+        "dockerfile": dockerfile if dockerfile and data.has(dockerfile) else None,
         "cautions": words.cautions(result),
         "cause": data.cause_of.get(record.id),
         "issue": issue_of(record, crash) if whole and crash else None,
@@ -117,7 +121,7 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
         "open_core": _open_core(data, core, crash, image.tag if image else None),
         "marks": changes.spark(data, record.id),
         "first_seen": changes.signature_history(data, crash.signature) if crash else None,
-        "result_file": layout.result_file(record.cell),
+        "result_file": layout.result_of(record.id),
     }
 
 
@@ -125,7 +129,7 @@ def _open_core(data: RunData, core: CoreFile | None, crash: Crash | None, tag: s
     """Commands that open a trial's core by hand, against the files of the image that it crashed in."""
     if core is None or core.state is not CoreState.FOUND or core.path is None or tag is None:
         return None
-    if not _PLAIN_PATH.fullmatch(f"/{core.path}") or not data.inside(core.path):
+    if not _PLAIN_PATH.fullmatch(f"/{core.path}") or not data.has(core.path):
         return None
     suffix = PurePosixPath(core.path).suffix
     unpacked = core.path.removesuffix(suffix) if suffix in UNPACKERS else core.path
@@ -149,12 +153,11 @@ def _open_core(data: RunData, core: CoreFile | None, crash: Crash | None, tag: s
     return "\n".join(lines)
 
 
-def _remove_stale(site: Site, slugs: set[str]) -> None:
+def _remove_stale(site: Site, slugs: set[str], used: set[str]) -> None:
     """Remove pages of an earlier rendering that this one does not have."""
     folder = site.data.folder
     pages = (name for name in names_below(folder, SIGNATURES) if name.endswith(".html"))
     stale = [f"{SIGNATURES}/{name}" for name in pages if name.removesuffix(".html") not in slugs]
-    used = {pack_file(number) for number in packed(site.places, site.data.records)}
     packs = (f"{PACKS}/{name}" for name in names_below(folder, PACKS) if name.endswith(".js"))
     stale += [name for name in packs if name not in used]
     if not used:

@@ -34,7 +34,7 @@ def run_limits(data: RunData) -> RunLimits:
 
 def _single(cells: Sequence[Cell]) -> list[tuple[str, str]]:
     """The standard axes of which one value was planned, with that value."""
-    found = {axis: {cell.axes[axis] for cell in cells} for axis in STANDARD_AXES if axis != SCENARIO}
+    found = {axis: {str(getattr(cell, axis)) for cell in cells} for axis in STANDARD_AXES if axis != SCENARIO}
     return [
         (axis, values.pop()) for axis, values in found.items() if len(values) == 1 and ABSENT not in values
     ]

@@ -6,10 +6,11 @@ which takes its contents from compressed packs beside it. Both hold the same tex
 
 import base64
 import gzip
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from pydantic_core import to_json
 
 from orchestrator.rundir import CellRecord, RunData, layout
 
@@ -68,7 +69,7 @@ class Places:
 
 def own_page(record: CellRecord) -> str:
     """The page of a cell that has one of its own."""
-    return f"{layout.cell_folder(record.cell)}/{INDEX}"
+    return f"{layout.folder_of(record.id)}/{INDEX}"
 
 
 def pack_file(number: int) -> str:
@@ -78,7 +79,7 @@ def pack_file(number: int) -> str:
 
 def pack_script(contents: Mapping[str, str]) -> str:
     """A pack as a script: a page opened from a file can load scripts but no data."""
-    packed = gzip.compress(json.dumps(contents, ensure_ascii=False).encode(), compresslevel=9, mtime=0)
+    packed = gzip.compress(to_json(contents), compresslevel=9, mtime=0)
     return f'crashmatrixPack("{base64.b64encode(packed).decode()}");\n'
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from orchestrator.model import Cell
-from orchestrator.report.axes import SCENARIO, ShownAxis, columns_first, is_environment, shown_axes
+from orchestrator.report.axes import ShownAxis, columns_first, is_environment, shown_axes
 
 SIDE: Final = 3
 STEP: Final = 4
@@ -81,7 +81,7 @@ def _gaps(cells: Sequence[Cell], columns: Sequence[int]) -> dict[int, int]:
     """How far each column is moved, so that scenarios stand apart."""
     first: dict[int, str] = {}
     for cell, column in zip(cells, columns, strict=True):
-        first.setdefault(column, cell.axes[SCENARIO])
+        first.setdefault(column, cell.scenario)
     moved, last, gaps = 0, None, {}
     for column in sorted(first):
         if last is not None and first[column] != last:

@@ -1,5 +1,6 @@
 """Crashes grouped by signature, over all cells of a run."""
 
+import functools
 import hashlib
 import re
 from collections import Counter
@@ -44,6 +45,7 @@ class SignatureGroup:
         return tuple((status, counts[status]) for status in Status if counts[status])
 
 
+@functools.lru_cache(maxsize=1024)
 def signature_slug(signature: str) -> str:
     """A short readable name with a digest, since two signatures may read the same in few letters."""
     words = _NOT_SLUG.sub("-", signature)[:48].strip("-").lower() or "crash"

@@ -1,11 +1,12 @@
 """Stacks as pages show them: native and Python frames merged, long runs folded, equal threads grouped."""
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from orchestrator.model import Crash, NativeFrame, PythonFrame, Thread
+from orchestrator.model import Crash, Excerpt, NativeFrame, PythonFrame, Thread
 from orchestrator.model.frame_names import found_places, is_interpreter_file
 from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO, VENV
 
@@ -17,6 +18,8 @@ NAME: Final = 100
 """Characters of a function's name in a row; those of C++ templates have hundreds."""
 IDS: Final = 12
 """Thread ids that a line names."""
+KEPT: Final = 256
+"""Stacks whose rows are kept, each of at most `FRAMES` frames."""
 FOLDED: Final = 3
 """The fewest frames of the interpreter in a row that are folded into one line."""
 _UNDER_TEST: Final = (f"{HOME}/{SCENARIO}/", f"{VENV}/", f"{PROJECT}/")
@@ -106,6 +109,22 @@ class Fold(NamedTuple):
     summary: str = ""
 
 
+class _StackKey(NamedTuple):
+    """All that the rows of a stack depend on; the stacks of many cells are the same but for addresses."""
+
+    native: tuple[ShownFrame, ...]
+    python: tuple[PythonFrame, ...]
+    fault: int | None
+    excerpts: tuple[Excerpt, ...]
+    expected: tuple[str, ...]
+
+    @classmethod
+    def of(cls, crash: Crash, thread: Thread, expected: Sequence[str]) -> "_StackKey":
+        """The key of a thread's stack."""
+        native = tuple(map(ShownFrame.of, thread.native))
+        return cls(native, thread.python, _fault_index(crash, thread), crash.excerpts, tuple(expected))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ThreadGroup:
     """Threads whose stacks are the same."""
@@ -134,7 +153,12 @@ def stack(crash: Crash, thread: Thread, expected: Sequence[str] = ()) -> tuple[F
 
     Folded are the frames of a signal's handler, which stand above the fault, and runs of the interpreter's.
     """
-    rows = stack_rows(crash, thread, expected)
+    return _folded(_StackKey.of(crash, thread, expected))
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _folded(key: "_StackKey") -> tuple[Fold, ...]:
+    rows = _rows(key)
     start = next((at for at, row in enumerate(rows) if row.fault), 0)
     trampoline = next((at for at in range(start - 1, -1, -1) if _is_trampoline(rows[at])), None)
     above = 0 if trampoline is None else trampoline + 1
@@ -150,23 +174,26 @@ def stack_rows(crash: Crash, thread: Thread, expected: Sequence[str] = ()) -> tu
     The fault is the first frame of the crashed thread at the crash's own pc; a hang has none.
     `expected` names functions in this order; those that are not there have a row of their own.
     """
-    fault = _fault_index(crash, thread)
-    sources = _sources(crash)
+    return _rows(_StackKey.of(crash, thread, expected))
+
+
+def _rows(key: "_StackKey") -> tuple[StackRow, ...]:
+    fault, sources = key.fault, _sources(key.excerpts)
     above: dict[int, list[StackRow]] = {}
-    for item in thread.python:
+    for item in key.python:
         if item.native is not None:
             own = item.file.startswith(_UNDER_TEST)
             row = StackRow(python=item, own=own, source=sources.pop((item.file, item.line), ()))
             above.setdefault(item.native, []).append(row)
-    places = found_places([frame.function for frame in thread.native], expected)
-    missing = _missing(expected, places, (fault or 0) - 1)
+    places = found_places([frame.function for frame in key.native], key.expected)
+    missing = _missing(key.expected, places, (fault or 0) - 1)
     rows = [StackRow(missing=name) for name in missing.get(-1, ())]
-    for index, frame in enumerate(thread.native):
+    for index, frame in enumerate(key.native):
         rows += above.get(index, ())
         rows.append(
             StackRow(
                 number=index,
-                native=ShownFrame.of(frame),
+                native=frame,
                 fault=index == fault,
                 expected=index in places,
                 own=is_own(frame),
@@ -177,7 +204,7 @@ def stack_rows(crash: Crash, thread: Thread, expected: Sequence[str] = ()) -> tu
     return tuple(_cut(rows, fault or 0))
 
 
-def is_own(frame: NativeFrame) -> bool:
+def is_own(frame: NativeFrame | ShownFrame) -> bool:
     """Whether a frame is in the scenario's code, in one of its packages or in the user's code.
 
     Not so where a standard library is compiled into that code.
@@ -222,14 +249,14 @@ def _missing(expected: Sequence[str], places: Sequence[int | None], top: int) ->
     return found
 
 
-def _sources(crash: Crash) -> dict[tuple[str | None, int | None], tuple[SourceLine, ...]]:
+def _sources(excerpts: Iterable[Excerpt]) -> dict[tuple[str | None, int | None], tuple[SourceLine, ...]]:
     """The source lines by the place that a frame names; a stack shows each once."""
     return {
         (item.file, item.line): tuple(
             SourceLine(number, text, number == item.line)
             for number, text in enumerate(item.lines, item.first)
         )
-        for item in crash.excerpts
+        for item in excerpts
     }
 
 

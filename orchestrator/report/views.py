@@ -1,5 +1,6 @@
 """The contents of the pages: failures, excluded cells, limits of the evidence."""
 
+import functools
 import itertools
 import re
 import shlex
@@ -269,8 +270,14 @@ def _span(result: CellResult) -> tuple[float, float] | None:
 
 def explained(item: Explanation) -> Markup:
     """The sentence of an explanation, with its rules as code."""
-    rules = sorted({visible(rule.expression) for rule in item.rules}, key=len, reverse=True)
-    sentence = visible(item.sentence)
+    return _with_code(item.sentence, tuple(rule.expression for rule in item.rules))
+
+
+@functools.lru_cache(maxsize=64)
+def _with_code(sentence: str, expressions: tuple[str, ...]) -> Markup:
+    """A sentence with the expressions in it as code; thousands of cells may share one."""
+    rules = sorted({visible(expression) for expression in expressions}, key=len, reverse=True)
+    sentence = visible(sentence)
     if not rules:
         return escape(sentence)
     parts = re.split("(" + "|".join(re.escape(rule) for rule in rules) + ")", sentence)

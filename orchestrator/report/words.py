@@ -148,9 +148,9 @@ def differences(data: RunData, limit: int) -> Iterator[str]:
 
 def telling_trial(result: CellResult) -> Trial | None:
     """The representative trial: the last with a crash that was read, else the last."""
-    crashed = [trial for trial in result.trials if trial.crash or trial.others]
-    trials = crashed or result.trials
-    return trials[-1] if trials else None
+    trials = result.trials
+    crashed = (trial for trial in reversed(trials) if trial.crash or trial.others)
+    return next(crashed, trials[-1]) if trials else None
 
 
 def ended_cleanly(record: CellRecord, trial: Trial) -> bool:

@@ -144,7 +144,7 @@ class RunFolder:
         cell = planned.cell
         name = cell.id
         if name not in self._results:
-            file = layout.result_file(cell)
+            file = layout.result_of(name)
             result = read_document(self.path, file, CellResult)
             if result is not None and result.cell != cell:
                 raise InputError(

@@ -20,7 +20,7 @@ class InsideFiles:
     def __init__(self, folder: Path) -> None:
         """Look in a folder, whose path must be resolved."""
         self._folder = folder
-        self._files: dict[str, Path | None] = {}
+        self._files: dict[str, str | None] = {}
         self._plain: dict[str, bool] = {"": True}
 
     def find(self, name: str) -> Path | None:
@@ -28,20 +28,29 @@ class InsideFiles:
 
         A link to a file inside of the folder is followed; the path that is returned has no links.
         """
+        found = self._looked_up(name)
+        return Path(found) if found else None
+
+    def has(self, name: str) -> bool:
+        """Whether `find` finds a file: pages ask this of a file for each link, and need no path."""
+        return self._looked_up(name) is not None
+
+    def _looked_up(self, name: str) -> str | None:
         if name not in self._files:
             self._files[name] = self._found(name)
         return self._files[name]
 
-    def _found(self, name: str) -> Path | None:
+    def _found(self, name: str) -> str | None:
         if "\0" in name or len(name) > LONGEST_NAME:
             return None
         try:
             if name.count("/") < DEEPEST and self._is_plain(name.rpartition("/")[0]):
-                mode = os.lstat(f"{self._folder}/{name}").st_mode
+                plain = f"{self._folder}/{name}"
+                mode = os.lstat(plain).st_mode
                 if not stat.S_ISLNK(mode):
-                    return self._folder / name if stat.S_ISREG(mode) else None
+                    return plain if stat.S_ISREG(mode) else None
             path = (self._folder / name).resolve()
-            return path if path.is_relative_to(self._folder) and path.is_file() else None
+            return str(path) if path.is_relative_to(self._folder) and path.is_file() else None
         except (OSError, RuntimeError):  # there is none, links in a circle, or a component of over 255 bytes
             return None
 

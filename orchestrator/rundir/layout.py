@@ -32,12 +32,22 @@ DERIVED: Final = {
 
 def cell_folder(cell: Cell) -> str:
     """The folder of a cell: its result and the evidence of its trials."""
-    return f"{CELLS}/{cell.id}"
+    return folder_of(cell.id)
+
+
+def folder_of(cell_id: str) -> str:
+    """The folder of the cell of this id."""
+    return f"{CELLS}/{cell_id}"
 
 
 def result_file(cell: Cell) -> str:
     """The result of a cell."""
-    return f"{cell_folder(cell)}/{RESULT}"
+    return result_of(cell.id)
+
+
+def result_of(cell_id: str) -> str:
+    """The result of the cell of this id."""
+    return f"{folder_of(cell_id)}/{RESULT}"
 
 
 def lock_file(digest: str) -> str:

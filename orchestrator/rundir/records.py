@@ -151,6 +151,10 @@ class RunData:
         """The file of this relative name; None where it is no regular file or lies outside of the folder."""
         return self._files.find(name)
 
+    def has(self, name: str) -> bool:
+        """Whether `inside` finds a file of this name."""
+        return self._files.has(name)
+
     def opened(self, name: str) -> BufferedReader | None:
         """The file of this relative name, opened for reading; None as of `inside`, or if unreadable."""
         try:

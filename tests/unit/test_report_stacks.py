@@ -118,3 +118,16 @@ def test_a_hang_without_a_circle_says_what_the_main_thread_waits_for() -> None:
     assert sentence(waits) == "The process did not end: thread 1 (main) waits for the end of thread 2."
     assert sentence(hang_of((1, None, None))) == "The process did not end: thread 1 (main) runs."
     assert sentence(hang_of((1, "a mutex", 2), main=None)) == "The process did not end."
+
+
+def test_a_stack_is_prepared_once_for_cells_that_differ_in_addresses() -> None:
+    """Thousands of cells show the same stack, each at addresses of its own."""
+    crash = factory.crash()
+    thread = crash.crashed_thread
+    assert thread is not None
+    native = [item.model_copy(update={"pc": "0x1" if item.pc else None}) for item in thread.native]
+    moved = thread.model_copy(update={"native": tuple(native)})
+    idle = crash.model_copy(update={"crash": crash.crash.model_copy(update={"pc": None})})
+    assert stack(idle, thread) is stack(idle, moved)
+    assert stack(idle, thread) != stack(crash, thread), "the fault is marked"
+    assert stack(idle, thread) != stack(idle, thread, ("absent_function",))

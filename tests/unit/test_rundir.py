@@ -426,6 +426,7 @@ def test_a_time_that_is_no_number_is_refused(tmp_path: Path, place: str, number:
 def test_names_that_no_file_can_have_are_not_in_the_folder(tmp_path: Path, name: str) -> None:
     data = edited(tmp_path, {"trials.0.outcome.stdout": name, "trials.0.core.path": name})
     assert data.inside(name) is None
+    assert not data.has(name)
 
 
 def test_a_link_inside_of_the_folder_is_followed_and_one_out_of_it_is_not(tmp_path: Path) -> None:
@@ -439,8 +440,10 @@ def test_a_link_inside_of_the_folder_is_followed_and_one_out_of_it_is_not(tmp_pa
     data = factory.load(folder)
     for name in ("a/file", "b/file", "d", "a/../a/file"):
         assert data.inside(name) == folder / "a" / "file"
+        assert data.has(name)
     for name in ("c/secret", "../secret", "a/../../secret", str(tmp_path / "secret"), "a", "nothing"):
         assert data.inside(name) is None
+        assert not data.has(name)
 
 
 @pytest.mark.parametrize("shard", ["x", "1/x", "2/1", "0/3", "1/99999999999", "1/2/3"])
