@@ -1,7 +1,8 @@
 """Add what was built of a package to the copy of its sources, as `build_ext --inplace` does.
 
 Where the folder of the user's code holds the package itself, that folder comes before the installed package
-on `sys.path`, and lacks its compiled modules. Files that are there already stay as they are.
+on `sys.path`, and lacks its compiled modules. Files that are there already stay as they are, unless the
+package was built from another state of its sources than the folder has: then the built ones replace them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 BUILT = "file:///wheels/"
 """Where pip found a wheel that was built from source (Dockerfile.source.j2), as PEP 610 notes it."""
+REPLACE = "replace"
 
 
 def built_files(packages: Path) -> Iterator[PurePosixPath]:
@@ -28,21 +30,21 @@ def built_files(packages: Path) -> Iterator[PurePosixPath]:
             yield from (PurePosixPath(row[0]) for row in csv.reader(lines) if row)
 
 
-def is_lacking(path: PurePosixPath, code: Path) -> bool:
-    """Whether a file belongs to an importable package that the user's code holds too, without this file."""
+def is_shared(path: PurePosixPath, code: Path) -> bool:
+    """Whether a file belongs to an importable package that the user's code holds too."""
     inside = len(path.parts) > 1 and not path.is_absolute() and ".." not in path.parts
-    return inside and (code / path.parts[0] / "__init__.py").is_file() and not (code / path).exists()
+    return inside and (code / path.parts[0] / "__init__.py").is_file()
 
 
-def main(venv: str, code: str) -> None:
-    """Copy the files, and say which."""
+def main(venv: str, code: str, mode: str) -> None:
+    """Copy the files that are lacking, or all with the mode `replace`, and say which."""
     for packages in Path(venv).glob("lib/python*/site-packages"):
         for path in built_files(packages):
-            if is_lacking(path, Path(code)):
+            if is_shared(path, Path(code)) and (mode == REPLACE or not (Path(code) / path).exists()):
                 (Path(code) / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(str(packages / path), str(Path(code) / path))
                 print(path)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main(sys.argv[1], sys.argv[2], sys.argv[3])

@@ -104,6 +104,7 @@ class Recipes:
                 "launcher": cell.launcher,
                 "venv": VENV if packages is not None else None,
                 "built": f"{HOME}/{SCENARIO}" if built else None,
+                "mode": "replace" if code and code.revisions else "complete",
                 "language": cell.probe,
                 "starts": digest_of_start(code) if code else None,
                 "modules": (PROJECT if probe else None) if code and code.is_copied else f"{HOME}/{SCENARIO}",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+BUILT = "file:///wheels/mine-1.0-cp311-cp311-linux_x86_64.whl"
 SCRIPT = Path(__file__).parents[2] / "images" / "python" / "inplace.py"
 RECORD = """\
 mine/__init__.py,sha256=x,1
@@ -22,7 +23,7 @@ mine-1.0.dist-info/RECORD,,
 """
 
 
-def complete(folder: Path, *, url: str) -> tuple[list[str], dict[str, str]]:
+def complete(folder: Path, *, url: str = BUILT, mode: str = "complete") -> tuple[list[str], dict[str, str]]:
     """What the script says, and the files of the code by their text."""
     packages, code = folder / "venv/lib/python3.11/site-packages", folder / "code"
     info = packages / "mine-1.0.dist-info"
@@ -37,7 +38,10 @@ def complete(folder: Path, *, url: str) -> tuple[list[str], dict[str, str]]:
         (code / path).parent.mkdir(parents=True, exist_ok=True)
         (code / path).write_text("source")
     done = subprocess.run(
-        [sys.executable, "-IS", SCRIPT, folder / "venv", code], capture_output=True, text=True, check=True
+        [sys.executable, "-IS", SCRIPT, folder / "venv", code, mode],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     files = (path for path in code.rglob("*") if path.is_file())
     return done.stdout.splitlines(), {str(path.relative_to(code)): path.read_text() for path in files}
@@ -48,9 +52,16 @@ SOURCES = {"mine/__init__.py": "source", "spaces/data.c": "source", "repro.py": 
 
 def test_a_package_beside_the_script_gets_what_only_the_wheel_has(tmp_path: Path) -> None:
     added = ["mine/_fast.cpython-311-x86_64-linux-gnu.so", "mine/sub/data.bin", "mine/a, b.txt"]
-    said, files = complete(tmp_path, url="file:///wheels/mine-1.0-cp311-cp311-linux_x86_64.whl")
+    said, files = complete(tmp_path)
     assert said == added
     assert files == {**SOURCES, **dict.fromkeys(added, "built")}
+
+
+def test_what_was_built_from_another_commit_replaces_the_sources(tmp_path: Path) -> None:
+    said, files = complete(tmp_path, mode="replace")
+    assert said[0] == "mine/__init__.py"
+    assert files == {**SOURCES, **dict.fromkeys(said, "built")}
+    assert len(said) == 4
 
 
 @pytest.mark.parametrize("url", ["https://e.com/mine-1.0.whl", "file:///home/me/mine-1.0.whl"])
