@@ -32,7 +32,7 @@ OPTIONS_OF_OTHERS = {
     "--hash",  # pip
     *("--daemon", "--preload", "--timeout"),  # gunicorn
     *("--browser", "--short"),  # of sessions
-    *("--skip-atexit", "--use-abort"),  # uWSGI
+    *("--master", "--skip-atexit", "--use-abort"),  # uWSGI
     "--wrap",  # the supervisor
 }
 
