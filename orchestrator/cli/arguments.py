@@ -32,6 +32,16 @@ def shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def duration(text: str) -> tuple[str, float]:
+    """A time such as 45m, 1h30m or 90s, up to a day: as it was given, and in seconds."""
+    match = re.fullmatch(r"(?:(\d{1,2})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?", text)
+    hours, minutes, left = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    total = 3600 * hours + 60 * minutes + left
+    if not 0 < total <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time up to a day, such as 45m or 1h30m")
+    return text, float(total)
+
+
 def positive(text: str) -> int:
     """A whole number from 1 to 10,000."""
     if not text.isdigit() or not 1 <= int(text) <= 10_000:

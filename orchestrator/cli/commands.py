@@ -96,6 +96,7 @@ def run_cells(arguments: argparse.Namespace) -> int:
         reports=reports,
         jobs=arguments.jobs,
         fail_fast=arguments.fail_fast,
+        deadline=requests.deadline(arguments),
         resume=rundir.find_run(reports, arguments.resume) if arguments.resume else None,
         rerun=latest,
         baseline=requests.baseline(arguments),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from orchestrator.cli.arguments import own_axis, positive, seconds, shard, values
+from orchestrator.cli.arguments import duration, own_axis, positive, seconds, shard, values
 from orchestrator.names import COVERS
 
 AXIS_HELP: Final = {
@@ -173,6 +173,16 @@ def add_jobs(parser: argparse._ActionsContainer) -> None:
         default=min(MOST_JOBS, max(2, os.cpu_count() or 2)),
         metavar="N",
         help="images and cells at a time (default: %(default)s)",
+    )
+
+
+def add_deadline(parser: argparse._ActionsContainer) -> None:
+    """When a run ends by itself."""
+    parser.add_argument(
+        "--deadline",
+        type=duration,
+        metavar="TIME",
+        help="after TIME (100m, 1h30m) start no more cells and report",
     )
 
 

@@ -8,6 +8,7 @@ from orchestrator.cli import commands, completion, help_text
 from orchestrator.cli.flags import (
     add_baseline,
     add_cell,
+    add_deadline,
     add_environment,
     add_jobs,
     add_junit,
@@ -160,6 +161,7 @@ def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
         action="store_true",
         help="stop after the first cell that is not as expected",
     )
+    add_deadline(group)
     earlier = group.add_mutually_exclusive_group()
     earlier.add_argument(
         "--resume",

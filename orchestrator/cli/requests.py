@@ -6,6 +6,7 @@ __lazy_modules__ = ("orchestrator", "orchestrator.pipeline")
 
 import argparse
 import re
+import time
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError
 from orchestrator.invocation import MATRIX, nearest_project
 from orchestrator.model import STANDARD_AXES, Cover
-from orchestrator.pipeline import planning
+from orchestrator.pipeline import planning, schedule
 
 REPORTS: Final = "reports"
 """The folder of a project that keeps its runs."""
@@ -94,6 +95,14 @@ def run_of(arguments: argparse.Namespace) -> Path:
 def file_name(cell: str) -> str:
     """A cell's id as the name of one file."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", cell)
+
+
+def deadline(arguments: argparse.Namespace) -> schedule.Deadline | None:
+    """When the run drains by itself, from now."""
+    if arguments.deadline is None:
+        return None
+    words, seconds = arguments.deadline
+    return schedule.Deadline(words=words, at=time.monotonic() + seconds)
 
 
 def _lock(arguments: argparse.Namespace) -> Path | None:

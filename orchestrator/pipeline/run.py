@@ -26,7 +26,7 @@ from orchestrator.pipeline.cell import CellRunner
 from orchestrator.pipeline.planning import PlannedRun, Project, make_plan, plan_again
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.reporting import report_on
-from orchestrator.pipeline.schedule import Build, OnReady, Schedule
+from orchestrator.pipeline.schedule import Build, Deadline, OnReady, Schedule
 from orchestrator.rundir import RunData, RunFolder, Status, layout
 
 MAX_RUNS: Final = 100
@@ -53,6 +53,8 @@ class RunOptions:
     resume: Path | None = None
     rerun: Path | None = None
     baseline: Path | None = None
+    deadline: Deadline | None = None
+    """When the run drains by itself."""
     gate: Gate | None = None
     """None: all cells are asked at once."""
     junit_files: bool = False
@@ -96,6 +98,7 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
             progress=progress,
             jobs=options.jobs,
             fail_fast=options.fail_fast,
+            deadline=options.deadline,
             stop=stop,
         )
         for cells in _stages(todo, options.gate, run, runner, progress):

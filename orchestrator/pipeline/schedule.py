@@ -1,10 +1,11 @@
 """Images and cells at once: a cell starts as soon as its image is there, and a stop drains.
 
-A stop comes from Ctrl-C, from --fail-fast, or from an engine that is gone. Running cells then finish and keep
-their results; cells that did not start have none and are reported as not run.
+A stop comes from Ctrl-C, from --fail-fast, from a deadline, or from an engine that is gone. Running cells
+then finish and keep their results; cells that did not start have none and are reported as not run.
 """
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -18,6 +19,8 @@ from orchestrator.pipeline.progress import Progress
 POLL: Final = 0.2
 """Seconds between checks for Ctrl-C, which Python delivers to the main thread only, and not during a wait."""
 
+DRAIN: Final = 300
+"""Seconds that running cells have at a deadline to finish; then they are killed, as by a second Ctrl-C."""
 LOOKS: Final = 5
 """How often, a POLL apart, an engine that failed is asked whether it is still there."""
 ATTEMPTS: Final = 3
@@ -27,6 +30,27 @@ OnReady = Callable[[str, str | CrashmatrixError], None]
 """Called with an image's key, and with its id or the reason why there is none."""
 Build = Callable[[list[ImageSpec], OnReady], object]
 """Builds the images that are missing, until done or stopped, and calls back for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadline:
+    """A time from which on a run drains by itself, on the clock by which it is told."""
+
+    words: str
+    """As the user gave it."""
+    at: float
+    """Seconds on that clock."""
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no further cell is started."""
+        return self.clock() >= self.at
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether running cells had their time to finish."""
+        return self.clock() >= self.at + DRAIN
 
 
 class Runner(Protocol):
@@ -73,7 +97,10 @@ class Schedule:
     jobs: int
     fail_fast: bool
     stop: threading.Event
+    deadline: Deadline | None = None
     stopped: str | None = None
+    killed: bool = False
+    """Whether cells that still ran were ended."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def execute(self, cells: Iterable[PlannedCell], specs: Iterable[ImageSpec]) -> None:
@@ -97,20 +124,30 @@ class Schedule:
 
     def _wait(self, building: list[Future[Any]], futures: list[Future[Any]]) -> None:
         try:
-            _until_done(building, futures)
+            _until_done(building, futures, self._mind_deadline)
         except KeyboardInterrupt:
             self._halt("interrupted by the user")
             self.progress.say("Draining: cells that run may finish. Ctrl-C again kills them.")
             try:
-                _until_done(building, futures)
+                _until_done(building, futures, self._mind_deadline)
             except KeyboardInterrupt:
                 self.runner.kill()
                 _until_done(building, futures)
 
+    def _mind_deadline(self) -> None:
+        """Drain at the deadline; end what still runs a while after it."""
+        if self.deadline is None or not self.deadline.is_over:
+            return
+        if self._halt(f"--deadline {self.deadline.words} is over"):
+            self.progress.say(f"The deadline is over: cells that run have {DRAIN} s to finish.")
+        if self.deadline.is_drained and not self.killed:
+            self.killed = True
+            self.runner.kill()
+
     def _run_group(self, cells: Sequence[PlannedCell], image: str | CrashmatrixError) -> None:
         """Run cells that share a container; from one that must be examined on, the others in another."""
         left = list(cells)
-        while len(left) > 1 and isinstance(image, str) and not self.stop.is_set():
+        while len(left) > 1 and isinstance(image, str) and not self._is_over():
             self.progress.cell_started(left[0].cell.id)
             try:
                 results = self.runner.run_together(left, image)
@@ -123,7 +160,7 @@ class Schedule:
             self._run_cell(cell, image)
 
     def _run_cell(self, cell: PlannedCell, image: str | CrashmatrixError) -> None:
-        if self.stop.is_set():
+        if self._is_over():
             return
         self.progress.cell_started(cell.cell.id)
         if isinstance(image, CrashmatrixError):
@@ -164,15 +201,28 @@ class Schedule:
                 break
         return False
 
-    def _halt(self, why: str) -> None:
+    def _is_over(self) -> bool:
+        self._mind_deadline()
+        return self.stop.is_set()
+
+    def _halt(self, why: str) -> bool:
+        """Start no more; returns whether this is the first reason."""
         with self._lock:
-            self.stopped = self.stopped or why
+            first, self.stopped = self.stopped is None, self.stopped or why
         self.stop.set()
+        return first
 
 
-def _until_done(building: list[Future[Any]], futures: list[Future[Any]]) -> None:
+def _nothing() -> None:
+    pass
+
+
+def _until_done(
+    building: list[Future[Any]], futures: list[Future[Any]], meanwhile: Callable[[], None] = _nothing
+) -> None:
     """Wait in short steps; `futures` grows while images become ready."""
     while True:
+        meanwhile()
         pending = [future for future in [*building, *futures] if not future.done()]
         if not pending:
             return

@@ -1,14 +1,16 @@
 """The schedule of a run, over a runner that needs no engine."""
 
+import argparse
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
+from orchestrator.cli.arguments import duration
 from orchestrator.errors import BuildError, CrashmatrixError, EngineError, EngineGoneError
 from orchestrator.model import Arch, CellResult, ImageKind, ImageSpec, Judgement, PlannedCell, Verdict
-from orchestrator.pipeline.schedule import OnReady, Schedule
+from orchestrator.pipeline.schedule import DRAIN, Deadline, OnReady, Schedule
 from tests.unit.run_factory import expectation_of, result_of, smoke_cells
 
 BROKEN = "0" * 64
@@ -29,6 +31,8 @@ class Runner:
     until: int | None = None
     """How many of these run before one must be examined."""
     shared: list[int] = field(default_factory=list)
+    may_be_killed: bool = False
+    killed: threading.Event = field(default_factory=threading.Event)
     ran: list[tuple[str, str]] = field(default_factory=list)
     unobserved_cells: dict[str, Exception] = field(default_factory=dict)
 
@@ -57,7 +61,8 @@ class Runner:
         return result_of(planned).model_copy(update={"judgement": judgement, "image_id": image})
 
     def kill(self) -> None:
-        raise AssertionError("nothing interrupts these runs")
+        assert self.may_be_killed, "nothing interrupts these runs"
+        self.killed.set()
 
     def answers(self) -> bool:
         return self.alive
@@ -108,6 +113,7 @@ def scheduled(
     cells: list[PlannedCell],
     *,
     fail_fast: bool = False,
+    deadline: Deadline | None = None,
     build: Callable[[list[ImageSpec], OnReady], object] | None = None,
 ) -> tuple[Schedule, Progress]:
     """Run cells on images that are there, one at a time."""
@@ -119,7 +125,7 @@ def scheduled(
     progress = Progress()
     schedule = Schedule(
         runner=runner, build=build or there, progress=progress, jobs=1, fail_fast=fail_fast,
-        stop=threading.Event(),
+        stop=threading.Event(), deadline=deadline,
     )  # fmt: skip
     schedule.execute(cells, [spec(BASE), spec(KEY, BASE), spec(BROKEN)])
     return schedule, progress
@@ -233,3 +239,50 @@ def test_where_a_shared_container_fails_each_of_its_cells_is_asked_by_itself() -
     assert [name for name, _ in runner.ran] == [item.cell.id for item in cells]
     assert {name for name, verdict in progress.verdicts.items() if verdict is Verdict.ERROR} == {broken}
     assert set(runner.unobserved_cells) == {broken}
+
+
+@pytest.mark.parametrize("together", [0, 4])
+def test_at_a_deadline_no_cell_starts_and_those_that_ended_keep_their_verdicts(together: int) -> None:
+    """The clock is the number of cells that ran."""
+    runner = Runner(together=together)
+    deadline = Deadline(words="90m", at=4, clock=lambda: len(runner.ran))
+    schedule, progress = scheduled(runner, planned(), deadline=deadline)
+    assert len(runner.ran) == len(progress.verdicts) == 4
+    assert schedule.stopped == "--deadline 90m is over"
+    assert schedule.stop.is_set(), "builds go on"
+
+
+def test_a_cell_that_outlasts_the_drain_is_killed() -> None:
+    """The clock passes the deadline and the drain once the first cell runs: a kill alone ends it."""
+
+    class Endless(Runner):
+        def run(self, planned: PlannedCell, image: str) -> CellResult:
+            self.ran.append((planned.cell.id, image))
+            assert self.killed.wait(60)
+            return super().run(planned, image)
+
+    runner = Endless(may_be_killed=True)
+    deadline = Deadline(words="1s", at=1, clock=lambda: (1 + DRAIN) * len(runner.ran))
+    schedule, progress = scheduled(runner, planned(), deadline=deadline)
+    assert schedule.killed
+    assert len(progress.verdicts) == 1
+
+
+def test_a_deadline_that_is_not_reached_changes_nothing() -> None:
+    runner = Runner()
+    schedule, _ = scheduled(runner, planned(), deadline=Deadline(words="1h", at=100, clock=lambda: 0))
+    assert len(runner.ran) == 12
+    assert schedule.stopped is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("45m", 2700), ("1h30m", 5400), ("90s", 90), ("24h", 86400), ("1h1m1s", 3661)]
+)
+def test_a_duration_is_hours_minutes_and_seconds(text: str, seconds: float) -> None:
+    assert duration(text) == (text, seconds)
+
+
+@pytest.mark.parametrize("text", ["", "45", "0m", "25h", "m", "1m1h", "-1m", "1.5h"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="45m or 1h30m"):
+        duration(text)
