@@ -78,7 +78,8 @@ class Cell(Value):
     @property
     def id(self) -> str:
         """The cell's one name, for example tls-atexit/py3.13-glibc2.36-x86_64-uwsgi-cpp."""
-        return f"{self.scenario}/{self.environment}{self._probe_suffix}{self._own_suffix}"
+        own = self._own_suffix if self.own else ""
+        return f"{self.scenario}/{self.environment}{self._probe_suffix}{own}"
 
     @property
     def instrument(self) -> str:
@@ -91,7 +92,7 @@ class Cell(Value):
 
     @property
     def _own_suffix(self) -> str:
-        return "".join(f"+{axis}={value}" for axis, value in self.own if value != ABSENT)
+        return "".join([f"+{axis}={value}" for axis, value in self.own if value != ABSENT])
 
 
 def is_version(axis: str, value: str) -> bool:

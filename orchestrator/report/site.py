@@ -9,6 +9,7 @@ also covers program output.
 import functools
 import importlib.resources
 import posixpath
+import re
 import secrets
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ ASSETS: Final = "assets"
 STYLE: Final = "report.css"
 SCRIPTS: Final = ("page.js", "grid.js", "cell.js")
 TEMPLATES: Final = "templates"
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.~/-]+")
+"""What `urllib.parse.quote` escapes, which looks at each character in Python."""
 REMEMBERED: Final = 4096
 """Fragments of pages that are kept to be shown again: a few kilobytes each."""
 
@@ -87,13 +90,17 @@ def link(page: str, target: str, fragment: str = "") -> str:
     start = page.rpartition("/")[0]
     folder, _, name = (posixpath.relpath(target, start) if start else target).rpartition("/")
     path = f"{_quoted(folder)}/{_quoted(name)}" if folder else _quoted(name)
-    return f"{path}#{quote(fragment, safe='/=')}" if fragment else path
+    return f"{path}#{_UNSAFE.sub(_escape, fragment).replace('%3D', '=')}" if fragment else path
 
 
 @functools.lru_cache(maxsize=1024)
 def _quoted(path: str) -> str:
     """A path as a URL; a page links the same files several times."""
-    return quote(path, safe="/")
+    return _UNSAFE.sub(_escape, path)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return quote(match.group(), safe="")
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Untrusted text and numbers in words: on one line, cut in the middle."""
 
 import codecs
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from orchestrator.adapters.visible import visible
 LIMIT: Final = 64 * 1024
 """Bytes of one stream that a report shows: half from its beginning, half from its end."""
 
+LONGEST_KEPT: Final = 200
+"""Characters of a text whose one line is kept: thousands of cells have the same few reasons."""
 MINUTE: Final = 60
 
 
@@ -28,6 +31,15 @@ class Excerpt:
 
 def one_line(text: str, limit: int = 400) -> str:
     """Visible text on one line, cut with an ellipsis after `limit` characters."""
+    return _kept_line(text, limit) if len(text) <= LONGEST_KEPT else _line(text, limit)
+
+
+@functools.lru_cache(maxsize=1024)
+def _kept_line(text: str, limit: int) -> str:
+    return _line(text, limit)
+
+
+def _line(text: str, limit: int) -> str:
     line = " ".join(visible(text[: 4 * limit]).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 

@@ -316,8 +316,8 @@ def shown_tests(tests: UserTests) -> Sequence[UserCase]:
 
 
 def trial_plot(result: CellResult) -> tuple[TrialBar, ...]:
-    """The trials as bars; the height is the duration."""
-    trials = result.trials[:PLOTTED]
+    """The trials as bars; the height is the duration. A trial alone is not plotted."""
+    trials = result.trials[:PLOTTED] if len(result.trials) > 1 else ()
     longest = max((trial.outcome.seconds for trial in trials), default=0.0) or 1.0
     return tuple(
         TrialBar(

@@ -1,5 +1,6 @@
 """The sentences about results, shared by JUnit, HTML, summary and terminal."""
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -229,9 +230,14 @@ def outcome_shape(record: CellRecord) -> str:
 
 def symbols(record: CellRecord) -> tuple[str, ...]:
     """The names of the shapes that a cell's own page uses: its verdict, its outcome and the expected one."""
-    verdict = record.status.value.replace(" ", "-")
     shapes = {outcome_shape(record), expected_shape(record.planned.expectation)}
-    return (f"m-{verdict}", *(f"o-{name}" for name in sorted(shapes)))
+    return (f"m-{slug(record.status)}", *(f"o-{name}" for name in sorted(shapes)))
+
+
+@functools.cache
+def slug(status: Status) -> str:
+    """A status as a name in the stylesheet."""
+    return status.value.replace(" ", "-")
 
 
 def rule_place(where: str, scenario: str) -> str:

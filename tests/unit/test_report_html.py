@@ -4,13 +4,16 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import html
 
 from orchestrator.model import AddressRange, Plan, PlannedCells, Survival, Verdict
 from orchestrator.report.signatures import signature_slug
+from orchestrator.report.site import link
 from tests.unit import run_factory as factory
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e\x1b[31m\0]]>"
@@ -209,3 +212,9 @@ def test_an_expected_address_and_a_claim_to_survive_stand_beside_what_was_seen(t
     assert row(crash.id, "address") == "< 0x2000"
     assert row(survive.id, "rate") == "other ends in fewer than 1 % of the trials, with 95 % confidence"
     assert row(crash.id, "rate") == row(survive.id, "address") == ""
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_links_escape_what_urllib_escapes(text: str) -> None:
+    assert link("index.html", "cell.html", text) == f"cell.html#{quote(text, safe='/=')}".rstrip("#")
+    assert link("index.html", text.replace("/", "")) == quote(text.replace("/", ""))
