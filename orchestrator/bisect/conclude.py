@@ -81,13 +81,13 @@ def _sentence(made: Bisection) -> str:
             ends = " and ".join(
                 sorted({ending for item in made.asked for ending in item.ended if not item.skipped})
             )
-            return f"{what} does not change along {axis}: every value that was asked ends in {ends}."
+            return f"{what} does not change along {axis}: every tested value ends in {ends}."
         case BisectionFinding.AT_TIMES:
             return (
                 f"{what} is not decided by {axis}: both ends of the axis end in the same ways, not in every "
-                f"trial, so nothing changes that could be searched: {_ways(made.asked)}."
+                f"trial, so there is no change to search for: {_ways(made.asked)}."
             )
-    return f"{what}: no two values of {axis} could be asked, so nothing can be said."
+    return f"{what}: no two values of {axis} could be tested, so there is no answer."
 
 
 def _ways(asked: Sequence[AskedValue]) -> str:
@@ -117,7 +117,7 @@ def _notes(made: Bisection, titles: Mapping[str, str]) -> Iterator[str]:
     told = {item.value for item in made.skipped} | {item.value for item in made.asked if item.skipped}
     for flip in made.flips:
         yield from _between(made, flip, told)
-    yield f"Asked {len(made.asked)} of {made.values} values: {', '.join(map(_asked, made.asked))}."
+    yield f"Tested {len(made.asked)} of {made.values} values: {', '.join(map(_asked, made.asked))}."
     for item in made.asked:
         if item.skipped:
             yield f"{item.value} tells nothing: {item.skipped}."
@@ -138,8 +138,8 @@ def _between(made: Bisection, flip: Flip, told: Container[str]) -> Iterator[str]
         yield f"It may be any of those between them that could not tell: {', '.join(mute)}."
     if open_:
         yield (
-            f"{len(open_)} between them were not asked, since a bisection asks few environments; "
-            f"`--along {made.axis} {flip.before}..{flip.after}` asks further."
+            f"{len(open_)} between them were not tested, since a bisection tests few environments; "
+            f"`--along {made.axis} {flip.before}..{flip.after}` tests more."
         )
 
 

@@ -65,7 +65,7 @@ def _lines(package: checks.CheckedPackage, finished: check.FinishedCheck) -> Ite
     asked = [cell for cell in package.cells if not cell.seen.is_blind]
     safe = {cell.hazard for cell in asked} - {cell.hazard for cell in hits}
     if not asked:
-        yield "nothing could be asked"
+        yield "nothing could be tested"
     elif not hits:
         environments = {cell.environment.rpartition("-")[0] for cell in asked}
         where = _count(len(environments), "environment")

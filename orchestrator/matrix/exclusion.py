@@ -162,7 +162,7 @@ class _Needs:
         one = next(own, None) or next((python for python, found in there.items() if found), axes["python"])
         if axes["python"] == one:
             return None
-        return f"a {probe} probe has no Python in it: on glibc {glibc} it is asked beside {one} only"
+        return f"a {probe} probe has no Python in it: on glibc {glibc} it runs beside {one} only"
 
     def _instrument(self, axes: Axes) -> str | None:
         """Why the instrument cannot watch the probe in its environment, if it cannot."""

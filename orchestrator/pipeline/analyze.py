@@ -76,7 +76,7 @@ def _placed(request: AnalyzeRequest, stored: DumpedCore) -> tuple[AnalyzeRequest
         finally:
             engine.close()
     except (InputError, HostError) as error:
-        lost = f"it crashed in container {short}, which cannot be asked for its files: {error.what}"
+        lost = f"it crashed in container {short}, whose files cannot be read: {error.what}"
         return request, (f"{lost}; they are taken from this host (name the --image it was made of)",)
     known = replace(request, container=stored.container)
     return known, (f"files are taken from container {short}, in which it crashed",)

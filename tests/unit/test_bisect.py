@@ -142,7 +142,7 @@ def test_an_axis_that_does_not_flip_is_asked_in_the_middle_too_and_said_with_wha
     found = concluded(ask_all(16, world(lambda _at: 0.0)))
     assert found.finding is BisectionFinding.SAME
     assert len(found.asked) == 7
-    said = "s (py3.11) does not change along package: every value that was asked ends in exit 0."
+    said = "s (py3.11) does not change along package: every tested value ends in exit 0."
     assert found.sentence == said
     assert "--trials 80" in " ".join(found.notes)
 
@@ -199,7 +199,7 @@ def test_a_cell_that_could_not_be_observed_is_skipped_and_counts_as_an_environme
 def test_two_values_that_could_be_asked_are_the_least() -> None:
     found = concluded(ask_all(4, world(lambda _at: 1.0), skipped=(0, 1, 2)))
     assert found.finding is BisectionFinding.UNKNOWN
-    assert "no two values of package could be asked" in found.sentence
+    assert "no two values of package could be tested" in found.sentence
 
 
 @given(rate=st.floats(0.05, 0.95), quiet=st.integers(1, 12))

@@ -567,7 +567,7 @@ def test_a_program_without_python_is_asked_once_a_base(project: Path, catalogue:
         "3.11",
     }
     reasons = {item.reason for item in selection.excluded if "c" in item.axes["probe"]}
-    assert "a c probe has no Python in it: on glibc 2.36 it is asked beside 3.11 only" in reasons
+    assert "a c probe has no Python in it: on glibc 2.36 it runs beside 3.11 only" in reasons
 
 
 def test_asan_is_for_programs_that_a_bases_own_compiler_makes(project: Path, catalogue: Catalogue) -> None:
