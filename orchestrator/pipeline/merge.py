@@ -60,6 +60,8 @@ def merge_runs(folders: Sequence[Path], options: MergeOptions, say: Callable[[st
         ended = {result.cell.id for result in target.load_results().results}
         every = {name for its_cells in planned for name in its_cells}
         lacking = tuple(item for plan in due for item in due_cells.missing_cells(plan, every, ended, plans))
+        for item in lacking[:MOST_SAID]:
+            say(report.missing_words(item))
         target.write_plan(merged.model_copy(update={"missing": lacking}))
     return report_on(target, junit_files=options.junit_files)
 
@@ -128,7 +130,11 @@ def _missing_shards(runs: Sequence[RunFolder]) -> list[str]:
         for profile, selection, _, count in present
         for number in range(1, count + 1)
     }
-    return [f"{number}/{count}" for _, _, number, count in sorted(wanted - present)]
+    several = len({(profile, selection) for profile, selection, _, _ in present}) > 1
+    return [
+        f"{number}/{count}" + (f" of {selection}" if several else "")
+        for _, selection, number, count in sorted(wanted - present)
+    ]
 
 
 def _shard(text: str, folder: Path) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from orchestrator.report.remedies import Remedy, remedies
 from orchestrator.report.summary import summary_markdown
 from orchestrator.report.words import change as change_words
 from orchestrator.report.words import differences, headline
+from orchestrator.report.words import missing as missing_words
 from orchestrator.report.words import not_comparable as incomparable_words
 from orchestrator.rundir import RunData
 
@@ -36,6 +37,7 @@ __all__ = [
     "differences",
     "headline",
     "incomparable_words",
+    "missing_words",
     "remedies",
     "write",
 ]

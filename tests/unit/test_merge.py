@@ -50,6 +50,16 @@ def test_a_missing_shard_is_said_everywhere_and_is_no_success(tmp_path: Path) ->
     assert 'name="missing_shards" value="2/3"' in (tmp_path / "merged" / "junit.xml").read_text()
 
 
+def test_a_missing_shard_names_its_selection_where_there_are_several(tmp_path: Path) -> None:
+    parts = [shard(tmp_path / f"part{number}", number) for number in (1, 2, 3)]
+    other = shard(tmp_path / "other", 2)
+    plan = Plan.model_validate_json((other / "plan.json").read_text())
+    named = plan.model_copy(update={"selection": "--profile smoke --arch arm64"})
+    (other / "plan.json").write_text(named.model_dump_json())
+    data = merge_runs([*parts, other], MergeOptions(into=tmp_path / "merged"), lambda _: None)
+    assert data.plan.missing_shards == tuple(f"{n}/3 of --profile smoke --arch arm64" for n in (1, 3))
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 def test_of_a_shard_that_ran_twice_the_later_counts_whole(tmp_path: Path, reverse: bool) -> None:
     cell = factory.smoke_cells()[0]
@@ -137,8 +147,11 @@ def test_one_whole_architecture_without_the_other_that_was_due_is_not_whole(tmp_
     whole = due(tmp_path / "due", cells + of_arm64(cells))
     parts = [shard(tmp_path / f"part{number}", number) for number in range(1, SHARDS + 1)]
     options = MergeOptions(into=tmp_path / "merged", due=(whole,))
-    data = merge_runs(parts, options, lambda _: None)
+    said: list[str] = []
+    data = merge_runs(parts, options, said.append)
     (lacking,) = data.plan.missing
+    (line,) = said
+    assert line.startswith(f"Missing: all 12 cells of arm64 in {lacking.selection} (in no run), for example ")
     assert (lacking.arch, lacking.count, lacking.of, lacking.reason) == ("arm64", 12, 12, "in no run")
     assert exit_code(data) == 3
     assert exit_code(merge_runs(parts, MergeOptions(into=tmp_path / "alone"), lambda _: None)) == 0
