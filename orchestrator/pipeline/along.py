@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__lazy_modules__ = ("orchestrator",)
-
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
