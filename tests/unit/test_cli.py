@@ -1,7 +1,9 @@
 """The command line without an engine: help, schemas, and that every exit code has one meaning."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -297,3 +299,17 @@ def test_each_shell_has_a_script(shell: str, capsys: pytest.CaptureFixture[str])
 def test_a_shell_needs_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["shell", "a/cell"]) == errors.EXIT_INPUT
     assert "a shell needs a terminal; " in capsys.readouterr().err
+
+
+def test_plugins_of_pydantic_that_are_installed_beside_it_do_not_run(tmp_path: Path) -> None:
+    """A plugin is code of another package, which pydantic finds in the metadata of all distributions."""
+    metadata = tmp_path / "other-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[pydantic]\nother = other_plugin:plugin\n")
+    (tmp_path / "other_plugin.py").write_text("raise SystemExit('the plugin ran')\n")
+    command = [sys.executable, "-m", "orchestrator", "plan", "--profile", "smoke", "--offline", "--list"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    listed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "tls-atexit/" in listed.stdout
