@@ -371,7 +371,8 @@ def test_a_result_that_is_written_is_what_is_read_next(tmp_path: Path) -> None:
 def test_a_damaged_document_is_refused_or_read_right(
     tmp_path_factory: pytest.TempPathFactory, name: str, damage: str, place: int, more: bytes
 ) -> None:
-    folder = tmp_path_factory.mktemp("run")
+    # In a folder of its own: a report also reads the runs beside it, which are those of all examples before.
+    folder = tmp_path_factory.mktemp("runs") / "run"
     cell = factory.cell()
     factory.write_run(folder, factory.RunSpec(cells=(cell,)))
     write_reports(folder, factory.write_run(folder / "baseline", factory.RunSpec(cells=(cell,))))
