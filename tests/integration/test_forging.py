@@ -68,10 +68,13 @@ def application(environ, start_response):
     libc.mmap(None, 1 << 30, 3, 0x4022, -1, 0)  # private, anonymous, not reserved: a core has all of it
     with open(f"/proc/{os.getppid()}/stat") as stat:
         started = int(stat.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-    time.sleep(max(0, started + 14.5 - time.clock_gettime(time.CLOCK_BOOTTIME)))
+    time.sleep(max(0, started + 13 - time.clock_gettime(time.CLOCK_BOOTTIME)))
     ctypes.string_at(16)
 """
-"""A request during which a worker crashes just before the time of its server, 15 s, is up."""
+"""A request during which a worker crashes 2 s before the time of its server, 15 s, is up.
+
+Its core is 1 GiB of zeros: a busy machine still writes it then, an idle one has written it.
+"""
 
 
 def serve(project: Path, application: str, more: str) -> tuple[Run, CellResult]:
@@ -101,12 +104,12 @@ def test_a_worker_that_has_its_crash_recorded_as_a_clean_end_is_contradicted_by_
     assert result.judgement.reason.endswith("and the journal has its core, of SIGABRT")
 
 
-def test_a_worker_that_writes_its_core_when_the_time_is_up_has_crashed(tmp_path: Path) -> None:
+def test_a_worker_that_crashes_just_before_the_time_is_up_did_not_hang(tmp_path: Path) -> None:
     _, result = serve(tmp_path, LATE, "requests: [{path: /late}]\ntimeout: 15\n")
     (trial,) = result.trials
-    assert (trial.outcome.kind, trial.outcome.doing) == (OutcomeKind.SIGNAL, "GET /late")
-    assert trial.crash is not None
-    assert trial.crash.signal.fault_address == "0x10"
+    assert result.judgement.verdict is Verdict.FAIL
+    assert result.judgement.reason.startswith("SIGSEGV ")
+    assert "0x10" in [crash.signal.fault_address for crash in trial.crashes]
 
 
 LEFT = """\
