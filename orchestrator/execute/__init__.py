@@ -1,7 +1,7 @@
 """Images to containers to outcomes: fresh, locked-down containers, a few trials in each."""
 
 from orchestrator.execute.command import TrialCommand, Variant, axis_variables
-from orchestrator.execute.leftovers import owner_labels, remove_leftovers
+from orchestrator.execute.leftovers import owner_labels, remove_leftovers, remove_own
 from orchestrator.execute.programs import FOLDER as KEPT_FILES
 from orchestrator.execute.trial import TrialRequest, run_trials
 
@@ -13,5 +13,6 @@ __all__ = [
     "axis_variables",
     "owner_labels",
     "remove_leftovers",
+    "remove_own",
     "run_trials",
 ]

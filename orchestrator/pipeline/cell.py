@@ -16,7 +16,6 @@ from orchestrator.errors import BuildError, EngineError, NotAskedError, Unreport
 from orchestrator.execute import TrialCommand, TrialRequest, Variant
 from orchestrator.invocation import command
 from orchestrator.model import (
-    LABEL_RUN,
     Arch,
     Cell,
     CellResult,
@@ -133,8 +132,8 @@ class CellRunner:
         return self._result(planned, verdict.judge_error(str(why)), image, unobserved=_obstacle(why))
 
     def kill(self) -> None:
-        """Remove the containers of this run."""
-        self.engine.reap(LABEL_RUN, self.run_name)
+        """Remove the containers of this run, which are all of this process's."""
+        execute.remove_own(self.engine)
 
     def answers(self) -> bool:
         """Whether the engine answers."""

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.engine import Engine, endpoints
-from orchestrator.execute import remove_leftovers
+from orchestrator.execute import owner_labels, remove_leftovers, remove_own
 from orchestrator.execute.leftovers import LABEL_OWNER
 from orchestrator.model import CellResult, Verdict
 from tests.integration.runs import ROOT, Run, add_scenario, command, run
+from tests.unit import run_factory as factory
 
 DEADLINE = 60.0
 Start = Callable[..., subprocess.Popen[str]]
@@ -150,6 +151,23 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
     assert len(left_by(process, engine)) == 1
     assert remove_leftovers(engine) >= 2  # the container and its volume
     assert not left_by(process, engine)
+
+
+def test_a_run_removes_nothing_of_another_with_its_name(engine: Engine) -> None:
+    """Runs of two projects that begin in one second have one name: one that ended took the other's cells."""
+    labels = owner_labels("20261130-125835-quick", factory.cell(), 1)
+    volumes = {
+        "cm-test-own": labels,
+        "cm-test-other": labels | {LABEL_OWNER: f"{socket.gethostname()}:1:0"},
+    }
+    try:
+        for name, labelled in volumes.items():
+            engine.create_volume(name, 64 << 20, labelled)
+        assert remove_own(engine) == 1
+        assert f"{socket.gethostname()}:1:0" in engine.label_values(LABEL_OWNER)
+    finally:
+        for name in volumes:
+            engine.remove_volume(name)
 
 
 class Tunnel:
