@@ -17,7 +17,7 @@ from rich.text import Text
 from orchestrator import report
 from orchestrator.invocation import command
 from orchestrator.model import Cause
-from orchestrator.report import cause_words, text, words
+from orchestrator.report import cause_words, cautions, text, words
 from orchestrator.rundir import CellRecord, RunData, Status
 
 EXPLANATIONS: Final = 3
@@ -74,7 +74,7 @@ def _passing(data: RunData) -> Iterator[RenderableType]:
             passing.setdefault(record.cell.scenario, []).append(record)
     for name, records in list(passing.items())[:SCENARIOS]:
         crashes = sum(record.planned.expectation.must_crash for record in records)
-        limited = sum(bool(words.cautions(record.result)) for record in records)
+        limited = sum(bool(cautions.cautions(record.result)) for record in records)
         said = f"{text.one_line(name)}: {len(records):,} of {words.cells(planned[name])}"
         said += f", {crashes:,} crash as expected" if crashes else ""
         said += f", {limited:,} with limited evidence" if limited else ""

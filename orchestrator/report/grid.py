@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from orchestrator.model import Cause
-from orchestrator.report import words
+from orchestrator.report import cautions, cell_words
 from orchestrator.report.axes import SCENARIO, ShownAxis, columns_first, is_environment, shown_axes
 from orchestrator.report.changes import SPARK, Changes
 from orchestrator.report.packing import Places
@@ -74,12 +74,12 @@ def grid_data(
         "usual": first_view(axes, len(data.records), _telling(data)),
         "planned": len(data.records),
         "ids": [cell.id for cell in cells],
-        "outcomes": "".join(OUTCOMES[words.outcome_shape(record)] for record in data.records)
+        "outcomes": "".join(OUTCOMES[cell_words.outcome_shape(record)] for record in data.records)
         + EXCLUDED * len(excluded),
         "cause": [_cause_of(record, data, causes) for record in data.records],
         "causes": [{"id": cause.id, "title": cause.title} for cause in data.open_causes],
         "status": "".join(LETTERS[record.status] for record in data.records) + EXCLUDED * len(excluded),
-        "seen": [seen.number(one_line(words.cell_seen(record), 80)) for record in data.records]
+        "seen": [seen.number(one_line(cell_words.cell_seen(record), 80)) for record in data.records]
         + [blank] * len(excluded),
         "why": [why.number(one_line(record.reason, WORDS)) for record in data.records]
         + [why.number(one_line(item.reason, WORDS)) for item in excluded],
@@ -87,7 +87,7 @@ def grid_data(
         "change": [turned.get(record.id, none) for record in data.records],
         "past": [past.number(series.get(record.id, "")[-SPARK:]) for record in data.records],
         "own": "".join("1" if record.id in places.own else "0" for record in data.records),
-        "care": "".join("1" if words.cautions(record.result) else "0" for record in data.records),
+        "care": "".join("1" if cautions.cautions(record.result) else "0" for record in data.records),
         "tables": {"seen": seen.texts, "why": why.texts, "change": kinds.texts, "past": past.texts},
         "names": [{"slug": group.slug, "text": one_line(group.signature)} for group in signatures],
     }

@@ -8,7 +8,7 @@ from typing import Final
 
 from orchestrator.adapters.files import is_absent, names_below, remove_below, write_below
 from orchestrator.model import CoreFile, CoreState, Crash, Subject
-from orchestrator.report import changes, grid, remedies, views, words
+from orchestrator.report import cautions, cell_words, changes, grid, remedies, views
 from orchestrator.report.issue import issue_of
 from orchestrator.report.packing import (
     INDEX,
@@ -104,16 +104,16 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
     data, result = site.data, record.result
     image = data.images.get(record.planned.image)
     dockerfile = layout.dockerfile(image) if image else None
-    trial = words.telling_trial(result) if result else None
+    trial = cell_words.telling_trial(result) if result else None
     core, crash = trial.telling_core if trial else (None, None)
     whole = record.id in site.places.copied
     return {
         "record": record,
         "trial": trial,
-        "whose": words.telling_process(trial) if trial and not trial.crash else "",
+        "whose": cell_words.telling_process(trial) if trial and not trial.crash else "",
         "image": image,
         "dockerfile": dockerfile if dockerfile and data.has(dockerfile) else None,
-        "cautions": words.cautions(result),
+        "cautions": cautions.cautions(result),
         "cause": data.cause_of.get(record.id),
         "issue": issue_of(record, crash) if whole and crash else None,
         "streams": views.streams(data, record, site.places.excerpt_limit(record)),

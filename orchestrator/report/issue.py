@@ -7,7 +7,7 @@ from typing import NamedTuple
 from orchestrator.adapters.visible import visible
 from orchestrator.model import Crash
 from orchestrator.model.cell import ABSENT
-from orchestrator.report import hangs, words
+from orchestrator.report import cell_words, crash_words, hangs
 from orchestrator.report.markdown import code_markdown, escape_markdown
 from orchestrator.rundir import CellRecord
 
@@ -22,7 +22,7 @@ class Issue(NamedTuple):
 
 def issue_of(record: CellRecord, crash: Crash) -> Issue:
     """A crash of a cell. Nothing in it can end a block of code: the fence is longer than any in the text."""
-    stack = visible(words.backtrace_text(crash))
+    stack = visible(crash_words.backtrace_text(crash))
     repeat = visible(record.result.repeat) if record.result else ""
     runs = (len(found) for found in re.findall("`+", f"{stack}\n{repeat}"))
     fence = "`" * max(3, 1 + max(runs, default=0))
@@ -39,8 +39,8 @@ def _facts(record: CellRecord, crash: Crash) -> Iterator[str]:
         yield f"- {escape_markdown(hangs.sentence(crash))}"
     else:
         meaning = f": {crash.signal.meaning}" if crash.signal.meaning else ""
-        yield f"- Signal: {escape_markdown(words.signal_words(crash.signal) + meaning)}"
-        yield f"- Where: {code_markdown(words.site_words(crash))}"
+        yield f"- Signal: {escape_markdown(crash_words.signal_words(crash.signal) + meaning)}"
+        yield f"- Where: {code_markdown(crash_words.site_words(crash))}"
     if crash.message:
         yield f"- Message: {code_markdown(crash.message)}"
     yield f"- Environment: {escape_markdown(', '.join(_environment(record)))}"
@@ -51,7 +51,7 @@ def _facts(record: CellRecord, crash: Crash) -> Iterator[str]:
 
 
 def _environment(record: CellRecord) -> Iterator[str]:
-    cell, trial = record.cell, words.telling_trial(record.result) if record.result else None
+    cell, trial = record.cell, cell_words.telling_trial(record.result) if record.result else None
     seen = trial.outcome.versions if trial else {}
     yield f"CPython {seen.get('python', cell.python)}"
     yield f"glibc {seen.get('glibc', cell.glibc)}"

@@ -31,7 +31,7 @@ from junit_xml import TestCase, TestSuite
 
 from orchestrator.adapters.visible import visible
 from orchestrator.model import STANDARD_AXES, CaseOutcome, CellResult, ExcludedCell, Place, UserCase
-from orchestrator.report import cause_words, words
+from orchestrator.report import cause_words, cell_words
 from orchestrator.report.junit_text import brief, details, first_line, output, suite_text
 from orchestrator.report.packing import Places
 from orchestrator.report.text import LIMIT, one_line
@@ -198,7 +198,7 @@ def _user_cases(document: _Document, record: CellRecord) -> Iterator[TestCase]:
     Its name is the test's node id with the cell's environment. The text of a failure is left out where the
     cell has no full details, and tests beyond the cell's share of the document are.
     """
-    trial = words.telling_trial(record.result) if record.result else None
+    trial = cell_words.telling_trial(record.result) if record.result else None
     tests = trial.outcome.tests if trial else None
     share = max(USER_TESTS_AT_LEAST, USER_TESTS // max(1, len(document.data.records)))
     ranked = sorted(tests.cases if tests else (), key=lambda case: not case.outcome.is_bad)

@@ -5,7 +5,7 @@ from typing import Final
 
 from orchestrator.adapters.visible import visible
 from orchestrator.model import CauseKind, Cell, CellResult
-from orchestrator.report import cause_words, words
+from orchestrator.report import cause_words, cautions, cell_words, crash_words
 from orchestrator.report.packing import Places
 from orchestrator.report.text import excerpt_text, read_excerpt
 from orchestrator.rundir import CellRecord, RunData, Status
@@ -57,22 +57,22 @@ def details(data: RunData, places: Places, record: CellRecord) -> str:
         *_cause(data, record),
         f"cell: {record.id}",
         f"axes: {', '.join(f'{axis}={value}' for axis, value in record.cell.axes.items())}",
-        f"expected: {words.expected(expectation)}"
+        f"expected: {cell_words.expected(expectation)}"
         + (f", because {expectation.because}" if expectation.because else ""),
     ]
     place = cause_words.place_of(record)
     lines += [f"rule: {cause_words.place_text(place)}"] if place else []
     if record.status is not Status.PASS:
         lines += [f"difference: {item.words}" for item in data.explained.get(record.id, ())]
-    lines += [f"caution: {caution}" for caution in words.cautions(result)]
+    lines += [f"caution: {caution}" for caution in cautions.cautions(result)]
     if result:
-        trial = words.telling_trial(result)
+        trial = cell_words.telling_trial(result)
         if trial:
-            lines += [f"seen: {words.trial_seen(trial)}", f"core: {words.core_words(trial.core)}"]
-            lines += [f"tests: {words.test_counts(trial.outcome.tests)}"] if trial.outcome.tests else []
-            lines += words.evidence_lines(trial)
-        for crash, whose in words.crashes_of(trial) if trial else ():
-            lines += [f"signature{whose}: {crash.signature}", "", words.backtrace_text(crash), ""]
+            lines += [f"seen: {cell_words.trial_seen(trial)}", f"core: {cell_words.core_words(trial.core)}"]
+            lines += [f"tests: {cell_words.test_counts(trial.outcome.tests)}"] if trial.outcome.tests else []
+            lines += cell_words.evidence_lines(trial)
+        for crash, whose in cell_words.crashes_of(trial) if trial else ():
+            lines += [f"signature{whose}: {crash.signature}", "", crash_words.backtrace_text(crash), ""]
         lines.append(f"repeat: {result.repeat}")
     lines.append(f"page: {_page(places, record)}")
     return "\n".join(lines)
@@ -80,7 +80,7 @@ def details(data: RunData, places: Places, record: CellRecord) -> str:
 
 def output(data: RunData, result: CellResult, which: str, limit: int) -> str:
     """One stream of the telling trial, cut in the middle where it is long."""
-    trial = words.telling_trial(result)
+    trial = cell_words.telling_trial(result)
     if trial is None:
         return ""
     name = trial.outcome.stdout if which == "stdout" else trial.outcome.stderr

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.model import ABSENT, MITIGATION, Cell, CellResult, OutcomeKind
-from orchestrator.report import words
+from orchestrator.report import cell_words, words
 from orchestrator.rundir import CellRecord, RunData, Status
 
 
@@ -83,7 +83,7 @@ def _remedy(
 
 def _seen(record: CellRecord) -> str:
     """How a cell with the mitigation ends, with the message that was expected of it."""
-    seen, expectation = words.cell_seen(record), record.planned.expectation
+    seen, expectation = cell_words.cell_seen(record), record.planned.expectation
     if record.status is Status.PASS and expectation.absent is not None:
         return f"{seen} without /{expectation.absent}/"
     if record.status is Status.PASS and expectation.message is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from orchestrator.model import Cause
-from orchestrator.report import cause_words, words
+from orchestrator.report import cause_words, cautions, cell_words, words
 from orchestrator.report.markdown import code_markdown, escape_markdown, table
 from orchestrator.report.remedies import remedies
 from orchestrator.report.signatures import SignatureGroup, group_signatures
@@ -232,13 +232,13 @@ def _cells(data: RunData) -> Iterator[str]:
     rows: list[Sequence[str]] = []
     for record in data.worst_first[:CELLS]:
         cause = data.cause_of.get(record.id)
-        limits = [notes.setdefault(said, len(notes) + 1) for said in words.cautions(record.result)]
+        limits = [notes.setdefault(said, len(notes) + 1) for said in cautions.cautions(record.result)]
         rows.append(
             (
                 f"{MARKS[record.status]} {record.status}",
                 f"**{shown[cause.id]}**" if cause else "",
                 code_markdown(record.id),
-                escape_markdown(words.cell_seen(record), SEEN),
+                escape_markdown(cell_words.cell_seen(record), SEEN),
                 ", ".join(map(str, limits)),
                 duration_words(record.result.seconds) if record.result else "",
             )

@@ -29,7 +29,7 @@ from orchestrator.model import (
     UserCase,
     UserTests,
 )
-from orchestrator.report import words
+from orchestrator.report import cell_words, words
 from orchestrator.report.changes import Mark
 from orchestrator.report.limits import RunLimits, run_limits
 from orchestrator.report.picture import Matrix, Picture
@@ -292,7 +292,7 @@ def streams(data: RunData, record: CellRecord, limit: int) -> tuple[Stream, ...]
 
     The excerpts are raw; templates print them through `coloured`, which makes them harmless.
     """
-    trial = words.telling_trial(record.result) if record.result else None
+    trial = cell_words.telling_trial(record.result) if record.result else None
     if trial is None:
         return ()
     found: list[Stream] = []
@@ -325,7 +325,8 @@ def trial_plot(result: CellResult) -> tuple[TrialBar, ...]:
             height=max(0.08, trial.outcome.seconds / longest),
             crashed=bool(trial.crashes) or trial.outcome.kind is OutcomeKind.SIGNAL,
             seconds=trial.outcome.seconds,
-            words=f"trial {trial.number}: {words.trial_seen(trial)}, {duration_words(trial.outcome.seconds)}",
+            words=f"trial {trial.number}: {cell_words.trial_seen(trial)}, "
+            f"{duration_words(trial.outcome.seconds)}",
         )
         for trial in trials
     )

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.host import State
 from orchestrator.host.doctor import work_limit
 from orchestrator.model import DISK_FULL, Expectation, OutcomeKind, PlannedCell, Verdict
-from orchestrator.report.words import cautions
+from orchestrator.report.cautions import cautions
 from orchestrator.verdict.judge import Observation, judge_trial
 from tests.unit import run_factory as factory
 from tests.unit.test_host_plan import READY

@@ -8,7 +8,7 @@ import pytest
 from orchestrator import report
 from orchestrator.errors import EXIT_INPUT, InputError
 from orchestrator.model import PLAN_SCHEMA, SCHEMA, Verdict
-from orchestrator.report import words
+from orchestrator.report import cautions, cell_words
 from orchestrator.rundir import RunFolder, Status
 from tests.unit import run_factory as factory
 
@@ -48,16 +48,18 @@ def test_a_cell_without_a_result_is_not_run(tmp_path: Path) -> None:
 def test_what_was_seen_comes_with_what_limits_the_evidence(tmp_path: Path) -> None:
     records = factory.load(factory.bad_run(tmp_path)).by_id
     missing = records[factory.cell(2, "plain", "rust").id]
-    assert (missing.status, missing.reason, words.cell_seen(missing)) == (
+    assert (missing.status, missing.reason, cell_words.cell_seen(missing)) == (
         Status.NOT_RUN,
         "not run: interrupted",
         "not run",
     )
-    assert words.cautions(records[factory.cell(1).id].result) == ("core truncated",)
-    assert words.cautions(records[factory.cell(0).id].result) == ("core lost: no journal entry within 20 s",)
+    assert cautions.cautions(records[factory.cell(1).id].result) == ("core truncated",)
+    assert cautions.cautions(records[factory.cell(0).id].result) == (
+        "core lost: no journal entry within 20 s",
+    )
     near = records[factory.cell(2).id]
-    assert words.cell_seen(near) == "SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit"
-    emulated, symbol, pystack = words.cautions(near.result)
+    assert cell_words.cell_seen(near) == "SIGSEGV python:Py_FinalizeEx > uwsgi_plugins_atexit"
+    emulated, symbol, pystack = cautions.cautions(near.result)
     assert emulated == "the architecture was emulated"
     assert symbol.startswith("nearest symbol:")
     assert pystack == "pystack: no such program"

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from orchestrator.model import Cause
-from orchestrator.report import annotations, cause_words, words
+from orchestrator.report import annotations, cause_words, cell_words
 from orchestrator.report.markdown import escape_markdown
 from orchestrator.rundir import RunData, Status
 from tests.unit import junit_readers as readers
@@ -72,7 +72,7 @@ def test_lines_of_a_log_end_with_their_words(red: RunData) -> None:
 
 
 def test_a_cell_whose_image_failed_says_so(red: RunData) -> None:
-    seen = {words.cell_seen(record) for record in red.records if record.status is Status.ERROR}
+    seen = {cell_words.cell_seen(record) for record in red.records if record.status is Status.ERROR}
     assert seen == {"build failed"}
 
 
