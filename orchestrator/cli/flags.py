@@ -57,6 +57,10 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="HOW",
         help="few cells: pairwise, 3-wise, or all",
     )
+    group.add_argument(
+        "--only", type=Path, metavar="PLAN", help="of these cells, those in PLAN (from `plan --json`)"
+    )
+    group.add_argument("--except", type=Path, metavar="PLAN", dest="without", help="those not in PLAN")
     group.add_argument("--shard", metavar="I/N", type=shard, help="the I-th of N parts of the selection")
     group.add_argument(
         "--allow-empty",

@@ -15,7 +15,7 @@ from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError
 from orchestrator.invocation import MATRIX, nearest_project
 from orchestrator.model import STANDARD_AXES, Cover
-from orchestrator.pipeline import planning, schedule
+from orchestrator.pipeline import due, planning, schedule
 
 REPORTS: Final = "reports"
 """The folder of a project that keeps its runs."""
@@ -60,6 +60,8 @@ def selection(arguments: argparse.Namespace, project: planning.Project) -> matri
         axes=axes,
         expression=arguments.expression,
         cover=Cover(arguments.cover) if arguments.cover else None,
+        only=_plan_of(arguments.only, "--only"),
+        without=_plan_of(arguments.without, "--except"),
         shard=arguments.shard,
         trials=arguments.trials,
         timeout=arguments.timeout,
@@ -71,7 +73,14 @@ def selection(arguments: argparse.Namespace, project: planning.Project) -> matri
 
 def environment(arguments: argparse.Namespace, project: planning.Project) -> matrix.Request:
     """In which environments a scenario may be asked; raises InputError for axes that the project lacks."""
-    unused: dict[str, object] = {"shard": None, "cover": None, "lock": None, "allow_empty": False}
+    unused: dict[str, object] = {
+        "only": None,
+        "without": None,
+        "shard": None,
+        "cover": None,
+        "lock": None,
+        "allow_empty": False,
+    }
     chosen: dict[str, object] = {"cells": [], "scenario": []}
     return selection(argparse.Namespace(**{**vars(arguments), **unused, **chosen}), project)
 
@@ -113,6 +122,14 @@ def _lock(arguments: argparse.Namespace) -> Path | None:
     return rundir.find_run(reports, arguments.lock)
 
 
+def _plan_of(file: Path | None, flag: str) -> matrix.OtherPlan | None:
+    """The cells of another plan; raises InputError where the file is none."""
+    if file is None:
+        return None
+    plan = due.read_whole_plan(file, flag)
+    return matrix.OtherPlan(file=file, cells=frozenset(item.cell.id for item in plan.cells))
+
+
 def _flat(groups: list[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for group in groups for value in group))
 
@@ -122,6 +139,7 @@ def check_chosen_once(arguments: argparse.Namespace) -> None:
     earlier = "--resume" if arguments.resume else "--rerun" if arguments.rerun else None
     asked = {f"--{axis}": getattr(arguments, axis) for axis in (*STANDARD_AXES, "axis", "profile")}
     asked |= {"-k": arguments.expression, "--cover": arguments.cover, "--cell": arguments.cells}
+    asked |= {"--only": arguments.only, "--except": arguments.without}
     if arguments.resume:
         asked |= {f"--{name}": getattr(arguments, name) for name in ("shard", "trials", "timeout", "lock")}
     idle = [flag for flag, value in asked.items() if value]

@@ -16,7 +16,7 @@ from orchestrator.matrix.expression import ARCH_ALIASES, Aliases
 from orchestrator.matrix.files import whole_folder
 from orchestrator.matrix.matrix_file import Matrix, load_matrix
 from orchestrator.matrix.packages import LatestOf
-from orchestrator.matrix.request import Request, axis_flag
+from orchestrator.matrix.request import OtherPlan, Request, axis_flag
 from orchestrator.matrix.start import NewScenario, is_listed, write_first_files
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "LatestOf",
     "Matrix",
     "NewScenario",
+    "OtherPlan",
     "Request",
     "axis_flag",
     "combination_count",

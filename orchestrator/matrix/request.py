@@ -8,6 +8,14 @@ from orchestrator.model import STANDARD_AXES, Cover
 
 
 @dataclass(frozen=True, kw_only=True)
+class OtherPlan:
+    """The cells of a plan that another machine made, or another night."""
+
+    file: Path
+    cells: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """What the user asked for: flags by axis, an expression, a profile, a shard (1-based)."""
 
@@ -18,6 +26,10 @@ class Request:
     expression: str | None = None
     cover: Cover | None = None
     """Replaces the profile's."""
+    only: OtherPlan | None = None
+    """Of the chosen cells those that this plan has."""
+    without: OtherPlan | None = None
+    """Of the chosen cells those that this plan lacks: what another machine cannot run."""
     shard: tuple[int, int] | None = None
     trials: int | None = None
     enough: int = 1

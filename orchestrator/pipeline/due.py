@@ -15,14 +15,17 @@ EXCLUDED: Final = "excluded where it was to run"
 HINT: Final = "make it with `crashmatrix plan ... --json > FILE`, once for all shards"
 
 
-def read_due(path: Path) -> Plan:
-    """The plan of a file as `plan --json` prints it; raises InputError where it is none, or one shard's."""
+def read_whole_plan(path: Path, flag: str) -> Plan:
+    """The plan of a file as `plan --json` prints it; raises InputError where it is none, or one shard's.
+
+    `flag` is the one that named the file.
+    """
     plan = read_document(path.parent, path.name, Plan)
     if plan is None:
-        raise InputError("--due: there is no such file", where=Location(file=str(path)), hint=HINT)
+        raise InputError(f"{flag}: there is no such file", where=Location(file=str(path)), hint=HINT)
     if plan.shard is not None:
         raise InputError(
-            f"--due: this is the plan of shard {plan.shard} alone", where=Location(file=str(path)), hint=HINT
+            f"{flag}: this is the plan of shard {plan.shard} alone", where=Location(file=str(path)), hint=HINT
         )
     return plan
 

@@ -44,7 +44,7 @@ def merge_runs(folders: Sequence[Path], options: MergeOptions, say: Callable[[st
     Says which shards and which due cells are missing, and which cells several runs planned: of those the
     run that was planned last counts, since a shard that runs again replaces its first attempt.
     """
-    due = [due_cells.read_due(path) for path in options.due]
+    due = [due_cells.read_whole_plan(path, "--due") for path in options.due]
     runs = sorted((RunFolder(folder) for folder in folders), key=lambda run: run.plan.created)
     plans = [run.plan for run in runs]
     planned = [{item.cell.id: item for item in plan.cells} for plan in plans]

@@ -10,6 +10,7 @@ from orchestrator import matrix
 from orchestrator.images import IMAGE_AXES
 from orchestrator.model import (
     INSTRUMENT,
+    Cell,
     CellTerms,
     Cover,
     Covered,
@@ -45,11 +46,15 @@ class ChosenRows:
     """In the matrix's order."""
     images: tuple[Hashable, ...]
     """What tells the images of the kinds apart."""
+    left_out: int = 0
+    """Selected cells that are not among the rows, since another plan has them, or lacks them."""
     covered: Covered | None = None
 
 
-def chosen_rows(selection: Selection, image_axes: ImageAxes = _usual) -> ChosenRows:
-    """The cells that the selection's cover chooses."""
+def chosen_rows(
+    selection: Selection, image_axes: ImageAxes = _usual, keep: Callable[[str], bool] | None = None
+) -> ChosenRows:
+    """The cells that the selection's cover chooses, of those whose ids `keep` keeps."""
     present = {item.axes["scenario"] for item in selection.cells}
     grids = tuple(grid for grid in selection.grids if grid["scenario"] in present)
     kinds: list[_Kind] = []
@@ -61,8 +66,20 @@ def chosen_rows(selection: Selection, image_axes: ImageAxes = _usual) -> ChosenR
     images = tuple(
         (axes["scenario"], *(axes.get(axis) for axis in image_axes(axes["scenario"]))) for axes, _ in kinds
     )
-    every = ChosenRows(grids=grids, kinds=tuple(kinds), rows=tuple(rows), images=images)
+    kept = rows if keep is None else [row for row in rows if keep(_id(grids, row))]
+    every = ChosenRows(
+        grids=grids,
+        kinds=tuple(kinds),
+        rows=tuple(kept),
+        images=images,
+        left_out=len(rows) - len(kept),
+    )
     return _covering(every, selection.cover)
+
+
+def _id(grids: Sequence[AxisValues], row: _Row) -> str:
+    values = zip(grids[row[0]].items(), row[1:-1], strict=True)
+    return Cell.from_axes({axis: known[at] for (axis, known), at in values}).id
 
 
 def _covering(every: ChosenRows, cover: Cover) -> ChosenRows:

@@ -114,7 +114,9 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
     recipes = None if listing else images.Recipes(project.catalogue, project.root, _host())
     now = datetime.now(UTC)
     terms_of = _terms_of(project, recipes, installed, patient=request.timeout is None)
-    rows = chosen_rows(selection, _image_axes(project))
+    rows = chosen_rows(selection, _image_axes(project), _keep(request))
+    if rows.left_out and not rows.rows and not request.allow_empty:
+        raise _all_elsewhere(request)
     cells = planned_cells(rows, request.shard, terms_of)
     index, count = request.shard or WHOLE
     chosen = _chosen(request, selection.profile)
@@ -134,6 +136,7 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
         covered=rows.covered,
         excluded=selection.excluded[index - 1 :: count],
         deselected=selection.deselected
+        + rows.left_out
         + (rows.covered.selectable - rows.covered.cells if rows.covered else 0),
         images=tuple(_listed(spec) for spec in specs),
         ordered=tuple(
@@ -188,6 +191,26 @@ def _given(place: Path, project: Project) -> Given:
         return of_run(rundir.RunFolder(place), project.scenarios)
     lock = rundir.read_lock(place.parent, place.name, None)
     return lambda _scenario, _axes: (lock, None)
+
+
+def _keep(request: Request) -> Callable[[str], bool] | None:
+    """Whether a cell of this id is chosen, by the plans that the request names."""
+    only, without = request.only, request.without
+    if only is None and without is None:
+        return None
+    return lambda name: (
+        (only is None or name in only.cells) and (without is None or name not in without.cells)
+    )
+
+
+def _all_elsewhere(request: Request) -> InputError:
+    flag, other = ("--only", request.only) if request.only else ("--except", request.without)
+    what = "has none of these cells" if request.only else "has all of these cells"
+    return InputError(
+        f"{flag}: this plan {what}",
+        where=Location(file=str(other.file)) if other else None,
+        hint="choose others, or allow it with --allow-empty",
+    )
 
 
 def _image_axes(project: Project) -> Callable[[str], tuple[str, ...]]:
@@ -293,6 +316,9 @@ def _choosing(request: Request, profile: str) -> Iterator[str]:
         yield from ("-k", request.expression)
     if request.cover is not None:
         yield from ("--cover", request.cover)
+    for flag, other in (("--only", request.only), ("--except", request.without)):
+        if other is not None:
+            yield from (flag, str(other.file))
 
 
 def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:

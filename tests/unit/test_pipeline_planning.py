@@ -1,14 +1,24 @@
 """Planning at the size of real matrices: thousands of cells share a few images."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from shutil import copy, copytree
 
 import pytest
 
 from orchestrator.cli.listing import lines
-from orchestrator.matrix import Request
-from orchestrator.model import STANDARD_AXES, Arch, ExcludedCell, Expectation, OutcomeKind, PlannedTerms
+from orchestrator.errors import InputError
+from orchestrator.matrix import OtherPlan, Request
+from orchestrator.model import (
+    STANDARD_AXES,
+    Arch,
+    ExcludedCell,
+    Expectation,
+    OutcomeKind,
+    Plan,
+    PlannedTerms,
+)
 from orchestrator.model.cell_tables import CellTables
 from orchestrator.pipeline.planning import Project, make_plan
 
@@ -177,3 +187,42 @@ def test_a_plan_says_what_its_scenarios_ask_and_no_others() -> None:
     whole = make_plan(Project.load(ROOT), Request(profile="stories"), listing=True).plan
     assert len(whole.scenarios) == 7
     assert all(item.title and item.question for item in whole.scenarios)
+
+
+def plan_on(machine: str, monkeypatch: pytest.MonkeyPatch, asked: Request | None = None) -> Plan:
+    """The listing of the full profile for arm64 as this machine would make it."""
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    asked = replace(asked or Request(), profile="full", axes={"arch": ("arm64",)}, offline=True)
+    return make_plan(Project.load(ROOT), asked, listing=True).plan
+
+
+def ids(plan: Plan) -> set[str]:
+    return {item.cell.id for item in plan.cells}
+
+
+def test_native_and_emulated_machines_share_arm64_and_lose_no_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compiled on x86_64 only runs emulated there; the rest runs where it is native."""
+    native = plan_on("aarch64", monkeypatch)
+    emulated = plan_on("x86_64", monkeypatch)
+    theirs = OtherPlan(file=Path("due-arm64.json"), cells=frozenset(ids(native)))
+    rest = plan_on("x86_64", monkeypatch, Request(without=theirs))
+    assert ids(native).isdisjoint(ids(rest))
+    assert ids(native) | ids(rest) == ids(native) | ids(emulated)
+    assert len(rest.cells) == len(emulated.cells) - len(ids(native) & ids(emulated)) > len(native.cells)
+    assert rest.deselected - emulated.deselected == len(ids(native) & ids(emulated))
+    assert {item.emulated for item in native.cells} == {False}
+    assert {item.emulated for item in rest.cells} == {True}
+    assert rest.selection == "--profile full --arch arm64 --except due-arm64.json"
+    both = plan_on("x86_64", monkeypatch, Request(only=theirs))
+    assert ids(both) == ids(native) & ids(emulated)
+
+
+def test_a_plan_that_leaves_nothing_over_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    project = Project.load(ROOT)
+    every = OtherPlan(file=Path("all.json"), cells=frozenset(ids(make_plan(project, Request()).plan)))
+    with pytest.raises(InputError, match=r"all\.json.*--except: this plan has all of these cells"):
+        make_plan(project, Request(without=every))
+    with pytest.raises(InputError, match="--only: this plan has none of these cells"):
+        make_plan(project, Request(only=OtherPlan(file=Path("x.json"), cells=frozenset())))
+    assert not make_plan(project, Request(without=every, allow_empty=True)).plan.cells
