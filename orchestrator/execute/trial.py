@@ -33,6 +33,7 @@ from orchestrator.execute.supervisor_report import (
 from orchestrator.execute.user_tests import fetch_tests
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import DISK_FULL, Evidence, Expectation, Outcome, OutcomeKind
+from orchestrator.model.memory import over_memory
 from orchestrator.supervisor.cleanup import DUMP_LIMIT
 from orchestrator.supervisor.paths import MARK_VARIABLE, REPORT, REPORT_VOLUME, WORK
 
@@ -164,7 +165,7 @@ def _watch(
             emulated=request.command.emulated,
             emulator_core=_emulator_core(engine, container, item, folder, request),
             versions=report.versions if report else {},
-            notes=item.notes,
+            notes=_notes(item, request),
             disk_full=ended.disk_full and item is exits[-1],
             answers=item.answers,
             **_said(item, folder, streams, _clean_statuses(request)),
@@ -182,6 +183,12 @@ def _watch(
         )
         for index, (item, folder) in enumerate(zip(exits, folders, strict=False))
     )
+
+
+def _notes(item: ProcessExit, request: TrialRequest) -> tuple[str, ...]:
+    """The supervisor's notes on an exit; of a process without memory first the limit that it met."""
+    limit = (over_memory(request.command.memory),) if item.kind is OutcomeKind.OOM else ()
+    return (*limit, *item.notes)
 
 
 def _clean_statuses(request: TrialRequest) -> frozenset[int | None]:
@@ -282,4 +289,4 @@ def _exits(
 
 
 def _out_of_memory(pid: int | None, seconds: float) -> ProcessExit:
-    return ProcessExit(pid=pid, kind=OutcomeKind.OOM, seconds=seconds, notes=("memory limit",))
+    return ProcessExit(pid=pid, kind=OutcomeKind.OOM, seconds=seconds)

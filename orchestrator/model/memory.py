@@ -29,6 +29,11 @@ def memory_words(size: int) -> str:
     return f"{size // GIB} GiB" if size % GIB == 0 else f"{size // MIB} MiB"
 
 
+def over_memory(size: int) -> str:
+    """Why the kernel ended a process of a container with this limit, and what to change."""
+    return f"killed by the kernel, over its memory limit of {memory_words(size)}; raise it with `memory:`"
+
+
 def memory_flag(size: int) -> str:
     """A size as the engine's `--memory` takes it: `4g`, `1536m`."""
     return f"{size // GIB}g" if size % GIB == 0 else f"{size // MIB}m"

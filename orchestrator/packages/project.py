@@ -1,7 +1,9 @@
 """What a package's own files say of building and running it (PEP 517, 518, 621)."""
 
+import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from orchestrator.packages.requirements import parse
 PYPROJECT: Final = "pyproject.toml"
 OLD: Final = ("setup.py", "setup.cfg")
 MAX_BYTES: Final = 1 << 20
+_AT: Final = re.compile(r" \(at line (\d+), column (\d+)\)")
 FRONTEND: Final = "pip"
 """What calls the build backend."""
 DEFAULT: Final = ("setuptools>=40.8.0", "wheel")
@@ -35,8 +38,8 @@ class PackageProject:
     """Of its build, with the frontend."""
     runs: tuple[str, ...]
     """Of the built package, as far as they are known before it is built."""
-    file: Location | None = None
-    """The file that says them; None where they are the defaults."""
+    places: Mapping[str, Location] = field(default_factory=dict)
+    """Where those are written that are no defaults."""
 
 
 def read_project(folder: Path) -> PackageProject:
@@ -50,39 +53,82 @@ def read_project(folder: Path) -> PackageProject:
                 hint="name the folder that `pip install` would build",
             )
         return PackageProject(builds=_with_frontend(DEFAULT), runs=())
-    table = _toml(path, folder)
-    system = _table(table, "build-system", path)
-    project = _table(table, "project", path)
-    builds = _requirements(system.get("requires", list(DEFAULT)), "build-system.requires", path)
-    return PackageProject(
-        builds=_with_frontend(builds),
-        runs=_requirements(project.get("dependencies", []), "project.dependencies", path),
-        file=Location(file=shown(path)),
-    )
+    return parse_project(read_inside(path, folder, MAX_BYTES), shown(path))
 
 
-def _toml(path: Path, folder: Path) -> dict[str, Any]:
-    content = read_inside(path, folder, MAX_BYTES)
-    try:
-        return tomllib.loads(content.decode())
-    except ValueError as error:
-        raise InputError(
-            f"not valid TOML: {error}", where=Location(file=str(path)), hint="correct it"
-        ) from error
+def parse_project(content: bytes, name: str) -> PackageProject:
+    """Read a pyproject.toml, which errors call `name`; raises InputError with the place of a mistake."""
+    file = _File.read(content, name)
+    system, project = file.table("build-system"), file.table("project")
+    builds = file.requirements(system, "build-system", "requires", DEFAULT)
+    runs = file.requirements(project, "project", "dependencies", ())
+    return PackageProject(builds=_with_frontend(tuple(builds)), runs=tuple(runs), places={**runs, **builds})
 
 
-def _table(table: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
-    found = table.get(name, {})
-    if not isinstance(found, dict):
-        raise InputError(f"`{name}` is not a table", where=Location(file=str(path)), hint=f"write [{name}]")
-    return found
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """A TOML file with its text, since tomllib does not say where a value stands."""
 
+    name: str
+    text: str
+    tables: Mapping[str, Any]
 
-def _requirements(value: object, name: str, path: Path) -> tuple[str, ...]:
-    where = Location(file=str(path))
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InputError(f"`{name}` is not a list of requirements", where=where, hint="write strings")
-    return tuple(parse(item, where).line for item in value)
+    @classmethod
+    def read(cls, content: bytes, name: str) -> "_File":
+        """Parse a file; raises InputError with line and column."""
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            before = content[: error.start]
+            where = Location(
+                file=name, line=before.count(b"\n") + 1, column=error.start - before.rfind(b"\n")
+            )
+            raise InputError("not UTF-8, as TOML must be", where=where, hint="save it as UTF-8") from error
+        try:
+            return cls(name=name, text=text, tables=tomllib.loads(text))
+        except ValueError as error:
+            what, place = str(error), _AT.search(str(error))
+            end = Location(file=name, line=text.count("\n") + 1)
+            where = Location(file=name, line=int(place[1]), column=int(place[2])) if place else end
+            raise InputError(
+                f"not valid TOML: {_AT.sub('', what)}", where=where, hint="correct it"
+            ) from error
+
+    def where(self, pattern: str, start: int = 0) -> Location:
+        """The place of the first match of a pattern; the file alone where none matches."""
+        found = re.compile(pattern, re.MULTILINE).search(self.text, start)
+        if found is None:
+            return Location(file=self.name)
+        before = self.text[: found.start()]
+        return Location(file=self.name, line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))
+
+    def table(self, name: str) -> Mapping[str, Any]:
+        """A table of the file, empty where there is none."""
+        found = self.tables.get(name, {})
+        if not isinstance(found, dict):
+            where = self.where(rf"^\s*(\[\[\s*)?{re.escape(name)}\b")
+            raise InputError(f"`{name}` is not a table", where=where, hint=f"write [{name}]")
+        return found
+
+    def requirements(
+        self, table: Mapping[str, Any], name: str, key: str, default: Sequence[str]
+    ) -> dict[str, Location]:
+        """The requirements of a key, as uv reads them, each with its place."""
+        value, start = table.get(key, list(default)), self._start(name, key)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            where = self.where(rf"^\s*([\w.-]*\.)?{key}\s*=", start)
+            raise InputError(
+                f"`{name}.{key}` is not a list of requirements", where=where, hint="write strings"
+            )
+        places = {item: self.where(rf"[\"']{re.escape(item)}[\"']", start) for item in value}
+        return {parse(item, place).line: place for item, place in places.items()}
+
+    def _start(self, name: str, key: str) -> int:
+        """Where a key's value begins, as far as it is written in the usual way; else the file's start."""
+        table = re.search(rf"^\s*\[\s*{re.escape(name)}\s*\]", self.text, re.MULTILINE)
+        start = table.end() if table else 0
+        found = re.compile(rf"^\s*([\w.-]*\.)?{key}\s*=", re.MULTILINE).search(self.text, start)
+        return found.start() if found else start
 
 
 def _with_frontend(builds: tuple[str, ...]) -> tuple[str, ...]:

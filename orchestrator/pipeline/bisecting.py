@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import bisect
-from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.engine import Engine, EngineInfo
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError
 from orchestrator.matrix import Request
 from orchestrator.model import (
@@ -27,6 +27,7 @@ from orchestrator.model import (
 from orchestrator.pipeline.along import Along
 from orchestrator.pipeline.along_find import clear, prepare
 from orchestrator.pipeline.building import check_host
+from orchestrator.pipeline.jobs import jobs_in_memory
 from orchestrator.pipeline.planning import PlannedRun, make_plan
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.reporting import report_on
@@ -120,7 +121,7 @@ def _ask_all(engine: Engine, steps: _Steps, state: bisect.State, progress: Progr
         for one in planned.values():
             check_host(engine, one)
         steps.write(str(info), state)
-        stopped = _run(engine, steps, list(planned.values()), Arch.from_machine(info.arch), progress)
+        stopped = _run(engine, steps, list(planned.values()), info, progress)
         results = {record.id: record.result for record in steps.run.load_results().records}
         for ask in asks:
             cell = steps.along.cell(state.values[ask.at]).id
@@ -133,9 +134,9 @@ def _ask_all(engine: Engine, steps: _Steps, state: bisect.State, progress: Progr
 
 
 def _run(
-    engine: Engine, steps: _Steps, planned: Sequence[PlannedRun], host: Arch, progress: Progress
+    engine: Engine, steps: _Steps, planned: Sequence[PlannedRun], info: EngineInfo, progress: Progress
 ) -> str | None:
-    stop = threading.Event()
+    stop, host = threading.Event(), Arch.from_machine(info.arch)
     whole = steps.whole()
     runner = runner_for(engine, steps.along.project, whole, steps.run, host_arch=host, stop=stop)
     cells = [item for one in planned for item in one.plan.cells]
@@ -145,7 +146,7 @@ def _run(
         runner=replace(runner, repeat=steps.options.repeat),
         build=builder_for(engine, steps.run, steps.options.jobs, stop, progress),
         progress=progress,
-        jobs=steps.options.jobs,
+        jobs=jobs_in_memory(steps.options.jobs, cells, info.memory, progress.say),
         fail_fast=False,
         stop=stop,
     )

@@ -120,8 +120,7 @@ class Requirements:
                 pinned = (_pin(package, version) for version in package.versions)
                 found |= dict(zip(pinned, package.places, strict=False))
         for project in self._projects.values():
-            if project.file:
-                found = dict.fromkeys((*project.builds, *project.runs), project.file) | found
+            found = {**project.places, **found}
         return found
 
     def platform(self, axes: Axes) -> WheelPlatform:

@@ -23,6 +23,7 @@ from orchestrator.matrix import Request
 from orchestrator.model import Arch, Cell, CellResult, ImageSpec, PlannedCell
 from orchestrator.pipeline.building import check_host
 from orchestrator.pipeline.cell import CellRunner
+from orchestrator.pipeline.jobs import jobs_in_memory
 from orchestrator.pipeline.planning import PlannedRun, Project, make_plan, plan_again
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.reporting import report_on
@@ -89,6 +90,7 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         if engine.unlimited:
             progress.say(f"What a cell writes to /work is not limited here: {engine.unlimited}.")
         todo = _still_to_run(run)
+        jobs = jobs_in_memory(options.jobs, todo, info.memory, progress.say)
         progress.begin(len(planned.specs), len(todo))
         stop = threading.Event()
         runner = runner_for(engine, project, planned, run, host_arch=Arch.from_machine(info.arch), stop=stop)
@@ -96,7 +98,7 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
             runner=runner,
             build=builder_for(engine, run, options.jobs, stop, progress),
             progress=progress,
-            jobs=options.jobs,
+            jobs=jobs,
             fail_fast=options.fail_fast,
             deadline=options.deadline,
             stop=stop,

@@ -46,7 +46,7 @@ def what_happened(trial: Trial) -> str:
 def _fault(trial: Trial) -> str:
     outcome, crash = trial.outcome, trial.crash
     if outcome.kind is OutcomeKind.OOM:
-        return f"out of memory{_doing(trial)}"
+        return f"out of memory{_doing(trial)}" + (f": {outcome.notes[0]}" if outcome.notes else "")
     if outcome.kind is OutcomeKind.HANG:
         notes = "".join(f"; {note}" for note in outcome.notes)
         seen = crash.signature if crash else "hang"

@@ -146,7 +146,7 @@ def describe(trial: Trial) -> str:
         tests = words_of_tests(trial)
         return f"exit {outcome.status}: {tests}" if tests else outcome.exit_words
     if outcome.kind is OutcomeKind.OOM:
-        return str(outcome.kind)
+        return str(outcome.kind) + (f" ({outcome.notes[0]})" if outcome.notes else "")
     if crash is not None:
         return crash.signature
     return str(outcome.kind if outcome.kind is OutcomeKind.HANG else outcome.signal)

@@ -114,6 +114,8 @@ def test_the_memory_limit_is_the_scenarios(own: Path, memory: str, kind: Outcome
     (result,) = ended.results.values()
     (trial,) = result.trials
     assert trial.outcome.kind is kind, ended.stdout + ended.stderr
+    said = "killed by the kernel, over its memory limit of 128 MiB" in result.judgement.reason
+    assert said is (kind is OutcomeKind.OOM)
     assert f"{result.memory >> 20}MiB" == memory
     assert f"--memory {memory[:-2].lower()} " in result.by_hand
 

@@ -23,7 +23,9 @@ mine-1.0.dist-info/RECORD,,
 """
 
 
-def complete(folder: Path, *, url: str = BUILT, mode: str = "complete") -> tuple[list[str], dict[str, str]]:
+def complete(
+    folder: Path, *, url: str = BUILT, mode: str = "complete", own: tuple[str, ...] = ()
+) -> tuple[list[str], dict[str, str]]:
     """What the script says, and the files of the code by their text."""
     packages, code = folder / "venv/lib/python3.11/site-packages", folder / "code"
     info = packages / "mine-1.0.dist-info"
@@ -34,7 +36,7 @@ def complete(folder: Path, *, url: str = BUILT, mode: str = "complete") -> tuple
     (packages.parents[2] / "evil").write_text("evil")
     (info / "RECORD").write_text(RECORD)
     (info / "direct_url.json").write_text(f'{{"url": "{url}", "archive_info": {{}}}}')
-    for path in ("mine/__init__.py", "spaces/data.c", "repro.py"):
+    for path in ("mine/__init__.py", "spaces/data.c", "repro.py", *own):
         (code / path).parent.mkdir(parents=True, exist_ok=True)
         (code / path).write_text("source")
     done = subprocess.run(
@@ -67,3 +69,25 @@ def test_what_was_built_from_another_commit_replaces_the_sources(tmp_path: Path)
 @pytest.mark.parametrize("url", ["https://e.com/mine-1.0.whl", "file:///home/me/mine-1.0.whl"])
 def test_a_wheel_that_was_not_built_here_adds_nothing(tmp_path: Path, url: str) -> None:
     assert complete(tmp_path, url=url) == ([], SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("own", "mode", "said", "files"),
+    [
+        (
+            "mine/sub",
+            "complete",
+            "mine/sub/data.bin is left out: mine/sub of your code is a file",
+            {"mine/sub": "source"},
+        ),
+        ("mine/sub", "replace", "mine/sub/data.bin", {"mine/sub/data.bin": "built"}),
+        ("mine/a, b.txt/own", "replace", "mine/a, b.txt", {"mine/a, b.txt": "built"}),
+        ("mine/a, b.txt/own", "complete", None, {"mine/a, b.txt/own": "source"}),
+    ],
+)
+def test_a_file_in_the_place_of_a_folder_breaks_no_image(
+    tmp_path: Path, own: str, mode: str, said: str | None, files: dict[str, str]
+) -> None:
+    lines, there = complete(tmp_path, mode=mode, own=(own,))
+    assert said is None or said in lines
+    assert {name: there.get(name) for name in files} == files

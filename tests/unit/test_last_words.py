@@ -22,6 +22,7 @@ from orchestrator.model import (
     Trial,
     Verdict,
 )
+from orchestrator.model.memory import over_memory
 from orchestrator.verdict import Observation
 from tests.unit.test_verdict import QUIET, crashed, died, judge, outcome
 
@@ -115,6 +116,11 @@ REASONS = [
         "exit status 127: cannot start x: No such file or directory",
     ),
     (ended(None, kind=OutcomeKind.HANG, seconds=60.02), Verdict.FAIL, "hang: no end within 60 s"),
+    (
+        ended(None, kind=OutcomeKind.OOM, notes=(over_memory(512 << 20),)),
+        Verdict.FAIL,
+        "out of memory: killed by the kernel, over its memory limit of 512 MiB; raise it with `memory:`",
+    ),
     (ended(None, kind=OutcomeKind.OOM), Verdict.FAIL, "out of memory"),
     (died(CoreState.LOST), Verdict.FAIL, "SIGSEGV, core lost: over the pipe limit"),
     (crashed("f"), Verdict.FAIL, "SIGSEGV f"),

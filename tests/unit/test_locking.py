@@ -184,7 +184,7 @@ MISSING = "there is no package 'not-there' on "
         ("requires: [-r more/needs.txt]\n", f"more/needs.txt:3: {MISSING}"),
         ('packages: {native: ["1.0", "9"]}\n', "scenarios/repro.yaml:3:28: there is no native ==9"),
         ("packages:\n  not.there: [latest]\n", f"scenarios/repro.yaml:4:15: {MISSING}"),
-        ("source: .\n", f"pyproject.toml: {MISSING}"),
+        ("source: .\n", f"pyproject.toml:5:17: {MISSING}"),
     ],
 )
 def test_a_requirement_that_no_index_has_is_said_with_its_place(

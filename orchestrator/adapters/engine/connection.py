@@ -44,6 +44,8 @@ class EngineInfo:
     root: str
     driver: str = ""
     """The storage driver."""
+    memory: int = 0
+    """Bytes of memory of its machine; 0 where it does not say."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} (API {self.api}, {self.arch})"
@@ -126,6 +128,7 @@ class Connection:
             arch=str(info["Architecture"]),
             root=str(info.get("DockerRootDir", "")),
             driver=str(info.get("Driver", "")),
+            memory=int(info.get("MemTotal") or 0),
         )
 
     def answers(self) -> bool:
