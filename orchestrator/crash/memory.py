@@ -5,13 +5,15 @@ another build id than the core has is not used.
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
+from orchestrator.binary.elf.debug_links import debug_link, debug_place, is_linked
 from orchestrator.binary.elf.headers import PAGE
 from orchestrator.binary.elf.objectfile import ObjectFile, map_object
 from orchestrator.errors import CoreError
@@ -40,6 +42,7 @@ class ProcessMemory:
         self.core = core
         self._root = root
         self._loaded: dict[int, LoadedObject | None] = {}
+        self._debug: dict[int, ObjectFile | None] = {}
         self.problems: list[str] = []
 
     def read(self, address: int, size: int) -> bytes:
@@ -74,13 +77,29 @@ class ProcessMemory:
         found = loaded.source.find_pointers(names) if loaded else {}
         return next((found[name] + loaded.bias for name in names if loaded and name in found), None)
 
-    def debug_object(self, build_id: str) -> ObjectFile | None:
-        """The separate debug file of a build id, where the sysroot has it."""
-        path = f"usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
-        try:
-            return self._map(path, build_id)[0]
-        except (CoreError, OSError):
-            return None
+    def debug_object(self, loaded: LoadedObject) -> ObjectFile | None:
+        """The debug file of an object, by its build id or its debug link, where the sysroot has it."""
+        if id(loaded) not in self._debug:
+            self._debug[id(loaded)] = self._find_debug(loaded)
+        return self._debug[id(loaded)]
+
+    def _find_debug(self, loaded: LoadedObject) -> ObjectFile | None:
+        if loaded.build_id and (found := self._by_build_id(loaded.build_id)):
+            return found
+        link = debug_link(loaded.source) if loaded.path.startswith("/") else None
+        for path in link.places(PurePosixPath(loaded.path)) if link else ():
+            with suppress(CoreError, OSError, ValueError):
+                found, _ = self._map(str(path), loaded.build_id)
+                if link and is_linked(found, link):
+                    return found
+        return None
+
+    def _by_build_id(self, build_id: str) -> ObjectFile | None:
+        """The debug file of a build id; one that has no build id itself is none."""
+        with suppress(CoreError, OSError, ValueError):
+            found, _ = self._map(str(debug_place(build_id)), build_id)
+            return found
+        return None
 
     def _load(self, module: MappedModule) -> LoadedObject | None:
         try:

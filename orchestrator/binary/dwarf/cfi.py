@@ -23,7 +23,10 @@ MAX_LINEAR: Final = 4 << 20
 _INDEX_FORM: Final = (0x1B, 0x03, 0x3B)
 _INDEX_HEADER: Final = 12
 _PAIR: Final = struct.Struct("<ii")
-_EXTENDED_LENGTH: Final = 0xFFFFFFFF  # the length of the 64-bit format, which no linker here writes
+EXTENDED_LENGTH: Final = 0xFFFFFFFF  # the length of the 64-bit format, which no linker here writes
+
+# The version of a CIE that states the sizes of an address and of a segment (DWARF 4 and 5, 6.4.1).
+_WITH_SIZES, _ADDRESS_SIZE = 4, 8
 
 # DW_EH_PE_*: bytes of absptr, udata2, 4 and 8, and of sdata2, 4 and 8.
 _POINTER_SIZES: Final = {0: 8, 2: 2, 3: 4, 4: 8, 10: 2, 11: 4, 12: 8}
@@ -43,7 +46,7 @@ class Unwinding:
 
 
 @dataclass(frozen=True, slots=True)
-class _Common:
+class Common:
     """A common information entry (CIE); `encoding` is that of its functions' addresses (DW_EH_PE_*)."""
 
     code_align: int
@@ -60,7 +63,7 @@ class CallFrames:
 
     def __init__(self, source: ObjectFile) -> None:
         self._source = source
-        self._commons: dict[int, _Common] = {}
+        self._commons: dict[int, Common] = {}
 
     def at(self, address: int) -> Unwinding | None:
         """How to unwind at an address; None where no entry covers it. Raises CfiError."""
@@ -107,7 +110,7 @@ class CallFrames:
         ranges, place = [], 0
         while place + 8 <= len(data):
             size = int.from_bytes(data[place : place + 4], "little")
-            if not size or size == _EXTENDED_LENGTH:
+            if not size or size == EXTENDED_LENGTH:
                 break
             if int.from_bytes(data[place + 4 : place + 8], "little"):  # 0 in a CIE
                 entry = section.address + place
@@ -120,7 +123,7 @@ class CallFrames:
     def _search(self, address: int) -> int | None:
         return next((place for first, end, place in self._ranges if first <= address < end), None)
 
-    def _entry(self, place: int) -> tuple[_Common, bytes]:
+    def _entry(self, place: int) -> tuple[Common, bytes]:
         """The CIE of the entry at `place`, and the entry's bytes from its length on."""
         size = int.from_bytes(self._source.read(place, 4), "little")
         body = self._source.read(place, 4 + min(size, MAX_ENTRY))
@@ -129,10 +132,10 @@ class CallFrames:
             raise CfiError("the unwind table refers to no entry")
         return self._common(place + 4 - pointer), body
 
-    def _common(self, place: int) -> _Common:
+    def _common(self, place: int) -> Common:
         if place not in self._commons:
             size = int.from_bytes(self._source.read(place, 4), "little")
-            self._commons[place] = _parse_common(self._source.read(place + 8, min(size - 4, MAX_ENTRY)))
+            self._commons[place] = parse_common(self._source.read(place + 8, min(size - 4, MAX_ENTRY)))
         return self._commons[place]
 
     def _unwinding(self, place: int, address: int) -> Unwinding | None:
@@ -143,25 +146,34 @@ class CallFrames:
         if common.augmented:
             size, at = uleb128(body, at)
             at += size
-        program = FrameProgram(
-            code_align=common.code_align, data_align=common.data_align, location=first, target=address
-        )
-        program.run_initial(common.program)
-        program.run(body[at:])
-        return Unwinding(program.row, common.return_register, common.signal)
+        return run(common, body[at:], first, address)
 
 
-def _range(place: int, body: bytes, common: _Common) -> tuple[int, int, int]:
+def run(common: Common, instructions: bytes, first: int, address: int) -> Unwinding:
+    """How to unwind at an address of a function that begins at `first`, by the instructions of its entry."""
+    program = FrameProgram(
+        code_align=common.code_align, data_align=common.data_align, location=first, target=address
+    )
+    program.run_initial(common.program)
+    program.run(instructions)
+    return Unwinding(program.row, common.return_register, common.signal)
+
+
+def _range(place: int, body: bytes, common: Common) -> tuple[int, int, int]:
     """First address and length of the code of an entry, and where its augmentation data begin."""
     first, at = _pointer(body, 8, common.encoding, place)
     length, at = _pointer(body, at, common.encoding & _FORM & ~_SIGNED, 0)
     return first, length, at
 
 
-def _parse_common(body: bytes) -> _Common:
-    """Parse a CIE from its version on."""
+def parse_common(body: bytes) -> Common:
+    """Parse a CIE from its version on; version 4, of .debug_frame, states the sizes of its addresses."""
     augmentation, _, _ = body[1:33].partition(b"\0")
     place = 2 + len(augmentation)
+    if body[0] == _WITH_SIZES:
+        if tuple(body[place : place + 2]) != (_ADDRESS_SIZE, 0):
+            raise CfiError("the unwind information has addresses of another size, or of segments")
+        place += 2
     code_align, place = uleb128(body, place)
     data_align, place = sleb128(body, place)
     return_register, place = (body[place], place + 1) if body[0] == 1 else uleb128(body, place)
@@ -178,7 +190,7 @@ def _parse_common(body: bytes) -> _Common:
                 _, place = _pointer(body, place + 1, body[place] & _FORM, 0)
     elif augmentation:
         raise CfiError(f"the unwind information has the unknown augmentation {augmentation!r}")
-    return _Common(
+    return Common(
         code_align=code_align, data_align=data_align, return_register=return_register, encoding=encoding,
         signal=b"S" in augmentation, augmented=augmentation.startswith(b"z"), program=body[end:],
     )  # fmt: skip

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterator
 
-from orchestrator.binary.dwarf.entries import DAMAGE, Dwarf, Unit
+from orchestrator.binary.dwarf.entries import DAMAGE, Allowance, Dwarf, Unit
 from orchestrator.binary.dwarf.functions import CallSite, Code, Scopes, UnitFunctions
 from orchestrator.binary.dwarf.ranges import units_at
 from orchestrator.binary.elf.objectfile import ObjectFile
@@ -12,10 +12,10 @@ from orchestrator.binary.elf.objectfile import ObjectFile
 class DebugInfo:
     """The debug information of one file, if it has any. `damaged`: some of it could not be read."""
 
-    def __init__(self, source: ObjectFile, deadline: float) -> None:
+    def __init__(self, source: ObjectFile, deadline: float, allowance: Allowance | None = None) -> None:
         """No further unit is read after the deadline, a time of time.monotonic()."""
         self.source = source
-        self._dwarf = Dwarf(source)
+        self._dwarf = Dwarf(source, allowance)
         self._deadline = deadline
         self._scopes: Scopes = {}
         self.damaged = False

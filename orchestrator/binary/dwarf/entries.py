@@ -6,7 +6,6 @@ untrusted: damage raises one of DAMAGE, and the steps that one file may take are
 """
 
 import struct
-import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,21 +26,20 @@ from orchestrator.binary.dwarf.forms import (
     read_abbreviations,
 )
 from orchestrator.binary.dwarf.leb128 import uleb128
-from orchestrator.binary.elf.headers import SHF_COMPRESSED
 from orchestrator.binary.elf.objectfile import ObjectFile
 
 # Entries, attributes, ranges and rows of lines that are read of one file; a stack takes some thousands.
 MAX_STEPS: Final = 2_000_000
 # Bytes of a section; libpython's .debug_info has 11 MB.
 MAX_SECTION: Final = 64 << 20
+# Bytes of all sections that are read for one core; expanded ones may be a thousand times as stored.
+MAX_BYTES: Final = 256 << 20
 # What reading raises for damaged sections; UnicodeDecodeError is a ValueError.
-DAMAGE: Final = (struct.error, ValueError, KeyError, IndexError, TypeError, OverflowError, zlib.error)
+DAMAGE: Final = (struct.error, ValueError, KeyError, IndexError, TypeError, OverflowError)
 
 LOW_PC: Final = 0x11  # DW_AT_low_pc
 _STR_BASE, _ADDR_BASE = 0x72, 0x73  # DW_AT_str_offsets_base, DW_AT_addr_base
 _TYPE_UNITS, _SPLIT_UNITS = (2, 6), (4, 5)  # DW_UT_type, split_type; skeleton, split_compile
-_CHDR: Final = struct.Struct("<IIQQ")  # Elf64_Chdr of a compressed section: type, reserved, size, alignment
-_ZLIB: Final = 1  # ELFCOMPRESS_ZLIB
 _U16, _U32, _U64 = (struct.Struct(f"<{letter}").unpack_from for letter in "HIQ")
 
 # By the attribute's number (DW_AT_*): its form, and the value as written.
@@ -65,11 +63,18 @@ class Unit:
     low: int = 0
 
 
-class Dwarf:
-    """The debug information of one file."""
+class Allowance:
+    """The bytes that may still be read of debug information."""
 
-    def __init__(self, source: ObjectFile) -> None:
-        self._source = source
+    def __init__(self, left: int = MAX_BYTES) -> None:
+        self.left = left
+
+
+class Dwarf:
+    """The debug information of one file; all files of a core share an allowance."""
+
+    def __init__(self, source: ObjectFile, allowance: Allowance | None = None) -> None:
+        self._source, self._allowance = source, allowance or Allowance()
         self._tables: dict[int, Abbreviations] = {}
         self._units: dict[int, Unit] = {}
         self._left = MAX_STEPS
@@ -93,14 +98,9 @@ class Dwarf:
 
     def _section(self, name: str) -> bytes:
         """A section's bytes, decompressed; empty where the file lacks it or it is larger than MAX_SECTION."""
-        section = self._source.section(name)
-        raw = self._source.content(section, MAX_SECTION) if section else b""
-        if section is None or not section.flags & SHF_COMPRESSED or not raw:
-            return raw
-        kind, _, size, _ = _CHDR.unpack_from(raw)
-        if kind != _ZLIB or size > MAX_SECTION:
-            return b""
-        return zlib.decompressobj().decompress(raw[_CHDR.size :], size)
+        content = self._source.debug_section(name, min(MAX_SECTION, self._allowance.left))
+        self._allowance.left -= len(content)
+        return content
 
     @cached_property
     def _begins(self) -> list[int]:

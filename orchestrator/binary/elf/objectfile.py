@@ -12,12 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from orchestrator.binary.elf.compressed import expand, expand_old, expand_xz
 from orchestrator.binary.elf.headers import (
     MAX_NAME,
     PAGE,
     PT_DYNAMIC,
     PT_GNU_EH_FRAME,
     PT_LOAD,
+    SHF_COMPRESSED,
     SHT_DYNSYM,
     SHT_NOBITS,
     SHT_SYMTAB,
@@ -110,10 +112,36 @@ class ObjectFile:
             return b""
         return bytes(self._data[section.offset : section.offset + section.size])
 
+    def debug_section(self, name: str, limit: int) -> bytes:
+        """A section of debug information, expanded if it is compressed; empty beyond `limit` bytes.
+
+        Raises ValueError where its compression is damaged.
+        """
+        if (section := self.section(name)) is not None:
+            raw = self.content(section, limit)
+            return expand(raw, limit) if section.flags & SHF_COMPRESSED else raw
+        old = self.section(name.replace(".debug_", ".zdebug_"))
+        return expand_old(self.content(old, limit), limit) if old else b""
+
+    @cached_property
+    def mini_debug(self) -> "ObjectFile | None":
+        """The object in .gnu_debugdata, with symbols of functions that the file itself lacks."""
+        section = self.section(".gnu_debugdata")
+        try:
+            raw = expand_xz(self.content(section, MAX_TABLE), MAX_TABLE) if section else b""
+            return ObjectFile(raw) if raw else None
+        except (ValueError, CoreError):
+            return None
+
     @property
     def build_id(self) -> str | None:
         """The GNU build id, in hex."""
         return build_id_of(self.head, self._notes)
+
+    @property
+    def data(self) -> Bytes:
+        """The whole file; of one that is read from memory, its first page."""
+        return self._data
 
     @property
     def head(self) -> bytes:

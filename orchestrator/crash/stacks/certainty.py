@@ -6,10 +6,10 @@ does not. This is decided from the core and the files alone, so that it is the s
 
 from collections.abc import Sequence
 
-from orchestrator.binary.dwarf.cfi import CallFrames
 from orchestrator.binary.dwarf.cfi_program import CfiError
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.reading import Frame
+from orchestrator.crash.stacks.unwind_tables import UnwindTables
 
 
 def count_certain(memory: ProcessMemory, frames: Sequence[Frame]) -> int:
@@ -17,6 +17,7 @@ def count_certain(memory: ProcessMemory, frames: Sequence[Frame]) -> int:
 
     The first frame may be in no code: after a wild jump the return address is where the call left it.
     """
+    tables = UnwindTables(memory)
     for number, frame in enumerate(frames):
         if frame.scanned:
             return number
@@ -26,22 +27,16 @@ def count_certain(memory: ProcessMemory, frames: Sequence[Frame]) -> int:
         if not memory.is_code(frame.pc):
             if not interrupted:
                 return number
-        elif not frame.inline and not _can_be_left(memory, frame.pc if interrupted else frame.pc - 1):
+        elif not frame.inline and not _can_be_left(tables, memory, frame.pc if interrupted else frame.pc - 1):
             return number + 1
     return len(frames)
 
 
-def _can_be_left(memory: ProcessMemory, address: int) -> bool:
-    """Whether the file of an address says how to leave the function there.
-
-    gdb reads .debug_frame too, so code of a file that has it counts as described.
-    """
-    loaded = memory.object_at(address)
-    if loaded is None:
+def _can_be_left(tables: UnwindTables, memory: ProcessMemory, address: int) -> bool:
+    """Whether the file of an address says how to leave the function there."""
+    if memory.object_at(address) is None:
         return not memory.core.modules  # Nothing can be decided where no file is known at all.
     try:
-        if CallFrames(loaded.source).at(address - loaded.bias) is not None:
-            return True
+        return tables.at(address) is not None
     except CfiError:
         return False
-    return loaded.source.section(".debug_frame") is not None

@@ -91,7 +91,7 @@ class _Namer:
             if not self.memory.is_code(frame.pc) or self.memory.object_at(frame.pc) is None:
                 yield f"{frame.pc:#x} is in no known file"
             elif not frame.function or not frame.exact:
-                if frame.function or self.names.is_packed(frame.pc):
+                if frame.function:
                     yield f"{frame.pc:#x} is in a function whose name is not certain"
             elif frame.function.startswith("_Z") or _WRITTEN_OTHERWISE & set(frame.function):
                 yield f"{frame.function} is written in more than one way"

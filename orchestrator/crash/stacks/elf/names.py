@@ -7,6 +7,7 @@ from typing import Final
 
 from orchestrator.binary.demangle import demangle
 from orchestrator.binary.dwarf.debug_info import DebugInfo
+from orchestrator.binary.dwarf.entries import Allowance
 from orchestrator.binary.dwarf.functions import Call, CallSite, Code
 from orchestrator.binary.dwarf.lines import Line
 from orchestrator.binary.elf.symbols import Symbol
@@ -38,7 +39,7 @@ class Names:
         self._symbols: dict[int, tuple[Symbol, int]] = {}
         self._code: dict[int, Code] = {}
         self._info: dict[int, list[DebugInfo]] = {}
-        self._deadline = time.monotonic() + MAX_SECONDS
+        self._deadline, self._allowance = time.monotonic() + MAX_SECONDS, Allowance()
         self._look_up({meant(step) for step in steps})
 
     @property
@@ -76,11 +77,6 @@ class Names:
             self._look_up({address})
         return self.calls(address)
 
-    def is_packed(self, address: int) -> bool:
-        """Whether an object has compressed symbols (.gnu_debugdata), which are not read."""
-        loaded = self._memory.object_at(address)
-        return bool(loaded and loaded.source.section(".gnu_debugdata"))
-
     def entry(self, address: int) -> int | None:
         """Where the function of a frame is entered."""
         calls, name = self.calls(address), self.symbol(address)
@@ -115,9 +111,11 @@ class Names:
     def _infos(self, loaded: LoadedObject) -> list[DebugInfo]:
         """The object's debug information: of its debug file, and its own."""
         if id(loaded) not in self._info:
-            debug = self._memory.debug_object(loaded.build_id) if loaded.build_id else None
-            sources = [debug, loaded.source] if debug else [loaded.source]
-            self._info[id(loaded)] = [DebugInfo(source, self._deadline) for source in sources]
+            debug, packed = self._memory.debug_object(loaded), loaded.source.mini_debug
+            sources = (item for item in (debug, packed, loaded.source) if item)
+            self._info[id(loaded)] = [
+                DebugInfo(source, self._deadline, self._allowance) for source in sources
+            ]
         return self._info[id(loaded)]
 
     def _read(self, loaded: LoadedObject, addresses: set[int]) -> None:

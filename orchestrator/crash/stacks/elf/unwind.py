@@ -9,12 +9,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from orchestrator.binary.dwarf.cfi import CallFrames, Unwinding
+from orchestrator.binary.dwarf.cfi import Unwinding
 from orchestrator.binary.dwarf.cfi_program import CfiError, Row, Rule
 from orchestrator.binary.dwarf.expression import MASK, ExpressionError, StackMachine
-from orchestrator.binary.elf.objectfile import ObjectFile
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES, Registers
+from orchestrator.crash.stacks.unwind_tables import UnwindTables
 
 MAX_FRAMES: Final = 256
 """Frames of a thread that are read, innermost first."""
@@ -60,7 +60,7 @@ class Unwinder:
     def __init__(self, memory: ProcessMemory) -> None:
         self._memory = memory
         self._machine = UNWIND_ARCHES[memory.core.arch]
-        self._tables: dict[ObjectFile, CallFrames] = {}
+        self._tables = UnwindTables(memory)
         self._known: dict[int, Unwinding | None] = {}
         self._deadline = time.monotonic() + MAX_SECONDS
 
@@ -117,15 +117,8 @@ class Unwinder:
 
     def _unwinding(self, address: int) -> Unwinding | None:
         if address not in self._known:
-            self._known[address] = self._look_up(address)
+            self._known[address] = self._tables.at(address)
         return self._known[address]
-
-    def _look_up(self, address: int) -> Unwinding | None:
-        loaded = self._memory.object_at(address)
-        if loaded is None:
-            return None
-        table = self._tables.setdefault(loaded.source, CallFrames(loaded.source))
-        return table.at(address - loaded.bias)
 
     def _restore(self, step: Step, unwinding: Unwinding) -> Registers | None:
         """The caller's registers; None where there is no caller. Raises _StoppedError, ExpressionError."""

@@ -1,0 +1,31 @@
+"""Call frame information of a process's files: .eh_frame, else .debug_frame of a file or its debug file."""
+
+from collections.abc import Iterator
+
+from orchestrator.binary.dwarf.cfi import CallFrames, Unwinding
+from orchestrator.binary.dwarf.debug_frame import DebugFrames
+from orchestrator.crash.memory import LoadedObject, ProcessMemory
+
+
+class UnwindTables:
+    """How to leave the code at an address; each table is read once."""
+
+    def __init__(self, memory: ProcessMemory) -> None:
+        self._memory = memory
+        self._tables: dict[int, tuple[CallFrames | DebugFrames, ...]] = {}
+
+    def at(self, address: int) -> Unwinding | None:
+        """How to unwind at an address; None where no file describes it. Raises CfiError."""
+        loaded = self._memory.object_at(address)
+        if loaded is None:
+            return None
+        if id(loaded) not in self._tables:
+            self._tables[id(loaded)] = tuple(self._of(loaded))
+        found = (table.at(address - loaded.bias) for table in self._tables[id(loaded)])
+        return next(filter(None, found), None)
+
+    def _of(self, loaded: LoadedObject) -> Iterator[CallFrames | DebugFrames]:
+        yield CallFrames(loaded.source)
+        yield DebugFrames(loaded.source)
+        if debug := self._memory.debug_object(loaded):
+            yield DebugFrames(debug)
