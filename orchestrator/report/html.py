@@ -8,7 +8,7 @@ from typing import Final
 
 from orchestrator.adapters.files import is_absent, names_below, remove_below, write_below
 from orchestrator.model import CoreFile, CoreState, Crash, Subject
-from orchestrator.report import cautions, cell_words, changes, grid, remedies, views
+from orchestrator.report import cautions, cell_view, cell_words, changes, grid, remedies, views
 from orchestrator.report.issue import issue_of
 from orchestrator.report.packing import (
     INDEX,
@@ -116,8 +116,8 @@ def _cell_context(site: Site, record: CellRecord) -> Mapping[str, object]:
         "cautions": cautions.cautions(result),
         "cause": data.cause_of.get(record.id),
         "issue": issue_of(record, crash) if whole and crash else None,
-        "streams": views.streams(data, record, site.places.excerpt_limit(record)),
-        "plot": views.trial_plot(result) if result else (),
+        "streams": cell_view.streams(data, record, site.places.excerpt_limit(record)),
+        "plot": cell_view.trial_plot(result) if result else (),
         "open_core": _open_core(data, core, crash, image.tag if image else None),
         "marks": changes.spark(data, record.id),
         "first_seen": changes.signature_history(data, crash.signature) if crash else None,

@@ -24,7 +24,7 @@ from markupsafe import Markup, escape
 from orchestrator.adapters.files import write_below
 from orchestrator.model.memory import memory_words
 from orchestrator.model.rate import percent
-from orchestrator.report import ansi, cell_words, crash_words, hangs, links, stacks, text, views, words
+from orchestrator.report import ansi, cell_view, cell_words, crash_words, hangs, links, stacks, text, views, words
 from orchestrator.report.packing import Places
 from orchestrator.report.printing import PrintingEnvironment
 from orchestrator.report.signatures import SIGNATURES, signature_page, signature_slug
@@ -121,6 +121,7 @@ def _environment() -> PrintingEnvironment:
         "words": words,
         "cell_words": cell_words,
         "crash_words": crash_words,
+        "cell_view": cell_view,
         "views": views,
         "stacks": stacks,
         "hangs": hangs,

@@ -5,8 +5,7 @@ import itertools
 import re
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -24,24 +23,16 @@ from orchestrator.model import (
     ExcludedCell,
     ExcludedCells,
     Explanation,
-    OutcomeKind,
     Subject,
-    UserCase,
-    UserTests,
 )
-from orchestrator.report import cell_words, words
+from orchestrator.report import words
 from orchestrator.report.changes import Mark
 from orchestrator.report.limits import RunLimits, run_limits
 from orchestrator.report.picture import Matrix, Picture
-from orchestrator.report.text import Excerpt, duration_words, read_excerpt
-from orchestrator.rundir import CellRecord, RunData, Status
+from orchestrator.rundir import RunData, Status
 
 LISTED: Final = 40
 """Cells that a group of the overview lists; the grid shows all."""
-PLOTTED: Final = 240
-"""Trials that a cell's plot shows."""
-TRIALS: Final = 100
-"""Trials that a cell's table lists."""
 CAUSES: Final = 20
 """Causes that stand open on the overview; further ones are folded."""
 CAUSE_CELLS: Final = 8
@@ -52,8 +43,6 @@ SENTENCES: Final = 100
 """Further explanations that the overview holds, folded."""
 NEW_SIGNATURES: Final = 5
 """Signatures not seen before that the overview names."""
-TESTS: Final = 300
-"""The user's tests that a cell's page lists."""
 TESTS_NAMED: Final = 3
 """Tests that a signature's page names of each cell."""
 OCCURRENCES: Final = 200
@@ -90,27 +79,6 @@ class ExcludedGroup:
         """As many as a page has room for."""
         each = itertools.chain.from_iterable(item.each() for item in self.cells)
         return tuple(itertools.islice(each, LISTED))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stream:
-    """A trial's stdout or stderr; `excerpt` is None if the file is missing."""
-
-    name: str
-    path: str
-    cut: bool
-    excerpt: Excerpt | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialBar:
-    """A trial in the plot of its cell; `height` from 0 to 1, the longest trial shown being 1."""
-
-    number: int
-    height: float
-    crashed: bool
-    seconds: float
-    words: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,46 +255,6 @@ def _with_code(sentence: str, expressions: tuple[str, ...]) -> Markup:
     )
 
 
-def streams(data: RunData, record: CellRecord, limit: int) -> tuple[Stream, ...]:
-    """The output of the representative trial, up to `limit` bytes of each stream, stderr first.
-
-    The excerpts are raw; templates print them through `coloured`, which makes them harmless.
-    """
-    trial = cell_words.telling_trial(record.result) if record.result else None
-    if trial is None:
-        return ()
-    found: list[Stream] = []
-    for name, path in (("stderr", trial.outcome.stderr), ("stdout", trial.outcome.stdout)):
-        with data.opened(path) or nullcontext() as stream:
-            excerpt = read_excerpt(stream, limit, str) if stream else None
-        found.append(
-            Stream(name=name, path=path, cut=name in trial.outcome.truncated_streams, excerpt=excerpt)
-        )
-    return tuple(found)
-
-
 def mark_counts(marks: Iterable[Mark]) -> list[tuple[str, int]]:
     """How many runs of a sparkline have each verdict, the most frequent first."""
     return Counter(mark.word for mark in marks).most_common()
-
-
-def shown_tests(tests: UserTests) -> Sequence[UserCase]:
-    """The tests that a page shows, those that failed first."""
-    return sorted(tests.cases, key=lambda case: not case.outcome.is_bad)[:TESTS]
-
-
-def trial_plot(result: CellResult) -> tuple[TrialBar, ...]:
-    """The trials as bars; the height is the duration. A trial alone is not plotted."""
-    trials = result.trials[:PLOTTED] if len(result.trials) > 1 else ()
-    longest = max((trial.outcome.seconds for trial in trials), default=0.0) or 1.0
-    return tuple(
-        TrialBar(
-            number=trial.number,
-            height=max(0.08, trial.outcome.seconds / longest),
-            crashed=bool(trial.crashes) or trial.outcome.kind is OutcomeKind.SIGNAL,
-            seconds=trial.outcome.seconds,
-            words=f"trial {trial.number}: {cell_words.trial_seen(trial)}, "
-            f"{duration_words(trial.outcome.seconds)}",
-        )
-        for trial in trials
-    )
