@@ -33,7 +33,7 @@ from orchestrator.pipeline import (
     building,
     check,
     merge,
-    planning,
+    projects,
     recorded,
     reporting,
     repro_folder,
@@ -88,7 +88,7 @@ def run_cells(arguments: argparse.Namespace) -> int:
     if arguments.list or arguments.json:
         return show_plan(arguments)
     requests.check_chosen_once(arguments)
-    project = planning.Project.load(requests.project_folder(arguments), offline=arguments.offline)
+    project = projects.Project.load(requests.project_folder(arguments), offline=arguments.offline)
     reports = requests.reports_folder(arguments)
     latest = rundir.latest_run(reports) if arguments.rerun else None
     options = run.RunOptions(
@@ -132,7 +132,7 @@ def check_packages(arguments: argparse.Namespace) -> int:
 
 def bisect_axis(arguments: argparse.Namespace) -> int:
     """`crashmatrix bisect`: find where an outcome flips along an axis."""
-    project = planning.Project.load(requests.project_folder(arguments), offline=arguments.offline)
+    project = projects.Project.load(requests.project_folder(arguments), offline=arguments.offline)
     axis, values = requests.along(arguments)
     request = requests.environment(arguments, project)
     along = along_find.find_along(project, request, arguments.name, axis, values)
@@ -167,7 +167,7 @@ def report_run(arguments: argparse.Namespace) -> int:
 
 def write_repro(arguments: argparse.Namespace) -> int:
     """`crashmatrix repro`: write a cell as a folder of its own."""
-    project = planning.Project.load(requests.project_folder(arguments))
+    project = projects.Project.load(requests.project_folder(arguments))
     cell = recorded.recorded_cell(project, requests.run_of(arguments), arguments.cell)
     into = arguments.into or Path(requests.file_name(arguments.cell))
     repro_folder.write_repro(project, cell, into)
@@ -179,7 +179,7 @@ def open_shell(arguments: argparse.Namespace) -> int:
     """`crashmatrix shell`: a shell where a cell ran."""
     if not sys.stdin.isatty():
         raise InputError("a shell needs a terminal", hint="call it from one, without redirecting its input")
-    project = planning.Project.load(requests.project_folder(arguments))
+    project = projects.Project.load(requests.project_folder(arguments))
     cell = recorded.recorded_cell(project, requests.run_of(arguments), arguments.cell)
     return shell.open_shell(cell, sys.stdin.fileno(), _say)
 

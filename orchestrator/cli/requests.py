@@ -15,7 +15,7 @@ from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError
 from orchestrator.invocation import MATRIX, nearest_project
 from orchestrator.model import STANDARD_AXES, Cover
-from orchestrator.pipeline import due, planning, schedule
+from orchestrator.pipeline import due, planning, projects, schedule
 
 REPORTS: Final = "reports"
 """The folder of a project that keeps its runs."""
@@ -23,7 +23,7 @@ REPORTS: Final = "reports"
 
 def plan_chosen(arguments: argparse.Namespace, *, listing: bool = False) -> planning.PlannedRun:
     """The plan that the flags ask for, or only what a listing shows of it; raises InputError."""
-    project = planning.Project.load(project_folder(arguments), offline=arguments.offline)
+    project = projects.Project.load(project_folder(arguments), offline=arguments.offline)
     return planning.make_plan(project, selection(arguments, project), listing=listing)
 
 
@@ -44,7 +44,7 @@ def _given_or_nearest(arguments: argparse.Namespace) -> Path | None:
     return given or nearest_project(Path())
 
 
-def selection(arguments: argparse.Namespace, project: planning.Project) -> matrix.Request:
+def selection(arguments: argparse.Namespace, project: projects.Project) -> matrix.Request:
     """Which cells the flags choose; raises InputError for axes that the project does not have."""
     axes = {axis: _flat(getattr(arguments, axis)) for axis in STANDARD_AXES if getattr(arguments, axis)}
     errors = ErrorList()
@@ -71,7 +71,7 @@ def selection(arguments: argparse.Namespace, project: planning.Project) -> matri
     )
 
 
-def environment(arguments: argparse.Namespace, project: planning.Project) -> matrix.Request:
+def environment(arguments: argparse.Namespace, project: projects.Project) -> matrix.Request:
     """In which environments a scenario may be asked; raises InputError for axes that the project lacks."""
     unused: dict[str, object] = {
         "only": None,

@@ -16,7 +16,8 @@ from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import InputError
 from orchestrator.matrix import Request
 from orchestrator.model import ABSENT, COMMIT, STANDARD_AXES, Cell, Scenario, UserCode, version_key
-from orchestrator.pipeline.planning import Project, select_cells
+from orchestrator.pipeline.planning import select_cells
+from orchestrator.pipeline.projects import Project
 
 RANGE: Final = re.compile(r"(?P<first>.*?)\.\.(?P<last>.*)")
 Others = tuple[tuple[str, str], ...]

@@ -31,7 +31,8 @@ from orchestrator.model import (
 )
 from orchestrator.pipeline.along import RANGE, Along, Others, best_of, chosen, groups_of, with_code
 from orchestrator.pipeline.locking import Requirements
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 from orchestrator.supervisor.targets import DRIVER
 
 COMMITS: Final = "commits"

@@ -12,8 +12,8 @@ from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK
 from orchestrator.model import Cell, CellResult, SelectedCells
 from orchestrator.pipeline import planning
 from orchestrator.pipeline.confirm import Confirmation
-from orchestrator.pipeline.planning import Project
 from orchestrator.pipeline.progress import Progress
+from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.run import Finished, RunOptions, run_matrix
 from orchestrator.rundir import RunFolder
 

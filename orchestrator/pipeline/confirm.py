@@ -11,7 +11,7 @@ from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import write_atomically
 from orchestrator.check import Checked, CheckedCell, CheckedPackage, Hit, Seen
 from orchestrator.errors import HostError
-from orchestrator.pipeline.planning import Project
+from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.reproduce import Reproducer
 from orchestrator.rundir import RunData
 

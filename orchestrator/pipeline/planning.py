@@ -5,8 +5,7 @@ from __future__ import annotations
 __lazy_modules__ = ("orchestrator", "orchestrator.pipeline")
 
 import platform
-import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -16,14 +15,13 @@ from typing import Final
 
 from orchestrator import images, instruments, packages, rundir
 from orchestrator import matrix as planning
-from orchestrator.errors import ErrorList, HostError, InputError, Location
+from orchestrator.errors import HostError
 from orchestrator.invocation import command
-from orchestrator.matrix import ARCH_ALIASES, Aliases, Matrix, Request
+from orchestrator.matrix import Request
 from orchestrator.model import (
     ABSENT,
     INSTRUMENT,
     Arch,
-    Catalogue,
     CellPackages,
     CellTerms,
     ImageSpec,
@@ -31,11 +29,9 @@ from orchestrator.model import (
     PackageLock,
     PackageQuestion,
     Plan,
-    PlannedCell,
     PlannedCells,
     PlannedImage,
     PlannedTerms,
-    Scenario,
     ScenarioText,
     SelectedCells,
     Selection,
@@ -54,44 +50,11 @@ from orchestrator.pipeline.locking import (
     resolve,
 )
 from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, chosen_rows, planned_cells
+from orchestrator.pipeline.plan_names import chosen_words, run_name, selection_words
+from orchestrator.pipeline.projects import Project
 
-NAMED_CELLS: Final = 50
-"""Cells that a command names one by one."""
 EMULATION_FACTOR: Final = 5
 """Factor of a trial's timeout under qemu-user: 10 s were seen where 0.4 s are usual."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Project:
-    """A project's folder, loaded and validated."""
-
-    root: Path
-    matrix: Matrix
-    scenarios: Mapping[str, Scenario]
-    catalogue: Catalogue
-
-    @classmethod
-    def load(cls, root: Path, *, offline: bool = False) -> Project:
-        """Load matrix.yaml, the scenarios it names and the catalogue; raises InputError.
-
-        What the latest version of a package is, an index tells; `offline`, uv's cache.
-        """
-        if not root.is_dir():
-            raise InputError(
-                "the project's folder does not exist",
-                where=Location(file=str(root)),
-                hint="give another --project",
-            )
-        errors = ErrorList()
-        aliases: Aliases = ARCH_ALIASES
-        with errors.collect():
-            catalogue = images.load_catalogue(images.catalogue_file(root))
-            aliases = {**ARCH_ALIASES, "glibc": catalogue.glibc_by_name}
-        with errors.collect():
-            latest_of = cache(lambda name: packages.Resolver(folder=root, offline=offline).latest(name))
-            matrix = planning.load_matrix(root / "matrix.yaml", root / "scenarios", aliases, latest_of)
-        errors.raise_all()
-        return cls(root=root, matrix=matrix, scenarios=matrix.scenarios, catalogue=catalogue)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +74,7 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
     """
     project, selection = select_cells(project, request)
     selection, installed = _resolve(project, selection, request)
-    recipes = None if listing else images.Recipes(project.catalogue, project.root, _host())
+    recipes = None if listing else images.Recipes(project.catalogue, project.root, host_arch())
     now = datetime.now(UTC)
     terms_of = _terms_of(project, recipes, installed, patient=request.timeout is None)
     rows = chosen_rows(selection, _image_axes(project), _keep(request))
@@ -119,13 +82,13 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
         raise _all_elsewhere(request)
     cells = planned_cells(rows, request.shard, terms_of)
     index, count = request.shard or WHOLE
-    chosen = _chosen(request, selection.profile)
+    chosen = chosen_words(request, selection.profile)
     specs = recipes.specs if recipes else ()
     plan = Plan(
-        run=_run_name(now, selection.profile, request),
+        run=run_name(now, selection.profile, request),
         created=now.isoformat(timespec="seconds"),
         profile=selection.profile,
-        selection=_selection_words(request, selection.profile),
+        selection=selection_words(request, selection.profile),
         chosen=chosen,
         command=command("run", *chosen, project=project.root) if chosen else "",
         identity=None if listing else identity.run_identity(project.root),
@@ -163,7 +126,7 @@ def _in_words(project: Project, cells: PlannedCells) -> tuple[ScenarioText, ...]
 
 def selected(project: Project, request: Request) -> tuple[SelectedCells, ...]:
     """The cells that a request chooses, before anything is asked of an index or a registry."""
-    catalogue = project.catalogue.model_copy(update={"host": _host()})
+    catalogue = project.catalogue.model_copy(update={"host": host_arch()})
     return planning.select(project.matrix, catalogue, request).cells
 
 
@@ -224,7 +187,7 @@ def select_cells(project: Project, request: Request) -> tuple[Project, Selection
     A registry is asked only where a chosen cell's base has a pinned image there: planning is quick
     and silent otherwise. The project that comes back knows this host and those registries.
     """
-    project = replace(project, catalogue=project.catalogue.model_copy(update={"host": _host()}))
+    project = replace(project, catalogue=project.catalogue.model_copy(update={"host": host_arch()}))
     selection = planning.select(project.matrix, project.catalogue, request)
     if request.offline:
         return project, selection
@@ -246,7 +209,7 @@ def _terms_of(
     project: Project, recipes: images.Recipes | None, installed: Packages, *, patient: bool
 ) -> TermsOf:
     """The terms of a cell with its image; `patient` gives emulated ones the time that emulation takes."""
-    made_of, host = cache(project.catalogue.made_of), _host()
+    made_of, host = cache(project.catalogue.made_of), host_arch()
 
     def terms(axes: Mapping[str, str], selected: CellTerms) -> PlannedTerms:
         scenario, arch = project.scenarios[axes["scenario"]], Arch(axes["arch"])
@@ -270,7 +233,7 @@ def _terms_of(
     return terms
 
 
-def _host() -> Arch:
+def host_arch() -> Arch:
     """The architecture that this machine runs without emulation."""
     machine = platform.machine()
     try:
@@ -281,84 +244,3 @@ def _host() -> Arch:
 
 def _listed(spec: ImageSpec) -> PlannedImage:
     return PlannedImage(key=spec.key, tag=spec.tag, role=spec.role, arch=spec.arch, parents=spec.parents)
-
-
-def _run_name(now: datetime, profile: str, request: Request) -> str:
-    shard = "-shard{}of{}".format(*request.shard) if request.shard else ""
-    return f"{now:%Y%m%d-%H%M%S}-{profile}{shard}"
-
-
-def _selection_words(request: Request, profile: str) -> str:
-    """What runs that are compared have in common: the flags that choose the cells, of all shards."""
-    if request.cells is not None and len(request.cells) > 1:
-        return f"({len(request.cells)} named cells)"
-    return shlex.join(_choosing(request, profile))
-
-
-def _chosen(request: Request, profile: str) -> tuple[str, ...]:
-    """The words of a command line that choose the same cells again, with the same numbers."""
-    if request.cells is not None and len(request.cells) > NAMED_CELLS:
-        return ()
-    numbers = {"--trials": request.trials, "--timeout": request.timeout}
-    words = [part for flag, value in numbers.items() if value is not None for part in (flag, f"{value:g}")]
-    shard = ["--shard", "{}/{}".format(*request.shard)] if request.shard else []
-    return (*_choosing(request, profile), *words, *shard)
-
-
-def _choosing(request: Request, profile: str) -> Iterator[str]:
-    if request.cells is not None:
-        yield from (part for cell in sorted(request.cells) for part in ("--cell", cell))
-        return
-    yield from ("--profile", profile)
-    for axis, values in request.axes.items():
-        yield from planning.axis_flag(axis, values).split(" ", 1)
-    if request.expression is not None:
-        yield from ("-k", request.expression)
-    if request.cover is not None:
-        yield from ("--cover", request.cover)
-    for flag, other in (("--only", request.only), ("--except", request.without)):
-        if other is not None:
-            yield from (flag, str(other.file))
-
-
-def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:
-    """The plan of an earlier run, with its images' specifications made anew.
-
-    Raises InputError where the project has changed so that a cell would run on another image: its
-    results would not belong to one run.
-    """
-    path, plan = run.path / rundir.layout.PLAN, run.plan
-    requirements = Requirements(catalogue=project.catalogue, root=project.root)
-    recipes = images.Recipes(project.catalogue, project.root, _host())
-    for item in plan.cells:
-        scenario = project.scenarios.get(item.cell.scenario)
-        if scenario is None:
-            raise InputError(
-                f"there is no scenario {item.cell.scenario!r} any more",
-                hint="start a new run",
-                where=Location(file=str(path)),
-            )
-        again = recipes.image_of(item.cell.axes, scenario, _locked(item, scenario, requirements, run))
-        if again.key != item.image:
-            raise InputError(
-                f"the image of {item.cell.id} has changed since that run",
-                hint="start a new run",
-                where=Location(file=str(path)),
-            )
-    return PlannedRun(plan=plan, specs=recipes.specs, locks=run.locks)
-
-
-def _locked(
-    item: PlannedCell, scenario: Scenario, requirements: Requirements, run: rundir.RunFolder
-) -> CellPackages | None:
-    """The packages that a cell of an earlier run had."""
-    wants = requirements.of(scenario, item.cell.axes, item.options)
-    if wants is None or item.lock is None:
-        return None
-
-    def lock_of(question: PackageQuestion) -> PackageLock | NoWheel:
-        digest = item.lock if question == wants.runs else item.tools
-        return packages.placed(run.lock(digest), question) if digest else NoWheel(reason="no lock")
-
-    found = requirements.installed(scenario, wants, lock_of)
-    return found if isinstance(found, CellPackages) else None

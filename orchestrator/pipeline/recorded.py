@@ -13,7 +13,7 @@ from orchestrator.execute import TrialCommand
 from orchestrator.invocation import command
 from orchestrator.model import Arch, CellResult, PlannedCell, Scenario
 from orchestrator.pipeline.cell import command_of
-from orchestrator.pipeline.planning import Project
+from orchestrator.pipeline.projects import Project
 from orchestrator.rundir import RunData, RunFolder, layout
 
 

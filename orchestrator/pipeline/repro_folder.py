@@ -21,7 +21,7 @@ from orchestrator.model import (
     OwnPython,
     PackageLock,
 )
-from orchestrator.pipeline.planning import Project
+from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.recorded import RecordedCell, held
 from orchestrator.repro.dockerfile import FILES, PACKED, REQUIREMENTS, ROOT, WHEELS
 from orchestrator.repro.texts import packed_notes

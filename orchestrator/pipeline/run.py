@@ -24,8 +24,10 @@ from orchestrator.model import Arch, Cell, CellResult, ImageSpec, PlannedCell
 from orchestrator.pipeline.building import check_host
 from orchestrator.pipeline.cell import CellRunner
 from orchestrator.pipeline.jobs import jobs_in_memory
-from orchestrator.pipeline.planning import PlannedRun, Project, make_plan, plan_again
+from orchestrator.pipeline.plan_again import plan_again
+from orchestrator.pipeline.planning import PlannedRun, make_plan
 from orchestrator.pipeline.progress import Progress
+from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.reporting import report_on
 from orchestrator.pipeline.schedule import Build, Deadline, OnReady, Schedule
 from orchestrator.rundir import RunData, RunFolder, Status, layout

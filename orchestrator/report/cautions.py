@@ -2,15 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from orchestrator.model import (
-    DISK_FULL,
-    CellResult,
-    CoreState,
-    Crash,
-    OtherCrash,
-    Outcome,
-    Trial,
-)
+from orchestrator.model import DISK_FULL, CellResult, CoreState, Crash, OtherCrash, Outcome, Trial
 from orchestrator.report.cell_words import core_words
 
 

@@ -5,12 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.model import (
-    CellResult,
-    OutcomeKind,
-    UserCase,
-    UserTests,
-)
+from orchestrator.model import CellResult, OutcomeKind, UserCase, UserTests
 from orchestrator.report import cell_words
 from orchestrator.report.text import Excerpt, duration_words, read_excerpt
 from orchestrator.rundir import CellRecord, RunData

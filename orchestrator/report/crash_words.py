@@ -3,11 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from orchestrator.model import (
-    Crash,
-    SignalInfo,
-    Thread,
-)
+from orchestrator.model import Crash, SignalInfo, Thread
 from orchestrator.report import hangs
 from orchestrator.report.stacks import ShownFrame, stack_rows, unplaced
 

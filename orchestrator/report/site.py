@@ -24,7 +24,18 @@ from markupsafe import Markup, escape
 from orchestrator.adapters.files import write_below
 from orchestrator.model.memory import memory_words
 from orchestrator.model.rate import percent
-from orchestrator.report import ansi, cell_view, cell_words, crash_words, hangs, links, stacks, text, views, words
+from orchestrator.report import (
+    ansi,
+    cell_view,
+    cell_words,
+    crash_words,
+    hangs,
+    links,
+    stacks,
+    text,
+    views,
+    words,
+)
 from orchestrator.report.packing import Places
 from orchestrator.report.printing import PrintingEnvironment
 from orchestrator.report.signatures import SIGNATURES, signature_page, signature_slug

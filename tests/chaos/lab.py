@@ -16,7 +16,8 @@ from orchestrator.adapters import workdisk
 from orchestrator.adapters.cache import VARIABLE
 from orchestrator.matrix import Request
 from orchestrator.model import Arch, CellResult, ImageKind
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 from tests.chaos.engine import OwnEngine, copy_images, own_engine
 from tests.chaos.table import Row, compared
 

@@ -17,7 +17,8 @@ from orchestrator.errors import InputError
 from orchestrator.execute import emulation
 from orchestrator.matrix import Request
 from orchestrator.model import LABEL, CoreState, Crash, Outcome, OutcomeKind
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 from tests.integration.runs import ROOT
 
 Read = Callable[..., Crash]

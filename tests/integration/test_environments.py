@@ -17,7 +17,8 @@ from orchestrator import images
 from orchestrator.adapters.engine import Engine
 from orchestrator.matrix import Request
 from orchestrator.model import CoreState, Verdict
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 from tests.integration.runs import ROOT, Run, run
 
 USUAL = "tls-atexit/py3.11-glibc2.17-x86_64-uwsgi-cpp"

@@ -25,7 +25,8 @@ from orchestrator.images.recipe_book import content_key
 from orchestrator.images.templates import fill
 from orchestrator.matrix import Request
 from orchestrator.model import Arch, ImageKind, ImageSpec, UrlFile
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 from tests.integration.runs import ROOT
 
 SECRET = "user:letmein"

@@ -10,7 +10,8 @@ from orchestrator.errors import InputError
 from orchestrator.matrix import Request
 from orchestrator.pipeline.along import Along
 from orchestrator.pipeline.along_find import clear, find_along, prepare
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 from tests.unit.index_server import IndexServer
 from tests.unit.test_locking import project
 

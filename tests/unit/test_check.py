@@ -22,7 +22,8 @@ from orchestrator.errors import InputError, Location
 from orchestrator.matrix.expression import CellContext, parse
 from orchestrator.model import Arch, CellResult, Judgement, OutcomeKind, PlannedCell, Scenario, Verdict
 from orchestrator.pipeline.check import ImportGate, exit_code
-from orchestrator.pipeline.planning import Project, selected
+from orchestrator.pipeline.planning import selected
+from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.sharing import groups
 from tests.unit.run_factory import CRASHES, SURVIVES, cell, crash, quiet_trial, result_of
 

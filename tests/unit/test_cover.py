@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from orchestrator.cli import main
 from orchestrator.matrix import Candidate, Request, combination_count, covering
 from orchestrator.model import Cover, PlannedCells
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 
 ROOT = Path(__file__).parents[2]
 GRID = tuple(product(range(3), range(3, 6), range(6, 8), range(8, 11)))

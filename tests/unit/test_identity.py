@@ -10,7 +10,8 @@ from orchestrator.adapters.checkout import Checkout, checkout
 from orchestrator.cli import main
 from orchestrator.matrix import Request
 from orchestrator.pipeline.identity import run_identity
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMIT, OTHER = "a" * 40, "b" * 40

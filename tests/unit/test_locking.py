@@ -7,7 +7,9 @@ import pytest
 
 from orchestrator.errors import HostError, InputError
 from orchestrator.matrix import Request
-from orchestrator.pipeline.planning import PlannedRun, Project, make_plan, plan_again
+from orchestrator.pipeline.plan_again import plan_again
+from orchestrator.pipeline.planning import PlannedRun, make_plan
+from orchestrator.pipeline.projects import Project
 from orchestrator.rundir import RunFolder
 from tests.unit.index_server import IndexServer
 

@@ -20,7 +20,8 @@ from orchestrator.model import (
     PlannedTerms,
 )
 from orchestrator.model.cell_tables import CellTables
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,8 @@ from orchestrator.instruments import INSTRUMENTS
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix import Request
 from orchestrator.model import ImageSpec, PlannedCell
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 from orchestrator.supervisor.targets import DRIVER, Target
 from tests.plugins import pool, started
 from tests.unit.supervised import Cell

@@ -10,7 +10,7 @@ import pytest
 from orchestrator import repro
 from orchestrator.errors import InputError
 from orchestrator.model import Arch, LockedWheel, PackageLock, PlannedCell
-from orchestrator.pipeline.planning import Project
+from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.recorded import recorded_cell
 from tests.unit import run_factory as factory
 from tests.unit.test_locking import project

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestrator.adapters import yamlfile
 from orchestrator.cli import main
-from orchestrator.pipeline.planning import Project
+from orchestrator.pipeline.projects import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = ("script", "flask", "extension")
