@@ -15,7 +15,7 @@ from typing import Final
 
 from orchestrator import images, instruments, packages, rundir
 from orchestrator import matrix as planning
-from orchestrator.errors import HostError
+from orchestrator.errors import HostError, InputError, Location
 from orchestrator.invocation import command
 from orchestrator.matrix import Request
 from orchestrator.model import (
