@@ -66,7 +66,7 @@ class Lines:
         verdict = result.judgement.verdict
         self._line(
             f"[{STYLES[verdict]}]{verdict.upper():5}[/] {self._done}/{self._cells} {escape(result.cell.id)}  "
-            f"{escape(result.judgement.reason)}  [dim]{result.seconds:.1f} s[/]"
+            f"{escape(_short(result))}  [dim]{result.seconds:.1f} s[/]"
         )
 
     def say(self, text: str) -> None:
@@ -76,6 +76,12 @@ class Lines:
     def _line(self, text: str) -> None:
         with self._lock:
             self._console.print(f"[dim]{time.monotonic() - self._start:6.1f}[/] {text}", soft_wrap=True)
+
+
+def _short(result: CellResult) -> str:
+    """The reason of a verdict. The error of a failed image has its own line, so a cell only names the image."""
+    failed = result.unobserved.image if result.unobserved else None
+    return f"image {failed.role} could not be built" if failed else result.judgement.reason
 
 
 class Live(Lines):

@@ -22,15 +22,39 @@ _LINK: Final = re.compile(r"://|www\.|:[\w+-]+:", re.IGNORECASE)
 """What GitHub makes a link or an emoji of in plain text."""
 _NUMBERED: Final = re.compile(r"\d+[.)]")
 """What begins a list at the start of a line."""
+_BESIDE_CODE: Final = re.compile(r"^([.,;]?(?: |$)|)(.*?)( ?)$")
+"""The part of a sentence between two code spans: punctuation, text, and the space before the next span."""
+_STOP: Final = re.compile(r"^[^:].*[A-Za-z)\]>\"'](?P<stop>[.,;:])$")
+"""A word with the punctuation of its sentence behind it, which stays outside of the word's code span."""
 
 
 def escape_markdown(text: str, limit: int = 400) -> str:
     """One line of text in which nothing is markup; cut as `one_line` does."""
+    return _escaped(one_line(text, limit))
+
+
+def prose_markdown(text: str, limit: int = 400) -> str:
+    """A sentence of this program, which has commands in backticks, as `escape_markdown`; those are code spans."""
     line = one_line(text, limit)
+    parts = line.split("`")
+    if len(parts) % 2 == 0:  # a cut sentence, or a name with a backtick
+        return _escaped(line)
+    return "".join(
+        _code(part) if number % 2 and part else _escaped_beside_code(part)
+        for number, part in enumerate(parts)
+    )
+
+
+def _escaped_beside_code(text: str) -> str:
+    before, said, behind = _BESIDE_CODE.findall(text)[0]
+    return f"{before}{_escaped(said)}{behind}"
+
+
+def _escaped(line: str) -> str:
     words = line.split(" ")
     parts = groupby(enumerate(words), key=lambda item: _is_plain(item[1], first=item[0] == 0))
     spans = [(plain, " ".join(word for _, word in group)) for plain, group in parts]
-    return " ".join(span if plain else _code(span) for plain, span in spans) if line else ""
+    return " ".join(span if plain else _code_and_stop(span) for plain, span in spans) if line else ""
 
 
 def code_markdown(text: str, limit: int = 400) -> str:
@@ -54,6 +78,11 @@ def _is_plain(word: str, *, first: bool) -> bool:
     if not first and _OPERATOR.fullmatch(word):
         return True
     return _WORD.fullmatch(word) is not None and not _LINK.search(word)
+
+
+def _code_and_stop(text: str) -> str:
+    stopped = _STOP.match(text)
+    return f"{_code(text[:-1])}{stopped['stop']}" if stopped else _code(text)
 
 
 def _code(text: str) -> str:

@@ -147,6 +147,7 @@ def _environment() -> PrintingEnvironment:
         "when": text.time_words,
         "one_line": text.one_line,
         "explained": views.explained,
+        "prose": views.prose,
         "percent": percent,
         "coloured": ansi.coloured,
         "as_data": htmlsafe_json_dumps,

@@ -6,7 +6,7 @@ from typing import Final
 
 from orchestrator.model import Cause
 from orchestrator.report import cause_words, cautions, cell_words, words
-from orchestrator.report.markdown import code_markdown, escape_markdown, table
+from orchestrator.report.markdown import code_markdown, escape_markdown, prose_markdown, table
 from orchestrator.report.remedies import remedies
 from orchestrator.report.signatures import SignatureGroup, group_signatures
 from orchestrator.report.summary_grid import MARKS, grid, letters
@@ -164,7 +164,7 @@ def _differences(data: RunData) -> Iterator[str]:
     for item in items[:EXPLANATIONS]:
         notes = [note for note in item.notes if note not in noted]
         noted.update(notes)
-        yield f"- {escape_markdown(' '.join((item.sentence, *notes)), SENTENCE)}"
+        yield f"- {prose_markdown(' '.join((item.sentence, *notes)), SENTENCE)}"
     if len(items) > EXPLANATIONS:
         yield f"- {len(items) - EXPLANATIONS:,} more explanations are in index.html"
     yield ""

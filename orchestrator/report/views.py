@@ -116,6 +116,10 @@ SHAPES: Final = {
 }
 
 
+Noted = tuple[Explanation, tuple[str, ...]]
+"""An explanation with its notes, without those that an earlier one on the page has already."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class IndexView:
     """The contents of index.html."""
@@ -167,14 +171,24 @@ class IndexView:
         )
 
     @cached_property
-    def differences(self) -> tuple[Explanation, ...]:
+    def differences(self) -> tuple[Noted, ...]:
         """The explanations of failures and signatures."""
-        return tuple(item for item in self.data.explanations if item.subject is not Subject.OUTCOME)
+        return tuple(item for item in self._noted if item[0].subject is not Subject.OUTCOME)
 
     @cached_property
-    def outcomes(self) -> tuple[Explanation, ...]:
+    def outcomes(self) -> tuple[Noted, ...]:
         """The explanations of outcomes."""
-        return tuple(item for item in self.data.explanations if item.subject is Subject.OUTCOME)
+        return tuple(item for item in self._noted if item[0].subject is Subject.OUTCOME)
+
+    @cached_property
+    def _noted(self) -> tuple[Noted, ...]:
+        said: set[str] = set()
+        by_subject = sorted(self.data.explanations, key=lambda item: item.subject is Subject.OUTCOME)
+        found = []
+        for item in by_subject:
+            found.append((item, tuple(note for note in item.notes if note not in said)))
+            said.update(item.notes)
+        return tuple(found)
 
     @cached_property
     def evidence(self) -> tuple[str, ...]:
@@ -212,7 +226,7 @@ class IndexView:
     def settling_command(self) -> str:
         """The command that runs the cells that would tell more; empty where there are none."""
         cells = [part for cell in self.limits.settling for part in ("--cell", cell)]
-        return shlex.join(["crashmatrix", "run", *cells]) if cells else ""
+        return command("run", *cells, project=self.data.folder.parent.parent) if cells else ""
 
     @property
     def wall_seconds(self) -> float | None:
@@ -249,6 +263,17 @@ def _with_code(sentence: str, expressions: tuple[str, ...]) -> Markup:
     if not rules:
         return escape(sentence)
     parts = re.split("(" + "|".join(re.escape(rule) for rule in rules) + ")", sentence)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
+
+
+def prose(text: str) -> Markup:
+    """Sentences of this program, with the commands that stand in backticks as code."""
+    parts = visible(text).split("`")
+    if len(parts) % 2 == 0:
+        return escape(visible(text))
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
         for number, part in enumerate(parts)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from orchestrator.report.markdown import code_markdown, escape_markdown, table
+from orchestrator.report.markdown import code_markdown, escape_markdown, prose_markdown, table
 from orchestrator.report.text import one_line
 
 LINKED = re.compile(r"://|www\.|@|#\d", re.IGNORECASE)
@@ -43,6 +43,11 @@ def test_text_is_shown_as_it_is(text: str) -> None:
     assert shown(code_markdown(text)) == said
 
 
+@given(HOSTILE | st.text(max_size=40))
+def test_prose_shows_the_same_but_for_its_backticks(text: str) -> None:
+    assert shown(prose_markdown(text)).replace("`", "") == one_line(text).replace("`", "").strip()
+
+
 @given(HOSTILE)
 def test_in_a_table_it_stays_in_its_field(text: str) -> None:
     lines = list(table(("a", "b"), [(escape_markdown(text), code_markdown(text))]))
@@ -61,6 +66,8 @@ def test_in_a_table_it_stays_in_its_field(text: str) -> None:
         ('exactly where glibc < "2.41" and x', 'exactly where glibc < "2.41" and x'),
         ("in (anonymous namespace)::run of __GI_getenv", "in (anonymous namespace)::run of `__GI_getenv`"),
         ("a|b c*d @team https://e.org", "`a|b c*d @team https://e.org`"),
+        ("hang in _call_function_pointer. Also", "hang in `_call_function_pointer`. Also"),
+        ("error[E0308]: mismatched types", "`error[E0308]`: mismatched types"),
         ("1. no list", "`1.` no list"),
         ("# no head", "`#` no head"),
         (":tada: it", "`:tada:` it"),
@@ -69,3 +76,9 @@ def test_in_a_table_it_stays_in_its_field(text: str) -> None:
 )
 def test_raw_text_is_readable(text: str, raw: str) -> None:
     assert escape_markdown(text) == raw
+
+
+def test_a_command_within_a_sentence_is_code() -> None:
+    said = "One cell would tell: `crashmatrix run --cell a/b+c=d`."
+    assert prose_markdown(said) == said
+    assert escape_markdown(said) != said
