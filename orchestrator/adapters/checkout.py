@@ -21,6 +21,8 @@ class Checkout(NamedTuple):
 
     commit: str | None = None
     branch: str | None = None
+    folder: str = "."
+    """The path of the folder in its repository."""
 
 
 def checkout(folder: Path) -> Checkout:
@@ -29,6 +31,10 @@ def checkout(folder: Path) -> Checkout:
     git = next((item / ".git" for item in (place, *place.parents) if (item / ".git").exists()), None)
     if git is None:
         return Checkout()
+    return _at(git)._replace(folder=place.relative_to(git.parent).as_posix())
+
+
+def _at(git: Path) -> Checkout:
     own = git if git.is_dir() else _named(git, "gitdir: ", git.parent)
     head = _text(own / "HEAD") if own else ""
     if own is None or _COMMIT.fullmatch(head):

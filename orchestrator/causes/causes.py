@@ -3,7 +3,7 @@
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +28,9 @@ TITLE: Final = 99
 REASON: Final = 2_000
 """Characters of the example's reason that a cause keeps; the cell's result has all."""
 NAMED_CELLS: Final = 3
-"""Cells that a command names one by one; of more it has the rule."""
+"""Cells that a command names one by one; of more it has the rule, where there is one."""
+NAMED_LENGTH: Final = 1_500
+"""Characters of the cells that a command names where no rule describes them."""
 _SLUG: Final = re.compile(r"[^a-z0-9]+")
 _VERDICTS: Final = {
     CauseKind.BUILD: Verdict.ERROR,
@@ -223,5 +225,15 @@ def _command(plan: Plan, group: CauseGroup, where: Where | None, example: CellRe
         rule = f'scenario == "{group.end.scenario}" and ({rule})'
     if rule and len(cells) > NAMED_CELLS and "--cell" not in chosen:
         return f"{start} {shlex.join(_narrowed(chosen, rule))}"
-    named = shlex.join([part for cell in cells[:NAMED_CELLS] for part in ("--cell", cell)])
-    return f"{start} {named}"
+    return f"{start} {' '.join(_named(cells))}"
+
+
+def _named(cells: Sequence[str]) -> Iterator[str]:
+    """`--cell ID` for each of the first cells; at least for NAMED_CELLS of them."""
+    length = 0
+    for number, cell in enumerate(cells):
+        flag = shlex.join(["--cell", cell])
+        length += len(flag) + 1
+        if number >= NAMED_CELLS and length > NAMED_LENGTH:
+            return
+        yield flag

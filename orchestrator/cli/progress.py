@@ -79,7 +79,7 @@ class Lines:
 
 
 def _short(result: CellResult) -> str:
-    """The reason of a verdict. The error of a failed image has its own line, so a cell only names the image."""
+    """The reason of a verdict. The error of a failed image has its own line: a cell only names the image."""
     failed = result.unobserved.image if result.unobserved else None
     return f"image {failed.role} could not be built" if failed else result.judgement.reason
 

@@ -44,6 +44,8 @@ class RunIdentity(Value):
     branch: str | None = None
     job: str | None = None
     """The address of the job of CI that ran it."""
+    files: str | None = None
+    """The address of the project's folder at that commit; None outside of CI: it may not be pushed."""
     host: str
     kernel: str
     version: str

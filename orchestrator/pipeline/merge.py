@@ -1,6 +1,7 @@
 """Several runs, such as the shards of a night, merged into one run with one report."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -153,11 +154,14 @@ def _merged(plans: Sequence[Plan], planned: Sequence[PlannedById], run: str, who
     first = plans[0]
     last = {name: item for its_cells in planned for name, item in its_cells.items()}
     cells = PlannedCells.of(last.values())
+    chosen, command = _chosen(whole)
     return Plan(
         run=run,
         created=min(plan.created for plan in plans),
         profile=" + ".join(_unique([plan.profile for plan in whole])),
         selection=" | ".join(_unique([plan.selection for plan in whole])),
+        chosen=chosen,
+        command=command,
         cells=cells,
         identity=first.identity if all(plan.identity == first.identity for plan in plans) else None,
         scenarios=tuple({item.name: item for plan in plans for item in plan.scenarios}.values()),
@@ -167,6 +171,20 @@ def _merged(plans: Sequence[Plan], planned: Sequence[PlannedById], run: str, who
         images=tuple({image.key: image for plan in plans for image in plan.images}.values()),
         ordered=tuple(axis for axis in first.ordered if all(axis in plan.ordered for plan in plans)),
     )
+
+
+def _chosen(plans: Sequence[Plan]) -> tuple[tuple[str, ...], str]:
+    """The words and the command that choose the cells of all shards again; empty where no one does."""
+    first = plans[0]
+    words = _without_shard(first)
+    if not words or any(_without_shard(plan) != words for plan in plans):
+        return (), ""
+    start = first.command.removesuffix(shlex.join(first.chosen))
+    return words, f"{start}{shlex.join(words)}" if first.command else ""
+
+
+def _without_shard(plan: Plan) -> tuple[str, ...]:
+    return plan.chosen[:-2] if plan.chosen[-2:-1] == ("--shard",) else plan.chosen
 
 
 def _unavailable(plans: Sequence[Plan], cells: PlannedCells) -> tuple[UnavailableValue, ...]:

@@ -25,7 +25,7 @@ def run_limits(data: RunData) -> RunLimits:
     """What the run's cells cannot tell, said once."""
     cells = [record.cell for record in data.records]
     merged = [axis for axis in shown_axes(cells, len(cells)) if len(axis.parts) > 1]
-    said = [f"{' and '.join(axis.parts)} change together here" for axis in merged]
+    said = [f"{' and '.join(axis.parts)} change together" for axis in merged]
     only = [f"{axis} {value}" for axis, value in _single(cells)]
     if only:
         said.append(f"only {', '.join(only)} ran")

@@ -34,7 +34,7 @@ def escape_markdown(text: str, limit: int = 400) -> str:
 
 
 def prose_markdown(text: str, limit: int = 400) -> str:
-    """A sentence of this program, which has commands in backticks, as `escape_markdown`; those are code spans."""
+    """As `escape_markdown`, of a sentence of this program: its commands, in backticks, are code spans."""
     line = one_line(text, limit)
     parts = line.split("`")
     if len(parts) % 2 == 0:  # a cut sentence, or a name with a backtick

@@ -22,10 +22,12 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup, escape
 
 from orchestrator.adapters.files import write_below
+from orchestrator.invocation import command
 from orchestrator.model.memory import memory_words
 from orchestrator.model.rate import percent
 from orchestrator.report import (
     ansi,
+    cause_words,
     cell_view,
     cell_words,
     crash_words,
@@ -137,6 +139,8 @@ def _environment() -> PrintingEnvironment:
         "stacks": stacks,
         "hangs": hangs,
         "links": links,
+        "cause_words": cause_words,
+        "command": command,
         "signature_slug": signature_slug,
         "signature_page": signature_page,
     }

@@ -3,7 +3,6 @@
 import functools
 import itertools
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Final
 from markupsafe import Markup, escape
 
 from orchestrator.adapters.visible import visible
+from orchestrator.invocation import command
 from orchestrator.model import (
     Cause,
     CauseKind,
@@ -226,7 +226,7 @@ class IndexView:
     def settling_command(self) -> str:
         """The command that runs the cells that would tell more; empty where there are none."""
         cells = [part for cell in self.limits.settling for part in ("--cell", cell)]
-        return command("run", *cells, project=self.data.folder.parent.parent) if cells else ""
+        return command("run", *cells) if cells else ""
 
     @property
     def wall_seconds(self) -> float | None:

@@ -119,7 +119,6 @@ def since(cause: Cause) -> str:
     return str(cause.state or "")
 
 
-def rule_place(where: str, scenario: str) -> str:
+def rule_place(where: str, scenario: str) -> Place:
     """The file and line of a rule, relative to the project as far as that is known."""
-    place = Place.of(where, scenario)
-    return f"{place.file}:{place.line}" if place.line else place.file
+    return Place.of(where, scenario)

@@ -194,6 +194,7 @@ def test_a_lost_engine_is_one_cause_whatever_each_cell_says_of_it(tmp_path: Path
     changes |= same(CRASHING[:1], unobserved("[Errno 28] No space left on device", Obstacle.HOST))
     engine, host = told(tmp_path, changes)
     assert (engine.kind, engine.count, engine.where) == (CauseKind.ENGINE, 6, None)
+    assert [cell.id for cell in (*PLAIN, *UWSGI) if f"--cell {cell.id}" not in engine.command] == []
     assert (host.kind, host.title) == (CauseKind.HOST, "[Errno 28] No space left on device")
 
 

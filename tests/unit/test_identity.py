@@ -29,7 +29,7 @@ def repository(folder: Path, head: str, **refs: str) -> Path:
 def test_a_branch_leads_to_its_commit_from_any_folder_below(tmp_path: Path) -> None:
     repository(tmp_path, "ref: refs/heads/main", main=COMMIT)
     (tmp_path / "deep" / "er").mkdir(parents=True)
-    assert checkout(tmp_path / "deep" / "er") == Checkout(COMMIT, "main")
+    assert checkout(tmp_path / "deep" / "er") == Checkout(COMMIT, "main", "deep/er")
 
 
 def test_a_packed_branch_a_bare_commit_and_a_worktree_are_read(tmp_path: Path) -> None:
@@ -78,6 +78,12 @@ def test_the_job_of_ci_is_an_address_of_the_web_and_nothing_else(tmp_path: Path)
     repository(tmp_path, COMMIT)
     github = {"GITHUB_SERVER_URL": "https://g.example", "GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "7"}
     found = run_identity(tmp_path, github | {"GITHUB_SHA": COMMIT, "GITHUB_REF_NAME": "main"})
+    assert found.files == f"https://g.example/o/r/blob/{COMMIT}/"
+    (tmp_path / "a b").mkdir()
+    below = run_identity(tmp_path / "a b", {"CI_PROJECT_URL": "https://l.example/p", "CI_COMMIT_SHA": COMMIT})
+    assert below.files == f"https://l.example/p/-/blob/{COMMIT}/a%20b/"
+    assert run_identity(tmp_path, github | {"GITHUB_SHA": OTHER}).files is None
+    assert run_identity(tmp_path, {}).files is None
     assert (found.job, found.commit, found.branch) == ("https://g.example/o/r/actions/runs/7", COMMIT, "main")
     assert (
         run_identity(tmp_path, {"CI_JOB_URL": "https://lab.example/jobs/1"}).job

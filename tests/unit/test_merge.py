@@ -1,5 +1,6 @@
 """Merging runs: whole or said to be not, and each cell from one run only."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -21,7 +22,13 @@ def shard(
     factory.write_run(folder, factory.RunSpec(cells=cells, changes=changes or {}, run=folder.name))
     path = folder / "plan.json"
     plan = Plan.model_validate_json(path.read_text())
-    named = {"shard": f"{number}/{SHARDS}", "created": f"2026-11-{day}T06:00:00+00:00"}
+    chosen = ("--profile", "smoke", "-k", 'probe == "cpp"', "--shard", f"{number}/{SHARDS}")
+    named = {
+        "shard": f"{number}/{SHARDS}",
+        "created": f"2026-11-{day}T06:00:00+00:00",
+        "chosen": chosen,
+        "command": f"./nox -s matrix -- {shlex.join(chosen)}",
+    }
     path.write_text(plan.model_copy(update=named).model_dump_json())
     return folder
 
@@ -34,6 +41,18 @@ def test_all_shards_are_one_whole_run(tmp_path: Path) -> None:
     assert said == []
     assert exit_code(data) == 0
     assert 'launcher == "uwsgi" and probe == "cpp"' in data.explanations[0].sentence
+    assert data.plan.command == "./nox -s matrix -- --profile smoke -k 'probe == \"cpp\"'"
+
+
+def test_runs_of_several_selections_have_no_one_command(tmp_path: Path) -> None:
+    one, two = shard(tmp_path / "one", 1), shard(tmp_path / "two", 2)
+    plan = Plan.model_validate_json((two / "plan.json").read_text())
+    other = plan.model_copy(
+        update={"chosen": ("--profile", "full"), "command": "crashmatrix run --profile full"}
+    )
+    (two / "plan.json").write_text(other.model_dump_json())
+    merged = merge_runs([one, two], MergeOptions(into=tmp_path / "merged"), print).plan
+    assert (merged.chosen, merged.command) == ((), "")
 
 
 def test_a_missing_shard_is_said_everywhere_and_is_no_success(tmp_path: Path) -> None:

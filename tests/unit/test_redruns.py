@@ -89,7 +89,7 @@ def test_the_overview_has_one_row_a_cause_with_its_cells_marked_and_its_best_exa
 
 def test_what_the_whole_run_cannot_tell_is_said_once_with_cells_that_would_settle_it(tmp_path: Path) -> None:
     limits = run_limits(redruns.report(tmp_path))
-    assert limits.sentences == ("python and glibc change together here", "only arch x86_64 ran")
+    assert limits.sentences == ("python and glibc change together", "only arch x86_64 ran")
     # The crash stops between 2.36 and 2.41, or between 3.11 and 3.13: each cell has one side of either.
     assert limits.settling[:2] == (
         "tls-atexit/py3.13-glibc2.36-x86_64-uwsgi-cpp",

@@ -11,10 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import html
 
-from orchestrator.model import AddressRange, Plan, PlannedCells, Survival, Verdict
+from orchestrator.invocation import command
+from orchestrator.model import (
+    AddressRange,
+    Obstacle,
+    Plan,
+    PlannedCells,
+    RunIdentity,
+    Survival,
+    Unobserved,
+    Verdict,
+)
+from orchestrator.pipeline.reporting import write_reports
 from orchestrator.report.signatures import signature_slug
 from orchestrator.report.site import link
 from tests.unit import run_factory as factory
+from tests.unit.run_factory import judged
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e\x1b[31m\0]]>"
 
@@ -218,3 +230,50 @@ def test_an_expected_address_and_a_claim_to_survive_stand_beside_what_was_seen(t
 def test_links_escape_what_urllib_escapes(text: str) -> None:
     assert link("index.html", "cell.html", text) == f"cell.html#{quote(text, safe='/=')}".rstrip("#")
     assert link("index.html", text.replace("/", "")) == quote(text.replace("/", ""))
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "title"),
+    [(Obstacle.ENGINE, "The container engine failed"), (Obstacle.HOST, "This host failed")],
+)
+def test_a_cell_without_a_trial_says_what_failed_and_how_to_check_it(
+    tmp_path: Path, obstacle: Obstacle, title: str
+) -> None:
+    one, two = factory.cell(0), factory.cell(1)
+    said = judged(Verdict.ERROR, f"gone {HOSTILE}", trials=(), unobserved=Unobserved(obstacle=obstacle))
+    factory.write_run(tmp_path, factory.RunSpec(changes={one.id: said, two.id: said}))
+    page = cell_page(render(tmp_path), one.id)
+    (section,) = page.xpath("//section[@aria-labelledby='trouble']")
+    told = words(section)
+    assert told.startswith(title)
+    assert "gone <script>" in told
+    assert "nor in 1 cell with the same cause" in told
+    assert section.xpath(".//code")[0].text == command("doctor")
+    assert one.id in told
+    assert not page.xpath("//section[@id='fault' or @aria-labelledby='fault']")
+
+
+def test_a_rule_is_a_link_where_the_project_s_files_are_shown(tmp_path: Path) -> None:
+    failing = {factory.cell(0).id: judged(Verdict.FAIL, "saw exit 0; expected SIGSEGV")}
+    folder = factory.write_run(tmp_path, factory.RunSpec(changes=failing))
+    place = "scenarios/tls-atexit/scenario.yaml"
+    assert not [page for page in render(folder).values() if page.xpath(f"//a[contains(@href, '{place}')]")]
+    plan = Plan.model_validate_json((folder / "plan.json").read_text())
+    identity = RunIdentity(host="h", kernel="k", version="1", files="https://g.example/o/r/blob/abc/")
+    (folder / "plan.json").write_text(plan.model_copy(update={"identity": identity}).model_dump_json())
+    pages = render(folder)
+    for page in (pages[folder / "index.html"], cell_page(pages, factory.cell(0).id)):
+        (link,) = page.xpath(f"//a[starts-with(@href, '{identity.files}{place}')]")
+        assert link.get("href").replace("#L", ":") == f"{identity.files}{words(link)}"
+
+
+def test_a_note_that_explains_several_rules_is_told_once(tmp_path: Path) -> None:
+    failing = {
+        factory.cell(pair).id: judged(Verdict.FAIL, "saw SIGSEGV; expected exit 0") for pair in range(3)
+    }
+    write_reports(factory.write_run(tmp_path, factory.RunSpec(changes=failing)))
+    page = html.document_fromstring((tmp_path / "index.html").read_bytes())
+    notes = [words(note) for note in page.xpath("//*[@class='explanation']/p[@class='soft']")]
+    sentences = [said for note in notes for said in note.split(". ")]
+    assert sentences
+    assert len(sentences) == len(set(sentences))
