@@ -158,9 +158,8 @@ def _with_build(core: Core, frames: Sequence[NativeFrame]) -> Sequence[NativeFra
 
 
 def _backends(reading: Reading, python: PythonReading | None) -> dict[str, str | None]:
-    used = dict(filter(None, [(reading.backend, reading.version), reading.named_by])) | (
-        {PYSTACK: python.version} if python else {}
-    )
+    own = [(reading.backend, reading.version), reading.named_by, *reading.others]
+    used = dict(filter(None, own)) | ({PYSTACK: python.version} if python else {})
     return {name: used.get(name) for name in BACKENDS}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from orchestrator.binary.dwarf.cfi_program import CfiError
 from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES
 from orchestrator.crash.stacks.reading import Frame
 from orchestrator.crash.stacks.unwind_tables import UnwindTables
 
@@ -30,6 +31,32 @@ def count_certain(memory: ProcessMemory, frames: Sequence[Frame]) -> int:
         elif not frame.inline and not _can_be_left(tables, memory, frame.pc if interrupted else frame.pc - 1):
             return number + 1
     return len(frames)
+
+
+def count_named(memory: ProcessMemory, frames: Sequence[Frame]) -> tuple[int, int]:
+    """The number of frames that are named for certain and that no guess led to, then that of all these.
+
+    A signal's trampoline ends a guess: the kernel saved the registers of the frame that it interrupted.
+    """
+    begin = named = total = 0
+    while begin < len(frames):
+        sure = frames[begin : begin + count_certain(memory, frames[begin:])]
+        named += sum(bool(frame.function and frame.exact) for frame in sure)
+        total += len(sure)
+        left = range(begin + len(sure), len(frames) - 1)
+        begin = next(
+            (place + 1 for place in left if _is_interrupted(memory, *frames[place : place + 2])), len(frames)
+        )
+    return named, total
+
+
+def _is_interrupted(memory: ProcessMemory, trampoline: Frame, outer: Frame) -> bool:
+    """Whether a signal's frame is on the stack, and says that it interrupted the next frame outwards."""
+    machine = UNWIND_ARCHES[memory.core.arch]
+    if not trampoline.trampoline or trampoline.sp is None:
+        return False
+    saved = machine.interrupted(memory.read(trampoline.sp + machine.context_at, 8 * len(machine.context)))
+    return saved is not None and saved[machine.pc] == outer.pc
 
 
 def _can_be_left(tables: UnwindTables, memory: ProcessMemory, address: int) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+MAIN: Final = "main"
+"""The program's outermost function: a stack ends there."""
 NEAR: Final = 4
 """Frames from a possible fault outwards whose registers are wanted: a walk may be in a caller."""
 
@@ -45,6 +47,8 @@ class ThreadReading:
     crashed: bool
     frames: tuple[Frame, ...]
     registers: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
+    """Those of the reading's warnings that are about this stack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +63,8 @@ class Reading:
     """Why another backend may know more; only of one that is asked before another."""
     guesses: tuple[str, ...] = ()
     """The warnings about frames that were guessed and are not marked as such."""
+    others: tuple[tuple[str, str], ...] = ()
+    """Further backends, with their versions, that read some of the threads."""
     by_program: bool = False
     """Whether another program read the core, which has to be confined."""
     named_by: tuple[str, str] | None = None

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from orchestrator.binary.core.corefile import Core
+from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.stacks.choice import better_of, is_sure
 from orchestrator.crash.stacks.elf import backend as elf_backend
 from orchestrator.crash.stacks.gdb import backend as gdb_backend
 from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
@@ -42,8 +44,8 @@ NOTES: Final = "notes"
 def read_stacks(path: Path, core: Core, root: Path, names: Collection[str]) -> tuple[Reading, list[str]]:
     """The stacks as the best of the named backends reads them, and why better ones were not used.
 
-    A fast backend that leaves nothing unsure is as good as the best. A reading with guessed frames is used
-    only if no other named backend has one without.
+    A fast backend that leaves nothing unsure is as good as the best. Where the best guesses, each thread is
+    as that backend has it whose frames are named and sure for longer.
     """
     readings = _Readings(path, core, root)
     chosen = [name for name in STACK_BACKENDS if name in names]
@@ -51,17 +53,18 @@ def read_stacks(path: Path, core: Core, root: Path, names: Collection[str]) -> t
         first = readings.of(name) if STACK_BACKENDS[name].goes_first(core) else None
         if first and not first.unsure:
             return first, []
+    memory = ProcessMemory(core, root)
     lacking: list[str] = []
-    guessed: tuple[Reading, list[str]] | None = None
+    best: Reading | None = None
     for name in chosen:
         reading = readings.of(name)
-        if reading and not reading.guesses:
-            return reading, lacking
-        if reading:
-            guessed = guessed or (reading, list(lacking))
-        why = "it guesses frames where it cannot know the way out" if reading else readings.refused[name]
-        lacking.append(f"without {name}: {why}")
-    return guessed or (read_notes(core), lacking)
+        if reading is None:
+            lacking.append(f"without {name}: {readings.refused[name]}")
+            continue
+        best = better_of(memory, best, reading) if best else reading
+        if is_sure(memory, best):
+            break
+    return best or read_notes(core), lacking
 
 
 class _Readings:

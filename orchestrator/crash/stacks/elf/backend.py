@@ -15,13 +15,12 @@ from orchestrator.crash.stacks.elf.names import Names, meant
 from orchestrator.crash.stacks.elf.tail_calls import AmbiguousError, TailCalls
 from orchestrator.crash.stacks.elf.unwind import Stack, Step, Unwinder
 from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES, UnwindArch
-from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading, near_frames
+from orchestrator.crash.stacks.reading import MAIN, Frame, Reading, ThreadReading, near_frames
 from orchestrator.errors import ToolError
 from orchestrator.model import Arch
 
 NAME: Final = "elf"
 VERSION: Final = "2"
-MAIN = "main"
 THREAD_WIDE: Final = ("fs_base", "gs_base")
 """Registers that have one value in all frames of a thread."""
 _WRITTEN_OTHERWISE: Final = frozenset("<{$")
@@ -41,12 +40,7 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 
         namer.thread(thread, stack, crashed=number == 0)
         for number, (thread, stack) in enumerate(zip(core.threads, stacks, strict=True))
     )
-    doubts = (
-        line
-        for thread, stack in zip(core.threads, stacks, strict=True)
-        for line in _doubts(thread.tid, stack)
-    )
-    warnings = (*dict.fromkeys(memory.problems), *doubts)
+    warnings = (*dict.fromkeys(memory.problems), *(line for thread in threads for line in thread.doubts))
     return Reading(
         backend=NAME, version=VERSION, threads=threads, warnings=warnings,
         unsure=(*warnings, *namer.unsure(threads), *namer.unsure_names(steps)),
@@ -78,7 +72,8 @@ class _Namer:
             pairs += [(frame, None) for frame in self._passed(step, outer)]
         frames, steps = tuple(frame for frame, _ in pairs), [step for _, step in pairs]
         held = frame_registers(state, frames, steps, UNWIND_ARCHES[self.memory.core.arch]) if crashed else {}
-        return ThreadReading(tid=state.tid, crashed=crashed, frames=frames, registers=held)
+        doubts = _doubts(state.tid, stack)
+        return ThreadReading(tid=state.tid, crashed=crashed, frames=frames, registers=held, doubts=doubts)
 
     def unsure(self, threads: Sequence[ThreadReading]) -> Iterator[str]:
         """Why a debugger may know more, by frame."""
@@ -180,9 +175,9 @@ def frame_registers(
     }
 
 
-def _doubts(tid: int, stack: Stack) -> list[str]:
+def _doubts(tid: int, stack: Stack) -> tuple[str, ...]:
     doubts = [f"thread {tid}: its stack ends early ({stack.stopped})"] if stack.stopped else []
     scanned = sum(step.scanned for step in stack.steps)
     if scanned:
         doubts.append(f"thread {tid}: {scanned} of its frames were found by a scan and may be leftovers")
-    return doubts
+    return tuple(doubts)

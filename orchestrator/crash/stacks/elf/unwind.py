@@ -6,6 +6,7 @@ addresses after a call. Frames found by a frame pointer or a scan are marked, si
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,6 +14,7 @@ from orchestrator.binary.dwarf.cfi import Unwinding
 from orchestrator.binary.dwarf.cfi_program import CfiError, Row, Rule
 from orchestrator.binary.dwarf.expression import MASK, ExpressionError, StackMachine
 from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.stacks.elf.signal_frames import SignalFrames
 from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES, Registers
 from orchestrator.crash.stacks.unwind_tables import UnwindTables
 
@@ -69,6 +71,7 @@ class Unwinder:
         steps: list[Step] = []
         step: Step | None = self._step(registers, interrupted=True)
         guesses = 0
+        signal_frame: int | None = None
         while step is not None:
             steps.append(step)
             guesses += step.scanned
@@ -78,10 +81,30 @@ class Unwinder:
             if time.monotonic() > self._deadline:
                 return Stack(steps=tuple(steps), stopped=f"reading took over {MAX_SECONDS:.0f} s")
             try:
-                step = self._caller(step)
-            except _StoppedError as stopped:
-                return Stack(steps=tuple(steps), stopped=str(stopped))
+                outer, stopped = self._caller(step), None
+            except _StoppedError as error:
+                outer, stopped = None, str(error)
+            if step.trampoline:
+                signal_frame = None
+            elif signal_frame is None and (stopped or (outer and outer.scanned)):
+                signal_frame = self._next_signal_frame(steps)
+            if signal_frame is not None and (outer is None or outer.sp > signal_frame):
+                outer, stopped = self._trampoline(step, signal_frame), None
+            if stopped:
+                return Stack(steps=tuple(steps), stopped=stopped)
+            step = outer
         return Stack(steps=tuple(steps))
+
+    def _next_signal_frame(self, steps: Sequence[Step]) -> int | None:
+        """The next signal frame outwards, to which guesses must lead."""
+        outer = next((step.sp for step in reversed(steps) if step.trampoline), None)
+        return SignalFrames(self._memory).find(steps[-1].sp, outer)
+
+    def _trampoline(self, step: Step, place: int) -> Step:
+        """The trampoline of the signal frame at `place`."""
+        machine = self._machine
+        target = self._memory.word(place - _WORD) or 0
+        return self._step({**step.registers, machine.sp: place, machine.pc: target})
 
     def _step(self, registers: Registers, *, interrupted: bool = False, scanned: bool = False) -> Step:
         machine = self._machine
@@ -90,7 +113,7 @@ class Unwinder:
         return Step(
             pc=pc, sp=registers.get(machine.sp, 0), registers={**registers, machine.pc: pc},
             interrupted=interrupted, scanned=scanned,
-            trampoline=any(code.startswith(known) for known in machine.trampolines),
+            trampoline=code.startswith(machine.trampolines),
         )  # fmt: skip
 
     def _caller(self, step: Step) -> Step | None:

@@ -26,6 +26,8 @@ _ARM_CONTEXT_AT: Final = 128 + 176 + 8
 _ARM_ADDRESS: Final = (1 << 48) - 1
 """Bits of an address of the process; pointer authentication signs with those above."""
 _LONGEST_CALL: Final = 7
+_SIGINFO: Final = struct.Struct("<iii")
+"""si_signo, si_errno, si_code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,9 @@ class UnwindArch:
 
     `trampolines` are the bytes of the code that a signal handler returns to (rt_sigreturn), by which
     debuggers and libgcc recognise it too. `context` are the registers in the order in which the kernel saves
-    them, `context_at` bytes above the stack pointer there. `link` is the register with the return address of
-    a function that has just been called; None where the return address is on the stack.
+    them, `context_at` bytes above the stack pointer there, the siginfo_t is `siginfo_at` bytes above it.
+    `link` is the register with the return address of a function that has just been called; None where the
+    return address is on the stack.
     """
 
     names: tuple[str, ...]
@@ -46,6 +49,7 @@ class UnwindArch:
     trampolines: tuple[bytes, ...]
     context: tuple[int, ...]
     context_at: int
+    siginfo_at: int
     is_call: Callable[[bytes], bool]
     address_bits: int
 
@@ -56,6 +60,15 @@ class UnwindArch:
     def named(self, registers: Registers) -> dict[str, int]:
         """Registers by name, from those by number."""
         return {self.names[number]: value for number, value in sorted(registers.items())}
+
+    def siginfo(self, sp: int) -> tuple[int, int]:
+        """Where a signal frame has its siginfo_t, and how many of its bytes tell whether it was sent."""
+        return sp + self.siginfo_at, _SIGINFO.size
+
+    @staticmethod
+    def is_fault(siginfo: bytes) -> bool:
+        """Whether a siginfo_t is of a fault: the kernel's si_code is positive (sigaction(2))."""
+        return len(siginfo) >= _SIGINFO.size and _SIGINFO.unpack_from(siginfo)[2] > 0
 
     def interrupted(self, raw: bytes) -> Registers | None:
         """Registers from the bytes of a signal frame's context; None if these are incomplete."""
@@ -86,11 +99,13 @@ UNWIND_ARCHES: Final[Mapping[Arch, UnwindArch]] = {
     Arch.X86_64: UnwindArch(
         names=_X86_NAMES, pc=16, sp=7, frame_pointer=6, link=None,
         trampolines=(bytes.fromhex("48c7c00f0000000f05"), bytes.fromhex("b80f0000000f05")),
-        context=_X86_CONTEXT, context_at=_X86_CONTEXT_AT, is_call=_is_x86_call, address_bits=(1 << 64) - 1,
+        context=_X86_CONTEXT, context_at=_X86_CONTEXT_AT, siginfo_at=0x130, is_call=_is_x86_call,
+        address_bits=(1 << 64) - 1,
     ),
     Arch.ARM64: UnwindArch(
         names=_ARM_NAMES, pc=32, sp=31, frame_pointer=29, link=30,
         trampolines=(bytes.fromhex("681180d2010000d4"),),
-        context=tuple(range(33)), context_at=_ARM_CONTEXT_AT, is_call=_is_arm_call, address_bits=_ARM_ADDRESS,
+        context=tuple(range(33)), context_at=_ARM_CONTEXT_AT, siginfo_at=0, is_call=_is_arm_call,
+        address_bits=_ARM_ADDRESS,
     ),
 }  # fmt: skip

@@ -5,7 +5,7 @@ address; otherwise it is the nearest symbol before it, which may mislead (it did
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +24,7 @@ from orchestrator.crash.stacks.gdb.run import (
     PlacedFile,
     read_with_gdb,
 )
-from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
+from orchestrator.crash.stacks.reading import MAIN, Frame, Reading, ThreadReading
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import Arch
 
@@ -70,22 +70,41 @@ def _placed(core: Core, root: Path) -> list[PlacedFile]:
 
 def complete(core: Core, root: Path, answer: GdbAnswer) -> Reading:
     """gdb's answer as a reading; `root` is the sysroot, whose symbol tables say how certain a name is."""
-    tables = SymbolTables(core, root, (frame for thread in answer.threads for frame in thread.frames))
+    found = [_to_main(core, thread) for thread in answer.threads]
+    tables = SymbolTables(core, root, (frame for thread in found for frame in thread.frames))
+    absent = {module for module in core.modules if not (root / module.path.lstrip("/")).is_file()}
+    guesses = {thread.tid: tuple(_guesses(thread, core, absent)) for thread in found}
     threads = tuple(
         ThreadReading(
             tid=thread.tid,
             crashed=thread.crashed,
             frames=tuple(_frames(core, thread, tables)),
             registers=thread.registers,
+            doubts=(*_stack_warnings(thread), *guesses[thread.tid]),
         )
-        for thread in answer.threads
+        for thread in found
     )
-    guesses = tuple(_guesses(answer, core, root))
-    warnings = (*tables.problems, *_warnings(answer, core), *guesses)
+    general = (*tables.problems, *_warnings(answer, core))
+    warnings = (*general, *(line for thread in threads for line in thread.doubts))
     return Reading(
-        backend="gdb", version=answer.version, threads=threads, warnings=warnings, guesses=guesses,
-        by_program=True,
+        backend="gdb", version=answer.version, threads=threads, warnings=warnings,
+        guesses=tuple(line for lines in guesses.values() for line in lines), by_program=True,
     )  # fmt: skip
+
+
+def _to_main(core: Core, thread: GdbThread) -> GdbThread:
+    """A thread without the callers of the program's main, which are the same in every program.
+
+    gdb itself would end at what the debug information calls the main program, in Rust `p::main`, but not
+    where it takes the names from its index cache: two readings of one core would differ.
+    """
+    program = core.executable
+    for number, frame in enumerate(thread.frames):
+        if frame.function == MAIN and program and core.module_at(frame.pc) == program and not frame.inline:
+            return thread.model_copy(
+                update={"frames": thread.frames[: number + 1], "stopped": None, "more": False}
+            )
+    return thread
 
 
 class SymbolTables:
@@ -162,30 +181,26 @@ def _frame(frame: GdbFrame, symbol: Symbol | None, *, scanned: bool) -> Frame:
 
 def _warnings(answer: GdbAnswer, core: Core) -> list[str]:
     warnings = [f"gdb: {line}" for line in answer.complaints]
-    for thread in answer.threads:
-        warnings += _stack_warnings(thread)
     if len(answer.threads) < len(core.threads):
         warnings.append(f"gdb found {len(answer.threads)} of {len(core.threads)} threads")
     return warnings
 
 
-def _guesses(answer: GdbAnswer, core: Core, root: Path) -> Iterator[str]:
-    """Warnings about frames that gdb guessed, which it does not mark.
+def _guesses(thread: GdbThread, core: Core, absent: Collection[MappedModule]) -> Iterator[str]:
+    """Warnings about frames of a thread that gdb guessed, which it does not mark.
 
     Without a function's file the caller is a guess. Without unwind information in the file it is one too,
     which shows where the frames lead out of all code.
     """
-    absent = {module for module in core.modules if not (root / module.path.lstrip("/")).is_file()}
-    for thread in answer.threads:
-        for number, frame in enumerate(thread.frames[:-1]):
-            module = core.module_at(frame.pc)
-            if module is not None and module in absent:
-                said = f"frames outside #{number} are guesses: {module.path} is not in the sysroot"
-                yield f"thread {thread.tid}: {said}"
-                break
-        if (guess := _first_guess(core, thread)) is not None:
-            said = f"frames from #{guess} outwards are guesses: {thread.frames[guess].pc:#x} is no code"
+    for number, frame in enumerate(thread.frames[:-1]):
+        module = core.module_at(frame.pc)
+        if module is not None and module in absent:
+            said = f"frames outside #{number} are guesses: {module.path} is not in the sysroot"
             yield f"thread {thread.tid}: {said}"
+            break
+    if (guess := _first_guess(core, thread)) is not None:
+        said = f"frames from #{guess} outwards are guesses: {thread.frames[guess].pc:#x} is no code"
+        yield f"thread {thread.tid}: {said}"
 
 
 def _stack_warnings(thread: GdbThread) -> list[str]:

@@ -136,6 +136,7 @@ def _arguments(core: Path, sysroot: Path) -> list[str]:
         f"set index-cache directory {cache_folder(INDEXES)}", "set index-cache enabled on",
         "set libthread-db-search-path /nonexistent", f"set sysroot {sysroot}",
         f"set debug-file-directory {sysroot}/usr/lib/debug", "set print frame-arguments none",
+        "set backtrace past-main on",
     ]  # fmt: skip
     return ["-nx", "-nh", "-batch", *_each("-iex", early), f"--core={core}"]
 
