@@ -30,7 +30,8 @@ FIND: Final = """
 import sys
 from pathlib import Path
 from orchestrator.pipeline.building import render_images
-from orchestrator.pipeline.planning import Project, make_plan
+from orchestrator.pipeline.planning import make_plan
+from orchestrator.pipeline.projects import Project
 from orchestrator.matrix import Request
 from orchestrator.adapters.engine import Engine
 planned = make_plan(Project.load(Path()), Request(profile="full"))

@@ -12,6 +12,7 @@ from orchestrator.model import (
     Base,
     CopiedPython,
     ImageSpec,
+    Interpreter,
     InterpreterKind,
     OwnPython,
 )
@@ -28,7 +29,7 @@ FROM_JAR: Final = "from_jar.py"
 def environment_image(
     book: RecipeBook,
     base: Base,
-    python: OwnPython | CopiedPython,
+    python: Interpreter,
     arch: Arch,
     instrument: Instrument | None = None,
 ) -> ImageSpec:
@@ -46,7 +47,7 @@ def environment_image(
 
 
 def _watched(
-    book: RecipeBook, base: Base, python: OwnPython | CopiedPython, arch: Arch, instrument: Instrument
+    book: RecipeBook, base: Base, python: Interpreter, arch: Arch, instrument: Instrument
 ) -> ImageSpec:
     environment = environment_image(book, base, python, arch)
     return book.dockerfile(
@@ -169,7 +170,7 @@ def _asked(python: CopiedPython, may_lack: Iterable[str]) -> str:
     return " ".join((python.version, ",".join(may_lack))).strip()
 
 
-def label(base: Base, python: OwnPython | CopiedPython) -> str:
+def label(base: Base, python: Interpreter) -> str:
     """The environment in an image's role; a base's only interpreter of its own needs no mention."""
     only_own = isinstance(python, OwnPython) and len(base.pythons) == 1
     return base.name if only_own else f"{base.name}-py{python.version}"

@@ -19,6 +19,7 @@ from orchestrator.model import (
     ContextFile,
     CopiedPython,
     ImageSpec,
+    Interpreter,
     InterpreterKind,
     OwnPython,
     ProbeKind,
@@ -40,7 +41,7 @@ class _Asked:
 
 
 def probe_image(
-    book: RecipeBook, scenario: Scenario, cell: Cell, base: Base, python: OwnPython | CopiedPython
+    book: RecipeBook, scenario: Scenario, cell: Cell, base: Base, python: Interpreter
 ) -> ImageSpec:
     """The image of a cell's probe, shared by all cells for which it is compiled the same way.
 
@@ -82,7 +83,7 @@ def _portable(book: RecipeBook, asked: _Asked) -> ImageSpec:
     return _compiled(book, asked, parents={"builder": builder}, values=values)
 
 
-def _native(book: RecipeBook, asked: _Asked, base: Base, python: OwnPython | CopiedPython) -> ImageSpec:
+def _native(book: RecipeBook, asked: _Asked, base: Base, python: Interpreter) -> ImageSpec:
     """A probe by the base's own compiler, against its own CPython's headers and, embedding it, libpython."""
     own = python if isinstance(python, OwnPython) else next(item for item in base.pythons if item.toolchain)
     values = {

@@ -25,8 +25,8 @@ from orchestrator.model import (
     Cell,
     CellEnvironment,
     CellPackages,
-    CopiedPython,
     ImageSpec,
+    Interpreter,
     OwnPython,
     Scenario,
     UserCode,
@@ -129,6 +129,6 @@ def _environment(catalogue: Catalogue, cell: Cell, host: Arch) -> CellEnvironmen
     return CellEnvironment(base=base, python=python, arch=cell.arch, host=host)
 
 
-def _program(python: OwnPython | CopiedPython) -> str | None:
+def _program(python: Interpreter) -> str | None:
     """The program that `python3` must mean in a cell, if it does not already."""
     return python.program if isinstance(python, OwnPython) and python.program != SYSTEM_PYTHON else None

@@ -1,183 +1,18 @@
 """The catalogue: bases, which bring a glibc, and interpreters, which bring a CPython, each on its own."""
 
-from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final
 
-from packaging.version import Version
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field
 
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
-from orchestrator.model.cell import FREE_THREADED, PYTHON_VALUE, in_series
-from orchestrator.model.download import Download, ImageName, ImagePin, Name, Tag, VersionText
+from orchestrator.model.download import Download, ImagePin, Name, VersionText
+from orchestrator.model.interpreter import CopiedPython, Interpreter, InterpreterKind, OwnPython, Package
+from orchestrator.model.root_filesystem import Base, registry_of
 
-Package = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.+-]+$", max_length=100)]
-Program = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9][A-Za-z0-9._-]*){1,8}$", max_length=512)]
-BaseName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=64)]
-Arches = Annotated[tuple[Arch, ...], Field(min_length=1)]
-PythonText = Annotated[str, StringConstraints(pattern=rf"^{PYTHON_VALUE.pattern}$")]
-ModuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 TOOLCHAIN_ARCH: Final = Arch.X86_64
 """What the cross toolchains run on, whatever they compile for."""
-SYSTEM_PYTHON: Final = "/usr/bin/python3"
-
-
-class InterpreterKind(StrEnum):
-    """Where a cell's CPython comes from."""
-
-    OWN = "own"
-    """The base brings it."""
-    PORTABLE = "portable"
-    """Compiled here, once per version and architecture, against the lowest glibc; copied into any base."""
-    ARCHIVE = "archive"
-    """Compiled by others to run on any base, or on those from some glibc on, and unpacked into it."""
-
-
-class OwnPython(Value):
-    """A CPython that a base brings: its series, and the exact `release` that the base is known to have.
-
-    A suite may bring another release one day; the result then says that the plan was made for this one.
-    `toolchain` is what a server is compiled with against it, on that base.
-    """
-
-    kind: Literal[InterpreterKind.OWN] = InterpreterKind.OWN
-    version: PythonText
-    release: PythonText | None = None
-    program: Program = SYSTEM_PYTHON
-    toolchain: tuple[Package, ...] = ()
-
-
-class CopiedPython(Value):
-    """A CPython that is copied into a base: the `source` is compiled (portable) or unpacked (archive).
-
-    `source` names downloads of this very `version`; a version that ends in `t` is its free-threaded build.
-    An archive that does not run on every base names the `lowest_glibc` that it runs on, and the modules of
-    the standard library that it is `without`. `minutes` is about how long compiling it takes on two cores.
-    """
-
-    kind: Literal[InterpreterKind.PORTABLE, InterpreterKind.ARCHIVE]
-    version: PythonText
-    arches: Arches
-    source: Name
-    lowest_glibc: VersionText | None = None
-    without: tuple[ModuleName, ...] = ()
-    minutes: dict[Arch, int] = {}
-
-    @model_validator(mode="after")
-    def _compiled_for_every_base(self) -> Self:
-        if self.lowest_glibc and self.kind is InterpreterKind.PORTABLE:
-            raise ValueError("`lowest_glibc` is for archives: a portable interpreter runs on every base")
-        if self.without and self.kind is InterpreterKind.PORTABLE:
-            raise ValueError("`without` is for archives: a portable interpreter has every module")
-        return self
-
-    @property
-    def free_threaded(self) -> bool:
-        """Whether its threads run without a global lock (`--disable-gil`)."""
-        return self.version.endswith(FREE_THREADED)
-
-    @property
-    def source_version(self) -> str:
-        """The version of its source or archive."""
-        return self.version.removesuffix(FREE_THREADED)
-
-    def brings(self, python: str) -> bool:
-        """Whether a value of the python axis means this one: its exact version, or its series."""
-        return in_series(self.version, python)
-
-    def runs_on(self, glibc: str) -> bool:
-        """Whether a base with this glibc has the symbol versions and libraries that this one needs."""
-        return self.lowest_glibc is None or Version(glibc) >= Version(self.lowest_glibc)
-
-
-Interpreter = Annotated[OwnPython | CopiedPython, Field(discriminator="kind")]
-
-
-class Suite(Value):
-    """A root filesystem of a Debian suite, made by mmdebstrap.
-
-    `packages` are installed. Of the `debug` packages only the separate debug files are taken.
-    `hooks` are folders of mmdebstrap's own hooks. A suite that still moves is signed for a week only, and
-    on a mirror that lags behind that is over: where it `may_be_expired`, the signature alone counts.
-    Of the architectures `without_security` the suite's security updates are not taken.
-    """
-
-    suite: Name
-    packages: tuple[Package, ...]
-    debug: tuple[Package, ...] = ()
-    hooks: tuple[Name, ...] = ()
-    may_be_expired: bool = False
-    without_security: tuple[Arch, ...] = ()
-
-
-class CrossSysroot(Value):
-    """A root filesystem made of the portable toolchain's own C library, with a static shell of Debian's."""
-
-    shell: Package = "busybox-static"
-
-
-class RegistryImage(Value):
-    """A root filesystem from an image registry, for each architecture.
-
-    `packages` are installed by the image's own apt. Where its base has another source too, that one
-    is taken, the same everywhere, unless this one is `preferred`.
-    """
-
-    images: Annotated[dict[Arch, ImageName], Field(min_length=1)]
-    tag: Tag
-    packages: tuple[Package, ...] = ()
-    preferred: bool = False
-
-
-class Base(Value):
-    """A root filesystem that brings a glibc, from one of `debian` and `sysroot`, or from `registry`."""
-
-    name: BaseName
-    glibc: VersionText
-    arches: Arches
-    debian: Suite | None = None
-    sysroot: CrossSysroot | None = None
-    registry: RegistryImage | None = None
-    pythons: tuple[OwnPython, ...] = ()
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if self.debian and self.sysroot:
-            raise ValueError("only one of `debian` and `sysroot` can say where a base comes from")
-        if not (self.debian or self.sysroot or self.registry):
-            raise ValueError("one of `debian`, `sysroot` and `registry` must say where a base comes from")
-        if self.registry and not self.registry.images.keys() >= set(self.arches):
-            raise ValueError("`registry` must name an image for each of `arches`")
-        return self
-
-    @property
-    def pulled(self) -> RegistryImage | None:
-        """The registry's image, where this base is taken from there."""
-        others = self.debian or self.sysroot
-        return self.registry if self.registry and (self.registry.preferred or not others) else None
-
-    def compiler_beside(self, python: "OwnPython | CopiedPython") -> tuple[Package, ...]:
-        """The packages of its own compiler and of the headers of an interpreter; empty where it has none.
-
-        Beside a copied one they are those of its own, since a probe keeps to the stable ABI.
-        """
-        beside = (python,) if isinstance(python, OwnPython) else self.pythons
-        return next((own.toolchain for own in beside if own.toolchain), ())
-
-    @property
-    def origin(self) -> str:
-        """Where its files come from, in words, as plans show it."""
-        if self.pulled:
-            return f"{next(iter(self.pulled.images.values()))}:{self.pulled.tag}"
-        if self.debian:
-            return f"Debian {self.debian.suite} by mmdebstrap"
-        return "the portable toolchain's sysroot"
-
-
-def registry_of(image: str) -> str:
-    """The host of an image's registry."""
-    return image.partition("/")[0]
 
 
 class MadeOf(Value):
@@ -229,7 +64,7 @@ class CatalogueParts(Value):
         made = (base for base in self.bases if base.debian and base.debian.suite == suite)
         return next((base for base in made if arch in base.arches), None)
 
-    def interpreter_for(self, base: Base, python: str, arch: Arch) -> OwnPython | CopiedPython | None:
+    def interpreter_for(self, base: Base, python: str, arch: Arch) -> Interpreter | None:
         """The interpreter that a python axis value means on a base, if there is one.
 
         A series ("3.13") is the base's own where it has that, else the first in the catalogue; a
@@ -269,7 +104,7 @@ class CatalogueParts(Value):
             minutes=self._minutes(interpreter, arch),
         )
 
-    def _minutes(self, interpreter: OwnPython | CopiedPython, arch: Arch) -> int | None:
+    def _minutes(self, interpreter: Interpreter, arch: Arch) -> int | None:
         minutes = interpreter.minutes.get(arch) if isinstance(interpreter, CopiedPython) else None
         return minutes + self.library_minutes.get(arch, 0) if minutes else None
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from orchestrator.binary.arch import Arch
-from orchestrator.model.catalogue import Base, CopiedPython, OwnPython
+from orchestrator.model.interpreter import Interpreter
+from orchestrator.model.root_filesystem import Base
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +15,6 @@ class CellEnvironment:
     """
 
     base: Base
-    python: OwnPython | CopiedPython
+    python: Interpreter
     arch: Arch
     host: Arch

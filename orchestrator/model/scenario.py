@@ -7,9 +7,9 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from orchestrator.model.base import Integer, Value
-from orchestrator.model.catalogue import InterpreterKind
 from orchestrator.model.code import UserCode
 from orchestrator.model.evidence import WantedFinding
+from orchestrator.model.interpreter import InterpreterKind
 from orchestrator.model.memory import DEFAULT_MEMORY
 from orchestrator.model.serving import Serving
 from orchestrator.model.survival import Survival

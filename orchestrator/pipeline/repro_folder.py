@@ -17,7 +17,7 @@ from orchestrator.model import (
     SYSTEM_PYTHON,
     Arch,
     Base,
-    CopiedPython,
+    Interpreter,
     OwnPython,
     PackageLock,
 )
@@ -40,7 +40,7 @@ class _Made:
     """What a cell's environment is made of, and whether a person can read how it comes about."""
 
     base: Base
-    python: OwnPython | CopiedPython
+    python: Interpreter
     image: str | None
     is_readable: bool
 
