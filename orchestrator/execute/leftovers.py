@@ -24,20 +24,27 @@ def owner_labels(run: str, cell: Cell, number: int) -> dict[str, str]:
 
 
 def remove_leftovers(engine: Engine) -> int:
-    """Remove containers and volumes whose process on this host is gone; returns how many."""
+    """Remove containers and volumes whose process on this host is gone; returns how many.
+
+    Also volumes without labels, since an engine that died while it made them forgot whose they are, and what
+    it was building.
+    """
     removed = sum(
         engine.reap(LABEL_OWNER, owner) for owner in engine.label_values(LABEL_OWNER) if _is_gone(owner)
     )
+    removed += engine.remove_unlabelled() + engine.remove_dead_builds()
     close_dead()  # after the containers that had them mounted
     return removed
 
 
 def remove_own(engine: Engine) -> int:
-    """Remove what this process made and has not removed; returns how many.
+    """Remove what this process made and has not removed; returns how many carried a label.
 
     Not by the run's name: runs of two projects that begin in one second have the same.
     """
-    return engine.reap(LABEL_OWNER, _owner(os.getpid()) or "none")
+    removed = engine.reap(LABEL_OWNER, _owner(os.getpid()) or "none")
+    engine.discard_all()
+    return removed + engine.remove_dead_builds()
 
 
 def _owner(pid: int) -> str | None:

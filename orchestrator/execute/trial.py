@@ -108,27 +108,16 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
     except BaseException:
         # The error that ended the trial is the diagnosis; a dead engine cannot remove anything either.
         with suppress(HostError):
-            _remove(engine, hostname)
+            engine.discard(hostname)
         raise
-    try:
-        _remove(engine, hostname)
-    except HostError as error:
-        # The outcomes stand; a later run removes what is left.
-        return _noted(outcomes, f"the container could not be removed: {error.what}")
+    with suppress(HostError):  # the outcomes stand; the run's end removes it, or says that it cannot
+        engine.discard(hostname)
     return outcomes
 
 
 def _noted(outcomes: tuple[Outcome, ...], note: str) -> tuple[Outcome, ...]:
     """Outcomes with a note on the last."""
     return (*outcomes[:-1], outcomes[-1].model_copy(update={"notes": (*outcomes[-1].notes, note)}))
-
-
-def _remove(engine: Engine, hostname: str) -> None:
-    """Remove by name: the container may exist although the engine's answer to its creation was lost."""
-    try:
-        engine.remove(hostname)
-    finally:
-        engine.remove_volume(hostname)
 
 
 def _watch(

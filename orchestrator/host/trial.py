@@ -70,9 +70,7 @@ def _run(engine: Engine, arch: Arch) -> None:
             if ended.status != 0:
                 raise HostError(f"a program that ends with 0 ended with {ended.status}", hint=HINT)
         finally:
-            with suppress(HostError):
-                engine.remove(name)
-            engine.remove_volume(name)
+            engine.discard(name)
 
 
 @contextmanager

@@ -66,10 +66,18 @@ def build_all(
     if slow:
         named = (f"{spec.role} (about {spec.minutes} min on 2 cores)" for spec in slow)
         progress.say(f"must be built first: {', '.join(named)}")
-    with building(stop, engine.prune_stages) as held:
+    with building(stop, lambda: _prune(engine, progress)) as held:
         if held:
             work.build(jobs)
     return work.results
+
+
+def _prune(engine: Engine, progress: Progress) -> None:
+    """Remove what builds left, which no image misses: an engine that goes away then ends no run."""
+    try:
+        engine.prune_stages()
+    except EngineError as error:
+        progress.say(f"What builds left is removed by the next run that builds: {error.what}.")
 
 
 @dataclass(frozen=True, kw_only=True)

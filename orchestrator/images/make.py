@@ -17,7 +17,7 @@ from orchestrator.errors import BuildError, EngineError, FailedBuild, HostError
 from orchestrator.images import context, failures, rootfs
 from orchestrator.images.network import persistently
 from orchestrator.images.rendered import LOG, keep_packages
-from orchestrator.model import LABEL, LABEL_KEY, LABEL_PACKAGES, ImageKind, ImageSpec
+from orchestrator.model import IMAGE, LABEL, LABEL_KEY, LABEL_PACKAGES, ImageKind, ImageSpec
 from orchestrator.scratch import scratch_folder
 
 SCRATCH: Final = "scratch"
@@ -90,7 +90,7 @@ class Maker:
 
 
 def _labels(spec: ImageSpec) -> dict[str, str]:
-    return {LABEL: "image", LABEL_KEY: spec.key}
+    return {LABEL: IMAGE, LABEL_KEY: spec.key}
 
 
 def _explained(spec: ImageSpec, error: HostError, log: Path) -> BuildError:

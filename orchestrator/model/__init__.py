@@ -114,6 +114,7 @@ from orchestrator.model.explanation import (
     Subject,
 )
 from orchestrator.model.image import (
+    IMAGE,
     LABEL,
     LABEL_CELL,
     LABEL_KEY,

@@ -9,6 +9,8 @@ from orchestrator.model.download import Download
 from orchestrator.model.packages import WheelTree
 
 LABEL: Final = "org.crashmatrix"
+IMAGE: Final = "image"
+"""The value of LABEL on an image, which the containers of its build have too."""
 """On every container, volume, network and image of this tool; its value is the kind of object."""
 LABEL_KEY: Final = "org.crashmatrix.key"
 """The content-addressed key of an image."""

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
@@ -107,8 +106,7 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         )
         for cells in _stages(todo, options.gate, run, runner, progress):
             schedule.execute(cells, planned.specs)
-        with suppress(HostError):
-            runner.kill()  # containers that an engine which went away could not remove
+        _clear_own(runner, progress)
     finally:
         engine.close()
     baseline = RunFolder(options.baseline) if options.baseline else None
@@ -193,6 +191,14 @@ def clear_leftovers(engine: Engine, progress: Progress) -> None:
     removed = execute.remove_leftovers(engine)
     if removed:
         progress.say(f"Removed {removed} containers and volumes that a run which was killed had left.")
+
+
+def _clear_own(runner: CellRunner, progress: Progress) -> None:
+    """Remove what an engine that went away could not, and what it kept of a call that it broke off."""
+    try:
+        runner.kill()
+    except HostError as error:
+        progress.say(f"Not all containers could be removed, which the next run does: {error.what}.")
 
 
 def _still_to_run(run: RunFolder) -> list[PlannedCell]:

@@ -56,8 +56,7 @@ def open_shell(recorded: RecordedCell, terminal: int, say: Callable[[str], None]
                     say(line)
             return engine.interact(container, terminal)
         finally:
-            engine.remove(name)
-            engine.remove_volume(name)
+            engine.discard(name)
     finally:
         engine.close()
 

@@ -1,9 +1,11 @@
 """An engine that is restarted, killed, or without its bridge, while a run goes on."""
 
 import time
+import uuid
 from collections.abc import Callable
 from typing import Final
 
+from orchestrator.model import IMAGE, LABEL
 from tests.chaos.engine import root
 from tests.chaos.kills import CELLS
 from tests.chaos.lab import Lab, Ran, results, same
@@ -26,6 +28,7 @@ def restarts(lab: Lab, *, short: bool) -> list[Row]:
 
 def _disturbed(lab: Lab, name: str, end: Callable[[], None], whole: Ran) -> Row:
     project = lab.project(name.replace(" ", ""), CELLS)
+    _leave(lab)
     process = lab.start(project)
     while process.poll() is None and not results(project / "reports"):
         time.sleep(0.05)
@@ -34,6 +37,14 @@ def _disturbed(lab: Lab, name: str, end: Callable[[], None], whole: Ran) -> Row:
     lab.engine.start()
     ran = lab.end(process, project)
     return same(PART, name, whole, ran)
+
+
+def _leave(lab: Lab) -> None:
+    """Make what an engine leaves that dies: a volume without labels, and a container of a build."""
+    with lab.engine.client() as client:
+        client.volumes.create(f"cm-{uuid.uuid4().hex[:12]}")
+        image = client.images.list(filters={"label": LABEL})[0]
+        client.containers.create(image, ["-"], labels={LABEL: IMAGE})
 
 
 def _stays_away(lab: Lab) -> Row:

@@ -70,8 +70,10 @@ def run(form: Form, first: int, count: int, jobs: int) -> tuple[Counter[str], li
             error = batch.exception()
             if error is None:
                 outcomes += batch.result()
+                say(f"{outcomes.total()} of {count} inputs read")
             else:
                 wrong.append(str(error))
+                say(wrong[-1])
     return outcomes, wrong
 
 
@@ -82,6 +84,7 @@ def _limited() -> None:
 
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -7,16 +7,18 @@ import subprocess
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
+import docker
 import pytest
 
-from orchestrator.adapters.engine import Engine, endpoints
+from orchestrator.adapters.engine import ContainerSpec, Engine, endpoints
 from orchestrator.execute import owner_labels, remove_leftovers, remove_own
 from orchestrator.execute.leftovers import LABEL_OWNER
-from orchestrator.model import CellResult, Verdict
+from orchestrator.model import LABEL, CellResult, Verdict
 from tests.integration.runs import ROOT, Run, add_scenario, command, run
 from tests.unit import run_factory as factory
 
@@ -170,6 +172,76 @@ def test_a_run_removes_nothing_of_another_with_its_name(engine: Engine) -> None:
             engine.remove_volume(name)
 
 
+def spec_of(image: str, labels: dict[str, str]) -> ContainerSpec:
+    """A container with a work volume and a further one."""
+    return ContainerSpec(
+        image=image, command=("true",), hostname=f"cm-{uuid.uuid4().hex[:12]}", labels=labels,
+        platform="linux/amd64", disk=64 << 20, volumes=("/more",),
+    )  # fmt: skip
+
+
+def named(client: docker.DockerClient, spec: ContainerSpec) -> list[str]:
+    """What the engine has of a container: it, and its volumes."""
+    containers = [item.name or "" for item in client.containers.list(all=True, ignore_removed=True)]
+    found = [*containers, *(item.name or "" for item in client.volumes.list())]
+    return sorted(name for name in found if name.startswith(spec.hostname))
+
+
+def test_what_an_engine_forgot_the_labels_of_is_found_by_its_name(engine: Engine, base_image: str) -> None:
+    """As of one that died over it: the run's end looked for its label, and removed none of it."""
+    spec = spec_of(base_image, {"org.crashmatrix.test": "forgotten"})
+    with closing(docker.DockerClient(base_url=engine.endpoint)) as client:
+        try:
+            engine.create(spec)
+            assert named(client, spec) == [spec.hostname, spec.hostname, f"{spec.hostname}-1"]
+            remove_own(engine)
+            assert named(client, spec) == []
+        finally:
+            engine.discard(spec.hostname)
+
+
+def test_a_volume_without_labels_is_made_anew_or_removed_by_the_next_run(engine: Engine) -> None:
+    """As of an engine that was killed between the two steps of making one."""
+    again, dead, kept = (f"cm-{uuid.uuid4().hex[:12]}" for _ in range(3))
+    users = f"{kept}-data"
+    with closing(docker.DockerClient(base_url=engine.endpoint)) as client:
+        try:
+            for name in (again, dead, users):
+                client.volumes.create(name)
+            engine.create_plain_volume(again, {LABEL: "test"})
+            assert client.volumes.get(again).attrs["Labels"] == {LABEL: "test"}
+            assert remove_leftovers(engine) >= 1
+            found = {volume.name for volume in client.volumes.list()}
+            assert found & {again, dead, users} == {again, users}
+        finally:
+            for name in (again, dead, users):
+                engine.remove_volume(name)
+
+
+def test_a_container_of_a_build_that_may_go_on_is_left_alone(engine: Engine, base_image: str) -> None:
+    """Those of builds that ended with their engine are removed, as `nox -s chaos` shows."""
+    with closing(docker.DockerClient(base_url=engine.endpoint)) as client:
+        made = client.containers.create(base_image, ["-"], labels={LABEL: "image"})
+        try:
+            assert 0 < engine.since < time.time()
+            engine.remove_dead_builds()
+            made.reload()
+        finally:
+            engine.remove(str(made.id))
+
+
+def test_a_container_whose_making_was_not_answered_is_made_anew(engine: Engine, base_image: str) -> None:
+    spec = spec_of(base_image, {LABEL: "test"})
+    with closing(docker.DockerClient(base_url=engine.endpoint)) as client:
+        try:
+            first = client.containers.create(base_image, ["-"], name=spec.hostname).id
+            assert engine.create(spec) != first
+            assert client.containers.get(spec.hostname).attrs["Config"]["Cmd"] == ["true"]
+        finally:
+            engine.discard(spec.hostname)
+        assert named(client, spec) == []
+
+
 class Tunnel:
     """A way to the real engine that can be cut: to the program that is the engine's death."""
 
@@ -189,12 +261,20 @@ class Tunnel:
         self._server = threading.Thread(target=self._serve)
         self._server.start()
 
-    def cut(self) -> None:
-        """Refuse new connections and break those that are open."""
+    def refuse(self) -> None:
+        """Take no new connection, as an engine that ends."""
         self._path.unlink(missing_ok=True)
         self._listener.shutdown(socket.SHUT_RDWR)
         self._server.join()
         self._listener.close()
+
+    def cut(self) -> None:
+        """Refuse new connections and break those that are open."""
+        self.refuse()
+        self.drop()
+
+    def drop(self) -> None:
+        """Break the connections that are open."""
         for side in (side for pair in self._pairs for side in pair):
             with suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)
@@ -263,6 +343,20 @@ def test_an_engine_that_comes_back_is_waited_for_and_the_verdicts_are_the_same(
     assert said.count("does not answer; waiting") == said.count("answers again") == 1
     found = {result.cell.id: result.judgement for result in results(tmp_path)}
     assert found == {name: result.judgement for name, result in smoke_run.results.items()}
+
+
+def test_an_engine_that_takes_no_new_connection_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that ends serves those that it has, and each attempt at a cell failed at once."""
+    with tempfile.TemporaryDirectory(prefix="cm-") as short:
+        tunnel = Tunnel(Path(short) / "engine.sock")
+        monkeypatch.setenv("DOCKER_HOST", tunnel.host)
+        engine = Engine.connect()
+        assert engine.answers()
+        tunnel.refuse()
+        assert engine._api.ping()
+        assert not engine.answers()
+        engine.close()
+        tunnel.drop()
 
 
 def test_fail_fast_leaves_the_rest_not_run(project: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from orchestrator.invocation import command
 
 ENGINE_HINT: Final = f"run `{command('setup')}`, or see `{command('doctor')}` for what is missing"
 ATTEMPTS: Final = 3
+CONFLICT: Final = 409
 NO_ROOM: Final = "no space left on device"
 """In the engine's own words, of its own disk."""
 

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self
 
 import docker
@@ -86,6 +87,13 @@ def refusal(endpoint: str) -> str | None:
     return None
 
 
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 class Connection:
     """A connection to the first engine that answers. Thread-safe, as the SDK's pooled client is."""
 
@@ -132,9 +140,9 @@ class Connection:
         )
 
     def answers(self) -> bool:
-        """Whether the engine is still there."""
+        """Whether the engine takes new connections; one that ends still serves those that it has."""
         try:
-            return bool(self._api.ping())
+            return refusal(self.endpoint) is None and bool(self._api.ping())
         except (docker.errors.DockerException, requests.exceptions.RequestException):
             return False
 
@@ -157,6 +165,15 @@ class Connection:
                 return False
             say("The container engine answers again; what it interrupted is run again.")
             return True
+
+    @property
+    def since(self) -> float:
+        """A time at which the engine had not started yet, in seconds since the epoch; 0 where none is known.
+
+        It makes its Unix socket as it starts, or finds one that systemd made, and writes a file with its pid.
+        """
+        path = Path(self.endpoint.removeprefix(UNIX))
+        return max(map(_modified, (path, path.with_suffix(".pid"))))
 
     def close(self) -> None:
         """Give the connections back."""

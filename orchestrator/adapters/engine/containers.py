@@ -9,17 +9,18 @@ import resource
 import tarfile
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Any, Final
 
 import docker
 
 from orchestrator.adapters import room
-from orchestrator.adapters.engine.calls import engine_errors, is_no_path, retried
+from orchestrator.adapters.engine.calls import CONFLICT, engine_errors, is_no_path, retried
 from orchestrator.adapters.engine.volumes import Volumes
 from orchestrator.errors import InputError
-from orchestrator.model import LABEL
+from orchestrator.model import IMAGE, LABEL
 
 FETCH_LIMIT: Final = 1 << 31
 """Bytes that one fetch takes out of a container, unless it asks for less."""
@@ -53,6 +54,11 @@ class ContainerSpec:
     volumes: tuple[str, ...] = ()
     """Where further volumes are mounted, which come and go with the container."""
 
+    @property
+    def further(self) -> dict[str, str]:
+        """Where each further volume is mounted, by its name."""
+        return {f"{self.hostname}-{number}": path for number, path in enumerate(self.volumes, start=1)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
@@ -68,14 +74,24 @@ class Ended:
 class Containers(Volumes):
     """The engine's containers. One is named by its id or by its name, which is its hostname."""
 
+    def __init__(self, client: docker.DockerClient, endpoint: str) -> None:
+        super().__init__(client, endpoint)
+        self._made: dict[str, tuple[str, ...]] = {}
+        """By the names of containers that are not yet removed, the names of their volumes."""
+
     def create(self, spec: ContainerSpec) -> str:
         """Create a trial's locked-down container and its labelled work volume; returns the id.
 
         No network unless the trial asks for one, no capabilities but those asked for, no new privileges, a
         read-only root, limits on memory and pids. `init` is always on: a process that is PID 1 does not die
-        of its own SIGABRT, and under qemu-user it hangs for ever.
+        of its own SIGABRT, and under qemu-user it hangs for ever. `discard` removes all that it made, also
+        where it raised.
         """
+        self._made[spec.hostname] = (spec.hostname, *spec.further)
         self.create_volume(spec.hostname, spec.disk, spec.labels)
+        for name in spec.further:
+            self.create_plain_volume(name, spec.labels)
+        mounted = {spec.hostname: spec.work, **spec.further}
         with engine_errors(f"creating a container of {spec.image}"):
             host = self._api.create_host_config(
                 init=True,
@@ -84,7 +100,7 @@ class Containers(Volumes):
                 cap_add=list(spec.capabilities),
                 security_opt=["no-new-privileges"],
                 read_only=True,
-                binds={spec.hostname: {"bind": spec.work, "mode": "rw"}},
+                binds={name: {"bind": path, "mode": "rw"} for name, path in mounted.items()},
                 tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 - inside the container
                 mem_limit=spec.memory,
                 memswap_limit=spec.memory,
@@ -92,7 +108,8 @@ class Containers(Volumes):
                 ulimits=_ulimits(),
                 log_config=docker.types.LogConfig(type="none"),
             )
-            made = retried(self._api.create_container)(
+            create = partial(
+                retried(self._api.create_container),
                 spec.image,
                 list(spec.command),
                 hostname=spec.hostname,
@@ -103,11 +120,17 @@ class Containers(Volumes):
                 user=spec.user,
                 tty=spec.terminal,
                 stdin_open=spec.terminal,
-                volumes=list(spec.volumes),
                 host_config=host,
                 platform=spec.platform,
             )
-            return str(made["Id"])
+            try:
+                return str(create()["Id"])
+            except docker.errors.APIError as error:
+                if error.status_code != CONFLICT:
+                    raise
+                # An earlier attempt made it, and its answer was lost with the engine.
+                self.remove(spec.hostname)
+                return str(create()["Id"])
 
     def run(self, container: str, sink: Callable[[str, bytes], None]) -> Ended:
         """Start a container, hand each piece of output to `sink(stream, bytes)`, wait for its end.
@@ -226,6 +249,39 @@ class Containers(Volumes):
             except docker.errors.NotFound:
                 return
 
+    def discard(self, name: str) -> None:
+        """Remove a container that this process made, by its name, and its volumes.
+
+        By name, since it may exist although the engine's answer to its creation was lost.
+        """
+        with ExitStack() as stack:
+            for volume in self._made.get(name, (name,)):
+                stack.callback(self.remove_volume, volume)
+            self.remove(name)
+        self._made.pop(name, None)
+
+    def discard_all(self) -> None:
+        """Remove what this process made and has not removed, as far as that goes; raises the last error.
+
+        An engine that dies keeps what it was making, and forgets labels: only names find all of it.
+        """
+        with ExitStack() as stack:
+            for name in list(self._made):
+                stack.callback(self.discard, name)
+
+    def remove_dead_builds(self) -> int:
+        """Remove the containers of builds that ended with the engine's process before this; returns how many.
+
+        A build is a part of that process. Its containers have names of the engine's choice, and no owner.
+        """
+        wanted = {"label": f"{LABEL}={IMAGE}", "status": ["created", "exited", "dead"]}
+        with engine_errors("listing what a broken build left"):
+            found = retried(self._api.containers)(all=True, filters=wanted)
+        dead = [item["Id"] for item in found if item["Created"] < int(self.since)]
+        for container in dead:
+            self.remove(container)
+        return len(dead)
+
     def label_values(self, label: str) -> frozenset[str]:
         """The values that a label has on this tool's containers and volumes."""
         wanted = {"label": [LABEL, label]}
@@ -240,10 +296,11 @@ class Containers(Volumes):
         with engine_errors("listing what to remove"):
             containers = retried(self._api.containers)(all=True, filters=wanted)
             volumes = retried(self._api.volumes)(filters=wanted)["Volumes"] or []
-        for container in containers:
-            self.remove(container["Id"])
-        for volume in volumes:
-            self.remove_volume(volume["Name"])
+        with ExitStack() as stack:  # each is tried, whatever becomes of the others
+            for volume in volumes:
+                stack.callback(self.remove_volume, volume["Name"])
+            for container in containers:
+                stack.callback(self.remove, container["Id"])
         return len(containers) + len(volumes)
 
 

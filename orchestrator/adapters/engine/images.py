@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import docker
 import requests
 
-from orchestrator.adapters.engine.calls import engine_errors, retried
+from orchestrator.adapters.engine.calls import CONFLICT, engine_errors, retried
 from orchestrator.adapters.engine.connection import Connection
 from orchestrator.adapters.network import proxies
 from orchestrator.adapters.process import failure
@@ -24,7 +24,6 @@ from orchestrator.model import LABEL, LABEL_KEY, Arch
 
 BUILD_TIMEOUT: Final = 3600
 """Seconds that a build step may be silent; a compile under qemu-user takes its time."""
-CONFLICT: Final = 409
 OVERLAYS: Final = frozenset({"overlay2", "overlay"})
 """Storage drivers whose layers are those of overlayfs, by Docker's name and by Podman's."""
 REGISTRY_HINT: Final = (

@@ -1,22 +1,32 @@
-"""Work volumes: what containers write to, each on a disk of a fixed size where this host can make one."""
+"""Volumes: what containers write to. A work volume lies on a disk of fixed size where this host can make one.
+
+None is left to the engine to name: one that dies while it makes a container keeps the volumes that it has
+made, without their labels (seen on Docker 20.10), and then only their names tell whose they are.
+"""
 
 from __future__ import annotations
 
 __lazy_modules__ = ("docker",)
 
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import cached_property
+from typing import Final
 
 import docker
 
-from orchestrator.adapters.engine.calls import engine_errors, retried
+from orchestrator.adapters.engine.calls import ENGINE_HINT, engine_errors, retried
 from orchestrator.adapters.engine.connection import UNIX, Connection
 from orchestrator.adapters.workdisk import WorkDisk, shortcoming
+from orchestrator.errors import EngineError
+
+OWN_NAME: Final = re.compile(r"cm-[0-9a-f]{12}(?:-[1-9])?")
+"""The name of a container, or of a further volume of one."""
 
 
 class Volumes(Connection):
-    """The engine's volumes, each named as its container."""
+    """The engine's volumes, each named as its container, further ones with a number behind."""
 
     def __init__(self, client: docker.DockerClient, endpoint: str) -> None:
         super().__init__(client, endpoint)
@@ -34,15 +44,27 @@ class Volumes(Connection):
         return shortcoming()
 
     def create_volume(self, name: str, size: int, labels: Mapping[str, str]) -> None:
-        """Make a volume of `size` bytes. Raises HostError where there is no room for it."""
+        """Make a work volume of `size` bytes. Raises HostError where there is no room for it."""
         options: dict[str, str] = {}
         if self.unlimited is None:
             disk = self._disks[name] = WorkDisk(size)
             options = disk.volume
+        self.create_plain_volume(name, labels, options)
+
+    def create_plain_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] | None = None
+    ) -> None:
+        """Make a volume, which has the room of the engine's store unless its options say otherwise."""
         with engine_errors("creating a volume"):
-            retried(self._api.create_volume)(
-                name=name, driver="local", driver_opts=options, labels=dict(labels)
-            )
+            for _ in range(2):
+                made = retried(self._api.create_volume)(
+                    name=name, driver="local", driver_opts=dict(options or {}), labels=dict(labels)
+                )
+                if (made.get("Labels") or {}) == labels:
+                    return
+                # An engine died over the first attempt: the second found what that had made, without labels.
+                retried(self._api.remove_volume)(name, force=True)
+        raise EngineError("the container engine makes no volume with labels", hint=ENGINE_HINT)
 
     def is_full(self, name: str) -> bool:
         """Whether a volume had no room left when its container ended; False of one without a limit."""
@@ -56,6 +78,18 @@ class Volumes(Connection):
                 stack.callback(disk.close)
             with engine_errors("removing a volume"), suppress(docker.errors.NotFound):
                 retried(self._api.remove_volume)(name, force=True)
+
+    def remove_unlabelled(self) -> int:
+        """Remove the volumes that have names as this tool's, no labels and no container; returns how many.
+
+        A volume that is in use has labels: `create_plain_volume` sees to it before a container is made.
+        """
+        with engine_errors("listing what an earlier run left"):
+            unused = retried(self._api.volumes)(filters={"dangling": True})["Volumes"] or []
+        left = [item["Name"] for item in unused if OWN_NAME.fullmatch(item["Name"]) and not item["Labels"]]
+        for name in left:
+            self.remove_volume(name)
+        return len(left)
 
     def close(self) -> None:
         """Give the disks back of volumes that could not be removed, and the connections."""
