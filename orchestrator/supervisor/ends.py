@@ -17,7 +17,7 @@ from orchestrator.supervisor.paths import REPORT_FOLDER
 from orchestrator.supervisor.subject import Subject
 
 if TYPE_CHECKING:
-    from orchestrator.supervisor.subject import Wakeup
+    from orchestrator.supervisor.wakeup import Wakeup
 
 VARIABLE = "CRASHMATRIX_ENDS"
 NAME = "ends"

@@ -11,8 +11,9 @@ from orchestrator.supervisor.serving import Manners
 from orchestrator.supervisor.targets import COMMANDS
 
 if TYPE_CHECKING:
-    from orchestrator.supervisor.subject import Subject, Wakeup
+    from orchestrator.supervisor.subject import Subject
     from orchestrator.supervisor.targets import Target
+    from orchestrator.supervisor.wakeup import Wakeup
 
 
 class Launch:

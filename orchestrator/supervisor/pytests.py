@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.supervisor import cleanup
 from orchestrator.supervisor.captured import Captured
+from orchestrator.supervisor.exits import other
 from orchestrator.supervisor.paths import REPORT_FOLDER
 from orchestrator.supervisor.pytest_log import PytestLog
-from orchestrator.supervisor.subject import Start, Subject, Watched, other
+from orchestrator.supervisor.subject import Start, Subject, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.supervisor.subject import Wakeup
+    from orchestrator.supervisor.wakeup import Wakeup
 
 MOST = 17
 """Processes of one trial; the cores of 16 further ones are collected beside the first."""

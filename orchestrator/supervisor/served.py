@@ -10,14 +10,10 @@ import signal
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.supervisor import cleanup
+from orchestrator.supervisor.exits import describe, other
 from orchestrator.supervisor.serving import HARAKIRI, CrashLoopError
-from orchestrator.supervisor.subject import (
-    InterruptedRunError,
-    TimedOutError,
-    describe,
-    kill,
-    other,
-)
+from orchestrator.supervisor.subject import kill
+from orchestrator.supervisor.wakeup import InterruptedRunError, TimedOutError
 
 if TYPE_CHECKING:
     from orchestrator.supervisor.load import Plan

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from orchestrator.supervisor import cleanup, http
 from orchestrator.supervisor.ends import Ended, Ends
 from orchestrator.supervisor.load import CLOSED, Load
-from orchestrator.supervisor.subject import (
-    POLL,
-    TimedOutError,
-    Worker,
-    abort,
-    end_dump,
-)
+from orchestrator.supervisor.subject import POLL, Worker, abort, end_dump
+from orchestrator.supervisor.wakeup import TimedOutError
 
 if TYPE_CHECKING:
     from orchestrator.supervisor.load import Plan, Request
-    from orchestrator.supervisor.subject import Subject, Wakeup
+    from orchestrator.supervisor.subject import Subject
+    from orchestrator.supervisor.wakeup import Wakeup
 
 MOST_DEATHS = 5
 """Workers that may end as none should: a server would go on replacing them."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from orchestrator.supervisor.cleanup import DUMP_LIMIT, DUMP_TIME, is_dumping
 from orchestrator.supervisor.spawn import spawn
+from orchestrator.supervisor.wakeup import TimedOutError, Wakeup
 
 POLL = 0.005
 """Seconds between polls of a state that sends no event: a port not yet bound, a worker not yet idle."""
@@ -20,37 +21,10 @@ ABORT_GRACE = 5.0
 """Seconds that a hung subject gets to die of SIGABRT before SIGKILL."""
 EMULATED_GRACE = 30.0
 """The same under qemu-user, which writes its guest's core itself, so the kernel does not report it."""
-EMULATOR_CORE = r"qemu_.+_\d{8}-\d{6}_%d\.core"
-"""How qemu-user names its guest's core, in the guest's working directory (linux-user/elfload.c)."""
 CORE_SIGNALS = (signal.SIGABRT, signal.SIGQUIT, signal.SIGXCPU, signal.SIGTRAP, signal.SIGSYS)
 """What makes a process that hangs leave a core, in the order of preference."""
 DETACH = 17
 """PTRACE_DETACH."""
-
-
-class TimedOutError(Exception):
-    """The deadline passed while the subject was still running."""
-
-
-class InterruptedRunError(Exception):
-    """This program was told to stop."""
-
-
-class Wakeup:
-    """The signals that this program waits for, readable as bytes of a socket."""
-
-    def __init__(self) -> None:
-        """Install the handlers, once, so that no signal is lost between two trials."""
-        self.socket, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        signal.set_wakeup_fd(self._writer.fileno())
-
-    def check(self) -> None:
-        """Read pending signals; raises InterruptedRunError if this program was told to stop."""
-        if set(self.socket.recv(64)) & {signal.SIGTERM, signal.SIGINT}:
-            raise InterruptedRunError
 
 
 class Watched(NamedTuple):
@@ -182,60 +156,6 @@ def abort(subject: Subject, grace: float, number: int = signal.SIGABRT) -> list[
         return notes
     kill(subject)
     return [f"the hung subject did not die of {signal_name(number)} within {grace:g} s and was killed"]
-
-
-def describe(
-    subject: Subject, after: float, hung: bool, interrupted: bool, notes: list[str]
-) -> dict[str, object]:
-    """The exit of the judged subject, which has ended, as the report holds it."""
-    return {
-        **_ended(subject, hung),
-        "emulator_core": emulator_core(subject.pid, subject.folder),
-        "interrupted": interrupted,
-        "after": round(after, 3),
-        "seconds": round(subject.ended - subject.started, 3),
-        "notes": notes,
-    }
-
-
-def other(
-    subject: Subject, role: str, doing: str | None = None, notes: tuple[str, ...] = ()
-) -> dict[str, object]:
-    """One of a trial's further processes, which has ended, as the report holds it in `others`.
-
-    `role` says what it was (`worker 2`), `doing` what it was at when it ended (the test that ran).
-    """
-    return {**_ended(subject, hung=False), "role": role, "doing": doing, "notes": list(notes)}
-
-
-def _ended(subject: Subject, hung: bool) -> dict[str, object]:
-    """How a subject ended."""
-    wait_status = subject.wait_status
-    if wait_status is None:
-        raise ValueError("a subject that has not ended has no exit")
-    signalled = os.WIFSIGNALED(wait_status)
-    kind = "hang" if hung else "signal" if signalled else "exit"
-    if kind == "signal" and os.WTERMSIG(wait_status) == signal.SIGKILL and subject.was_out_of_memory():
-        kind = "oom"
-    return {
-        "pid": subject.pid,
-        "kind": kind,
-        "status": None if signalled else os.WEXITSTATUS(wait_status),
-        "signal": signal_name(os.WTERMSIG(wait_status)) if signalled else None,
-        "core_dumped": os.WCOREDUMP(wait_status),
-    }
-
-
-def emulator_core(pid: int, folder: str = ".") -> str | None:
-    """The name of the core that qemu-user wrote of a process that started in a folder; None without one.
-
-    It is moved into the current folder, where the host looks for it.
-    """
-    pattern = re.compile(EMULATOR_CORE % pid)
-    name = next((name for name in sorted(os.listdir(folder)) if pattern.fullmatch(name)), None)
-    if name and folder != ".":
-        os.replace(os.path.join(folder, name), name)
-    return name
 
 
 def untrace(pid: int, number: int) -> None:

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from orchestrator.execute import TrialCommand
 from orchestrator.model import AXIS_VALUE, Arch, Cell, Scenario, UserCode, orders_as_version
-from orchestrator.supervisor.run import parse
+from orchestrator.supervisor.options import parse
 from orchestrator.supervisor.targets import COMMAND, COMMANDS, PYTEST, PYTEST_START, SCRIPT, WSGI, Target
 from tests.unit.supervised import Cell as Watched
 

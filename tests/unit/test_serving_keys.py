@@ -22,7 +22,7 @@ from orchestrator.model import (
     Verdict,
 )
 from orchestrator.supervisor.load import read_plan
-from orchestrator.supervisor.run import parse
+from orchestrator.supervisor.options import parse
 from orchestrator.supervisor.targets import WSGI, Target
 from orchestrator.verdict.judge import Observation, judge_trial
 from tests.unit.test_user_code import project, refused, scenario, write

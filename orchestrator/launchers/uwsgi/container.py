@@ -13,8 +13,9 @@ from orchestrator.supervisor.subject import POLL, Worker
 from orchestrator.supervisor.targets import WSGI
 
 if TYPE_CHECKING:
-    from orchestrator.supervisor.subject import Subject, Wakeup
+    from orchestrator.supervisor.subject import Subject
     from orchestrator.supervisor.targets import Target
+    from orchestrator.supervisor.wakeup import Wakeup
 
 MASTER = "--master"
 CLEAN = frozenset({0, 15, 17, 30, 31})

@@ -10,8 +10,9 @@ from orchestrator.supervisor.cleanup import children
 from orchestrator.supervisor.subject import POLL, Worker
 
 if TYPE_CHECKING:
-    from orchestrator.supervisor.subject import Subject, Wakeup
+    from orchestrator.supervisor.subject import Subject
     from orchestrator.supervisor.targets import Target
+    from orchestrator.supervisor.wakeup import Wakeup
 
 
 class Launch(launch.Launch):

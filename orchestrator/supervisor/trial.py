@@ -1,0 +1,147 @@
+"""One trial: a subject from its start to its end, and how the report has its exit."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import time
+
+from orchestrator.supervisor import cleanup
+from orchestrator.supervisor.ends import VARIABLE, Ends
+from orchestrator.supervisor.exits import describe
+from orchestrator.supervisor.launch import Launch, launch_of
+from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, SCENARIO
+from orchestrator.supervisor.pytests import run_tests
+from orchestrator.supervisor.served import describe_server, serve
+from orchestrator.supervisor.serving import Server
+from orchestrator.supervisor.subject import (
+    ABORT_GRACE,
+    EMULATED_GRACE,
+    Start,
+    Subject,
+    Watched,
+    abort,
+    end_dump,
+    kill,
+)
+from orchestrator.supervisor.targets import CODE, COMMAND, PYTEST, Target
+from orchestrator.supervisor.wakeup import InterruptedRunError, TimedOutError, Wakeup
+
+USER = "crashmatrix"
+LONGEST_NAME = 100
+"""Characters that a note shows of a program's name."""
+
+
+def follow(
+    started: Subject, launch: Launch, timeout: float, grace: float, wakeup: Wakeup
+) -> tuple[Subject, Watched]:
+    """Follow the process whose exit is the outcome to its end; returns that process."""
+    try:
+        subject = launch.judged(started, wakeup, started.started + timeout)
+    except (TimedOutError, InterruptedRunError) as error:
+        kill(started)
+        no_worker = isinstance(error, TimedOutError)
+        return started, Watched(no_worker, not no_worker, ["the master started no worker"])
+    return subject, watch(subject, launch, timeout, grace)
+
+
+def watch(subject: Subject, launch: Launch, timeout: float, grace: float = ABORT_GRACE) -> Watched:
+    """Drive the subject and wait for its end.
+
+    `grace` is the time in seconds that a hung one gets to die of SIGABRT.
+    """
+    deadline = subject.started + timeout
+    notes: list[str] = []
+    try:
+        try:
+            notes += launch.drive(subject, deadline)
+            subject.join(deadline)
+        except TimedOutError:
+            # One whose core is being written has crashed.
+            hung = subject.alive and not end_dump(subject, notes)
+            if hung:
+                notes += abort(subject, grace)
+            return Watched(hung, False, notes)
+    except InterruptedRunError:
+        kill(subject)
+        return Watched(False, True, notes)
+    return Watched(False, False, notes)
+
+
+def person() -> dict[str, str]:
+    """What real programs ask of their user: a home that can be written to, and a name; there is no passwd."""
+    return {"HOME": os.getcwd(), "USER": USER, "LOGNAME": USER}
+
+
+def copy_project(home: str, watched: bool) -> str:
+    """Copy the scenario's folder to where it may be written to; returns the copy's folder.
+
+    An instrument writes beside this program's report, by a path relative to where its subject starts.
+    """
+    source = os.path.join(home, SCENARIO)
+    if os.path.isdir(source):
+        shutil.copytree(source, PROJECT_FOLDER, copy_function=shutil.copy)
+    else:
+        os.mkdir(PROJECT_FOLDER)
+    if watched:
+        os.symlink(os.path.join(os.pardir, REPORT_FOLDER), os.path.join(PROJECT_FOLDER, REPORT_FOLDER))
+    return PROJECT_FOLDER
+
+
+def not_started(error: OSError, program: str, after: float, notes: list[str]) -> dict[str, object]:
+    """The exit of a user's command that cannot be started, with the status that a shell has for it."""
+    status = 127 if isinstance(error, FileNotFoundError) else 126
+    said = f"cannot start {program[:LONGEST_NAME]}: {error.strerror}"
+    return {
+        "pid": None, "kind": "exit", "status": status, "signal": None, "core_dumped": False,
+        "emulator_core": None, "interrupted": False, "after": round(after, 3), "seconds": 0.0,
+        "notes": [*notes, said],
+    }  # fmt: skip
+
+
+def run_trial(
+    home: str, options: argparse.Namespace, wakeup: Wakeup, began: float, notes: list[str]
+) -> dict[str, object]:
+    """Run one subject to its end; `notes` come first in its exit. Raises OSError if it cannot be started."""
+    kind, file = options.target
+    launch = launch_of(options.launcher)(home, Target(kind, file, tuple(options.argument)), options.option)
+    command = [*shlex.split(options.wrap), *launch.command()]
+    environment = dict(item.split("=", 1) for item in options.env)
+    if kind in CODE:
+        environment = {**person(), **environment}
+    ends = Ends() if options.serving else None
+    if ends:
+        environment[VARIABLE] = ends.path
+    start = Start(copy_project(home, bool(options.wrap)) if kind in CODE else ".", environment)
+    grace = EMULATED_GRACE if options.emulated else ABORT_GRACE
+    if kind == PYTEST:
+        ended = run_tests(
+            command, start, wakeup, lambda one, left: watch(one, launch, left, grace), options.timeout
+        )
+        return finished(*ended, began, notes)
+    try:
+        started = Subject(command, wakeup, start)
+    except OSError as error:
+        if kind == COMMAND and not options.wrap:
+            return not_started(error, command[0], time.monotonic() - began, notes)
+        error.filename = command[0]
+        raise
+    if ends:
+        server = Server(started, launch.port, launch.manners, ends, wakeup)
+        served = serve(server, options.serving, started.started + options.timeout, grace)
+        return describe_server(served, started, began, notes)
+    subject, watched = follow(started, launch, options.timeout, grace, wakeup)
+    if subject is not started:
+        kill(started)
+    return finished(subject, watched, {"doing": None, "others": []}, began, notes)
+
+
+def finished(
+    subject: Subject, watched: Watched, more: dict[str, object], began: float, notes: list[str]
+) -> dict[str, object]:
+    """The exit of a trial, once the cores of all its processes are written; `more` is what else it has."""
+    watched.notes.extend(cleanup.await_dumps())
+    watched.notes[:0] = notes
+    return {**describe(subject, subject.started - began, *watched), **more}
