@@ -16,6 +16,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from orchestrator import check, errors
+from orchestrator.cli.help_text import HelpAll, whole_notes
 from orchestrator.cli.options import build_parser
 from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.rundir import layout
@@ -118,13 +119,13 @@ def _command_section(words: str, title: str, parser: argparse.ArgumentParser) ->
         f"```text\n{usage}\n```",
         f"```sh\n{textwrap.dedent(examples)}\n```" if examples else "",
         _flag_table(parser),
-        parser.epilog or "",
+        whole_notes(words.rsplit(maxsplit=1)[-1]),
     )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _flag_table(parser: argparse.ArgumentParser) -> str:
-    others = (argparse._HelpAction, argparse._SubParsersAction)  # noqa: SLF001
+    others = (argparse._HelpAction, argparse._SubParsersAction, HelpAll)  # noqa: SLF001
     actions = [action for action in parser._actions if not isinstance(action, others)]  # noqa: SLF001
     return "\n".join(["| flag | meaning |", "|---|---|", *map(_flag_row, actions)]) if actions else ""
 

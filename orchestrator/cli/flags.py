@@ -134,7 +134,7 @@ def _add_axes(group: argparse._ArgumentGroup, axes: Mapping[str, str]) -> None:
     )
 
 
-def add_listing(parser: argparse.ArgumentParser) -> None:
+def add_listing(parser: argparse._ActionsContainer) -> None:
     """Whether cells are only listed."""
     parser.add_argument(
         "--list", action="store_true", help="list the chosen and the excluded cells, run nothing"

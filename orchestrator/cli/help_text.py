@@ -3,7 +3,7 @@
 import argparse
 import shutil
 from collections.abc import Iterable
-from typing import Final
+from typing import ClassVar, Final, NoReturn
 
 PROGRAM: Final = """\
 Run code in every environment of a matrix, and explain where it crashes and why.
@@ -83,23 +83,25 @@ EXPR compares axes: 'glibc < "2.41" and launcher in ("plain", "uwsgi")'."""
 EXIT: Final = """\
 Exit codes: 0 all as expected; 1 some cell failed; 2 the input is wrong;
 3 the host or engine failed."""
+CHOICE: Final = frozenset({"--axis", "-k", "--profile", "--cell"})
+EVERYDAY: Final[dict[str, frozenset[str]]] = {
+    "plan": CHOICE | {"--json"},
+    "render": CHOICE | {"--out"},
+    "build": CHOICE | {"--out", "--jobs"},
+    "run": CHOICE | {"--jobs", "--list", "--resume", "--rerun"},
+    "init": frozenset({"--script", "--wsgi", "--pytest", "--command", "--package", "-r", "--source"}),
+    "check": frozenset({"--environments", "-k", "--json", "--baseline"}),
+    "bisect": frozenset({"--along", "--axis"}),
+    "analyze": frozenset({"--exe", "--sysroot", "--image", "--container", "--json"}),
+}
+"""Of commands with more flags than a screen has rows: those that `--help` explains; `--help-all` has all."""
 NOTES: Final = {
-    "init": """\
-init asks nothing and overwrites nothing. Other conditions than `==` go to
---require 'numpy>=2'.""",
-    "plan": CELLS,
-    "render": CELLS,
-    "build": f"{CELLS}\n\n{EXIT}",
-    "run": f"{CELLS}\n\n{EXIT}",
+    "build": EXIT,
+    "run": EXIT,
     "check": """\
-By default check uses environments that need nothing compiled, as few as cover
-each pair of a hazard and a Python, a C library or a server.
 Exit codes: 0 no crash and no hang; 1 some (with --baseline: a new one);
 2 the input is wrong; 3 the host or engine failed, or nothing could be tested.""",
     "bisect": """\
-bisect tests both ends of the axis first, with enough trials to tell a race
-from none, then halves: at most log2(N) + 3 environments for N values. Values
-that are not available are skipped, with the reason.
 Exit codes: 0 the outcome flips once; 1 not, more than once, or at random;
 2 the input is wrong; 3 the host or engine failed, or too few values tested.""",
     "repro": """\
@@ -113,12 +115,27 @@ code. Its exit status is that of this command.""",
 Exit codes: 0 nothing changed; 1 some cell did; 2 the input is wrong;
 3 no cell can be compared.""",
     "analyze": """\
-Libraries come from this host by default; a file with another build id than the
-crashed one is never used. Environment values are shown if they are no secrets.
 Exit codes: 0 the core was read, at least in part; 2 the file is no core;
 3 the host or engine failed.""",
 }
 """What stands below the flags."""
+MORE: Final = {
+    **dict.fromkeys(("plan", "render", "build", "run"), CELLS),
+    "init": """\
+init asks nothing and overwrites nothing. Other conditions than `==` go to
+--require 'numpy>=2'.""",
+    "check": """\
+By default check uses environments that need nothing compiled, as few as cover
+each pair of a hazard and a Python, a C library or a server.""",
+    "bisect": """\
+bisect tests both ends of the axis first, with enough trials to tell a race
+from none, then halves: at most log2(N) + 3 environments for N values. Values
+that are not available are skipped, with the reason.""",
+    "analyze": """\
+Libraries come from this host by default; a file with another build id than the
+crashed one is never used. Environment values are shown if they are no secrets.""",
+}
+"""What stands before these words in `--help-all`."""
 AXES: Final = frozenset({"--arch", "--python", "--glibc", "--launcher", "--probe", "--scenario"})
 WIDEST: Final = 100
 
@@ -126,15 +143,55 @@ WIDEST: Final = 100
 class Formatter(argparse.RawDescriptionHelpFormatter):
     """Help with one entry for all axis flags, whose values `crashmatrix plan` lists."""
 
+    whole: ClassVar[bool] = False
+    """Whether every flag is explained, or of some commands the everyday ones."""
+
     def __init__(self, prog: str) -> None:
         width = min(WIDEST, shutil.get_terminal_size().columns) - 2
         super().__init__(prog, max_help_position=24, width=width)
+        self._everyday = None if self.whole else EVERYDAY.get(prog.rpartition(" ")[2])
 
     def add_arguments(self, actions: Iterable[argparse.Action]) -> None:
         """The flags of a group, those of the standard axes in one entry."""
-        actions = list(actions)
+        actions = [action for action in actions if self._explains(action)]
         axes = [action for action in actions if AXES.intersection(action.option_strings)]
         if axes:
             names = ", ".join(action.option_strings[0] for action in axes)
             self._add_item(lambda: f"  {names} VALUE[,VALUE]\n", [])
         super().add_arguments(action for action in actions if action not in axes)
+
+    def _explains(self, action: argparse.Action) -> bool:
+        """An argument without a dash is always explained."""
+        flags, everyday = action.option_strings, self._everyday
+        return everyday is None or not flags or not (everyday | AXES).isdisjoint(flags)
+
+
+class WholeFormatter(Formatter):
+    """Help with every flag."""
+
+    whole = True
+
+
+class HelpAll(argparse.Action):
+    """The flag that prints the help with every flag, and ends the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Print it."""
+        name = parser.prog.rpartition(" ")[2]
+        parser.formatter_class = WholeFormatter
+        parser.epilog = whole_notes(name)
+        parser.print_help()
+        parser.exit()
+
+
+def whole_notes(name: str) -> str:
+    """What stands below all flags of a command."""
+    return "\n\n".join(words for words in (MORE.get(name), NOTES.get(name)) if words)
+
+
+def add_help_all(parser: argparse.ArgumentParser, name: str) -> None:
+    """`--help-all`, where `--help` does not explain every flag, and says so at its end."""
+    if name in EVERYDAY:
+        parser.add_argument("--help-all", action=HelpAll, nargs=0, help="explain every flag")
+        rest = f"crashmatrix {name} --help-all explains every flag."
+        parser.epilog = f"{NOTES[name]}\n{rest}" if name in NOTES else rest

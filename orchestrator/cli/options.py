@@ -67,7 +67,7 @@ def _command(
 ) -> argparse.ArgumentParser:
     """A command; `usage` is what follows its name besides options."""
     words = " ".join(part for part in ("crashmatrix", *(["images"] if name == "lock" else []), name) if part)
-    return subparsers.add_parser(
+    parser = subparsers.add_parser(
         name,
         help=title,
         usage=f"{words} [options] {usage}".rstrip(),
@@ -76,6 +76,8 @@ def _command(
         allow_abbrev=False,
         formatter_class=help_text.Formatter,
     )
+    help_text.add_help_all(parser, name)
+    return parser
 
 
 def _init(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
@@ -152,8 +154,8 @@ def _build(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
 def _run(subparsers: "_Subparsers[argparse.ArgumentParser]") -> None:
     parser = _command(subparsers, "run", "Run the chosen cells and write the report")
     add_selection(parser)
-    add_listing(parser)
     group = parser.add_argument_group("how to run")
+    add_listing(group)
     add_jobs(group)
     add_reports(parser)
     group.add_argument(

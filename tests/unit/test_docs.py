@@ -174,7 +174,7 @@ def test_the_reference_has_every_command_with_every_flag() -> None:
         table = set(
             re.findall(r"[\w-]+", " ".join(re.findall(r"^\| `(.*?)` \|", sections[words], re.MULTILINE)))
         )
-        wanted = {name for name in actions(parser) if name.startswith("-")} - {"-h", "--help"}
+        wanted = {name for name in actions(parser) if name.startswith("-")} - {"-h", "--help", "--help-all"}
         assert wanted <= table, words
         assert EXAMPLES[words.split()[-1]].split("\n")[0].strip() in sections[words]
 
