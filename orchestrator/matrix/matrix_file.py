@@ -19,7 +19,8 @@ from orchestrator.matrix.expression import ARCH, ARCH_ALIASES, Aliases, Constant
 from orchestrator.matrix.packages import LatestOf, unknown_latest
 from orchestrator.matrix.rules import Exclusion, ScenarioRules
 from orchestrator.matrix.scenario_file import ExclusionFile
-from orchestrator.matrix.scenarios import ScenarioSource, find_scenarios
+from orchestrator.matrix.scenario_names import find_scenarios
+from orchestrator.matrix.scenarios import ScenarioSource
 from orchestrator.model import ABSENT, AXIS_VALUE, STANDARD_AXES, Cover, ProbeKind, Scenario, Value
 
 DEFAULTS: Final = Path(__file__).with_name("defaults.yaml")

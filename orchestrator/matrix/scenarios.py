@@ -1,33 +1,27 @@
 """Scenarios: the question, its programs, and what should be seen, checked as one."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import Final
+from pathlib import Path
 
 from orchestrator.adapters import yamlfile
 from orchestrator.adapters.suggest import nearest
 from orchestrator.adapters.yamlfile import Document
 from orchestrator.errors import ErrorList, InputError, Location
-from orchestrator.launchers import LAUNCHERS, Launcher
+from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.axes import Axes, check_axes
 from orchestrator.matrix.expectations import default_of, expectation_errors, expectation_of
 from orchestrator.matrix.expression import Aliases, Constant, Expression, parse
 from orchestrator.matrix.launcher_options import refused_options
 from orchestrator.matrix.packages import LatestOf, package_axes, unknown_latest
-from orchestrator.matrix.rules import (
-    Exclusion,
-    ExpectationRule,
-    LauncherOptions,
-    ScenarioRules,
-)
+from orchestrator.matrix.rules import Exclusion, ExpectationRule, LauncherOptions, ScenarioRules
+from orchestrator.matrix.scenario_errors import file_errors, name_keys, probe_errors, start_errors
 from orchestrator.matrix.scenario_file import CLEAN, ProbeFile, ScenarioFile
+from orchestrator.matrix.scenario_names import FILE, SUFFIX, present_names
 from orchestrator.matrix.serving import serving_errors, serving_of
 from orchestrator.matrix.user_code import TIMEOUT, TIMEOUTS, CodeReader, title_of
 from orchestrator.model import (
     ABSENT,
-    AXIS_VALUE,
     STANDARD_AXES,
     PackageAxis,
     ProbeKind,
@@ -37,11 +31,6 @@ from orchestrator.model import (
     UserCode,
 )
 from orchestrator.supervisor.targets import DRIVER
-
-FILE: Final = "scenario.yaml"
-SUFFIX: Final = ".yaml"
-MANIFEST: Final = "Cargo.toml"
-CRATES: Final = "Cargo.lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +58,7 @@ class ScenarioSource:
             if not path.is_file():
                 raise InputError(
                     f"scenario {name!r} has no {FILE}",
-                    hint=f"create it; {nearest(name, _present(folder))}",
+                    hint=f"create it; {nearest(name, present_names(folder))}",
                     where=Location(file=yamlfile.shown(path)),
                 )
             if path is beside and inner.is_file():
@@ -121,7 +110,7 @@ class ScenarioSource:
     def check(self, matrix_axes: Axes, aliases: Aliases) -> None:
         """Add to the errors what is wrong in the file beside its form and its expressions."""
         document, entry, code = self.document, self.document.value, self.code
-        self.errors.add(*_file_errors(document, self.folder, code))
+        self.errors.add(*file_errors(document, self.folder, code))
         check_axes(document, entry.axes, self.errors, aliases)
         for axis in self.axes:
             if axis in matrix_axes or axis in STANDARD_AXES:
@@ -130,10 +119,10 @@ class ScenarioSource:
                 place = document.where("axes", axis) if axis in entry.axes else document.where("packages")
                 self.errors.add(InputError(what, where=place, hint=hint))
         for language, probe in entry.probes.items():
-            self.errors.add(*_probe_errors(document, language, probe))
+            self.errors.add(*probe_errors(document, language, probe))
         launchers = [LAUNCHERS[name] for name in matrix_axes["launcher"] if name in LAUNCHERS]
         if code and code.is_copied:
-            self.errors.add(*_start_errors(document, code, launchers))
+            self.errors.add(*start_errors(document, code, launchers))
         self.errors.add(*serving_errors(document, code))
         for index, rule in enumerate(entry.expect):
             self.errors.add(*expectation_errors(document, index, rule))
@@ -202,105 +191,7 @@ class ScenarioSource:
         )
 
 
-def _names(language: ProbeKind) -> tuple[str, str]:
-    """The key that names what a probe is, and the one that it must not have."""
-    return ("program", "module") if language.is_program else ("module", "program")
-
-
 def _probe(language: ProbeKind, probe: ProbeFile) -> ProbeSource:
-    name = getattr(probe, _names(language)[0])
+    name = getattr(probe, name_keys(language)[0])
     toolchain = probe.toolchain or Toolchain.ZIG
     return ProbeSource(language=language, source=probe.source, name=name, toolchain=toolchain)
-
-
-def _probe_errors(
-    document: Document[ScenarioFile], language: ProbeKind, probe: ProbeFile
-) -> Iterator[InputError]:
-    """Where the entry of a probe does not fit what the probe is."""
-    wanted, other = _names(language)
-    if getattr(probe, wanted) is None or getattr(probe, other) is not None:
-        is_one = "a program" if language.is_program else "a module that Python loads"
-        yield InputError(
-            f"a {language} probe is {is_one}",
-            where=document.where("probes", language),
-            hint=f"name it by `{wanted}:` alone",
-        )
-    if probe.toolchain and language is ProbeKind.C_EMBED:
-        yield InputError(
-            "a program that embeds Python is compiled as the cell's libpython was",
-            where=document.where("probes", language, "toolchain"),
-            hint="remove `toolchain`",
-        )
-    if probe.toolchain is Toolchain.NATIVE and language in (ProbeKind.RUST, ProbeKind.PYO3):
-        yield InputError(
-            f"{language} probes are compiled once for all bases",
-            where=document.where("probes", language, "toolchain"),
-            hint=f"write {Toolchain.ZIG} or {Toolchain.GCC}",
-        )
-    if language is ProbeKind.PYO3 and PurePosixPath(probe.source).name != MANIFEST:
-        yield InputError(
-            f"the source of a {language} probe is its crate's {MANIFEST}",
-            where=document.where("probes", language, "source"),
-            hint=f"write for example source: {language}/{MANIFEST}",
-        )
-
-
-def _start_errors(
-    document: Document[ScenarioFile], code: UserCode, launchers: Sequence[Launcher]
-) -> Iterator[InputError]:
-    """Where no launcher of the matrix starts what the scenario names."""
-    if launchers and not any(code.kind in launcher.starts for launcher in launchers):
-        able = " or ".join(name for name, launcher in LAUNCHERS.items() if code.kind in launcher.starts)
-        yield InputError(
-            f"no launcher of the matrix starts `{code.kind}`",
-            where=document.where(code.kind),
-            hint=f"add {able or 'one that does'} to its axis launcher",
-        )
-
-
-def find_scenarios(folder: Path) -> tuple[str, ...]:
-    """The names of the scenarios in a project's folder of them, sorted; raises InputError for bad names."""
-    errors = ErrorList()
-    for path in sorted(folder.glob("*.yml")):
-        where = Location(file=yamlfile.shown(path))
-        errors.add(
-            InputError("a scenario's file ends in .yaml", where=where, hint=f"rename it to {path.stem}.yaml")
-        )
-    names = _present(folder)
-    for name in names:
-        if not AXIS_VALUE.fullmatch(name):
-            what = f"{name[:80]!r} cannot name a scenario"
-            hint = "rename it: letters, digits, '.', '_' and '-', 64 at most"
-            errors.add(InputError(what, where=Location(file=yamlfile.shown(folder)), hint=hint))
-    if not names:
-        where = Location(file=yamlfile.shown(folder))
-        errors.add(InputError("there is no scenario", where=where, hint="create one with `crashmatrix init`"))
-    errors.raise_all()
-    return names
-
-
-def _present(folder: Path) -> tuple[str, ...]:
-    folders = (path.parent.name for path in folder.glob(f"*/{FILE}"))
-    files = (path.stem for path in folder.glob(f"*{SUFFIX}"))
-    return tuple(sorted({*folders, *files}))
-
-
-def _file_errors(
-    document: Document[ScenarioFile], folder: Path, code: UserCode | None
-) -> Iterator[InputError]:
-    """Files that the scenario names and does not have."""
-    named: dict[tuple[str, ...], str] = {}
-    if document.value.driver and code is None:
-        named["driver",] = document.value.driver
-    for language, probe in document.value.probes.items():
-        named["probes", language, "source"] = probe.source
-        if language is ProbeKind.PYO3 and PurePosixPath(probe.source).name == MANIFEST:
-            named["probes", language] = str(PurePosixPath(probe.source).with_name(CRATES))
-    for place, name in named.items():
-        path = folder / name
-        if not path.is_file():
-            yield InputError(
-                f"the scenario lacks its file {name}",
-                where=document.where(*place),
-                hint=f"create {yamlfile.shown(path)}",
-            )

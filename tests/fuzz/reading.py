@@ -10,7 +10,7 @@ from typing import Final
 from orchestrator.binary.core.corefile import open_core, parse_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores.linkmap import find_modules
-from orchestrator.cores.sysroot import place
+from orchestrator.cores.sysroot_paths import place
 from orchestrator.crash import read_crash
 from orchestrator.errors import CoreError
 from orchestrator.model import Sysroot

@@ -7,7 +7,8 @@ import pytest
 from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.elf.files import find_symbols, first_address, read_names
 from orchestrator.cores.sources import FolderSource, inside
-from orchestrator.cores.sysroot import _link, _link_merged, _Maker, debug_path, place
+from orchestrator.cores.sysroot_maker import SysrootMaker
+from orchestrator.cores.sysroot_paths import debug_path, link_inside, link_merged, place
 from orchestrator.errors import CoreError
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
@@ -39,8 +40,8 @@ def test_a_link_that_leads_out_is_not_followed(tmp_path: Path) -> None:
 def test_links_are_relative_and_keep_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "usr/lib").mkdir(parents=True)
     (tmp_path / "usr/lib/libc.so.6").write_text("libc")
-    _link(tmp_path / "lib", tmp_path / "usr/lib")
-    _link(tmp_path / "usr/lib/libc.so.6", tmp_path / "usr")
+    link_inside(tmp_path / "lib", tmp_path / "usr/lib")
+    link_inside(tmp_path / "usr/lib/libc.so.6", tmp_path / "usr")
     assert (tmp_path / "lib").readlink() == Path("usr/lib")
     assert (tmp_path / "lib/libc.so.6").read_text() == "libc"
 
@@ -49,7 +50,7 @@ def made(root: Path, tmp_path: Path, *modules: MappedModule) -> tuple[Path, list
     """A sysroot made of a folder."""
     folder = tmp_path / "sysroot"
     folder.mkdir(exist_ok=True)
-    maker = _Maker(source=FolderSource(root), folder=folder, store=tmp_path / "store")
+    maker = SysrootMaker(source=FolderSource(root), folder=folder, store=tmp_path / "store")
     return folder, maker.add(modules)
 
 
@@ -133,7 +134,7 @@ def test_links_in_a_copied_root_are_followed_inside_it(root: Path) -> None:
     ("path", "linked"), [("/usr/lib/a.so", True), ("/lib/x86_64-linux-gnu/a.so", False), ("/opt/a.so", True)]
 )
 def test_lib_means_usr_lib_unless_it_is_a_folder_of_its_own(path: str, linked: bool, tmp_path: Path) -> None:
-    _link_merged(tmp_path, [module(path)])
+    link_merged(tmp_path, [module(path)])
     assert (tmp_path / "lib").is_symlink() is linked
     assert (tmp_path / "lib64").readlink() == Path("usr/lib64")
 

@@ -13,7 +13,7 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.binary.elf.headers import PAGE, PT_NOTE, SEGMENT_SIZE, parse_file_header
 from orchestrator.binary.elf.objectfile import map_object
 from orchestrator.cores.sources import FolderSource
-from orchestrator.cores.sysroot import _Maker
+from orchestrator.cores.sysroot_maker import SysrootMaker
 
 CORES = Path(__file__).parents[1] / "data" / "cores"
 BUILD_ID = "134a993fde0d9c2075364771ee82216c6a3d982b"
@@ -115,7 +115,7 @@ def test_a_file_without_a_known_build_id_is_used_only_where_it_equals(
     (tmp_path / "root/program").write_bytes((CORES / file).read_bytes())
     with plain_core(CORES / "plain.core.zst") as plain, open_core(plain) as core:
         (tmp_path / "sysroot").mkdir()
-        maker = _Maker(
+        maker = SysrootMaker(
             source=FolderSource(tmp_path / "root"), folder=tmp_path / "sysroot", store=None, core=core
         )
         problems = maker.add([replace(handler(core), path="/program")])
@@ -137,5 +137,7 @@ def test_of_files_that_cannot_be_compared_the_one_that_crashed_is_named_first(tm
         core = replace(opened, notes=replace(opened.notes, threads=(thread,))).with_modules(modules)
         (tmp_path / "sysroot").mkdir()
         source = FolderSource(tmp_path / "root")
-        (problem,) = _Maker(source=source, folder=tmp_path / "sysroot", store=None, core=core).add(modules)
+        (problem,) = SysrootMaker(source=source, folder=tmp_path / "sysroot", store=None, core=core).add(
+            modules
+        )
     assert problem.startswith("build ids that the core does not hold: of /d, /a, /b and 1 more; ")
