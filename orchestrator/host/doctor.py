@@ -7,15 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from orchestrator.adapters import (
-    jail,
-    process,
-)
+from orchestrator.adapters import jail, process
 from orchestrator.adapters.engine import Engine
 from orchestrator.host import probe, trial
 from orchestrator.host.capability import Capability, State
+from orchestrator.host.collection_steps import enough_pipes, enough_room
 from orchestrator.host.facts import ARM64_NAMES, Facts, HostPaths
-from orchestrator.host.plan import enough_pipes, enough_room
 from orchestrator.invocation import command
 from orchestrator.model import Arch
 

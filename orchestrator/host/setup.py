@@ -15,8 +15,9 @@ from orchestrator import invocation
 from orchestrator.adapters import process
 from orchestrator.errors import HostError, TransientError
 from orchestrator.host import probe, record
+from orchestrator.host.collection_steps import enough_pipes, enough_room
 from orchestrator.host.facts import HostPaths
-from orchestrator.host.plan import enough_pipes, enough_room, plan
+from orchestrator.host.plan import plan
 from orchestrator.host.record import DaemonEntry, Record
 from orchestrator.host.steps import Daemon, Goal, Step
 

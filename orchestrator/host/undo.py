@@ -6,8 +6,8 @@ from typing import Final
 from orchestrator.adapters import process
 from orchestrator.errors import HostError
 from orchestrator.host import probe, record
+from orchestrator.host.collection_steps import COREDUMP_SYSCTL
 from orchestrator.host.facts import HostPaths
-from orchestrator.host.plan import COREDUMP_SYSCTL
 from orchestrator.host.record import (
     AccessEntry,
     BinfmtEntry,
