@@ -122,6 +122,19 @@ def application(environ, start_response):
     start_response("200 OK", [])
     return [b"served"]
 """,
+    "served-hang": """\
+import ctypes, threading, time
+
+
+def hold(pause=ctypes.PyDLL(None).pause):
+    pause()  # PyDLL keeps the GIL during a call
+
+
+def application(environ, start_response):
+    threading.Thread(target=hold).start()
+    while True:
+        time.sleep(0.01)
+""",
     "grandchild": """\
 import subprocess, sys
 crash = "import ctypes; ctypes.string_at(16)"

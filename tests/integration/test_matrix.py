@@ -126,6 +126,20 @@ def test_a_hang_is_its_own_outcome_and_its_core_says_where(project: Path, tmp_pa
     assert "waits in clock_nanosleep, called by pysleep; in Python: <module>" in said
 
 
+def test_in_a_server_that_embeds_python_a_hang_tells_who_has_the_gil(project: Path, tmp_path: Path) -> None:
+    add_scenario(project, "served-hang", "outcome: hang", timeout=3)
+    selection = ("--scenario", "served-hang", "--glibc", "2.36", "--launcher", "uwsgi", "--probe", "cpp")
+    ended = run(*selection, reports=tmp_path / "reports", project=project)
+    assert ended.code == 0, ended.stdout + ended.stderr
+    (result,) = ended.results.values()
+    crash = result.trials[0].crash
+    assert crash is not None
+    main = next(thread for thread in crash.threads if thread.tid == crash.main)
+    holder = next(thread for thread in crash.threads if "hold" in [frame.function for frame in thread.python])
+    assert main.waits is not None
+    assert (main.waits.what, main.waits.thread) == ("the GIL", holder.tid)
+
+
 def test_hostile_output_is_whole_on_disk_and_harmless_in_the_report(project: Path, tmp_path: Path) -> None:
     add_scenario(project, "hostile", "outcome: exit, status: 3")
     ended = ask(project, tmp_path, "hostile")

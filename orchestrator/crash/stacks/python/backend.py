@@ -65,7 +65,8 @@ def read_python(path: Path, core: Core, root: Path) -> PythonReading:
     file = root / program.path.lstrip("/") if program else None
     if file is None or not file.is_file():
         raise ToolError("the program's own file is not in the sysroot", hint=HINT)
-    command = [sys.executable, "-I", str(SCRIPT), str(path), str(file), str(root), str(MAX_FRAMES)]
+    folders = ":".join(_interpreter_folders(core, root)) or str(root)
+    command = [sys.executable, "-I", str(SCRIPT), str(path), str(file), folders, str(MAX_FRAMES)]
     done = process.run([*limited(core=path), *command], hint=HINT, timeout=TIMEOUT, check=False, jail=Jail())
     if done.status != 0 and not core.lists_files:
         raise ToolError("it finds no interpreter in a core that qemu-user wrote", hint=HINT)
@@ -73,6 +74,20 @@ def read_python(path: Path, core: Core, root: Path) -> PythonReading:
         said = done.complaint.splitlines()[-1:] or [f"it ended with status {done.status}"]
         raise ToolError(said[0][:300], hint=HINT)
     return parse_answer(done.stdout)
+
+
+def _interpreter_folders(core: Core, root: Path) -> list[str]:
+    """The folders of libpython in the sysroot, where the program loads one (uWSGI, an embedding program).
+
+    pystack looks for a library by its name in these folders and not below them. Without it, pystack finds the
+    Python frames by a search of the heap, and not which thread holds the GIL.
+    """
+    folders = {
+        str(root / module.path.lstrip("/").rpartition("/")[0])
+        for module in core.modules
+        if is_interpreter_file(module.path) and ":" not in module.path and ".." not in module.path.split("/")
+    }
+    return sorted(folder for folder in folders if Path(folder).is_dir())
 
 
 def parse_answer(raw: bytes) -> PythonReading:

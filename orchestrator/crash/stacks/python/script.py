@@ -15,13 +15,13 @@ from pystack.errors import PystackError
 
 
 def main() -> int:
-    """Arguments: core, executable, folder to look for libraries in, most frames of a thread."""
-    core, program, root = (Path(argument) for argument in sys.argv[1:4])
-    most = int(sys.argv[4])
+    """Arguments: core, executable, folders to look for libraries in, as in PATH, most frames of a thread."""
+    core, program = (Path(argument) for argument in sys.argv[1:3])
+    folders, most = sys.argv[3], int(sys.argv[4])
     try:
         threads = list(
             get_process_threads_for_core(
-                core, program, root, native_mode=NativeReportingMode.OFF, method=StackMethod.ALL
+                core, program, folders, native_mode=NativeReportingMode.OFF, method=StackMethod.ALL
             )
         )
     except (PystackError, RuntimeError, OSError, UnicodeDecodeError) as error:
