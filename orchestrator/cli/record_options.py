@@ -1,0 +1,107 @@
+"""The commands that read a run or a core."""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from orchestrator.cli import commands
+from orchestrator.cli.flags import add_baseline, add_cell, add_junit, add_project, add_reports
+from orchestrator.cli.subcommand import Subparsers, add_command
+from orchestrator.names import BACKENDS
+
+
+def _report(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    parser = add_command(subparsers, "report", "Render a run's report again from its results", "[RUN]")
+    add_project(parser)
+    add_reports(parser)
+    parser.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the latest)")
+    add_baseline(parser)
+    add_junit(parser)
+    parser.set_defaults(command=commands.report_run)
+
+
+def _repro(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers, "repro", "Write a cell as a folder that runs without crashmatrix", "CELL"
+    )
+    add_cell(parser)
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="the new folder (default: one named after the cell)"
+    )
+    parser.set_defaults(command=commands.write_repro)
+
+
+def _shell(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "shell",
+        "Open a shell in the environment of a cell that ran, with gdb and its core",
+        "CELL",
+    )
+    add_cell(parser)
+    parser.set_defaults(command=commands.open_shell)
+
+
+def _diff(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "diff",
+        "Show what changed from one run to another",
+        "BEFORE AFTER",
+    )
+    add_project(parser)
+    add_reports(parser)
+    parser.add_argument("before", metavar="BEFORE", help="name or folder of the earlier run")
+    parser.add_argument("after", metavar="AFTER", help="name or folder of the later run, or `latest`")
+    parser.add_argument("--json", action="store_true", help="print JSON (the format of comparison.json)")
+    parser.set_defaults(command=commands.diff_runs)
+
+
+def _merge(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers, "merge", "Merge several runs into one, such as the shards of a night", "RUN ..."
+    )
+    add_project(parser)
+    add_reports(parser)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of the runs")
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="the merged run (default: in reports/, by date and profile)"
+    )
+    parser.add_argument(
+        "--due",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PLAN",
+        help="the cells that should have come, as `plan --json` prints them; "
+        "exit code 3 where one is missing; repeatable",
+    )
+    add_junit(parser)
+    parser.set_defaults(command=commands.merge_runs)
+
+
+def _analyze(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "analyze",
+        "Read a core file of this host or of a container",
+        "CORE",
+    )
+    parser.add_argument("core", metavar="CORE", help="a core file, or a match of coredumpctl")
+    parser.add_argument("--exe", type=Path, metavar="FILE", help="the program, where it is not at its path")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--sysroot", type=Path, metavar="DIR", help="take libraries from a copied root")
+    group.add_argument("--image", metavar="IMAGE", help="take libraries from an image of the engine")
+    group.add_argument("--container", metavar="ID", help="take libraries from a container")
+    parser.add_argument(
+        "--backend",
+        action="append",
+        choices=BACKENDS,
+        help="use this reader only; repeatable",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON (`crashmatrix schema crash`)")
+    parser.set_defaults(command=commands.analyze_core)
+
+
+COMMANDS: Final = (_report, _repro, _shell, _diff, _merge, _analyze)
+"""Each adds its command to the parser, in the order of the help."""

@@ -1,0 +1,25 @@
+"""Adds a command with its help to the parser."""
+
+import argparse
+
+from orchestrator.cli import help_text
+
+Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+
+
+def add_command(
+    subparsers: "Subparsers[argparse.ArgumentParser]", name: str, title: str, usage: str = ""
+) -> argparse.ArgumentParser:
+    """A command; `usage` is what follows its name besides options."""
+    words = " ".join(part for part in ("crashmatrix", *(["images"] if name == "lock" else []), name) if part)
+    parser = subparsers.add_parser(
+        name,
+        help=title,
+        usage=f"{words} [options] {usage}".rstrip(),
+        description=f"{title}.\n\n{help_text.EXAMPLES[name]}" if name in help_text.EXAMPLES else title,
+        epilog=help_text.NOTES.get(name),
+        allow_abbrev=False,
+        formatter_class=help_text.Formatter,
+    )
+    help_text.add_help_all(parser, name)
+    return parser
