@@ -1,6 +1,5 @@
 """The commands for the host, its images and the program itself."""
 
-import argparse
 from typing import Final
 
 from orchestrator.cli import commands, completion
@@ -10,14 +9,14 @@ from orchestrator.cli.subcommand import Subparsers, add_command
 from orchestrator.names import SHELLS
 
 
-def _doctor(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _doctor(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "doctor", "Show what this host can do, and how to fix what is missing")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--quick", action="store_true", help="look only: build no image, run no container")
     parser.set_defaults(command=commands.check_host)
 
 
-def _setup(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _setup(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "setup", "Show, then install and start, what is missing on this host")
     parser.add_argument("--browser", action="store_true", help="also Chromium, for the browser tests")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, change nothing")
@@ -25,7 +24,7 @@ def _setup(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     parser.set_defaults(command=commands.set_up_host)
 
 
-def _images(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _images(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers, "images", "Maintain the pinned digests of what images are made from", "VERB"
     )
@@ -38,13 +37,13 @@ def _images(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     lock.set_defaults(command=commands.lock_images)
 
 
-def _schema(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _schema(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "schema", "Print the JSON schema of a file", "NAME")
     parser.add_argument("name", choices=tuple(SCHEMAS), metavar="NAME", help=f"one of {', '.join(SCHEMAS)}")
     parser.set_defaults(command=commands.print_schema)
 
 
-def _completion(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _completion(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "completion", "Print the completion script for a shell", "SHELL")
     parser.add_argument("shell", choices=SHELLS, help="which shell")
     parser.set_defaults(command=completion.print_completion)

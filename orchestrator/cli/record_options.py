@@ -1,6 +1,5 @@
 """The commands that read a run or a core."""
 
-import argparse
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +9,7 @@ from orchestrator.cli.subcommand import Subparsers, add_command
 from orchestrator.names import BACKENDS
 
 
-def _report(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _report(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "report", "Render a run's report again from its results", "[RUN]")
     add_project(parser)
     add_reports(parser)
@@ -20,7 +19,7 @@ def _report(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     parser.set_defaults(command=commands.report_run)
 
 
-def _repro(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _repro(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers, "repro", "Write a cell as a folder that runs without crashmatrix", "CELL"
     )
@@ -31,7 +30,7 @@ def _repro(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     parser.set_defaults(command=commands.write_repro)
 
 
-def _shell(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _shell(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "shell",
@@ -42,7 +41,7 @@ def _shell(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     parser.set_defaults(command=commands.open_shell)
 
 
-def _diff(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _diff(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "diff",
@@ -57,7 +56,7 @@ def _diff(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     parser.set_defaults(command=commands.diff_runs)
 
 
-def _merge(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _merge(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers, "merge", "Merge several runs into one, such as the shards of a night", "RUN ..."
     )
@@ -80,7 +79,7 @@ def _merge(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     parser.set_defaults(command=commands.merge_runs)
 
 
-def _analyze(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _analyze(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "analyze",

@@ -20,7 +20,7 @@ from orchestrator.cli.flags import (
 from orchestrator.cli.subcommand import Subparsers, add_command
 
 
-def _init(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _init(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "init",
@@ -69,21 +69,21 @@ def _init(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     parser.set_defaults(command=commands.start_project)
 
 
-def _plan(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _plan(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "plan", "List the cells that would run, and why others are excluded")
     add_selection(parser)
     add_listing(parser)
     parser.set_defaults(command=commands.show_plan)
 
 
-def _render(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _render(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "render", "Write the Dockerfiles of the chosen cells, without building")
     add_selection(parser)
     add_out(parser)
     parser.set_defaults(command=commands.render_images)
 
 
-def _build(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _build(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "build", "Build the images of the chosen cells, without running them")
     add_selection(parser)
     add_jobs(parser)
@@ -91,7 +91,7 @@ def _build(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     parser.set_defaults(command=commands.build_images)
 
 
-def _run(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _run(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "run", "Run the chosen cells and write the report")
     add_selection(parser)
     group = parser.add_argument_group("how to run")
@@ -122,7 +122,7 @@ def _run(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     parser.set_defaults(command=commands.run_cells)
 
 
-def _check(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _check(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers, "check", "Test what interpreters and servers do to a package", "REQ|WHEEL|DIR ..."
     )
@@ -148,7 +148,7 @@ def _check(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     parser.set_defaults(command=commands.check_packages)
 
 
-def _bisect(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
+def _bisect(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
         "bisect",

@@ -1,15 +1,15 @@
 """Adds a command with its help to the parser."""
 
 import argparse
+from typing import TypeAlias
 
 from orchestrator.cli import help_text
 
-Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for it
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What commands are added to; argparse has no public name for it."""
 
 
-def add_command(
-    subparsers: "Subparsers[argparse.ArgumentParser]", name: str, title: str, usage: str = ""
-) -> argparse.ArgumentParser:
+def add_command(subparsers: Subparsers, name: str, title: str, usage: str = "") -> argparse.ArgumentParser:
     """A command; `usage` is what follows its name besides options."""
     words = " ".join(part for part in ("crashmatrix", *(["images"] if name == "lock" else []), name) if part)
     parser = subparsers.add_parser(
