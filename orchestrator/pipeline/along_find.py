@@ -30,9 +30,9 @@ from orchestrator.model import (
     version_key,
 )
 from orchestrator.pipeline.along import RANGE, Along, Others, best_of, chosen, groups_of, with_code
-from orchestrator.pipeline.locking import Requirements
 from orchestrator.pipeline.planning import make_plan
 from orchestrator.pipeline.projects import Project
+from orchestrator.pipeline.requirements import Requirements
 from orchestrator.supervisor.targets import DRIVER
 
 COMMITS: Final = "commits"

@@ -7,9 +7,9 @@ __lazy_modules__ = ("orchestrator", "orchestrator.pipeline")
 from orchestrator import images, packages, rundir
 from orchestrator.errors import InputError, Location
 from orchestrator.model import CellPackages, NoWheel, PackageLock, PackageQuestion, PlannedCell, Scenario
-from orchestrator.pipeline.locking import Requirements
 from orchestrator.pipeline.planning import PlannedRun, host_arch
 from orchestrator.pipeline.projects import Project
+from orchestrator.pipeline.requirements import Requirements
 
 
 def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:

@@ -39,19 +39,11 @@ from orchestrator.model import (
     scenario_files,
 )
 from orchestrator.pipeline import identity
-from orchestrator.pipeline.locking import (
-    Given,
-    Packages,
-    Requirements,
-    deciding_axes,
-    divided,
-    given_again,
-    of_run,
-    resolve,
-)
+from orchestrator.pipeline.locking import Given, Packages, divided, given_again, of_run, resolve
 from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, chosen_rows, planned_cells
 from orchestrator.pipeline.plan_names import chosen_words, run_name, selection_words
 from orchestrator.pipeline.projects import Project
+from orchestrator.pipeline.requirements import Requirements, deciding_axes
 
 EMULATION_FACTOR: Final = 5
 """Factor of a trial's timeout under qemu-user: 10 s were seen where 0.4 s are usual."""
