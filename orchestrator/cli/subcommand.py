@@ -5,8 +5,8 @@ from typing import TypeAlias
 
 from orchestrator.cli import help_text
 
-Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""What commands are added to; argparse has no public name for it."""
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no public name
+"""What commands are added to."""
 
 
 def add_command(subparsers: Subparsers, name: str, title: str, usage: str = "") -> argparse.ArgumentParser:
