@@ -6,10 +6,11 @@ __lazy_modules__ = ("requests",)
 
 import re
 import threading
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import urlsplit
 
 import requests
@@ -46,6 +47,38 @@ def download(url: str, path: Path, stop: threading.Event) -> None:
             _take(answer, path, have, stop)
     except requests.exceptions.RequestException as error:
         raise TransientError(f"{url} could not be fetched: {_cause(error)}", hint=HINT) from error
+
+
+def fetch(url: str, target: IO[bytes], *, limit: int, seconds: float) -> bool:
+    """Write a file that a server has to `target`; False where it answers 404.
+
+    Raises TransientError where no whole answer comes within `seconds`, HostError where the server refuses,
+    or the file has more than `limit` bytes.
+    """
+    bundle, end = ca_bundle(), time.monotonic() + seconds
+    try:
+        with requests.get(
+            url, stream=True, headers={"Accept-Encoding": "identity"},
+            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), verify=str(bundle) if bundle else True,
+        ) as answer:  # fmt: skip
+            if answer.status_code == HTTPStatus.NOT_FOUND:
+                return False
+            if answer.status_code != HTTPStatus.OK:
+                raise HostError(f"{shown(url)} answered {answer.status_code} {answer.reason}", hint=HINT)
+            for chunk in answer.iter_content(CHUNK):
+                limit -= target.write(chunk)
+                if limit < 0:
+                    raise HostError(f"{shown(url)} is larger than any real file of its kind", hint=HINT)
+                if time.monotonic() > end:
+                    raise TransientError(f"{shown(url)} took more than {seconds:.0f} s", hint=HINT)
+    except requests.exceptions.RequestException as error:
+        raise TransientError(f"{shown(url)} could not be fetched: {_cause(error)}", hint=HINT) from error
+    return True
+
+
+def shown(url: str) -> str:
+    """A URL without the credentials that it may have."""
+    return urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
 
 
 def answers(url: str, seconds: float) -> bool:
@@ -85,8 +118,7 @@ def get(url: str, accept: str) -> Page:
             media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             return Page(status=answer.status_code, media_type=media_type, text=answer.text)
     except requests.exceptions.RequestException as error:
-        shown = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
-        raise TransientError(f"{shown} could not be fetched: {_cause(error)}", hint=HINT) from error
+        raise TransientError(f"{shown(url)} could not be fetched: {_cause(error)}", hint=HINT) from error
 
 
 def _take(answer: requests.Response, path: Path, have: int, stop: threading.Event) -> None:

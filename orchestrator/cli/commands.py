@@ -223,6 +223,7 @@ def analyze_core(arguments: argparse.Namespace) -> int:
             image=arguments.image,
             container=arguments.container,
             backends=tuple(arguments.backend or BACKENDS),
+            debuginfod=arguments.debuginfod,
         )
     )
     if arguments.json:

@@ -93,6 +93,11 @@ def _analyze(subparsers: Subparsers) -> None:
     group.add_argument("--image", metavar="IMAGE", help="take libraries from an image of the engine")
     group.add_argument("--container", metavar="ID", help="take libraries from a container")
     parser.add_argument(
+        "--debuginfod",
+        metavar="URL",
+        help="ask this debuginfod server for debug files and programs that are missing, by build id",
+    )
+    parser.add_argument(
         "--backend",
         action="append",
         choices=BACKENDS,

@@ -1,15 +1,19 @@
 """Finds a trial's core on the host, and makes the sysroot that is needed to read it."""
 
 from orchestrator.cores.collection import collect
+from orchestrator.cores.debian import debug_packages
+from orchestrator.cores.debuginfod import DebugServer
 from orchestrator.cores.journal import DumpedCore, dump
 from orchestrator.cores.linkmap import program_path
 from orchestrator.cores.others import Others, collect_others, crashes_in
 from orchestrator.cores.sources import ContainerSource, FolderSource, ProgramSource, Source, image_source
-from orchestrator.cores.sysroot import SYSROOTS, image_sysroot, make_sysroot
+from orchestrator.cores.sysroot import STORE, SYSROOTS, image_sysroot, make_sysroot
 
 __all__ = [
+    "STORE",
     "SYSROOTS",
     "ContainerSource",
+    "DebugServer",
     "DumpedCore",
     "FolderSource",
     "Others",
@@ -18,6 +22,7 @@ __all__ = [
     "collect",
     "collect_others",
     "crashes_in",
+    "debug_packages",
     "dump",
     "image_source",
     "image_sysroot",

@@ -4,11 +4,12 @@ Names are those of the process's own root. They come out of a core and are untru
 links in a container or a copied root: a name never leads out of its source.
 """
 
+import io
 import os
 import shutil
 import stat
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Protocol
@@ -20,6 +21,8 @@ MAX_FILE: Final = 1 << 30
 """Bytes of one file that are fetched."""
 COPY: Final = 1 << 20
 """Bytes that are copied at a time."""
+MAX_LISTING, MAX_LISTINGS = 4 << 20, 64 << 20
+"""Bytes of one file of a folder that is listed, and of all; dpkg's lists of a full desktop have 40 MB."""
 
 
 class Source(Protocol):
@@ -31,6 +34,10 @@ class Source(Protocol):
 
     def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
         """Write one regular file to `target`; False where there is none of this name. Raises OSError."""
+        ...
+
+    def listings(self, folder: PurePosixPath, suffix: str) -> Iterator[tuple[str, bytes]]:
+        """Name and content of the small files in a folder whose names end with `suffix`."""
         ...
 
 
@@ -54,6 +61,13 @@ class ContainerSource:
             return linked is not None and self._copy(PurePosixPath(linked), target)
         except FileNotFoundError:
             return False
+
+    def listings(self, folder: PurePosixPath, suffix: str) -> Iterator[tuple[str, bytes]]:
+        """The small files of a folder of the container."""
+        with suppress(FileNotFoundError, OSError):
+            for member, content in self._engine.fetch(self._container, str(folder), limit=MAX_LISTINGS):
+                if member.name.endswith(suffix):
+                    yield PurePosixPath(member.name).name, content.read(MAX_LISTING)
 
     def _copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
         for member, content in self._engine.fetch(self._container, str(path), limit=MAX_FILE):
@@ -87,6 +101,18 @@ class ImageSource:
         """Fetch one file from the image."""
         found = self._copy_from_layers(path, target)
         return self._source().copy(path, target) if found is None else found
+
+    def listings(self, folder: PurePosixPath, suffix: str) -> Iterator[tuple[str, bytes]]:
+        """The small files of a folder of the image, in whichever layers they are."""
+        if not self._layers:
+            yield from self._source().listings(folder, suffix)
+            return
+        seen: set[str] = set()
+        for layer in self._layers:
+            for name, content in FolderSource(layer).listings(folder, suffix):
+                if name not in seen:
+                    seen.add(name)
+                    yield name, content
 
     def close(self) -> None:
         """Remove the container, if one was made."""
@@ -138,12 +164,25 @@ class FolderSource:
     def __str__(self) -> str:
         return "this host" if self._folder == Path("/") else f"folder {self._folder}"
 
-    def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
+    def copy(self, path: PurePosixPath, target: IO[bytes], *, limit: int = MAX_FILE) -> bool:
         """Copy one file; its links are followed inside the folder."""
         try:
-            return _copy_regular(inside(self._folder, path), target)
+            return _copy_regular(inside(self._folder, path), target, limit)
         except FileNotFoundError:
             return False
+
+    def listings(self, folder: PurePosixPath, suffix: str) -> Iterator[tuple[str, bytes]]:
+        """The small files of a folder."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(inside(self._folder, folder)))
+        except OSError:
+            return
+        left = MAX_LISTINGS
+        for name in names:
+            content = io.BytesIO()
+            if name.endswith(suffix) and left > 0 and self.copy(folder / name, content, limit=MAX_LISTING):
+                left -= content.tell()
+                yield name, content.getvalue()
 
 
 class KeptSource:
@@ -159,6 +198,10 @@ class KeptSource:
     def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
         """Copy a file from the folder, else from the rest."""
         return self._kept.copy(path, target) or self._rest.copy(path, target)
+
+    def listings(self, folder: PurePosixPath, suffix: str) -> Iterator[tuple[str, bytes]]:
+        """The small files of a folder of the rest."""
+        return self._rest.listings(folder, suffix)
 
 
 class ProgramSource:
@@ -180,8 +223,12 @@ class ProgramSource:
             shutil.copyfileobj(stream, target)
         return True
 
+    def listings(self, folder: PurePosixPath, suffix: str) -> Iterator[tuple[str, bytes]]:
+        """The small files of a folder of the rest."""
+        return self._rest.listings(folder, suffix)
 
-def _copy_regular(file: Path, target: IO[bytes]) -> bool:
+
+def _copy_regular(file: Path, target: IO[bytes], limit: int = MAX_FILE) -> bool:
     """Copy a file that is no link; False where it is no regular file, or too large. Raises OSError.
 
     A file of size 0, as in /proc, is copied as an empty one, even where reading it gives data.
@@ -191,7 +238,7 @@ def _copy_regular(file: Path, target: IO[bytes]) -> bool:
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
             return False
         left = status.st_size
         while left and (piece := stream.read(min(left, COPY))):

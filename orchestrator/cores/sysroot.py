@@ -20,6 +20,7 @@ from typing import Final
 
 from orchestrator.adapters.engine import Engine
 from orchestrator.binary.core.corefile import Core
+from orchestrator.cores.debuginfod import DebugServer
 from orchestrator.cores.linkmap import Listed, find_modules
 from orchestrator.cores.sources import FolderSource, KeptSource, Source, image_source
 from orchestrator.cores.sysroot_maker import SysrootMaker, not_there
@@ -76,7 +77,7 @@ def _kept_digest(core: Core, kept: Path) -> str | None:
 
 
 def make_sysroot(
-    source: Source, core: Core, *, folder: Path, store: Path | None = None
+    source: Source, core: Core, *, folder: Path, store: Path | None = None, server: DebugServer | None = None
 ) -> tuple[Core, Sysroot]:
     """Make, or complete, the sysroot of a core in `folder`, with the files that `source` has of it.
 
@@ -84,11 +85,12 @@ def make_sysroot(
     program's file.
 
     `store` keeps verified files by build id, on the same filesystem, for images made from the same packages:
-    a stripped file has the build id of the whole one. The result's problems name each file that is missing,
+    a stripped file has the build id of the whole one. `server` is asked for what the source lacks of the
+    modules that the threads' stacks lead into. The result's problems name each file that is missing,
     or is not the one that crashed and so is not used. Raises EngineError and ToolError.
     """
     with _locked(folder):
-        maker = SysrootMaker(source=source, folder=folder, store=store, core=core)
+        maker = SysrootMaker(source=source, folder=folder, store=store, core=core, server=server)
         listed = find_modules(core, maker.bring) if not core.files else Listed()
         if listed.modules:
             core = core.with_modules(listed.modules)

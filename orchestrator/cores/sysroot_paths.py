@@ -10,14 +10,8 @@ from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.elf.files import read_names
 from orchestrator.errors import CoreError
 
-DEBUG: Final = PurePosixPath("/usr/lib/debug/.build-id")
 # Top folders that merged-/usr distributions replace by links into /usr (file-hierarchy(7)).
 MERGED: Final = ("/lib", "/lib64")
-
-
-def debug_path(build_id: str) -> PurePosixPath:
-    """The path of a build id's debug file (gdb's manual, "Debugging Information in Separate Files")."""
-    return DEBUG / build_id[:2] / f"{build_id[2:]}.debug"
 
 
 def place(folder: Path, path: PurePosixPath) -> Path:

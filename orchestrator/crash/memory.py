@@ -13,7 +13,8 @@ from typing import Final
 
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
-from orchestrator.binary.elf.debug_links import debug_link, debug_place, is_linked
+from orchestrator.binary.dwarf.debug_info import Sources
+from orchestrator.binary.elf.debug_links import alt_link, debug_link, debug_place, is_linked
 from orchestrator.binary.elf.headers import PAGE
 from orchestrator.binary.elf.objectfile import ObjectFile, map_object
 from orchestrator.errors import CoreError
@@ -82,6 +83,25 @@ class ProcessMemory:
         if id(loaded) not in self._debug:
             self._debug[id(loaded)] = self._find_debug(loaded)
         return self._debug[id(loaded)]
+
+    def described(self, loaded: LoadedObject) -> list[Sources]:
+        """All files that describe an object: its debug file, its packed symbols, and the object itself."""
+        debug, packed = self.debug_object(loaded), loaded.source.mini_debug
+        return [self._sources(loaded, item) for item in (debug, packed, loaded.source) if item]
+
+    def _sources(self, loaded: LoadedObject, main: ObjectFile) -> Sources:
+        link = alt_link(main)
+        return Sources(
+            main=main,
+            alternate=self._by_build_id(link.build_id) if link else None,
+            package=self._open(f"{loaded.path}.dwp") if main.section(".debug_info") else None,
+            split=lambda name: self._open(str(name.path)),
+        )
+
+    def _open(self, path: str) -> ObjectFile | None:
+        with suppress(CoreError, OSError, ValueError):
+            return self._map(path, None)[0]
+        return None
 
     def _find_debug(self, loaded: LoadedObject) -> ObjectFile | None:
         if loaded.build_id and (found := self._by_build_id(loaded.build_id)):

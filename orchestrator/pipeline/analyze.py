@@ -11,12 +11,22 @@ from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
 from orchestrator.binary.core.corefile import Core, open_core
 from orchestrator.binary.core.unpack import plain_core
-from orchestrator.cores import ContainerSource, DumpedCore, FolderSource, ProgramSource, Source, image_source
+from orchestrator.cores import (
+    ContainerSource,
+    DebugServer,
+    DumpedCore,
+    FolderSource,
+    ProgramSource,
+    Source,
+    image_source,
+)
 from orchestrator.errors import HostError, InputError, Location
 from orchestrator.model import LABEL, Crash, Sysroot
 from orchestrator.names import BACKENDS
 from orchestrator.scratch import scratch_folder
 
+INNERMOST: Final = 8
+"""Frames of the crashed thread for whose names a package is offered."""
 CORE_HINT: Final = "name a core file, or a match that `coredumpctl list` knows, such as a PID"
 
 
@@ -34,6 +44,8 @@ class AnalyzeRequest:
     image: str | None = None
     container: str | None = None
     backends: tuple[str, ...] = BACKENDS
+    debuginfod: str | None = None
+    """The address of a debuginfod server, which is asked for files that the source lacks."""
 
 
 def analyze_core(request: AnalyzeRequest) -> Crash:
@@ -44,9 +56,23 @@ def analyze_core(request: AnalyzeRequest) -> Crash:
         plain = stack.enter_context(plain_core(stored.path))
         opened = stack.enter_context(open_core(plain))
         request, notes = _placed(request, stored)
-        core, sysroot = stack.enter_context(_sysroot(request, opened))
+        source, core, sysroot = stack.enter_context(_sysroot(request, opened))
         sysroot = sysroot.model_copy(update={"problems": (*notes, *sysroot.problems)})
-        return crash.read_crash(plain, core, sysroot, request.backends)
+        read = crash.read_crash(plain, core, sysroot, request.backends)
+        return read.model_copy(update={"warnings": (*read.warnings, *_offers(read, source))})
+
+
+def _offers(read: Crash, source: Source) -> list[str]:
+    """Which package of Debian has the names that the crashed thread's innermost frames lack."""
+    thread = read.crashed_thread
+    frames = thread.native[:INNERMOST] if thread else ()
+    nameless = [frame.module for frame in frames if frame.module and not (frame.function and frame.exact)]
+    packages = cores.debug_packages(source, dict.fromkeys(nameless))
+    return [
+        f"frames of {path} have no certain names: Debian's package {packages[path]} has its debug files"
+        for path in dict.fromkeys(nameless)
+        if path in packages
+    ]
 
 
 def _stored(name: str, folder: Path) -> DumpedCore:
@@ -83,15 +109,30 @@ def _placed(request: AnalyzeRequest, stored: DumpedCore) -> tuple[AnalyzeRequest
 
 
 @contextmanager
-def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[tuple[Core, Sysroot]]:
-    """The core with its modules, and its sysroot, which is kept for an image and else removed afterwards."""
+def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[tuple[Source, Core, Sysroot]]:
+    """The source of files, the core with its modules, and its sysroot.
+
+    The sysroot of an image is kept, any other is removed afterwards.
+    """
     cache = cache_folder(cores.SYSROOTS)
     with ExitStack() as stack:
         source, kept = _source(request, stack)
         if request.program:
             source, kept = _with_program(source, core, request.program), None
         folder = cache / kept if kept else stack.enter_context(_temporary(cache))
-        yield cores.make_sysroot(source, core, folder=folder)
+        server = _server(request.debuginfod)
+        store = cache / cores.STORE if server else None
+        yield source, *cores.make_sysroot(source, core, folder=folder, store=store, server=server)
+
+
+def _server(url: str | None) -> DebugServer | None:
+    if url is None:
+        return None
+    if not url.startswith(("http://", "https://")):
+        raise InputError(
+            f"{url!r} is no address of a server", hint="give one that begins with https:// or http://"
+        )
+    return DebugServer(url)
 
 
 def _source(request: AnalyzeRequest, stack: ExitStack) -> tuple[Source, str | None]:

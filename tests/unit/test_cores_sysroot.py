@@ -5,10 +5,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from orchestrator.binary.core.modules import MappedModule
+from orchestrator.binary.elf.debug_links import debug_place
 from orchestrator.binary.elf.files import find_symbols, first_address, read_names
 from orchestrator.cores.sources import FolderSource, inside
 from orchestrator.cores.sysroot_maker import SysrootMaker
-from orchestrator.cores.sysroot_paths import debug_path, link_inside, link_merged, place
+from orchestrator.cores.sysroot_paths import link_inside, link_merged, place
 from orchestrator.errors import CoreError
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
@@ -140,7 +141,7 @@ def test_lib_means_usr_lib_unless_it_is_a_folder_of_its_own(path: str, linked: b
 
 
 def test_debug_files_lie_by_build_id() -> None:
-    assert str(debug_path("abcdef")) == "/usr/lib/debug/.build-id/ab/cdef.debug"
+    assert str(debug_place("abcdef")) == "/usr/lib/debug/.build-id/ab/cdef.debug"
 
 
 def test_what_an_elf_file_says_of_itself() -> None:

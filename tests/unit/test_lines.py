@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.binary.dwarf.debug_info import DebugInfo
+from orchestrator.binary.dwarf.debug_info import DebugInfo, Sources
 from orchestrator.binary.dwarf.entries import Dwarf, Unit
 from orchestrator.binary.dwarf.functions import Code
 from orchestrator.binary.dwarf.lines import LineTable
+from orchestrator.binary.dwarf.sections import Allowance, Sections
 from orchestrator.binary.elf.objectfile import ObjectFile, map_object
 
 DATA = Path(__file__).parents[1] / "data" / "cores"
@@ -23,7 +24,7 @@ TOUCH, JUMP = 0x401070, 0x40105E
 
 
 def find(source: ObjectFile, deadline: float = math.inf) -> dict[int, Code]:
-    return DebugInfo(source, deadline).find({TOUCH, JUMP, 0x401000, 0x5})
+    return DebugInfo(Sources(main=source), deadline).find({TOUCH, JUMP, 0x401000, 0x5})
 
 
 def damaged(name: str) -> tuple[bytearray, range]:
@@ -50,7 +51,7 @@ def test_addresses_lead_to_their_functions_and_lines() -> None:
 
 
 def test_after_the_deadline_nothing_is_read_and_that_is_said() -> None:
-    info = DebugInfo(map_object(TINY), time.monotonic() - 1)
+    info = DebugInfo(Sources(main=map_object(TINY)), time.monotonic() - 1)
     assert info.find({TOUCH}) == {}
     assert info.damaged
 
@@ -60,7 +61,7 @@ def test_after_the_deadline_nothing_is_read_and_that_is_said() -> None:
 def test_damaged_sections_give_nothing_and_that_is_said(name: str, fill: int) -> None:
     data, place = damaged(name)
     data[place.start : place.stop] = bytes([fill]) * len(place)
-    info = DebugInfo(ObjectFile(bytes(data)), math.inf)
+    info = DebugInfo(Sources(main=ObjectFile(bytes(data))), math.inf)
     assert info.find({TOUCH}) == {}
     assert info.damaged
 
@@ -74,14 +75,14 @@ def test_no_damage_is_an_error_or_takes_long(name: str) -> None:
         data, place = damaged(name)
         for at in draw.choices(place, k=draw.randint(1, 4)):
             data[at] = draw.choice((0, 1, 0x7F, 0x80, 0xFF, draw.randrange(256)))
-        info = DebugInfo(ObjectFile(bytes(data)), math.inf)
+        info = DebugInfo(Sources(main=ObjectFile(bytes(data))), math.inf)
         info.find({TOUCH, JUMP})
         info.sites(TOUCH)
 
 
 def test_what_leads_in_circles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.binary.dwarf.entries.MAX_STEPS", 20)
-    info = DebugInfo(map_object(TINY), math.inf)
+    info = DebugInfo(Sources(main=map_object(TINY)), math.inf)
     assert info.find({TOUCH}) == {}
     assert info.damaged
 
@@ -89,12 +90,12 @@ def test_what_leads_in_circles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_table_of_endless_empty_rows_is_refused() -> None:
     head = (100).to_bytes(4, "little") + b"\x05\0" + b"\x08\0" + (40).to_bytes(4, "little")
     head += b"\x01\x01\x01\xfb\x0e\x01"
-    unit = Unit(offset=0, start=0, end=0, version=5, abbreviations=0, top={0x10: (0x17, 0)})
     for table, is_refused in ((b"\x00" + b"\xff" * 8 + b"\x7f", True), (b"\x00\x00\x00\x00", False)):
-        dwarf = Dwarf(map_object(TINY))
+        dwarf = Dwarf(Sections(map_object(TINY), Allowance()))
         dwarf.line = head + table + bytes(100)
+        unit = Unit(dwarf, offset=0, start=0, end=0, version=5, abbreviations=0, top={0x10: (0x17, 0)})
         if is_refused:
             with pytest.raises(ValueError, match="no compiler writes"):
-                LineTable(dwarf, unit)
+                LineTable(unit)
         else:
-            assert LineTable(dwarf, unit).find({TOUCH}) == {}
+            assert LineTable(unit).find({TOUCH}) == {}

@@ -17,8 +17,11 @@ from orchestrator.binary.dwarf.forms import (
     IMPLICIT_CONST,
     LEBS,
     LINE_STRP,
+    REF_ADDR,
+    REF_ALT,
     SIZES,
     STRING,
+    STRP_ALT,
     STRX,
     Abbreviation,
     Abbreviations,
@@ -26,19 +29,17 @@ from orchestrator.binary.dwarf.forms import (
     read_abbreviations,
 )
 from orchestrator.binary.dwarf.leb128 import uleb128
-from orchestrator.binary.elf.objectfile import ObjectFile
+from orchestrator.binary.dwarf.sections import Allowance, Sections
 
 # Entries, attributes, ranges and rows of lines that are read of one file; a stack takes some thousands.
 MAX_STEPS: Final = 2_000_000
-# Bytes of a section; libpython's .debug_info has 11 MB.
-MAX_SECTION: Final = 64 << 20
-# Bytes of all sections that are read for one core; expanded ones may be a thousand times as stored.
-MAX_BYTES: Final = 256 << 20
 # What reading raises for damaged sections; UnicodeDecodeError is a ValueError.
 DAMAGE: Final = (struct.error, ValueError, KeyError, IndexError, TypeError, OverflowError)
 
 LOW_PC: Final = 0x11  # DW_AT_low_pc
-_STR_BASE, _ADDR_BASE = 0x72, 0x73  # DW_AT_str_offsets_base, DW_AT_addr_base
+_STR_BASE: Final = 0x72  # DW_AT_str_offsets_base
+_ADDR_BASES: Final = (0x73, 0x2133)  # DW_AT_addr_base, DW_AT_GNU_addr_base
+_GNU_ID: Final = 0x2131  # DW_AT_GNU_dwo_id, which DWARF 5 has in the header of the unit
 _TYPE_UNITS, _SPLIT_UNITS = (2, 6), (4, 5)  # DW_UT_type, split_type; skeleton, split_compile
 _U16, _U32, _U64 = (struct.Struct(f"<{letter}").unpack_from for letter in "HIQ")
 
@@ -51,8 +52,10 @@ class Unit:
     """A unit of .debug_info, from `offset` to `end`; its first entry, at `start`, has the attributes `top`.
 
     `below` is where that entry's children begin (0 for a unit of types only), `low` its DW_AT_low_pc.
+    `split_id` is what a skeleton and its split unit have in common.
     """
 
+    dwarf: "Dwarf"
     offset: int
     start: int
     end: int
@@ -61,46 +64,37 @@ class Unit:
     top: Attributes = field(default_factory=dict)
     below: int = 0
     low: int = 0
-
-
-class Allowance:
-    """The bytes that may still be read of debug information."""
-
-    def __init__(self, left: int = MAX_BYTES) -> None:
-        self.left = left
+    split_id: int | None = None
 
 
 class Dwarf:
-    """The debug information of one file; all files of a core share an allowance."""
+    """The debug information of one file, or of one split unit; addresses of the latter are in its `main`."""
 
-    def __init__(self, source: ObjectFile, allowance: Allowance | None = None) -> None:
-        self._source, self._allowance = source, allowance or Allowance()
+    def __init__(
+        self, sections: Sections, alternate: "Dwarf | None" = None, skeleton: "Unit | None" = None
+    ) -> None:
+        """`alternate` is of the file that dwz(1) moved shared entries to; `skeleton` that of a split unit."""
+        self.sections, self.alternate, self.skeleton = sections, alternate, skeleton
         self._tables: dict[int, Abbreviations] = {}
         self._units: dict[int, Unit] = {}
-        self._left = MAX_STEPS
+        self._steps: Allowance = skeleton.dwarf._steps if skeleton else Allowance(MAX_STEPS)  # noqa: SLF001 - its own
 
     def spend(self, steps: int = 1) -> None:
         """Count steps; raises ValueError beyond what any real file takes."""
-        self._left -= steps
-        if self._left < 0:
+        self._steps.left -= steps
+        if self._steps.left < 0:
             raise ValueError("more steps than any real file takes")
 
-    info = cached_property(lambda self: self._section(".debug_info"))
-    line = cached_property(lambda self: self._section(".debug_line"))
-    _abbrev = cached_property(lambda self: self._section(".debug_abbrev"))
-    aranges = cached_property(lambda self: self._section(".debug_aranges"))
-    _strings = cached_property(lambda self: self._section(".debug_str"))
-    _line_strings = cached_property(lambda self: self._section(".debug_line_str"))
-    _offsets = cached_property(lambda self: self._section(".debug_str_offsets"))
-    _addresses = cached_property(lambda self: self._section(".debug_addr"))
-    ranges = cached_property(lambda self: self._section(".debug_ranges"))
-    range_lists = cached_property(lambda self: self._section(".debug_rnglists"))
-
-    def _section(self, name: str) -> bytes:
-        """A section's bytes, decompressed; empty where the file lacks it or it is larger than MAX_SECTION."""
-        content = self._source.debug_section(name, min(MAX_SECTION, self._allowance.left))
-        self._allowance.left -= len(content)
-        return content
+    info = cached_property(lambda self: self.sections.get("info"))
+    line = cached_property(lambda self: self.sections.get("line"))
+    _abbrev = cached_property(lambda self: self.sections.get("abbrev"))
+    aranges = cached_property(lambda self: self.sections.get("aranges"))
+    _strings = cached_property(lambda self: self.sections.get("str"))
+    _line_strings = cached_property(lambda self: self.sections.get("line_str"))
+    _offsets = cached_property(lambda self: self.sections.get("str_offsets"))
+    _addresses = cached_property(lambda self: self.sections.get("addr"))
+    ranges = cached_property(lambda self: self.sections.get("ranges"))
+    range_lists = cached_property(lambda self: self.sections.get("rnglists"))
 
     @cached_property
     def _begins(self) -> list[int]:
@@ -134,10 +128,12 @@ class Dwarf:
         if not 2 <= version <= 5 or end > len(info):
             raise ValueError("a unit of an unknown version, or one that is cut off")
         if version < 5:
-            return self._begin(Unit(offset, offset + 11, end, version, _U32(info, offset + 6)[0]))
+            return self._begin(Unit(self, offset, offset + 11, end, version, _U32(info, offset + 6)[0]))
         kind = info[offset + 6]
         start = offset + 12 + (8 if kind in _SPLIT_UNITS else 12 if kind in _TYPE_UNITS else 0)
-        unit = Unit(offset, start, end, version, _U32(info, offset + 8)[0])
+        unit = Unit(self, offset, start, end, version, _U32(info, offset + 8)[0])
+        if kind in _SPLIT_UNITS:
+            unit.split_id = _U64(info, offset + 12)[0]
         return unit if kind in _TYPE_UNITS else self._begin(unit)
 
     def _begin(self, unit: Unit) -> Unit:
@@ -146,7 +142,12 @@ class Dwarf:
         if abbreviation is None:
             raise ValueError("a unit without entries")
         unit.top, unit.below = self.attributes(abbreviation, place)
-        unit.low = self.address(unit, unit.top[LOW_PC]) if LOW_PC in unit.top else 0
+        if LOW_PC in unit.top:
+            unit.low = self.address(unit, unit.top[LOW_PC])
+        elif self.skeleton:
+            unit.low = self.skeleton.low
+        if unit.version < 5 and _GNU_ID in unit.top:
+            unit.split_id = self.number(unit.top[_GNU_ID])
         return unit
 
     def abbreviation(self, unit: Unit, place: int) -> tuple[Abbreviation | None, int]:
@@ -200,10 +201,25 @@ class Dwarf:
         if isinstance(value, bytes):
             return value.decode(errors="replace")
         table = self._line_strings if form == LINE_STRP else self._strings
-        if form in STRX:
-            base = self.number(unit.top[_STR_BASE]) if _STR_BASE in unit.top else 8
+        if form in STRP_ALT:
+            table = self._shared.sections.get("str")
+        elif form in STRX:
+            base = self.number(unit.top[_STR_BASE]) if _STR_BASE in unit.top else 8 * (unit.version >= 5)
             value = _U32(self._offsets, base + 4 * value)[0]
         return str(table[value : table.index(0, value)], errors="replace")
+
+    @property
+    def _shared(self) -> "Dwarf":
+        if self.alternate is None:
+            raise ValueError("a reference to a file that is not there")
+        return self.alternate
+
+    def referred(self, unit: Unit, attribute: tuple[int, int | bytes]) -> tuple["Dwarf", int]:
+        """The place of the entry that an attribute refers to, and the information that has it."""
+        form, place = attribute[0], self.number(attribute)
+        if form in REF_ALT:
+            return self._shared, place
+        return self, place + (0 if form == REF_ADDR else unit.offset)
 
     def address(self, unit: Unit, attribute: tuple[int, int | bytes]) -> int:
         """The value of an attribute that is an address."""
@@ -211,6 +227,8 @@ class Dwarf:
         return self.indexed(unit, value) if attribute[0] in ADDRX else value
 
     def indexed(self, unit: Unit, index: int) -> int:
-        """An address by its number in the unit's part of .debug_addr."""
-        base = self.number(unit.top[_ADDR_BASE]) if _ADDR_BASE in unit.top else 8
+        """An address by its number in the unit's part of .debug_addr, which stays in the program."""
+        if self.skeleton:
+            return self.skeleton.dwarf.indexed(self.skeleton, index)
+        base = next((self.number(unit.top[name]) for name in _ADDR_BASES if name in unit.top), 8)
         return int(_U64(self._addresses, base + 8 * index)[0])

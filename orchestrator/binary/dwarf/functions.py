@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-from orchestrator.binary.dwarf.entries import LOW_PC, Attributes, Dwarf, Unit
-from orchestrator.binary.dwarf.forms import REF_ADDR, SIBLING, Abbreviation
+from orchestrator.binary.dwarf.entries import LOW_PC, Attributes, Unit
+from orchestrator.binary.dwarf.forms import SIBLING, Abbreviation
 from orchestrator.binary.dwarf.lines import Line, LineTable
 from orchestrator.binary.dwarf.ranges import Range, spans
 
@@ -102,7 +102,7 @@ class _Entry:
     parts: list[Range]
 
 
-# The entries around each function, by the offset of its unit and its place.
+# The entries around each function, by the identity of its unit and its place.
 Scopes = dict[int, dict[int, tuple[tuple[Abbreviation, int], ...]]]
 
 
@@ -112,12 +112,14 @@ class UnitFunctions:
     `scopes` is filled on the way; all units of a file share it.
     """
 
-    def __init__(self, dwarf: Dwarf, unit: Unit, scopes: Scopes) -> None:
-        self._dwarf, self._unit, self._known_scopes = dwarf, unit, scopes
+    def __init__(self, unit: Unit, scopes: Scopes, skeleton: Unit | None = None) -> None:
+        """`skeleton` is what the program has of a split unit: lines among others."""
+        self._dwarf, self._unit, self._known_scopes = unit.dwarf, unit, scopes
+        self._skeleton = skeleton
 
     def find(self, wanted: set[int]) -> dict[int, Code]:
         """What this unit knows of addresses."""
-        table = LineTable(self._dwarf, self._unit)
+        table = LineTable(self._skeleton, self._unit) if self._skeleton else LineTable(self._unit)
         lines = table.find(wanted)
         found = {address: Code(calls=(), line=line) for address, line in lines.items()}
         for entry, below in self._functions():
@@ -151,7 +153,7 @@ class UnitFunctions:
             unit, place, found = self._follow(unit, origin)
             if _DECLARATION in found:
                 return Leads.DECLARED, self._name(place, found, unit)[0]
-            if spans(self._dwarf, unit, found) is not None:
+            if spans(unit.dwarf, unit, found) is not None:
                 return Leads.DEFINED, None
             origin = next((found[item] for item in _ORIGINS if item in found), None)
             if origin is None:
@@ -160,12 +162,12 @@ class UnitFunctions:
 
     def _follow(self, unit: Unit, origin: tuple[int, int | bytes]) -> tuple[Unit, int, Attributes]:
         """The entry that an attribute refers to: its unit, where its attributes begin, and these."""
-        place = self._dwarf.number(origin) + (0 if origin[0] == REF_ADDR else unit.offset)
-        unit = self._dwarf.unit_of(place) or unit
-        kind, place = self._dwarf.abbreviation(unit, place)
+        dwarf, place = unit.dwarf.referred(unit, origin)
+        unit = dwarf.unit_of(place) or unit
+        kind, place = dwarf.abbreviation(unit, place) if unit.dwarf is dwarf else (None, place)
         if kind is None:
             raise ValueError("a reference to no entry")
-        return unit, place, self._dwarf.attributes(kind, place)[0]
+        return unit, place, dwarf.attributes(kind, place)[0]
 
     def _calls(self, chain: list[_Entry], line: Line | None, table: LineTable) -> Iterator[Call]:
         """From the innermost inlined call outwards."""
@@ -185,17 +187,20 @@ class UnitFunctions:
     def _name(self, place: int, attributes: Attributes, unit: Unit) -> tuple[str, Language]:
         """A function's name and language, by its own entry or by those that it refers to."""
         linked: tuple[str, Language] | None = None
+        language = Language.OTHER
         for _ in range(MAX_ORIGINS):
-            language = _LANGUAGES.get(self._dwarf.number(unit.top.get(_LANGUAGE, (0, 0))), Language.OTHER)
+            # A partial unit of dwz may leave its language to the units that import it.
+            if _LANGUAGE in unit.top:
+                language = _LANGUAGES.get(unit.dwarf.number(unit.top[_LANGUAGE]), Language.OTHER)
             linkage = next((attributes[name] for name in _LINKAGE_NAMES if name in attributes), None)
             if linkage:
-                linked = self._dwarf.text(unit, linkage), language
+                linked = unit.dwarf.text(unit, linkage), language
                 if language is not Language.RUST:
                     return linked
             if _NAME in attributes:
-                name = self._dwarf.text(unit, attributes[_NAME])
+                name = unit.dwarf.text(unit, attributes[_NAME])
                 scoped = language in (Language.CPP, Language.RUST)
-                scopes = UnitFunctions(self._dwarf, unit, self._known_scopes).scopes(place) if scoped else []
+                scopes = UnitFunctions(unit, self._known_scopes).scopes(place) if scoped else []
                 return "::".join([*scopes, name]), language
             origin = next((attributes[item] for item in _ORIGINS if item in attributes), None)
             if origin is None:
@@ -210,9 +215,9 @@ class UnitFunctions:
 
         Scopes outside of a function, or of a class without a name (a lambda's), are left out.
         """
-        known = self._known_scopes.get(self._unit.offset)
+        known = self._known_scopes.get(id(self._unit))
         if known is None:
-            known = self._known_scopes[self._unit.offset] = dict(self._find_scopes(descend=False))
+            known = self._known_scopes[id(self._unit)] = dict(self._find_scopes(descend=False))
         if place not in known:
             known |= self._find_scopes(descend=True)
         names: list[str] = []

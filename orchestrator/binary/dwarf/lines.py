@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.binary.dwarf.entries import Dwarf, Unit
+from orchestrator.binary.dwarf.entries import Unit
 from orchestrator.binary.dwarf.forms import BLOCK, DATA16, LINE_STRP, SIZES, STRING, STRP, UDATA
 from orchestrator.binary.dwarf.leb128 import sleb128, uleb128
 
@@ -50,15 +50,16 @@ class _State:
 class LineTable:
     """The lines of one unit; reading raises one of entries.DAMAGE where they are damaged or too large."""
 
-    def __init__(self, dwarf: Dwarf, unit: Unit) -> None:
-        """Read the header; a unit without a table has no lines."""
-        self._dwarf, self._unit = dwarf, unit
+    def __init__(self, unit: Unit, split: Unit | None = None) -> None:
+        """Read the header; a unit without a table has no lines. `split` has the name of a skeleton's file."""
+        self._dwarf, self._unit = unit.dwarf, unit
+        self._named = (unit, split) if split else (unit,)
         self._files: list[tuple[str, int]] = []
         self._folders: list[str] = []
         self._program = (0, 0)
-        self._data = dwarf.line
+        self._data = unit.dwarf.line
         if _STATEMENTS in unit.top:
-            self._read_header(dwarf.number(unit.top[_STATEMENTS]))
+            self._read_header(unit.dwarf.number(unit.top[_STATEMENTS]))
 
     def _read_header(self, place: int) -> None:
         data = self._data
@@ -166,8 +167,8 @@ class LineTable:
         return self._own(_FOLDER)
 
     def _own(self, attribute: int) -> str:
-        top = self._unit.top
-        return self._dwarf.text(self._unit, top[attribute]) if attribute in top else ""
+        texts = (unit.dwarf.text(unit, unit.top[attribute]) for unit in self._named if attribute in unit.top)
+        return next(texts, "")
 
     def _rows(self, wanted: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
         """Start, end, file and line of each range of code, in the sequences that contain a wanted address."""

@@ -10,6 +10,7 @@ from orchestrator.binary.dwarf.forms import ADDR, ADDRX
 from orchestrator.binary.dwarf.leb128 import uleb128
 
 HIGH_PC, RANGES, _LISTS_BASE = 0x12, 0x55, 0x74  # DW_AT_high_pc, DW_AT_ranges, DW_AT_rnglists_base
+_GNU_BASE: Final = 0x2132  # DW_AT_GNU_ranges_base
 _LISTX: Final = 0x23  # DW_FORM_rnglistx
 _LISTS_HEADER: Final = 12
 _PAIR: Final = struct.Struct("<QQ")
@@ -64,10 +65,14 @@ def _listed(dwarf: Dwarf, addresses: frozenset[int]) -> Iterator[tuple[int, int]
 
 
 def _old(dwarf: Dwarf, unit: Unit, attribute: tuple[int, int | bytes]) -> Iterator[Range]:
-    place, base = dwarf.number(attribute), unit.low
+    place, base, data = dwarf.number(attribute), unit.low, dwarf.ranges
+    if skeleton := dwarf.skeleton:
+        # Those of a split unit lie in the program, from the place on that the skeleton says.
+        place += dwarf.number(skeleton.top.get(_GNU_BASE, (0, 0)))
+        data = skeleton.dwarf.ranges
     while True:
         dwarf.spend()
-        low, high = _PAIR.unpack_from(dwarf.ranges, place)
+        low, high = _PAIR.unpack_from(data, place)
         place += _PAIR.size
         if low == high == 0:
             return

@@ -5,6 +5,7 @@ several debug files share, and its build id. Places are those of gdb's manual, "
 Separate Files". All names are untrusted: a debug link is one name, without folders.
 """
 
+import posixpath
 import zlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,6 +16,8 @@ from orchestrator.binary.elf.objectfile import ObjectFile
 
 DEBUG: Final = PurePosixPath("/usr/lib/debug")
 _LONGEST: Final = MAX_NAME + 64
+# Bytes of a build id; linkers write 16 or 20.
+_SHORTEST_ID: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,19 @@ class DebugLink:
         return (*(place for place in beside if place != file), DEBUG / folder.relative_to("/") / self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class AltLink:
+    """The path of the file that holds what is shared, and its build id in hex."""
+
+    path: str
+    build_id: str
+
+    def places(self, file: PurePosixPath) -> tuple[PurePosixPath, ...]:
+        """Where it may lie; a relative path counts from the folder of the debug file that names it."""
+        named = PurePosixPath(posixpath.normpath(file.parent / self.path))
+        return (debug_place(self.build_id), named, DEBUG / ".dwz" / named.name)
+
+
 def debug_place(build_id: str) -> PurePosixPath:
     """The place of a build id's debug file."""
     return DEBUG / ".build-id" / build_id[:2] / f"{build_id[2:]}.debug"
@@ -42,6 +58,12 @@ def debug_link(elf: ObjectFile) -> DebugLink | None:
     if not name or "/" in name or name in (".", "..") or len(rest) < 4:
         return None
     return DebugLink(name, int.from_bytes(rest[-4:], "little"))
+
+
+def alt_link(elf: ObjectFile) -> AltLink | None:
+    """The link of a debug file to what it shares with others; None where it has none, or a damaged one."""
+    name, rest = _named(elf, ".gnu_debugaltlink")
+    return AltLink(name, rest.hex()) if name and len(rest) >= _SHORTEST_ID else None
 
 
 def is_linked(elf: ObjectFile, link: DebugLink) -> bool:

@@ -22,6 +22,7 @@ MAX_AUXV: Final = 4096
 MAX_NOTES: Final = 1 << 16
 _NOTE_HEADER: Final = struct.Struct("<III")
 _NT_GNU_BUILD_ID: Final = 3
+_GNU: Final = b"GNU\0"
 # p_align of GNU property notes; all other notes are aligned to 4, whatever p_align says.
 _WIDE: Final = 8
 
@@ -50,10 +51,15 @@ def build_id_of(head: bytes, rest: Callable[[Segment], bytes] = lambda _segment:
         content = head[segment.offset : segment.offset + segment.stored]
         if len(content) < segment.stored:
             content = rest(segment) or content
-        for note, name, desc in notes_in(content, _WIDE if segment.align == _WIDE else 4):
-            if note == _NT_GNU_BUILD_ID and name == b"GNU\0":
-                return desc.hex()
+        if found := build_id_in(content, _WIDE if segment.align == _WIDE else 4):
+            return found
     return None
+
+
+def build_id_in(notes: bytes, align: int = 4) -> str | None:
+    """The GNU build id among notes, in hex."""
+    found = (desc for kind, name, desc in notes_in(notes, align) if kind == _NT_GNU_BUILD_ID and name == _GNU)
+    return next((desc.hex() for desc in found), None)
 
 
 def code_of(head: bytes) -> int | None:

@@ -33,7 +33,7 @@ from orchestrator.binary.elf.headers import (
     parse_segments,
     text_at,
 )
-from orchestrator.binary.elf.notes import build_id_of
+from orchestrator.binary.elf.notes import MAX_NOTES, build_id_in, build_id_of
 from orchestrator.binary.elf.symbols import ENTRY, MAX_TABLE, Symbol, SymbolSearch, SymbolTable
 from orchestrator.errors import CoreError
 
@@ -135,8 +135,11 @@ class ObjectFile:
 
     @property
     def build_id(self) -> str | None:
-        """The GNU build id, in hex."""
-        return build_id_of(self.head, self._notes)
+        """The GNU build id, in hex; of a file that dwz(1) wrote, which has no segments, by its sections."""
+        if self.segments:
+            return build_id_of(self.head, self._notes)
+        section = self.section(".note.gnu.build-id")
+        return build_id_in(self.content(section, MAX_NOTES)) if section else None
 
     @property
     def data(self) -> Bytes:

@@ -26,9 +26,9 @@ xz -f --check=crc32 mini.symbols
 objcopy --strip-all --add-section .gnu_debugdata=mini.symbols.xz whole mini
 build split -gsplit-dwarf
 llvm-dwp -o split.dwp inner.dwo outer.dwo
+mkdir -p five four && mv inner.dwo outer.dwo five/
 build split4 -gdwarf-4 -gsplit-dwarf -fdebug-prefix-map="$work"=/src4
-mkdir -p four && mv inner.dwo outer.dwo four/ && dwp -o split4.dwp four/inner.dwo four/outer.dwo
-build split -gsplit-dwarf
+mv inner.dwo outer.dwo four/ && dwp -o split4.dwp four/inner.dwo four/outer.dwo
 # Another code: without .eh_frame, so with another build id.
 id=0x6372617368206d61747269782064656275670002
 build framed -fno-asynchronous-unwind-tables -fno-unwind-tables

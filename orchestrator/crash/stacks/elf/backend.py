@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from orchestrator.binary.core.corefile import Core
@@ -40,11 +40,23 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 
         namer.thread(thread, stack, crashed=number == 0)
         for number, (thread, stack) in enumerate(zip(core.threads, stacks, strict=True))
     )
-    warnings = (*dict.fromkeys(memory.problems), *(line for thread in threads for line in thread.doubts))
+    warnings = (
+        *dict.fromkeys(memory.problems),
+        *_split_away(namer.names.absent),
+        *(line for thread in threads for line in thread.doubts),
+    )
     return Reading(
         backend=NAME, version=VERSION, threads=threads, warnings=warnings,
         unsure=(*warnings, *namer.unsure(threads), *namer.unsure_names(steps)),
     )  # fmt: skip
+
+
+def _split_away(absent: Sequence[PurePosixPath]) -> list[str]:
+    """The warning that split debug information is not there, which the program leaves in files of its own."""
+    if not absent:
+        return []
+    some = ", ".join(map(str, absent[:3])) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
+    return [f"debug information that was split from the program is not there, or is of another build: {some}"]
 
 
 def goes_first(core: Core) -> bool:

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.binary.demangle import demangle
 from orchestrator.binary.dwarf.debug_info import DebugInfo
-from orchestrator.binary.dwarf.entries import Allowance
 from orchestrator.binary.dwarf.functions import Call, CallSite, Code
 from orchestrator.binary.dwarf.lines import Line
+from orchestrator.binary.dwarf.sections import Allowance
 from orchestrator.binary.elf.symbols import Symbol
 from orchestrator.crash.memory import LoadedObject, ProcessMemory
 from orchestrator.crash.stacks.elf.unwind import Step
@@ -46,6 +47,13 @@ class Names:
     def is_damaged(self) -> bool:
         """Whether some debug information could not be read."""
         return any(info.damaged for infos in self._info.values() for info in infos)
+
+    @property
+    def absent(self) -> list[PurePosixPath]:
+        """The files with split debug information that frames lead to and that are not there, each once."""
+        return list(
+            dict.fromkeys(path for infos in self._info.values() for info in infos for path in info.absent)
+        )
 
     def symbol(self, address: int) -> Name | None:
         """The symbol that covers an address, or the nearest one before it; None for an address in data."""
@@ -111,11 +119,8 @@ class Names:
     def _infos(self, loaded: LoadedObject) -> list[DebugInfo]:
         """The object's debug information: of its debug file, and its own."""
         if id(loaded) not in self._info:
-            debug, packed = self._memory.debug_object(loaded), loaded.source.mini_debug
-            sources = (item for item in (debug, packed, loaded.source) if item)
-            self._info[id(loaded)] = [
-                DebugInfo(source, self._deadline, self._allowance) for source in sources
-            ]
+            limits = self._deadline, self._allowance
+            self._info[id(loaded)] = [DebugInfo(item, *limits) for item in self._memory.described(loaded)]
         return self._info[id(loaded)]
 
     def _read(self, loaded: LoadedObject, addresses: set[int]) -> None:
