@@ -6,7 +6,7 @@ from typing import Final
 
 from orchestrator.bisect.state import State
 from orchestrator.bisect.trials import confidence_of
-from orchestrator.model import AskedValue, Bisection, BisectionFinding, Flip, SkippedValue
+from orchestrator.model import Bisection, BisectionFinding, Flip, SkippedValue, TestedValue
 from orchestrator.model.rate import percent
 
 NAMED: Final = 6
@@ -15,7 +15,7 @@ NAMED: Final = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What was asked: a scenario along an axis with these values, in one environment, for one run."""
+    """What was tested: a scenario along an axis with these values, in one environment, for one run."""
 
     run: str
     scenario: str
@@ -26,7 +26,7 @@ class Question:
 
 
 def conclude(question: Question, state: State) -> Bisection:
-    """What the values that were asked tell."""
+    """What the values that were tested tell."""
     search, subject = state.search, state.subject
     pairs = search.changes() if subject else ()
     rate = state.rate if pairs else None
@@ -46,7 +46,7 @@ def conclude(question: Question, state: State) -> Bisection:
             )
             for before, after in pairs
         ),
-        asked=tuple(state.asked(at) for at in sorted(state.found)),
+        tested=tuple(state.tested(at) for at in sorted(state.found)),
         skipped=tuple(
             SkippedValue(value=state.values[at], reason=state.skipped[at]) for at in sorted(state.skipped)
         ),
@@ -69,7 +69,7 @@ def _finding(state: State) -> BisectionFinding:
 
 def _sentence(made: Bisection) -> str:
     what, axis = f"{made.scenario} ({made.environment})", made.axis
-    shown = {item.value: item for item in made.asked}
+    shown = {item.value: item for item in made.tested}
     match made.finding:
         case BisectionFinding.FLIP:
             flip = made.flips[0]
@@ -79,24 +79,24 @@ def _sentence(made: Bisection) -> str:
             return f"{what}: it changes {len(made.flips)} times along {axis}: {each}."
         case BisectionFinding.SAME:
             ends = " and ".join(
-                sorted({ending for item in made.asked for ending in item.ended if not item.skipped})
+                sorted({ending for item in made.tested for ending in item.ended if not item.skipped})
             )
             return f"{what} does not change along {axis}: every tested value ends in {ends}."
         case BisectionFinding.AT_TIMES:
             return (
                 f"{what} is not decided by {axis}: both ends of the axis end in the same ways, not in every "
-                f"trial, so there is no change to search for: {_ways(made.asked)}."
+                f"trial, so there is no change to search for: {_ways(made.tested)}."
             )
     return f"{what}: no two values of {axis} could be tested, so there is no answer."
 
 
-def _ways(asked: Sequence[AskedValue]) -> str:
-    known = [item for item in asked if not item.skipped]
+def _ways(tested: Sequence[TestedValue]) -> str:
+    known = [item for item in tested if not item.skipped]
     return "; ".join(f"{item.value} in {' and '.join(item.ended)} ({item.trials} trials)" for item in known)
 
 
-def _flip(axis: str, flip: Flip, asked: Mapping[str, AskedValue], subject: str) -> str:
-    before, after = asked[flip.before], asked[flip.after]
+def _flip(axis: str, flip: Flip, tested: Mapping[str, TestedValue], subject: str) -> str:
+    before, after = tested[flip.before], tested[flip.after]
     verb = "begins" if after.shown else "ends"
     return (
         f"{subject} {verb} between {axis} {flip.before} and {flip.after}: "
@@ -114,19 +114,19 @@ def _notes(made: Bisection, titles: Mapping[str, str]) -> Iterator[str]:
     ends = dict.fromkeys(value for flip in made.flips for value in (flip.before, flip.after))
     if entitled := [f"{value} is {titles[value]!r}" for value in ends if value in titles]:
         yield f"{'; '.join(entitled)}."
-    told = {item.value for item in made.skipped} | {item.value for item in made.asked if item.skipped}
+    told = {item.value for item in made.skipped} | {item.value for item in made.tested if item.skipped}
     for flip in made.flips:
         yield from _between(made, flip, told)
-    yield f"Tested {len(made.asked)} of {made.values} values: {', '.join(map(_asked, made.asked))}."
-    for item in made.asked:
+    yield f"Tested {len(made.tested)} of {made.values} values: {', '.join(map(_tested, made.tested))}."
+    for item in made.tested:
         if item.skipped:
             yield f"{item.value} tells nothing: {item.skipped}."
     if made.skipped:
         more = len(made.skipped) - NAMED
         named = "; ".join(f"{item.value} ({item.reason})" for item in made.skipped[:NAMED])
         yield f"Skipped {len(made.skipped)}: {named}" + (f"; and {more} more." if more > 0 else ".")
-    if made.finding is BisectionFinding.SAME and all(_is_exit(item) for item in made.asked):
-        most = max(item.trials for item in made.asked)
+    if made.finding is BisectionFinding.SAME and all(_is_exit(item) for item in made.tested):
+        most = max(item.trials for item in made.tested)
         yield f"A crash that comes seldom needs more than {most} trials: --trials {most * 10}."
 
 
@@ -143,9 +143,9 @@ def _between(made: Bisection, flip: Flip, told: Container[str]) -> Iterator[str]
         )
 
 
-def _asked(item: AskedValue) -> str:
+def _tested(item: TestedValue) -> str:
     return f"{item.value} ({'-' if item.skipped else f'{item.shown} of {item.trials}'})"
 
 
-def _is_exit(item: AskedValue) -> bool:
+def _is_exit(item: TestedValue) -> bool:
     return all(ending.startswith("exit ") for ending in item.ended)

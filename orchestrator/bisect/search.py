@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 CHECKS = 1
-"""Values that are asked beside those that the search by halves needs, to see whether it changes once."""
+"""Values that are tested beside those that the search by halves needs, to see whether it changes once."""
 SPARE = 3
 """Environments beyond log2 of the number of values: both ends, and one check."""
 
@@ -15,20 +15,20 @@ SPARE = 3
 class Search:
     """A search over positions 0 to `count` - 1. `known`: whether a position shows the subject.
 
-    At most log2(`count`) + SPARE positions are asked, those included that turn out not to tell anything.
+    At most log2(`count`) + SPARE positions are tested, those included that turn out not to tell anything.
     """
 
     count: int
     known: dict[int, bool] = field(default_factory=dict)
     skipped: set[int] = field(default_factory=set)
-    asked: set[int] = field(default_factory=set)
+    tested: set[int] = field(default_factory=set)
     """Positions whose environment was made, or was to be made; a skipped one need not be among them."""
     _checks: int = 0
 
     @property
     def left(self) -> int:
-        """How many more positions may be asked."""
-        return math.floor(math.log2(max(self.count, 1))) + SPARE - len(self.asked)
+        """How many more positions may be tested."""
+        return math.floor(math.log2(max(self.count, 1))) + SPARE - len(self.tested)
 
     def ends(self) -> tuple[int, ...]:
         """The first and the last position that is not skipped, as far as they are not known."""

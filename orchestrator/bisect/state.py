@@ -1,4 +1,4 @@
-"""A bisection as it goes on: what was asked so far, what it tells, and what to ask next."""
+"""A bisection as it goes on: what was tested so far, what it tells, and what to ask next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Final
 from orchestrator.bisect.reading import Endings, Subject, endings_of, subject_of
 from orchestrator.bisect.search import Search
 from orchestrator.bisect.trials import trials_to_miss
-from orchestrator.model import AskedValue, CellResult, Rate
+from orchestrator.model import CellResult, Rate, TestedValue
 
 ENOUGH: Final = 6
 """Trials that show the subject from which its rate is known well enough to say how many others need."""
@@ -35,14 +35,14 @@ class State:
     search: Search = field(init=False)
     found: dict[int, Endings] = field(default_factory=dict)
     cells: dict[int, str] = field(default_factory=dict)
-    """The id of the cell of each value that was asked."""
+    """The id of the cell of each value that was tested."""
     skipped: dict[int, str] = field(default_factory=dict)
     subject: Subject | None = None
     _example: int | None = None
     """A position that shows the subject, of which enough trials were run: its rate is the subject's."""
 
     def __post_init__(self) -> None:
-        """Begin with nothing asked."""
+        """Begin with nothing tested."""
         self.search = Search(count=len(self.values))
 
     def skip(self, at: int, reason: str) -> None:
@@ -53,7 +53,7 @@ class State:
     def record(self, ask: Ask, cell: str, result: CellResult) -> None:
         """What a cell showed."""
         at, endings = ask.at, endings_of(result)
-        self.search.asked.add(at)
+        self.search.tested.add(at)
         self.cells[at] = cell
         self.found[at] = endings
         if endings.unusable:
@@ -61,7 +61,7 @@ class State:
         self._look(ask)
 
     def next(self) -> tuple[Ask, ...]:
-        """The cells to run now; none where the bisection is at its end. A value may be asked again."""
+        """The cells to run now; none where the bisection is at its end. A value may be tested again."""
         if ends := self.search.ends():
             may = ends[: self.search.left]
             return tuple(Ask(at=at, trials=self.trials, enough=ENOUGH) for at in may)
@@ -74,7 +74,7 @@ class State:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether some value that was asked ends in several ways."""
+        """Whether some value that was tested ends in several ways."""
         return any(len(found.kept) > 1 for found in self.found.values() if not found.unusable)
 
     @property
@@ -90,12 +90,12 @@ class State:
         """The trials of each value that does not show the subject."""
         return tuple(self.found[at].trials for at, shows in self.search.known.items() if not shows)
 
-    def asked(self, at: int) -> AskedValue:
-        """What a value that was asked told."""
+    def tested(self, at: int) -> TestedValue:
+        """What a value that was tested told."""
         found = self.found[at]
         shown = self.subject.shown(found) if self.subject else 0
         other = "" if shown is not None else f"ends in {' and '.join(found.kept)}, as no end of the axis does"
-        return AskedValue(
+        return TestedValue(
             value=self.values[at],
             cell=self.cells[at],
             ended=tuple(found.kept),
@@ -142,4 +142,4 @@ class State:
         rate = self.rate
         if rate is None:
             return self.trials
-        return min(self.most, trials_to_miss(rate, len(self.search.asked) + max(self.search.left, 0)))
+        return min(self.most, trials_to_miss(rate, len(self.search.tested) + max(self.search.left, 0)))

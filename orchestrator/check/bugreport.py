@@ -30,7 +30,7 @@ class Hit:
     hazard: Hazard
     crashed: bool
     """Whether it is a crash, and no hang."""
-    said: str
+    reason: str
     cells: tuple[str, ...]
     """All cells that show it; the first was repeated."""
     hazards: tuple[str, ...]
@@ -72,9 +72,9 @@ def bug_report(hit: Hit, result: CellResult, crash: Crash | None) -> str:
 
 def _head(hit: Hit, result: CellResult) -> Iterator[str]:
     version = result.packages.get(hit.distribution, "")
-    yield f"# {f'{hit.package} {version}'.rstrip()}: {_plain(hit.said)}"
+    yield f"# {f'{hit.package} {version}'.rstrip()}: {_plain(hit.reason)}"
     yield ""
-    yield f"Asked: {hit.hazard.question} Seen: {_code(hit.said)}"
+    yield f"Question: {hit.hazard.question} Observed: {_code(hit.reason)}"
     yield ""
     yield f"- Where: {_code(hit.where)}"
     yield f"- Cells that show it: {len(hit.cells)}, among them `{hit.cells[0]}`"
@@ -148,7 +148,7 @@ def _repeat(hit: Hit, result: CellResult) -> Iterator[str]:
     yield "## Repeat"
     yield ""
     yield from _fenced([result.repeat], "sh")
-    yield f"Asked by crashmatrix check, hazard `{hit.hazard.name}`."
+    yield f"Found by crashmatrix check, hazard `{hit.hazard.name}`."
 
 
 def _fenced(lines: Iterable[str], language: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Which environments are asked by default: so few that all pairs of values are still asked together."""
+"""Which environments a check tests by default: so few that they still have all pairs of values."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Environment:
 def covering(environments: Iterable[Environment]) -> str:
     """The expression over the axes that chooses the cells of a check.
 
-    Each hazard is asked with every Python and on every C library. Of servers each hazard is asked under every
-    one, and each Python and C library under every one that it has: all pairs of values, and few triples.
+    Each hazard is tested with every Python and on every C library. Of servers each hazard is tested under
+    every one, and each Python and C library under every one that it has: all pairs of values, few triples.
     """
     chosen = _environments(list(environments))
     return " or ".join(_clause(number, one) for number, one in enumerate(chosen))

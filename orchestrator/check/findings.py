@@ -10,46 +10,49 @@ from pydantic import Field, TypeAdapter, ValidationError
 from orchestrator.check.hazard import HAZARD
 from orchestrator.check.subjects import Subject
 from orchestrator.model import Cell, CellResult, OutcomeKind, Trial, Value, Verdict
+from orchestrator.model.base import Integer
 from orchestrator.rundir import RunData
 
 FACTS: Final = "crashmatrix-check: "
 """What battery/start.py writes before the line with what it knows of a package, as JSON."""
-NOT_ASKED: Final = re.compile(r"^not asked: (.{1,500})", re.MULTILINE)
+REFUSED: Final = re.compile(r"^refused: (.{1,500})", re.MULTILINE)
 HANGS: Final = re.compile(r"^hangs: (.{1,200})$", re.MULTILINE)
 """What a script says before it makes a process that hangs leave a core."""
 CRASHED: Final = re.compile(r"^crashes: .{1,200}$", re.MULTILINE)
 """What a script says of a child that a signal ended."""
 GIL: Final = re.compile(r"^gil: (on|off)$", re.MULTILINE)
-UNIMPORTED: Final = "not asked, since the import fails: "
-"""How the verdict of a cell begins that was not asked because the first hazard of its environment failed."""
+UNIMPORTED: Final = "not tested, since the import fails: "
+"""How the verdict of a cell begins that was not tested because the first hazard of its environment failed."""
+SCHEMA: Final = 3
+"""Version of check.json. Version 2 has no number, and `seen` and `said` in place of `result` and `reason`."""
 LONGEST: Final = 64 << 10
 """Bytes of a trial's output that are searched."""
 
 
-class Seen(StrEnum):
+class HazardResult(StrEnum):
     """What a cell of a check shows, worst first."""
 
     CRASHES = "crashes"
     HANGS = "hangs"
     FAILS = "fails"
     """The process ended with an error of its own."""
-    NOT_SEEN = "not seen"
+    NO_RESULT = "no result"
     """No image, no engine, a lost core."""
-    NO_IMPORT = "no import"
+    NO_IMPORT = "import fails"
     """The package cannot be imported there: its own error."""
-    NOT_ASKED = "not asked"
+    REFUSED = "refused"
     """The package, or this Python, says that it does not support it."""
     SAFE = "safe"
 
     @property
     def is_hit(self) -> bool:
         """Whether a package should not do it."""
-        return self in (Seen.CRASHES, Seen.HANGS)
+        return self in (HazardResult.CRASHES, HazardResult.HANGS)
 
     @property
     def is_blind(self) -> bool:
         """Whether nothing was learnt."""
-        return self in (Seen.NOT_SEEN, Seen.NO_IMPORT)
+        return self in (HazardResult.NO_RESULT, HazardResult.NO_IMPORT)
 
 
 class CheckedCell(Value):
@@ -58,8 +61,8 @@ class CheckedCell(Value):
     cell: str
     hazard: str
     environment: str
-    seen: Seen
-    said: str
+    result: HazardResult
+    reason: str
     """Why, in a sentence of the verdict's or the script's own."""
     signature: str | None = None
     """Of a crash or a hang: the key by which equal ones are told."""
@@ -86,12 +89,13 @@ class CheckedPackage(Value):
     @property
     def hits(self) -> tuple[CheckedCell, ...]:
         """The cells that crash or hang."""
-        return tuple(item for item in self.cells if item.seen.is_hit)
+        return tuple(item for item in self.cells if item.result.is_hit)
 
 
 class Checked(Value):
-    """What a check found."""
+    """check.json of a run's folder: what a check found."""
 
+    schema_version: Integer = SCHEMA
     run: str
     packages: tuple[CheckedPackage, ...]
 
@@ -176,63 +180,60 @@ def _facts(result: CellResult, read: Read) -> _Facts | None:
     return None
 
 
-def observed(trial: Trial, read: Read) -> tuple[Seen, str | None]:
+def observed(trial: Trial, read: Read) -> tuple[HazardResult, str | None]:
     """What a trial shows, and its signature where it crashes or hangs."""
-    seen, _ = _of_trial(trial, read(trial.outcome.stdout), "", passed=True)
-    return seen, _key(trial, seen)
+    shown, _ = _of_trial(trial, read(trial.outcome.stdout), "", passed=True)
+    return shown, _key(trial, shown)
 
 
 def _cell(cell: Cell, result: CellResult | None, read: Read) -> CheckedCell:
-    hazard = dict(cell.own).get(HAZARD, "")
-    seen, said, key, gil = _seen(result, read) if result else (Seen.NOT_SEEN, "not run", None, None)
+    shown, reason, key, gil = HazardResult.NO_RESULT, "not run", None, None
+    if result:
+        reason = result.judgement.reason
+        trial = result.trials[-1] if result.trials else None
+        if trial is None:
+            shown = HazardResult.NO_IMPORT if reason.startswith(UNIMPORTED) else HazardResult.NO_RESULT
+        else:
+            output = read(trial.outcome.stdout)
+            passed = result.judgement.verdict is Verdict.PASS
+            shown, reason = _of_trial(trial, output, reason, passed=passed)
+            key, gil = _key(trial, shown), GIL.search(output)
     return CheckedCell(
         cell=cell.id,
-        hazard=hazard,
+        hazard=dict(cell.own).get(HAZARD, ""),
         environment=cell.environment,
-        seen=seen,
-        said=said,
+        result=shown,
+        reason=reason,
         signature=key,
-        gil=gil,
+        gil=gil[1] if gil else None,
     )
 
 
-def _seen(result: CellResult, read: Read) -> tuple[Seen, str, str | None, str | None]:
-    reason = result.judgement.reason
-    trial = result.trials[-1] if result.trials else None
-    if trial is None:
-        return (Seen.NO_IMPORT if reason.startswith(UNIMPORTED) else Seen.NOT_SEEN), reason, None, None
-    output = read(trial.outcome.stdout)
-    gil = GIL.search(output)
-    passed = result.judgement.verdict is Verdict.PASS
-    seen, said = _of_trial(trial, output, reason, passed=passed)
-    return seen, said, _key(trial, seen), gil[1] if gil else None
-
-
 ENDS: Final = {
-    OutcomeKind.HANG: Seen.HANGS,
-    OutcomeKind.SIGNAL: Seen.CRASHES,
-    OutcomeKind.OOM: Seen.FAILS,
+    OutcomeKind.HANG: HazardResult.HANGS,
+    OutcomeKind.SIGNAL: HazardResult.CRASHES,
+    OutcomeKind.OOM: HazardResult.FAILS,
 }
 
 
-def _of_trial(trial: Trial, output: str, reason: str, *, passed: bool) -> tuple[Seen, str]:
+def _of_trial(trial: Trial, output: str, reason: str, *, passed: bool) -> tuple[HazardResult, str]:
     outcome = trial.outcome
     if hangs := HANGS.search(output):
-        return Seen.HANGS, f"{hangs[1]}: {reason}"
+        return HazardResult.HANGS, f"{hangs[1]}: {reason}"
     if outcome.kind in ENDS:
         return ENDS[outcome.kind], reason
     if trial.others or CRASHED.search(output) or any(item.crashed for item in outcome.others):
-        return Seen.CRASHES, reason
+        return HazardResult.CRASHES, reason
     if outcome.failed_import:
-        return Seen.NO_IMPORT, reason
-    if said := NOT_ASKED.search(output):
-        return Seen.NOT_ASKED, said[1]
-    return (Seen.SAFE if passed else Seen.FAILS), reason
+        return HazardResult.NO_IMPORT, reason
+    if refused := REFUSED.search(output):
+        return HazardResult.REFUSED, refused[1]
+    return (HazardResult.SAFE if passed else HazardResult.FAILS), reason
 
 
-def _key(trial: Trial, seen: Seen) -> str | None:
+def _key(trial: Trial, shown: HazardResult) -> str | None:
     """What tells equal crashes and hangs: the signature of the first core that was read, else the signal."""
-    if not seen.is_hit:
+    if not shown.is_hit:
         return None
     crash = next(iter(trial.crashes), None)
     signal = trial.outcome.signal or next(

@@ -11,7 +11,7 @@ from orchestrator.adapters import yamlfile
 from orchestrator.model import Value
 
 HAZARD: Final = "hazard"
-"""The axis of a package's scenarios that names what is asked."""
+"""The axis of a package's scenarios that names what is tested."""
 FILE: Final = Path(__file__).with_name("hazards.yaml")
 BATTERY: Final = Path(__file__).with_name("battery")
 
@@ -28,7 +28,7 @@ class Group(StrEnum):
 
 
 class Hazard(Value):
-    """A public kind of crash: what is asked in one sentence, and where it is known from."""
+    """A public kind of crash: its question in one sentence, and where it is known from."""
 
     name: str
     title: str
@@ -44,7 +44,7 @@ class Hazard(Value):
     options: tuple[str, ...] = ()
     """Options of python3."""
     python: Annotated[str, Field(pattern=r"^(3\.\d+)?$")] = ""
-    """The first series of CPython that has what is asked; empty: all have."""
+    """The first series of CPython that has what is tested; empty: all have."""
 
     @property
     def file(self) -> str:
@@ -60,5 +60,5 @@ class HazardsFile(Value):
 
 @cache
 def hazards() -> tuple[Hazard, ...]:
-    """All hazards, in the order in which they are asked and shown."""
+    """All hazards, in the order in which they are tested and shown."""
     return yamlfile.load(FILE, HazardsFile).hazards

@@ -14,7 +14,7 @@ from orchestrator.check.subjects import Subject
 from orchestrator.model import CodeFile
 
 GATE: Final = "exit"
-"""The hazard that is asked first: where the import fails, the others are not asked."""
+"""The hazard that is tested first: where the import fails, the others are not tested."""
 TIMEOUT: Final = 60
 SHARE: Final = 12
 """Cells of one environment that may share a container; several containers run at a time."""
@@ -82,7 +82,7 @@ def _scenarios(subject: Subject) -> Iterator[tuple[str, dict[str, object]]]:
     files = [*sorted(path.name for path in BATTERY.glob("*.py")), FACTS]
     wheel = f"./{WHEELS}/{subject.wheel.name}" if subject.wheel else ""
     for group in Group:
-        asked = [item for item in hazards() if item.group is group]
+        tested = [item for item in hazards() if item.group is group]
         entries: dict[str, object] = {
             "schema": 1,
             "title": f"{subject.name}: the lifecycle battery, {group}",
@@ -90,8 +90,8 @@ def _scenarios(subject: Subject) -> Iterator[tuple[str, dict[str, object]]]:
             "env": {VARIABLE: subject.distribution},
             "timeout": TIMEOUT,
             "share": SHARE,
-            "axes": {HAZARD: [item.name for item in asked]},
-            "exclude": [_too_old(item) for item in asked if item.python],
+            "axes": {HAZARD: [item.name for item in tested]},
+            "exclude": [_too_old(item) for item in tested if item.python],
         }
         if requires := subject.requirement or wheel:
             entries["requires"] = [requires]
@@ -100,7 +100,7 @@ def _scenarios(subject: Subject) -> Iterator[tuple[str, dict[str, object]]]:
         if group is Group.PLAIN:
             yield subject.name, {**entries, "script": "start.py"}
         else:
-            yield f"{subject.name}.{group}", {**entries, **_served(asked, ENDS[group])}
+            yield f"{subject.name}.{group}", {**entries, **_served(tested, ENDS[group])}
 
 
 def _too_old(hazard: Hazard) -> dict[str, str]:
@@ -108,9 +108,9 @@ def _too_old(hazard: Hazard) -> dict[str, str]:
     return {"when": when, "reason": f"CPython has this since {hazard.python}: {hazard.title}"}
 
 
-def _served(asked: Iterable[Hazard], end: str) -> dict[str, object]:
+def _served(tested: Iterable[Hazard], end: str) -> dict[str, object]:
     options = [{"when": 'launcher == "uwsgi"', "options": ["--enable-threads"]}]
-    for item in asked:
+    for item in tested:
         launcher, option = ("uwsgi", "--lazy-apps") if item.lazy else ("gunicorn", "--preload")
         when = f'launcher == "{launcher}" and {HAZARD} == "{item.name}"'
         options.append({"when": when, "options": [option]})

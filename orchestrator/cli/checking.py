@@ -19,9 +19,9 @@ NAMED: Final = 3
 """The most cells that a line names; check.json has all."""
 MARKS: Final = {
     "safe": "[green]safe[/]",
-    "not asked": "[dim]refused[/]",
-    "no import": "[yellow]no import[/]",
-    "not seen": "[magenta]not seen[/]",
+    "refused": "[dim]refused[/]",
+    "import fails": "[yellow]no import[/]",
+    "no result": "[magenta]no result[/]",
     "fails": "[yellow]fails[/]",
     "hangs": "[bold red]hangs[/]",
     "crashes": "[bold red]crashes[/]",
@@ -62,23 +62,28 @@ def _title(package: checks.CheckedPackage) -> str:
 
 def _lines(package: checks.CheckedPackage, finished: check.FinishedCheck) -> Iterable[str]:
     hits = package.hits
-    asked = [cell for cell in package.cells if not cell.seen.is_blind]
-    safe = {cell.hazard for cell in asked} - {cell.hazard for cell in hits}
-    if not asked:
+    tested = [cell for cell in package.cells if not cell.result.is_blind]
+    safe = {cell.hazard for cell in tested} - {cell.hazard for cell in hits}
+    if not tested:
         yield "nothing could be tested"
     elif not hits:
-        environments = {cell.environment.rpartition("-")[0] for cell in asked}
+        environments = {cell.environment.rpartition("-")[0] for cell in tested}
         where = _count(len(environments), "environment")
         yield f"no crash and no hang: {_count(len(safe), 'hazard')} in {where}"
     for hit in finished.hits:
         if hit.package == package.name:
             again = f"again in {hit.again} of {hit.trials} trials" + ("" if hit.stands else ", not counted")
-            yield f"{_named(hit.hazards)}: {hit.said} ({_cells(hit)}; {again})"
+            yield f"{_named(hit.hazards)}: {hit.reason} ({_cells(hit)}; {again})"
             yield f"  {hit.where}"
             yield f"  {finished.run.folder / confirm.BUGS / hit.file}"
     yield from _gil(package)
-    for seen in (checks.Seen.FAILS, checks.Seen.NO_IMPORT, checks.Seen.NOT_SEEN, checks.Seen.NOT_ASKED):
-        yield from _grouped([cell for cell in package.cells if cell.seen is seen], seen)
+    for result in (
+        checks.HazardResult.FAILS,
+        checks.HazardResult.NO_IMPORT,
+        checks.HazardResult.NO_RESULT,
+        checks.HazardResult.REFUSED,
+    ):
+        yield from _grouped([cell for cell in package.cells if cell.result is result], result)
     yield from package.excluded
 
 
@@ -103,16 +108,16 @@ def _cells(hit: checks.Hit) -> str:
     return f"{len(hit.cells)} cells" if len(hit.cells) > 1 else hit.cells[0]
 
 
-def _grouped(cells: Sequence[checks.CheckedCell], seen: checks.Seen) -> Iterable[str]:
-    """One line for each thing that was said, with how many cells say it."""
-    said: dict[str, list[checks.CheckedCell]] = {}
+def _grouped(cells: Sequence[checks.CheckedCell], result: checks.HazardResult) -> Iterable[str]:
+    """One line for each reason, with how many cells have it."""
+    reasons: dict[str, list[checks.CheckedCell]] = {}
     for cell in cells:
-        said.setdefault(cell.said, []).append(cell)
-    for words, group in said.items():
+        reasons.setdefault(cell.reason, []).append(cell)
+    for words, group in reasons.items():
         hazards = sorted({cell.hazard for cell in group})
         named = _named(hazards)
         where = _count(len(group), "cell") if len(group) > 1 else group[0].environment
-        yield f"{seen}: {named} ({where}): {words}"
+        yield f"{result}: {named} ({where}): {words}"
 
 
 def _grid(package: checks.CheckedPackage) -> Table:
@@ -141,11 +146,13 @@ def _overview(packages: Sequence[checks.CheckedPackage]) -> Table:
     )
     for package in packages:
         worst = {item.name: checks.worst(_of(package, item.name)) for item in named}
-        safe = sum(seen in (checks.Seen.SAFE, checks.Seen.NOT_ASKED) for seen in worst.values())
+        safe = sum(
+            result in (checks.HazardResult.SAFE, checks.HazardResult.REFUSED) for result in worst.values()
+        )
         others = [
-            f"{name} {MARKS[seen]}"
-            for name, seen in worst.items()
-            if seen not in (None, checks.Seen.SAFE, checks.Seen.NOT_ASKED)
+            f"{name} {MARKS[result]}"
+            for name, result in worst.items()
+            if result not in (None, checks.HazardResult.SAFE, checks.HazardResult.REFUSED)
         ]
         table.add_row(escape(package.name), f"{safe} of {len(named)}", ", ".join(others))
     return table
@@ -156,5 +163,5 @@ def _of(package: checks.CheckedPackage, hazard: str) -> list[checks.CheckedCell]
 
 
 def _mark(cells: Sequence[checks.CheckedCell]) -> str:
-    seen = checks.worst(cells)
-    return MARKS[seen] if seen else ""
+    result = checks.worst(cells)
+    return MARKS[result] if result else ""

@@ -177,7 +177,7 @@ def _side(result: CellResult) -> Side:
 def _kind(then: Side, now: Side) -> ChangeKind | None:
     """The worst change. That a race shows only some of its signatures or outcomes is no change."""
     if now.verdict is Verdict.ERROR:
-        return ChangeKind.UNSEEN
+        return ChangeKind.UNOBSERVED
     if then.verdict is not now.verdict:
         return ChangeKind.NEW if now.verdict is Verdict.FAIL else ChangeKind.FIXED
     if then.signatures and now.signatures and not {*then.signatures} & {*now.signatures}:

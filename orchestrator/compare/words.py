@@ -32,7 +32,7 @@ def change(kind: ChangeKind, then: Side, now: Side) -> str:
         return f"{then.rate.words}; now {now.rate.words}."
     if kind is ChangeKind.SIGNATURE:
         return f"{' and '.join(then.signatures)} became {' and '.join(now.signatures)}."
-    if kind is ChangeKind.UNSEEN:
+    if kind is ChangeKind.UNOBSERVED:
         return f"{_side(then)}; now it could not be observed."
     return f"{_side(then)}; now {_side(now)}."
 

@@ -32,7 +32,7 @@ __lazy_modules__ = (
 
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import SCHEMA, Value
-from orchestrator.model.bisection import AskedValue, Bisection, BisectionFinding, Flip, SkippedValue
+from orchestrator.model.bisection import Bisection, BisectionFinding, Flip, SkippedValue, TestedValue
 from orchestrator.model.catalogue import TOOLCHAIN_ARCH, Catalogue, CatalogueParts, MadeOf
 from orchestrator.model.cause import Cause, CauseKind, Causes, CauseState, Place, Where
 from orchestrator.model.cell import (

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA: Final = 2
-"""Version of a run's documents. A reader refuses any other. plan.json has its own: PLAN_SCHEMA."""
+"""Version of a run's documents. A reader refuses any other. A document that changed since has its own."""
 
 
 Seconds = Annotated[float, Field(ge=0, le=1e9)]

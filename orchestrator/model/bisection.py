@@ -1,27 +1,31 @@
 """Bisections: between which two neighbours of an ordered axis an outcome changes, and how sure that is."""
 
 from enum import StrEnum
+from typing import Final
 
-from orchestrator.model.base import SCHEMA, Integer, Value
+from orchestrator.model.base import Integer, Value
 from orchestrator.model.rate import Share
+
+BISECTION_SCHEMA: Final = 3
+"""Version of bisection.json. Version 2 has `asked` in place of `tested`."""
 
 
 class BisectionFinding(StrEnum):
-    """What the values that were asked support."""
+    """What the values that were tested support."""
 
     FLIP = "flip"
     """Exactly one change, between two neighbours."""
     SAME = "same"
-    """Every value that was asked ends alike."""
+    """Every value that was tested ends alike."""
     AT_TIMES = "at times"
     """The first and the last value both show it in some of their trials: the axis does not decide it."""
     SEVERAL = "several"
     """More than one change."""
     UNKNOWN = "unknown"
-    """Fewer than two values could be asked."""
+    """Fewer than two values could be tested."""
 
 
-class AskedValue(Value):
+class TestedValue(Value):
     """A value of the axis whose cell was run. `shown` of its `trials` showed the subject."""
 
     value: str
@@ -35,7 +39,7 @@ class AskedValue(Value):
 
 
 class SkippedValue(Value):
-    """A value that cannot be asked, with the reason."""
+    """A value that cannot be tested, with the reason."""
 
     value: str
     reason: str
@@ -52,7 +56,7 @@ class Flip(Value):
 class Bisection(Value):
     """bisection.json of a run's folder: where an outcome changes along an ordered axis."""
 
-    schema_version: Integer = SCHEMA
+    schema_version: Integer = BISECTION_SCHEMA
     run: str
     scenario: str
     axis: str
@@ -64,7 +68,7 @@ class Bisection(Value):
     """What was looked for, as an ending (`SIGSEGV`); empty where all values end alike."""
     finding: BisectionFinding
     flips: tuple[Flip, ...] = ()
-    asked: tuple[AskedValue, ...] = ()
+    tested: tuple[TestedValue, ...] = ()
     """In the order of the axis."""
     skipped: tuple[SkippedValue, ...] = ()
     confidence: Share | None = None

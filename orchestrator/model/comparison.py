@@ -1,11 +1,15 @@
 """Comparisons: what changed between two runs, and the history of cells over all known runs."""
 
 from enum import StrEnum
+from typing import Final
 
 from orchestrator.model.base import SCHEMA, Integer, Value
 from orchestrator.model.cause import CauseKind
 from orchestrator.model.rate import Rate
 from orchestrator.model.result import Verdict
+
+COMPARISON_SCHEMA: Final = 3
+"""Version of comparison.json. Version 2 has the kind `no longer seen` in place of `no longer observed`."""
 
 
 class ChangeKind(StrEnum):
@@ -13,7 +17,7 @@ class ChangeKind(StrEnum):
 
     NEW = "new"
     """It passed in the baseline and fails now."""
-    UNSEEN = "no longer seen"
+    UNOBSERVED = "no longer observed"
     """It passed in the baseline and could not be observed now."""
     SIGNATURE = "changed signature"
     """It crashed in both runs, with different signatures."""
@@ -62,7 +66,7 @@ class Comparison(Value):
     did not see.
     """
 
-    schema_version: Integer = SCHEMA
+    schema_version: Integer = COMPARISON_SCHEMA
     baseline: str
     baseline_created: str
     older: tuple[str, ...] = ()

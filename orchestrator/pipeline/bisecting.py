@@ -37,7 +37,7 @@ from orchestrator.rundir import RunData, RunFolder
 
 MOST_TRIALS: Final = 100
 """Trials of one value, unless the scenario or the user wants more."""
-NOT_NEEDED: Final = "the bisection had no need to ask this value"
+NOT_NEEDED: Final = "the bisection had no need to test this value"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Bisected:
 
     @property
     def exit_code(self) -> int:
-        """0 one flip was found; 1 none or several; 3 it could not be asked, or was stopped."""
+        """0 one flip was found; 1 none or several; 3 it could not be tested, or was stopped."""
         if self.stopped or self.bisection.finding is BisectionFinding.UNKNOWN:
             return EXIT_HOST
         return EXIT_OK if self.bisection.finding is BisectionFinding.FLIP else EXIT_FAILED
@@ -156,7 +156,7 @@ def _run(
 
 @dataclass(kw_only=True)
 class _Steps:
-    """The cells that were asked so far, as one growing plan."""
+    """The cells that were tested so far, as one growing plan."""
 
     along: Along
     options: BisectOptions
@@ -165,7 +165,7 @@ class _Steps:
     """The last plan of each value's cell."""
 
     def plan(self, ask: bisect.Ask, value: str) -> PlannedRun | str:
-        """The plan of one value's cell, or why it cannot be asked."""
+        """The plan of one value's cell, or why it cannot be tested."""
         prepare(self.along, value)
         request = Request(
             cells=frozenset({self.along.cell(value).id}),
@@ -187,7 +187,7 @@ class _Steps:
         return planned
 
     def whole(self, excluded: tuple[ExcludedCells, ...] = ()) -> PlannedRun:
-        """The plan of all cells that were asked."""
+        """The plan of all cells that were tested."""
         every = list(self._planned.values())
         plan = every[0].plan.model_copy(
             update={

@@ -27,11 +27,11 @@ TABLE: Final = "check.md"
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """What the user asked for: packages as they are written, and where they are asked."""
+    """What the user wants: packages as they are written, and where they are tested."""
 
     packages: tuple[str, ...]
     everywhere: bool
-    """Whether all environments are asked, instead of those that cover all pairs and need nothing built."""
+    """Whether all environments are tested, instead of those that cover all pairs and need nothing built."""
     expression: str | None
     reports: Path
     jobs: int
@@ -85,14 +85,14 @@ def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
 
 
 class ImportGate:
-    """Asks first whether a package can be imported and left again; where the import fails, nothing else."""
+    """Tests first whether a package can be imported and left again; where the import fails, nothing else."""
 
     def is_first(self, cell: Cell) -> bool:
-        """Whether a cell is that question."""
+        """Whether a cell is that test."""
         return dict(cell.own).get(HAZARD) == GATE
 
     def closed(self, cell: Cell, results: Sequence[CellResult]) -> str | None:
-        """Why a cell is not asked: the import's own error, or that it does not end."""
+        """Why a cell is not tested: the import's own error, or that it does not end."""
         mine = [item for item in results if _place(item.cell) == _place(cell) and self.is_first(item.cell)]
         for result in mine:
             if check.imports(result) is False:
@@ -138,8 +138,8 @@ def _hits_before(baseline: Path | None, subjects: Sequence[Subject]) -> frozense
 
 
 def exit_code(found: Checked, new: Sequence[str]) -> int:
-    """1 for a new crash or hang; 3 where some package could be asked nothing; else 0."""
+    """1 for a new crash or hang; 3 where nothing of some package could be tested; else 0."""
     if new:
         return EXIT_FAILED
-    unseen = any(all(cell.seen.is_blind for cell in package.cells) for package in found.packages)
-    return EXIT_HOST if unseen else EXIT_OK
+    untested = any(all(cell.result.is_blind for cell in package.cells) for package in found.packages)
+    return EXIT_HOST if untested else EXIT_OK

@@ -9,7 +9,7 @@ from typing import Final
 from orchestrator import check
 from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import write_atomically
-from orchestrator.check import Checked, CheckedCell, CheckedPackage, Hit, Seen
+from orchestrator.check import Checked, CheckedCell, CheckedPackage, HazardResult, Hit
 from orchestrator.errors import HostError
 from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.reproduce import Reproducer
@@ -39,9 +39,9 @@ def _where(package: CheckedPackage, cells: Sequence[CheckedCell], data: RunData)
 
 def _groups(package: CheckedPackage) -> list[list[CheckedCell]]:
     """The cells that crash or hang by signature, whatever the hazard: what one bug report is about."""
-    found: dict[tuple[Seen, str | None], list[CheckedCell]] = {}
+    found: dict[tuple[HazardResult, str | None], list[CheckedCell]] = {}
     for cell in package.hits:
-        found.setdefault((cell.seen, cell.signature), []).append(cell)
+        found.setdefault((cell.result, cell.signature), []).append(cell)
     return list(found.values())
 
 
@@ -88,8 +88,8 @@ class Confirmation:
             package=package.name,
             distribution=package.distribution,
             hazard=next(item for item in check.hazards() if item.name == cells[0].hazard),
-            crashed=cells[0].seen is Seen.CRASHES,
-            said=cells[0].said,
+            crashed=cells[0].result is HazardResult.CRASHES,
+            reason=cells[0].reason,
             cells=tuple(cell.cell for cell in cells),
             hazards=tuple(dict.fromkeys(cell.hazard for cell in cells)),
             where=_where(package, cells, self.data),
@@ -106,7 +106,7 @@ class Confirmation:
         self, once_more: Reproducer, cell: CheckedCell, *, reduce: bool
     ) -> tuple[int, int, tuple[str, str]]:
         """How many further trials ran and how many showed it, and the scripts; none if the host fails."""
-        wanted = (cell.seen, cell.signature)
+        wanted = (cell.result, cell.signature)
         if not self.again:
             return 0, 0, ("", "")
         self.say(f"confirming {cell.cell}")
@@ -118,7 +118,9 @@ class Confirmation:
             return 0, 0, ("", "")
         return self.again, shown, scripts
 
-    def _scripts(self, once_more: Reproducer, wanted: tuple[Seen, str | None], shown: int) -> tuple[str, str]:
+    def _scripts(
+        self, once_more: Reproducer, wanted: tuple[HazardResult, str | None], shown: int
+    ) -> tuple[str, str]:
         """The script of a hit, and the smallest found that still shows it."""
         text = once_more.script()
         if not text:

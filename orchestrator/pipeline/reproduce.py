@@ -9,7 +9,7 @@ from typing import Final
 from orchestrator import execute
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
-from orchestrator.check import ASK, SCRIPT, TEXT, Seen, observed
+from orchestrator.check import ASK, SCRIPT, TEXT, HazardResult, observed
 from orchestrator.crash import StackCache
 from orchestrator.execute import TrialCommand, TrialRequest, Variant
 from orchestrator.model import CellResult, Expectation, OutcomeKind, PlannedCell, Scenario, Trial
@@ -35,14 +35,16 @@ class Reproducer:
     scenario: Scenario
     stack_cache: StackCache = field(default_factory=StackCache)
 
-    def again(self, count: int) -> list[tuple[Seen, str | None]]:
+    def again(self, count: int) -> list[tuple[HazardResult, str | None]]:
         """What `count` further trials show, each with its signature."""
-        found: list[tuple[Seen, str | None]] = []
+        found: list[tuple[HazardResult, str | None]] = []
         while len(found) < count:
             found += self._shown([""] * (count - len(found)))
         return found
 
-    def first(self, scripts: Sequence[str], wanted: tuple[Seen, str | None], trials: int) -> int | None:
+    def first(
+        self, scripts: Sequence[str], wanted: tuple[HazardResult, str | None], trials: int
+    ) -> int | None:
         """The position of the first of these scripts that shows what is wanted in one of so many trials."""
         asked = [(place, script) for place, script in enumerate(scripts) for _ in range(trials)]
         while asked:
@@ -64,7 +66,7 @@ class Reproducer:
         lines = (line for line in self.output(ASK).splitlines() if line.startswith(TEXT))
         return next((str(json.loads(line.removeprefix(TEXT))) for line in lines), "")
 
-    def _shown(self, scripts: Sequence[str]) -> list[tuple[Seen, str | None]]:
+    def _shown(self, scripts: Sequence[str]) -> list[tuple[HazardResult, str | None]]:
         """What the trials of one container show: of the first scripts, up to one that crashes or hangs."""
         with scratch_folder("check", cache_folder("scratch")) as root:
             request = self._request(scripts, root)
@@ -110,7 +112,7 @@ class Reproducer:
         )
 
 
-def _observed(root: Path, trial: Trial) -> tuple[Seen, str | None]:
+def _observed(root: Path, trial: Trial) -> tuple[HazardResult, str | None]:
     def read(name: str) -> str:
         return (root / name).read_bytes()[: 64 << 10].decode("utf-8", "replace")
 

@@ -8,8 +8,8 @@ from orchestrator.model import ChangeKind, Comparison, History, NotComparable, S
 from orchestrator.report import words
 from orchestrator.rundir import CellRecord, RunData, Status
 
-UNSEEN: Final[str] = ChangeKind.UNSEEN
-ADDED: Final = "not asked before"
+UNOBSERVED: Final[str] = ChangeKind.UNOBSERVED
+ADDED: Final = "new cell"
 SHOWN: Final = 10
 """The most changes of one kind that the overview lists; the grid filters by kind."""
 SPARK: Final = 24
@@ -24,13 +24,13 @@ LETTERS: Final = {
 _TONES: Final[Mapping[str, Status]] = {
     ChangeKind.NEW: Status.FAIL,
     ChangeKind.FIXED: Status.PASS,
-    UNSEEN: Status.ERROR,
+    UNOBSERVED: Status.ERROR,
 }
 _WORDS: Final = {
     ChangeKind.NEW: ("newly fails", "newly fail"),
     ChangeKind.FIXED: ("is fixed", "are fixed"),
-    UNSEEN: ("is no longer seen", "are no longer seen"),
-    ADDED: ("was not asked before", "were not asked before"),
+    UNOBSERVED: ("is no longer observed", "are no longer observed"),
+    ADDED: ("is new", "are new"),
 }
 
 
@@ -127,7 +127,7 @@ def _compared(data: RunData, comparison: Comparison) -> Changes:
 def _since_the_last(data: RunData, history: History) -> Changes:
     last = history.runs[-2]
     found = list(_turned(history))
-    groups = _groups(data, found, [ChangeKind.NEW, UNSEEN, ChangeKind.FIXED, ADDED])
+    groups = _groups(data, found, [ChangeKind.NEW, UNOBSERVED, ChangeKind.FIXED, ADDED])
     fresh = tuple(item.signature for item in history.signatures if item.first_run == data.plan.run)
     told = [_count_words(group) for group in groups]
     if fresh:
@@ -156,11 +156,11 @@ def _turned(history: History) -> Iterator[tuple[str, str, str]]:
         now, past = series[-1:], series[:-1]
         before = next((letter for letter in reversed(past) if letter in "pf"), "")
         if now == "f" and before == "p":
-            yield ChangeKind.NEW, cell, "passed when it was seen last"
+            yield ChangeKind.NEW, cell, "passed when it was last observed"
         elif now == "p" and before == "f":
-            yield ChangeKind.FIXED, cell, "failed when it was seen last"
+            yield ChangeKind.FIXED, cell, "failed when it was last observed"
         elif now in {"e", "n"} and past[-1:] in {"p", "f"}:
-            yield UNSEEN, cell, "passed in the last run" if past[-1] == "p" else "failed in the last run"
+            yield UNOBSERVED, cell, "passed in the last run" if past[-1] == "p" else "failed in the last run"
         elif now in set(LETTERS) and not past.strip("-"):
             yield ADDED, cell, "no earlier run has it"
 

@@ -18,8 +18,6 @@ from orchestrator.model import (
     AXIS_NAME,
     AXIS_VALUE,
     MAX_CELLS,
-    PLAN_SCHEMA,
-    SCHEMA,
     VERSION_AXES,
     Causes,
     CellResult,
@@ -100,7 +98,7 @@ def _content(root: Path, name: str, limit: int) -> bytes | None:
 
 
 def _parse(path: Path, text: bytes, kind: type[Document]) -> Document:
-    known = PLAN_SCHEMA if kind is Plan else SCHEMA
+    known = kind.model_fields["schema_version"].default
     try:
         document = kind.model_validate_json(text)
     except ValidationError as error:

@@ -56,13 +56,13 @@ def test_the_version_from_which_a_package_crashes_at_times_is_found(tmp_path: Pa
         assert found.finding is BisectionFinding.FLIP
         assert [(flip.before, flip.after) for flip in found.flips] == [("1.4", "1.5")], asked.said
         assert found.subject == "SIGABRT"
-        assert len(found.asked) <= 6
+        assert len(found.tested) <= 6
         assert found.confidence is not None
         assert found.confidence > 0.9
         assert found.sentence in asked.said
         # It is a run as any other: its rest is excluded with a reason, and its rule says the same.
         plan = json.loads((asked.folder / "plan.json").read_text())
-        assert sum(len(item["axes"]["racy"]) for item in plan["excluded"]) == 8 - len(found.asked)
+        assert sum(len(item["axes"]["racy"]) for item in plan["excluded"]) == 8 - len(found.tested)
         rules = json.loads((asked.folder / "explanations.json").read_text())["explanations"]
         assert any('racy >= "1.5"' in item["sentence"] for item in rules), rules
         assert (asked.folder / "index.html").is_file()
@@ -96,11 +96,11 @@ def test_the_commit_from_which_a_package_of_c_crashes_is_found_and_named(tmp_pat
     (flip,) = found.flips
     assert [value.partition("+")[0] for value in (flip.before, *flip.between, flip.after)] == ["1", "2", "3"]
     assert f"{flip.before} is 'Change 1'; {flip.after} is 'Change 3'." in found.notes
-    assert len(found.asked) <= 5
+    assert len(found.tested) <= 5
     assert any(
         note.startswith(f"{flip.between[0]} tells nothing: ") and "error" in note for note in found.notes
     )
-    crashed = next(item for item in found.asked if item.value == flip.after)
+    crashed = next(item for item in found.tested if item.value == flip.after)
     result = json.loads((asked.folder / "cells" / crashed.cell / "result.json").read_text())
     assert result["trials"][0]["crash"]["crash"]["function"] == "deref"
     assert "bisect repro --along commits" in result["repeat"]

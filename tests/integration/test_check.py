@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import check as checks
-from orchestrator.check import Seen
+from orchestrator.check import HazardResult
 from orchestrator.model import CellResult
 from orchestrator.pipeline import check
 from tests.integration.runs import ROOT
@@ -74,7 +74,7 @@ def checked(
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> check.FinishedCheck:
-    """All hazards, asked of the package with the defects and of its twin: in one environment, but for one."""
+    """All hazards, tested with the package with the defects and its twin: in one environment, but for one."""
     folder = tmp_path_factory.mktemp("made")
     broken = defective(folder, "broken", repaired=False)
     twin = defective(folder, "twin", repaired=True)
@@ -90,13 +90,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> check.FinishedCheck:
 def test_each_hazard_catches_its_defect_and_lets_the_repaired_twin_pass(
     made: check.FinishedCheck, hazard: str
 ) -> None:
-    seen = {
-        package.name: [(cell.seen, cell.said) for cell in package.cells if cell.hazard == hazard]
+    shown = {
+        package.name: [(cell.result, cell.reason) for cell in package.cells if cell.hazard == hazard]
         for package in made.checked.packages
     }
-    ((broken, said),), ((twin, why),) = seen["broken"], seen["twin"]
-    assert broken in (Seen.CRASHES, Seen.HANGS), said
-    assert twin is Seen.SAFE, why
+    ((broken, said),), ((twin, why),) = shown["broken"], shown["twin"]
+    assert broken in (HazardResult.CRASHES, HazardResult.HANGS), said
+    assert twin is HazardResult.SAFE, why
 
 
 def test_what_a_check_finds_is_told_with_the_signature_and_ends_with_1(made: check.FinishedCheck) -> None:
@@ -127,16 +127,18 @@ def test_a_hit_is_repeated_reduced_to_the_smallest_script_and_told_as_a_bug_repo
     compile(hit.script, "script.py", "exec")
 
 
-def test_nothing_is_asked_of_a_package_whose_import_fails_and_its_own_error_is_shown(tmp_path: Path) -> None:
+def test_where_the_import_fails_its_own_error_is_shown_and_nothing_else_is_tested(
+    tmp_path: Path,
+) -> None:
     lacking = wheel(tmp_path, "lacking", {"lacking.py": "raise ImportError('libGL.so.1: no such file')\n"})
     nameless = wheel(tmp_path, "nameless", {"table.csv": "1,2\n"})
     where = f'{OLD} and launcher == "plain" and (hazard == "exit" or hazard == "fork")'
     finished = checked(tmp_path, lacking, nameless, where=where)
     one, other = finished.checked.packages
-    assert {cell.seen for cell in one.cells} == {Seen.NO_IMPORT}
-    assert all("libGL.so.1: no such file" in cell.said for cell in one.cells)
-    assert {(cell.seen, cell.said) for cell in other.cells} == {
-        (Seen.NOT_ASKED, "the distribution has no import names")
+    assert {cell.result for cell in one.cells} == {HazardResult.NO_IMPORT}
+    assert all("libGL.so.1: no such file" in cell.reason for cell in one.cells)
+    assert {(cell.result, cell.reason) for cell in other.cells} == {
+        (HazardResult.REFUSED, "the distribution has no import names")
     }
     assert finished.exit_code == 3
 
@@ -152,4 +154,4 @@ def test_a_hit_of_the_baseline_is_not_new(tmp_path: Path) -> None:
     )  # fmt: skip
     second = check.run_check(options, Quiet())
     assert (second.new, second.exit_code) == ((), 0)
-    assert json.loads(second.checked.model_dump_json())["packages"][0]["cells"][0]["seen"] == "crashes"
+    assert json.loads(second.checked.model_dump_json())["packages"][0]["cells"][0]["result"] == "crashes"

@@ -91,7 +91,7 @@ def test_a_flip_is_found_between_its_neighbours_with_few_environments(
     assert found.finding is BisectionFinding.FLIP
     (one,) = found.flips
     assert (one.before, one.after, one.between) == (f"1.{flip - 1}", f"1.{flip}", ())
-    assert len(found.asked) <= math.log2(count) + 3
+    assert len(found.tested) <= math.log2(count) + 3
     verb = "begins" if rises else "ends"
     assert f"SIGSEGV {verb} between package 1.{flip - 1} and 1.{flip}: " in found.sentence
     assert found.confidence is not None
@@ -141,7 +141,7 @@ def test_a_confidence_that_is_not_reached_is_not_claimed() -> None:
 def test_an_axis_that_does_not_flip_is_asked_in_the_middle_too_and_said_with_what_was_tried() -> None:
     found = concluded(ask_all(16, world(lambda _at: 0.0)))
     assert found.finding is BisectionFinding.SAME
-    assert len(found.asked) == 7
+    assert len(found.tested) == 7
     said = "s (py3.11) does not change along package: every tested value ends in exit 0."
     assert found.sentence == said
     assert "--trials 80" in " ".join(found.notes)
@@ -158,13 +158,13 @@ def test_a_second_flip_in_the_largest_gap_is_found_by_the_check() -> None:
     crashes = {*range(20, 40), *range(60, 64)}
     found = concluded(ask_all(64, world(lambda at: float(at in crashes))))
     assert found.finding is BisectionFinding.SEVERAL
-    assert len(found.asked) <= math.log2(64) + 3
+    assert len(found.tested) <= math.log2(64) + 3
 
 
 def test_an_outcome_that_comes_at_random_is_not_searched() -> None:
     found = concluded(ask_all(40, world(lambda _at: 0.5, 3)))
     assert found.finding is BisectionFinding.AT_TIMES
-    assert len(found.asked) == 2
+    assert len(found.tested) == 2
     assert "is not decided by package: both ends of the axis end in the same ways" in found.sentence
 
 
@@ -173,7 +173,7 @@ def test_an_end_as_neither_end_of_the_axis_tells_nothing() -> None:
     some.signal = lambda at: "SIGABRT" if at == 4 else "SIGSEGV"
     found = concluded(ask_all(9, some))
     assert [(flip.before, flip.after) for flip in found.flips] == [("1.1", "1.2")]
-    odd = [item for item in found.asked if item.skipped]
+    odd = [item for item in found.tested if item.skipped]
     assert [(item.value, item.skipped) for item in odd] == [
         ("1.4", "ends in SIGABRT, as no end of the axis does")
     ]
@@ -193,7 +193,7 @@ def test_a_cell_that_could_not_be_observed_is_skipped_and_counts_as_an_environme
     (flip,) = found.flips
     assert (flip.before, flip.after, flip.between) == ("2", "5", ("3", "4"))
     assert "3 tells nothing: gcc: no." in found.notes
-    assert len(found.asked) <= 6
+    assert len(found.tested) <= 6
 
 
 def test_two_values_that_could_be_asked_are_the_least() -> None:

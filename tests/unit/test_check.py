@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator import check, matrix
-from orchestrator.check import Checked, CheckedCell, CheckedPackage, Environment, Seen
+from orchestrator.check import Checked, CheckedCell, CheckedPackage, Environment, HazardResult
 from orchestrator.check.hazard import BATTERY, Group
 from orchestrator.errors import InputError, Location
 from orchestrator.matrix.expression import CellContext, parse
@@ -297,21 +297,26 @@ def test_a_reduced_script_still_does_it_and_is_never_longer(needed: list[str]) -
 
 
 def _checked() -> Checked:
-    def one(hazard: str, environment: str, seen: Seen, said: str = "ended cleanly") -> CheckedCell:
+    def one(
+        hazard: str, environment: str, result: HazardResult, reason: str = "ended cleanly"
+    ) -> CheckedCell:
         return CheckedCell(
             cell=f"made/{environment}+hazard={hazard}",
             hazard=hazard,
             environment=environment,
-            seen=seen,
-            said=said,
+            result=result,
+            reason=reason,
         )
 
     cells = (
-        one("exit", "py3.11-glibc2.36-x86_64-plain", Seen.SAFE),
-        one("fork", "py3.11-glibc2.36-x86_64-plain", Seen.CRASHES, "SIGSEGV in `f`\n<b>"),
-        one("fork", "py3.13-glibc2.41-x86_64-plain", Seen.SAFE),
+        one("exit", "py3.11-glibc2.36-x86_64-plain", HazardResult.SAFE),
+        one("fork", "py3.11-glibc2.36-x86_64-plain", HazardResult.CRASHES, "SIGSEGV in `f`\n<b>"),
+        one("fork", "py3.13-glibc2.41-x86_64-plain", HazardResult.SAFE),
         one(
-            "own-gil", "py3.13-glibc2.41-x86_64-plain", Seen.NOT_ASKED, "ImportError: it does not support it"
+            "own-gil",
+            "py3.13-glibc2.41-x86_64-plain",
+            HazardResult.REFUSED,
+            "ImportError: it does not support it",
         ),
     )
     made = CheckedPackage(
@@ -336,7 +341,7 @@ def test_a_package_of_which_nothing_was_learnt_ends_a_check_with_3_and_a_new_hit
     found = _checked()
     assert exit_code(found, ["made/x"]) == 1
     assert exit_code(found, []) == 0
-    blind = [cell.model_copy(update={"seen": Seen.NO_IMPORT}) for cell in found.packages[1].cells]
+    blind = [cell.model_copy(update={"result": HazardResult.NO_IMPORT}) for cell in found.packages[1].cells]
     packages = (found.packages[0], found.packages[1].model_copy(update={"cells": tuple(blind)}))
     assert exit_code(found.model_copy(update={"packages": packages}), []) == 3
 
@@ -352,7 +357,7 @@ def _result(outcome_kind: OutcomeKind, **more: object) -> CellResult:
 
 
 @pytest.mark.parametrize(
-    ("kind", "more", "asked"),
+    ("kind", "more", "tested"),
     [
         (OutcomeKind.EXIT, {"status": 0}, True),
         (OutcomeKind.EXIT, {"status": 1, "exception": "ValueError: of its own"}, True),
@@ -362,36 +367,36 @@ def _result(outcome_kind: OutcomeKind, **more: object) -> CellResult:
         (OutcomeKind.SIGNAL, {"signal": "SIGSEGV"}, True),
     ],
 )
-def test_where_the_import_fails_or_does_not_end_nothing_else_is_asked(
-    kind: OutcomeKind, more: dict[str, object], asked: bool
+def test_where_the_import_fails_or_does_not_end_nothing_else_is_tested(
+    kind: OutcomeKind, more: dict[str, object], tested: bool
 ) -> None:
     gate, first = ImportGate(), _result(kind, **more)
     later = cell(1, "uwsgi", hazard="fork").model_copy(update={"scenario": "tls-atexit.served"})
     assert gate.is_first(first.cell)
     assert not gate.is_first(later)
     closed = gate.closed(later, [first])
-    assert (closed is None) == asked
-    assert asked or closed == f"{check.UNIMPORTED}as it ended"
+    assert (closed is None) == tested
+    assert tested or closed == f"{check.UNIMPORTED}as it ended"
     assert gate.closed(later.model_copy(update={"python": "3.13"}), [first]) is None
 
 
 @pytest.mark.parametrize(
-    ("kind", "output", "seen"),
+    ("kind", "output", "shown"),
     [
-        (OutcomeKind.EXIT, "", Seen.SAFE),
-        (OutcomeKind.EXIT, "not asked: ImportError: one interpreter a process\n", Seen.NOT_ASKED),
-        (OutcomeKind.EXIT, "crashes: the child of a fork, by SIGSEGV\n", Seen.CRASHES),
-        (OutcomeKind.EXIT, "hangs: the child of a fork\n", Seen.HANGS),
-        (OutcomeKind.HANG, "", Seen.HANGS),
-        (OutcomeKind.OOM, "", Seen.FAILS),
-        (OutcomeKind.SIGNAL, "not asked: what it said before\n", Seen.CRASHES),
+        (OutcomeKind.EXIT, "", HazardResult.SAFE),
+        (OutcomeKind.EXIT, "refused: ImportError: one interpreter a process\n", HazardResult.REFUSED),
+        (OutcomeKind.EXIT, "crashes: the child of a fork, by SIGSEGV\n", HazardResult.CRASHES),
+        (OutcomeKind.EXIT, "hangs: the child of a fork\n", HazardResult.HANGS),
+        (OutcomeKind.HANG, "", HazardResult.HANGS),
+        (OutcomeKind.OOM, "", HazardResult.FAILS),
+        (OutcomeKind.SIGNAL, "refused: what it said before\n", HazardResult.CRASHES),
     ],
 )
 def test_what_a_script_says_of_its_children_counts_beside_its_own_end(
-    kind: OutcomeKind, output: str, seen: Seen
+    kind: OutcomeKind, output: str, shown: HazardResult
 ) -> None:
     (trial,) = _result(kind, signal="SIGSEGV" if kind is OutcomeKind.SIGNAL else None).trials
-    assert check.observed(trial, lambda _name: output)[0] is seen
+    assert check.observed(trial, lambda _name: output)[0] is shown
 
 
 def test_classes_that_a_script_made_objects_of_are_named_in_the_one_that_is_reduced() -> None:
@@ -412,7 +417,7 @@ def test_a_bug_report_says_what_where_and_how_and_keeps_what_a_program_said_from
     first = _result(OutcomeKind.SIGNAL, signal="SIGSEGV")
     hit = check.Hit(
         package="made", distribution="made", hazard=check.hazards()[0], crashed=True,
-        said="SIGSEGV in `f`\n<b>[x](y)",
+        reason="SIGSEGV in `f`\n<b>[x](y)",
         cells=("tls-atexit/py3.11-glibc2.36-x86_64-plain+hazard=exit",), hazards=("exit", "fork"),
         where='made crashes exactly where glibc < "2.43"', trials=5, again=4, script="import made\n",
         statements=(9, 1),

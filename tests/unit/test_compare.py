@@ -69,7 +69,7 @@ def test_the_same_twice_is_no_change(tmp_path: Path) -> None:
     ("before", "after", "kind"),
     [
         (same, factory.judged(Verdict.FAIL, "exit 0"), ChangeKind.NEW),
-        (same, factory.judged(Verdict.ERROR, "no image", trials=()), ChangeKind.UNSEEN),
+        (same, factory.judged(Verdict.ERROR, "no image", trials=()), ChangeKind.UNOBSERVED),
         (factory.judged(Verdict.FAIL, "exit 0"), same, ChangeKind.FIXED),
         (with_signature("A"), with_signature("B"), ChangeKind.SIGNATURE),
         (with_rate(1, 60), with_rate(40, 60), ChangeKind.RATE),

@@ -42,7 +42,7 @@ def test_the_last_run_that_saw_a_cell_is_what_it_is_compared_with(tmp_path: Path
         tmp_path,
         {
             CELLS[0]: "ppf",
-            CELLS[1]: "pef",  # what was seen last was a pass
+            CELLS[1]: "pef",  # what was last observed was a pass
             CELLS[2]: "ffp",
             CELLS[3]: "ppe",
             CELLS[4]: "--p",
@@ -56,12 +56,12 @@ def test_the_last_run_that_saw_a_cell_is_what_it_is_compared_with(tmp_path: Path
         CELLS[0]: "new",
         CELLS[1]: "new",
         CELLS[2]: "fixed",
-        CELLS[3]: "no longer seen",
-        CELLS[4]: "not asked before",
+        CELLS[3]: "no longer observed",
+        CELLS[4]: "new cell",
     }
     assert changes.sentence == (
-        "Since the last run, run-1: 2 cells newly fail; 1 cell is no longer seen; 1 cell is fixed; "
-        "1 cell was not asked before; 1 signature is new."
+        "Since the last run, run-1: 2 cells newly fail; 1 cell is no longer observed; 1 cell is fixed; "
+        "1 cell is new; 1 signature is new."
     )
     assert changes.new_signatures == ("SIGSEGV f",)
     earlier = signature_history(data, "SIGSEGV g")

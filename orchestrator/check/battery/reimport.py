@@ -20,6 +20,6 @@ try:
     for name in NAMES:
         importlib.import_module(name)
 except ImportError as error:
-    print("not asked:", " ".join(str(error).split()))
+    print("refused:", " ".join(str(error).split()))
 else:
     use(NAMES)

@@ -14,4 +14,4 @@ made = use(NAMES)
 def application(environ, start_response):
     made.extend(use(NAMES))
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"asked\n"]
+    return [b"used\n"]

@@ -109,7 +109,7 @@ def filled(script):
         text = fill(file.read(), facts, folder)
     if given:
         print(TEXT + json.dumps(text), flush=True)
-        raise ImportError("the script is asked for")
+        raise ImportError("only the script is wanted")
     return text, facts
 
 
@@ -119,7 +119,7 @@ def main():
         hazard = json.load(file)[os.environ["CRASHMATRIX_HAZARD"]]
     text, facts = filled(hazard["script"])
     if not facts["names"]:
-        print("not asked: the distribution has no import names")
+        print("refused: the distribution has no import names")
         return
     name = hazard["script"] + ".run.py"
     with open(name, "w", encoding="utf-8") as file:

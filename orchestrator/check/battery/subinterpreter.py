@@ -23,6 +23,6 @@ else:
     failed = str(error.formatted) if error else ""
     _interpreters.destroy(identity)
 if "ImportError" in failed:
-    print("not asked:", " ".join(failed.split()))
+    print("refused:", " ".join(failed.split()))
 elif failed:
     sys.exit(failed)
