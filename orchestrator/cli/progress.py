@@ -22,6 +22,7 @@ from rich.text import Text
 from orchestrator.images import INHERITED
 from orchestrator.model import CellResult, Verdict
 from orchestrator.pipeline.progress import Progress as ProgressProtocol
+from orchestrator.report import words
 
 STYLES: Final = {
     Verdict.PASS: "green",
@@ -45,7 +46,7 @@ class Lines:
     def begin(self, images: int, cells: int) -> None:
         """Say the size of the run, or of the next step of a bisection."""
         self._cells, self._done = cells, 0
-        self._line(f"{cells} cells on {images} images (bases included)")
+        self._line(f"{words.cells(cells)} on {_images(images)} (bases included)")
 
     def image_started(self, role: str) -> None:
         """Say that an image is being built."""
@@ -76,6 +77,10 @@ class Lines:
     def _line(self, text: str) -> None:
         with self._lock:
             self._console.print(f"[dim]{time.monotonic() - self._start:6.1f}[/] {text}", soft_wrap=True)
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
 
 
 def _short(result: CellResult) -> str:
