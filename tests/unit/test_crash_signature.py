@@ -295,7 +295,7 @@ def test_names_lose_what_compilers_add(name: str, normal: str) -> None:
         ("void ns::tmpl<int (*)(int, char)>(int (*)(int, char)) [clone .isra.0]",
          "ns::tmpl<int (*)(int, char)> [clone .isra.0]", "ns::tmpl"),
         ("auto lam2()::{lambda(auto:1)#1}::operator()<int>(int) const",
-         "lam2()::{lambda(auto:1)#1}::operator()<int>", "lam2()::{lambda}::operator()"),
+         "lam2()::{lambda(auto:1)#1}::operator()<int>", "lam2::{lambda}::operator()"),
         ("Tag[abi:tagged]::m()", "Tag[abi:tagged]::m", "Tag::m"),
         ('operator"" _km(unsigned long long)', 'operator""_km', 'operator""_km'),
         ("ns::Box<int, 3>::operator< ", "ns::Box<int, 3>::operator<", "ns::Box::operator<"),

@@ -7,7 +7,8 @@ adds something of its own: clone suffixes, symbol versions, hashes, arguments, t
 import re
 from typing import Final
 
-from orchestrator.binary.cpp_names import without_arguments, without_result, without_templates
+from orchestrator.binary.demangle import demangle
+from orchestrator.binary.name_paths import path_of
 from orchestrator.crash.signature.functions import JOIN
 
 _CLONE: Final = re.compile(
@@ -17,9 +18,6 @@ _CLONE: Final = re.compile(
 _VERSION: Final = re.compile(r"(?<=\w)@@?\w[\w.]*$")
 """A GNU symbol version, as in `pthread_create@@GLIBC_2.34`."""
 _RUST_HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
-_TAG: Final = re.compile(r"\[abi:\w+\]|(?<=\w)\[[0-9a-f]{8,16}\]")
-"""An ABI tag of C++, and the disambiguator of a Rust crate, which gdb writes: `core[c1f1a4ba060b9bfa]::f`."""
-_LAMBDA: Final = re.compile(r"\{\{(closure)\}\}|\{(lambda|closure|unnamed type)[^{}]*\}|<(lambda)\([^<>]*\)>")
 _GLIBC_PREFIXES: Final = ("__GI_", "__libc_")
 GLIBC_ALIASES: Final = {"cfree": "free", "gsignal": "raise", "qsort_r": "qsort"}
 """Other names of the same function, which a symbol table may have first; qsort ends by a jump to qsort_r."""
@@ -30,9 +28,8 @@ _ADDS: Final = ("_time64", "64")
 
 def normalise(function: str) -> str:
     """A function's name as it is in every build: no clone suffix, hash, argument or template argument."""
-    name = _RUST_HASH.sub("", _VERSION.sub("", _CLONE.sub("", function)))
-    name = _LAMBDA.sub(lambda found: f"{{{found[1] or found[2] or found[3]}}}", _TAG.sub("", name))
-    name = without_templates(without_result(without_arguments(name))).replace('operator"" ', 'operator""')
+    written = demangle(function) if function.startswith(("_Z", "_R")) else function
+    name = path_of(_RUST_HASH.sub("", _VERSION.sub("", _CLONE.sub("", written))))
     for prefix in _GLIBC_PREFIXES:
         if name.removeprefix(prefix) in _GLIBC_OWN or prefix == "__GI_":
             name = name.removeprefix(prefix)
