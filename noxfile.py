@@ -24,8 +24,8 @@ ROOT: Final = Path(__file__).resolve().parent
 LOCKS: Final = ROOT / "requirements"
 ENVIRONMENTS: Final = ROOT / ".nox"
 
-# In the order of their constraints: runtime.txt of tests.in and docs.in, tests.txt of types.in.
-LOCK_ORDER: Final = ("nox", "runtime", "tests", "types", "lint", "docs", "lock")
+# In the order of their constraints: runtime.txt of tests.in and docs.in, tests.txt of types.in, mutants.in.
+LOCK_ORDER: Final = ("nox", "runtime", "tests", "types", "mutants", "lint", "docs", "lock")
 
 COMPILE: Final = (
     *("--quiet", "--universal", "--python-version=3.11", "--generate-hashes"),
@@ -105,6 +105,12 @@ def unit(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Read 100,000 damaged cores, or `-- folders`: 10,000 damaged run folders. Tests read a few."""
     run(session, environment(session, "tests"), "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Change a package one expression at a time, and tell which changes its unit tests miss: `-- matrix`."""
+    run(session, environment(session, "mutants"), "-m", "tests.mutants", *session.posargs)
 
 
 @nox.session

@@ -11,6 +11,10 @@ from tests.integration.runs import Run, run
 
 # A busy machine is no wrong answer; where time is the question, a test asks for it by itself.
 settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A mutant that survives by chance tells nothing: tests.mutants draws the same examples for each.
+settings.register_profile(
+    "mutants", settings.get_profile("shared-machine"), derandomize=True, max_examples=25
+)
 settings.load_profile("shared-machine")
 
 SETTINGS = ("CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR")

@@ -1,0 +1,1 @@
+"""Mutation testing: which changes of a package its unit tests miss."""
