@@ -1,4 +1,4 @@
-"""apt's own configuration: from where this host takes its packages."""
+"""apt's configuration: the archives that this host installs packages from."""
 
 import re
 from typing import Final
@@ -12,9 +12,9 @@ ARCHIVE: Final = re.compile(r"^'(https?://[^']+/)dists/", re.MULTILINE)
 
 
 def mirrors() -> tuple[str, ...]:
-    """The archives that apt uses here, each ending with a slash; none where there is no apt.
+    """The archives that apt uses, each ending with a slash; empty on a host without apt.
 
-    apt is asked what `apt-get update` would fetch, which it says without the network or any list.
+    They come from the list of what `apt-get update` would fetch, which apt prints without network.
     """
     try:
         listed = process.run(["apt-get", "update", "--print-uris"], timeout=TIMEOUT, hint=HINT)

@@ -1,4 +1,4 @@
-"""Where this tool keeps what it can make again."""
+"""The folder for files that this program can make again."""
 
 import os
 import stat
@@ -38,7 +38,7 @@ def _make(folder: Path) -> Path:
 
 
 def _temporary() -> Path:
-    """This user's own folder where all users may make one; raises HostError where another made it first."""
+    """This user's folder below one that every user can write to; raises HostError if another user owns it."""
     folder = Path(tempfile.gettempdir()) / f"crashmatrix-{os.geteuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The commit and branch that a folder is at, read from git's own files.
+"""The commit and branch that a folder has checked out, read from git's files.
 
 git itself is not run: a repository's configuration can name programs that git then starts, and projects are
 untrusted. Formats: gitrepository-layout(5), gitglossary(7).
@@ -17,7 +17,7 @@ _BRANCH: Final = re.compile(r"ref: (?P<ref>refs/heads/(?P<name>[\w.+/-]{1,200}))
 
 
 class Checkout(NamedTuple):
-    """A commit, and the branch that it is the end of; None where there is none, or it is not known."""
+    """A commit and the branch that points to it; None if there is none or it is unknown."""
 
     commit: str | None = None
     branch: str | None = None
@@ -49,7 +49,7 @@ def _at(git: Path) -> Checkout:
 
 
 def _named(file: Path, start: str, base: Path) -> Path | None:
-    """The folder that a file names, behind these words."""
+    """The folder that a file names after a prefix."""
     text = _text(file)
     return base / text.removeprefix(start) if text.startswith(start) and text != start else None
 

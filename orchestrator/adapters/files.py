@@ -93,7 +93,7 @@ def names_below(root: Path, name: str) -> list[str]:
 
 
 def is_absent(root: Path, name: str) -> bool:
-    """Whether certainly nothing is at a relative name, so that nothing need be removed."""
+    """Whether nothing exists at a relative name, for certain, so that nothing need be removed."""
     try:
         os.lstat(f"{root}/{name}")
     except FileNotFoundError:

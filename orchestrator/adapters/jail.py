@@ -1,9 +1,10 @@
 """Confines programs that read hostile files: they write to named folders only, and open no socket.
 
 It uses kernel features that need neither privileges nor another program: Landlock (landlock(7)) for files, a
-filter of system calls (libseccomp) for sockets, signals and what else Landlock does not cover, no_new_privs,
-and no capability except the one to read. Each applies to a thread and is inherited by the programs that it
-starts. A new thread is therefore confined, starts the program, and ends; this process is unaffected.
+filter of system calls (libseccomp) for sockets, signals and the rest that Landlock does not cover,
+no_new_privs, and no capability except the one to read. Each applies to a thread and is inherited by the
+programs that it starts. A new thread is therefore confined, starts the program, and ends; this process is
+unaffected.
 
 Reading is not confined. The program's output is untrusted.
 """

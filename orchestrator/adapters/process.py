@@ -20,7 +20,7 @@ LAST_LINES = 12
 """Lines of a failed program's stderr that an error shows: enough for the causes that apt and gdb give."""
 ROOT_HINT = "run `sudo -v` first so that sudo does not ask, or run as root"
 ROOT_UMASK = 0o022
-"""For what root makes: sudo keeps a user's stricter one, and that user could not read setup's record."""
+"""The umask for files of root: sudo keeps a stricter one of the user, who could not read setup's record."""
 DAEMON_TIMEOUT = 10
 """Seconds within which a daemon detaches, and within which a killed one is gone."""
 
@@ -33,7 +33,7 @@ FINAL = re.compile(
     """,
     re.VERBOSE,
 )
-"""What a program says of a failure that another attempt would meet again."""
+"""Messages of programs about failures that a retry cannot mend."""
 
 _Running = subprocess.Popen[bytes]
 _Sink = IO[bytes] | int
@@ -144,7 +144,7 @@ def run(  # noqa: PLR0913 - subprocess.run has them all
 def _confined(
     jail: Jail, start: Callable[[IO[bytes], IO[bytes]], _Running], stdin: bytes | None, timeout: float | None
 ) -> tuple[bytes, bytes, _Running]:
-    """Run a program that is not trusted: what it says goes to files, of which no more than MOST is read."""
+    """Run an untrusted program: its output goes to files, of which at most MOST bytes are read."""
     with TemporaryFile() as stdout, TemporaryFile() as stderr:
         with start_in(jail, lambda: start(stdout, stderr)) as running:
             _communicate(running, stdin, timeout)

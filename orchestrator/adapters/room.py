@@ -1,4 +1,4 @@
-"""Which disk is full, where an error does not say it: writing to an open file names no path."""
+"""Which disk is full when the error does not name it: a failed write to an open file has no path."""
 
 import errno
 import shutil
@@ -17,7 +17,7 @@ HINT: Final = "make room there, then continue with --resume"
 
 
 def explained(error: OSError, *places: Path) -> HostError:
-    """The error with its place: its own, or what is full of `places`, the cache and temporary files."""
+    """The error with a path: its own, or the full one of `places`, the cache and the temporary folder."""
     said = error.strerror or str(error)
     if error.filename:
         return HostError(f"{error.filename}: {said}", hint=HINT)

@@ -14,7 +14,7 @@ _VERSION: Final = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}t?")
 
 
 def nearest(word: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
-    """Words for an error's next step: the nearest known name, or all of them where none is near.
+    """An error's hint: the nearest known name, or all known names if none is near.
 
     `aliases` are other names of known ones, such as amd64 of x86_64. Of versions the nearest is that of the
     nearest numbers; "3.1" is "3.10" that YAML read as a number.

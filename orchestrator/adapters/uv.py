@@ -38,7 +38,7 @@ PIP_TO_UV: Final = {
 }
 """pip's settings, and uv's variables of the same meaning: the first is set unless one of them is."""
 REFUSED: Final = re.compile(r"\((401|403) ")
-"""In a complaint: an index that wants other credentials."""
+"""Part of an error message: an index requires other credentials."""
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s@]+@")
 FREE_THREADED: Final = """\
 #!{program}
@@ -56,7 +56,7 @@ exec(compile(arguments[0], "<uv>", "exec"), {{"__name__": "__main__"}})
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A call of uv that ended: its status, its output, and its complaint in one line, without credentials."""
+    """A finished call of uv: its status, its output, and its error in one line, without credentials."""
 
     status: int
     text: str
@@ -81,7 +81,7 @@ def run(
 
 
 def one_line(said: str) -> str:
-    """uv's complaint in one line: its causes without the words around them, and without credentials."""
+    """uv's error in one line: its causes only, without credentials."""
     lines = [line.strip() for line in without_credentials(said).splitlines()]
     refused = [line.removeprefix("hint:").strip() for line in lines if REFUSED.search(line)]
     told = [line for line in takewhile(lambda line: not line.startswith("hint:"), lines) if line]
@@ -119,7 +119,7 @@ def _interpreter(*, free_threaded: bool) -> str:
 
 
 def environment() -> dict[str, str]:
-    """What uv is told beside this process's own environment."""
+    """Variables that uv gets in addition to this process's environment."""
     told = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
     bundle = ca_bundle()
     if bundle:
@@ -132,14 +132,14 @@ def environment() -> dict[str, str]:
 
 
 def pip_settings(variables: Mapping[str, str]) -> dict[str, str]:
-    """What pip is told of indexes and certificates, by its configuration files and its variables."""
+    """pip's settings for indexes and certificates, from its configuration files and its variables."""
     found: dict[str, str] = {}
     for path in _pip_files(variables):
         parser = configparser.RawConfigParser()
         try:
             parser.read(path, encoding="utf-8")
         except (OSError, UnicodeDecodeError, configparser.Error):
-            continue  # pip says so itself; uv, which is asked here, does not read it
+            continue  # pip reports it; uv does not read pip's files
         for section in ("global", "install", "download"):
             if parser.has_section(section):
                 found |= dict(parser.items(section))
@@ -154,7 +154,7 @@ def pip_settings(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_there(place: str) -> bool:
-    """Whether a place of wheels can be read: pip passes over a folder that does not exist, uv refuses it."""
+    """Whether a location of wheels can be read: pip ignores a missing folder, uv refuses it."""
     return "://" in place or Path(place).expanduser().exists()
 
 

@@ -1,4 +1,4 @@
-"""Make untrusted text harmless and visible: program output, file names, symbols, reasons.
+"""Escapes untrusted text: program output, file names, symbols, reasons.
 
 Whatever a terminal or a browser would act on (escape sequences, control characters, invisible
 bidirectional marks) is removed or replaced by a visible character. The result is also legal in XML.
@@ -22,7 +22,7 @@ _INVISIBLE: Final = re.compile(
 
 def visible(text: str) -> str:
     """Text without escape sequences, control characters or bidirectional marks."""
-    if text.isascii() and text.isprintable():  # most text by far, and a tenth of the time
+    if text.isascii() and text.isprintable():  # most text is ASCII, and this takes a tenth of the time
         return text
     text = text.replace("\r\n", "\n")
     if "\x1b" in text:

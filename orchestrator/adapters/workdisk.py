@@ -32,7 +32,7 @@ RESERVED: Final = 4 << 20
 BLOCK: Final = 4096
 MKE2FS: Final = (
     *("-q", "-F", "-t", TYPE, "-b", str(BLOCK)),
-    # What serves a crash of this host: nobody reads the disk after one.
+    # Durability is not needed: nobody reads the disk after a crash of the host.
     *("-O", "^has_journal,^resize_inode"),
     *("-E", "lazy_itable_init=1,root_owner=1000:1000"),
 )
@@ -101,7 +101,7 @@ class WorkDisk:
         return {"type": TYPE, "device": self.device, "o": MOUNT}
 
     def close(self) -> None:
-        """Give the device and the room back. Raises ToolError."""
+        """Release the device and the space. Raises ToolError."""
         self._stack.close()
 
     def __enter__(self) -> Self:
@@ -141,7 +141,7 @@ def shortcoming() -> str | None:
 
 
 def close_dead() -> int:
-    """Detach the disks of processes that are dead, and give their room back; returns how many there were.
+    """Detach the disks of dead processes and release their space; returns how many there were.
 
     A container of theirs must have been removed before.
     """

@@ -1,4 +1,4 @@
-"""What is wrong in a YAML file by its model: one line for each mistake, and the parts without any."""
+"""The mistakes of a YAML file against its model, one line each, and the parts without mistakes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, NoReturn, TypeVar, get_args, get_origin
@@ -119,7 +119,7 @@ def _tagged(kind: Any, tag: str) -> type[BaseModel] | None:  # noqa: ANN401 - an
 
 
 class Salvage:
-    """The parts of a file that are valid by its model, so that they are checked further in the same run.
+    """The parts of a file that are valid by its model, so that later checks run on them in the same call.
 
     A scalar that should be a string, or a list of one, is taken for it. Any other entry of a list or mapping
     that has a mistake is left out, and with it its nodes. A field of the file itself that has one is in

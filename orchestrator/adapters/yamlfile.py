@@ -25,7 +25,7 @@ _TAGS: Final = frozenset(
 
 
 class _TooDeepError(yaml.YAMLError):
-    """Nodes are nested too deep to be read by recursion; `mark` is where the first of them begins."""
+    """Nodes are nested too deep for recursion; `mark` is where the first of them begins."""
 
     def __init__(self, mark: yaml.Mark) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ def read(
     except ValidationError as error:
         found.add(*explain(error.errors(), file, nodes, model))
         valid = Salvage(data, error.errors(), nodes)
-        value = valid.value(model)  # which finds more that is broken
+        value = valid.value(model)  # it finds further mistakes
         document = Document(
             value=value,
             file=file,
@@ -145,7 +145,7 @@ def flow(value: object) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path as messages show it: relative to the current folder where it lies in it."""
+    """A path for messages: relative to the current folder if it is below it."""
     try:
         return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:

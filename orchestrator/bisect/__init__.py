@@ -1,4 +1,4 @@
-"""An ordered axis and the outcomes of some of its values: which value to ask next, and what they tell."""
+"""An ordered axis and the outcomes of some of its values: which value to test next, and the conclusion."""
 
 from orchestrator.bisect.conclude import Question, conclude
 from orchestrator.bisect.state import Ask, State

@@ -22,11 +22,11 @@ class Question:
     axis: str
     environment: str
     titles: Mapping[str, str] = field(default_factory=dict)
-    """What a value is in words."""
+    """A value in words."""
 
 
 def conclude(question: Question, state: State) -> Bisection:
-    """What the values that were tested tell."""
+    """The conclusion from the tested values."""
     search, subject = state.search, state.subject
     pairs = search.changes() if subject else ()
     rate = state.rate if pairs else None
@@ -131,7 +131,7 @@ def _notes(made: Bisection, titles: Mapping[str, str]) -> Iterator[str]:
 
 
 def _between(made: Bisection, flip: Flip, told: Container[str]) -> Iterator[str]:
-    """What lies between two neighbours that are none on the axis."""
+    """The values between two tested neighbours that are not adjacent on the axis."""
     mute = [value for value in flip.between if value in told]
     open_ = [value for value in flip.between if value not in told]
     if mute:

@@ -1,4 +1,4 @@
-"""What a cell's trials show, as far as a bisection compares it: the ways in which they ended."""
+"""The ways in which a cell's trials ended, which a bisection compares."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Endings:
     failed: int
     """Trials that were not as the scenario expects."""
     unusable: str = ""
-    """Why they tell nothing of the environment, if they do not."""
+    """Why they say nothing about the environment, if so."""
 
     @property
     def mild(self) -> frozenset[str]:
@@ -30,18 +30,18 @@ class Endings:
         dropped = self.trials - sum(self.kept.values())
         if self.kept.keys() <= endings:
             return known + dropped
-        # Where nothing else that is severe was seen, what failed is what is counted.
+        # Without a severe ending, failed trials are counted.
         return max(known, self.failed) if self.severe and endings >= self.severe else known
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What changes between the ends of an axis: how trials end, or the verdict where they end alike."""
+    """The subject of a bisection: the endings that differ between the ends of an axis, else the verdict."""
 
     endings: frozenset[str]
     """Empty where the verdict tells."""
     shows_last: bool
-    """Whether it is the axis's last value that shows it, or else its first."""
+    """Whether the axis's last value shows it; otherwise the first one does."""
     quiet: frozenset[str]
     """The endings of the end that does not show it."""
 
@@ -79,9 +79,9 @@ def endings_of(result: CellResult) -> Endings:
 
 
 def subject_of(first: Endings, last: Endings) -> Subject | None:
-    """What one end of an axis shows and the other does not; None where they have an ending in common.
+    """The subject that one end of an axis shows and the other does not; None if they share an ending.
 
-    A crash at one end counts before all else, even where the end shows it at times only.
+    A crash at one end has priority, even if that end shows it only in some trials.
     """
     worse_last = (len(last.severe) > 0, last.failed) >= (len(first.severe) > 0, first.failed)
     shows, quiet = (last, first) if worse_last else (first, last)

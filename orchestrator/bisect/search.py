@@ -1,4 +1,4 @@
-"""Which value of an ordered axis to ask next: the ends, then by halves, then where it may change twice."""
+"""Which value of an ordered axis to test next: the ends, then halves, then a check for a second change."""
 
 import math
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ class Search:
         return math.floor(math.log2(max(self.count, 1))) + SPARE - len(self.tested)
 
     def ends(self) -> tuple[int, ...]:
-        """The first and the last position that is not skipped, as far as they are not known."""
+        """The first and the last position that is not skipped, without those that are known."""
         there = [at for at in range(self.count) if at not in self.skipped]
         return tuple(at for at in dict.fromkeys((*there[:1], *there[-1:])) if at not in self.known)
 
     def next(self) -> int | None:
-        """The position to ask after both ends; None where nothing is left to ask."""
+        """The position to test after both ends; None if nothing is left to test."""
         if self.left <= 0 or self.ends():
             return None
         for before, after in self.changes():

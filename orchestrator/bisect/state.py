@@ -1,4 +1,4 @@
-"""A bisection as it goes on: what was tested so far, what it tells, and what to ask next."""
+"""The state of a bisection: the tested values, their outcomes, and what to test next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from orchestrator.bisect.trials import trials_to_miss
 from orchestrator.model import CellResult, Rate, TestedValue
 
 ENOUGH: Final = 6
-"""Trials that show the subject from which its rate is known well enough to say how many others need."""
+"""Trials that must show the subject before its rate says how many trials other values need."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Ask:
 
 @dataclass(kw_only=True)
 class State:
-    """The values of an axis in their order, and what is known of them.
+    """The values of an axis in their order, with their outcomes.
 
     `trials` are those of an end at first; `most` is the largest number that a value is given.
     """
@@ -42,16 +42,16 @@ class State:
     """A position that shows the subject, of which enough trials were run: its rate is the subject's."""
 
     def __post_init__(self) -> None:
-        """Begin with nothing tested."""
+        """Start with no tested value."""
         self.search = Search(count=len(self.values))
 
     def skip(self, at: int, reason: str) -> None:
-        """A value that no environment can be made for."""
+        """Skip a value that has no environment."""
         self.skipped[at] = reason
         self.search.skipped.add(at)
 
     def record(self, ask: Ask, cell: str, result: CellResult) -> None:
-        """What a cell showed."""
+        """Add the result of a cell."""
         at, endings = ask.at, endings_of(result)
         self.search.tested.add(at)
         self.cells[at] = cell
@@ -79,7 +79,7 @@ class State:
 
     @property
     def rate(self) -> Rate | None:
-        """How often the subject comes where it was first seen."""
+        """The rate of the subject at the value where it was first seen."""
         if self.subject is None or self._example is None:
             return None
         found = self.found[self._example]
@@ -91,7 +91,7 @@ class State:
         return tuple(self.found[at].trials for at, shows in self.search.known.items() if not shows)
 
     def tested(self, at: int) -> TestedValue:
-        """What a value that was tested told."""
+        """The observation of a tested value."""
         found = self.found[at]
         shown = self.subject.shown(found) if self.subject else 0
         other = "" if shown is not None else f"ends in {' and '.join(found.kept)}, as no end of the axis does"
@@ -105,7 +105,7 @@ class State:
         )
 
     def _look(self, ask: Ask) -> None:
-        """Take what is known anew: a subject may be seen now, by which the others are read."""
+        """Read all results again: the subject may be known now, and the other values are judged by it."""
         usable = {at: found for at, found in self.found.items() if not found.unusable}
         if self.subject is None and len(usable) > 1:
             first = min(usable)
@@ -122,7 +122,7 @@ class State:
                 self.search.known[at] = shown > 0
 
     def _again(self) -> Ask | None:
-        """A value that is to have more trials: one that shows the subject seldom, and then a quiet end."""
+        """A value that needs more trials: first one that shows the subject rarely, then a quiet end."""
         rate, at = self.rate, self._example
         if rate is None or at is None:
             return None

@@ -1,4 +1,4 @@
-"""How many trials tell a value that shows a crash at times from one that does not, and how surely.
+"""How many trials distinguish a value with an occasional crash from one without, and how surely.
 
 A value shows the subject where one of its trials does. So only a quiet value can be mistaken: at a rate of p
 it stays quiet in n trials with a probability of (1 - p)**n. The rate is bounded from below by the trials of
@@ -12,7 +12,7 @@ from typing import Final
 from orchestrator.model import Rate
 
 FEWEST: Final = 8
-"""Trials of an end at least: enough for a quiet end where the other crashes in 6 of 6."""
+"""The fewest trials of an end: enough for a quiet end if the other crashes in 6 of 6."""
 END: Final = 0.025
 """The chance that the lower bound of a two-sided interval at 95 % is too high."""
 ALLOWED: Final = 0.025

@@ -41,12 +41,12 @@ _VERDICTS: Final = {
 }
 """The verdict of a kind's cells; those of all others failed."""
 RULED: Final = frozenset(CauseKind) - {CauseKind.ENGINE, CauseKind.HOST, CauseKind.NOT_RUN}
-"""The kinds of which a rule over the axes tells something: the others hit whatever ran at that time."""
+"""The kinds that a rule over the axes can describe; the others hit whatever ran at that time."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CauseGroup:
-    """The cells of one cause, and the cells among which a rule has to find them."""
+    """The cells of one cause, and the cells that a rule must tell them apart from."""
 
     id: str
     end: End
@@ -101,7 +101,7 @@ def _fails(kind: CauseKind) -> bool:
 
 
 def _id(end: End) -> str:
-    """A readable id with a digest of all that sets the cause apart."""
+    """A readable id with a digest of everything that distinguishes the cause."""
     whole = "\0".join((end.kind, end.scenario or "", *end.parts))
     digest = hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:10]
     name = _SLUG.sub("-", f"{end.kind} {end.scenario or ''}".lower()).strip("-")[:60].strip("-")
@@ -166,12 +166,12 @@ def _expected(expectation: Expectation) -> str:
 
 
 def _example(results: Sequence[CellResult]) -> CellResult | None:
-    """The cell whose evidence tells most; the first of equal ones."""
+    """The cell with the best evidence; the first of equal ones."""
     return max(results, key=_quality, default=None)
 
 
 def _quality(result: CellResult) -> tuple[bool, bool, int]:
-    """How well a cell's best crash can be read: whole, by an exact symbol, with lines of source."""
+    """The quality of a cell's best crash: whole, exact symbol, source lines."""
     best = (False, False, 0)
     for trial in result.trials:
         for crash in trial.crashes:

@@ -1,4 +1,4 @@
-"""What went wrong in one cell: the kind of its cause, and what parts it from other causes."""
+"""What went wrong in one cell: the kind of its cause, and what distinguishes it from other causes."""
 
 import re
 from dataclasses import dataclass
@@ -103,7 +103,7 @@ def _ending(result: CellResult, seen: str) -> End:
 
 
 def _worst(result: CellResult) -> tuple[Trial | None, Crash | None]:
-    """The trial that tells what went wrong, with its crash: else one that hung, else the last."""
+    """The trial that shows what went wrong: one with a crash, else one that hung, else the last."""
     asked = result.expectation.is_default or result.expectation.children is not Children.ALLOWED
     for trial in reversed(result.trials):
         own = trial.crash if trial.outcome.kind is OutcomeKind.SIGNAL else None
@@ -115,7 +115,7 @@ def _worst(result: CellResult) -> tuple[Trial | None, Crash | None]:
 
 
 def _seen(result: CellResult, trial: Trial) -> str:
-    """How a trial without a crash ended. The status tells only where nothing else does."""
+    """How a trial without a crash ended. The exit status is named only if nothing else is known."""
     outcome = trial.outcome
     if outcome.kind is OutcomeKind.OOM:
         return "out of memory"
@@ -133,7 +133,7 @@ def _seen(result: CellResult, trial: Trial) -> str:
 
 
 def _failed_tests(tests: UserTests) -> str:
-    """The first of the user's tests that failed, or what kept them from being collected."""
+    """The first failed test of the user, or the reason why none was collected."""
     failed = [case for case in tests.cases if case.outcome.is_bad]
     if not failed:
         return "; ".join(tests.problems[:NAMED])
@@ -143,7 +143,7 @@ def _failed_tests(tests: UserTests) -> str:
 
 
 def _lack(result: CellResult) -> End:
-    """What the evidence of a cell lacks: how its trials ended is no part of it."""
+    """The gap in the evidence of a cell, whatever way its trials ended."""
     reason = without_trials(result.judgement.reason)
     lost = next(
         (core for trial in result.trials for core, _ in trial.cores if core.state is CoreState.LOST), None

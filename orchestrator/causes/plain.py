@@ -1,4 +1,4 @@
-"""Text as far as it tells what happened: no numbers, addresses, paths or counts of trials."""
+"""Text reduced to what happened: without numbers, addresses, paths and counts of trials."""
 
 import re
 from typing import Final
@@ -6,12 +6,12 @@ from typing import Final
 from orchestrator.adapters.visible import visible
 
 LONGEST: Final = 300
-"""Characters that a text is told by."""
+"""Characters of a text that are compared."""
 _PATH: Final = re.compile(r"(?<![\w.])(?:\.{0,2}/)(?:[\w.+@=-]+/)*([\w.+@=-]*)")
 """An absolute path, or one from the current folder: its last part tells, the folders do not."""
 _NUMBER: Final = re.compile(r"\b0x[0-9a-fA-F]+\b|\b\d[\d.,:]*")
 _TRIALS: Final = re.compile(r" \(\d+ of \d+ trials[^()]*(?:\([^()]*\)[^()]*)*\)$")
-"""What a tally adds to a reason."""
+"""The count of trials at the end of a reason."""
 _EXIT: Final = re.compile(r"expected exit \d+")
 
 

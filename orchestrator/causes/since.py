@@ -1,4 +1,4 @@
-"""Since which run each cause is there, and which causes of earlier runs are gone."""
+"""The run in which each cause first appeared, and the causes of earlier runs that are fixed."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -7,7 +7,7 @@ from orchestrator.causes.causes import RULED, CauseGroup
 from orchestrator.model import Cause, CauseKind, CauseState, PastCause, RunDigest, Verdict
 
 SEEN: Final = frozenset("pf")
-"""Letters of a digest: the cell was seen, so that its run tells what it showed."""
+"""Letters of a digest for cells that were observed."""
 _STATES: Final = (CauseState.NEW, CauseState.FIRST, None, CauseState.KNOWN)
 """Newest first."""
 _VERDICTS: Final = (Verdict.FAIL, Verdict.ERROR, None)
@@ -74,7 +74,7 @@ def _saw(digest: RunDigest, cells: Iterable[str]) -> bool:
 
 
 def _fixed(present: set[str], now: RunDigest, past: Sequence[RunDigest]) -> list[Cause]:
-    """The causes that the newest run which saw their cells showed, and that this one saw to be gone."""
+    """The fixed causes: the newest run that observed their cells showed them, and this run does not."""
     told: dict[str, Cause] = {}
     newer: list[RunDigest] = []
     for digest in reversed(past):

@@ -1,4 +1,4 @@
-"""Runs against each other: what changed since a baseline, and the history of the runs that are there."""
+"""Comparison of runs: the changes since a baseline, and the history of the runs in a folder."""
 
 from orchestrator.compare.compare import compare, compare_newest
 from orchestrator.compare.history import digest, history

@@ -26,7 +26,7 @@ UNKNOWN: Final = "no earlier run saw it"
 NAMED: Final = 20
 """Cells that are named under one reason why they cannot be compared."""
 REASONING: Final = frozenset({"because", "source", "where"})
-"""The fields of an expectation that do not say what should be seen."""
+"""The fields of an expectation that do not affect its verdict."""
 JUDGED: Final = frozenset({Status.PASS, Status.FAIL})
 
 
@@ -64,7 +64,7 @@ class _Pair:
         return None
 
     def change(self, cell: str) -> Change | None:
-        """What changed in a cell that can be compared; None where nothing did."""
+        """The change of a comparable cell; None if there is none."""
         before, after = self.before.by_id[cell].result, self.after.by_id[cell].result
         if before is None or after is None:
             return None
@@ -82,7 +82,7 @@ class _Pair:
         )
 
     def _differences(self, before: CellResult, after: CellResult) -> Iterator[str]:
-        """What else differs, and so may be the cause."""
+        """Other differences, which may be the cause."""
         then, now = _versions(before), _versions(after)
         for name in sorted(then.keys() & now.keys()):
             if then[name] != now[name]:
@@ -157,7 +157,7 @@ def _missing(excluded: str | None, place: str) -> str:
 
 
 def _same_question(one: Expectation, other: Expectation) -> bool:
-    """Whether two expectations want the same to be seen, whatever reason they give."""
+    """Whether two expectations expect the same, whatever reason they give."""
     if one == other:
         return True
     asked, asked_there = (item.model_dump(exclude=set(REASONING)) for item in (one, other))

@@ -18,7 +18,7 @@ NOT_THERE: Final = "-"
 
 
 def digest(run: RunData) -> RunDigest:
-    """What a history takes from a run."""
+    """The part of a run that a history needs."""
     signatures: Counter[str] = Counter()
     for result in run.results:
         signatures.update({crash.signature for trial in result.trials for crash in trial.crashes})

@@ -27,7 +27,7 @@ def comparison(item: Comparison) -> str:
 
 
 def change(kind: ChangeKind, then: Side, now: Side) -> str:
-    """What a cell did in the baseline and does now."""
+    """The behaviour of a cell in the baseline and now."""
     if kind is ChangeKind.RATE and then.rate and now.rate:
         return f"{then.rate.words}; now {now.rate.words}."
     if kind is ChangeKind.SIGNATURE:

@@ -20,7 +20,7 @@ ENGINE_HINT: Final = f"run `{command('setup')}`, or see `{command('doctor')}` fo
 ATTEMPTS: Final = 3
 CONFLICT: Final = 409
 NO_ROOM: Final = "no space left on device"
-"""In the engine's own words, of its own disk."""
+"""How the engine reports that its disk is full."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

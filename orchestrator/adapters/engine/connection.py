@@ -1,4 +1,4 @@
-"""Finding the engine that answers, and what it is."""
+"""Finds the engine that answers and describes it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class EngineInfo:
     driver: str = ""
     """The storage driver."""
     memory: int = 0
-    """Bytes of memory of its machine; 0 where it does not say."""
+    """The memory of its machine in bytes; 0 if the engine does not report it."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} (API {self.api}, {self.arch})"
@@ -70,9 +70,9 @@ def engine_wait() -> float:
 
 
 def refusal(endpoint: str) -> str | None:
-    """Why nobody can connect to a Unix socket; None where it accepts, and of another kind of endpoint.
+    """Why a Unix socket refuses connections; None if it accepts, and for other kinds of endpoint.
 
-    The SDK is not asked, since it leaves its own socket open where connecting fails.
+    This does not use the SDK, which leaves its socket open when it cannot connect.
     """
     if not endpoint.startswith(f"{UNIX}/"):
         return None
@@ -140,14 +140,14 @@ class Connection:
         )
 
     def answers(self) -> bool:
-        """Whether the engine takes new connections; one that ends still serves those that it has."""
+        """Whether the engine accepts new connections; one that is ending still serves its open ones."""
         try:
             return refusal(self.endpoint) is None and bool(self._api.ping())
         except (docker.errors.DockerException, requests.exceptions.RequestException):
             return False
 
     def returns(self, stop: threading.Event, say: Callable[[str], None]) -> bool:
-        """Whether the engine answers again within ENGINE_WAIT seconds; says once that it is waited for."""
+        """Whether the engine answers again within ENGINE_WAIT seconds; reports the wait once."""
         with self._away:
             if self.answers():  # another thread has waited for it
                 return True
@@ -176,5 +176,5 @@ class Connection:
         return max(map(_modified, (path, path.with_suffix(".pid"))))
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._client.close()

@@ -23,7 +23,7 @@ from orchestrator.errors import InputError
 from orchestrator.model import IMAGE, LABEL
 
 FETCH_LIMIT: Final = 1 << 31
-"""Bytes that one fetch takes out of a container, unless it asks for less."""
+"""The most bytes that one fetch reads from a container by default."""
 PROCESSES: Final = 1 << 15
 """Linux's default pid_max, which Podman takes for its own limit (seen on 4.3)."""
 
@@ -43,14 +43,14 @@ class ContainerSpec:
     """Whether it has the engine's default network; without, it has its loopback alone."""
     memory: int = 1 << 30
     disk: int = 1 << 30
-    """What `work` holds, where this host can limit that (`Engine.unlimited`)."""
+    """The size of `work`, where this host can limit it (`Engine.unlimited`)."""
     pids: int = 512
     user: str | None = None
     """User and group of the first process; None: the image's."""
     capabilities: tuple[str, ...] = ()
-    """What that process may do beyond any other of its user."""
+    """Capabilities of the first process."""
     terminal: bool = False
-    """Whether a person types into it."""
+    """Whether it has a terminal."""
     volumes: tuple[str, ...] = ()
     """Where further volumes are mounted, which come and go with the container."""
 
@@ -159,7 +159,7 @@ class Containers(Volumes):
             output._response.close()  # noqa: SLF001 - the SDK hangs the response there, and nowhere else
 
     def kill(self, container: str) -> None:
-        """Kill a container that is past its time; one that just ended by itself is fine."""
+        """Kill a container that exceeded its time; one that has just ended is no error."""
         with engine_errors("killing a container"):
             try:
                 self._api.kill(container)
@@ -184,7 +184,7 @@ class Containers(Volumes):
                 ) from error
 
     def link_target(self, container: str, path: str) -> str | None:
-        """Where a link leads in the end, inside the container; None where the path is no link.
+        """The final target of a link inside the container; None if the path is no link.
 
         Raises FileNotFoundError where the path does not exist in the container.
         """
@@ -225,7 +225,7 @@ class Containers(Volumes):
 
     @staticmethod
     def _keep(chunk: bytes, spool: IO[bytes]) -> None:
-        """Write to a temporary file; its OSError would be taken for one about what is fetched."""
+        """Write to a temporary file; an OSError of that file must not look like one of the fetched file."""
         try:
             spool.write(chunk)
         except OSError as error:
@@ -296,7 +296,7 @@ class Containers(Volumes):
         with engine_errors("listing what to remove"):
             containers = retried(self._api.containers)(all=True, filters=wanted)
             volumes = retried(self._api.volumes)(filters=wanted)["Volumes"] or []
-        with ExitStack() as stack:  # each is tried, whatever becomes of the others
+        with ExitStack() as stack:  # a failure of one does not keep the others
             for volume in volumes:
                 stack.callback(self.remove_volume, volume["Name"])
             for container in containers:

@@ -33,7 +33,7 @@ REGISTRY_HINT: Final = (
 
 @contextmanager
 def _registry_errors(doing: str) -> Generator[None]:
-    """A registry that refuses or is away is no failure of the engine, which reports it as its own."""
+    """How the engine reports a registry that refuses or does not answer; that is no failure of the engine."""
     try:
         yield
     except EngineError as error:
@@ -68,7 +68,7 @@ class Images(Connection):
         }
 
     def built(self, tag: str, key: str) -> str | None:
-        """The id of the image of this tag and key, if it is there now: asking for all takes far longer."""
+        """The id of the image with this tag and key, if present; listing all images takes far longer."""
         with engine_errors(f"looking for {tag}"):
             try:
                 found = retried(self._api.inspect_image)(tag)
@@ -79,7 +79,7 @@ class Images(Connection):
 
     @staticmethod
     def key_labels(key: str) -> dict[str, str]:
-        """The labels by which `built` knows an image again."""
+        """The labels by which `built` recognises an image."""
         return {LABEL_KEY: key}
 
     def image_id(self, name: str) -> str:
@@ -159,7 +159,7 @@ class Images(Connection):
             return str(self._api.inspect_distribution(image)["Descriptor"]["digest"])
 
     def pull(self, image: str, arch: Arch) -> None:
-        """Have an image of a registry, by digest, here for an architecture; one that is, is not asked for.
+        """Pull an image by digest for an architecture, unless it is present.
 
         Raises TransientError where another attempt may work, HostError where the registry has no such image.
         """
@@ -184,14 +184,14 @@ class Images(Connection):
                 answer.raw.shutdown()
 
     def _note_build(self, response: requests.Response, **_: object) -> None:
-        """Remember the answer that a build's log comes through; the SDK keeps it to itself."""
+        """Keep the response that a build's log is read from; the SDK does not expose it."""
         if urlsplit(response.url).path.endswith("/build"):
             self._builds[threading.get_ident()] = response
 
     def prune_stages(self) -> None:
         """Remove what builds left beside their images: untagged stages, and the steps of failed builds.
 
-        Call it only while no build of this tool runs, else it takes a stage away under that one.
+        Call it only while no build of this program runs, else it removes that build's stages.
         Where another run is removing them right now, that one does it.
         """
         with engine_errors("removing build stages"):

@@ -1,4 +1,4 @@
-"""A container that a person types into: its terminal joined to this process's own."""
+"""A container with a terminal, joined to the terminal of this process."""
 
 from __future__ import annotations
 

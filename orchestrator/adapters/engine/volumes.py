@@ -72,7 +72,7 @@ class Volumes(Connection):
         return disk is not None and disk.full
 
     def remove_volume(self, name: str) -> None:
-        """Remove a volume, and its disk in every case."""
+        """Remove a volume; its disk is removed even if the volume cannot be."""
         with ExitStack() as stack:
             if disk := self._disks.pop(name, None):
                 stack.callback(disk.close)

@@ -1,4 +1,4 @@
-"""Whether a file is the one that a process had mapped, by what the core and the file both hold of it.
+"""Whether a file is the one that a process had mapped, by the bytes that both core and file hold.
 
 For files whose build id the core does not hold. A core has the first page of each mapped file, which begins
 with the ELF header and the program headers, and as much of the text as its filter let through.
@@ -20,7 +20,7 @@ _SECTIONS: Final = (slice(40, 48), slice(58, 64))
 
 
 def is_other_file(memory: Memory, module: MappedModule, file: ObjectFile) -> bool | None:
-    """Whether a file is another than the mapped one; None where the core holds nothing to compare."""
+    """Whether a file differs from the mapped one; None if the core holds nothing to compare."""
     head = memory.read(module.base, PAGE)
     header = parse_file_header(head)
     if header is None or len(head) < header.segments_end:
@@ -52,7 +52,7 @@ def _held_pages(memory: Memory, bias: int, file: ObjectFile) -> Iterator[tuple[i
 
 
 def _differ(held: bytes, stored: bytes) -> bool:
-    """Whether a page is another one, and not merely patched, as far as the file's segment goes."""
+    """Whether a page differs by more than patches, within the file's segment."""
     if held[: len(stored)] == stored:
         return False
     return sum(one != other for one, other in zip(held, stored, strict=False)) > _PATCHED

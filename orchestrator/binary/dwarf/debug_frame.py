@@ -1,4 +1,4 @@
-"""Call frame information in .debug_frame, which code has that is built without .eh_frame (DWARF 5, 6.4.1).
+"""Call frame information in .debug_frame, for code that is built without .eh_frame (DWARF 5, 6.4.1).
 
 Programs and their debug files have it. It has no sorted table of addresses, so one is made. The files are
 untrusted: damage raises CfiError.
@@ -22,7 +22,7 @@ _RANGE: Final = struct.Struct("<QQ")
 
 
 class DebugFrames:
-    """The entries of one object's .debug_frame; addresses as linked."""
+    """The entries of one object's .debug_frame, with linked addresses."""
 
     def __init__(self, source: ObjectFile) -> None:
         self._source = source

@@ -44,7 +44,7 @@ class DebugInfo:
         self.absent: list[PurePosixPath] = []
 
     def find(self, addresses: Collection[int]) -> dict[int, Code]:
-        """What is known of linked addresses."""
+        """The names and lines of linked addresses."""
         found: dict[int, Code] = {}
         for functions, wanted in self._by_unit(addresses):
             try:

@@ -1,4 +1,4 @@
-"""DWARF as far as names and lines of addresses need it: units, and the entries (DIEs) that are asked for.
+"""The part of DWARF that names and lines of addresses need: units, and single entries (DIEs).
 
 Reads versions 2 to 5 in their 32-bit format, of 64-bit programs; the numbers are DWARF 5's (section 7).
 Reading starts where an address leads, so that of libpython's 11 MB some kilobytes are read. The files are

@@ -1,4 +1,4 @@
-"""Forms of attributes and abbreviations of entries (DWARF 5, 7.5): what of .debug_info to expect where."""
+"""Forms of attributes and abbreviations of entries (DWARF 5, 7.5): the layout of .debug_info."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -60,7 +60,7 @@ class Call:
 
 
 class Leads(Enum):
-    """What debug information says of the target of a call."""
+    """The target of a call, by debug information."""
 
     DEFINED = "a function with code in this file"
     DECLARED = "a name, which the linker resolves"
@@ -83,7 +83,7 @@ class CallSite:
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """What is known of an address: its calls, innermost first, and its line, which assembly has alone."""
+    """The calls at an address, innermost first, and its line; assembly has a line alone."""
 
     calls: tuple[Call, ...]
     line: Line | None
@@ -118,7 +118,7 @@ class UnitFunctions:
         self._skeleton = skeleton
 
     def find(self, wanted: set[int]) -> dict[int, Code]:
-        """What this unit knows of addresses."""
+        """The calls and lines of addresses in this unit."""
         table = LineTable(self._skeleton, self._unit) if self._skeleton else LineTable(self._unit)
         lines = table.find(wanted)
         found = {address: Code(calls=(), line=line) for address, line in lines.items()}

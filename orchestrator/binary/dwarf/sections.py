@@ -12,7 +12,7 @@ MAX_BYTES: Final = 256 << 20
 
 
 class Allowance:
-    """How much may still be read of debug information: bytes of sections, or steps."""
+    """A remaining allowance for reading debug information: bytes of sections, or steps."""
 
     def __init__(self, left: int = MAX_BYTES) -> None:
         self.left = left

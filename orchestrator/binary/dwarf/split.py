@@ -38,7 +38,7 @@ class SplitName:
 
 
 def split_name(unit: Unit) -> SplitName | None:
-    """What a unit says of the file that has the rest of it; None for one that is no skeleton."""
+    """The file that has the rest of a unit; None for a unit that is no skeleton."""
     named = next((unit.top[name] for name in _NAMES if name in unit.top), None)
     if named is None or unit.split_id is None:
         return None
@@ -48,7 +48,7 @@ def split_name(unit: Unit) -> SplitName | None:
 
 
 def split_unit(sections: Sections, skeleton: Unit) -> Unit | None:
-    """The split unit of a skeleton in a file that has it alone; None where that has another one."""
+    """The split unit of a skeleton in a file of one unit; None if the file has another unit."""
     units = Dwarf(sections, skeleton=skeleton).units()
     return next((unit for unit in units if unit.split_id == skeleton.split_id), None)
 

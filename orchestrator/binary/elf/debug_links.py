@@ -1,4 +1,4 @@
-"""Where the debug information of an ELF file lies, by what the file itself says.
+"""Where the debug information of an ELF file lies, by links in the file itself.
 
 `.gnu_debuglink` names a file and its CRC; `.gnu_debugaltlink`, which dwz(1) writes, names the file with what
 several debug files share, and its build id. Places are those of gdb's manual, "Debugging Information in

@@ -1,4 +1,4 @@
-"""What an ELF file on disk says: names, layout, symbols (not cores, see binary.core.corefile).
+"""The names, layout and symbols of an ELF file on disk (for cores see binary.core.corefile).
 
 The files come out of containers and are untrusted; one that is no readable ELF file is a CoreError.
 """

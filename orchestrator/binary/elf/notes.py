@@ -1,4 +1,4 @@
-"""Notes of cores and ELF files, and what the first page of a mapped file tells (elf(5)).
+"""Notes of cores and ELF files, and the facts in the first page of a mapped file (elf(5)).
 
 All lengths are untrusted; the notes end at the first one that is cut off.
 """
