@@ -46,7 +46,7 @@ def download(url: str, path: Path, stop: threading.Event) -> None:
         ) as answer:
             _take(answer, path, have, stop)
     except requests.exceptions.RequestException as error:
-        raise TransientError(f"{url} could not be fetched: {_cause(error)}", hint=HINT) from error
+        raise TransientError(f"{shown(url)} could not be fetched: {_cause(error)}", hint=HINT) from error
 
 
 def fetch(url: str, target: IO[bytes], *, limit: int, seconds: float) -> bool:
@@ -126,11 +126,11 @@ def _take(answer: requests.Response, path: Path, have: int, stop: threading.Even
         if answer.headers.get("Content-Range", "").endswith(f"/{have}"):
             return
         path.unlink()
-        raise TransientError(f"{answer.url} is shorter than the partial download of it", hint=HINT)
+        raise TransientError(f"{shown(answer.url)} is shorter than the partial download of it", hint=HINT)
     if answer.status_code >= HTTPStatus.BAD_REQUEST:
         passing = answer.status_code in PASSING or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         kind = TransientError if passing else HostError
-        raise kind(f"{answer.url} answered {answer.status_code} {answer.reason}", hint=HINT)
+        raise kind(f"{shown(answer.url)} answered {answer.status_code} {answer.reason}", hint=HINT)
     with path.open("ab" if _goes_on(answer, have) else "wb") as out:
         for chunk in answer.iter_content(CHUNK):
             if stop.is_set():

@@ -73,7 +73,17 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="install the packages of this run or lock file again",
     )
+    add_build_missing(group)
     _add_trials(group)
+
+
+def add_build_missing(parser: argparse._ActionsContainer) -> None:
+    """What becomes of a package that has no wheel for an environment."""
+    parser.add_argument(
+        "--build-missing",
+        action="store_true",
+        help="compile a package that has no wheel from its source distribution",
+    )
 
 
 def add_cell(parser: argparse.ArgumentParser) -> None:

@@ -84,6 +84,7 @@ def _made_of(item: PlannedCell) -> str:
     made_of = item.made_of
     slow = f"; emulated, time limit {item.timeout:g} s a trial" if item.emulated else ""
     slow += "; with a network" if item.network else ""
+    slow += f"; compiles {', '.join(item.built)}" if item.built else ""
     slow += "" if item.memory == DEFAULT_MEMORY else f"; {memory_words(item.memory)} of memory"
     if made_of is None:
         return slow

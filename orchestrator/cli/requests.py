@@ -67,6 +67,7 @@ def selection(arguments: argparse.Namespace, project: projects.Project) -> matri
         timeout=arguments.timeout,
         offline=arguments.offline,
         allow_empty=arguments.allow_empty,
+        build_missing=arguments.build_missing,
         lock=_lock(arguments),
     )
 
@@ -80,6 +81,7 @@ def environment(arguments: argparse.Namespace, project: projects.Project) -> mat
         "cover": None,
         "lock": None,
         "allow_empty": False,
+        "build_missing": False,
     }
     chosen: dict[str, object] = {"cells": [], "scenario": []}
     return selection(argparse.Namespace(**{**vars(arguments), **unused, **chosen}), project)
@@ -142,6 +144,7 @@ def check_chosen_once(arguments: argparse.Namespace) -> None:
     asked |= {"--only": arguments.only, "--except": arguments.without}
     if arguments.resume:
         asked |= {f"--{name}": getattr(arguments, name) for name in ("shard", "trials", "timeout", "lock")}
+        asked |= {"--build-missing": arguments.build_missing}
     idle = [flag for flag, value in asked.items() if value]
     if earlier and idle:
         raise InputError(

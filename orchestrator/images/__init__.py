@@ -13,16 +13,20 @@ __lazy_modules__ = (
 from orchestrator.images.axes import IMAGE_AXES
 from orchestrator.images.build import INHERITED, Progress, Result, build_all
 from orchestrator.images.catalogue import load_catalogue, lock_catalogue
-from orchestrator.images.packages import TOOLS, lacks_compiler
+from orchestrator.images.packages import COMPILED, SDIST, SOURCE, TOOLS, WHEELS, lacks_compiler
 from orchestrator.images.recipe import Recipes, digest_of_start
 from orchestrator.images.registries import silent_registries
 from orchestrator.images.rendered import render
 from orchestrator.images.shipped import catalogue_file, shipped
 
 __all__ = [
+    "COMPILED",
     "IMAGE_AXES",
     "INHERITED",
+    "SDIST",
+    "SOURCE",
     "TOOLS",
+    "WHEELS",
     "Progress",
     "Recipes",
     "Result",

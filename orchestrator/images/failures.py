@@ -12,9 +12,10 @@ STEP: Final = re.compile(r"Step \d|(\[\d+/\d+\] )?STEP \d")
 _ENGINE: Final = re.compile(r"Removing intermediate container|The command '|--->")
 _COMPILER: Final = re.compile(r"\S+:\d+(:\d+)?: (fatal )?error: ")
 _PLAIN: Final = re.compile(
-    r"((fatal )?error(\[E\d{4}\])?|E): (?!aborting due to |subprocess-exited|command '|legacy-install)\S"
+    r"((fatal )?error(\[E\d{4}\])?|E): (?!aborting due to |command '|[a-z]+(-[a-z]+)+$)\S"
 )
-"""rustc's errors have a code, and its last one only counts the others."""
+"""rustc's errors have a code, and its last one only counts the others. pip's are names that say only which of
+its steps failed (`metadata-generation-failed`), behind what the build said."""
 _EXCEPTION: Final = re.compile(r"[A-Za-z_][\w.]*(Error|Exception)(: .+)?$")
 _LINKER: Final = re.compile(r".*(undefined reference to|cannot find -l|collect2: error)")
 

@@ -47,13 +47,13 @@ def installed(tree: WheelTree) -> Generator[Iterator[TreeFile]]:
     with scratch_folder("wheels", cache_folder(SCRATCH)) as folder:
         prefix = folder / "venv"
         prefix.mkdir()
-        if tree.lock.wheels:
+        if tree.lock.ready:
             _install(tree, prefix)
         yield _files(prefix, tree)
 
 
 def _install(tree: WheelTree, prefix: Path) -> None:
-    requirements = "".join(f"{line(item)}\n" for item in tree.lock.wheels)
+    requirements = "".join(f"{line(item)}\n" for item in tree.lock.ready)
     platform = tree.platform
     done = uv.run(
         ["pip", "install", "--prefix", str(prefix), "--requirements", "-", "--require-hashes", "--no-deps",

@@ -40,6 +40,8 @@ class Request:
     """Whether registries are taken to answer without being asked: their images are here already."""
     lock: Path | None = None
     """The folder of a run, or one lock's file, whose packages are installed again."""
+    build_missing: bool = False
+    """Whether a package without a wheel is built from its source distribution."""
     allow_empty: bool = False
     """Whether a selection whose cells are all excluded is a run of skips instead of a mistake."""
 

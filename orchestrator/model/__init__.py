@@ -138,6 +138,7 @@ from orchestrator.model.packages import (
     NoWheel,
     PackageLock,
     PackageQuestion,
+    SdistBuild,
     SourceBuild,
     WheelPlatform,
     WheelTree,

@@ -37,6 +37,7 @@ class IndexedTerms(Value):
     memory: Integer = DEFAULT_MEMORY
     lock: str | None = None
     tools: str | None = None
+    built: tuple[str, ...] = ()
 
 
 class CellTables(Value):
@@ -106,6 +107,7 @@ class CellTables(Value):
                 memory=item.memory,
                 lock=item.lock,
                 tools=item.tools,
+                built=item.built,
             )
             for item in terms
         )
@@ -137,6 +139,7 @@ class CellTables(Value):
                 memory=item.memory,
                 lock=item.lock,
                 tools=item.tools,
+                built=item.built,
             )
             for item in self.terms
         )

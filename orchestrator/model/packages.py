@@ -4,6 +4,7 @@ __lazy_modules__ = ("hashlib",)
 
 import hashlib
 import re
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from packaging.version import Version
@@ -15,7 +16,8 @@ from orchestrator.model.code import CodeFile
 from orchestrator.supervisor.paths import VENV
 
 _LINES: Final = re.compile(
-    r"# (?P<filename>\S+)\n(?P<name>[a-z0-9-]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
+    r"# (?P<filename>\S+)(?: built by (?P<tools>[0-9a-f]{64}))?\n"
+    r"(?P<name>[a-z0-9-]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
 )
 UV_MANYLINUX: Final = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 """The manylinux platforms that uv 0.13 knows, each 2.N: of a newer glibc it takes the wheels for 2.40."""
@@ -66,10 +68,12 @@ class PackageQuestion(Value):
     requirements: tuple[str, ...]
     platform: WheelPlatform
     folder: str
+    build_missing: bool = False
+    """Whether a distribution without a wheel is built from its source distribution."""
 
 
 class LockedWheel(Value):
-    """One wheel of a lock."""
+    """One wheel of a lock, or the source distribution that it is built from."""
 
     name: str
     """The distribution's normalized name (PEP 503)."""
@@ -78,30 +82,53 @@ class LockedWheel(Value):
     sha256: str
     place: str | None = None
     """For a wheel that no index has: the path of a file of this host, or an address without credentials."""
+    tools: "PackageLock | None" = None
+    """Of a source distribution: what builds it; None for a wheel."""
+
+    @property
+    def text(self) -> str:
+        """Its lines in a lock."""
+        built = f" built by {self.tools.digest}" if self.tools else ""
+        return f"# {self.filename}{built}\n{self.name}=={self.version} --hash=sha256:{self.sha256}\n"
 
 
 class PackageLock(Value):
-    """Everything that an environment installs: one wheel for each distribution, by its digest."""
+    """Everything that an environment installs: one file for each distribution, by its digest."""
 
     wheels: tuple[LockedWheel, ...]
 
     @classmethod
-    def parse(cls, text: str) -> "PackageLock":
-        """Read a lock's own text, without places; raises ValueError for any other text."""
+    def parse(cls, text: str, lock_of: "Callable[[str], PackageLock] | None" = None) -> "PackageLock":
+        """Read a lock's own text, without places; raises ValueError for any other text.
+
+        `lock_of` gives the locks of what builds source distributions, by digest.
+        """
         lines = text.splitlines()
         found = [_LINES.fullmatch("\n".join(pair)) for pair in zip(lines[::2], lines[1::2], strict=False)]
-        lock = cls(wheels=tuple(LockedWheel(**match.groupdict()) for match in found if match))
+        lock = cls(wheels=tuple(_entry(match.groupdict(), lock_of) for match in found if match))
         if lock.text != text:
             raise ValueError("not the text of a lock")
         return lock
 
     @property
+    def sdists(self) -> tuple[LockedWheel, ...]:
+        """The source distributions, which are built in the cell's base."""
+        return tuple(item for item in self.wheels if item.tools is not None)
+
+    @property
+    def ready(self) -> tuple[LockedWheel, ...]:
+        """What is installed as it is."""
+        return tuple(item for item in self.wheels if item.tools is None)
+
+    @property
+    def with_tools(self) -> "tuple[PackageLock, ...]":
+        """This lock, and those of what builds its source distributions."""
+        return (self, *(item.tools for item in self.sdists if item.tools))
+
+    @property
     def text(self) -> str:
         """A requirements file with hashes (pip's format). It has no path and no address, so no secret."""
-        return "".join(
-            f"# {item.filename}\n{item.name}=={item.version} --hash=sha256:{item.sha256}\n"
-            for item in self.wheels
-        )
+        return "".join(item.text for item in self.wheels)
 
     @property
     def digest(self) -> str:
@@ -112,6 +139,15 @@ class PackageLock(Value):
     def pins(self) -> dict[str, str]:
         """Versions by distribution."""
         return {item.name: item.version for item in self.wheels}
+
+
+def _entry(parts: Mapping[str, str], lock_of: "Callable[[str], PackageLock] | None") -> LockedWheel:
+    """One entry of a lock's text."""
+    if not parts["tools"]:
+        return LockedWheel.model_validate(parts)
+    if lock_of is None:
+        raise ValueError("what builds a package is built itself")
+    return LockedWheel.model_validate({**parts, "tools": lock_of(parts["tools"])})
 
 
 class NoWheel(Value):
@@ -141,8 +177,23 @@ class SourceBuild(Value):
     tools: WheelTree
 
 
+class SdistBuild(Value):
+    """A package that is built from its source distribution, since an index has no wheel of it."""
+
+    sdist: LockedWheel
+    path: str
+    """The file on this host."""
+    tools: WheelTree
+
+    @property
+    def title(self) -> str:
+        """What errors call it, and what the file names in its debug information begin with."""
+        return f"{self.sdist.name}-{self.sdist.version}"
+
+
 class CellPackages(Value):
     """Everything in a cell's virtual environment: wheels of an index, and what is built."""
 
     tree: WheelTree
     source: SourceBuild | None = None
+    sdists: tuple[SdistBuild, ...] = ()

@@ -223,6 +223,8 @@ class CellResult(Value):
     """The digest of the packages in the cell's virtual environment (locks/DIGEST.txt); None without one."""
     packages: dict[str, str] = {}
     """Their versions by distribution."""
+    built: tuple[str, ...] = ()
+    """The source distributions, by file name, that packages without a wheel were built from."""
     network: bool = False
     """Whether the container had a network beside its loopback."""
     memory: Integer = DEFAULT_MEMORY

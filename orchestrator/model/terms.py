@@ -40,6 +40,8 @@ class PlannedTerms(CellTerms):
     """The digest of the packages that the cell's virtual environment has; None without one."""
     tools: str | None = None
     """The digest of the packages that built its source; None if nothing was built."""
+    built: tuple[str, ...] = ()
+    """The source distributions, by file name, that its packages without a wheel are built from."""
     toolchain: Toolchain | None = None
     """What compiled the probe; None as above."""
     emulated: bool = False

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from packaging.utils import (
     InvalidSdistFilename,
@@ -28,6 +28,7 @@ from orchestrator.errors import HostError, ToolError
 
 JSON: Final = "application/vnd.pypi.simple.v1+json"
 ACCEPT: Final = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -43,6 +44,10 @@ class IndexFile:
     version: Version
     requires_python: str | None = None
     yanked: bool = False
+    url: str | None = None
+    """Where it is, with the index's credentials where it is on the same host; None if that is not said."""
+    sha256: str | None = None
+    """Its digest as the index says it."""
 
     @property
     def is_wheel(self) -> bool:
@@ -56,7 +61,8 @@ def files_of(name: str, indexes: tuple[str, ...]) -> tuple[IndexFile, ...] | Non
     Raises RefusedError where an index refuses, ToolError where it does not answer.
     """
     for index in indexes:
-        page = http.get(f"{index.rstrip('/')}/{quote(canonicalize_name(name))}/", ACCEPT)
+        address = f"{index.rstrip('/')}/{quote(canonicalize_name(name))}/"
+        page = http.get(address, ACCEPT)
         if page.status in REFUSED:
             raise RefusedError(
                 f"{uv.without_credentials(index)} refuses {name}: {page.status}",
@@ -65,30 +71,68 @@ def files_of(name: str, indexes: tuple[str, ...]) -> tuple[IndexFile, ...] | Non
         if page.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise HostError(f"{uv.without_credentials(index)} answers {page.status}", hint=uv.HINT)
         if page.status == HTTPStatus.OK:
-            return tuple(parse(page.text, page.media_type, name))
+            return tuple(parse(page.text, page.media_type, name, address))
     return None
 
 
-def parse(text: str, media_type: str, name: str) -> Iterator[IndexFile]:
-    """The wheels and source distributions that a project's page lists."""
+@dataclass(frozen=True, kw_only=True)
+class _Listed:
+    """A file as a page lists it; what is no text there is empty."""
+
+    filename: str
+    requires_python: str | None
+    yanked: bool
+    link: str
+    sha256: str
+
+
+def parse(text: str, media_type: str, name: str, address: str = "") -> Iterator[IndexFile]:
+    """The wheels and source distributions that a project's page lists; `address` is the page's own."""
     listed = _json(text) if media_type == JSON else _html(text)
-    for filename, requires_python, yanked in listed:
-        version = _version(filename, name)
+    for item in listed:
+        version = _version(item.filename, name)
         if version is not None:
             yield IndexFile(
-                filename=filename, version=version, requires_python=requires_python, yanked=yanked
+                filename=item.filename,
+                version=version,
+                requires_python=item.requires_python,
+                yanked=item.yanked,
+                url=_address(item.link, address),
+                sha256=item.sha256 if _SHA256.fullmatch(item.sha256) else None,
             )
 
 
-def _json(text: str) -> Iterator[tuple[str, str | None, bool]]:
+def _address(link: str, page: str) -> str | None:
+    """The address of a link of a page, with the page's credentials if the link stays on its host."""
+    try:
+        base, found = urlsplit(page), urlsplit(urljoin(page, link))
+        same = (found.scheme, found.hostname, found.port) == (base.scheme, base.hostname, base.port)
+    except ValueError:
+        return None
+    if not link or found.scheme not in ("http", "https"):
+        return None
+    return found._replace(netloc=base.netloc if same else found.netloc, fragment="").geturl()
+
+
+def _json(text: str) -> Iterator[_Listed]:
     try:
         files = json.loads(text).get("files", [])
     except (ValueError, AttributeError) as error:
         raise HostError("the index sends no valid JSON", hint=uv.HINT) from error
     for item in files if isinstance(files, list) else ():
         if isinstance(item, dict) and isinstance(item.get("filename"), str):
-            requires = item.get("requires-python")
-            yield item["filename"], requires if isinstance(requires, str) else None, bool(item.get("yanked"))
+            requires, hashes = item.get("requires-python"), item.get("hashes")
+            yield _Listed(
+                filename=item["filename"],
+                requires_python=requires if isinstance(requires, str) else None,
+                yanked=bool(item.get("yanked")),
+                link=_text(item.get("url")),
+                sha256=_text(hashes.get("sha256") if isinstance(hashes, dict) else None),
+            )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 class _Anchors(HTMLParser):
@@ -96,17 +140,26 @@ class _Anchors(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[str, str | None, bool]] = []
+        self.found: list[_Listed] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Keep a link's file name and attributes."""
         named = dict(attrs)
         if tag == "a" and named.get("href"):
-            filename = unquote(urlsplit(named["href"] or "").path.rpartition("/")[2])
-            self.found.append((filename, named.get("data-requires-python"), "data-yanked" in named))
+            link = named["href"] or ""
+            parts = urlsplit(link)
+            self.found.append(
+                _Listed(
+                    filename=unquote(parts.path.rpartition("/")[2]),
+                    requires_python=named.get("data-requires-python"),
+                    yanked="data-yanked" in named,
+                    link=link,
+                    sha256=parts.fragment.removeprefix("sha256="),
+                )
+            )
 
 
-def _html(text: str) -> list[tuple[str, str | None, bool]]:
+def _html(text: str) -> list[_Listed]:
     anchors = _Anchors()
     anchors.feed(text)
     return anchors.found

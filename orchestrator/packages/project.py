@@ -52,8 +52,13 @@ def read_project(folder: Path) -> PackageProject:
                 where=Location(file=str(folder)),
                 hint="name the folder that `pip install` would build",
             )
-        return PackageProject(builds=_with_frontend(DEFAULT), runs=())
+        return default_project()
     return parse_project(read_inside(path, folder, MAX_BYTES), shown(path))
+
+
+def default_project() -> PackageProject:
+    """A package without a pyproject.toml."""
+    return PackageProject(builds=_with_frontend(DEFAULT), runs=())
 
 
 def parse_project(content: bytes, name: str) -> PackageProject:

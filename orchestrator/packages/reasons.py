@@ -60,6 +60,19 @@ def no_wheel(name: str, files: Sequence[IndexFile], platform: WheelPlatform) -> 
     return f"{title} has wheels for {has}; none for {lacks}"
 
 
+def newest_sdist(files: Iterable[IndexFile], platform: WheelPlatform) -> IndexFile | None:
+    """The newest source distribution that an interpreter is new enough for, if there is one."""
+    sdists = [item for item in files if not item.is_wheel and requires_met(item.requires_python, platform)]
+    if not sdists:
+        return None
+    version = newest(item.version for item in sdists)
+    # A tar keeps what a zip loses, such as which files are programs.
+    return min(
+        (item for item in sdists if item.version == version),
+        key=lambda item: (item.filename.endswith(".zip"), item.filename),
+    )
+
+
 def wrong_file(filename: str, platform: WheelPlatform) -> str:
     """Why an environment cannot install a wheel file."""
     tags = list(parse_wheel_filename(filename)[3])

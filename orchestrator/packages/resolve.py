@@ -1,15 +1,13 @@
 """From requirements and an environment to the exact wheels, or to why there are none."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from typing import Final
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -18,8 +16,10 @@ from packaging.version import Version
 from orchestrator.adapters import uv
 from orchestrator.errors import HostError, InputError, Location, ToolError, errors_at
 from orchestrator.model import LockedWheel, NoWheel, PackageLock, PackageQuestion, WheelPlatform
-from orchestrator.packages import index, reasons
+from orchestrator.packages import fetch, index, missing, reasons
 from orchestrator.packages.index import IndexFile, RefusedError
+from orchestrator.packages.locked import not_allowed, read_lock
+from orchestrator.packages.missing import MOST_BUILT, Built, Lack, Sources
 from orchestrator.packages.requirements import Wanted, parse
 from orchestrator.packages.tags import wheel_rank
 
@@ -43,6 +43,7 @@ class Resolver:
     offline: bool = False
     places: Mapping[str, Location] = field(default_factory=dict)
     """Where requirements are written, by their text."""
+    _sources: Sources = field(default_factory=Sources)
     _listed: dict[str, tuple[IndexFile, ...] | None] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -62,17 +63,20 @@ class Resolver:
         """The wheels that meet requirements in an environment, or why there are none."""
         parsed = (parse(text, self.places.get(text)) for text in question.requirements)
         wanted = [item for item in parsed if item.applies(question.platform)]
-        refused = _wrong_files(wanted, question)
-        if refused:
-            return refused
-        lines = [item.line for item in wanted]
+        return _wrong_files(wanted, question) or self._answer(wanted, question, {})
+
+    def _answer(
+        self, wanted: Sequence[Wanted], question: PackageQuestion, built: Mapping[str, Built]
+    ) -> Answer:
+        """The answer with these source distributions among the packages, and more where that is asked."""
+        lines = missing.lines_with(wanted, built)
         done = self._compile(lines, question)
         if done.status == NO_SOLUTION and not self.offline and self._all_there(wanted, question):
             # uv keeps what an index said for some minutes, and a version may be newer than that.
             done = self._compile(lines, question, "--refresh")
         if done.status == 0:
-            lock = read_lock(done.text, question)
-            return _not_allowed(lock, wanted) or lock
+            lock = self._with_sdists(read_lock(done.text, question), question, built)
+            return lock if isinstance(lock, NoWheel) else not_allowed(lock, wanted) or lock
         if self.offline:
             raise HostError(
                 f"requirements cannot be resolved offline: {done.complaint}",
@@ -82,7 +86,38 @@ class Resolver:
         if done.status != NO_SOLUTION:
             what = f"uv cannot resolve {', '.join(question.requirements)}: {done.complaint}"
             raise ToolError(what, hint=uv.HINT, where=_culprit_place(wanted, done.complaint))
-        return NoWheel(reason=self._reason(wanted, question, done.complaint))
+        lack = self._lack(wanted, question, done.complaint, built)
+        if isinstance(lack, str):
+            return NoWheel(reason=lack)
+        return self._built_too(lack, wanted, question, built) or NoWheel(
+            reason=lack.reason(question.platform, build_missing=question.build_missing)
+        )
+
+    def _built_too(
+        self, lack: Lack, wanted: Sequence[Wanted], question: PackageQuestion, built: Mapping[str, Built]
+    ) -> Answer | None:
+        """The answer where a lacking wheel is built as well; None where it is not to be, or cannot."""
+        if not question.build_missing:
+            return None
+        if len(built) == MOST_BUILT:
+            return missing.too_many(list(built))
+        try:
+            found = self._sources.of(missing.narrowed(lack, wanted), question.platform)
+        except InputError as error:
+            return missing.unreadable(lack, error)
+        return self._answer(wanted, question, {**built, found.locked.name: found}) if found else None
+
+    def _with_sdists(
+        self, lock: PackageLock, question: PackageQuestion, built: Mapping[str, Built]
+    ) -> Answer:
+        """A lock with the source distributions that stood in for wheels, and what builds each."""
+        tools: dict[str, PackageLock] = {}
+        for name, item in built.items():
+            answer = self.answer(missing.tools_question(item, question))
+            if isinstance(answer, NoWheel):
+                return missing.no_tools(item, answer)
+            tools[name] = answer
+        return missing.without_stand_ins(lock, built, tools) if built else lock
 
     def _all_there(self, wanted: Iterable[Wanted], question: PackageQuestion) -> bool:
         """Whether an index has each requirement for an environment."""
@@ -91,11 +126,17 @@ class Resolver:
         except RefusedError:
             return False
 
-    def _reason(self, wanted: Iterable[Wanted], question: PackageQuestion, complaint: str) -> str:
-        """Why uv finds no solution: what the index has instead, else uv's own words."""
+    def _lack(
+        self,
+        wanted: Iterable[Wanted],
+        question: PackageQuestion,
+        complaint: str,
+        built: Mapping[str, Built],
+    ) -> Lack | str:
+        """Why uv finds no solution: the distribution without a wheel, else uv's own words."""
         try:
-            found = (self._lacking(item, question) for item in wanted)
-            return next(filter(None, found), None) or self._explained(complaint, question)
+            found = (self._lacking(item, question) for item in wanted if item.name not in built)
+            return next(filter(None, found), None) or self._explained(complaint, question, built)
         except RefusedError:
             # uv may have credentials that it does not tell, such as a keyring's.
             if uv.REFUSED.search(complaint):
@@ -142,6 +183,15 @@ class Resolver:
             )
         return version
 
+    def file_of(self, sdist: LockedWheel) -> Path:
+        """The file of a locked source distribution; raises HostError where it cannot be had."""
+        here = fetch.kept(sdist)
+        if here is None and self.offline:
+            raise HostError(
+                f"{sdist.filename} is not on this host", hint="run once without --offline, which fetches it"
+            )
+        return here or fetch.find(sdist, self._required(sdist.name))
+
     def _compile(self, lines: Sequence[str], question: PackageQuestion, *more: str) -> uv.Answer:
         platform = question.platform
         return uv.run(
@@ -168,8 +218,8 @@ class Resolver:
             )
         return files
 
-    def _lacking(self, wanted: Wanted, question: PackageQuestion) -> str | None:
-        """Why a requirement alone cannot be met; None if it can."""
+    def _lacking(self, wanted: Wanted, question: PackageQuestion) -> Lack | None:
+        """The distribution of a requirement that alone cannot be met; None if it can."""
         if wanted.file is not None or wanted.requirement.url is not None:
             return None
         with errors_at(wanted.where):
@@ -183,19 +233,20 @@ class Resolver:
             )
         if any(reasons.fits(item, question.platform) for item in chosen):
             return None
-        return reasons.no_wheel(wanted.name, chosen, question.platform)
+        return Lack(name=wanted.name, files=tuple(chosen))
 
-    def _explained(self, complaint: str, question: PackageQuestion) -> str:
+    def _explained(self, complaint: str, question: PackageQuestion, built: Mapping[str, Built]) -> Lack | str:
         """uv's own words, and what there is of the dependency that they name."""
         culprit = _CULPRIT.search(complaint)
         if culprit is None:
             return f"the requirements cannot be met together: {complaint}"
-        files = self._files(canonicalize_name(culprit[1])) or ()
+        name = canonicalize_name(culprit[1])
+        files = () if name in built else self._files(name) or ()
         chosen = wanted_files(files, SpecifierSet(culprit[2].strip(",")))
         if not chosen or any(reasons.fits(item, question.platform) for item in chosen):
             return complaint
         requirements = ", ".join(question.requirements)
-        return f"{requirements}: {reasons.no_wheel(culprit[1], chosen, question.platform)}"
+        return Lack(name=culprit[1], files=tuple(chosen), title=f"{requirements}: ")
 
 
 def wanted_files(files: Iterable[IndexFile], specifier: SpecifierSet) -> list[IndexFile]:
@@ -220,69 +271,3 @@ def _culprit_place(wanted: Sequence[Wanted], complaint: str) -> Location | None:
     named = (item for item in wanted if item.name in words)
     found = next(named, wanted[0] if len(wanted) == 1 else None)
     return found.where if found else None
-
-
-def _not_allowed(lock: PackageLock, wanted: Iterable[Wanted]) -> NoWheel | None:
-    """Why a lock is not one that the requirements' own digests allow, if it is not."""
-    allowed = {item.name: item.hashes for item in wanted if item.hashes}
-    for wheel in lock.wheels:
-        if wheel.name in allowed and f"sha256:{wheel.sha256}" not in allowed[wheel.name]:
-            return NoWheel(reason=f"{wheel.filename} has none of the digests that the requirement names")
-    return None
-
-
-def misfit(lock: PackageLock, platform: WheelPlatform) -> str | None:
-    """Why an environment cannot install a lock, if it cannot."""
-    names = (item.filename for item in lock.wheels)
-    wrong = next((name for name in names if wheel_rank(name, platform) is None), None)
-    return reasons.wrong_file(wrong, platform) if wrong else None
-
-
-def placed(lock: PackageLock, question: PackageQuestion) -> PackageLock:
-    """A lock that was read from its text, with the places of those wheels that no index has."""
-    return with_places(lock, question.requirements)
-
-
-def with_places(lock: PackageLock, requirements: Iterable[str]) -> PackageLock:
-    """A lock with the places of those wheels that requirements name by a file or an address."""
-    places: dict[str, str] = {}
-    for item in map(parse, requirements):
-        if item.file or item.requirement.url:
-            places[item.name] = str(item.file or item.requirement.url)
-    wheels = (item.model_copy(update={"place": places.get(item.name)}) for item in lock.wheels)
-    return PackageLock(wheels=tuple(wheels))
-
-
-def read_lock(text: str, question: PackageQuestion) -> PackageLock:
-    """The lock in a pylock.toml of uv's (PEP 751): of each distribution the wheel that is preferred."""
-    try:
-        packages = tomllib.loads(text).get("packages", [])
-        wheels = [_locked(item, question) for item in packages]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ToolError(f"uv wrote no lock that can be read: {error}", hint=uv.HINT) from error
-    return PackageLock(wheels=tuple(sorted(wheels, key=lambda item: item.name)))
-
-
-def _locked(package: Mapping[str, Any], question: PackageQuestion) -> LockedWheel:
-    archive = package.get("archive")
-    known = [archive] if archive else package["wheels"]
-    ranked = [
-        (rank, _filename(item), item)
-        for item in known
-        if (rank := wheel_rank(_filename(item), question.platform)) is not None
-    ]
-    if not ranked:
-        raise ValueError(f"no wheel of {package['name']} fits")
-    _, filename, wheel = min(ranked, key=lambda one: one[:2])
-    return LockedWheel(
-        name=canonicalize_name(package["name"]),
-        version=str(package["version"]),
-        filename=filename,
-        sha256=wheel["hashes"]["sha256"],
-        place=archive.get("path") or archive["url"] if archive else None,
-    )
-
-
-def _filename(item: Mapping[str, Any]) -> str:
-    name = item.get("name") or item.get("path") or urlsplit(item["url"]).path
-    return unquote(str(name)).rpartition("/")[2]

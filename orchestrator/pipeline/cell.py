@@ -222,6 +222,7 @@ class CellRunner:
             expectation=planned.expectation,
             lock=planned.lock,
             packages=self.locks[planned.lock].pins if planned.lock else {},
+            built=planned.built,
             network=planned.network,
             memory=planned.memory,
             judgement=judgement,
@@ -233,11 +234,16 @@ class CellRunner:
             seconds=0.0 if clock is None else round(time.monotonic() - clock, 3),
             repeat=self.repeat(cell)
             if self.repeat
-            else command("run", "--cell", cell.id, project=self.project),
+            else command("run", *_with_packages(planned), "--cell", cell.id, project=self.project),
             by_hand=self._command(planned).by_hand(self.specs[planned.image].tag),
         )
         self.run_folder.write_result(result)
         return result
+
+
+def _with_packages(planned: PlannedCell) -> tuple[str, ...]:
+    """The flag without which a cell would be excluded."""
+    return ("--build-missing",) if planned.built else ()
 
 
 def command_of(scenario: Scenario, planned: PlannedCell, host: Arch) -> TrialCommand:

@@ -37,8 +37,8 @@ class Packages:
     @property
     def locks(self) -> dict[str, PackageLock]:
         """The locks by digest."""
-        locks = [answer for answer in self.answers.values() if isinstance(answer, PackageLock)]
-        return {lock.digest: lock for lock in locks}
+        answers = [answer for answer in self.answers.values() if isinstance(answer, PackageLock)]
+        return {lock.digest: lock for answer in answers for lock in answer.with_tools}
 
 
 def resolve(

@@ -40,6 +40,8 @@ def chosen_words(request: Request, profile: str) -> tuple[str, ...]:
 
 
 def _choosing(request: Request, profile: str) -> Iterator[str]:
+    if request.build_missing:
+        yield "--build-missing"
     if request.cells is not None:
         yield from (part for cell in sorted(request.cells) for part in ("--cell", cell))
         return

@@ -124,7 +124,12 @@ def selected(project: Project, request: Request) -> tuple[SelectedCells, ...]:
 
 def _resolve(project: Project, selection: Selection, request: Request) -> tuple[Selection, Packages]:
     """The selection without the cells whose packages have no wheels, and the packages of the others."""
-    requirements = Requirements(catalogue=project.catalogue, root=project.root)
+    requirements = Requirements(
+        catalogue=project.catalogue,
+        root=project.root,
+        build_missing=request.build_missing,
+        offline=request.offline,
+    )
 
     def ask(asked: Iterable[PackageQuestion]) -> Mapping[PackageQuestion, PackageLock | NoWheel]:
         places = requirements.places(project.scenarios.values())
@@ -212,6 +217,7 @@ def _terms_of(
         added = {
             "image": recipes.image_of(axes, scenario, has).key if recipes else "",
             "lock": has.tree.lock.digest if has else None,
+            "built": tuple(item.filename for item in has.tree.lock.sdists) if has else (),
             "tools": has.source.tools.lock.digest if has and has.source else None,
             "made_of": made,
             "toolchain": probe.toolchain_for(made.interpreter, compiled_in=compiled_in)

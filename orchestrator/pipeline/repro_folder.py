@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from orchestrator import packages, repro
+from orchestrator import images, packages, repro
 from orchestrator.adapters.engine import Engine
 from orchestrator.errors import InputError, Location
 from orchestrator.execute import TrialCommand
@@ -31,7 +31,8 @@ from orchestrator.supervisor.targets import COMMAND, DRIVER, PROGRAM, PYTEST, SC
 PLAIN: Final = "plain"
 MOST_RUNS: Final = 100
 """How often the command of a repro runs at most."""
-SOURCE: Final = "source-"
+BUILT: Final = ((images.SOURCE, images.WHEELS), (images.SDIST, images.COMPILED))
+"""How the roles of images begin that build packages, and where each has its wheel."""
 """How the role of an image begins that built a package from its source."""
 
 
@@ -193,13 +194,14 @@ def _built(engine: Engine, recorded: RecordedCell, into: Path) -> Iterator[str]:
             continue
         seen.add(image.key)
         pending += image.parents
-        if not image.role.startswith(SOURCE):
+        place = next((place for role, place in BUILT if image.role.startswith(role)), None)
+        if place is None:
             continue
         found = engine.built(image.tag, image.key)
         if found is None:
             raise InputError("the image that built the package is gone", hint="run the cell again")
         with held(engine, found, {LABEL: "repro"}) as container:
-            for member, content in engine.fetch(container, "/wheels"):
+            for member, content in engine.fetch(container, place):
                 name = PurePosixPath(member.name).name
                 if name.endswith(".whl"):
                     with (into / name).open("xb") as out:

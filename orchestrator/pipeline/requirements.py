@@ -20,11 +20,13 @@ from orchestrator.model import (
     CellEnvironment,
     CellPackages,
     CodeFile,
+    LockedWheel,
     NoWheel,
     PackageAxis,
     PackageLock,
     PackageQuestion,
     Scenario,
+    SdistBuild,
     SourceBuild,
     WheelPlatform,
     WheelTree,
@@ -45,7 +47,7 @@ class Wants:
     source: str | None = None
     """The folder of the package that is built."""
     refused: str | None = None
-    """Why it cannot be built there."""
+    """Why nothing can be built there."""
 
     @property
     def questions(self) -> tuple[PackageQuestion, ...]:
@@ -59,6 +61,10 @@ class Requirements:
 
     catalogue: Catalogue
     root: Path
+    build_missing: bool = False
+    """Whether what has no wheel is built from its source distribution."""
+    offline: bool = False
+    _sdists: dict[str, str] = field(default_factory=dict)
     _projects: dict[str, packages.PackageProject] = field(default_factory=dict)
     _files: dict[str, tuple[CodeFile, ...]] = field(default_factory=dict)
 
@@ -74,11 +80,14 @@ class Requirements:
         required = (*code.requires, *pins, *own)
         source = code.source_in(axes)
         if source is None:
-            return Wants(runs=self._question(required, axes))
+            return Wants(
+                runs=self._question(required, axes, build_missing=self.build_missing),
+                refused=images.lacks_compiler(environment),
+            )
         project = self._project(source)
         return Wants(
             source=source,
-            runs=self._question((*required, *project.runs), axes),
+            runs=self._question((*required, *project.runs), axes, build_missing=self.build_missing),
             builds=self._question(project.builds, axes),
             refused=images.lacks_compiler(environment),
         )
@@ -88,21 +97,24 @@ class Requirements:
         lock = lock_of(wants.runs)
         if isinstance(lock, NoWheel):
             return lock
-        if wants.refused:
-            return NoWheel(reason=wants.refused)
+        if wants.refused and (wants.source or lock.sdists):
+            named = [f"{item.name} {item.version} has no wheel here" for item in lock.sdists[:1]]
+            return NoWheel(reason=", and ".join((*named, wants.refused)))
         tree = WheelTree(lock=lock, platform=wants.runs.platform, folder=wants.runs.folder)
+        sdists = self._sdists_of(tree)
         if wants.builds is None or wants.source is None or scenario.code is None:
-            return CellPackages(tree=tree)
+            return CellPackages(tree=tree, sdists=sdists)
         tools, name = lock_of(wants.builds), self._name(scenario.code.source or wants.source)
         if isinstance(tools, NoWheel):
             return NoWheel(reason=f"what builds {name} is not there: {tools.reason}")
         return CellPackages(
             tree=tree,
+            sdists=sdists,
             source=SourceBuild(
                 name=name,
                 folder=wants.source,
                 files=self._sources(wants.source),
-                tools=tree.model_copy(update={"lock": tools, "venv": images.TOOLS}),
+                tools=_tools(tree, tools),
             ),
         )
 
@@ -131,12 +143,29 @@ class Requirements:
             free_threaded=python.endswith(FREE_THREADED),
         )
 
-    def _question(self, requirements: Iterable[str], axes: Axes) -> PackageQuestion:
+    def _question(
+        self, requirements: Iterable[str], axes: Axes, *, build_missing: bool = False
+    ) -> PackageQuestion:
         return PackageQuestion(
             requirements=tuple(dict.fromkeys(requirements)),
             platform=self.platform(axes),
             folder=str(self.root),
+            build_missing=build_missing,
         )
+
+    def _sdists_of(self, tree: WheelTree) -> tuple[SdistBuild, ...]:
+        """What is built of the source distributions of a lock."""
+        return tuple(
+            SdistBuild(sdist=item, path=self._file_of(item), tools=_tools(tree, item.tools))
+            for item in tree.lock.sdists
+            if item.tools
+        )
+
+    def _file_of(self, sdist: LockedWheel) -> str:
+        if sdist.sha256 not in self._sdists:
+            resolver = packages.Resolver(folder=self.root, offline=self.offline)
+            self._sdists[sdist.sha256] = str(resolver.file_of(sdist))
+        return self._sdists[sdist.sha256]
 
     def _environment(self, axes: Axes) -> CellEnvironment | None:
         arch = Arch(axes["arch"])
@@ -161,6 +190,11 @@ class Requirements:
         folder, root = Path(source).resolve(), self.root.resolve()
         inside = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else folder.name
         return root.name if inside == "." else inside
+
+
+def _tools(tree: WheelTree, lock: PackageLock) -> WheelTree:
+    """What builds a package, beside what a cell runs."""
+    return tree.model_copy(update={"lock": lock, "venv": images.TOOLS})
 
 
 def _pin(package: PackageAxis, version: str) -> str:

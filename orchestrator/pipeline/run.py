@@ -137,14 +137,17 @@ def _choose(project: Project, options: RunOptions, earlier: RunFolder | None) ->
         return plan_again(project, earlier)
     if options.rerun is None:
         return make_plan(project, options.request)
-    cells = unfinished_cells(RunFolder(options.rerun).load_results())
+    again = RunFolder(options.rerun)
+    cells = unfinished_cells(again.load_results())
     if not cells:
         raise InputError(
             "every cell of that run passed",
             where=Location(file=str(options.rerun)),
             hint="there is nothing to run again",
         )
-    return make_plan(project, replace(options.request, cells=cells))
+    built = any(terms.built for terms in again.plan.cells.terms)
+    request = replace(options.request, cells=cells, build_missing=options.request.build_missing or built)
+    return make_plan(project, request)
 
 
 def _claim_folder(planned: PlannedRun, options: RunOptions) -> tuple[PlannedRun, Path]:

@@ -11,7 +11,8 @@ def cautions(result: CellResult | None) -> tuple[str, ...]:
     if result is None:
         return ()
     network = ("the container had a network",) if result.network else ()
-    return tuple(dict.fromkeys((*network, *_unique(result.trials))))
+    built = (f"compiled here from {', '.join(result.built)}",) if result.built else ()
+    return tuple(dict.fromkeys((*network, *built, *_unique(result.trials))))
 
 
 def _unique(trials: Iterable[Trial]) -> Iterator[str]:

@@ -34,7 +34,7 @@ class Recipe:
     lock: bool
     """Whether the folder has REQUIREMENTS."""
     wheels: tuple[str, ...] = ()
-    """Wheel files of the folder that the lock does not have: built from source."""
+    """Wheel files of the folder that no index has: built from source."""
     program: str = SYSTEM_PYTHON
     apt: tuple[str, ...] = ()
     """Debian packages that bring the interpreter and the debug files of the C library."""
@@ -89,8 +89,11 @@ def _installed(recipe: Recipe) -> Iterator[str]:
 
 
 def requirements(lock: PackageLock) -> str:
-    """The lock as pip reads it; a wheel that lies at an address is named by that."""
-    return "".join(_requirement(item) for item in lock.wheels)
+    """The lock as pip reads it; a wheel that lies at an address is named by that.
+
+    Without source distributions: what was built of them lies in the folder.
+    """
+    return "".join(_requirement(item) for item in lock.ready)
 
 
 def _requirement(wheel: LockedWheel) -> str:

@@ -61,10 +61,18 @@ def read_document(root: Path, name: str, kind: type[Document]) -> Document | Non
 
 
 def read_lock(root: Path, name: str, digest: str | None) -> PackageLock:
-    """Read the packages of a digest, or of a file; raises InputError where they are missing or damaged."""
+    """Read the packages of a digest, or of a file; raises InputError where they are missing or damaged.
+
+    What builds source distributions has locks of its own beside it.
+    """
     text = _content(root, name, MAX_LOCK) or b""
+
+    def tools(digest: str) -> PackageLock:
+        beside = str(PurePosixPath(name).with_name(f"{digest}.txt"))
+        return PackageLock.parse((_content(root, beside, MAX_LOCK) or b"").decode())
+
     try:
-        lock = PackageLock.parse(text.decode())
+        lock = PackageLock.parse(text.decode(), tools)
     except ValueError:
         lock = None
     if lock is None or digest not in (None, lock.digest):

@@ -75,9 +75,9 @@ class RunFolder:
 
     @property
     def locks(self) -> dict[str, PackageLock]:
-        """The packages of the plan's cells, by digest."""
+        """The packages of the plan's cells, and of what builds them, by digest."""
         digests = {lock for terms in self.plan.cells.terms for lock in (terms.lock, terms.tools) if lock}
-        return {digest: self.lock(digest) for digest in sorted(digests)}
+        return {lock.digest: lock for digest in sorted(digests) for lock in self.lock(digest).with_tools}
 
     def write_locks(self, locks: Iterable[PackageLock]) -> None:
         """Write the packages of cells, each under its digest."""

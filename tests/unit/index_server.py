@@ -2,6 +2,9 @@
 
 import base64
 import hashlib
+import html
+import io
+import tarfile
 import threading
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -96,8 +99,39 @@ class IndexServer:
             for file, text in content.items():
                 wheel.writestr(file, text)
         self.wheels[name, version] = path
+        self._list(name, path)
+
+    def add_sdist(
+        self,
+        name: str,
+        version: str,
+        *,
+        files: Mapping[str, str],
+        requires_python: str | None = None,
+        suffix: str = "tar.gz",
+    ) -> Path:
+        """Make a source distribution of these files, and list it."""
+        stem = f"{name}-{version}"
+        path = self.folder / "files" / f"{stem}.{suffix}"
+        content = {f"{stem}/PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"}
+        content |= {f"{stem}/{file}": text for file, text in files.items()}
+        if suffix == "zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                for file, text in content.items():
+                    archive.writestr(file, text)
+        else:
+            with tarfile.open(path, "w:gz") as tar:
+                for file, text in content.items():
+                    info = tarfile.TarInfo(file)
+                    info.size = len(text.encode())
+                    tar.addfile(info, io.BytesIO(text.encode()))
+        said = f' data-requires-python="{html.escape(requires_python)}"' if requires_python else ""
+        self._list(name, path, said)
+        return path
+
+    def _list(self, name: str, path: Path, said: str = "") -> None:
         page = self.folder / "simple" / name / "index.html"
         page.parent.mkdir(exist_ok=True)
-        digest = self.digest(name, version)
-        link = f'<a href="../../files/{path.name}#sha256={digest}">{path.name}</a><br>\n'
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        link = f'<a href="../../files/{path.name}#sha256={digest}"{said}>{path.name}</a><br>\n'
         page.write_text((page.read_text() if page.exists() else "<!DOCTYPE html>\n") + link)

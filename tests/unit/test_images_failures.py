@@ -57,6 +57,33 @@ def test_an_error_of_rustc_is_told_with_its_code_and_place() -> None:
     assert failures.telling(RUSTC.splitlines())[:5] == RUSTC.splitlines()[2:7]
 
 
+IMP = """\
+Step 9/11 : RUN CFLAGS="-g -ffile-prefix-map=/src=hiredis-2.0.0"
+ ---> Running in 3b3fbdd9ad8a
+  error: subprocess-exited-with-error
+  x Preparing metadata (pyproject.toml) did not run successfully.
+  exit code: 1
+      Traceback (most recent call last):
+        File "/opt/crashmatrix/build/lib/python3.13/setuptools/build_meta.py", line 317, in run_setup
+          exec(code, locals())
+        File "<string>", line 7, in <module>
+      ModuleNotFoundError: No module named 'imp'
+      [end of output]
+
+  note: This error originates from a subprocess, and is likely not a problem with pip.
+error: metadata-generation-failed
+
+x Encountered error while generating package metadata.
+
+note: This is an issue with the package mentioned above, not pip.
+Removing intermediate container 3b3fbdd9ad8a
+"""
+
+
+def test_the_name_of_a_step_of_pip_is_no_error_of_its_own() -> None:
+    assert failures.telling(IMP.splitlines()) == ["ModuleNotFoundError: No module named 'imp'"]
+
+
 def test_an_exception_of_a_backend_is_told_by_its_last_line() -> None:
     raised = "ModuleNotFoundError: No module named 'x'"
     log = ["Step 2/3 : RUN x", "Traceback (most recent call last):", '  File "a"', raised]

@@ -25,7 +25,7 @@ from orchestrator.model import (
     WheelPlatform,
     WheelTree,
 )
-from orchestrator.packages import Resolver, index, parse, placed, reasons, resolve, tags
+from orchestrator.packages import Resolver, index, locked, parse, placed, reasons, resolve, tags
 from orchestrator.packages.index import IndexFile
 from tests.unit.index_server import IndexServer
 
@@ -178,7 +178,7 @@ def test_uv_is_asked_for_a_platform_that_it_knows() -> None:
 
 def test_a_lock_has_one_wheel_of_each_distribution(tmp_path: Path) -> None:
     text = (DATA / "pylock.toml").read_text()
-    lock = resolve.read_lock(text, question("grpcio-status", folder=tmp_path))
+    lock = locked.read_lock(text, question("grpcio-status", folder=tmp_path))
     assert lock.pins == {
         "googleapis-common-protos": "1.75.0",
         "grpcio": "1.71.0",
