@@ -73,7 +73,7 @@ EXAMPLES: Final = {
     "completion": """\
   echo 'eval "$(crashmatrix completion bash)"' >> ~/.bashrc
   echo 'eval "$(crashmatrix completion zsh)"' >> ~/.zshrc
-  crashmatrix completion fish > ~/.config/fish/completions/crashmatrix.fish""",
+  echo 'crashmatrix completion fish | source' >> ~/.config/fish/config.fish""",
 }
 """What people need most of each command, shown before its flags."""
 CELLS: Final = """\
