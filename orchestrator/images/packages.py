@@ -36,6 +36,7 @@ SDIST: Final = "sdist-"
 """How the role of an image begins that builds a source distribution."""
 CHECK: Final = "requires.py"
 MAKE: Final = "venv.sh"
+LINKER: Final = "ld.sh"
 
 
 def packages_image(
@@ -149,13 +150,14 @@ class _Source:
 def _compiled(book: RecipeBook, environment: CellEnvironment, source: _Source) -> ImageSpec:
     """The image that builds a package by the compilers of a base."""
     base, python, arch = environment.base, environment.python, environment.arch
+    scripts = (book.part(f"python/{name}", name) for name in (MAKE, LINKER))
     return book.without_network(
         book.dockerfile(
             f"{source.role}-{label(base, python)}",
             "Dockerfile.source.j2",
             arch,
             parents={"compiler": compiler_image(book, environment)},
-            files=[_wheels("tools", source.tools), book.part(f"python/{MAKE}", MAKE), *source.files],
+            files=[_wheels("tools", source.tools), *scripts, *source.files],
             values={
                 "venv": VENV,
                 "tools": TOOLS,

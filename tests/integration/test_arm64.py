@@ -88,6 +88,30 @@ def test_story_3_is_asked_of_guests_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_crash_in_a_wheel_of_the_other_architecture_is_read(tmp_path: Path) -> None:
+    """A recursion without a limit, until orjson 3.9.15: the wheel is arm64's, as are its frames."""
+    folder = tmp_path / "project"
+    (folder / "scenarios").mkdir(parents=True)
+    (folder / "matrix.yaml").write_text("schema: 1\n")
+    (folder / "repro.py").write_text('import orjson\norjson.loads("[" * 200_000)\n')
+    scenario = "schema: 1\nscript: repro.py\npackages: {orjson: ['3.9.14', '3.9.15']}\n"
+    (folder / "scenarios" / "repro.yaml").write_text(scenario)
+    cells = [f"repro/py3.11-glibc2.36-arm64-plain+orjson={version}" for version in ("3.9.14", "3.9.15")]
+    flags = [word for cell in cells for word in ("--cell", cell)]
+    ended = run(*flags, reports=folder / "reports", project=folder)
+    assert ended.code == 1, ended.stdout + ended.stderr
+    old, new = (ended.results[cell] for cell in cells)
+    assert "JSONDecodeError" in new.judgement.reason
+    (trial,) = old.trials
+    assert trial.outcome.emulated
+    assert trial.crash
+    assert (trial.crash.arch, trial.crash.signal.name) == ("arm64", "SIGSEGV")
+    assert "orjson" in trial.crash.signature
+    lock = (ended.folder / "locks" / f"{old.lock}.txt").read_text()
+    assert "aarch64.whl" in lock
+
+
+@pytest.mark.slow
 def test_story_5s_own_cell_shows_its_backtrace(tmp_path: Path) -> None:
     """glibc 2.17 on arm64: each of 20 runs crashed in its first trial, and the cell takes up to 100."""
     cell = "getenv-race/py3.13-glibc2.17-arm64-plain-cpp+reader=oserror+writer=native"
