@@ -19,6 +19,7 @@ LATEST: Final = "latest"
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A scenario's name: a value of an axis, and the name of a file."""
 SCRIPT: Final = "script"
+WHEEL: Final = ".whl"
 PYTEST: Final = "pytest"
 FLAGS: Final = {SCRIPT: SCRIPT, "wsgi": "wsgi", PYTEST: PYTEST, "command": "command_line"}
 """The attribute of each kind of target in the parsed flags."""
@@ -31,8 +32,6 @@ def new_scenario(arguments: argparse.Namespace, folder: Path) -> matrix.NewScena
     """The scenario that the flags describe, for a project in `folder`; raises InputError."""
     kind = next(kind for kind, flag in FLAGS.items() if getattr(arguments, flag) is not None)
     packages = package_versions(arguments.package)
-    for text in arguments.require:
-        parsed_requirement(text)
     source = _source(arguments.source, folder) if arguments.source else None
     target, called = TARGETS[kind](arguments, folder)
     rest = tuple(arguments.arguments)
@@ -103,8 +102,8 @@ def _requires(
 ) -> str | tuple[str, ...]:
     """The scenario's requirements: the file, if there is nothing else. A test suite needs pytest."""
     file = arguments.requirements and _file(arguments.requirements, folder, "a file of requirements")
-    own = list(arguments.require)
-    names = {utils.canonicalize_name(parsed_requirement(text).name) for text in own}
+    required = dict(_required(text, folder) for text in arguments.require)
+    own, names = list(required), set(required.values())
     names |= {utils.canonicalize_name(name) for name in packages}
     named = file and re.search(
         rf"^\s*{PYTEST}\b(?!-)", (folder / file).read_text("utf-8", "replace"), re.MULTILINE
@@ -114,6 +113,19 @@ def _requires(
     if file:
         return (f"-r {file}", *own) if own else str(file)
     return tuple(own)
+
+
+def _required(text: str, folder: Path) -> tuple[str, str]:
+    """A requirement as a scenario writes it, and its distribution; raises InputError."""
+    if not text.endswith(WHEEL) or "@" in text:
+        return text, utils.canonicalize_name(parsed_requirement(text).name)
+    path = _file(Path(text), folder, "a wheel")
+    try:
+        return path, utils.parse_wheel_filename(PurePosixPath(path).name)[0]
+    except utils.InvalidWheelFilename as error:
+        raise InputError(
+            "this is not named as a wheel is", where=Location(file=text), hint="name a .whl file of pip's"
+        ) from error
 
 
 def _file(given: Path, folder: Path, what: str) -> str:
@@ -174,7 +186,7 @@ def _inside(given: Path, folder: Path, what: str) -> str:
     """The path of what exists in the project's folder, relative to that."""
     if not given.exists():
         raise InputError(
-            "it does not exist", where=Location(file=str(given)), hint=f"name {what} that is there"
+            "it does not exist", where=Location(file=str(given)), hint=f"name {what} in the project's folder"
         )
     try:
         return given.resolve().relative_to(folder.resolve()).as_posix()

@@ -29,6 +29,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("repro.py", "app.py", "setup.py", "größe 'x\".py", "no\nway.py"):
         (home / name).write_text("")
     (home / "requirements.txt").write_text("flask==3.1.0\npytest-xdist\n")
+    (home / "dist").mkdir()
+    (home / "dist" / "mine-1.0-py3-none-any.whl").write_text("")
     (home / "with-pytest.txt").write_text("# ours\n  pytest >= 8\n")
     (tmp_path / "outside.py").touch()
     monkeypatch.chdir(home)
@@ -68,6 +70,11 @@ def written(folder: Path, name: str) -> dict[str, object]:
             "--pytest tests -r requirements.txt",
             "tests",
             {"pytest": ["tests"], "requires": ["-r requirements.txt", "pytest"]},
+        ),
+        (
+            "--script repro.py --require ./dist/mine-1.0-py3-none-any.whl",
+            "repro",
+            {"script": "repro.py", "requires": ["dist/mine-1.0-py3-none-any.whl"]},
         ),
         ("--pytest -r with-pytest.txt", "tests", {"pytest": [], "requires": "with-pytest.txt"}),
         ("--pytest --package PyTest==8.0", "tests", {"pytest": [], "packages": {"PyTest": ["8.0"]}}),
@@ -153,7 +160,7 @@ def test_nothing_is_overwritten(folder: Path, taken: str, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--script", "none.py"], "none.py: it does not exist; name a script that is there"),
+        (["--script", "none.py"], "none.py: it does not exist; name a script in the project's folder"),
         (["--script", "tests"], "tests: this is not a file; name a script"),
         (["--script", "../outside.py"], "../outside.py: this lies outside the project's folder"),
         (["--script", "tests/../../outside.py"], "this lies outside the project's folder"),
@@ -173,6 +180,10 @@ def test_nothing_is_overwritten(folder: Path, taken: str, capsys: pytest.Capture
         (["--script", "repro.py", "--package", "x==1.0,"], "'' is no version"),
         (["--script", "repro.py", "--package", "x==1.0;rm"], "'1.0;rm' is no version"),
         (["--script", "repro.py", "--require", "x=1"], "--require 'x=1' is no requirement"),
+        (
+            ["--script", "repro.py", "--require", "dist/no.whl"],
+            "dist/no.whl: it does not exist",
+        ),
         (["--script", "repro.py", "-r", "none.txt"], "none.txt: it does not exist"),
         (["--script", "repro.py", "--source", "tests"], "tests: --source: no pyproject.toml and no setup.py"),
         (["--wsgi", "app:x", "--arguments", "-x"], "--arguments: wsgi takes no arguments"),
