@@ -1,4 +1,4 @@
-"""What a package does in the situations that servers and interpreters bring about: the lifecycle battery."""
+"""The lifecycle battery: how a package behaves in situations that servers and interpreters cause."""
 
 __lazy_modules__ = (
     "orchestrator.check.tables",

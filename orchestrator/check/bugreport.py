@@ -18,31 +18,31 @@ SERVERS: Final = {
 }
 """How an application is served, by the launcher and whether each worker loads it by itself."""
 FENCE: Final = "~~~~~~~~~~~~"
-"""Longer than a script or a stack has at a line's beginning."""
+"""A code fence that no line of a script or a stack begins with."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """One thing that a package does in some cells, and what repeating it showed."""
+    """A crash or hang of a package in some cells, and the result of repeating it."""
 
     package: str
     distribution: str
     hazard: Hazard
     crashed: bool
-    """Whether it is a crash, and no hang."""
+    """Whether it is a crash rather than a hang."""
     reason: str
     cells: tuple[str, ...]
     """All cells that show it; the first was repeated."""
     hazards: tuple[str, ...]
     """The hazards of these cells, that of the first cell first."""
     where: str
-    """Exactly where, in a sentence."""
+    """The rule for its cells, as a sentence."""
     trials: int
-    """How often it was repeated."""
+    """The number of repetitions."""
     again: int
-    """How many of these showed it again."""
+    """The repetitions that showed it again."""
     script: str
-    """The smallest script found that still does it; empty where none could be run."""
+    """The smallest script that still shows it; empty if none could be run."""
     statements: tuple[int, int]
     """Of the battery's script, and of that."""
 
@@ -156,12 +156,12 @@ def _fenced(lines: Iterable[str], language: str) -> Sequence[str]:
 
 
 def _code(text: str) -> str:
-    """Text of a program's as a span of code."""
+    """Text of a program as a span of code."""
     return f"`{_line(text).replace('`', chr(39))}`"
 
 
 def _plain(text: str) -> str:
-    """Text of a program's of which Markdown makes nothing."""
+    """Text of a program with Markdown escaped."""
     return _line(text).replace("<", "&lt;").replace("`", "'").replace("[", "\\[")
 
 

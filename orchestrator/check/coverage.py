@@ -1,4 +1,4 @@
-"""Which environments a check tests by default: so few that they still have all pairs of values."""
+"""The environments that a check tests by default: the fewest that have all pairs of values."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ PLAIN: Final = "plain"
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """A Python on a C library, and the launchers that it has."""
+    """A Python on a C library, with the launchers that it can have."""
 
     python: str
     glibc: str
@@ -21,15 +21,15 @@ class Environment:
 def covering(environments: Iterable[Environment]) -> str:
     """The expression over the axes that chooses the cells of a check.
 
-    Each hazard is tested with every Python and on every C library. Of servers each hazard is tested under
-    every one, and each Python and C library under every one that it has: all pairs of values, few triples.
+    Each hazard is tested with every Python, on every C library and under every server, and every server with
+    each Python and C library that it can have: all pairs of values, few triples.
     """
     chosen = _environments(list(environments))
     return " or ".join(_clause(number, one) for number, one in enumerate(chosen))
 
 
 def _environments(left: list[Environment]) -> list[Environment]:
-    """So few environments that every Python and every C library is there, most new values first."""
+    """The fewest environments that have every Python and every C library, most new values first."""
     chosen: list[Environment] = []
     known: set[tuple[str, str]] = set()
     while left:
@@ -47,7 +47,7 @@ def _values(one: Environment) -> set[tuple[str, str]]:
 
 
 def _clause(number: int, one: Environment) -> str:
-    """The cells of an environment: all plain ones, and each server's share of the hazards, in turns."""
+    """The cells of an environment: all plain ones, and a share of the hazards for each server, in turn."""
     servers = [name for name in one.launchers if name != PLAIN]
     parts = [f'launcher == "{PLAIN}"'] if PLAIN in one.launchers else []
     served = [item.name for item in hazards() if item.group is not Group.PLAIN]

@@ -1,4 +1,4 @@
-"""What the cells of a check show: where a package is safe from a hazard, and what happened elsewhere."""
+"""The findings of a check: where a package is safe from a hazard, and what happened elsewhere."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -17,12 +17,12 @@ FACTS: Final = "crashmatrix-check: "
 """What battery/start.py writes before the line with what it knows of a package, as JSON."""
 REFUSED: Final = re.compile(r"^refused: (.{1,500})", re.MULTILINE)
 HANGS: Final = re.compile(r"^hangs: (.{1,200})$", re.MULTILINE)
-"""What a script says before it makes a process that hangs leave a core."""
+"""What a script prints before it makes a hanging process dump a core."""
 CRASHED: Final = re.compile(r"^crashes: .{1,200}$", re.MULTILINE)
-"""What a script says of a child that a signal ended."""
+"""What a script prints about a child that a signal ended."""
 GIL: Final = re.compile(r"^gil: (on|off)$", re.MULTILINE)
 UNIMPORTED: Final = "not tested, since the import fails: "
-"""How the verdict of a cell begins that was not tested because the first hazard of its environment failed."""
+"""The beginning of a verdict: not tested, because the first hazard of the environment failed."""
 SCHEMA: Final = 3
 """Version of check.json. Version 2 has no number, and `seen` and `said` in place of `result` and `reason`."""
 LONGEST: Final = 64 << 10
@@ -30,7 +30,7 @@ LONGEST: Final = 64 << 10
 
 
 class HazardResult(StrEnum):
-    """What a cell of a check shows, worst first."""
+    """The result of a cell of a check, worst first."""
 
     CRASHES = "crashes"
     HANGS = "hangs"
@@ -46,12 +46,12 @@ class HazardResult(StrEnum):
 
     @property
     def is_hit(self) -> bool:
-        """Whether a package should not do it."""
+        """Whether it is a defect of the package."""
         return self in (HazardResult.CRASHES, HazardResult.HANGS)
 
     @property
     def is_blind(self) -> bool:
-        """Whether nothing was learnt."""
+        """Whether it says nothing about the package."""
         return self in (HazardResult.NO_RESULT, HazardResult.NO_IMPORT)
 
 
@@ -63,11 +63,11 @@ class CheckedCell(Value):
     environment: str
     result: HazardResult
     reason: str
-    """Why, in a sentence of the verdict's or the script's own."""
+    """The reason, in a sentence of the verdict or of the script."""
     signature: str | None = None
-    """Of a crash or a hang: the key by which equal ones are told."""
+    """The key of a crash or a hang: equal ones have the same."""
     gil: str | None = None
-    """Of a free-threaded interpreter: whether the GIL is on after the import."""
+    """Whether the GIL of a free-threaded interpreter is on after the import."""
 
 
 class CheckedPackage(Value):
@@ -78,13 +78,13 @@ class CheckedPackage(Value):
     versions: tuple[str, ...]
     """The versions that were installed, over all environments."""
     names: tuple[str, ...]
-    """What is imported."""
+    """The imported module."""
     modules: int
     extensions: int
-    """Native modules of the distribution; 0: it is pure Python."""
+    """The number of native modules of the distribution; 0 for pure Python."""
     cells: tuple[CheckedCell, ...]
     excluded: tuple[str, ...]
-    """Why environments are left out, for example for want of a wheel."""
+    """Why environments are left out, for example because there is no wheel."""
 
     @property
     def hits(self) -> tuple[CheckedCell, ...]:
@@ -93,7 +93,7 @@ class CheckedPackage(Value):
 
 
 class Checked(Value):
-    """check.json of a run's folder: what a check found."""
+    """check.json of a run's folder: the findings of a check."""
 
     schema_version: Integer = SCHEMA
     run: str
@@ -101,7 +101,7 @@ class Checked(Value):
 
 
 class _Facts(Value):
-    """The line of battery/start.py, which comes out of a container."""
+    """The line that battery/start.py prints; it comes from a container and is untrusted."""
 
     names: tuple[str, ...] = Field(max_length=1000)
     modules: int
@@ -115,7 +115,7 @@ Read = Callable[[str], str]
 
 
 def checked(data: RunData, subjects: Iterable[Subject]) -> Checked:
-    """What the cells of a run show of the packages that were checked."""
+    """The findings of the checked packages, from the cells of a run."""
 
     def read(name: str) -> str:
         path = data.inside(name)
@@ -130,9 +130,9 @@ def checked(data: RunData, subjects: Iterable[Subject]) -> Checked:
 
 
 def imports(result: CellResult) -> bool | None:
-    """Whether a package can be imported, as the cell shows that imports it and ends; None: not known.
+    """Whether a package can be imported, by the cell that only imports it; None if unknown.
 
-    A process that crashes or fails may do so at its end, behind the import, and the other hazards tell more.
+    A process that crashes or fails may do so at its end, after the import; then the other hazards say more.
     """
     trial = result.trials[-1] if result.trials else None
     if trial is None:
@@ -181,7 +181,7 @@ def _facts(result: CellResult, read: Read) -> _Facts | None:
 
 
 def observed(trial: Trial, read: Read) -> tuple[HazardResult, str | None]:
-    """What a trial shows, and its signature where it crashes or hangs."""
+    """The result of a trial, with its signature if it crashes or hangs."""
     shown, _ = _of_trial(trial, read(trial.outcome.stdout), "", passed=True)
     return shown, _key(trial, shown)
 
@@ -232,7 +232,7 @@ def _of_trial(trial: Trial, output: str, reason: str, *, passed: bool) -> tuple[
 
 
 def _key(trial: Trial, shown: HazardResult) -> str | None:
-    """What tells equal crashes and hangs: the signature of the first core that was read, else the signal."""
+    """The key of crashes and hangs: the signature of the first core that was read, else the signal."""
     if not shown.is_hit:
         return None
     crash = next(iter(trial.crashes), None)

@@ -11,7 +11,7 @@ from orchestrator.adapters import yamlfile
 from orchestrator.model import Value
 
 HAZARD: Final = "hazard"
-"""The axis of a package's scenarios that names what is tested."""
+"""The axis of a package's scenarios that names the hazard."""
 FILE: Final = Path(__file__).with_name("hazards.yaml")
 BATTERY: Final = Path(__file__).with_name("battery")
 
@@ -22,13 +22,13 @@ class Group(StrEnum):
     PLAIN = "plain"
     """By python3, to its end."""
     SERVED = "served"
-    """By a server, which is told to stop."""
+    """By a server that is stopped."""
     RELOADED = "reloaded"
-    """By a server that is reloaded, and then told to stop."""
+    """By a server that is reloaded, then stopped."""
 
 
 class Hazard(Value):
-    """A public kind of crash: its question in one sentence, and where it is known from."""
+    """A known kind of crash: its question in one sentence, and its source."""
 
     name: str
     title: str
@@ -37,14 +37,14 @@ class Hazard(Value):
     """An address."""
     group: Group = Group.PLAIN
     lazy: bool = False
-    """Of a server: each worker loads the application by itself."""
+    """Whether each worker of the server loads the application by itself."""
     script: str = ""
     """The file in battery/, without .py; empty: the hazard's name."""
     env: dict[str, str] = {}
     options: tuple[str, ...] = ()
     """Options of python3."""
     python: Annotated[str, Field(pattern=r"^(3\.\d+)?$")] = ""
-    """The first series of CPython that has what is tested; empty: all have."""
+    """The first series of CPython with the tested feature; empty if all have it."""
 
     @property
     def file(self) -> str:

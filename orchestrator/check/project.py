@@ -1,4 +1,4 @@
-"""The project that a check runs: scenarios of each package, in a folder of the cache."""
+"""The project that a check runs: the scenarios of each package, in a folder of the cache."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from orchestrator.check.subjects import Subject
 from orchestrator.model import CodeFile
 
 GATE: Final = "exit"
-"""The hazard that is tested first: where the import fails, the others are not tested."""
+"""The hazard that is tested first: if the import fails, the others are not tested."""
 TIMEOUT: Final = 60
 SHARE: Final = 12
 """Cells of one environment that may share a container; several containers run at a time."""
@@ -26,13 +26,13 @@ VARIABLE: Final = "CHECK_DISTRIBUTION"
 SCRIPT: Final = "CHECK_SCRIPT"
 """The variable with a script that takes the place of a hazard's own (battery/start.py)."""
 ASK: Final = "?"
-"""As its value: the hazard's own script is printed, as JSON behind TEXT, and not run."""
+"""Its value for printing the hazard's script, as JSON after TEXT, in place of running it."""
 TEXT: Final = "crashmatrix-script: "
 ENDS: Final = {Group.SERVED: "SIGTERM", Group.RELOADED: "reload"}
 PROCESSES: Final = 2
 
 FilesOf = Callable[[Path], Iterable[CodeFile]]
-"""The files of a source tree, without what is no source."""
+"""The files of a source tree, without generated ones."""
 
 
 def write_project(subjects: Iterable[Subject], files_of: FilesOf) -> Path:
@@ -64,7 +64,7 @@ def _digest(texts: Mapping[str, str], copies: Mapping[str, Path]) -> str:
 
 
 def _copies(subject: Subject, files_of: FilesOf) -> dict[str, Path]:
-    """Files of the user's that the project has a copy of, by their names in it."""
+    """The user's files that the project has a copy of, by their names in the project."""
     if subject.wheel:
         return {f"{WHEELS}/{subject.wheel.name}": subject.wheel}
     if subject.source:

@@ -1,4 +1,4 @@
-"""Reduces a script to the smallest that still does what it does, by delta debugging over its statements.
+"""Reduces a script while it keeps its behaviour, by delta debugging over its statements.
 
 The unit is a statement at any depth, or an element of a list that a name is given. Chunks of them are left
 out, large ones first (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", 2002).
@@ -41,7 +41,7 @@ def statements(text: str) -> int:
 
 
 def tracing(text: str) -> str:
-    """The script, saying of which classes it makes objects; for `made`."""
+    """The script, changed to print the classes that it makes objects of; for `made`."""
     return text.replace(
         _MAKES, f'print("{MADE}" + module.__name__, key, flush=True)\n                {_MAKES}'
     )
@@ -56,7 +56,7 @@ def made(output: str) -> tuple[tuple[str, str], ...]:
 
 
 def naming(text: str, classes: Sequence[tuple[str, str]]) -> str:
-    """The script with these classes named where it looked for all there are, so that each is a unit."""
+    """The script with these classes named in place of a search for all, so that each is a unit."""
     tree = ast.parse(text)
     calls = ", ".join(f"sys.modules[{module!r}].{key}()" for module, key in classes)
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""What is to be checked: a requirement, a wheel file or a source tree, as the command line names it."""
+"""The subjects of a check, as the command line names them: requirements, wheel files, source trees."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Subject:
     wheel: Path | None = None
     source: Path | None = None
     version: str = ""
-    """Where the user names exactly one."""
+    """The version, if the user names exactly one."""
 
 
 def subjects_of(texts: Iterable[str]) -> tuple[Subject, ...]:
@@ -103,6 +103,6 @@ def _stated_name(folder: Path) -> str:
     try:
         project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8")).get("project", {})
     except (OSError, ValueError):
-        return ""  # planning reads it again, and says what is wrong
+        return ""  # planning reads it again and reports the error
     name = project.get("name") if isinstance(project, dict) else None
     return name if isinstance(name, str) else ""

@@ -16,11 +16,11 @@ WORDS: Final = {
     HazardResult.REFUSED: "refused",
     HazardResult.SAFE: "safe",
 }
-"""What a field says, of the worst of its cells."""
+"""The word in a field, by the worst of its cells."""
 
 
 def worst(cells: Iterable[CheckedCell]) -> HazardResult | None:
-    """The worst that cells show; None of none."""
+    """The worst result of some cells; None without cells."""
     order = list(HazardResult)
     return min((cell.result for cell in cells), key=order.index, default=None)
 
@@ -58,7 +58,7 @@ def _field(package: CheckedPackage, hazard: str) -> str:
 
 
 def _told(package: CheckedPackage) -> Iterator[str]:
-    """Each cell that is not safe, with its own words."""
+    """Each cell that is not safe, with its reason."""
     told = [cell for cell in package.cells if cell.result not in (HazardResult.SAFE, HazardResult.REFUSED)]
     if told or package.excluded:
         yield ""

@@ -1,4 +1,4 @@
-"""A crash on one page: what happened, where, and what is doubtful, before all details."""
+"""A crash on one page: what happened, where, and the limits of the evidence, before the details."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath

@@ -26,7 +26,7 @@ MARKS: Final = {
     "hangs": "[bold red]hangs[/]",
     "crashes": "[bold red]crashes[/]",
 }
-"""How a table shows the worst that the cells of a hazard show."""
+"""The style of a table's field, by the worst cell of a hazard."""
 
 
 def show_check(terminal: Console, finished: check.FinishedCheck) -> None:
@@ -92,7 +92,7 @@ def _count(number: int, word: str) -> str:
 
 
 def _gil(package: checks.CheckedPackage) -> Iterable[str]:
-    """Of free-threaded interpreters: whether the import leaves the GIL off."""
+    """Whether the import leaves the GIL of free-threaded interpreters off."""
     for cell in package.cells:
         if cell.gil:
             words = {"off": "runs without the GIL", "on": "falls back to the GIL"}[cell.gil]

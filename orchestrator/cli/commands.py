@@ -1,4 +1,4 @@
-"""What each command does: flags to values, stations' answers to the terminal; returns an exit code."""
+"""The commands: from flags to values, from results to the terminal; each returns an exit code."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def run_cells(arguments: argparse.Namespace) -> int:
 
 
 def check_packages(arguments: argparse.Namespace) -> int:
-    """`crashmatrix check`: ask the lifecycle battery of packages."""
+    """`crashmatrix check`: run the lifecycle battery on packages."""
     terminal = console.open_console(stderr=arguments.json)
     options = check.CheckOptions(
         packages=tuple(arguments.packages),
@@ -214,7 +214,7 @@ def merge_runs(arguments: argparse.Namespace) -> int:
 
 
 def analyze_core(arguments: argparse.Namespace) -> int:
-    """`crashmatrix analyze`: show what a core tells."""
+    """`crashmatrix analyze`: read a core."""
     crash = analyze.analyze_core(
         analyze.AnalyzeRequest(
             core=arguments.core,
@@ -244,7 +244,7 @@ def check_host(arguments: argparse.Namespace) -> int:
 
 
 def set_up_host(arguments: argparse.Namespace) -> int:
-    """`crashmatrix setup`: change the host, after saying how."""
+    """`crashmatrix setup`: change the host, after showing the changes."""
     if arguments.undo:
         host.undo(_say)
     else:

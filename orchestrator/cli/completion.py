@@ -23,7 +23,7 @@ fi
 
 
 def print_completion(arguments: argparse.Namespace) -> int:
-    """Print the script; the parser that runs the commands is what it completes."""
+    """Print the completion script, made from the parser that runs the commands."""
     parser = options.build_parser()
     for action in _actions(parser):
         if action.type is Path:

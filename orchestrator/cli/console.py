@@ -1,4 +1,4 @@
-"""The terminal, as all commands print to it: nothing of others makes it do anything."""
+"""The terminal that all commands print to; untrusted text cannot control it."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ LOG_WIDTH: Final = 200
 
 
 class _Harmless(RenderHook):
-    """Makes what is printed visible: build logs, program output, names and reasons come from others."""
+    """Escapes control characters in what is printed: logs, output, names and reasons are untrusted."""
 
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
         """All that is printed, without escape sequences but those of its styles."""

@@ -1,4 +1,4 @@
-"""The end of a run on the terminal: what passes in a line a scenario, then each cause, on one screen."""
+"""The end of a run on the terminal: one line per scenario, then each cause, on one screen."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from orchestrator.report import cause_words, cautions, text, words
 from orchestrator.rundir import CellRecord, RunData, Status
 
 EXPLANATIONS: Final = 3
-"""Explanations beside a run in which nothing is wrong."""
+"""Explanations that are shown for a run without failures."""
 SENTENCE: Final = 4_000
 SCENARIOS: Final = 8
-"""Scenarios of which each has a line; the others share one."""
+"""Scenarios with a line of their own; the others share one."""
 LOG_CAUSES: Final = 50
-"""Causes in a log, which has no screen that they must fit."""
+"""Causes in a log, which need not fit a screen."""
 INDENT: Final = 6
 """Columns of a status and the space behind it."""
 STYLES: Final = {
@@ -41,7 +41,7 @@ STYLES: Final = {
 def show_end(console: Console, data: RunData, *, stopped: str | None = None, rerun: bool = False) -> None:
     """The end of a run, of a report or of a merge; on a terminal it fits the screen above the prompt.
 
-    With `rerun` it says how the cells that are wrong run again, which holds for the latest run alone.
+    With `rerun` it names the command that repeats the failed cells, which works for the latest run only.
     """
     passing = list(_passing(data))
     above = [*passing, Text()] if passing else []
@@ -65,7 +65,7 @@ def show_place(console: Console, folder: Path) -> None:
 
 
 def _passing(data: RunData) -> Iterator[RenderableType]:
-    """A line for each scenario of which cells pass."""
+    """A line for each scenario with cells that pass."""
     titles = {item.name: item.title for item in data.plan.scenarios}
     planned = Counter(record.cell.scenario for record in data.records)
     passing: dict[str, list[CellRecord]] = {}
@@ -147,7 +147,7 @@ def _hanging(label: Text, body: Text, width: int) -> RenderableType:
 
 
 def _verdict(data: RunData) -> Iterator[RenderableType]:
-    """The outcome in a sentence, what changed, and without causes what explains the outcomes."""
+    """The outcome in a sentence, the changes, and, without causes, the explanations."""
     count = data.plan.excluded_count
     excluded = f"; {count:,} {'is' if count == 1 else 'are'} excluded, with reasons" if count else ""
     yield Text.assemble((report.headline(data), "bold"), f"{excluded}.")

@@ -19,7 +19,7 @@ AXIS_HELP: Final = {
 }
 """The standard axes (model.STANDARD_AXES), each of which is a flag."""
 MOST_JOBS: Final = 16
-"""So many cores can arrive at once: MaxConnections of systemd-coredump.socket, beyond which they are lost."""
+"""Cores that can arrive at once: MaxConnections of systemd-coredump.socket; more are lost."""
 
 
 def add_project(
@@ -95,7 +95,7 @@ def add_cell(parser: argparse.ArgumentParser) -> None:
 
 
 def add_environment(parser: argparse.ArgumentParser) -> None:
-    """In which environment a scenario is asked, and what replaces its numbers."""
+    """The environment of a scenario, and values that replace its numbers."""
     add_project(parser)
     group = parser.add_argument_group("which environment (default: the one that has most of the values)")
     _add_axes(group, {axis: words for axis, words in AXIS_HELP.items() if axis != "scenario"})
@@ -162,7 +162,7 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
 
 
 def add_baseline(parser: argparse._ActionsContainer) -> None:
-    """What a run is compared with."""
+    """The baseline of a comparison."""
     parser.add_argument(
         "--baseline",
         metavar="RUN",
@@ -180,7 +180,7 @@ def add_junit(parser: argparse._ActionsContainer) -> None:
 
 
 def add_jobs(parser: argparse._ActionsContainer) -> None:
-    """How much is done at a time."""
+    """The number of parallel jobs."""
     parser.add_argument(
         "--jobs",
         type=positive,

@@ -8,9 +8,9 @@ from orchestrator.model import ExcludedCells, Expectation, InterpreterKind, Outc
 from orchestrator.model.memory import DEFAULT_MEMORY, memory_words
 
 MANY_EXCLUDED: Final = 20
-"""Excluded cells shown of one reason: the stories' own axes multiply each that cannot be had by hundreds."""
+"""Excluded cells shown for one reason: the own axes of a story multiply an excluded cell by hundreds."""
 MANY_REASONS: Final = 3
-"""Reasons shown of a value that no cell has."""
+"""Reasons shown for a value that no cell has."""
 
 
 def lines(plan: Plan) -> Iterator[str]:
@@ -55,7 +55,7 @@ def _about(minutes: int | None) -> str:
 
 
 def _excluded(plan: Plan) -> Iterator[str]:
-    """Excluded cells under their reasons, without those of a value that no cell has: that is said once."""
+    """Excluded cells under their reasons, without those of values that no cell has, which are listed once."""
     lacking = frozenset((item.axis, item.value) for item in plan.unavailable)
     groups: dict[str, list[ExcludedCells]] = {}
     for excluded in plan.excluded:

@@ -34,7 +34,7 @@ WRONG: Final = frozenset({Verdict.FAIL, Verdict.ERROR})
 
 
 class Lines:
-    """One line for each event, with the seconds since the start: readable in a log, never rewritten."""
+    """One line for each event, with the seconds since the start, for logs."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -44,25 +44,25 @@ class Lines:
         self._done = 0
 
     def begin(self, images: int, cells: int) -> None:
-        """Say the size of the run, or of the next step of a bisection."""
+        """Print the size of the run, or of the next step of a bisection."""
         self._cells, self._done = cells, 0
         self._line(f"{words.cells(cells)} on {_images(images)} (bases included)")
 
     def image_started(self, role: str) -> None:
-        """Say that an image is being built."""
+        """Print that an image is being built."""
         self._line(f"building {role}")
 
     def image_ended(self, role: str, seconds: float, error: str | None) -> None:
-        """Say how a build ended."""
+        """Print how a build ended."""
         self._line(
             f"[bold red]FAILED {role}: {escape(error)}[/]" if error else f"built {role} in {seconds:.1f} s"
         )
 
     def cell_started(self, cell: str) -> None:
-        """Nothing: a cell's end is near, and one line a cell is enough."""
+        """Print nothing: the line at the cell's end is enough."""
 
     def cell_ended(self, result: CellResult) -> None:
-        """Say a cell's verdict and why."""
+        """Print a cell's verdict and its reason."""
         self._done += 1
         verdict = result.judgement.verdict
         self._line(
@@ -71,7 +71,7 @@ class Lines:
         )
 
     def say(self, text: str) -> None:
-        """Say anything else."""
+        """Print any other message."""
         self._line(escape(text))
 
     def _line(self, text: str) -> None:

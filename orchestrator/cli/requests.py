@@ -73,7 +73,7 @@ def selection(arguments: argparse.Namespace, project: projects.Project) -> matri
 
 
 def environment(arguments: argparse.Namespace, project: projects.Project) -> matrix.Request:
-    """In which environments a scenario may be asked; raises InputError for axes that the project lacks."""
+    """The environments that a scenario may run in; raises InputError for axes that the project lacks."""
     unused: dict[str, object] = {
         "only": None,
         "without": None,
@@ -109,7 +109,7 @@ def file_name(cell: str) -> str:
 
 
 def deadline(arguments: argparse.Namespace) -> schedule.Deadline | None:
-    """When the run drains by itself, from now."""
+    """The time at which the run drains by itself."""
     if arguments.deadline is None:
         return None
     words, seconds = arguments.deadline
@@ -125,7 +125,7 @@ def _lock(arguments: argparse.Namespace) -> Path | None:
 
 
 def _plan_of(file: Path | None, flag: str) -> matrix.OtherPlan | None:
-    """The cells of another plan; raises InputError where the file is none."""
+    """The cells of another plan; raises InputError if the file is no plan."""
     if file is None:
         return None
     plan = due.read_whole_plan(file, flag)

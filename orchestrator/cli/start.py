@@ -1,4 +1,4 @@
-"""From the flags of `crashmatrix init` to the scenario that they describe, checked as far as they can be."""
+"""From the flags of `crashmatrix init` to the scenario that they describe, checked as far as possible."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLAGS: Final = {SCRIPT: SCRIPT, "wsgi": "wsgi", PYTEST: PYTEST, "command": "comm
 """The attribute of each kind of target in the parsed flags."""
 
 _Target = tuple[str | tuple[str, ...], str]
-"""The value of a target's key, and what the scenario is called by."""
+"""The value of a target's key, and the text that the scenario's name is made from."""
 
 
 def new_scenario(arguments: argparse.Namespace, folder: Path) -> matrix.NewScenario:

@@ -1,4 +1,4 @@
-"""What commands print at their end."""
+"""The final output of commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATE_STYLES: Final = {"ok": "green", "degraded": "yellow", "missing": "red"}
 
 
 def show_run(console: Console, finished: run.Finished) -> None:
-    """What the mitigations of a finished run achieve, then its end."""
+    """The effect of the mitigations in a finished run, then its end."""
     if found := report.remedies(finished.data):
         console.print(_remedies(found))
         console.print()
@@ -30,7 +30,7 @@ def show_run(console: Console, finished: run.Finished) -> None:
 
 
 def show_bisection(console: Console, found: bisecting.Bisected) -> None:
-    """What a bisection found, how sure that is, and what it asked."""
+    """The result of a bisection, its confidence, and the tested values."""
     console.print()
     console.print(f"[bold]{escape(found.bisection.sentence)}[/]", soft_wrap=True)
     for note in found.bisection.notes:
@@ -53,7 +53,7 @@ def show_comparison(console: Console, comparison: Comparison) -> None:
 
 
 def _remedies(found: Sequence[report.Remedy]) -> Table:
-    """Does a mitigation hold everywhere: of the cells that crash without it, how many do not with it."""
+    """How many of the cells that crash without a mitigation do not crash with it."""
     table = Table(
         "scenario", "mitigation", "holds in", "seen with it", header_style="bold", pad_edge=False, box=None
     )

@@ -1,4 +1,4 @@
-"""Debian's packages of debug files, by name: which one has what a module of a core lacks.
+"""Debian's packages of debug files, by name: which package has the debug file of a module.
 
 dpkg lists the files of each package in /var/lib/dpkg/info. Debian builds the debug files of a package into
 NAME-dbgsym, of an archive of their own; a few packages, the C library and Python, have a NAME-dbg instead.

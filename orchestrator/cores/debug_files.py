@@ -1,4 +1,4 @@
-"""The debug files of a core's modules: by build id or debug link, and what was split off or is shared (dwz).
+"""The debug files of a core's modules, by build id or debug link, with split and shared (dwz) ones.
 
 All are put into the sysroot where gdb and this program look. A file is used only if it is the one that is
 meant: by its build id, or by the CRC that the program states. A debuginfod server is asked only for files
@@ -51,12 +51,12 @@ class DebugFiles:
             self._add_split(path, described)
             return [*problems, *self._add_shared(debug or path, described)]
         except (CoreError, OSError):
-            return []  # what cannot be read is said where it is used
+            return []  # a file that cannot be read is reported where it is used
 
     def _find(
         self, path: PurePosixPath, elf: ObjectFile, build_id: str | None
     ) -> tuple[PurePosixPath | None, list[str]]:
-        """Where the debug file is in the sysroot, if there is one, and what was found instead."""
+        """The debug file's place in the sysroot, if there is one, and the problem if there is not."""
         if build_id and self._root.have(debug_place(build_id), build_id, debug=True):
             return debug_place(build_id), []
         linked, wrong = self._by_link(path, elf, build_id)
@@ -91,7 +91,7 @@ class DebugFiles:
         return None, wrong
 
     def _add_shared(self, path: PurePosixPath, debug: ObjectFile) -> Iterator[str]:
-        """Fetch what a debug file at `path` shares with others, to the place of its build id."""
+        """Fetch the file that a debug file at `path` shares with others, to the place of its build id."""
         link = alt_link(debug)
         if link is None:
             return
@@ -106,7 +106,7 @@ class DebugFiles:
             )
 
     def _add_split(self, path: PurePosixPath, described: ObjectFile) -> None:
-        """Fetch what the compiler split off: the package of it beside the program, or each file."""
+        """Fetch split debug information: the package beside the program, or each file."""
         names = split_names(described)
         if not names or self._root.have(PurePosixPath(f"{path}.dwp"), None, debug=False):
             return

@@ -1,6 +1,6 @@
 """A debuginfod server: debug files and programs by build id (debuginfod(8), the WEBAPI part).
 
-It is asked only where the user named one. What it answers is untrusted: a file counts by its build id.
+A server is asked only if the user named one. Its files are untrusted and verified by build id.
 """
 
 from typing import IO, Final, Literal

@@ -95,7 +95,7 @@ def dump(match: str, target: Path) -> DumpedCore:
 
 
 def _field(match: str) -> str:
-    """The journal's own match of one of coredumpctl's (coredumpctl(1), "Matching")."""
+    """The journal's match for a match of coredumpctl (coredumpctl(1), "Matching")."""
     if "=" in match:
         return match
     if match.isdecimal():

@@ -1,4 +1,4 @@
-"""What a process that ended with an error said last: its exception, or its last line of output."""
+"""The last words of a process that failed: its exception, or its last line of output."""
 
 import re
 from pathlib import Path

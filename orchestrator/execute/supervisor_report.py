@@ -2,8 +2,8 @@
 
 The supervisor runs in the container as the parent of that process, so it sees the true wait status: the
 container's own exit code does not distinguish a signal from `exit(139)`, and a server's exit code may say
-nothing about its worker. Only the supervisor can write it (supervisor/report.py), but what it
-says of tests, of a server's workers and of answers is what the program under question told it.
+nothing about its worker. Only the supervisor can write it (supervisor/report.py), but its facts about
+tests, a server's workers and answers come from the subject.
 """
 
 import re
@@ -37,7 +37,7 @@ class _Ended(Value):
     signal: Short | None = None
     core_dumped: bool = False
     doing: Long | None = None
-    """What it was at when it ended, for example the test that ran."""
+    """What it was doing when it ended, for example the test that ran."""
     notes: Annotated[tuple[Short, ...], Field(max_length=MOST_NOTES)] = ()
 
     @field_validator("signal")

@@ -63,7 +63,7 @@ class TrialRequest:
     folder: Path
     labels: Mapping[str, str]
     variants: tuple[Variant, ...] = ()
-    """What each trial has for itself, where they are not all the same: one of each of several cells."""
+    """The settings of each trial, if they differ: trials of several cells share the container."""
 
     def trial_folder(self, index: int) -> Path:
         """The folder of the trial of this index in the container."""

@@ -83,7 +83,7 @@ class _Reader:
             self.problems.append(words)
 
     def end(self, pid: int | None, kind: OutcomeKind, how: str) -> None:
-        """Say how the process of a test that did not end has ended."""
+        """Set how the process of an unfinished test ended."""
         for node, case in self.cases.items():
             if pid is not None and case.pid == pid and case.ended is None:
                 hung = kind is OutcomeKind.HANG
@@ -160,7 +160,7 @@ def _kept(cases: Sequence[UserCase]) -> list[UserCase]:
 
 
 def _refused(stderr: Path) -> Iterator[str]:
-    """What pytest says of a command line or configuration that it refuses."""
+    """pytest's message about a command line or configuration that it refuses."""
     with stderr.open("rb") as file:
         lines = file.read(_HEAD).decode(errors="replace").splitlines()
     said = [line for line in lines if "error: " in line.lower() and "usage:" not in line]

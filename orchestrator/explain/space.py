@@ -16,9 +16,9 @@ from orchestrator.model import ABSENT, VERSION_AXES, Boundary, Cell, orders_as_v
 
 SCENARIO: Final = "scenario"
 ALL_SUBSETS: Final = 6
-"""Up to so many values of an axis, every set of them is a condition."""
+"""The most values of an axis for which every set of them is a condition."""
 SOME_SUBSETS: Final = 12
-"""Up to so many values, sets of three are conditions; of more values, sets of two."""
+"""The most values for which sets of three are conditions; for more values, sets of two are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Axis:
 
     @cached_property
     def versions(self) -> tuple[str, ...]:
-        """The values that stand in an order; `none`, for an axis that a cell lacks, is none of them."""
+        """The ordered values, without `none`, which stands for an axis that a cell lacks."""
         return tuple(value for value in self.values if value != ABSENT) if self.ordered else ()
 
     @cached_property
@@ -71,7 +71,7 @@ class Axis:
         return self._set(tuple(value for at, value in enumerate(self.values) if mask >> at & 1))
 
     def tells(self, condition: Condition, value: str) -> bool | None:
-        """Whether a value meets a condition; None if no cell that ran tells.
+        """Whether a value meets a condition; None if no cell that ran shows it.
 
         A version that did not run lies between two that did; where those differ, so may it.
         """

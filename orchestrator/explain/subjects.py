@@ -11,7 +11,7 @@ JUDGED = (Verdict.PASS, Verdict.FAIL)
 
 
 def is_evidence(result: CellResult) -> bool:
-    """Whether a cell tells something of its environment: one where an import failed was not asked."""
+    """Whether a cell says something about its environment; after a failed import its hazard did not run."""
     failed = result.judgement.verdict is Verdict.FAIL and any(
         trial.outcome.failed_import for trial in result.trials
     )
@@ -25,7 +25,7 @@ class SubjectCells:
     subject: Subject
     name: str
     happened: str = ""
-    """Of a failure where nothing but a clean end was expected: what happened, if that is one thing."""
+    """What happened in a failure of the default expectation, if it is the same in all its cells."""
     scenarios: dict[str, None] = field(default_factory=dict)
     trials: dict[int, int] = field(default_factory=dict)
 
@@ -72,7 +72,7 @@ def _happened(failed: Iterable[CellResult]) -> str:
 
 
 def _is_clean(result: CellResult, trial: Trial) -> bool:
-    """Whether a trial ended as the default expectation wants it."""
+    """Whether a trial ended as the default expectation requires."""
     outcome = trial.outcome
     return (
         outcome.kind is OutcomeKind.EXIT and outcome.status == result.expectation.status and not trial.others
@@ -125,7 +125,7 @@ def _without_repetition(items: Sequence[SubjectCells], results: Sequence[CellRes
     failed = {item.name: item for item in items if item.subject is Subject.FAILURE}
 
     def repeats_a_failure(item: SubjectCells) -> bool:
-        """Whether the cells of an outcome are exactly those that a failure tells of, or only others."""
+        """Whether the cells of an outcome are exactly those of a failure, or only others."""
         failure = failed.get(next(iter(item.scenarios)))
         if failure is None or not failure.happened:
             return False

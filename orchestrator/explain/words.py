@@ -107,7 +107,7 @@ def _tie(item: Explanation) -> str:
 
 
 def _settling(cells: Sequence[SettlingCell], count: int) -> str:
-    first = {item.why: item for item in reversed(cells)}  # to read one reason five times tells nothing more
+    first = {item.why: item for item in reversed(cells)}  # one reason is stated once
     named = "; ".join(f"{item.cell} ({item.why})" for item in cells if item is first[item.why])
     more = f"; and {count - len(first):,} more" if count > len(first) else ""
     which = "One cell that did not run" if count == 1 else f"{count:,} cells that did not run"

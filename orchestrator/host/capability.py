@@ -21,7 +21,7 @@ class Capability(Value):
     found: str
     hint: str = ""
     required: bool = True
-    """Whether the main job needs it; the others only widen what can be asked."""
+    """Whether the main job needs it; the others allow further cells."""
 
     @property
     def blocks(self) -> bool:

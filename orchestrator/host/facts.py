@@ -1,4 +1,4 @@
-"""What is known of this host: plain values, and the parsers of the texts they come from."""
+"""The facts of this host: plain values, and the parsers of the texts that they come from."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

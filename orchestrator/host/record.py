@@ -161,7 +161,7 @@ class Record(Value):
 
     @classmethod
     def empty(cls) -> "Record":
-        """The record of a host that setup has not changed."""
+        """The empty record, of a host that setup has not changed."""
         return cls(made=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
     def adding(self, entry: Entry) -> "Record":

@@ -38,9 +38,9 @@ def setup(
 ) -> tuple[Step, ...]:
     """Change this host so that the main job runs; returns the steps that were missing.
 
-    Says everything that it will change before it changes anything, and with `dry_run` no more than
-    that. `browser` adds what the report's own tests need. Raises HostError where it cannot
-    help and ToolError where a command fails; what was done until then is recorded and can be undone.
+    Prints every change before it makes the first one; with `dry_run` it only prints. `browser` adds what
+    the report's tests need. Raises HostError if it cannot help and ToolError if a command fails; the
+    changes made until then are recorded and can be undone.
     """
     paths = paths or HostPaths()
     facts = probe.survey(paths)
@@ -64,7 +64,7 @@ def setup(
 
 
 def announce(steps: tuple[Step, ...], say: Say) -> None:
-    """Say what will be changed, by which commands, and how each is undone."""
+    """Print what will be changed, by which commands, and how each is undone."""
     say("setup will change this host, as root:")
     for number, step in enumerate(steps, 1):
         say(f"  {number}. {step.change}")

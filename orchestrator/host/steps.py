@@ -26,7 +26,7 @@ class Goal(StrEnum):
 class Command:
     """A command line that runs as root; `stdin` is the text it is given.
 
-    Where it `may_fail` its complaint is said and the next command decides.
+    If it `may_fail`, its error is printed and the next command decides.
     """
 
     args: tuple[str, ...]

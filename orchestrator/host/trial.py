@@ -1,4 +1,4 @@
-"""What doctor does not believe but tries: a build step with a network, and a container such as a cell's.
+"""Doctor's trial of the engine: a build step with a network, and a container like a cell's.
 
 An engine may answer and start no container: its bridge was removed, its store is full, it cannot mount. The
 trial's image is empty but for a program of some bytes, so nothing is fetched; it is removed afterwards.
@@ -34,11 +34,11 @@ COPY true /true
 ENV TRIAL={}
 RUN ["/true"]
 """
-"""With another variable each time, since the engine would not run a step again that it has run."""
+"""A variable with another value each time: the engine would take a known step from its cache."""
 
 
 def try_engine(engine: Engine, arch: Arch) -> tuple[Capability, ...]:
-    """Build an image with the network; build one without and run it as a cell is. Nothing of them stays."""
+    """Build an image with the network; build one without and run it as a cell. Both are removed."""
     limit = "" if engine.unlimited else ", /work on a disk of its own"
     return (
         _tried("a build with the network", "its step ran", lambda: _build(engine, arch)),
