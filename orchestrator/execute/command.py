@@ -28,7 +28,7 @@ SCRATCH: Final = (WORK, "/tmp", "/dev/shm")  # noqa: S108 - inside the container
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """The settings of one of several trials of a container beside the common ones; output goes to `folder`."""
+    """The settings of one of several trials of a container; its output goes to `folder`."""
 
     folder: Path
     env: Mapping[str, str] = field(default_factory=dict)

@@ -72,8 +72,8 @@ def lock_catalogue(
 
     `resolve` asks a registry for the digest of a tag; None leaves what is pinned of images alone.
 
-    Raises InputError for a wrong file; HostError where something could not be pinned, of which `say`
-    has told, once all else is.
+    Raises InputError for a wrong file; HostError after all else is pinned if something could not be, which
+    `say` has reported.
     """
     parts = read_catalogue(path)
     known = lockfile.read(path.parent)

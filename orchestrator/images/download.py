@@ -33,8 +33,8 @@ WHEEL_TAGS: Final = ("manylinux2014_{}", "manylinux_2_28_{}", "manylinux_2_34_{}
 def obtain(wanted: Wanted, pin: Pin | None, folder: Path, stop: threading.Event) -> Path:
     """Fetch a file into a folder, again where the network failed it; returns where it is.
 
-    What the folder holds of a file with an address is gone on with. `pin` is None where the file is
-    about to be pinned. The digest is for the caller to check. Raises HostError.
+    A partial download of a file with an address is resumed. `pin` is None if the file is about to be pinned.
+    The caller checks the digest. Raises HostError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     return persistently(_obtain, stop)(wanted, pin, folder, stop)
@@ -118,7 +118,7 @@ def _(wanted: LocalFile, _pin: Pin | None, folder: Path, _stop: threading.Event)
 
 
 def url_filename(url: str) -> str:
-    """The name that a file with an address has here."""
+    """The local name of a file with an address."""
     return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
@@ -138,7 +138,7 @@ def _platforms(wanted: PypiFile, pin: Pin | None) -> list[str]:
 
 
 def _only(folder: Path, client: str) -> Path:
-    """The one file that a client fetched into its own folder."""
+    """The one file that a client fetched into its folder."""
     found = sorted(folder.iterdir()) if folder.is_dir() else []
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "nothing"

@@ -1,4 +1,4 @@
-"""What a failed build's log says: the compiler's error, or whatever else tells the cause."""
+"""The cause in a failed build's log: the compiler's error, or other telling lines."""
 
 import re
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ _LINKER: Final = re.compile(r".*(undefined reference to|cannot find -l|collect2:
 
 
 def step(lines: Sequence[str]) -> str | None:
-    """The step that failed, the last that was begun; cut where its command is long."""
+    """The failed step, which is the last one that began; a long command is cut."""
     last = next((line.strip() for line in reversed(lines) if STEP.match(line)), None)
     return f"{last[: LONGEST_STEP - 1]}…" if last and len(last) > LONGEST_STEP else last
 
 
 def telling(lines: Sequence[str]) -> list[str]:
-    """The lines that tell the cause, the most telling first; the end of the log where no line does."""
+    """The lines that name the cause, the best ones first; the end of the log if none does."""
     said = [line for line in lines if line.strip() and not _ENGINE.search(line)]
     bare = [line.strip() for line in said]
     for pattern in (_COMPILER, _LINKER, _PLAIN):

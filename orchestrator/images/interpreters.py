@@ -21,7 +21,7 @@ LIBRARIES: Final = ("zlib", "libffi", "bzip2", "xz", "ncurses", "readline", "sql
 """Libraries that a portable interpreter's modules link statically, by the names of their downloads, in the
 order of libraries.sh."""
 OUTSIDE: Final = ("bz2", "curses", "lzma", "readline", "sqlite3", "ssl")
-"""The modules of the standard library that stand on a library of their own, as check.py has them."""
+"""The modules of the standard library that depend on a further library, as in check.py."""
 CHECK: Final = "check.py"
 FROM_JAR: Final = "from_jar.py"
 
@@ -77,14 +77,14 @@ def _environment(book: RecipeBook, base: Base, python: CopiedPython, arch: Arch)
             "name": base.name,
             "kind": python.kind,
             "version": python.version,
-            # What others compiled takes these libraries from the base, which may not have all of them.
+            # An interpreter compiled by others uses the base's libraries, which may be missing.
             "asked": _asked(python, OUTSIDE if python.kind is InterpreterKind.ARCHIVE else ()),
         },
     )
 
 
 def interpreter_image(book: RecipeBook, python: CopiedPython, arch: Arch) -> ImageSpec:
-    """The image that holds nothing but an interpreter, made once for all bases."""
+    """The image with an interpreter alone, made once for all bases."""
     make = _portable if python.kind is InterpreterKind.PORTABLE else _archive
     return book.once(("interpreter", python.kind, python.version, arch), lambda: make(book, python, arch))
 

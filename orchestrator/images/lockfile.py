@@ -47,7 +47,7 @@ def write(folder: Path, lock: Lock) -> Path:
 
 
 def joined(wanted: Sequence[Wanted], document: Document[LockFile] | None) -> tuple[Download, ...]:
-    """Every wanted file with its pin; raises InputError where a pin lacks, or is of nothing wanted."""
+    """Every wanted file with its pin; raises InputError for a missing or superfluous pin."""
     lock: Lock = document.value if document else Lock()
     hint = f"run `{COMMAND}`"
     found = []
@@ -100,9 +100,9 @@ def pin_all(
 def pin_images(
     catalogue: CatalogueParts, lock: Lock, resolve: Callable[[str], str], say: Callable[[str], None]
 ) -> Locked:
-    """Pin what the tags of the registries' images stand for now; `resolve` asks, and may raise HostError.
+    """Pin the current digests of the registries' tags; `resolve` asks a registry, and may raise HostError.
 
-    Where a registry does not answer, what was pinned before stays.
+    If a registry does not answer, the earlier pin stays.
     """
     known = {(pin.image, pin.tag): pin for pin in lock.images}
     pins: list[ImagePin] = []

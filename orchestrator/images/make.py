@@ -94,7 +94,7 @@ def _labels(spec: ImageSpec) -> dict[str, str]:
 
 
 def _explained(spec: ImageSpec, error: HostError, log: Path) -> BuildError:
-    # rustc and others colour their errors also where nobody looks.
+    # rustc and others colour their errors even without a terminal.
     lines = visible(log.read_text(encoding="utf-8", errors="replace")).splitlines()
     step, telling = failures.step(lines), failures.telling(lines)
     where = f" in {step}" if step else ""

@@ -1,4 +1,4 @@
-"""Trying again, for the steps that need the network: Debian's mirror and PyPI."""
+"""Retries for the steps that need the network: Debian's mirror and PyPI."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def persistently(step: Callable[P, T], stop: threading.Event) -> Callable[P, T]:
-    """The step, tried up to three times while it raises TransientError and nobody asks to stop."""
+    """The step, tried up to three times while it raises TransientError and the run is not stopped."""
 
     def attempt(*args: P.args, **kwargs: P.kwargs) -> T:
         if stop.is_set():

@@ -25,7 +25,7 @@ from orchestrator.supervisor.paths import HOME, VENV
 COPIED: Final = f"{HOME}/python/bin/python3"
 """The program of an interpreter that is copied into bases."""
 TOOLS: Final = f"{HOME}/build"
-"""The virtual environment of what builds a package, in the image that builds it."""
+"""The virtual environment of a package's build tools, in the image that builds it."""
 WHEELS: Final = "/wheels"
 """Where the image that builds the user's package has its wheel (images/python/inplace.py)."""
 COMPILED: Final = "/compiled"

@@ -34,7 +34,7 @@ from orchestrator.model import (
 from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO, VENV
 
 INPLACE: Final = "inplace.py"
-"""Adds what was built of a package to the copy of its sources."""
+"""Adds the built files of a package to the copy of its sources."""
 
 
 class Recipes:
@@ -50,7 +50,7 @@ class Recipes:
 
     @property
     def specs(self) -> tuple[ImageSpec, ...]:
-        """All images that the cells asked for so far need, parents first."""
+        """The images of all cells so far, parents first."""
         return tuple(self._book.specs.values())
 
     def image_of(

@@ -97,7 +97,7 @@ class RecipeBook:
         return self.specs.setdefault(key, spec)
 
     def takes(self, spec: ImageSpec, minutes: int | None) -> ImageSpec:
-        """The image with about how long its build takes, which a run says before it begins."""
+        """The image with the approximate duration of its build, which a run announces."""
         self.specs[spec.key] = spec.model_copy(update={"minutes": minutes})
         return self.specs[spec.key]
 

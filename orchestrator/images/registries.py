@@ -1,4 +1,4 @@
-"""Which image registries answer from here: asked once for each plan, only those that it would pull from."""
+"""The image registries that answer: checked once for each plan, only those that it would pull from."""
 
 import ipaddress
 from collections.abc import Iterable

@@ -33,7 +33,7 @@ HINT: Final = f"see `{invocation.command('doctor')}`; mmdebstrap needs root and 
 
 @dataclass(frozen=True, kw_only=True)
 class Rootfs:
-    """A root filesystem's tar, and the packages that Debian's mirror had on that day.
+    """A root filesystem's tar, and its packages, as Debian's mirror had them on that day.
 
     One `package version arch` a line.
     """
@@ -103,7 +103,7 @@ def make(spec: ImageSpec, folder: Path, log: IO[str], stop: threading.Event) -> 
 
 
 def empty(folder: Path) -> Rootfs:
-    """A root filesystem of no files."""
+    """An empty root filesystem."""
     tar = folder / "rootfs.tar"
     tarfile.open(tar, "w").close()
     return Rootfs(tar=tar, packages="")

@@ -1,8 +1,8 @@
 """Dockerfiles from Jinja2 templates; every value that is put into one must be harmless.
 
-A project's own templates are untrusted: Jinja2's sandbox keeps them from Python's objects, and what they may
-say is so little that each ends soon. There is no arithmetic and no assignment, loops go over the words of a
-value, and calls, words and included files are counted.
+A project's templates are untrusted: Jinja2's sandbox keeps them from Python's objects, and the language is
+reduced so that each template ends soon. There is no arithmetic and no assignment, loops go over the words of
+a value, and calls, words and included files are counted.
 """
 
 import os
@@ -44,7 +44,7 @@ def fill(
 ) -> str:
     """The text of a template in the first of `folders` that has it; those below `project` are a user's.
 
-    Raises InputError for a broken template, one that asks for too much, or a value that could do harm.
+    Raises InputError for a broken template, one that exceeds the limits, or a harmful value.
     """
     place = Location(file=str(folders[0] / name))
     _steps.set(0)
@@ -76,7 +76,7 @@ def _environment(folders: tuple[Path, ...], project: Path | None) -> Environment
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        auto_reload=False,  # a plan is made of one state of the templates
+        auto_reload=False,  # a plan sees one state of the templates
     )
 
 
@@ -88,7 +88,7 @@ class _Loader(BaseLoader):
         self._project = project
 
     def get_source(self, _environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
-        """A template's text, its path, and whether it is still the same."""
+        """A template's text, its path, and whether it is unchanged."""
         parts = split_template_path(template)
         path = next(
             (file for folder in self._folders if os.path.lexists(file := folder.joinpath(*parts))), None
@@ -108,7 +108,7 @@ def _written(path: Path) -> int | None:
 
 
 class _Bounded(SandboxedEnvironment):
-    """The sandbox, with a limit of steps and a language that cannot do much in one."""
+    """The sandbox, with a limit of steps and a reduced language."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as Jinja2 has them
         super().__init__(**options)

@@ -1,8 +1,8 @@
 """Instruments: tools that watch a process from inside its container; one module a tool.
 
-Each module holds all that the program knows of its tool: how it gets into an image, its command line and
-environment, its output file and parser, where it cannot run, how much slower a process is under it, and
-whether the core is the program's own.
+Each module holds everything about its tool: how it gets into an image, its command line and environment, its
+output file and parser, where it cannot run, how much slower a process is under it, and whether the core is
+the program's own.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""What the rest of the program asks an instrument: one value a tool."""
+"""The interface of an instrument: one value for each tool."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class Instrument:
     parse: Callable[[str], Parsed]
     """Reads its output, which is untrusted: the program under question can write to the same file."""
     lacks: Callable[[CellEnvironment, ProbeSource | None], str | None]
-    """Why it cannot watch a probe in an environment, or without one what is in Python; None if it can."""
+    """Why it cannot watch a probe in an environment, or Python itself if there is no probe; None if it can."""
     packages: tuple[str, ...] = ()
     compiler_options: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ def in_report_folder(name: str) -> str:
 
 
 def lacks_package(name: str, environment: CellEnvironment) -> str | None:
-    """Why an instrument that is a Debian package cannot watch a process there; None if it can."""
+    """Why an instrument from a Debian package cannot watch a process there; None if it can."""
     base = environment.base
     if environment.arch is not Arch.X86_64:
         return f"instrument {name} is known to work on x86_64 only; qemu-user knows no ptrace"

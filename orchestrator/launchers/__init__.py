@@ -1,8 +1,8 @@
 """Launchers: programs that start the process under question; one folder a launcher.
 
-A folder holds all that the program knows of its launcher. `__init__.py` is the host half: `LAUNCHER`, a value
-with the image's recipe, option refusals and clean exit status. `container.py` is the container half, which is
-copied into images: command line, requests, and the process whose exit is judged. Every folder here is found.
+A folder holds everything about its launcher. `__init__.py` is the host half: `LAUNCHER`, a value with the
+image's recipe, option refusals and clean exit status. `container.py` is the container half, which is copied
+into images: command line, requests, and the process whose exit is judged. Every folder here is found.
 """
 
 from importlib import import_module

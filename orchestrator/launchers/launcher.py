@@ -1,4 +1,4 @@
-"""What the rest of the program asks a launcher: its host half, one value a launcher."""
+"""The interface of a launcher's host half: one value for each launcher."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -55,7 +55,7 @@ class Launcher:
     folder: Path
     """The folder of both halves and of the Dockerfiles."""
     clean_status: int
-    """The exit status of a process that ends as it should."""
+    """The exit status of a clean end."""
     starts: frozenset[str]
     """The kinds of target that it can start (orchestrator.supervisor.targets)."""
     refuse: Callable[[str, str], str | None] = lambda _option, _kind: None
@@ -63,7 +63,7 @@ class Launcher:
     serve: Callable[[Serving], tuple[str, ...]] = lambda _serving: ()
     """The options that run an application as a scenario's `server` says; options of the scenario follow."""
     requires: Callable[[tuple[str, ...]], tuple[str, ...]] = lambda _options: ()
-    """The packages, as requirements, that the program itself needs in a cell with these options."""
+    """The packages, as requirements, that the launcher needs in a cell with these options."""
     lacks: Callable[[CellEnvironment], str | None] = lambda _environment: None
     """Why the program cannot be made for an environment; None if it can."""
     recipe: Callable[[CellEnvironment], ServerRecipe] | None = None

@@ -25,7 +25,7 @@ def _serve(serving: Serving) -> tuple[str, ...]:
 
 
 def _requires(options: tuple[str, ...]) -> tuple[str, ...]:
-    """gunicorn, with what it says that its worker class needs."""
+    """The requirement of gunicorn with the extra of its worker class."""
     name, words = "", iter(options)
     for option in words:
         spelt, equals, value = option.partition("=")

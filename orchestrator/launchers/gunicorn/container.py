@@ -25,5 +25,5 @@ class Launch(launch.Launch):
         self.port = http.free_port()
 
     def command(self) -> list[str]:
-        """The command line: what the scenario says, then what this program needs."""
+        """The command line: the scenario's options, then those that this program needs."""
         return ["python3", MASTER, *self.options, "--bind", f"127.0.0.1:{self.port}", self.target.file]

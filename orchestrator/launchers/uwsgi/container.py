@@ -1,4 +1,4 @@
-"""The launcher `uwsgi` in a container: its command lines, and what a driver gets: one request."""
+"""The launcher `uwsgi` in a container: its command lines, and the one request to a driver."""
 
 from __future__ import annotations
 
