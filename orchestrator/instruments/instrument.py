@@ -25,7 +25,7 @@ class Instrument:
     parse: Callable[[str], Parsed]
     """Reads its output, which is untrusted: the program under question can write to the same file."""
     lacks: Callable[[CellEnvironment, ProbeSource | None], str | None]
-    """Why it cannot watch a probe in an environment, or Python itself if there is no probe; None if it can."""
+    """Why it cannot watch a probe in an environment, or Python without a probe; None if it can."""
     packages: tuple[str, ...] = ()
     compiler_options: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()

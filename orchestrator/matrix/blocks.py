@@ -1,4 +1,4 @@
-"""Cells by the block: products of axis values, so that what is alike is worked out once."""
+"""Blocks of cells: products of axis values, so that equal cells are worked out once."""
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -14,16 +14,16 @@ _Split = tuple[tuple[_Values, int], ...]
 
 
 class AxisFunction(Generic[Result]):
-    """A function of a cell that depends on some of its axes alone; worked out once for each of their values.
+    """A function of a cell that depends on some axes only; evaluated once for each combination of them.
 
-    Of a cell that lacks one of the axes it is the function of the others.
+    For a cell without one of the axes it depends on the others.
     """
 
     def __init__(self, axes: Iterable[str], function: Callable[[Mapping[str, str]], Result]) -> None:
         self._axes = tuple(sorted(axes))
         self._function = function
         self._known: dict[tuple[str | None, ...], int] = {}
-        # Results are compared and hashed by their number: most are values of many fields.
+        # Results are compared by number: most are values of many fields, which are slow to hash.
         self._results: list[Result] = []
         self._numbers: dict[Result, int] = {}
         self._splits: dict[tuple[tuple[str, ...], _Values], _Split] = {}
@@ -85,7 +85,7 @@ class AxisFunction(Generic[Result]):
 def partition_by(
     functions: Iterable[AxisFunction[Any]], blocks: Iterable[Block], grid: Block
 ) -> list[list[Block]]:
-    """The cells of a grid's blocks in parts, each of the same result by every function, of few blocks."""
+    """The cells of a grid's blocks in parts of few blocks; every function has one result in each part."""
     parts: dict[tuple[Hashable, ...], list[Block]] = {(): list(blocks)}
     for function in functions:
         finer: dict[tuple[Hashable, ...], list[Block]] = {}
@@ -97,7 +97,7 @@ def partition_by(
 
 
 def size(blocks: Iterable[Block]) -> int:
-    """How many cells they are."""
+    """The number of cells."""
     return sum(math.prod(map(len, block.values())) for block in blocks)
 
 
@@ -115,7 +115,7 @@ def joined(blocks: Sequence[Block], grid: Block) -> list[Block]:
 def _joined_along(
     axis: str, blocks: Sequence[Block], varying: Sequence[str], order: Sequence[str]
 ) -> list[Block]:
-    """The blocks with those joined that differ in one axis alone; all are alike in all axes but `varying`."""
+    """The blocks after joining those that differ in one axis; all are equal in the axes but `varying`."""
     others = [other for other in varying if other != axis]
     alike: dict[_Values, list[Block]] = {}
     for block in blocks:

@@ -1,4 +1,4 @@
-"""A cover: few cells that together have every pair, or every triple, of axis values that some cell has."""
+"""A cover: few cells that have every pair, or triple, of axis values that any cell has."""
 
 import heapq
 from collections import Counter, defaultdict
@@ -11,7 +11,7 @@ from typing import Final
 from orchestrator.model import Cover
 
 NEW: Final = 0.5
-"""What a new combination counts in a cell that needs a new image, and again in a new environment.
+"""The weight of a new combination in a cell that needs a new image, and again in a new environment.
 
 On a matrix of 21,146 cells on 1,615 images a pairwise cover has 248 cells on 330 images by 1, 251 on 237 by
 0.7, 252 on 228 by 0.5, and 262 on 231 by 0.3. An image costs a minute where a cell costs seconds.
@@ -28,10 +28,10 @@ class Candidate:
 
 
 def covering(candidates: Sequence[Candidate], cover: Cover) -> list[int]:
-    """The numbers of the chosen candidates, in their order; no combination that one of them has is left out.
+    """The numbers of the chosen candidates, in order; they have every combination of all candidates.
 
-    Greedy: the candidate with most new combinations, less those of an image or environment that is not
-    chosen yet. Then what turned out to be superfluous is left out, whole images first.
+    The search is greedy: it takes the candidate with the most new combinations, weighted down for a new
+    image or environment. Afterwards it drops superfluous candidates, whole images first.
     """
     if cover.strength is None:
         return list(range(len(candidates)))
@@ -40,12 +40,12 @@ def covering(candidates: Sequence[Candidate], cover: Cover) -> list[int]:
 
 
 def combination_count(candidates: Sequence[Candidate], strength: int) -> int:
-    """How many different combinations of so many axis values the candidates have."""
+    """The number of different combinations of a number of axis values among the candidates."""
     return len({values for candidate in candidates for values in _combinations(candidate, strength)})
 
 
 def _combinations(candidate: Candidate, strength: int) -> Iterator[tuple[int, ...]]:
-    # All of a candidate that has fewer values: what it has is then covered too.
+    # A candidate with fewer values counts as one combination.
     return combinations(sorted(candidate.values), min(strength, len(candidate.values)))
 
 
@@ -70,7 +70,7 @@ class _Search:
         heapq.heapify(self.heap)
 
     def run(self) -> list[int]:
-        """Choose until nothing is new. Of a candidate the count is taken anew only when it comes first."""
+        """Choose until nothing is new. A candidate's count is updated only when it comes first."""
         while self.heap:
             _, number = heapq.heappop(self.heap)
             if not self.most[number]:
@@ -92,7 +92,7 @@ class _Search:
         for part in (("image", item.image), ("environment", item.environment)):
             if part not in self.known:
                 self.known.add(part)
-                # What shares it is now worth more than its entry says.
+                # Candidates that share it are now worth more than their entries say.
                 for other in self.sharing[part]:
                     if self.most[other]:
                         heapq.heappush(self.heap, self._entry(other))
@@ -105,7 +105,7 @@ class _Search:
 
 
 def _necessary(candidates: Sequence[Candidate], chosen: Sequence[int], strength: int) -> set[int]:
-    """The chosen candidates less those whose combinations others have: whole images first."""
+    """The chosen candidates without superfluous ones: whole images first."""
     counts = Counter(values for number in chosen for values in _combinations(candidates[number], strength))
     images: dict[Hashable, list[int]] = defaultdict(list)
     for number in chosen:

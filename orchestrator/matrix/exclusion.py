@@ -29,7 +29,7 @@ from orchestrator.model import (
 
 @dataclass(frozen=True)
 class _Reason:
-    """Why a cell does not run, and the place of the rule that says so, if one does."""
+    """Why a cell does not run, and the place of the rule, if a rule excludes it."""
 
     text: str
     where: str | None = None
@@ -40,7 +40,7 @@ Axes = Mapping[str, str]
 
 
 class Exclusions:
-    """What excludes cells of one scenario: the matrix's rules and its own, then needs that are not met."""
+    """The exclusions of one scenario: the matrix's rules, its own rules, then unmet needs."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Exclusions:
 
 @dataclass(frozen=True, kw_only=True)
 class _Needs:
-    """What the cells of a scenario need: for each need a function of the axes that decide it."""
+    """The needs of a scenario's cells: for each need a function of the axes that decide it."""
 
     scenario: Scenario
     catalogue: Catalogue
@@ -82,7 +82,7 @@ class _Needs:
     """All values of the python axis."""
 
     def reasons(self) -> Iterator[_ReasonOf]:
-        """Functions to the reason why a need is not met, or None. The first reason against a cell counts."""
+        """Functions that return why a need is not met, or None. The first reason counts."""
         yield _reason_of(self._probe, "probe")
         yield _reason_of(self._environment, "python", "glibc", "arch", "launcher")
         yield _reason_of(self._language, "probe")

@@ -1,4 +1,4 @@
-"""Expanding a matrix: the cross product, narrowed by profile and flags, less what is excluded."""
+"""Expands a matrix: the cross product, narrowed by profile and flags, without excluded cells."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ from orchestrator.model import (
 
 @dataclass(frozen=True, kw_only=True)
 class _Clause:
-    """One narrowing of the matrix, by the words in which the user gave it."""
+    """One narrowing of the matrix, named as the user wrote it."""
 
     words: str
     when: Expression
@@ -79,7 +79,7 @@ def reduced(
     excluded: Sequence[ExcludedCells],
     request: Request,
 ) -> Selection:
-    """A selection of which only `cells` can run, and `excluded` cannot.
+    """A selection reduced to `cells`, with `excluded` added to the cells that cannot run.
 
     Raises InputError for an empty one that the request does not allow.
     """
@@ -144,7 +144,7 @@ def _chosen(
     if request.cells is not None:
         return named_cells(grids, request.cells, matrix.file)
     left = [grid for grid in grids if size([grid])]
-    # All clauses first: a mistake in one is worth more than that another leaves no cell.
+    # All clauses first: a mistake in one comes before another that leaves no cell.
     for clause in list(_clauses(matrix, _profile(matrix, request), request, host)):
         before, matches = size(left), facts.when(clause.when, then=True)
         left = [block for block, matching in matches.partition(left) if matching]
@@ -158,7 +158,7 @@ def _chosen(
 
 
 def _clauses(matrix: Matrix, profile: Profile, request: Request, host: Arch) -> Iterator[_Clause]:
-    """Every narrowing, in the order in which it is named when nothing is left."""
+    """Every narrowing, in the order of the error for an empty selection."""
     for axis, values in profile.axes.items():
         if axis not in request.axes:
             hosts = axis == ARCH and HOST in values

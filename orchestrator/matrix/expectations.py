@@ -21,11 +21,11 @@ DEFAULT: Final = ExpectationRule(
     ),
     clean=True,
 )
-"""What holds of a cell of the user's code that no entry matches: what people mean by "it works"."""
+"""The expectation for the user's code in a cell that no entry matches: it works."""
 
 
 def default_of(where: str) -> ExpectationRule:
-    """The default of the scenario whose code is named at `where`: what a report links as the cell's rule."""
+    """The default of the scenario whose code is named at `where`, which reports link as the cell's rule."""
     return replace(DEFAULT, expectation=DEFAULT.expectation.model_copy(update={"where": where}))
 
 
@@ -51,7 +51,7 @@ def expectation_of(entry: ExpectFile, where: str) -> Expectation:
 def expectation_errors(
     document: Document[ScenarioFile], index: int, entry: ExpectFile
 ) -> Iterator[InputError]:
-    """Where a rule names what its kind of outcome does not have, so that it could never be judged."""
+    """Errors for fields that the rule's kind of outcome does not have, and that could never be judged."""
     if entry.status is not None and entry.outcome is not OutcomeKind.EXIT:
         yield InputError(
             f"outcome {entry.outcome} has no exit status",

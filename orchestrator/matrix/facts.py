@@ -1,4 +1,4 @@
-"""Expressions as functions of a cell's axes, with what the catalogue knows beside them: release, and host."""
+"""Expressions as functions of a cell's axes, with facts of the catalogue: release and host."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
@@ -19,7 +19,7 @@ Then = TypeVar("Then", bound=Hashable)
 
 
 class CatalogueFacts:
-    """What expressions compare beside axis values: a catalogue's exact releases, and the host."""
+    """Facts that expressions compare beside axis values: the catalogue's exact releases, and the host."""
 
     def __init__(self, catalogue: Catalogue, glibcs: Sequence[str] = ()) -> None:
         """`glibcs` are the values of the glibc axis."""

@@ -17,7 +17,7 @@ from orchestrator.model import CodeFile
 
 MAX_FILES: Final = 20_000
 MAX_BYTES: Final = 200 << 20
-"""All of them together; each cell's image holds them."""
+"""Bytes of all files together; each cell's image holds them."""
 VENV: Final = "pyvenv.cfg"
 CACHE_TAG: Final = "CACHEDIR.TAG"
 """A file that marks a folder as a cache (https://bford.info/cachedir/); cargo, pytest and mypy write it."""
@@ -29,12 +29,12 @@ LEFT_OUT: Final = frozenset({
 LEFT_OUT_ON_TOP: Final = frozenset({
     "build", "dist", "reports", "scenarios", "matrix.yaml", "scenario.yaml", ".crashmatrix",
 })  # fmt: skip
-"""What is left out directly in the folder that is taken as a whole."""
+"""Names that are left out directly in the folder that is taken as a whole."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 
 
 def whole_folder(folder: Path) -> tuple[CodeFile, ...]:
-    """The files of a package's source: its whole folder but for what is no source; raises InputError."""
+    """The files of a package's source: its whole folder without generated files; raises InputError."""
     found = folder.resolve()
     return FileCollector(folder=found, project=found, where=Location(file=str(folder))).whole()
 
@@ -50,7 +50,7 @@ class FileCollector:
     bytes: int = 0
 
     def whole(self) -> tuple[CodeFile, ...]:
-        """The whole folder but for what is no source; raises InputError."""
+        """The whole folder without generated files; raises InputError."""
         for name in self._entries(self.folder, "."):
             if name not in LEFT_OUT_ON_TOP:
                 self._add(self.folder / name, name, within=(self.folder,), whole=True)

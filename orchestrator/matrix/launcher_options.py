@@ -1,4 +1,4 @@
-"""Launcher options of a scenario that a launcher refuses, in the cells that the options are for."""
+"""Launcher options of a scenario that a launcher refuses, in the cells that they apply to."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice, product
@@ -35,7 +35,7 @@ def refused_options(
 
 
 def _launchers_of(when: Expression, axes: Axes) -> list[str]:
-    """The launchers of which a cell may match; `MOST` combinations of axis values are tried of each."""
+    """The launchers with cells that may match; at most `MOST` combinations of values are tried for each."""
     names = sorted(name for name in when.names if name != LAUNCHER)
 
     def may_match(launcher: str) -> bool:

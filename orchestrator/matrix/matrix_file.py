@@ -24,7 +24,7 @@ from orchestrator.matrix.scenarios import ScenarioSource
 from orchestrator.model import ABSENT, AXIS_VALUE, STANDARD_AXES, Cover, ProbeKind, Scenario, Value
 
 DEFAULTS: Final = Path(__file__).with_name("defaults.yaml")
-"""What a project's matrix.yaml does not say; a file of the program, in the same form."""
+"""The defaults of a project's matrix.yaml: a file of the program, in the same form."""
 
 HOST: Final = "host"
 """In a profile, the architecture of the machine that plans: what runs there without emulation."""
@@ -62,7 +62,7 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True)
 class Matrix:
-    """A matrix that holds together: every name in it is known, every expression parsed.
+    """A consistent matrix: every name in it is known, every expression parsed.
 
     `axes` are those of every cell; `vocabulary` has the scenarios' own as well. `aliases` are other names
     of values, for hints.
@@ -71,7 +71,7 @@ class Matrix:
     file: str
     axes: Axes
     probes_are_found: bool = False
-    """Whether the probe axis is what the scenarios have, since the file does not state it."""
+    """Whether the probe axis comes from the scenarios, since the file does not state it."""
     vocabulary: Axes
     aliases: Aliases
     scenarios: Mapping[str, Scenario]
@@ -89,8 +89,8 @@ def load_matrix(
 ) -> Matrix:
     """Load matrix.yaml and its scenarios, which lie in the folder `scenarios`.
 
-    What the file does not say comes from DEFAULTS; without a scenario axis every scenario of the folder is on
-    it. `latest_of` gives the version of a package that a scenario wants the latest of.
+    Missing parts come from DEFAULTS; without a scenario axis every scenario of the folder is on it.
+    `latest_of` returns the latest version of a package.
 
     Raises MultipleInputError with file, line and column for everything that is wrong in them. Expressions are
     checked only if all axes that they may name could be read.

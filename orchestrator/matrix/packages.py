@@ -23,7 +23,7 @@ _TAKEN: Final = frozenset({*STANDARD_AXES, INSTRUMENT, MITIGATION})
 
 
 def unknown_latest(distribution: str) -> str:
-    """Where no index is asked: raises InputError."""
+    """The resolver for callers without an index: raises InputError."""
     raise InputError(f"no index is asked for the latest {distribution}", hint="write its version")
 
 

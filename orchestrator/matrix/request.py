@@ -1,4 +1,4 @@
-"""What the user asks of a matrix."""
+"""A request: what the user chooses from a matrix."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from orchestrator.model import STANDARD_AXES, Cover
 
 @dataclass(frozen=True, kw_only=True)
 class OtherPlan:
-    """The cells of a plan that another machine made, or another night."""
+    """The cells of another plan, made on another machine or another day."""
 
     file: Path
     cells: frozenset[str]
@@ -17,7 +17,7 @@ class OtherPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the user asked for: flags by axis, an expression, a profile, a shard (1-based)."""
+    """The user's choice: flags by axis, an expression, a profile, a shard (1-based)."""
 
     profile: str | None = None
     cells: frozenset[str] | None = None
@@ -27,17 +27,17 @@ class Request:
     cover: Cover | None = None
     """Replaces the profile's."""
     only: OtherPlan | None = None
-    """Of the chosen cells those that this plan has."""
+    """Restricts the chosen cells to those of this plan."""
     without: OtherPlan | None = None
-    """Of the chosen cells those that this plan lacks: what another machine cannot run."""
+    """Restricts the chosen cells to those that this plan lacks: the rest for another machine."""
     shard: tuple[int, int] | None = None
     trials: int | None = None
     enough: int = 1
-    """How many trials that settle a cell's verdict are run."""
+    """The number of trials of a cell."""
     timeout: float | None = None
     """Seconds for one trial."""
     offline: bool = False
-    """Whether registries are taken to answer without being asked: their images are here already."""
+    """Whether registries count as answering without a check, because their images are present."""
     lock: Path | None = None
     """The folder of a run, or one lock's file, whose packages are installed again."""
     build_missing: bool = False

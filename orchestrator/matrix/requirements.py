@@ -38,7 +38,7 @@ _REFUSED: Final = {
     **dict.fromkeys(("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index"), _INDEX),
     "--trusted-host": _INDEX,
 }
-"""Options of a requirements file that have another place here."""
+"""Options of a requirements file that a project sets elsewhere."""
 
 
 def parse_requirement(text: str, where: Location) -> str:
@@ -74,7 +74,7 @@ def _requirement(text: str, where: Location) -> "requirements.Requirement":
 
 
 def _check_url(name: str, url: str, where: Location) -> None:
-    """Refuse what is no plain download: a version control's address, a file of this machine, a secret."""
+    """Refuse other sources than an index: version control addresses, local files, and secrets in addresses."""
     try:
         parts = urlsplit(url)
         secret = parts.username is not None or parts.password is not None

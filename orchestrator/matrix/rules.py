@@ -1,4 +1,4 @@
-"""Expressions of matrix.yaml and scenario.yaml, parsed, with what they decide."""
+"""The rules of matrix.yaml and scenario.yaml: parsed expressions with their consequences."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class ExpectationRule:
     when: Expression
     expectation: Expectation
     clean: bool
-    """Whether the status is the launcher's for a process that ends as it should (`status: clean`)."""
+    """Whether the status is the launcher's clean exit status (`status: clean`)."""
 
     def of(self, clean_status: int) -> Expectation:
         """The expectation of a cell whose launcher has this clean exit status."""
@@ -48,4 +48,4 @@ class ScenarioRules:
     options: tuple[LauncherOptions, ...]
     expect: tuple[ExpectationRule, ...]
     default: ExpectationRule | None = None
-    """What holds of a cell that no rule matches; None: each cell needs a rule."""
+    """The expectation of a cell that no rule matches; None if each cell needs a rule."""

@@ -1,4 +1,4 @@
-"""Mistakes in a scenario's file beside its form: its probes, its files, and what its launchers start."""
+"""Mistakes in a scenario's file that its form does not show: in probes, files and launchers."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -16,14 +16,14 @@ CRATES: Final = "Cargo.lock"
 
 
 def name_keys(language: ProbeKind) -> tuple[str, str]:
-    """The key that names what a probe is, and the one that it must not have."""
+    """The key that names a probe's module or program, and the one that it must not have."""
     return ("program", "module") if language.is_program else ("module", "program")
 
 
 def probe_errors(
     document: Document[ScenarioFile], language: ProbeKind, probe: ProbeFile
 ) -> Iterator[InputError]:
-    """Where the entry of a probe does not fit what the probe is."""
+    """Errors in a probe's entry that contradict its language."""
     wanted, other = name_keys(language)
     if getattr(probe, wanted) is None or getattr(probe, other) is not None:
         is_one = "a program" if language.is_program else "a module that Python loads"
@@ -55,7 +55,7 @@ def probe_errors(
 def start_errors(
     document: Document[ScenarioFile], code: UserCode, launchers: Sequence[Launcher]
 ) -> Iterator[InputError]:
-    """Where no launcher of the matrix starts what the scenario names."""
+    """An error if no launcher of the matrix starts the scenario's target."""
     if launchers and not any(code.kind in launcher.starts for launcher in launchers):
         able = " or ".join(name for name, launcher in LAUNCHERS.items() if code.kind in launcher.starts)
         yield InputError(
@@ -68,7 +68,7 @@ def start_errors(
 def file_errors(
     document: Document[ScenarioFile], folder: Path, code: UserCode | None
 ) -> Iterator[InputError]:
-    """Files that the scenario names and does not have."""
+    """Errors for files that the scenario names and lacks."""
     named: dict[tuple[str, ...], str] = {}
     if document.value.driver and code is None:
         named["driver",] = document.value.driver

@@ -1,4 +1,4 @@
-"""scenarios/NAME/scenario.yaml as it is written: what each entry is called, and what it may say."""
+"""The format of scenarios/NAME/scenario.yaml: its keys and their values."""
 
 import re
 import signal
@@ -184,7 +184,7 @@ class ExpectFile(Value):
 
 
 class ServerFile(Value):
-    """`server`: how a server runs the application. What is left out is left to the server."""
+    """`server`: how a server runs the application. Missing keys keep the server's defaults."""
 
     processes: Annotated[int, Field(ge=1, le=64)] | None = None
     threads: Annotated[int, Field(ge=1, le=256)] | None = None

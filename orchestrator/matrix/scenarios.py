@@ -1,4 +1,4 @@
-"""Scenarios: the question, its programs, and what should be seen, checked as one."""
+"""Scenarios: question, programs and expectations, validated together."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -108,7 +108,7 @@ class ScenarioSource:
         )
 
     def check(self, matrix_axes: Axes, aliases: Aliases) -> None:
-        """Add to the errors what is wrong in the file beside its form and its expressions."""
+        """Add the mistakes of the file that neither its form nor its expressions show."""
         document, entry, code = self.document, self.document.value, self.code
         self.errors.add(*file_errors(document, self.folder, code))
         check_axes(document, entry.axes, self.errors, aliases)

@@ -1,4 +1,4 @@
-"""What a scenario says of its application's server: `server`, `requests` and `end`."""
+"""The keys of a scenario for its application's server: `server`, `requests` and `end`."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -21,13 +21,13 @@ def serving_of(entry: ScenarioFile, code: UserCode | None) -> Serving | None:
 
 
 def serving_errors(document: Document[ScenarioFile], code: UserCode | None) -> Iterator[InputError]:
-    """Where those keys do not fit what the scenario starts."""
+    """Errors for keys that do not fit the scenario's target."""
     stated = [key for key in KEYS if (key,) in document.nodes]
     if document.broken.intersection(KEYS):
         return
     serving = serving_of(document.value, code)
     if serving is None:
-        # A broken `wsgi` is said already.
+        # A broken `wsgi` has its own error.
         if WSGI not in document.broken:
             for key in stated:
                 yield InputError(

@@ -1,4 +1,4 @@
-"""The first files of a project: a matrix.yaml that leaves all to the defaults, and one scenario."""
+"""The first files of a project: a matrix.yaml with defaults only, and one scenario."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ from orchestrator.model import (
 )
 
 TRIALS_PER_CONTAINER: Final = 16
-"""Where a scenario states none. A container's start and end cost half a second; a stop waits for all."""
+"""The default of a scenario. A container's start and end cost half a second; a stop waits for all trials."""
 MAX_ID: Final = 200
 """A cell's id becomes a path; file systems take 255 bytes a name."""
 
@@ -60,7 +60,7 @@ class CellSelector:
         for part in partition_by([*self._rules, *self._options, launcher, instrument], blocks, grid):
             with errors.collect():
                 _check_ids(part)
-                # The terms of one cell are those of all: the functions have the same results for them.
+                # One cell stands for all of the block: the functions have the same results for them.
                 terms = self._terms(_first(part[0]), request, count=size(part))
                 for block in part:
                     yield SelectedCells(axes=dict(block), terms=terms)
@@ -86,12 +86,12 @@ class CellSelector:
         )
 
     def _served_by(self, launcher: str) -> tuple[str, ...]:
-        """The options by which a launcher runs the scenario's application as it says."""
+        """The options by which a launcher runs the scenario's application as its `server` says."""
         serving = self._scenario.serving
         return LAUNCHERS[launcher].serve(serving) if serving else ()
 
     def _rule(self, axes: Mapping[str, str], count: int) -> ExpectationRule:
-        """The one rule that matches a cell, and `count` cells in all alike."""
+        """The one rule that matches a cell, which stands for `count` equal cells."""
         found = [rule for matching in self._rules if (rule := matching(axes))]
         if len(found) == 1:
             return found[0]
@@ -112,7 +112,7 @@ def _first(block: Block) -> dict[str, str]:
 
 
 def _check_ids(blocks: Sequence[Block]) -> None:
-    """Refuse ids that no folder can have. A block's longest id has of each axis what adds most to it."""
+    """Refuse ids that are too long for a folder; the longest id of a block has the longest value of each axis."""
 
     def length(axis: str, value: str) -> int:
         return len(value) if axis in STANDARD_AXES else 0 if value == ABSENT else len(f"+{axis}={value}")
@@ -128,7 +128,7 @@ def _check_ids(blocks: Sequence[Block]) -> None:
 
 
 def _most_per_container(expectation: Expectation, instrument: Instrument | None) -> int:
-    """How many trials may share a container, whatever the scenario says.
+    """The most trials that may share a container, which the scenario cannot raise.
 
     A hang and the memory limit are observed from outside the container, and an instrument leaves files.
     """

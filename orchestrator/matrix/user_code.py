@@ -1,4 +1,4 @@
-"""What a scenario says of the user's own code: what is started, and the files and packages around it."""
+"""The keys of a scenario for the user's code: the target, its files and its packages."""
 
 __lazy_modules__ = ("packaging",)
 
@@ -20,12 +20,12 @@ from orchestrator.model import CodeFile, PackageAxis, UserCode
 from orchestrator.supervisor.targets import COMMAND, DRIVER, PYTEST, SCRIPT, WSGI
 
 KEYS: Final = (DRIVER, SCRIPT, COMMAND, PYTEST, WSGI)
-"""The keys of a scenario file that say what is started, each the name of a kind of target."""
+"""The keys of a scenario file that name a target, each called as its kind."""
 AROUND: Final = ("arguments", "requires", "packages", "source", "files", "env", "network")
-"""The keys that say what the user's code needs."""
+"""The keys for the needs of the user's code."""
 BUILDS: Final = ("pyproject.toml", "setup.py")
 TIMEOUTS: Final[Mapping[str, float]] = {PYTEST: 600.0}
-"""Seconds of a trial where the scenario states none, by what is started."""
+"""The default time limit of a trial in seconds, by kind of target."""
 TIMEOUT: Final = 60.0
 
 
@@ -39,7 +39,7 @@ class CodeReader:
     errors: ErrorList
 
     def read(self, packages: tuple[PackageAxis, ...]) -> UserCode | None:
-        """The user's code; None for a scenario of a driver or probes that needs nothing around them."""
+        """The user's code; None for a scenario of a driver or probes without further needs."""
         entry, kind = self.document.value, self.kind
         if self._is_wrong(kind) or (kind == DRIVER and not self._stated(AROUND)):
             return None
@@ -62,7 +62,7 @@ class CodeReader:
 
     @property
     def kind(self) -> str:
-        """What is started; a driver where nothing is named."""
+        """The kind of target; a driver if none is named."""
         return next(iter(self._stated(KEYS)), DRIVER)
 
     def _stated(self, keys: tuple[str, ...]) -> list[str]:
@@ -90,7 +90,7 @@ class CodeReader:
         return not stated or len(stated) > 1 or bool({kind, *around} & self.document.broken)
 
     def _requires(self, reader: Requirements) -> Iterator[str]:
-        """Each requirement, of the list or of the file."""
+        """Each requirement, from the list or the file."""
         requires = self.document.value.requires
         if not isinstance(requires, str):
             for index, text in enumerate(requires):
@@ -117,7 +117,7 @@ class CodeReader:
         return str(folder)
 
     def _files(self, kind: str) -> tuple[CodeFile, ...]:
-        """The files that are named, else the whole folder; of a driver that file alone."""
+        """The named files, else the whole folder; for a driver only its file."""
         entry, document = self.document.value, self.document
         started = [name for name in (entry.script, entry.driver) if name]
         for name in started:
@@ -136,7 +136,7 @@ class CodeReader:
 
 
 def _with_pytest(requires: Iterable[str], packages: tuple[PackageAxis, ...]) -> Iterator[str]:
-    """The requirements, and pytest itself where nothing says which one."""
+    """The requirements, with pytest if none of them pins it."""
     named = {package.distribution for package in packages}
     for requirement in requires:
         named.add(_name(requirement))

@@ -1,4 +1,4 @@
-"""The base of all values that travel between the stations and on to disk."""
+"""The base of all values that stations exchange and write to disk."""
 
 from typing import Annotated, Final
 

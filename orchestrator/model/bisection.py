@@ -1,4 +1,4 @@
-"""Bisections: between which two neighbours of an ordered axis an outcome changes, and how sure that is."""
+"""Bisections: the two neighbours of an ordered axis between which an outcome changes, and the confidence."""
 
 from enum import StrEnum
 from typing import Final
@@ -11,12 +11,12 @@ BISECTION_SCHEMA: Final = 3
 
 
 class BisectionFinding(StrEnum):
-    """What the values that were tested support."""
+    """The conclusion that the tested values support."""
 
     FLIP = "flip"
     """Exactly one change, between two neighbours."""
     SAME = "same"
-    """Every value that was tested ends alike."""
+    """All tested values end alike."""
     AT_TIMES = "at times"
     """The first and the last value both show it in some of their trials: the axis does not decide it."""
     SEVERAL = "several"
@@ -31,11 +31,11 @@ class TestedValue(Value):
     value: str
     cell: str
     ended: tuple[str, ...]
-    """How its trials ended, each way once."""
+    """The ways in which its trials ended, each once."""
     shown: Integer = 0
     trials: Integer
     skipped: str = ""
-    """Why it counts neither way: it could not be observed, or ended as no other did."""
+    """Why it counts neither way: it was not observed, or ended like neither end of the axis."""
 
 
 class SkippedValue(Value):

@@ -12,11 +12,11 @@ from orchestrator.model.interpreter import CopiedPython, Interpreter, Interprete
 from orchestrator.model.root_filesystem import Base, registry_of
 
 TOOLCHAIN_ARCH: Final = Arch.X86_64
-"""What the cross toolchains run on, whatever they compile for."""
+"""The architecture that the cross toolchains run on."""
 
 
 class MadeOf(Value):
-    """What a cell's environment is made of: the base with its origin in words, and the interpreter."""
+    """The parts of a cell's environment: the base with its origin in words, and the interpreter."""
 
     base: str
     origin: str
@@ -26,11 +26,11 @@ class MadeOf(Value):
     without: tuple[str, ...] = ()
     """Modules of the standard library that it lacks."""
     minutes: int | None = None
-    """About how long compiling it and its libraries takes on two cores, where it is compiled here."""
+    """The approximate time to compile it and its libraries on two cores; None if it is not compiled."""
 
 
 class CatalogueParts(Value):
-    """images/catalogue.yaml but for its downloads: every base and interpreter of a plan.
+    """images/catalogue.yaml without its downloads: every base and interpreter of a plan.
 
     Probes are compiled on `builder_suite` with the `builder_packages`, against `probe_glibc`, the
     lowest one that they must load on; for another architecture than the compiler's own the
@@ -46,7 +46,7 @@ class CatalogueParts(Value):
     cross_packages: tuple[Package, ...] = ()
     probe_glibc: VersionText = "2.17"
     library_minutes: dict[Arch, int] = {}
-    """About how long the libraries of the portable interpreters take on two cores."""
+    """The approximate time to compile the libraries of the portable interpreters on two cores."""
 
     def base_for(self, glibc: str, arch: Arch) -> Base | None:
         """The base with this glibc for this architecture, if the catalogue has one."""
@@ -84,11 +84,11 @@ class CatalogueParts(Value):
 
     @cached_property
     def _copied(self) -> dict[tuple[str, Arch], tuple[CopiedPython, ...]]:
-        """What `copied` found: a plan of many cells asks for a few values thousands of times."""
+        """The results of `copied`: a plan of many cells needs a few values thousands of times."""
         return {}
 
     def made_of(self, python: str, glibc: str, arch: Arch) -> MadeOf | None:
-        """What the environment of these axis values is made of, if it can be had."""
+        """The parts of the environment of these axis values; None if there is none."""
         base = self.base_for(glibc, arch)
         interpreter = self.interpreter_for(base, python, arch) if base else None
         if base is None or interpreter is None:
@@ -118,14 +118,14 @@ class CatalogueParts(Value):
 
 
 class Catalogue(CatalogueParts):
-    """images/catalogue.yaml and images/lock.yaml together: what a plan can use, each download pinned."""
+    """images/catalogue.yaml with images/lock.yaml: all that a plan can use, each download pinned."""
 
     downloads: tuple[Download, ...]
     images: tuple[ImagePin, ...] = ()
     silent: frozenset[str] = frozenset()
     """The registries that this plan needs and that do not answer."""
     host: Arch = TOOLCHAIN_ARCH
-    """What this machine runs without emulation."""
+    """The architecture that this machine runs without emulation."""
 
     @property
     def lacks_toolchain(self) -> str | None:

@@ -4,11 +4,11 @@
     probe in ("cpp", "rust") and not (python >= "3.13" or arch == "arm64")
 
 A cell without an axis (one of another scenario) has the value `none` there, which compares with no version.
-Two words are true of some cells: `emulated` where the architecture is not that of the host that plans,
-`ready` where no CPython has to be compiled (one that is unpacked counts on the newest glibc alone).
+Two words are conditions by themselves: `emulated` is true if the architecture is not that of the host that
+plans, `ready` if no CPython has to be compiled (an unpacked one counts on the newest glibc only).
 
 `parser` reads a text and words its errors, `tree` holds parsed expressions and evaluates them for a cell, and
-`versions` says which value or version a text means.
+`versions` maps a text to a value or version.
 """
 
 from orchestrator.matrix.expression.parser import (

@@ -91,7 +91,7 @@ class _Parser:
         return parsed
 
     def _part(self, node: ast.expr) -> Expression:
-        """A part of the expression; where it has a mistake that is kept, and the other parts are read."""
+        """A part of the expression; a mistake in it is collected, and the other parts are still read."""
         with self._errors.collect():
             return self._node(node)
         return Constant(False)

@@ -15,7 +15,7 @@ ARCH: Final = "arch"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CellContext:
-    """What an expression is evaluated on: a cell's axis values, and what is known beside them."""
+    """The context of an evaluation: a cell's axis values, and facts beside them."""
 
     axes: Mapping[str, str]
     host: Arch
@@ -34,7 +34,7 @@ class Expression(Protocol):
         """The axes that it names; a cell's other values do not matter to it."""
 
     def matches(self, cell: CellContext) -> bool:
-        """Whether it is true of a cell."""
+        """Whether it is true for a cell."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Constant:
 
     @property
     def names(self) -> frozenset[str]:
-        """None at all."""
+        """No axes."""
         return frozenset()
 
     def matches(self, cell: CellContext) -> bool:  # noqa: ARG002 - the protocol's
@@ -77,7 +77,7 @@ class Ready:
         return frozenset({"python", "glibc", ARCH, "launcher"})
 
     def matches(self, cell: CellContext) -> bool:
-        """Whether no CPython has to be compiled for the cell, nor its server for one that is unpacked."""
+        """Whether the cell needs no compiled CPython, and no server compiled for an unpacked one."""
         return cell.is_ready(cell.axes)
 
 
@@ -111,7 +111,7 @@ class Ordered:
     axis: str
     compare: Callable[[Version, Version], bool]
     bound: Version
-    """What `version_key` says of the text."""
+    """The `version_key` of the text."""
     text: str
     where: Location
 
@@ -147,11 +147,11 @@ class Not:
 
     @property
     def names(self) -> frozenset[str]:
-        """Those of the part."""
+        """The axes of the part."""
         return self.part.names
 
     def matches(self, cell: CellContext) -> bool:
-        """Whether the part is false of the cell."""
+        """Whether the part is false for the cell."""
         return not self.part.matches(cell)
 
 
@@ -167,7 +167,7 @@ class All:
         return frozenset().union(*(part.names for part in self.parts))
 
     def matches(self, cell: CellContext) -> bool:
-        """Whether every part is true of the cell."""
+        """Whether every part is true for the cell."""
         return all(part.matches(cell) for part in self.parts)
 
 
@@ -183,7 +183,7 @@ class Any:
         return frozenset().union(*(part.names for part in self.parts))
 
     def matches(self, cell: CellContext) -> bool:
-        """Whether some part is true of the cell."""
+        """Whether some part is true for the cell."""
         return any(part.matches(cell) for part in self.parts)
 
 
@@ -193,4 +193,4 @@ WORDS: Final[Mapping[str, Expression]] = {
     "emulated": Emulated(),
     "ready": Ready(),
 }
-"""What is true or false by itself; no axis can be called so."""
+"""Words that are conditions by themselves; no axis can have their names."""
