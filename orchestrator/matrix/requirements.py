@@ -74,7 +74,7 @@ def _requirement(text: str, where: Location) -> "requirements.Requirement":
 
 
 def _check_url(name: str, url: str, where: Location) -> None:
-    """Refuse other sources than an index: version control addresses, local files, and secrets in addresses."""
+    """Refuse addresses that are no plain download: version control, local files, and credentials."""
     try:
         parts = urlsplit(url)
         secret = parts.username is not None or parts.password is not None

@@ -112,7 +112,7 @@ def _first(block: Block) -> dict[str, str]:
 
 
 def _check_ids(blocks: Sequence[Block]) -> None:
-    """Refuse ids that are too long for a folder; the longest id of a block has the longest value of each axis."""
+    """Refuse ids that are too long for a folder; a block's longest id has the longest value of each axis."""
 
     def length(axis: str, value: str) -> int:
         return len(value) if axis in STANDARD_AXES else 0 if value == ABSENT else len(f"+{axis}={value}")

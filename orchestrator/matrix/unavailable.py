@@ -30,8 +30,8 @@ def _named(axes: Mapping[str, Sequence[str]]) -> Iterable[_Named]:
 def _unavailable(named: _Named, excluded: Sequence[ExcludedCells], missing: set[_Named]) -> UnavailableValue:
     axis, value = named
     mine = [item for item in excluded if value in item.axes.get(axis, ())]
-    # A reason that also excludes values that run is not this value's; nor may one be that another lacking
-    # value of the same cells has.
+    # A reason that also excludes values with cells is not about this value; nor is one that another
+    # unavailable value of the same cells has.
     general = {
         item.reason for item in excluded if any((axis, v) not in missing for v in item.axes.get(axis, ()))
     }
