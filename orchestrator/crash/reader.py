@@ -26,6 +26,7 @@ from orchestrator.crash.signature.hang import sign_hang
 from orchestrator.crash.stacks.cache import StackCache
 from orchestrator.crash.stacks.certainty import count_certain
 from orchestrator.crash.stacks.limits import loose
+from orchestrator.crash.stacks.linked import LinkedFrame, linked_frames
 from orchestrator.crash.stacks.python.backend import (
     EvaluatedFrame,
     PythonReading,
@@ -115,11 +116,17 @@ def interpret(
     invocation = read_invocation(core)
     hangs = hang or was_requested(core, site.fault)
     over = overflowed(core, site.fault, site.registers)
+    linked = linked_frames(memory, site.frames[site.frame :])
     certain = count_certain(memory, site.frames[site.frame :])
     signature, how = (
         sign_hang(threads, core.process_id)
         if hangs
-        else sign_crash(site.signal, _with_build(core, frames), certain=certain, overflowed=over)
+        else sign_crash(
+            site.signal,
+            _with_build(core, _by_linker(frames, linked)),
+            overflowed=over,
+            certain=sum(frame.number < certain for frame in linked),
+        )
     )
     return Crash(
         arch=core.arch,
@@ -149,6 +156,15 @@ def interpret(
         named_from=reading.named_from,
         environment=read_environment(memory, invocation.environment, site.near),
     )
+
+
+def _by_linker(frames: Sequence[NativeFrame], linked: Sequence[LinkedFrame]) -> list[NativeFrame]:
+    """The frames that are on the stack itself, with their functions by the linker's names."""
+    return [
+        frames[item.number].model_copy(update={"function": item.function} if item.function else {})
+        for item in linked
+        if item.number < len(frames)
+    ]
 
 
 def _with_build(core: Core, frames: Sequence[NativeFrame]) -> Sequence[NativeFrame]:

@@ -19,6 +19,8 @@ one for another fault. So:
   functions do, or where Python code calls itself, the one function in which that runs. A scan that finds the
   same return address again and again is no guess.
 - Names lose what compilers and backends add (crash/signature/names.py).
+- Inlined calls and tail calls are not in it, and functions have the linker's names (crash/stacks/linked.py),
+  since without debug information no more is known.
 - Of glibc's functions that call each other the one counts that was called from outside, by its public name:
   whether the others have names depends on whether glibc's debug file is installed.
 - A string function of glibc loses the variant that was chosen for the CPU.

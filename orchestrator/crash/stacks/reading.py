@@ -30,6 +30,8 @@ class Frame:
     trampoline: bool = False
     inline: bool = False
     """Inlined into the next frame outwards that is not; it has no start of its own."""
+    tail_call: bool = False
+    """It has jumped to the next frame inwards, and has no frame on the stack any more."""
     scanned: bool = False
     nearest: str | None = None
 

@@ -147,7 +147,7 @@ class _Namer:
         calls = [(behind, self.names.look_up(behind - 1)[:1]) for behind in jumps]
         return [
             Frame(
-                pc=behind, function=demangle(call.name), start=call.entry, exact=True,
+                pc=behind, function=demangle(call.name), start=call.entry, exact=True, tail_call=True,
                 file=call.line.file if call.line else None, line=call.line.line if call.line else None,
             )
             for behind, found in calls

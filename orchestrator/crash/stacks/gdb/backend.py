@@ -175,6 +175,7 @@ def _frame(frame: GdbFrame, symbol: Symbol | None, *, scanned: bool) -> Frame:
         line=frame.line,
         trampoline=frame.trampoline,
         inline=frame.inline,
+        tail_call=frame.tail_call,
         scanned=scanned,
     )
 

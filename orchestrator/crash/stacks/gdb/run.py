@@ -64,6 +64,7 @@ class GdbFrame(_Answer):
     line: int | None
     trampoline: bool
     inline: bool
+    tail_call: bool = False
 
 
 class GdbThread(_Answer):

@@ -66,6 +66,7 @@ def describe(frame: "gdb.Frame") -> "dict[str, Any]":
         "line": place.line or None,
         "trampoline": frame.type() == gdb.SIGTRAMP_FRAME,
         "inline": frame.type() == gdb.INLINE_FRAME,
+        "tail_call": frame.type() == gdb.TAILCALL_FRAME,
     }
 
 
