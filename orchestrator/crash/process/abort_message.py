@@ -13,6 +13,7 @@ from typing import Final
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.demangle import demangle
 from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.process.panic_message import read_panic
 from orchestrator.crash.process.startup import WORD, read_string
 from orchestrator.crash.stacks.reading import Frame
 
@@ -28,6 +29,8 @@ _CXX_CLASSES: Final = (b"\0++CCUNG", b"\0++CGNLC")
 """The exception classes "GNUCC++\\0" (libstdc++) and "CLNGC++\\0" (libc++), as they lie in memory."""
 _TYPE_BEFORE: Final = 80
 """Bytes from the class back to __cxa_exception's exceptionType; equal in libstdc++ and libc++abi."""
+_NEXT_BEFORE: Final = 48
+"""Bytes from the class back to nextException, which points to the exceptionType of the one caught before."""
 _OBJECT_BEHIND: Final = 32
 """Bytes from the class to the thrown object: sizeof(_Unwind_Exception)."""
 _THROWING: Final = frozenset({"__cxa_throw", "__cxa_rethrow", "_Unwind_RaiseException"})
@@ -49,7 +52,7 @@ def read_message(memory: ProcessMemory, frames: Sequence[Frame], registers: Mapp
     A function of the program may have "terminate" in its name, and std::terminate has other callers too, so
     an exception is searched for only while one is being thrown.
     """
-    return _abort_message(memory) or _uncaught(memory, frames, registers)
+    return _abort_message(memory) or read_panic(memory, frames) or _uncaught(memory, frames, registers)
 
 
 def _abort_message(memory: ProcessMemory) -> str | None:
@@ -73,7 +76,7 @@ def _uncaught(memory: ProcessMemory, frames: Sequence[Frame], registers: Mapping
         for place in _exceptions(memory.core)
         if (name := _exception_type(memory, place)) is not None
     }
-    place = _thrown(named, _words(memory, frames[: throwing[-1] + 2], registers))
+    place = _thrown(memory, named, _words(memory, frames[: throwing[-1] + 2], registers))
     if place is None:
         return None
     text = memory.word(place + _OBJECT_BEHIND + WORD) if named[place] in _WITH_TEXT else None
@@ -86,17 +89,20 @@ def _is_throwing(function: str) -> bool:
     return function.partition("(")[0].rpartition("::")[2] in _THROWING
 
 
-def _thrown(places: Collection[int], words: Collection[int]) -> int | None:
+def _thrown(memory: ProcessMemory, places: Collection[int], words: Collection[int]) -> int | None:
     """The exception that the throwing code has a pointer to; None if it has one to none or to several.
 
-    Freed memory may hold exceptions that were caught earlier, and others may be in flight.
+    Freed memory may hold exceptions that were caught earlier, and others may be in flight. One that is
+    handled while another is thrown is the next of that one.
     """
     held = [
         place
         for place in places
         if not {place - _TYPE_BEFORE, place, place + _OBJECT_BEHIND}.isdisjoint(words)
     ]
-    return held[0] if len(held) == 1 else None
+    older = {memory.word(place - _NEXT_BEFORE) for place in held}
+    newest = [place for place in held if place - _TYPE_BEFORE not in older]
+    return newest[0] if len(newest) == 1 else None
 
 
 def _words(memory: ProcessMemory, frames: Sequence[Frame], registers: Mapping[str, int]) -> frozenset[int]:
