@@ -92,7 +92,7 @@ class StackRow(NamedTuple):
     expected: bool = False
     own: bool = False
     source: tuple[SourceLine, ...] = ()
-    missing: str = ""
+    missing: str | None = None
     left_out: int = 0
 
     @property

@@ -54,6 +54,7 @@ def serve(server: Server, plan: Plan, deadline: float, grace: float) -> Served:
     kill(server.master)
     server.look()
     server.notes += cleanup.await_dumps()
+    server.check()
     cleanup.end_stragglers()
     server.close()
     judged, others = (hung, [*server.ended]) if hung else server.judged()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from orchestrator.supervisor import cleanup, http
 from orchestrator.supervisor.ends import Ended, Ends
 from orchestrator.supervisor.load import CLOSED, Load
-from orchestrator.supervisor.subject import POLL, Worker, abort, end_dump
+from orchestrator.supervisor.subject import POLL, Worker, abort, end_dump, signal_name
 from orchestrator.supervisor.wakeup import TimedOutError
+from orchestrator.supervisor.witness import Witness
 
 if TYPE_CHECKING:
     from orchestrator.supervisor.load import Plan, Request
@@ -28,6 +29,13 @@ MOST_ROUNDS = 10_000
 """How often the requests are repeated until a worker has served as many as it may."""
 RELOAD, MAX_REQUESTS, HARAKIRI = "reload", "max-requests", "harakiri"
 """What ends workers (model.ServerEnd)."""
+
+
+CRASHES = frozenset(
+    getattr(signal, f"SIG{name}")
+    for name in ("SEGV", "BUS", "ABRT", "FPE", "ILL", "TRAP", "SYS", "QUIT", "XCPU")
+)
+"""Signals that leave a core (signal(7)), each the wait status of a process that it ended without one."""
 
 
 class CrashLoopError(Exception):
@@ -62,6 +70,7 @@ class Server:
         self.harakiri = False
         """Whether the server is to kill a worker whose request takes too long."""
         self._ends, self._wakeup, self._bounded = ends, wakeup, True
+        self._witness = Witness()
 
     def is_abnormal(self, process: Subject) -> bool:
         """Whether a worker's end is none that a server asks for."""
@@ -74,7 +83,8 @@ class Server:
         return os.WEXITSTATUS(status) not in as_meant
 
     def look(self) -> None:
-        """Learn of workers that have ended; raises CrashLoopError if too many did as none should."""
+        """Learn of workers that run and that have ended; raises CrashLoopError if too many died."""
+        self._witness.look(self.master.pid)
         for pid, status in self._ends.new(self.master.pid):
             ended = Ended(pid, status, self.master, self._wakeup)
             self.ended.append(ended)
@@ -243,12 +253,38 @@ class Server:
         judged = next(filter(self.is_abnormal, workers), exited[-1] if exited else self.master)
         return judged, [process for process in workers if process is not judged]
 
+    def check(self) -> None:
+        """Take the kernel's word where the master says something else of how a worker ended.
+
+        A crash without a core that the master did not tell of is added. One with a core is in the journal.
+        """
+        ends = self._witness.ends()
+        for process in self.ended:
+            said, known = process.wait_status, ends.get(process.pid)
+            if said is not None and known is not None and said != known:
+                process.wait_status = known
+                self.notes.append(
+                    f"its server said of process {process.pid} that {ending(said)}, "
+                    f"the kernel that {ending(known)}"
+                )
+        for pid in ends.keys() - {process.pid for process in self.ended}:
+            if ends[pid] in CRASHES:
+                self.ended.append(Ended(pid, ends[pid], self.master, self._wakeup))
+
     def close(self) -> None:
-        """Forget the file of ends: all are known."""
+        """Forget the file of ends and the workers: all is known."""
         self._ends.close()
+        self._witness.close()
 
     def _workers(self) -> list[int]:
         return cleanup.children(self.master.pid) or [self.master.pid]
+
+
+def ending(wait_status: int) -> str:
+    """A process's end in words."""
+    if os.WIFSIGNALED(wait_status):
+        return f"{signal_name(os.WTERMSIG(wait_status))} ended it"
+    return f"it ended with {os.WEXITSTATUS(wait_status)}"
 
 
 def _is_idle(pid: int) -> bool:

@@ -1,9 +1,19 @@
-"""A limit on one input of a fuzzer, by the clock of the kernel: a reader that loops is stopped."""
+"""Limits on an input of a fuzzer: of time, by the kernel's clock, and of memory."""
 
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final
+
+ADDRESS_SPACE: Final = 16 << 30
+"""Bytes that a process may map: a core of 8 GiB, and as much again."""
+
+
+def limit_memory() -> None:
+    """What an input asks for beyond all bounds must fail here, not take this host's memory."""
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 from orchestrator.execute.command import ISOLATED
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.supervisor.paths import MARK_VARIABLE
+from orchestrator.supervisor.witness import Witness
 
 FAKE_UWSGI = """#!/usr/bin/env python3
 import os, signal, socket, sys, time
@@ -94,3 +96,16 @@ class Cell:
     def exit(self) -> dict[str, Any]:
         (ended,) = self.report["trials"]
         return {**ended, **{name: self.report[name] for name in ("schema", "versions")}}
+
+
+def kernel_tells() -> bool:
+    """Whether this kernel tells how a process ended that another has reaped (Linux 6.15)."""
+    witness, child = Witness(), os.fork()
+    if child == 0:
+        signal.pause()
+    witness.look(os.getpid())
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    told = witness.ends()
+    witness.close()
+    return told.get(child) == signal.SIGKILL

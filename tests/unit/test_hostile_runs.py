@@ -56,6 +56,19 @@ def test_no_folder_prints_writes_or_raises_what_it_must_not(first: int) -> None:
     assert any(name.endswith("refused") for name in outcomes)
 
 
+def test_a_function_without_a_name_is_missing_like_any_other(run: Path) -> None:
+    """The page of its crash took it for a frame (found by folder 9012 of the fuzz session)."""
+
+    def name_none(plan: dict[str, Any]) -> None:
+        for expectation in plan["cells"]["expectations"]:
+            expectation["frames"] = [""]
+
+    edit(run / "plan.json", name_none)
+    assert main(["report", str(run)]) == EXIT_OK
+    pages = "".join(page.read_text() for page in (run / "signatures").glob("*.html"))
+    assert pages.count("expected here, not on the stack") == 1
+
+
 def test_a_folder_that_goes_wrong_is_named_by_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(_self: FolderFuzzer, seed: int) -> str:
         raise IndexError(seed)

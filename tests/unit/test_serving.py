@@ -14,7 +14,7 @@ from orchestrator.model import HttpRequest, ServerEnd, Serving
 from orchestrator.supervisor.ends import Ends, ForgedError
 from orchestrator.supervisor.load import Plan, Request, read_plan
 from orchestrator.supervisor.targets import WSGI
-from tests.unit.supervised import Cell
+from tests.unit.supervised import Cell, kernel_tells
 
 APPLICATION = """
 import os, signal, time
@@ -252,6 +252,48 @@ def test_a_worker_that_removes_the_record_of_its_end_makes_no_verdict(cell: Cell
     assert json.loads(said) == {
         "failure": "the program under question changed the record of how its workers ended"
     }
+
+
+MASTER = """
+import os
+
+wait = next(cell.cell_contents for cell in os.waitpid.__closure__ if callable(cell.cell_contents))
+master = os.getpid()
+
+def waitpid(pid, options):
+    ended, status = wait(pid, options)
+    if ended and SAYS:
+        with open(os.environ["CRASHMATRIX_ENDS"], "ab", buffering=0) as ends:
+            ends.write(b"%d %d 0\\n" % (master, ended))
+    return ended, 0
+
+os.waitpid = waitpid
+"""
+"""An application that its master imports, and that takes the place there of what records ends."""
+
+
+needs_witness = pytest.mark.skipif(not kernel_tells(), reason="needs Linux 6.15: PIDFD_INFO_EXIT")
+
+
+@needs_witness
+def test_a_master_that_says_a_clean_end_of_a_worker_that_crashed_is_contradicted_by_the_kernel(
+    cell: Cell,
+) -> None:
+    """Without a core, which these workers cannot leave, nothing else tells of the crash."""
+    cell.application(MASTER.replace("SAYS", "True") + APPLICATION)
+    ended = serve(cell, HttpRequest(path="/crash"), options=("--preload",))
+    assert (ended["kind"], ended["signal"], ended["core_dumped"]) == ("signal", "SIGSEGV", False)
+    (note,) = ended["notes"]
+    assert note == (
+        f"its server said of process {ended['pid']} that it ended with 0, the kernel that SIGSEGV ended it"
+    )
+
+
+@needs_witness
+def test_a_crash_that_a_master_does_not_tell_of_is_judged_all_the_same(cell: Cell) -> None:
+    cell.application(MASTER.replace("SAYS", "False") + APPLICATION)
+    ended = serve(cell, HttpRequest(path="/crash"), options=("--preload",))
+    assert (ended["kind"], ended["signal"], ended["core_dumped"]) == ("signal", "SIGSEGV", False)
 
 
 def test_the_supervisor_reads_back_the_plan_that_the_host_writes() -> None:
