@@ -1,4 +1,4 @@
-"""Causes: what a maintainer would open one bug for, with all cells that show it.
+"""Causes: one for each bug that a maintainer would open, with all cells that show it.
 
 The station `causes` makes them once a run; every report prints them.
 """
@@ -17,24 +17,24 @@ _LINE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::\d+)?")
 
 
 class CauseKind(StrEnum):
-    """What happened. Of one verdict the worse kinds come first."""
+    """The kind of a cause. Within a verdict the worse kinds come first."""
 
     CRASH = "crash"
-    """A crash that is not expected, or not so: one for each signature of a scenario."""
+    """An unexpected crash, or another one than expected: one cause for each signature of a scenario."""
     HANG = "hang"
-    """One for each thing that is waited for."""
+    """One cause for each thing that the main thread waits for."""
     MISSING = "missing crash"
-    """A crash or a hang was expected, and the process ended without."""
+    """An expected crash or hang did not happen."""
     ENDING = "wrong ending"
-    """It ended without a crash, and not as expected: another status, an exception, no such message."""
+    """An unexpected end without a crash: another status, an exception, a missing message."""
     BUILD = "build failed"
     """An image could not be built, however many cells need it."""
     EVIDENCE = "evidence missing"
-    """The process ended, but what its verdict needs is not there: a lost core, too few trials."""
+    """The evidence for a verdict is missing: a lost core, too few trials."""
     ENGINE = "engine failed"
     """The container engine failed or went away."""
     HOST = "host failed"
-    """Anything else of this host."""
+    """Any other failure of this host."""
     NOT_RUN = "not run"
     """Cells of the plan that did not start, or did not end, before the run was stopped."""
 
@@ -47,13 +47,13 @@ class CauseState(StrEnum):
     NEW = "new"
     """The newest earlier run that saw its cells did not show it."""
     KNOWN = "known"
-    """It was there already; `since` names the earliest run of those that show it without a gap."""
+    """Earlier runs show it; `since` names the first of those that show it without a gap."""
     FIXED = "fixed"
     """An earlier run showed it, and all its cells pass now, or show another cause."""
 
 
 class Where(Value):
-    """Which cells show a cause, as short rules over the axes. `text` says it in under 100 characters.
+    """The cells of a cause, as short rules over the axes; `text` has under 100 characters.
 
     `rules` are equally short expressions as for `-k`; more than one where the cells cannot tell them apart.
     """
@@ -93,7 +93,7 @@ class Cause(Value):
     since: str | None = None
     """The earliest run that shows it, where it is known; the last that showed it, where it is fixed."""
     scenario: str | None = None
-    """None where scenarios have no part in it."""
+    """None if the cause does not belong to a scenario."""
     title: str
     """What happened, in under 100 characters."""
     expected: str = ""
@@ -108,9 +108,9 @@ class Cause(Value):
     cells: tuple[str, ...]
     """Their ids in the plan's order; of a fixed cause those that showed it."""
     where: Where | None = None
-    """None where a rule tells nothing: cells that did not run, a lost engine, a fixed cause."""
+    """None if no rule describes the cells: they did not run, the engine was lost, or the cause is fixed."""
     example: str
-    """The id of the cell whose evidence tells most."""
+    """The id of the cell with the best evidence."""
     link: str
     """The page of the example, in the run's folder."""
     place: Place | None = None

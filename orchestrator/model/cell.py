@@ -67,12 +67,12 @@ class Cell(Value):
 
     @property
     def environment(self) -> str:
-        """The part of the id that names where the question is asked, without scenario and probe."""
+        """The part of the id that names the environment, without scenario and probe."""
         return f"py{self.python}-glibc{self.glibc}-{self.arch}-{self.launcher}"
 
     @property
     def question(self) -> str:
-        """The part of the id that names what is asked: scenario, probe and all axes that are not standard."""
+        """The part of the id that names the test: scenario, probe and all axes that are not standard."""
         return f"{self.scenario}{self._probe_suffix}{self._own_suffix}"
 
     @property
@@ -101,7 +101,7 @@ def is_version(axis: str, value: str) -> bool:
 
 
 def version_key(axis: str, value: str) -> Version:
-    """What a value of an axis that orders as versions is ordered by.
+    """The sort key of a value of a version axis.
 
     Of python and glibc a number after the series says whether the build is free-threaded, which is behind all
     other releases of its series and before the next one: 3.13 < 3.13.5 < 3.13t < 3.13.5t < 3.14.

@@ -1,4 +1,4 @@
-"""A scenario's code that the user has already: what is started, and what it needs around it."""
+"""The user's code in a scenario: its target, and what the target needs."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,7 +20,7 @@ class PackageAxis(Value):
     versions: tuple[str, ...]
     """In ascending order (PEP 440); `latest` until it is resolved."""
     places: tuple[Location, ...] = ()
-    """Where each of them is written; empty where nobody wrote them."""
+    """Where each version is written; empty if they are in no file."""
 
 
 class CodeFile(Value):
@@ -31,7 +31,7 @@ class CodeFile(Value):
 
 
 class UserCode(Value):
-    """What a scenario runs of the user's own, and what it needs; a driver with requirements is one too."""
+    """The user's code that a scenario runs, and its needs; a driver with requirements counts too."""
 
     kind: str
     """The kind of target (orchestrator.supervisor.targets)."""
@@ -41,7 +41,7 @@ class UserCode(Value):
     requires: tuple[str, ...] = ()
     """Requirements as PEP 508 writes them, without those of the package axes."""
     places: dict[str, Location] = {}
-    """Where each of them is written; what nobody wrote has no place."""
+    """Where each requirement is written; those of this program have no place."""
     packages: tuple[PackageAxis, ...] = ()
     source: str | None = None
     """The folder of a package on the host, which is built to a wheel in each cell's base."""
@@ -55,7 +55,7 @@ class UserCode(Value):
 
     @property
     def target(self) -> Target:
-        """What a launcher starts."""
+        """The target of a launcher."""
         return Target(self.kind, self.file, self.arguments)
 
     def source_in(self, axes: Mapping[str, str]) -> str | None:

@@ -81,7 +81,7 @@ class Comparison(Value):
 
 
 class PastCause(Value):
-    """A cause of an earlier run, as far as later runs ask for it."""
+    """A cause of an earlier run, with the fields that later runs compare."""
 
     kind: CauseKind
     scenario: str | None

@@ -1,4 +1,4 @@
-"""What an instrument reports of a trial, besides the exit of its process."""
+"""The report of an instrument on a trial, besides the exit of its process."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -9,7 +9,7 @@ from orchestrator.model.base import Integer, Value
 
 
 class StackRole(StrEnum):
-    """What a stack of a finding shows."""
+    """The meaning of a stack of a finding."""
 
     SEEN = "seen"
     """Where the program was when the instrument saw it."""

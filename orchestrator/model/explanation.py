@@ -9,7 +9,7 @@ from orchestrator.model.base import SCHEMA, Integer, Value
 
 
 class Subject(StrEnum):
-    """What an explanation is about, worst first."""
+    """The kind of subject that an explanation is about, worst first."""
 
     FAILURE = "failure"
     """The cells of one scenario whose verdict is `fail`."""
@@ -20,7 +20,7 @@ class Subject(StrEnum):
 
 
 class Finding(StrEnum):
-    """What kind of rule the cells that ran support."""
+    """The kind of rule that the cells that ran support."""
 
     RULE = "rule"
     """Exactly one shortest rule."""

@@ -1,4 +1,4 @@
-"""Python packages that cells install: what is asked of an index, and the exact wheels that answer."""
+"""Python packages of cells: requirements, and the exact wheels that they are resolved to."""
 
 __lazy_modules__ = ("hashlib",)
 
@@ -24,7 +24,7 @@ UV_MANYLINUX: Final = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 
 
 class WheelPlatform(Value):
-    """What a wheel must run on. `python` is the interpreter's release ("3.11.2"), or its series."""
+    """The platform of wheels. `python` is the interpreter's release ("3.11.2"), or its series."""
 
     python: str
     glibc: str
@@ -117,7 +117,7 @@ class PackageLock(Value):
 
     @property
     def ready(self) -> tuple[LockedWheel, ...]:
-        """What is installed as it is."""
+        """The wheels that are installed without a build."""
         return tuple(item for item in self.wheels if item.tools is None)
 
     @property
@@ -151,7 +151,7 @@ def _entry(parts: Mapping[str, str], lock_of: "Callable[[str], PackageLock] | No
 
 
 class NoWheel(Value):
-    """Why an environment cannot have the requirements as wheels, and what there is instead."""
+    """Why an environment has no wheels for the requirements, and the alternatives."""
 
     reason: str
 

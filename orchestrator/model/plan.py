@@ -38,7 +38,7 @@ class ScenarioText(Value):
 
 
 class RunIdentity(Value):
-    """Which run this is, as far as it is known: the project, the job of CI, the machine, the program."""
+    """The identity of a run, as far as known: the project, the job of CI, the machine, the program."""
 
     commit: str | None = None
     branch: str | None = None
@@ -89,7 +89,7 @@ class Plan(Value):
     covered: Covered | None = None
     """None where every selectable cell is chosen."""
     excluded: tuple[ExcludedCells, ...]
-    """Each cell that does not run is in one of these, with its reason."""
+    """The cells that do not run, with their reasons."""
     deselected: Integer
     images: tuple[PlannedImage, ...]
     ordered: tuple[str, ...] = tuple(sorted(VERSION_AXES))
@@ -109,7 +109,7 @@ class Plan(Value):
         return sum(item.count for item in self.excluded)
 
     def each_excluded(self) -> Iterator[ExcludedCell]:
-        """Every cell that does not run, with its reason, made as it is asked for."""
+        """Every cell that does not run, with its reason, made on demand."""
         for item in self.excluded:
             yield from item.each()
 

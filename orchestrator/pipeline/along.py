@@ -1,4 +1,4 @@
-"""The values of an axis that a bisection asks, in their order, and the environment that it asks them in."""
+"""The values of an axis that a bisection can test, in order, and the environment of the test."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from orchestrator.pipeline.projects import Project
 
 RANGE: Final = re.compile(r"(?P<first>.*?)\.\.(?P<last>.*)")
 Others = tuple[tuple[str, str], ...]
-"""An environment: the values of all axes but the one that is asked along."""
+"""An environment: the values of all axes but the bisected one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Along:
-    """What is asked: the `values` of `axis` in order, all else being `fixed`; the project has them all."""
+    """The question of a bisection: the `values` of `axis` in order, in the `fixed` environment."""
 
     project: Project
     scenario: str
@@ -34,9 +34,9 @@ class Along:
     values: tuple[str, ...]
     fixed: Mapping[str, str]
     skipped: Mapping[str, str] = field(default_factory=dict)
-    """Why a value cannot be asked, of those that are known not to."""
+    """Why some values cannot be tested, as far as known."""
     titles: Mapping[str, str] = field(default_factory=dict)
-    """What a value is in words, where it is only a number."""
+    """The words for values that are only numbers."""
     states: Path | None = None
     """The folder with the files of commits."""
 
@@ -79,7 +79,7 @@ def groups_of(
 
 
 def best_of(project: Project, groups: Collection[Others], score: Mapping[Others, int]) -> dict[str, str]:
-    """The environment in which most values can be asked; of several the simplest, in the matrix's order."""
+    """The environment in which most values can be tested; of several the simplest, in the matrix's order."""
     host = project.catalogue.host
 
     def order(others: Others) -> tuple[int, bool, int]:
@@ -91,7 +91,7 @@ def best_of(project: Project, groups: Collection[Others], score: Mapping[Others,
 
 
 def chosen(known: Sequence[str], text: str | None, axis: str) -> tuple[str, ...]:
-    """The values that `text` names of those that are known, in their order."""
+    """The known values that `text` names, in order."""
     if text is None:
         return tuple(known)
     key = partial(version_key, axis)

@@ -1,4 +1,4 @@
-"""The three kinds of axis that a bisection goes along: the matrix's own, versions of a package, commits."""
+"""The three kinds of axis of a bisection: an axis of the matrix, versions of a package, commits."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _versions(
     others = code.model_copy(update={"packages": tuple(item for item in code.packages if item != package)})
     without = with_code(project, scenario, others)
     flags = {axis: values for axis, values in request.axes.items() if axis != package.axis}
-    # Environments that can have all else that the scenario installs.
+    # Environments that can have the scenario's other packages.
     planned = make_plan(without, replace(request, axes=flags), listing=True)
     groups: dict[Others, str | None] = {
         tuple(item.cell.axes.items()): item.lock for item in planned.plan.cells
@@ -159,7 +159,7 @@ def _range(listed: Sequence[str]) -> str | None:
 
 
 def _check_installed(scenario: str, package: PackageAxis, pins: Mapping[str, str]) -> None:
-    """Refuse a package that the scenario does not install: to add it would ask another question."""
+    """Refuse a package that the scenario does not install: adding it would change the test."""
     if package.distribution not in pins:
         what = f"--along: {scenario} neither requires {package.distribution} nor installs it"
         raise InputError(what, hint=nearest(package.distribution, pins))
@@ -212,7 +212,7 @@ def _commits(project: Project, request: Request, scenario: Scenario, text: str |
 
 
 def prepare(along: Along, value: str) -> None:
-    """Have the files of a commit where its cell's package is built from."""
+    """Write the files of a commit to the folder that its cell's package is built from."""
     scenario = along.project.scenarios[along.scenario]
     if along.states is None or scenario.code is None or scenario.code.source is None:
         return

@@ -1,4 +1,4 @@
-"""A bisection as a run: ask a few cells along an axis, each step chosen by what the last one showed."""
+"""A bisection as a run: a few cells along an axis, each step chosen by the result of the last."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NOT_NEEDED: Final = "the bisection had no need to test this value"
 
 @dataclass(frozen=True, kw_only=True)
 class Bisected:
-    """A bisection that ended: its run, what it tells, and why it stopped early, if it did."""
+    """A finished bisection: its run, its result, and why it stopped early, if it did."""
 
     folder: Path
     data: RunData
@@ -59,18 +59,18 @@ class Bisected:
 
 @dataclass(frozen=True, kw_only=True)
 class BisectOptions:
-    """What the user asked for: where runs are kept, how many cells at a time, the question in words."""
+    """The options of a bisection: the folder of runs, the number of parallel cells, the question in words."""
 
     request: Request
     reports: Path
     jobs: int
     words: str
     repeat: Callable[[Cell], str]
-    """The shell command that asks one cell again."""
+    """The shell command that repeats one cell."""
 
 
 def bisect_axis(along: Along, options: BisectOptions, progress: Progress) -> Bisected:
-    """Ask values of an axis until it is known where the outcome flips, and report.
+    """Test values of an axis until it is known where the outcome flips, and report.
 
     Raises InputError before anything starts, EngineUnreachableError where no engine answers.
     """
@@ -105,7 +105,7 @@ def bisect_axis(along: Along, options: BisectOptions, progress: Progress) -> Bis
 
 
 def _ask_all(engine: Engine, steps: _Steps, state: bisect.State, progress: Progress) -> str | None:
-    """Ask until nothing is left to ask; returns why it stopped before that, if it did."""
+    """Test values until none is left; returns why it stopped early, if it did."""
     info = engine.info()
     while asks := state.next():
         planned: dict[int, PlannedRun] = {}

@@ -40,7 +40,7 @@ from orchestrator.rundir import RunFolder, layout
 from orchestrator.verdict import Tally
 
 LOG_LINES: Final = 5
-"""Lines of a failed build's log that each cell keeps which needs the image."""
+"""Lines of a failed build's log that are kept by each cell that needs the image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class CellRunner:
         started, clock = datetime.now(UTC), time.monotonic()
         tally, evidence = verdict.Tally(planned.expectation, planned.enough), Evidence()
         share = planned.trials_per_container if planned.cell.arch is self.host_arch else 1
-        # The files of an earlier attempt at this cell are no evidence of this one.
+        # Files of an earlier attempt must not become evidence of this one.
         self.run_folder.clear_cell(planned.cell)
         done = 0
         while done < planned.trials and not tally.settled and not (done and self.stop.is_set()):
@@ -183,7 +183,7 @@ class CellRunner:
         return command_of(self.scenarios[planned.cell.scenario], planned, self.host_arch)
 
     def _run_trials(self, request: TrialRequest) -> Sequence[Outcome]:
-        """Run trials; an error of a container that reported nothing tells of the cores that it left."""
+        """Run trials; the error of a container without a report names the cores that it left."""
         try:
             return execute.run_trials(self.engine, request)
         except UnreportedError as error:
@@ -263,7 +263,7 @@ def command_of(scenario: Scenario, planned: PlannedCell, host: Arch) -> TrialCom
 
 
 def _obstacle(why: Exception) -> Unobserved:
-    """What kept a cell from being observed, of the error that said so."""
+    """Why a cell was not observed, from the error."""
     if isinstance(why, EngineError):
         return Unobserved(obstacle=Obstacle.ENGINE)
     if isinstance(why, NotAskedError):

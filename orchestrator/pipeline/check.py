@@ -1,4 +1,4 @@
-"""A check as the list of its steps: a project for the packages, its cells, and what they show."""
+"""The steps of a check: a project for the packages, its cells, and their findings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ TABLE: Final = "check.md"
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions:
-    """What the user wants: packages as they are written, and where they are tested."""
+    """The request of a check: packages as the user wrote them, and their environments."""
 
     packages: tuple[str, ...]
     everywhere: bool
@@ -38,21 +38,21 @@ class CheckOptions:
     offline: bool = False
     baseline: Path | None = None
     again: int = 5
-    """So many further trials are run of each hit."""
+    """Further trials of each hit."""
     reduce: int = 8
-    """So many hits are reduced, the first ones; the others are confirmed only."""
+    """The number of hits that are reduced, from the first on; the others are confirmed only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedCheck:
-    """A check that ended: its run, what it shows, what is new since the baseline, and the exit code."""
+    """A finished check: its run, its findings, the new ones since the baseline, and the exit code."""
 
     run: Finished
     checked: Checked
     new: tuple[str, ...]
     """The ids of the cells that crash or hang, and did not in the baseline."""
     hits: tuple[Hit, ...]
-    """What crashes or hangs, and what repeating it showed."""
+    """The crashes and hangs, with the results of repeating them."""
     exit_code: int
 
 
@@ -85,10 +85,10 @@ def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
 
 
 class ImportGate:
-    """Tests first whether a package can be imported and left again; where the import fails, nothing else."""
+    """Tests first whether a package can be imported and the process ends; if not, nothing else is tested."""
 
     def is_first(self, cell: Cell) -> bool:
-        """Whether a cell is that test."""
+        """Whether a cell is the import test."""
         return dict(cell.own).get(HAZARD) == GATE
 
     def closed(self, cell: Cell, results: Sequence[CellResult]) -> str | None:

@@ -1,4 +1,4 @@
-"""Hits confirmed: each repeated in its own image, reduced to a small script, and told as a bug report."""
+"""Confirmation of hits: each is repeated in its image, reduced to a small script, and reported."""
 
 import math
 import time
@@ -26,7 +26,7 @@ BATCHES: Final = 25
 
 
 def _where(package: CheckedPackage, cells: Sequence[CheckedCell], data: RunData) -> str:
-    """Exactly where these cells are, in a sentence of the run's explanations, or by naming them."""
+    """The cells of a hit, as a sentence of the run's explanations, or by name."""
     named = {cell.cell for cell in cells}
     told = [item for item in data.explanations if named & set(item.cells) and item.rules]
     best = min(told, key=lambda item: len(named ^ set(item.cells)), default=None)
@@ -38,7 +38,7 @@ def _where(package: CheckedPackage, cells: Sequence[CheckedCell], data: RunData)
 
 
 def _groups(package: CheckedPackage) -> list[list[CheckedCell]]:
-    """The cells that crash or hang by signature, whatever the hazard: what one bug report is about."""
+    """The cells that crash or hang, by signature, over all hazards: one bug report each."""
     found: dict[tuple[HazardResult, str | None], list[CheckedCell]] = {}
     for cell in package.hits:
         found.setdefault((cell.result, cell.signature), []).append(cell)
@@ -105,7 +105,10 @@ class Confirmation:
     def _once_more(
         self, once_more: Reproducer, cell: CheckedCell, *, reduce: bool
     ) -> tuple[int, int, tuple[str, str]]:
-        """How many further trials ran and how many showed it, and the scripts; none if the host fails."""
+        """The numbers of further trials and of those that showed it, and the scripts.
+
+        All are empty if the host fails.
+        """
         wanted = (cell.result, cell.signature)
         if not self.again:
             return 0, 0, ("", "")
@@ -139,5 +142,5 @@ class Confirmation:
 
 
 def _trials(rate: float) -> int:
-    """So many that a script which shows it as often is missed once in a hundred, within limits."""
+    """The trials after which a script with the same rate is missed once in a hundred, within limits."""
     return 1 if rate == 1 else min(MOST_TRIALS, math.ceil(math.log(0.01) / math.log(1 - rate)))

@@ -1,4 +1,4 @@
-"""What runs lack of the plan that was made once for all of them."""
+"""The cells of a common plan that none of several runs has."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence

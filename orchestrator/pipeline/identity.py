@@ -1,4 +1,4 @@
-"""Which run this is: the project's commit and branch, the job of CI, the machine and the program."""
+"""The identity of a run: the project's commit and branch, the job of CI, the machine, the program."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ JOBS: Final = ("CI_JOB_URL", "BUILD_URL")
 
 
 def run_identity(root: Path, environment: Mapping[str, str] = os.environ) -> RunIdentity:
-    """What is known of a run of the project in `root` before it starts."""
+    """The identity of a run of the project in `root`, as far as known before it starts."""
     found = checkout(root)
     commit, branch = _first(environment, COMMITS), _first(environment, BRANCHES)
     return RunIdentity(

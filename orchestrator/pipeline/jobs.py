@@ -1,4 +1,4 @@
-"""How many cells run at once: no more than fit into the machine's memory, each at its limit.
+"""The number of parallel cells: no more than fit into the machine's memory, each at its limit.
 
 Beyond it the kernel kills processes before they meet their own limit, and a verdict would be the machine's.
 """

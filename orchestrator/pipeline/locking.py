@@ -59,7 +59,7 @@ def resolve(
 
 
 Given = Callable[[Scenario, Axes], tuple[PackageLock | None, PackageLock | None]]
-"""The locks that a cell is to have: of what it runs, and of what builds its source."""
+"""The given locks of a cell: of its packages, and of the build tools of its source."""
 
 
 def given_again(
@@ -68,7 +68,7 @@ def given_again(
     requirements: Requirements,
     given: Given,
 ) -> dict[PackageQuestion, Answer]:
-    """Answers from locks that are there already; what builds a source may lack one."""
+    """Answers from existing locks; the build tools of a source may have none."""
     found: dict[PackageQuestion, Answer] = {}
     for item in cells:
         for scenario, axes in _each(item, scenarios):
@@ -131,7 +131,7 @@ def divided(
 
 
 def _each(item: SelectedCells, scenarios: Mapping[str, Scenario]) -> Iterator[tuple[Scenario, Axes]]:
-    """Each combination of the values that decide what cells install."""
+    """Each combination of the values that decide the packages of cells."""
     (name,) = item.axes["scenario"]
     scenario = scenarios[name]
     if scenario.code is None:

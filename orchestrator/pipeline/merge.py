@@ -21,15 +21,15 @@ from orchestrator.rundir.transfer import take_cell, take_images
 T = TypeVar("T")
 PlannedById = Mapping[str, PlannedCell]
 SHARD: Final = re.compile(r"(\d{1,5})/(\d{1,5})", re.ASCII)
-"""As `--shard` takes it."""
+"""A shard as `--shard` takes it."""
 MOST_SAID: Final = 20
-"""Missing shards that are said one by one: a run of others may claim to be one of 99,999."""
+"""Missing shards that are named one by one; an untrusted run may claim to be one of 99,999."""
 MAX_NAME: Final = 120
 
 
 @dataclass(frozen=True, kw_only=True)
 class MergeOptions:
-    """Where a merged run goes, and what must be in it."""
+    """The destination of a merged run, and the cells that must be in it."""
 
     into: Path | None = None
     """Its folder; None: one in `reports` that is named by date and profile, as a run's is."""
@@ -86,7 +86,7 @@ def _say_what_is_odd(
 
 
 def _take_over(runs: Sequence[RunFolder], planned: Sequence[PlannedById], target: RunFolder) -> None:
-    """Take each cell from the last of the runs that planned it, even where that one did not run it."""
+    """Take each cell from the last run that planned it, even if that run did not run the cell."""
     taken: set[str] = set()
     for run, its_cells in zip(reversed(runs), reversed(planned), strict=True):
         for name, item in its_cells.items():

@@ -45,7 +45,7 @@ class ChosenRows:
     rows: tuple[_Row, ...]
     """In the matrix's order."""
     images: tuple[Hashable, ...]
-    """What tells the images of the kinds apart."""
+    """The values that decide the image of each kind."""
     left_out: int = 0
     """Selected cells that are not among the rows, since another plan has them, or lacks them."""
     covered: Covered | None = None
@@ -83,7 +83,7 @@ def _id(grids: Sequence[AxisValues], row: _Row) -> str:
 
 
 def _covering(every: ChosenRows, cover: Cover) -> ChosenRows:
-    """Of all selectable cells those that a cover has."""
+    """The cells of a cover, out of all selectable ones."""
     if cover.strength is None:
         return every
     candidates = _candidates(every)

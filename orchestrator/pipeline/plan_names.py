@@ -1,4 +1,4 @@
-"""What a plan is called: the run's name, and the command line that chooses its cells again."""
+"""The names of a plan: the run's name, and the command line that chooses its cells again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run_name(now: datetime, profile: str, request: Request) -> str:
 
 
 def selection_words(request: Request, profile: str) -> str:
-    """What runs that are compared have in common: the flags that choose the cells, of all shards."""
+    """The flags that choose the cells of all shards, by which comparable runs are recognised."""
     if request.cells is not None and len(request.cells) > 1:
         return f"({len(request.cells)} named cells)"
     return shlex.join(_choosing(request, profile))

@@ -1,4 +1,4 @@
-"""What a run tells while it works; terminals and logs show it each in their own way."""
+"""The progress events of a run, which terminals and logs show in their own ways."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ class Progress(images.Progress, Protocol):
     """Called from worker threads; implementations take care of their own locking."""
 
     def begin(self, images: int, cells: int) -> None:
-        """The run is planned: so many images to have, so many cells to run."""
+        """The run is planned: the numbers of images to build and cells to run."""
 
     def cell_started(self, cell: str) -> None:
         """A cell's first trial begins."""

@@ -29,7 +29,7 @@ class Project:
     def load(cls, root: Path, *, offline: bool = False) -> Project:
         """Load matrix.yaml, the scenarios it names and the catalogue; raises InputError.
 
-        What the latest version of a package is, an index tells; `offline`, uv's cache.
+        The latest version of a package comes from an index; `offline`, from uv's cache.
         """
         if not root.is_dir():
             raise InputError(

@@ -19,7 +19,7 @@ from orchestrator.rundir import RunData, RunFolder, layout
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedCell:
-    """A cell that ran, and what it ran."""
+    """A cell that ran, with its plan, result and scenario."""
 
     run: RunFolder
     data: RunData

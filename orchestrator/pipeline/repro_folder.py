@@ -30,7 +30,7 @@ from orchestrator.supervisor.targets import COMMAND, DRIVER, PROGRAM, PYTEST, SC
 
 PLAIN: Final = "plain"
 MOST_RUNS: Final = 100
-"""How often the command of a repro runs at most."""
+"""The most trials of a repro's command."""
 BUILT: Final = ((images.SOURCE, images.WHEELS), (images.SDIST, images.COMPILED))
 """How the roles of images begin that build packages, and where each has its wheel."""
 """How the role of an image begins that built a package from its source."""
@@ -132,7 +132,7 @@ def _recipe(
 
 
 def _apt(made: _Made, *, venv: bool) -> Iterator[str]:
-    """What brings the interpreter, and the debug files by which a stack has its names."""
+    """The source of the interpreter, and the debug files for the names of a stack."""
     if made.base.registry:
         yield from made.base.registry.packages
     if made.base.debian:
@@ -157,7 +157,7 @@ def _started(command: TrialCommand) -> Iterator[str]:
 
 
 def _served(recorded: RecordedCell, command: TrialCommand, tag: str) -> str | None:
-    """The command of a cell whose server is asked and stopped by the supervisor in the image."""
+    """The command of a cell whose server gets its requests and its stop from the supervisor in the image."""
     if recorded.planned.cell.launcher == PLAIN:
         return None
     words = shlex.split(command.by_hand(tag))
@@ -166,7 +166,7 @@ def _served(recorded: RecordedCell, command: TrialCommand, tag: str) -> str | No
 
 
 def _write_files(engine: Engine, container: str, into: Path) -> None:
-    """What runs, as the image has it."""
+    """The files that run, as the image has them."""
     into.mkdir()
     for member, content in engine.fetch(container, f"{HOME}/{SCENARIO}"):
         parts = PurePosixPath(member.name).parts[1:]

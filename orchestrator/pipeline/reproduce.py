@@ -1,4 +1,4 @@
-"""A cell's process once more, also with another script: what confirms a hit, and reduces it."""
+"""Repeats a cell's process, also with another script, to confirm and reduce a hit."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ ANY_EXIT: Final = Expectation(kind=OutcomeKind.EXIT, because="")
 MOST: Final = 8
 """Trials of one container."""
 PATIENCE: Final = 30.0
-"""The most seconds of a trial: a script that hangs is asked many times."""
+"""The most seconds of a trial: a hanging script is run many times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Reproducer:
     stack_cache: StackCache = field(default_factory=StackCache)
 
     def again(self, count: int) -> list[tuple[HazardResult, str | None]]:
-        """What `count` further trials show, each with its signature."""
+        """The results of `count` further trials, each with its signature."""
         found: list[tuple[HazardResult, str | None]] = []
         while len(found) < count:
             found += self._shown([""] * (count - len(found)))
@@ -45,7 +45,7 @@ class Reproducer:
     def first(
         self, scripts: Sequence[str], wanted: tuple[HazardResult, str | None], trials: int
     ) -> int | None:
-        """The position of the first of these scripts that shows what is wanted in one of so many trials."""
+        """The position of the first of these scripts that shows the wanted result within some trials."""
         asked = [(place, script) for place, script in enumerate(scripts) for _ in range(trials)]
         while asked:
             shown = self._shown([script for _, script in asked])
@@ -56,7 +56,7 @@ class Reproducer:
         return None
 
     def output(self, script: str) -> str:
-        """What a script writes to stdout in one trial, whatever becomes of it."""
+        """The stdout of a script in one trial, however it ends."""
         with scratch_folder("check", cache_folder("scratch")) as root:
             (outcome,) = execute.run_trials(self.engine, self._request([script], root))
             return (root / outcome.stdout).read_text("utf-8", "replace")
@@ -67,7 +67,7 @@ class Reproducer:
         return next((str(json.loads(line.removeprefix(TEXT))) for line in lines), "")
 
     def _shown(self, scripts: Sequence[str]) -> list[tuple[HazardResult, str | None]]:
-        """What the trials of one container show: of the first scripts, up to one that crashes or hangs."""
+        """The results of one container's trials: of the first scripts, up to one that crashes or hangs."""
         with scratch_folder("check", cache_folder("scratch")) as root:
             request = self._request(scripts, root)
             outcomes = execute.run_trials(self.engine, request)

@@ -1,4 +1,4 @@
-"""What the cells of a project's scenarios require of an index, and what that makes of their packages."""
+"""The requirements of a project's cells, and the packages that they are resolved to."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Options = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Wants:
-    """What a cell asks of an index: for running it, and for building its source if it has one."""
+    """The package questions of a cell: for running it, and for building its source if it has one."""
 
     runs: PackageQuestion
     builds: PackageQuestion | None = None
@@ -57,7 +57,7 @@ class Wants:
 
 @dataclass(frozen=True, kw_only=True)
 class Requirements:
-    """What the cells of a project's scenarios require; `root` is the project's folder."""
+    """The requirements of the cells of a project's scenarios; `root` is the project's folder."""
 
     catalogue: Catalogue
     root: Path
@@ -69,7 +69,7 @@ class Requirements:
     _files: dict[str, tuple[CodeFile, ...]] = field(default_factory=dict)
 
     def of(self, scenario: Scenario, axes: Axes, options: Options) -> Wants | None:
-        """What a cell with these axis values and launcher options asks for; None if it needs nothing."""
+        """The questions of a cell with these axis values and launcher options; None if it needs nothing."""
         code, own = scenario.code, LAUNCHERS[axes["launcher"]].requires(options)
         if code is None or not (code.requires or code.packages or code.source or own):
             return None
@@ -132,7 +132,7 @@ class Requirements:
         return found
 
     def platform(self, axes: Axes) -> WheelPlatform:
-        """What the wheels of a cell must run on."""
+        """The platform of a cell's wheels."""
         arch = Arch(axes["arch"])
         made = self.catalogue.made_of(axes["python"], axes["glibc"], arch)
         python = made.version if made else axes["python"]
@@ -203,7 +203,7 @@ def _pin(package: PackageAxis, version: str) -> str:
 
 
 def deciding_axes(scenario: Scenario) -> tuple[str, ...]:
-    """The axes that decide what a scenario's cells install."""
+    """The axes that decide the packages of a scenario's cells."""
     code = scenario.code
     packages = code.packages if code else ()
     commit = (COMMIT,) if code and code.revisions else ()

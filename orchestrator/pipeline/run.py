@@ -1,4 +1,4 @@
-"""A run as the list of its steps; each takes what the one before it made."""
+"""The steps of a run; each takes the result of the one before it."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -35,18 +35,18 @@ MAX_RUNS: Final = 100
 
 
 class Gate(Protocol):
-    """Which cells are asked first, and which are then not asked because of what those showed."""
+    """A gate: cells that run first, and whose results decide whether others run."""
 
     def is_first(self, cell: Cell) -> bool:
         """Whether a cell is among the first."""
 
     def closed(self, cell: Cell, results: Sequence[CellResult]) -> str | None:
-        """Why a cell is not asked after these results of the first ones; None where it is."""
+        """Why a cell does not run after these results of the first ones; None if it runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What the user asked for. `resume`, `rerun` and `baseline` are folders of earlier runs."""
+    """The options of a run. `resume`, `rerun` and `baseline` are folders of earlier runs."""
 
     request: Request
     reports: Path
@@ -58,14 +58,14 @@ class RunOptions:
     deadline: Deadline | None = None
     """When the run drains by itself."""
     gate: Gate | None = None
-    """None: all cells are asked at once."""
+    """None: all cells run at once."""
     junit_files: bool = False
     """Whether the cases of junit.xml have the attributes `file` and `line`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A run that ended: what its reports show, where they are, why it stopped early, and the exit code."""
+    """A finished run: its data, its reports, why it stopped early, and the exit code."""
 
     folder: Path
     data: RunData
@@ -197,7 +197,7 @@ def clear_leftovers(engine: Engine, progress: Progress) -> None:
 
 
 def _clear_own(runner: CellRunner, progress: Progress) -> None:
-    """Remove what an engine that went away could not, and what it kept of a call that it broke off."""
+    """Remove what a lost engine could not, and what it kept of an aborted call."""
     try:
         runner.kill()
     except HostError as error:
@@ -213,7 +213,7 @@ def _still_to_run(run: RunFolder) -> list[PlannedCell]:
 def _stages(
     todo: Sequence[PlannedCell], gate: Gate | None, run: RunFolder, runner: CellRunner, progress: Progress
 ) -> Iterator[Sequence[PlannedCell]]:
-    """The cells that are asked together: all, or first those that a gate names, then those it leaves."""
+    """The cells that run together: all, or first those of a gate, then those that it lets through."""
     if gate is None:
         yield todo
         return
@@ -232,7 +232,7 @@ def _stages(
 def builder_for(
     engine: Engine, run: RunFolder, jobs: int, stop: threading.Event, progress: Progress
 ) -> Build:
-    """What builds the images of a run, with their logs in its folder."""
+    """The builder of a run's images, with logs in the run's folder."""
 
     def build(specs: list[ImageSpec], on_ready: OnReady) -> object:
         logs = run.path / layout.IMAGES
@@ -252,7 +252,7 @@ def runner_for(
     host_arch: Arch,
     stop: threading.Event,
 ) -> CellRunner:
-    """What runs the cells of a plan."""
+    """The runner of a plan's cells."""
     return CellRunner(
         engine=engine,
         run_name=planned.plan.run,

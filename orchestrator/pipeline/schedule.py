@@ -1,4 +1,4 @@
-"""Images and cells at once: a cell starts as soon as its image is there, and a stop drains.
+"""Runs builds and cells in parallel: a cell starts as soon as its image exists, and a stop drains.
 
 A stop comes from Ctrl-C, from --fail-fast, from a deadline, or from an engine that is gone. Running cells
 then finish and keep their results; cells that did not start have none and are reported as not run.
@@ -22,7 +22,7 @@ POLL: Final = 0.2
 DRAIN: Final = 300
 """Seconds that running cells have at a deadline to finish; then they are killed, as by a second Ctrl-C."""
 LOOKS: Final = 5
-"""How often, a POLL apart, an engine that failed is asked whether it is still there."""
+"""How often, a POLL apart, a failed engine is checked for an answer."""
 ATTEMPTS: Final = 3
 """Attempts at a cell whose engine goes away each time."""
 
@@ -34,7 +34,7 @@ Build = Callable[[list[ImageSpec], OnReady], object]
 
 @dataclass(frozen=True, kw_only=True)
 class Deadline:
-    """A time from which on a run drains by itself, on the clock by which it is told."""
+    """The time at which a run drains by itself, on the clock that measures it."""
 
     words: str
     """As the user gave it."""
@@ -152,7 +152,7 @@ class Schedule:
             try:
                 results = self.runner.run_together(left, image)
             except (CrashmatrixError, OSError):
-                break  # each by itself: that one says what failed, and is tried again
+                break  # each alone: a failed one is then identified and retried
             for result in results:
                 self._ended(result)
             left = left[len(results) :]
@@ -175,7 +175,7 @@ class Schedule:
             self._halt(f"--fail-fast: {result.cell.id} is {result.judgement.verdict}")
 
     def _result(self, cell: PlannedCell, image: str) -> CellResult:
-        """The result of a cell, which is asked again where the engine went away meanwhile and came back."""
+        """The result of a cell, which runs again if the engine went away meanwhile and came back."""
         failed: Exception = EngineError("the container engine went away", hint="run the cell again")
         for _ in range(ATTEMPTS):
             try:
@@ -193,7 +193,7 @@ class Schedule:
         return self.runner.unobserved(cell, failed, image)
 
     def _went_away(self) -> bool:
-        """Whether the engine is gone, or goes soon: one that stops ends its containers first."""
+        """Whether the engine is gone or ending: one that stops ends its containers first."""
         for _ in range(LOOKS):
             if not self.runner.answers():
                 return True
@@ -206,7 +206,7 @@ class Schedule:
         return self.stop.is_set()
 
     def _halt(self, why: str) -> bool:
-        """Start no more; returns whether this is the first reason."""
+        """Start no further cell; returns whether this is the first reason."""
         with self._lock:
             first, self.stopped = self.stopped is None, self.stopped or why
         self.stop.set()

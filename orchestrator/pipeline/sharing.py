@@ -1,4 +1,4 @@
-"""Which cells share a container: those of a scenario that says so, which differ in its own axes alone."""
+"""Cells that share a container: those of a scenario with `share` that differ in its own axes only."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -28,7 +28,7 @@ def groups(
 
 
 def _alike(planned: PlannedCell) -> tuple[object, ...]:
-    """What cells that share a container have in common."""
+    """The values that cells must have in common to share a container."""
     cell = planned.cell
     return (cell.scenario, cell.environment, cell.probe, planned.image, planned.timeout, planned.network,
             planned.expectation)  # fmt: skip

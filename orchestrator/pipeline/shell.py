@@ -115,7 +115,7 @@ def _core(recorded: RecordedCell) -> Generator[Path | None]:
 
 
 def _words(recorded: RecordedCell, host: Arch, *, core: bool, gdb: bool) -> Iterator[str]:
-    """What the user is told before the shell starts."""
+    """The message before the shell starts."""
     command, result = recorded.command(host), recorded.result
     yield f"{recorded.planned.cell.id}: {result.judgement.reason}"
     yield f"what runs: {command.target.kind} {shlex.join([command.target.file, *command.target.arguments])}"

@@ -67,7 +67,7 @@ class Sources:
         if code and code.source:
             source = Path(code.source)
             yield source / name, source
-            # Compilers are told to write the package's name for its folder.
+            # Compilers write the package's name in place of its folder (-ffile-prefix-map).
             yield source / PurePosixPath(*PurePosixPath(name).parts[1:]), source
 
 

@@ -1,4 +1,4 @@
-"""The trials of a container after its end: the cores of each, of all its processes, collected and read."""
+"""The trials of a container after its end: the cores of all their processes, collected and read."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A run's data to junit.xml, HTML and summary.md, and to what the terminal says of it.
+"""A run's data to junit.xml, HTML and summary.md, and to the lines on the terminal.
 
 `FORMATS` lists the reports that a run's folder has; a new format is a module and an entry there.
 """

@@ -1,4 +1,4 @@
-"""The axes of a run as a reader sees them: only those that vary, and one for those that change together."""
+"""The axes of a run in reports: only those that vary, and one for axes that change together."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ SCENARIO: Final = "scenario"
 ENVIRONMENT: Final = frozenset({"python", "glibc", "arch"})
 """Axes that make rows."""
 BEHIND: Final = ("scenario", "launcher", "probe")
-"""Axes that stand as columns before a project's own."""
+"""Axes that are columns, before a project's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def sorted_values(axis: str, values: set[str]) -> list[str]:
 
 
 def is_environment(axis: ShownAxis) -> bool:
-    """Whether an axis says where a question is asked, and so makes rows."""
+    """Whether an axis describes the environment and so makes rows."""
     return bool(ENVIRONMENT.intersection(axis.parts))
 
 
@@ -82,13 +82,13 @@ def columns_first(axes: Iterable[ShownAxis]) -> list[ShownAxis]:
 
 
 def _division(column: Iterable[str]) -> tuple[int, ...]:
-    """How an axis divides the cells, whatever its values are called."""
+    """The division of the cells by an axis, without the names of its values."""
     seen: dict[str, int] = {}
     return tuple(seen.setdefault(value, len(seen)) for value in column)
 
 
 def _axis(parts: Sequence[str], columns: dict[str, list[str]]) -> ShownAxis:
-    # Scenarios stand as the matrix has them.
+    # Scenarios keep the order of the matrix.
     orders = [
         {
             value: at
@@ -118,7 +118,7 @@ def _text(parts: Sequence[str], values: Sequence[str]) -> str:
 
 
 def _named(part: str, value: str) -> str:
-    """A value that stands beside others, so that it must say of which axis it is."""
+    """A value beside others, with the name of its axis if the value alone is unclear."""
     if part == "python":
         return f"py{value}"
     return f"glibc {value}" if part == "glibc" else value or f"no {part}"

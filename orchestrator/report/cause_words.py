@@ -35,7 +35,7 @@ def sentence(cause: Cause) -> str:
 
 
 def share(cause: Cause) -> str:
-    """How many of the cells that could show it do."""
+    """The share of its cells among those that could show it."""
     return f"{cause.count:,} of {words.cells(cause.of)}"
 
 
@@ -56,7 +56,7 @@ def place_of(record: CellRecord) -> Place | None:
 
 
 def where(cause: Cause) -> str:
-    """Which cells show it; empty where no rule tells."""
+    """The cells that show it, as a rule; empty without one."""
     return one_line(cause.where.text) if cause.where else ""
 
 
@@ -66,13 +66,13 @@ def since(cause: Cause) -> str:
 
 
 def extent(cause: Cause) -> str:
-    """How many cells show it, which, and since when, in a line."""
+    """The number of cells that show it, the rule, and since when, in a line."""
     told = f"{share(cause)}: {where(cause)}" if cause.where else share(cause)
     return f"{told}; {since(cause)}" if since(cause) else told
 
 
 def lines(cause: Cause) -> Iterator[str]:
-    """A cause as a paragraph: the first line says what happened, the others where and what to do."""
+    """A cause as a paragraph: what happened in the first line, then where, and what to do."""
     known = f" ({since(cause)})" if since(cause) else ""
     yield f"{status(cause).upper()}, {share(cause)}{known}: {sentence(cause)}"
     facts = {"where": where(cause), "rule": rule(cause), "example": one_line(cause.example)}

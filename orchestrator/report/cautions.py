@@ -55,7 +55,7 @@ def _other_cautions(other: OtherCrash) -> Iterator[str]:
 
 def _crash_cautions(crash: Crash) -> Iterator[str]:
     if crash.hang:
-        # What its threads wait for is told from system calls and locks, not from the name of one function.
+        # The waits of its threads come from system calls and locks, not from the name of one function.
         yield from crash.limits
         return
     if crash.crash.function and not crash.crash.exact:

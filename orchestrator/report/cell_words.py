@@ -1,4 +1,4 @@
-"""The words on one cell and its trials: what was expected, and how they ended."""
+"""One cell and its trials in words: the expectation, and how they ended."""
 
 import functools
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ OUTCOMES: Final = {
     "wrong": "exit with an error",
     "none": "not observed",
 }
-"""How a cell ended, apart from its verdict: each has a shape of its own (page.html.j2), and a word."""
+"""The outcomes of a cell, each with a word and a shape (page.html.j2)."""
 OBSTACLES: Final = {
     Obstacle.IMAGE: "build failed",
     Obstacle.ENGINE: "engine failed",
@@ -138,12 +138,12 @@ def expected(expectation: Expectation) -> str:
 
 
 def telling_process(trial: Trial) -> str:
-    """The process whose crash stands for a trial, where it is not the judged one."""
+    """The process whose crash represents a trial; empty for the judged one."""
     return next((other.process.words for other in trial.others if other.crash), "")
 
 
 def test_counts(tests: UserTests) -> str:
-    """How many of the user's tests ended in which way, the worst first."""
+    """The numbers of the user's tests by outcome, the worst first."""
     order = sorted(tests.counts.items(), key=lambda item: (not item[0].is_bad, -item[1]))
     return ", ".join(f"{count:,} {outcome}" for outcome, count in order if count) or "none ran"
 

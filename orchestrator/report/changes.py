@@ -54,7 +54,7 @@ class ChangeGroup:
 
     @property
     def shown(self) -> tuple[CellChange, ...]:
-        """As many as the overview has room for."""
+        """The changes that the overview lists."""
         return self.changes[:SHOWN]
 
 

@@ -1,4 +1,4 @@
-"""The words on one crash: its signal, its place, its stack as plain text."""
+"""One crash in words: its signal, its place, its stack as plain text."""
 
 from collections.abc import Iterator
 from typing import Final

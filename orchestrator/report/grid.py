@@ -113,8 +113,8 @@ def first_view(
 ) -> Mapping[str, Sequence[str]]:
     """The axes that the grid opens with, outermost first: environments down, the scenario first across.
 
-    Behind the scenario come the axes of the explaining rule (`telling`). As many axes stand in the grid as
-    have room; the others fold into counts.
+    The axes of the explaining rule (`telling`) follow the scenario. The grid shows the axes that fit; the
+    others fold into counts.
     """
     told = frozenset(telling)
     across = sorted(

@@ -1,4 +1,4 @@
-"""A hang as pages and texts tell it: who waits for what, who holds it, and whether that is a circle."""
+"""A hang in words: which thread waits for what, which one holds it, and whether that is a deadlock."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from orchestrator.report.stacks import is_own
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """A thread of a hang. `holds` says what other threads wait for that it has."""
+    """A thread of a hang. `holds` names what it has and others wait for."""
 
     tid: int
     main: bool
@@ -29,7 +29,7 @@ class Waiting:
 
     @property
     def state(self) -> str:
-        """What it does, as a verb: `waits for a mutex, held by thread 9`."""
+        """Its state as a verb: `waits for a mutex, held by thread 9`."""
         if not self.what:
             return f"waits in {self.call}" if self.call else "runs"
         held = f", held by thread {self.holder}" if self.holder and str(self.holder) not in self.what else ""
@@ -88,7 +88,7 @@ def _place(thread: Thread) -> NativeFrame | None:
 
 
 def _held(crash: Crash) -> Mapping[int, Sequence[str]]:
-    """What each thread has that another waits for."""
+    """The locks that each thread holds and another waits for."""
     found: dict[int, list[str]] = {}
     for thread in crash.threads:
         if thread.waits and thread.waits.thread and thread.waits.what:

@@ -143,7 +143,7 @@ def _open_core(data: RunData, core: CoreFile | None, crash: Crash | None, tag: s
         f"-ex {shlex.quote(f'core-file {unpacked}')} -ex 'thread apply all backtrace'",
     ]
     lines = [
-        # No path of the machine that rendered it: a report is read elsewhere as well.
+        # No path of the machine that rendered it: a report is also read elsewhere.
         "# in the run's folder, where plan.json is",
         *unpack,
         f"image=$(docker create {shlex.quote(tag)})",

@@ -49,7 +49,7 @@ PACKAGE: Final = "crashmatrix"
 
 @dataclass(frozen=True, kw_only=True)
 class _Document:
-    """What all cases share: the run, its pages, and whether cases have the attributes `file` and `line`."""
+    """The common data of all cases: the run, its pages, and whether cases have `file` and `line`."""
 
     data: RunData
     places: Places
@@ -111,7 +111,7 @@ def _suite(document: _Document, items: Sequence[CellRecord | ExcludedCell]) -> E
 
 
 def _class_name(scenario: str) -> str:
-    """A name that reads well where it is cut at its last dot: a scenario's name may have dots of its own."""
+    """A name without dots, since readers cut it at the last one: a scenario's name may have some."""
     return f"{PACKAGE}.{visible(scenario).replace('.', '_')}"
 
 
@@ -140,7 +140,7 @@ def _properties(
 ) -> dict[str, str]:
     """The values of each axis that the suite's cells have, the run, and the explanations of its cells.
 
-    The schema knows properties of suites only; a case says its axes in its details.
+    The schema allows properties of suites only; a case has its axes in its details.
     """
     axes: dict[str, dict[str, None]] = {axis: {} for axis in STANDARD_AXES}
     for item in items:
@@ -187,7 +187,7 @@ def _case(document: _Document, record: CellRecord) -> TestCase:
         case.stdout = output(data, result, "stdout", limit)
         case.stderr = output(data, result, "stderr", limit)
     if record.status is Status.PASS:
-        # A case that passed has no message of its own, and a crash as expected is what a reader wants to see.
+        # A passed case has no message, and readers want to see an expected crash.
         case.stdout = f"{text}\n\nstdout:\n{case.stdout}" if whole else message
     return case
 

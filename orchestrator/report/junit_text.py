@@ -11,7 +11,7 @@ from orchestrator.report.text import excerpt_text, read_excerpt
 from orchestrator.rundir import CellRecord, RunData, Status
 
 TELLING: Final = frozenset({CauseKind.HANG, CauseKind.MISSING, CauseKind.BUILD})
-"""Kinds of causes that tell more than a cell's own reason: who waits for whom, which image did not build."""
+"""Kinds of causes with more detail than a cell's reason: a deadlock, the image that did not build."""
 
 
 def suite_text(data: RunData, cells: Iterable[Cell]) -> Iterator[str]:
@@ -23,7 +23,7 @@ def suite_text(data: RunData, cells: Iterable[Cell]) -> Iterator[str]:
 
 
 def first_line(data: RunData, record: CellRecord) -> str:
-    """Why a cell has its status: its reason, or its cause where that tells more."""
+    """Why a cell has its status: its reason, or its cause if that has more detail."""
     cause = data.cause_of.get(record.id)
     return cause_words.what(cause) if cause and cause.kind in TELLING else record.reason
 
@@ -51,7 +51,7 @@ def _page(places: Places, record: CellRecord) -> str:
 
 
 def details(data: RunData, places: Places, record: CellRecord) -> str:
-    """What a reader of a failed case needs, from the expectation to the command that repeats it."""
+    """The details of a failed case, from the expectation to the command that repeats it."""
     expectation, result = record.planned.expectation, record.result
     lines = [
         *_cause(data, record),

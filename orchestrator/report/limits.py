@@ -1,4 +1,4 @@
-"""What the whole run cannot tell: axes of one value, axes that change together; and what would settle it."""
+"""The limits of a whole run: axes of one value, axes that change together; and cells that would settle it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ SETTLING: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class RunLimits:
-    """Sentences that hold for the whole run, and the words behind `crashmatrix run` that would tell more."""
+    """Limits of the whole run in sentences, and the arguments of `crashmatrix run` that would settle them."""
 
     sentences: tuple[str, ...]
     settling: tuple[str, ...]
-    """Ids of cells that were not asked."""
+    """Ids of cells that were not planned."""
 
 
 def run_limits(data: RunData) -> RunLimits:
-    """What the run's cells cannot tell, said once."""
+    """The limits of the run's cells, each once."""
     cells = [record.cell for record in data.records]
     merged = [axis for axis in shown_axes(cells, len(cells)) if len(axis.parts) > 1]
     said = [f"{' and '.join(axis.parts)} change together" for axis in merged]
@@ -43,7 +43,7 @@ def _single(cells: Sequence[Cell]) -> list[tuple[str, str]]:
 def _settling(data: RunData, groups: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """Cells with one axis's value from a cell that shows a cause, and the other's from one that does not.
 
-    They part axes that change together. Whether there is an interpreter for them, a run of them says.
+    They separate axes that change together. Only a run shows whether there is an interpreter for them.
     """
     found: dict[str, None] = {}
     for cause in data.open_causes:
@@ -61,7 +61,7 @@ def _settling(data: RunData, groups: Sequence[tuple[str, ...]]) -> tuple[str, ..
 
 
 def _opposite(data: RunData, cell: Cell, group: tuple[str, ...]) -> Cell | None:
-    """A cell that is as expected and differs from one that is not in the axes of a group alone."""
+    """A cell that is as expected and differs from one that is not only in the axes of a group."""
 
     def rest(of: Cell) -> dict[str, str]:
         return {axis: value for axis, value in of.axes.items() if axis not in group}

@@ -1,4 +1,4 @@
-"""Links that texts of a scenario may become."""
+"""Texts of a scenario as links."""
 
 import re
 from typing import Final
@@ -11,7 +11,7 @@ _WEB: Final = re.compile(r"https?://[A-Za-z0-9.-]{1,200}(:[0-9]{1,5})?(/[!-~]{0,
 
 
 def file_line(files: str | None, place: Place) -> str | None:
-    """The address of a line of the project; None where the run does not tell where its files are shown."""
+    """The address of a line of the project; None if the run has no address of its files."""
     if not files or ".." in place.file.split("/"):
         return None
     return web(f"{files}{quote(place.file)}" + (f"#L{place.line}" if place.line else ""))

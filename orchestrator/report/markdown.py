@@ -15,11 +15,11 @@ _LETTER: Final = r"A-Za-z0-9\x80-\U0010ffff"
 _WORD: Final = re.compile(
     rf"""[("']*[{_LETTER}](?:[{_LETTER}.,;:'"/%+()=!?-]|(?<=[{_LETTER}])_(?=[{_LETTER}]))*|%"""
 )
-"""A word of which nothing is markup: underscores stand inside of names only, where they do not emphasize."""
+"""A word without markup; underscores may only be inside of it, where they do not emphasize."""
 _OPERATOR: Final = re.compile(r"[<>=!]=?|/")
 """What is a word of its own within a line: `<` begins no tag before a space, `>` no quotation."""
 _LINK: Final = re.compile(r"://|www\.|:[\w+-]+:", re.IGNORECASE)
-"""What GitHub makes a link or an emoji of in plain text."""
+"""Plain text that GitHub turns into a link or an emoji."""
 _NUMBERED: Final = re.compile(r"\d+[.)]")
 """What begins a list at the start of a line."""
 _BESIDE_CODE: Final = re.compile(r"^([.,;]?(?: |$)|)(.*?)( ?)$")

@@ -78,7 +78,7 @@ def _lines(axes: Sequence[ShownAxis], count: int) -> list[int]:
 
 
 def _gaps(cells: Sequence[Cell], columns: Sequence[int]) -> dict[int, int]:
-    """How far each column is moved, so that scenarios stand apart."""
+    """The offset of each column, with gaps between scenarios."""
     first: dict[int, str] = {}
     for cell, column in zip(cells, columns, strict=True):
         first.setdefault(column, cell.scenario)

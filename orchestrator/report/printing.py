@@ -17,7 +17,7 @@ LONGEST_KEPT: Final = 200
 
 
 def printed(value: object) -> str:
-    """What a page shows of a value; only markup of this program stays as it is."""
+    """A value as a page shows it; only markup of this program stays unescaped."""
     if type(value) is str and len(value) <= LONGEST_KEPT:
         return _printed_text(value)
     if isinstance(value, Markup):

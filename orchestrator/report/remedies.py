@@ -32,12 +32,12 @@ class Remedy:
 
     @property
     def failed(self) -> bool:
-        """Whether a cell goes wrong in spite of it."""
+        """Whether a cell goes wrong despite it."""
         return self.mended < self.cells
 
     @property
     def words(self) -> str:
-        """Where it works, in words."""
+        """Its result in words."""
         if not self.cells and not self.unknown:
             return "no cell here goes wrong without it"
         open_still = f"{words.cells(self.unknown)} could not be compared" if self.unknown else ""

@@ -21,7 +21,7 @@ class Occurrence:
     record: CellRecord
     trials: int
     doing: tuple[str, ...] = ()
-    """What its processes were at when they crashed, each once: the tests that ran."""
+    """What its processes were doing when they crashed, each once: the tests that ran."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class SignatureGroup:
 
     @property
     def verdicts(self) -> tuple[tuple[Status, int], ...]:
-        """How many of its cells have each verdict, worst first."""
+        """The number of its cells by verdict, worst first."""
         counts = Counter(occurrence.record.status for occurrence in self.occurrences)
         return tuple((status, counts[status]) for status in Status if counts[status])
 
@@ -86,7 +86,7 @@ def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
 
 
 def _by_signature(trial: Trial) -> dict[str, tuple[Crash, list[str]]]:
-    """The crashes of a trial's processes, the best of each signature, and what all of those were at."""
+    """The best crash of each signature in a trial, and what the processes were doing."""
     found: dict[str, tuple[Crash, list[str]]] = {}
     crashed = [
         (trial.crash, trial.outcome.doing),

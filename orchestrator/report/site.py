@@ -1,4 +1,4 @@
-"""What all pages share: templates, links, and a security policy that protects even if escaping fails.
+"""The common parts of all pages: templates, links, and a security policy that holds if escaping fails.
 
 Every value that a template prints is made visible (text.visible) and escaped. The content security policy of
 each page allows only the report's own style and script, by a nonce; no request leaves a page. Each rendering
@@ -80,7 +80,7 @@ class Site:
         return _environment().get_template(template).render(common | context)
 
     def remember(self, macro: Macro, *arguments: Hashable) -> Markup:
-        """What a macro renders for these arguments, rendered once; its text may depend on nothing else."""
+        """The text of a macro for these arguments, rendered once; it may depend on nothing else."""
         key = (macro.name, arguments)
         fragment = self._fragments.get(key)
         if fragment is None:

@@ -46,7 +46,7 @@ class SourceLine(NamedTuple):
 
 
 class ShownFrame(NamedTuple):
-    """What a row shows of a native frame. `pc` is None unless it is all that is known of the frame.
+    """The facts of a native frame in a row. `pc` is None unless nothing else is known of the frame.
 
     Frames of many cells differ in their addresses only, so equal rows are rendered once (`Site.remember`).
     """
@@ -97,7 +97,7 @@ class StackRow(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether it is a frame of the interpreter that tells nothing special."""
+        """Whether it is an ordinary frame of the interpreter."""
         special = self.fault or self.expected or self.own or self.native is None
         return not special and self.native is not None and is_interpreter_file(self.native.module)
 
@@ -110,7 +110,7 @@ class Fold(NamedTuple):
 
 
 class _StackKey(NamedTuple):
-    """All that the rows of a stack depend on; the stacks of many cells are the same but for addresses."""
+    """All that the rows of a stack depend on; stacks of many cells differ in addresses only."""
 
     native: tuple[ShownFrame, ...]
     python: tuple[PythonFrame, ...]
