@@ -132,6 +132,9 @@ class _ExportingPackage(ModuleType):
 
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a module
         value = super().__getattribute__(name)
-        if isinstance(value, _LazyName):
+        kind = type(value)
+        if kind is _LazyName:
             value = vars(self)[name] = getattr(import_module(value.module), value.name)
+        elif kind is _LazyModule:
+            value = value._import()  # noqa: SLF001 - its taker would have the stand-in for ever
         return value

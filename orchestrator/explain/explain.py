@@ -54,7 +54,7 @@ class Separator:
     def where(self, shown: Container[str]) -> Where:
         """The shortest rules that match exactly the cells whose ids are in `shown`, and a short text."""
         space = self._space
-        bits = as_bits(cell.id in shown for cell in space.cells)
+        bits = as_bits(cell in shown for cell in space.ids)
         finding, found = _find(space, bits, ((1 << len(space.cells)) - 1) & ~bits)
         rules = tuple(rule_text(rule) for rule in found.rules) if finding in _RULED else ()
         cells = tuple(space.chosen(bits))
@@ -135,7 +135,7 @@ def _explanation(item: SubjectCells, scope: _Scope, seen: Sequence[CellResult]) 
         shown=shown.bit_count(),
         not_shown=not_shown,
         unknown=len(scope.unseen),
-        cells=tuple(cell.id for cell in space.chosen(shown)),
+        cells=tuple(space.chosen_ids(shown)),
         settling=settling[:NAMED],
         settling_count=len(settling),
         crossing=crossing,

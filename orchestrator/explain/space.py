@@ -15,6 +15,7 @@ from packaging.version import Version
 from orchestrator.model import ABSENT, VERSION_AXES, Boundary, Cell, orders_as_version, version_key
 
 SCENARIO: Final = "scenario"
+_ONE: Final = ord("1")
 ALL_SUBSETS: Final = 6
 """The most values of an axis for which every set of them is a condition."""
 SOME_SUBSETS: Final = 12
@@ -160,10 +161,8 @@ class Space:
         axes: list[Axis] = []
         silent: dict[str, str] = {}
         for name in names:
-            bits: dict[str, int] = {}
             column = [row.get(name, ABSENT) for row in rows]
-            for value in dict.fromkeys(column):
-                bits[value] = as_bits(item == value for item in column)
+            bits = _bits_of_values(column)
             if len(bits) == 1:
                 silent[name] = column[0]
                 continue
@@ -179,10 +178,18 @@ class Space:
             )
         return cls(tuple(cells), tuple(axes), silent)
 
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """The cells' ids, by position."""
+        return tuple([cell.id for cell in self.cells])
+
     def chosen(self, bits: int) -> Iterator[Cell]:
         """The cells of a set."""
-        marks = f"{bits:b}"[::-1]
-        return (cell for cell, mark in zip(self.cells, marks, strict=False) if mark == "1")
+        return (cell for cell, mark in zip(self.cells, _marks(bits), strict=False) if mark == "1")
+
+    def chosen_ids(self, bits: int) -> Iterator[str]:
+        """The ids of the cells of a set."""
+        return (name for name, mark in zip(self.ids, _marks(bits), strict=False) if mark == "1")
 
     @cached_property
     def together(self) -> tuple[tuple[str, ...], ...]:
@@ -195,7 +202,26 @@ class Space:
 
 def as_bits(marks: Iterable[bool]) -> int:
     """A set as an integer: bit N is the N-th mark. By way of text, which is linear in their number."""
-    return int("".join("1" if mark else "0" for mark in marks)[::-1] or "0", 2)
+    return int("".join(["1" if mark else "0" for mark in marks])[::-1] or "0", 2)
+
+
+def _marks(bits: int) -> str:
+    """A set as text: a 1 at each position that it has."""
+    return f"{bits:b}"[::-1]
+
+
+def _bits_of_values(column: Sequence[str]) -> dict[str, int]:
+    """For each value, in order of its first cell, the set of the cells that have it: one pass in all."""
+    places: dict[str, list[int]] = {}
+    for place, value in zip(range(len(column) - 1, -1, -1), column, strict=True):
+        places.setdefault(value, []).append(place)
+    found: dict[str, int] = {}
+    for value, its_places in places.items():
+        marks = bytearray(b"0") * len(column)
+        for place in its_places:
+            marks[place] = _ONE
+        found[value] = int(marks, 2)
+    return found
 
 
 def _in_order(name: str, values: Mapping[str, int]) -> tuple[str, ...]:

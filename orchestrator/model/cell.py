@@ -78,8 +78,11 @@ class Cell(Value):
     @property
     def id(self) -> str:
         """The cell's one name, for example tls-atexit/py3.13-glibc2.36-x86_64-uwsgi-cpp."""
+        # In one piece: each page, table and document names every cell.
+        probe = "" if self.probe == ABSENT else f"-{self.probe}"
         own = self._own_suffix if self.own else ""
-        return f"{self.scenario}/{self.environment}{self._probe_suffix}{own}"
+        where = f"py{self.python}-glibc{self.glibc}-{self.arch}-{self.launcher}"
+        return f"{self.scenario}/{where}{probe}{own}"
 
     @property
     def instrument(self) -> str:

@@ -44,6 +44,23 @@ class _PrintingGenerator(CodeGenerator):
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:  # noqa: ANN401, ARG002
         self.write(")")
 
+    def visit_Output(self, node: nodes.Output, frame: Frame) -> None:  # noqa: N802
+        """Write what stands between two tags as one text: each part that is yielded passes all callers."""
+        if frame.buffer is not None or len(node.nodes) == 1:
+            super().visit_Output(node, frame)
+        elif not (frame.require_output_check and self.has_known_extends):
+            self.writeline("yield concat((", node)
+            for child in node.nodes:
+                self.newline(child)
+                if isinstance(child, nodes.TemplateData):
+                    self.write(repr(child.data))
+                else:
+                    self.write("environment.printed(")
+                    self.visit(child, frame)
+                    self.write(")")
+                self.write(",")
+            self.writeline("))")
+
     def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802
         """Write `value.name`."""
         self.visit(node.node, frame)

@@ -49,11 +49,14 @@ class Remedy:
 
 def remedies(data: RunData) -> tuple[Remedy, ...]:
     """One remedy for each scenario and mitigation, in the plan's order."""
-    plain = {_without(record.cell): record for record in data.records if _mitigation(record.cell) == ABSENT}
     groups: dict[tuple[str, str], list[CellRecord]] = {}
     for record in data.records:
-        if _mitigation(record.cell) != ABSENT:
-            groups.setdefault((record.cell.scenario, _mitigation(record.cell)), []).append(record)
+        mitigation = _mitigation(record.cell)
+        if mitigation != ABSENT:
+            groups.setdefault((record.cell.scenario, mitigation), []).append(record)
+    if not groups:
+        return ()
+    plain = {_without(record.cell): record for record in data.records if _mitigation(record.cell) == ABSENT}
     return tuple(_remedy(*names, records, plain) for names, records in groups.items())
 
 
@@ -92,7 +95,7 @@ def _seen(record: CellRecord) -> str:
 
 
 def _mitigation(cell: Cell) -> str:
-    return cell.axes.get(MITIGATION, ABSENT)
+    return next((value for axis, value in cell.own if axis == MITIGATION), ABSENT)
 
 
 def _without(cell: Cell) -> Cell:

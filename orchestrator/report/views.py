@@ -120,6 +120,37 @@ Noted = tuple[Explanation, tuple[str, ...]]
 """An explanation with its notes, without those that an earlier one on the page has already."""
 
 
+EMULATED, LOST, TRUNCATED, UNREAD, NEAREST, CUT = EVIDENCE = (
+    "on an emulated architecture",
+    "whose core was lost",
+    "with a truncated core",
+    "with a core that could not be read",
+    "with no more than the nearest symbol at the fault",
+    "whose output was cut at the limit",
+)
+"""What the evidence of a cell may lack."""
+
+
+def _evidence_limits(result: CellResult) -> set[str]:
+    """What the evidence of one cell lacks."""
+    found: set[str] = set()
+    for trial in result.trials:
+        if trial.outcome.emulated:
+            found.add(EMULATED)
+        if trial.outcome.truncated_streams:
+            found.add(CUT)
+        for core, crash in trial.cores:
+            if core.state is CoreState.LOST:
+                found.add(LOST)
+            if core.truncated:
+                found.add(TRUNCATED)
+            if core.state is CoreState.FOUND and crash is None:
+                found.add(UNREAD)
+        if any(crash.crash.function and not crash.crash.exact for crash in trial.crashes):
+            found.add(NEAREST)
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class IndexView:
     """The contents of index.html."""
@@ -193,29 +224,8 @@ class IndexView:
     @cached_property
     def evidence(self) -> tuple[str, ...]:
         """The limits of the run's evidence, each with its number of cells."""
-        results = self.data.results
-        trials = [(result, trial) for result in results for trial in result.trials]
-        facts = {
-            "on an emulated architecture": {r.cell.id for r, t in trials if t.outcome.emulated},
-            "whose core was lost": {
-                r.cell.id for r, t in trials if any(c.state is CoreState.LOST for c, _ in t.cores)
-            },
-            "with a truncated core": {r.cell.id for r, t in trials if any(c.truncated for c, _ in t.cores)},
-            "with a core that could not be read": {
-                r.cell.id
-                for r, t in trials
-                if any(core.state is CoreState.FOUND and crash is None for core, crash in t.cores)
-            },
-            "with no more than the nearest symbol at the fault": {
-                r.cell.id
-                for r, t in trials
-                if any(crash.crash.function and not crash.crash.exact for crash in t.crashes)
-            },
-            "whose output was cut at the limit": {
-                r.cell.id for r, t in trials if t.outcome.truncated_streams
-            },
-        }
-        return tuple(f"{words.cells(len(ids))} {what}" for what, ids in facts.items() if ids)
+        cells = Counter(what for result in self.data.results for what in _evidence_limits(result))
+        return tuple(f"{words.cells(cells[what])} {what}" for what in EVIDENCE if cells[what])
 
     @property
     def limits(self) -> RunLimits:

@@ -21,6 +21,7 @@ class InsideFiles:
         """Look in a folder, whose path must be resolved."""
         self._folder = folder
         self._files: dict[str, str | None] = {}
+        self._opened: set[str] = set()
         self._plain: dict[str, bool] = {"": True}
 
     def find(self, name: str) -> Path | None:
@@ -33,7 +34,11 @@ class InsideFiles:
 
     def has(self, name: str) -> bool:
         """Whether `find` finds a file: pages ask this of a file for each link, and need no path."""
-        return self._looked_up(name) is not None
+        return name in self._opened or self._looked_up(name) is not None
+
+    def note_opened(self, name: str) -> None:
+        """Remember that a regular file inside of the folder was opened by this name."""
+        self._opened.add(name)
 
     def _looked_up(self, name: str) -> str | None:
         if name not in self._files:

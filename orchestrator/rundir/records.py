@@ -158,9 +158,12 @@ class RunData:
     def opened(self, name: str) -> BufferedReader | None:
         """The file of this relative name, opened for reading; None as of `inside`, or if unreadable."""
         try:
-            return find_inside(self.folder, name)
+            stream = find_inside(self.folder, name)
         except (OSError, ValueError):  # it leads out of the folder, or no file can have that name
             return None
+        if stream:
+            self._files.note_opened(name)
+        return stream
 
     @cached_property
     def _files(self) -> InsideFiles:
