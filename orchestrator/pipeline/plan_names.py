@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__lazy_modules__ = ("orchestrator", "orchestrator.pipeline")
+__lazy_modules__ = ("orchestrator",)
 
 import shlex
 from collections.abc import Iterator

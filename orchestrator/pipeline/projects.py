@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__lazy_modules__ = ("orchestrator", "orchestrator.pipeline")
+__lazy_modules__ = ("orchestrator",)
 
 from collections.abc import Mapping
 from dataclasses import dataclass
