@@ -1,6 +1,6 @@
-"""What an index has of a distribution: versions and files, by the Simple API (PEP 503, PEP 691).
+"""The versions and files of a distribution on an index, by the Simple API (PEP 503, PEP 691).
 
-uv resolves and installs. This asks for what uv does not tell: which versions there are, and which wheels.
+uv resolves and installs. This module finds what uv does not report: the versions, and their wheels.
 """
 
 import json
@@ -33,7 +33,7 @@ REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class RefusedError(HostError):
-    """An index wants other credentials."""
+    """An index requires other credentials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class IndexFile:
     url: str | None = None
     """Where it is, with the index's credentials where it is on the same host; None if that is not said."""
     sha256: str | None = None
-    """Its digest as the index says it."""
+    """Its digest, by the index."""
 
     @property
     def is_wheel(self) -> bool:
@@ -188,7 +188,7 @@ def indexes_of(folder: Path) -> tuple[str, ...]:
     lines = [line.split() for line in done.text.splitlines()]
     told = [(line[0], line[1]) for line in lines if len(line) == 2]
     named = dict(_named(os.environ))
-    # The default index, which is listed first, is asked last.
+    # uv lists the default index first and uses it last.
     return tuple(named.get(url, url) for _, url in sorted(told, key=lambda one: one[0] == "--index-url"))
 
 

@@ -1,4 +1,4 @@
-"""Of which distribution an environment has no wheel, and what its source distribution brings instead."""
+"""The distributions without a wheel for an environment, and source distributions in place of wheels."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ class Lack:
     name: str
     files: tuple[IndexFile, ...]
     title: str = ""
-    """What requires it, if that is not the user."""
+    """The package that requires it; None if the user does."""
 
     def reason(self, platform: WheelPlatform, *, build_missing: bool) -> str:
         """Why a cell cannot have it, and whether its source distribution may be built."""
@@ -125,7 +125,7 @@ def without_stand_ins(
 
 
 def no_tools(built: Built, answer: NoWheel) -> NoWheel:
-    """What builds a source distribution is not there either."""
+    """The build tools of a source distribution are missing, too."""
     return NoWheel(
         reason=f"what builds {built.locked.name} {built.locked.version} is not there: {answer.reason}"
     )

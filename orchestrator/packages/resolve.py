@@ -133,12 +133,12 @@ class Resolver:
         complaint: str,
         built: Mapping[str, Built],
     ) -> Lack | str:
-        """Why uv finds no solution: the distribution without a wheel, else uv's own words."""
+        """Why uv finds no solution: the distribution without a wheel, else uv's message."""
         try:
             found = (self._lacking(item, question) for item in wanted if item.name not in built)
             return next(filter(None, found), None) or self._explained(complaint, question, built)
         except RefusedError:
-            # uv may have credentials that it does not tell, such as a keyring's.
+            # uv may have credentials that this program does not, such as a keyring's.
             if uv.REFUSED.search(complaint):
                 raise
             return complaint
@@ -155,7 +155,7 @@ class Resolver:
         return str(reasons.newest(item.version for item in files))
 
     def releases(self, distribution: str, platform: WheelPlatform) -> dict[str, str | None]:
-        """The releases that an index has, oldest first, each with why an environment has no wheel of it.
+        """The releases on an index, oldest first, each with the reason why an environment has no wheel of it.
 
         Left out are pre-releases and what was yanked. Raises InputError where no index has the distribution.
         """
@@ -236,7 +236,7 @@ class Resolver:
         return Lack(name=wanted.name, files=tuple(chosen))
 
     def _explained(self, complaint: str, question: PackageQuestion, built: Mapping[str, Built]) -> Lack | str:
-        """uv's own words, and what there is of the dependency that they name."""
+        """uv's message, and the files of the dependency that it names."""
         culprit = _CULPRIT.search(complaint)
         if culprit is None:
             return f"the requirements cannot be met together: {complaint}"

@@ -1,4 +1,4 @@
-"""What a source distribution says of itself, read without running any of it (PEP 517, 625, 643).
+"""The metadata of a source distribution, read without running its code (PEP 517, 625, 643).
 
 uv would build one to learn its requirements, which runs a package's code on this host. Its own files say
 them: PKG-INFO, the requirements that setuptools writes beside it, and pyproject.toml. What only its build
@@ -44,7 +44,7 @@ _READ_ERRORS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Sdist:
-    """What a source distribution says: how it is built, and what it requires."""
+    """The metadata of a source distribution: how it is built, and its requirements."""
 
     project: PackageProject
     """Its build requirements."""
@@ -72,7 +72,7 @@ def read_sdist(path: Path) -> Sdist:
 
 
 def _wanted(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The files that say something, by name: those of the distribution's own folder, and of its .egg-info."""
+    """The files with metadata, by name: those of the distribution's own folder, and of its .egg-info."""
     yield from _zip(path) if path.suffix == ".zip" else _tar(path)
 
 

@@ -1,4 +1,4 @@
-"""Which wheels an environment can install, and which it takes first (PEP 425, PEP 600)."""
+"""The wheels that an environment can install, in order of preference (PEP 425, PEP 600)."""
 
 from functools import lru_cache
 from typing import Final

@@ -11,7 +11,7 @@ from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO, VENV, WORK
 ROOT: Final = "root.tar"
 """The root filesystem of a base that no registry has."""
 PACKED: Final = "crashmatrix.tar"
-"""What the cell has that no public image has: its interpreter, server or probe, with its packages."""
+"""The files of the cell that no public image has: its interpreter, server or probe, with its packages."""
 WHEELS: Final = "wheels"
 REQUIREMENTS: Final = "requirements.txt"
 FILES: Final = "files"
@@ -19,7 +19,7 @@ FILES: Final = "files"
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a repro's image is made of."""
+    """The parts of a repro's image."""
 
     title: str
     arch: Arch
@@ -29,7 +29,7 @@ class Recipe:
     """Whether the folder has PACKED."""
     variables: Mapping[str, str]
     command: tuple[str, ...]
-    """What is started, in the copied project or in the work folder."""
+    """The command, in the copied project or in the work folder."""
     in_project: bool
     lock: bool
     """Whether the folder has REQUIREMENTS."""

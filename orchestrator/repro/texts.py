@@ -1,4 +1,4 @@
-"""The two other texts of a repro's folder: the command that runs it, and what should be seen."""
+"""The two other texts of a repro's folder: the command that runs it, and the expected output."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +16,14 @@ _UNSAFE: Final = re.compile(r"[^ -~]")
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """What a repro shows: a cell's result, its environment, the rules that name it; and its folder."""
+    """The contents of a repro: a cell's result, its environment, the rules that match it; and its folder."""
 
     result: CellResult
     versions: Mapping[str, str]
     rules: Sequence[str]
     notes: Sequence[str]
     trials: int
-    """How often the command runs at most until it crashes."""
+    """The most runs of the command until it crashes."""
     network: bool
     memory: int
     """The memory limit of the container, in bytes."""
@@ -115,12 +115,12 @@ def _stack(crash: Crash) -> Iterator[str]:
 
 
 def _plain(text: str | None) -> str:
-    """Text of others on one line, without what Markdown or a terminal would act on."""
+    """Untrusted text on one line, without markup and terminal escapes."""
     return _code(str(text)).replace("<", "&lt;")
 
 
 def _code(text: str) -> str:
-    """Text of others inside of a block of code."""
+    """Untrusted text inside of a block of code."""
     return _UNSAFE.sub("?", text).replace("`", "'")
 
 
@@ -129,7 +129,7 @@ def _times(count: int) -> str:
 
 
 def packed_notes(*, root: bool, packed: bool) -> Sequence[str]:
-    """What of the folder is binary, and why."""
+    """The binary files of the folder, and why they are there."""
     notes = []
     if root:
         notes.append(f"`{ROOT}` is the root filesystem: no public image has this C library.")

@@ -77,9 +77,9 @@ class RunData:
     plan: Plan
     records: tuple[CellRecord, ...]
     explanations: tuple[Explanation, ...] = ()
-    """Which axes make the difference, worst first; empty where none were computed."""
+    """The explanations, worst first; empty if none were computed."""
     causes: tuple[Cause, ...] = ()
-    """What went wrong, once each: worst and newest first; then what an earlier run showed, and is fixed."""
+    """The causes, worst and newest first; then those of earlier runs that are fixed."""
     comparison: Comparison | None = None
     """The run against its baseline; None where there is no baseline."""
     history: History | None = None

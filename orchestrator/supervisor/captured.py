@@ -1,4 +1,4 @@
-"""What pytest had captured of a test when its process ended, which pytest itself then cannot print.
+"""The output that pytest had captured when its process died, and that pytest cannot print any more.
 
 pytest captures a test's output in two temporary files without a name, its file descriptors 1 and 2. The
 plugin sends both to this program, once a process, so that they can be read after its death.
@@ -31,7 +31,7 @@ class Captured:
         self._files: dict[int, list[int]] = {}
 
     def receive(self) -> None:
-        """Take what was sent, not for ever; a message waits in the socket after its sender's death."""
+        """Receive the pending messages, with a time limit; they outlive their senders."""
         for _ in range(MOST):
             try:
                 data, more, _, _ = self._socket.recvmsg(1024, socket.CMSG_SPACE(len(STREAMS) * 4))
@@ -48,7 +48,7 @@ class Captured:
                 close(list(files))
 
     def show(self, pid: int, test: str) -> bool:
-        """Print what a process had captured of a test, to the same streams; returns whether it was sent."""
+        """Print the captured output of a process to the same streams; returns whether it sent its files."""
         files = self._files.pop(pid, None)
         if files is None:
             return False

@@ -25,6 +25,7 @@ TESTS: Final[Mapping[str, tuple[str, ...]]] = {
         *("blocks", "bisect_axes", "cover", "expression", "jobs", "mistakes", "plan", "planned_cells"),
         *("project_file", "requirements", "serving_keys", "start", "terms", "user_code"),
     ),
+    "matrix/expression": ("expression",),
     "rundir": ("rundir", "rundir_transfer", "hostile_runs", "hostile_schemas"),
     "verdict": ("verdict", "verdict_reasons", "user_tests"),
 }
