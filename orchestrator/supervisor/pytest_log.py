@@ -9,14 +9,14 @@ import stat
 from contextlib import suppress
 
 START, END = "the start of pytest", "the end of pytest"
-"""What a process was at before its first module, and after its last test."""
+"""What a process was doing before its first module, and after its last test."""
 BETWEEN = "pytest itself, between two tests"
 LONGEST = 32 << 20
 """Bytes that are read of a log; the host reads as many."""
 
 
 class PytestLog:
-    """What the processes of pytest were at, by their pids, and the tests that had their turn.
+    """What each process of pytest was doing, by its pid, and the tests that had their turn.
 
     `folder` is that of the supervisor's report. Each trial of a container has a log of its own.
     """
@@ -50,7 +50,7 @@ class PytestLog:
                 self._take(json.loads(line))
 
     def _rest(self) -> bytes:
-        """What the file has behind what was read; nothing if the tests put something else in its place."""
+        """The new part of the file; empty if the tests replaced it."""
         try:
             file = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
@@ -85,7 +85,7 @@ class PytestLog:
             self._finished.add(pid)
 
     def doing(self, pid: int) -> str:
-        """What a process was at by the last that it wrote: a test's node id, or words."""
+        """What a process was doing, by its last line: a test's node id, or words."""
         if pid in self._running:
             return self._running[pid]
         if pid in self._collecting:
@@ -97,7 +97,7 @@ class PytestLog:
         return pid not in self._finished and (pid in self._running or pid in self._collecting)
 
     def pass_over(self, pid: int) -> bool:
-        """Count what a process was at when it died as done; returns whether that is something new."""
+        """Count the test or module during which a process died as done; returns whether it is a new one."""
         test, module = self._running.pop(pid, None), self._collecting.pop(pid, None)
         if test is not None:
             self.cut_off[pid] = test
@@ -110,7 +110,7 @@ class PytestLog:
 
     @property
     def left(self) -> int | None:
-        """The number of tests that had no turn; None if it is not known."""
+        """The number of tests that did not run; None if unknown."""
         return None if self.selected is None or self.modules else max(0, self.selected - len(self.done))
 
     def write_skip(self) -> None:

@@ -1,4 +1,4 @@
-"""The user's tests: pytest, started again behind each crash, until every test had its turn."""
+"""The user's tests: pytest, started again after each crash until every test had its turn."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 MOST = 17
 """Processes of one trial; the cores of 16 further ones are collected beside the first."""
 LOG, SKIP, FILES = "CRASHMATRIX_TESTS_LOG", "CRASHMATRIX_TESTS_SKIP", "CRASHMATRIX_TESTS_FILES"
-"""The environment variables by which the plugin is told its files, and where it sends those of pytest."""
+"""The environment variables with the plugin's files, and with the address that it sends pytest's to."""
 ROLE = "pytest"
 SHOWN = 200
 """Characters that a note shows of a test's name; a note has at most 500."""
 
 
 class Run(NamedTuple):
-    """One process of pytest, and what it was at when it ended; None if it ended as pytest ends."""
+    """A process of pytest, and what it was doing when it died; None if pytest ended by itself."""
 
     subject: Subject
     watched: Watched
@@ -49,7 +49,7 @@ def run_tests(
     pytest cannot be started.
     """
     os.makedirs(REPORT_FOLDER, exist_ok=True)
-    # The children of a process that crashed would run beside the next one.
+    # Otherwise the children of a crashed process would run beside the next one.
     cleanup.adopt_orphans()
     log = PytestLog(REPORT_FOLDER)
     captured = Captured()

@@ -1,4 +1,4 @@
-"""This program's report of the exits that it saw: what it alone can write, for the host to read.
+"""The report of the exits that this program saw; only this program can write it, for the host to read.
 
 A file of JSON lines, one of the versions and then one for each trial. It is opened once, before the first
 subject runs. Where subjects run as another user (identity.py), file and folder are root's, on a volume of
@@ -12,7 +12,7 @@ import os
 
 SCHEMA = 4
 LONGEST_DOING, LONGEST_NOTE, MOST_NOTES = 2000, 500, 50
-"""Characters of what a process was at and of a note, and how many notes: the host refuses more."""
+"""Characters of what a process was doing, characters of a note, and the number of notes of a report."""
 
 
 class Report:
@@ -30,7 +30,7 @@ class Report:
         self._add({**bounded(ended), "others": told})
 
     def fail(self, why: str) -> None:
-        """Say why there is no exit of the trial that was to follow."""
+        """Write why the next trial has no exit."""
         self._add({"failure": shortened(why, LONGEST_NOTE)})
 
     def _add(self, document: dict[str, object]) -> None:

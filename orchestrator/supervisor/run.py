@@ -88,7 +88,7 @@ def run_trials(home: str, options: argparse.Namespace, report: Report) -> None:
 
 
 def failed(report: Report, why: str) -> int:
-    """Say why this program ends without an exit of its subject; returns its own exit status."""
+    """Report why this program ends without an exit of its subject; returns its own exit status."""
     report.fail(why)
     print(f"supervisor: {why}", file=sys.stderr)
     return 1

@@ -1,7 +1,7 @@
-"""A server's trial: its requests, what ends its workers, and which process is judged.
+"""The trial of a server: its requests, the end of its workers, and the judged process.
 
-The judged process is the first worker that ended as none should, else the last one that ended, else the
-server's own first process. The others are told beside it.
+The judged process is the first worker with an unexpected end, else the last one that ended, else the server's
+own first process. The others are reported beside it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 SERVER, WORKER = "server", "worker"
 """The roles of a server's processes."""
 MOST_OTHERS = 50
-"""Further processes that are told of; the report has a limit."""
+"""The most further processes in the report."""
 MOST_ANSWERS = 50
 
 
 class Served(NamedTuple):
-    """How a server's trial went. `odd`: answers that were not as they should be."""
+    """The result of a server's trial. `odd`: unexpected answers."""
 
     judged: Subject
     others: list[Subject]

@@ -1,4 +1,4 @@
-"""A running server with its workers: what can be asked of it, and how each of its processes ended."""
+"""A running server with its workers: its requests, and how each of its processes ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.supervisor.wakeup import Wakeup
 
 MOST_DEATHS = 5
-"""Workers that may end as none should: a server would go on replacing them."""
+"""The most workers with an unexpected end: a server would replace them for ever."""
 GRACE = 60.0
 """Seconds beyond the time limit after which a request gives up: the limit itself ends the server."""
 SETTLE = 2.0
@@ -43,7 +43,7 @@ class CrashLoopError(Exception):
 
 
 class Manners(NamedTuple):
-    """What of a worker's end is as a server means it: exit statuses, and those of a request cut off."""
+    """Regular ends of workers: exit statuses, and those after a request that was cut off."""
 
     clean: frozenset[int]
     cut_off: frozenset[int] = frozenset()
@@ -73,7 +73,7 @@ class Server:
         self._witness = Witness()
 
     def is_abnormal(self, process: Subject) -> bool:
-        """Whether a worker's end is none that a server asks for."""
+        """Whether a worker's end is unexpected."""
         status = process.wait_status or 0
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._asked:
             return False
@@ -83,7 +83,7 @@ class Server:
         return os.WEXITSTATUS(status) not in as_meant
 
     def look(self) -> None:
-        """Learn of workers that run and that have ended; raises CrashLoopError if too many died."""
+        """Update the running and the ended workers; raises CrashLoopError if too many died."""
         self._witness.look(self.master.pid)
         for pid, status in self._ends.new(self.master.pid):
             ended = Ended(pid, status, self.master, self._wakeup)
@@ -96,7 +96,7 @@ class Server:
             raise CrashLoopError
 
     def pause(self, deadline: float) -> None:
-        """Sleep for a moment, and look; raises as `Subject.pause` does."""
+        """Sleep for a moment, then update; raises as `Subject.pause` does."""
         self.master.pause(deadline, longest=POLL)
         self.look()
 
@@ -135,7 +135,7 @@ class Server:
             self.odd += load.notes()
 
     def end_workers(self, plan: Plan, deadline: float) -> None:
-        """Have the workers end as the plan says, all but its last step: the server's own end."""
+        """Carry out the plan's ends of workers, without its last step, the server's end."""
         if plan.end == RELOAD and self.master.alive:
             self._reload(plan, deadline)
         elif plan.end == MAX_REQUESTS:
@@ -173,7 +173,7 @@ class Server:
         return True
 
     def settle(self, deadline: float) -> None:
-        """Wait until no worker is at work: one that is told to stop while it is busy ends in another way."""
+        """Wait until all workers are idle: a busy one ends in another way when it is stopped."""
         until = min(time.monotonic() + SETTLE, deadline)
         try:
             while self.master.alive and not all(map(_is_idle, self._workers())):
@@ -272,7 +272,7 @@ class Server:
                 self.ended.append(Ended(pid, ends[pid], self.master, self._wakeup))
 
     def close(self) -> None:
-        """Forget the file of ends and the workers: all is known."""
+        """Remove the file of ends and the workers' states: all is known."""
         self._ends.close()
         self._witness.close()
 

@@ -1,4 +1,4 @@
-"""The process under question from its start to its end, and how it exited."""
+"""The subject: the process under question, from its start to its end."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ABORT_GRACE = 5.0
 EMULATED_GRACE = 30.0
 """The same under qemu-user, which writes its guest's core itself, so the kernel does not report it."""
 CORE_SIGNALS = (signal.SIGABRT, signal.SIGQUIT, signal.SIGXCPU, signal.SIGTRAP, signal.SIGSYS)
-"""What makes a process that hangs leave a core, in the order of preference."""
+"""Signals that make a hanging process dump its core, in the order of preference."""
 DETACH = 17
 """PTRACE_DETACH."""
 
 
 class Watched(NamedTuple):
-    """What was observed of a subject until its end."""
+    """The observations of a subject until its end."""
 
     hung: bool
     interrupted: bool
@@ -159,7 +159,7 @@ def abort(subject: Subject, grace: float, number: int = signal.SIGABRT) -> list[
 
 
 def untrace(pid: int, number: int) -> None:
-    """Let a process go on that made this program its tracer (PTRACE_TRACEME) and that a signal stopped.
+    """Continue a process that made this program its tracer (PTRACE_TRACEME) and was stopped by a signal.
 
     It gets the signal; without a tracer to ask by (ctypes) it is killed.
     """

@@ -23,7 +23,7 @@ WSGI = "wsgi"
 
 
 class Target(NamedTuple):
-    """What is started, and the kind of target that it is.
+    """A target with its kind.
 
     `file` lies in the scenario's folder; of a command it is the program's name, of an application it is
     `module:object`.

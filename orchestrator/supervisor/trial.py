@@ -59,7 +59,7 @@ def watch(subject: Subject, launch: Launch, timeout: float, grace: float = ABORT
             notes += launch.drive(subject, deadline)
             subject.join(deadline)
         except TimedOutError:
-            # One whose core is being written has crashed.
+            # A process whose core is being written has crashed.
             hung = subject.alive and not end_dump(subject, notes)
             if hung:
                 notes += abort(subject, grace)
@@ -71,12 +71,12 @@ def watch(subject: Subject, launch: Launch, timeout: float, grace: float = ABORT
 
 
 def person() -> dict[str, str]:
-    """What real programs ask of their user: a home that can be written to, and a name; there is no passwd."""
+    """The variables that programs expect of a user: a writable home and a name; there is no passwd entry."""
     return {"HOME": os.getcwd(), "USER": USER, "LOGNAME": USER}
 
 
 def copy_project(home: str, watched: bool) -> str:
-    """Copy the scenario's folder to where it may be written to; returns the copy's folder.
+    """Copy the scenario's folder to a writable place; returns the copy's folder.
 
     An instrument writes beside this program's report, by a path relative to where its subject starts.
     """
@@ -141,7 +141,7 @@ def run_trial(
 def finished(
     subject: Subject, watched: Watched, more: dict[str, object], began: float, notes: list[str]
 ) -> dict[str, object]:
-    """The exit of a trial, once the cores of all its processes are written; `more` is what else it has."""
+    """The exit of a trial, once the cores of all its processes are written; `more` has further fields."""
     watched.notes.extend(cleanup.await_dumps())
     watched.notes[:0] = notes
     return {**describe(subject, subject.started - began, *watched), **more}

@@ -1,4 +1,4 @@
-"""The signals that the supervisor waits for, and what ends its wait."""
+"""The signals that the supervisor waits for, and the errors that end its wait."""
 
 from __future__ import annotations
 

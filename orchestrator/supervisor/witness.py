@@ -1,4 +1,4 @@
-"""What the kernel itself tells of how another process's children ended.
+"""The kernel's record of how another process's children ended.
 
 Only a parent can wait for a process, and a server's master is the program under question. But who holds a
 descriptor of a process (pidfd_open(2)) can ask the kernel for its wait status, even after its parent has
@@ -56,7 +56,7 @@ class Witness:
         return {pid: status for pid, status in told.items() if status is not None}
 
     def close(self) -> None:
-        """Let go of all."""
+        """Close all descriptors."""
         while self._held:
             os.close(self._held.popitem()[1])
 

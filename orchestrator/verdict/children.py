@@ -5,23 +5,23 @@ from collections.abc import Iterator, Mapping
 from orchestrator.model import Expectation, OutcomeKind, Trial
 
 _NOTHING: Mapping[str, object] = {"signal": None, "frames": (), "fault_address": None, "message": None}
-"""The parts of an expectation that `children: crash` asks of another process, where the judged one exits."""
+"""The parts of an expectation that `children: crash` applies to another process if the judged one exits."""
 
 
 def of_judged(expectation: Expectation) -> Expectation:
-    """What an expectation with `children: crash` asks of the judged process."""
+    """The expectation of the judged process under `children: crash`."""
     return expectation if expectation.wants_core else expectation.model_copy(update=_NOTHING)
 
 
 def of_other(expectation: Expectation) -> Expectation:
-    """What it asks of another process; any crash will do where the judged process must crash itself."""
+    """The expectation of another process; any crash matches if the judged process must crash itself."""
     parts = _NOTHING if expectation.wants_core else {}
     end: Mapping[str, object] = {"kind": OutcomeKind.SIGNAL, "status": None, "absent": None, "evidence": None}
     return expectation.model_copy(update={**end, **parts})
 
 
 def as_judged(trial: Trial) -> Iterator[Trial]:
-    """For each other process that crashed the trial as it would be if that one were judged."""
+    """For each other process that crashed, the trial with that process as the judged one."""
     for other in trial.others:
         outcome = trial.outcome.model_copy(
             update={"kind": OutcomeKind.SIGNAL, "status": None, "signal": other.process.signal}

@@ -1,4 +1,4 @@
-"""Judge a trial of which its scenario states nothing, by what people mean by "it works"."""
+"""Judge a trial by the default expectation: the program works."""
 
 import re
 from pathlib import PurePosixPath
@@ -12,7 +12,7 @@ PYTHON_ERROR: Final = 1
 
 
 def judge_default(expectation: Expectation, trial: Trial, others: str) -> Judgement:
-    """Pass where the process ended cleanly, no other process crashed, and a server answered each request.
+    """Pass if the process ended cleanly, no other process crashed, and a server answered each request.
 
     `others` names the crashes of other processes; they come first, since they are often why this one failed.
     """
@@ -36,7 +36,7 @@ def _answers(outcome: Outcome) -> str:
 
 
 def what_happened(trial: Trial) -> str:
-    """An unexpected end in plain words: the exception, the fault and its library, or what did not come."""
+    """An unexpected end in words: the exception, the fault and its library, or the missing outcome."""
     tests = words_of_tests(trial)
     if trial.outcome.kind is OutcomeKind.EXIT:
         return tests or _exit(trial)

@@ -17,7 +17,7 @@ class Tally:
 
     expectation: Expectation
     enough: int = 1
-    """How many trials that settle the verdict are wanted."""
+    """The number of trials with a verdict that are wanted."""
     _judgements: list[Judgement] = field(default_factory=list)
 
     def add(self, observation: Observation) -> Judgement:

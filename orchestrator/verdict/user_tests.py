@@ -1,4 +1,4 @@
-"""The user's own tests in words: which failed, and why there are none."""
+"""The user's tests in words: the failed ones, or why there are none."""
 
 from collections.abc import Container
 from typing import Final
@@ -14,9 +14,9 @@ INTERRUPTED, INTERNAL_ERROR, NO_TESTS = 2, 3, 5
 
 
 def words_of_tests(trial: Trial) -> str:
-    """What pytest says of the tests of a trial, in a few words; empty where all is well.
+    """The result of a trial's tests, in a few words; empty if none failed.
 
-    Of a process that crashed nothing is said here, whatever it was at.
+    Crashed processes are left out; their crashes are reported instead.
     """
     outcome, tests = trial.outcome, trial.outcome.tests
     if tests is None:
