@@ -22,7 +22,8 @@ nox.options.sessions = ["lint", "types", "tests"]
 
 ROOT: Final = Path(__file__).resolve().parent
 LOCKS: Final = ROOT / "requirements"
-ENVIRONMENTS: Final = ROOT / ".nox"
+ENVIRONMENTS: Final = Path(os.environ.get("CRASHMATRIX_ENVIRONMENTS") or ROOT / ".nox").absolute()
+"""Several checkouts may share them, such as the jobs of a runner that is used again."""
 
 # In the order of their constraints: runtime.txt of tests.in and docs.in, tests.txt of types.in, mutants.in.
 LOCK_ORDER: Final = ("nox", "runtime", "tests", "types", "mutants", "lint", "docs", "lock")
@@ -74,6 +75,12 @@ def merge(session: nox.Session) -> None:
 
 
 @nox.session
+def night(session: nox.Session) -> None:
+    """Fetch the night before, keep this one, track causes; arguments go to `orchestrator night`."""
+    orchestrate(session, environment(session, "runtime"), "night", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure the program; arguments go to `python -m bench`."""
     run(session, environment(session, "tests"), "-m", "bench", *session.posargs)
@@ -122,6 +129,15 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def workflows(session: nox.Session) -> None:
+    """Run the workflow files on this machine, by act and stand-ins of GitHub, on two nights."""
+    python = environment(session, "tests")
+    orchestrate(session, python, "setup")
+    act = go_tool(session, "act", "github.com/nektos/act")
+    run(session, python, "-m", "tests.workflows", "--act", act, *session.posargs)
+
+
+@nox.session
 def inverted(session: nox.Session) -> None:
     """Judge a run's cells by each inversion of their expectations; arguments are folders under reports/."""
     run(session, environment(session, "tests"), "-m", "tests.inverted", *session.posargs)
@@ -139,7 +155,8 @@ def lint(session: nox.Session) -> None:
     run(session, scripts / "shellcheck", "nox", ".ci/run")
     for script in ("build.sh", "libraries.sh"):
         run(session, scripts / "shellcheck", "--severity=warning", f"images/python/{script}")
-    run(session, actionlint(session, scripts), "-shellcheck", scripts / "shellcheck")
+    actionlint = go_tool(session, "actionlint", "github.com/rhysd/actionlint/cmd/actionlint")
+    run(session, actionlint, "-shellcheck", scripts / "shellcheck")
     run(session, scripts / "zizmor", "--offline", "--pedantic", ".github")
 
 
@@ -205,17 +222,17 @@ def environment(session: nox.Session, name: str) -> Path:
     return python
 
 
-def actionlint(session: nox.Session, scripts: Path) -> Path:
-    """The actionlint that requirements/actionlint/go.sum pins, compiled into the lint environment once."""
-    module = LOCKS / "actionlint"
+def go_tool(session: nox.Session, name: str, package: str) -> Path:
+    """The program of the Go module that requirements/<name>/go.sum pins, compiled once."""
+    scripts, module = environment(session, "lint").parent, LOCKS / name
     pinned = digest(*((module / name).read_text(encoding="utf-8") for name in ("go.mod", "go.sum")))
-    program = scripts / f"actionlint-{pinned[:16]}"
+    program = scripts / f"{name}-{pinned[:16]}"
     if program.exists():
         return program
-    session.log("compiling actionlint, once")
+    session.log(f"compiling {name}, once")
     with TemporaryDirectory() as cache, session.chdir(module):
         go = {"GOCACHE": cache, "GOPATH": cache, "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"}
-        command = (scripts / "go", "build", "-o", program, "github.com/rhysd/actionlint/cmd/actionlint")
+        command = (scripts / "go", "build", "-o", program, package)
         session.run(*command, env=go, external=True)
     return program
 
@@ -228,7 +245,7 @@ def digest(*parts: str) -> str:
 @contextmanager
 def alone(name: str) -> Iterator[None]:
     """Hold the environment's lock: a nox that runs beside this one waits here while it is made."""
-    ENVIRONMENTS.mkdir(exist_ok=True)
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     with (ENVIRONMENTS / f"{name}.lock").open("w") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         yield

@@ -6,6 +6,7 @@ __lazy_modules__ = ("orchestrator", "orchestrator.cli", "orchestrator.pipeline")
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from orchestrator.pipeline import (
     building,
     check,
     merge,
+    night,
     projects,
     recorded,
     reporting,
@@ -211,6 +213,28 @@ def merge_runs(arguments: argparse.Namespace) -> int:
         data = merge.merge_runs(arguments.runs, options, shown.say)
     ending.show_end(terminal, data)
     return run.exit_code(data)
+
+
+def fetch_nights(arguments: argparse.Namespace) -> int:
+    """`crashmatrix night fetch`: bring the last complete night here."""
+    night.fetch_nights(arguments.artifact, arguments.nights, os.environ, _say)
+    return EXIT_OK
+
+
+def keep_nights(arguments: argparse.Namespace) -> int:
+    """`crashmatrix night keep`: leave what the next night needs, and tell whether this one is complete."""
+    newest, complete = night.keep_nights(arguments.nights)
+    _say(f"{newest.name} is {'complete' if complete else 'not complete, so no later night begins from it'}")
+    if outputs := os.environ.get("GITHUB_OUTPUT"):
+        with Path(outputs).open("a", encoding="utf-8") as file:
+            file.write(f"complete={str(complete).lower()}\nrun={newest}\n")
+    return EXIT_OK
+
+
+def track_causes(arguments: argparse.Namespace) -> int:
+    """`crashmatrix night issues`: one issue for each cause."""
+    night.track_causes(arguments.nights, os.environ, _say)
+    return EXIT_OK
 
 
 def analyze_core(arguments: argparse.Namespace) -> int:

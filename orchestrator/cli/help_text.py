@@ -57,6 +57,13 @@ EXAMPLES: Final = {
     "merge": """\
   crashmatrix merge shard-1 shard-2 shard-3
   crashmatrix merge artifacts/*/ --due due.json""",
+    "night": """\
+  crashmatrix night fetch nights           the last complete night, into nights/
+  crashmatrix night keep nights            after `merge --into nights/RUN`
+  crashmatrix night issues nights""",
+    "fetch": "  crashmatrix night fetch nights",
+    "keep": "  crashmatrix night keep nights",
+    "issues": "  crashmatrix night issues nights",
     "analyze": """\
   crashmatrix analyze core.1234.zst --image registry/app:1.2
   crashmatrix analyze 1234 --container web-1

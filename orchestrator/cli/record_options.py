@@ -79,6 +79,27 @@ def _merge(subparsers: Subparsers) -> None:
     parser.set_defaults(command=commands.merge_runs)
 
 
+def _night(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers, "night", "In a job of GitHub Actions: begin from the night before, end for the next", "VERB"
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    fetch = add_command(verbs, "fetch", "Bring the last complete night here, to merge this one beside it", "DIR")
+    fetch.add_argument("nights", type=Path, metavar="DIR", help="the new folder of the nights")
+    fetch.add_argument("--artifact", default="night", metavar="NAME", help="its artifact (default: night)")
+    fetch.set_defaults(command=commands.fetch_nights)
+    keep = add_command(
+        verbs, "keep", "Leave of older nights what histories need, and say if this one is complete", "DIR"
+    )
+    keep.add_argument("nights", type=Path, metavar="DIR", help="the folder of the nights")
+    keep.set_defaults(command=commands.keep_nights)
+    issues = add_command(
+        verbs, "issues", "Open, update and close an issue for each cause of this night", "DIR"
+    )
+    issues.add_argument("nights", type=Path, metavar="DIR", help="the folder of the nights")
+    issues.set_defaults(command=commands.track_causes)
+
+
 def _analyze(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
@@ -107,5 +128,5 @@ def _analyze(subparsers: Subparsers) -> None:
     parser.set_defaults(command=commands.analyze_core)
 
 
-COMMANDS: Final = (_report, _repro, _shell, _diff, _merge, _analyze)
+COMMANDS: Final = (_report, _repro, _shell, _diff, _merge, _night, _analyze)
 """Each adds its command to the parser, in the order of the help."""

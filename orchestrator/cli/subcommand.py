@@ -7,11 +7,13 @@ from orchestrator.cli import help_text
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no public name
 """What commands are added to."""
+VERBS_OF: Final = {"lock": ("images",), **dict.fromkeys(("fetch", "keep", "issues"), ("night",))}
+"""The command that a verb stands behind."""
 
 
 def add_command(subparsers: Subparsers, name: str, title: str, usage: str = "") -> argparse.ArgumentParser:
     """A command; `usage` is what follows its name besides options."""
-    words = " ".join(part for part in ("crashmatrix", *(["images"] if name == "lock" else []), name) if part)
+    words = " ".join(("crashmatrix", *VERBS_OF.get(name, ()), name))
     parser = subparsers.add_parser(
         name,
         help=title,

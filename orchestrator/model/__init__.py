@@ -18,6 +18,7 @@ __lazy_modules__ = (
     "orchestrator.model.explanation",
     "orchestrator.model.image",
     "orchestrator.model.interpreter",
+    "orchestrator.model.night",
     "orchestrator.model.plan",
     "orchestrator.model.planned_cells",
     "orchestrator.model.rate",
@@ -132,6 +133,7 @@ from orchestrator.model.interpreter import (
     InterpreterKind,
     OwnPython,
 )
+from orchestrator.model.night import Artifact, TrackedIssue
 from orchestrator.model.packages import (
     CellPackages,
     LockedWheel,

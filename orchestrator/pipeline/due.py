@@ -31,25 +31,30 @@ def read_whole_plan(path: Path, flag: str) -> Plan:
 
 
 def missing_cells(
-    due: Plan, planned: Collection[str], ended: Collection[str], runs: Sequence[Plan]
+    due: Sequence[Plan], planned: Collection[str], ended: Collection[str], runs: Sequence[Plan]
 ) -> Iterator[MissingCells]:
-    """The cells that were due and have no result, by architecture and reason.
+    """The cells that were due and have no result, by plan, architecture and reason.
 
-    `planned` are the ids of the cells of the `runs`, `ended` the ids of those with a result.
+    `planned` are the ids of the cells of the `runs`, `ended` the ids of those with a result. A cell that
+    several plans have is due by the first of them.
     """
-    counts = Counter(str(item.cell.arch) for item in due.cells)
-    why, lacking = _Reasons(runs), defaultdict[tuple[str, str], list[str]](list)
-    for cell in (item.cell for item in due.cells if item.cell.id not in ended):
-        lacking[str(cell.arch), NOT_RUN if cell.id in planned else why(cell)].append(cell.id)
-    for (arch, reason), cells in lacking.items():
-        yield MissingCells(
-            selection=due.selection,
-            arch=arch,
-            reason=reason,
-            count=len(cells),
-            of=counts[arch],
-            example=cells[0],
-        )
+    why, told = _Reasons(runs), set[str]()
+    for plan in due:
+        cells = [item.cell for item in plan.cells if item.cell.id not in told]
+        told.update(cell.id for cell in cells)
+        counts = Counter(str(cell.arch) for cell in cells)
+        lacking = defaultdict[tuple[str, str], list[str]](list)
+        for cell in (cell for cell in cells if cell.id not in ended):
+            lacking[str(cell.arch), NOT_RUN if cell.id in planned else why(cell)].append(cell.id)
+        for (arch, reason), names in lacking.items():
+            yield MissingCells(
+                selection=plan.selection,
+                arch=arch,
+                reason=reason,
+                count=len(names),
+                of=counts[arch],
+                example=names[0],
+            )
 
 
 class _Reasons:

@@ -60,7 +60,7 @@ def merge_runs(folders: Sequence[Path], options: MergeOptions, say: Callable[[st
     if due:
         ended = {result.cell.id for result in target.load_results().results}
         every = {name for its_cells in planned for name in its_cells}
-        lacking = tuple(item for plan in due for item in due_cells.missing_cells(plan, every, ended, plans))
+        lacking = tuple(due_cells.missing_cells(due, every, ended, plans))
         for item in lacking[:MOST_SAID]:
             say(report.missing_words(item))
         target.write_plan(merged.model_copy(update={"missing": lacking}))

@@ -98,7 +98,7 @@ def _digest(data: RunData, groups: Sequence[CauseGroup], told: Sequence[Cause]) 
     return made.model_copy(update={"causes": causes.past_causes(groups, told, made.cells)})
 
 
-def _past_digest(folder: RunFolder) -> RunDigest:
+def past_digest(folder: RunFolder) -> RunDigest:
     """The digest of an earlier run, made again where an older version made it, or the run was killed."""
     written = folder.fresh_digest()
     if written is not None and written.causes is not None:
@@ -121,7 +121,7 @@ def _past(run: RunFolder, now: RunDigest) -> _Past:
             continue
         other = RunFolder(path)
         try:
-            found.append((other, _past_digest(other)))
+            found.append((other, past_digest(other)))
         except InputError as error:
             unreadable.append(f"{path.name}: {error.what}")
     earlier = sorted(
@@ -141,7 +141,7 @@ def _against_newest(data: RunData, now: RunDigest, past: _Past) -> Comparison | 
     before: list[tuple[RunData, list[str]]] = []
     for other, digest in reversed(past.runs):
         cells = [cell for cell in left if digest.cells.get(cell) in SEEN]
-        if not cells or len(before) >= BASELINES:
+        if not cells or len(before) >= BASELINES or not other.has_results:
             continue
         try:
             before.append((other.load_results(), cells))

@@ -12,6 +12,7 @@ from orchestrator.report.html import INDEX, write_html
 from orchestrator.report.junit import junit_xml, located_junit_xml
 from orchestrator.report.remedies import Remedy, remedies
 from orchestrator.report.summary import summary_markdown
+from orchestrator.report.tracked import again_text, gone_text, issue_text, issue_title
 from orchestrator.report.words import change as change_words
 from orchestrator.report.words import differences, headline
 from orchestrator.report.words import missing as missing_words
@@ -32,11 +33,15 @@ __all__ = [
     "INDEX",
     "Format",
     "Remedy",
+    "again_text",
     "annotations",
     "change_words",
     "differences",
+    "gone_text",
     "headline",
     "incomparable_words",
+    "issue_text",
+    "issue_title",
     "missing_words",
     "remedies",
     "write",

@@ -1,6 +1,7 @@
 """summary.md, a page for a CI step summary: causes and a small grid first, never larger than the limit."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -28,6 +29,8 @@ SEEN: Final = 120
 """Characters of what was seen in a cell; its page has the whole."""
 CHANGES, CELLS, SIGNATURES = 10, 30, 10
 """Rows that name cells, 50 together: what changed, the worst, an example of each signature."""
+TREND: Final = {"p": "pass", "f": "fail", "e": "error", "s": "skip", "n": "not run", "-": "not in it"}
+"""The letters of a history, in the order of the columns."""
 REASONS = 20
 """Reasons for which cells are excluded."""
 
@@ -39,6 +42,7 @@ def summary_markdown(data: RunData) -> str:
         _causes(data),
         _facts(data),
         _changed(data),
+        _trend(data),
         _differences(data),
         _remedies(data),
         _signatures(group_signatures(data)),
@@ -152,6 +156,21 @@ def _changed(data: RunData) -> Iterator[str]:
         yield f"- {escape_markdown(words.not_comparable(item), SENTENCE)}"
     if comparison.not_comparable:
         yield ""
+
+
+def _trend(data: RunData) -> Iterator[str]:
+    """The cells of this run in it and in the runs before it, newest first."""
+    history = data.history
+    if history is None or len(history.runs) < 2:
+        return
+    yield f"### These cells in the last {len(history.runs)} runs"
+    yield ""
+    letters = [Counter(column) for column in zip(*history.cells.values(), strict=False)]
+    rows = (
+        (code_markdown(run.run), *(f"{counts[letter]:,}" if counts[letter] else "" for letter in TREND))
+        for run, counts in reversed(list(zip(history.runs, letters, strict=False)))
+    )
+    yield from table(("run", *TREND.values()), rows)
 
 
 def _differences(data: RunData) -> Iterator[str]:

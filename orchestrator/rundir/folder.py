@@ -105,6 +105,11 @@ class RunFolder:
             history=self._derived(History),
         )
 
+    @property
+    def has_results(self) -> bool:
+        """Whether the results of its cells are here: of an older night only the digest is kept."""
+        return (self.path / layout.CELLS).is_dir()
+
     def fresh_digest(self) -> RunDigest | None:
         """The digest; None where there is none, it is damaged, or it is older than the plan."""
         try:

@@ -31,6 +31,7 @@ COMMANDS = [
     "shell",
     "diff",
     "merge",
+    "night",
     "analyze",
     "doctor",
     "setup",
