@@ -32,6 +32,13 @@ def shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def repository(text: str) -> str:
+    """HOST/REPO: a repository of a registry, without a tag."""
+    if not re.fullmatch(r"[a-z0-9.-]+(:\d{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+", text) or len(text) > 200:
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not HOST/REPO, such as ghcr.io/owner/images")
+    return text
+
+
 def duration(text: str) -> tuple[str, float]:
     """A time such as 45m, 1h30m or 90s, up to a day: as it was given, and in seconds."""
     match = re.fullmatch(r"(?:(\d{1,2})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?", text)

@@ -81,7 +81,7 @@ def build_images(arguments: argparse.Namespace) -> int:
     """`crashmatrix build`: build images only."""
     with progress.progress_for(console.open_console()) as shown:
         planned = requests.plan_chosen(arguments)
-        failed = building.build_images(planned, arguments.out, arguments.jobs, shown)
+        failed = building.build_images(planned, arguments.out, arguments.jobs, shown, arguments.registry)
     return EXIT_HOST if failed else EXIT_OK
 
 
@@ -102,6 +102,7 @@ def run_cells(arguments: argparse.Namespace) -> int:
         resume=rundir.find_run(reports, arguments.resume) if arguments.resume else None,
         rerun=latest,
         baseline=requests.baseline(arguments),
+        registry=arguments.registry,
         junit_files=arguments.junit_files,
     )
     terminal = console.open_console()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from orchestrator.cli.arguments import duration, own_axis, positive, seconds, shard, values
+from orchestrator.cli.arguments import duration, own_axis, positive, repository, seconds, shard, values
 from orchestrator.names import COVERS
 
 AXIS_HELP: Final = {
@@ -187,6 +187,16 @@ def add_jobs(parser: argparse._ActionsContainer) -> None:
         default=min(MOST_JOBS, max(2, os.cpu_count() or 2)),
         metavar="N",
         help="images and cells at a time (default: %(default)s)",
+    )
+
+
+def add_registry(parser: argparse._ActionsContainer) -> None:
+    """Where images come from and go to, besides this machine's engine."""
+    parser.add_argument(
+        "--registry",
+        type=repository,
+        metavar="HOST/REPO",
+        help="pull images from there, push those that are built",
     )
 
 

@@ -14,6 +14,7 @@ from orchestrator.cli.flags import (
     add_listing,
     add_out,
     add_project,
+    add_registry,
     add_reports,
     add_selection,
 )
@@ -87,6 +88,7 @@ def _build(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "build", "Build the images of the chosen cells, without running them")
     add_selection(parser)
     add_jobs(parser)
+    add_registry(parser)
     add_out(parser)
     parser.set_defaults(command=commands.build_images)
 
@@ -97,6 +99,7 @@ def _run(subparsers: Subparsers) -> None:
     group = parser.add_argument_group("how to run")
     add_listing(group)
     add_jobs(group)
+    add_registry(group)
     add_reports(parser)
     group.add_argument(
         "--fail-fast",

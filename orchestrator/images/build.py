@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from orchestrator.adapters.engine import Engine
 from orchestrator.errors import BuildError, CrashmatrixError, EngineError, EngineGoneError
+from orchestrator.images.exchange import Exchange
 from orchestrator.images.locks import building, image_lock
 from orchestrator.images.make import Maker
 from orchestrator.model import ImageSpec
@@ -49,8 +50,11 @@ def build_all(
     stop: threading.Event,
     on_ready: Callable[[str, Result], None],
     progress: Progress,
+    registry: str | None = None,
 ) -> dict[str, Result]:
     """Build the images that no other of `specs` is built on, with whatever they need and the engine lacks.
+
+    What a `registry` (HOST/REPO) has is pulled instead, and what is built is pushed there.
 
     Returns the results by key, and passes each to `on_ready` in the caller's thread as soon as it is
     known. Once `stop` is set, or on Ctrl-C, running builds are cancelled and not reported. Logs go
@@ -58,10 +62,14 @@ def build_all(
     """
     by_key = {spec.key: spec for spec in specs}
     maker = Maker(engine=engine, logs=logs, stop=threading.Event())
-    work = _Work(maker=maker, specs=by_key, on_ready=on_ready, progress=progress, stop=stop)
+    exchange = Exchange(engine=engine, place=registry, say=progress.say) if registry else None
+    work = _Work(
+        maker=maker, specs=by_key, on_ready=on_ready, progress=progress, stop=stop, exchange=exchange
+    )
     work.take_present()
     if not work.lacking():
         return work.results
+    work.take_exchanged(jobs)
     slow = [spec for spec in work.lacking() if spec.minutes]
     if slow:
         named = (f"{spec.role} (about {spec.minutes} min on 2 cores)" for spec in slow)
@@ -69,6 +77,8 @@ def build_all(
     with building(stop, lambda: _prune(engine, progress)) as held:
         if held:
             work.build(jobs)
+    if exchange:
+        exchange.tell()
     return work.results
 
 
@@ -92,6 +102,7 @@ class _Work:
     on_ready: Callable[[str, Result], None]
     progress: Progress
     stop: threading.Event
+    exchange: Exchange | None
     results: dict[str, Result] = field(default_factory=dict)
 
     def take_present(self) -> None:
@@ -100,6 +111,26 @@ class _Work:
         for key in self.specs:
             if key in present and key not in self.results:
                 self._record(key, present[key])
+
+    def take_exchanged(self, jobs: int) -> None:
+        """Pull what the registry has: the wanted images, and of each that it lacks what that is built on."""
+        exchange = self.exchange
+        if exchange is None or not exchange.answers():
+            return
+        used = {parent for spec in self.specs.values() for parent in spec.parents}
+        asked = {key for key in self.specs if key not in used and key not in self.results}
+        next_ones = sorted(asked)
+        with ThreadPoolExecutor(jobs, "registry") as pool:
+            while next_ones and not self.stop.is_set():
+                found = pool.map(exchange.take, (self.specs[key] for key in next_ones))
+                parents: set[str] = set()
+                for key, image in zip(next_ones, found, strict=True):
+                    if image is None:
+                        parents.update(self.specs[key].parents)
+                    else:
+                        self._record(key, image)
+                next_ones = sorted(parents - asked - self.results.keys())
+                asked.update(next_ones)
 
     def lacking(self) -> list[ImageSpec]:
         """The images to build, those first that most others wait for.
@@ -167,6 +198,8 @@ class _Work:
             said = "\n  ".join([said, *result.failed.lines])
         if not self.maker.stop.is_set():
             self.progress.image_ended(spec.role, time.monotonic() - began, said)
+        if self.exchange and isinstance(result, str):
+            self.exchange.give(spec)
         return result
 
     def _made(self, spec: ImageSpec) -> Result:

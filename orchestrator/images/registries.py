@@ -21,11 +21,11 @@ def silent_registries(catalogue: Catalogue, environments: Iterable[tuple[str, Ar
     if not hosts:
         return frozenset()
     with ThreadPoolExecutor(len(hosts)) as pool:
-        answered = pool.map(lambda host: http.answers(_api(host), PATIENCE), hosts)
+        answered = pool.map(lambda host: http.answers(api(host), PATIENCE), hosts)
         return frozenset(host for host, answer in zip(hosts, answered, strict=True) if not answer)
 
 
-def _api(host: str) -> str:
+def api(host: str) -> str:
     """The address of a registry's API; engines speak plain HTTP to registries of the loopback only."""
     scheme = "http" if _is_loopback(host.partition(":")[0]) else "https"
     return f"{scheme}://{DOCKER_HUB.get(host, host)}/v2/"

@@ -17,7 +17,9 @@ def render_images(planned: PlannedRun, out: Path) -> tuple[Path, ...]:
     return tuple(images.render(spec, out) for spec in planned.specs)
 
 
-def build_images(planned: PlannedRun, out: Path, jobs: int, progress: Progress) -> int:
+def build_images(
+    planned: PlannedRun, out: Path, jobs: int, progress: Progress, registry: str | None = None
+) -> int:
     """Build missing images; returns the number of images that failed."""
     render_images(planned, out)
     failed: list[str] = []
@@ -38,6 +40,7 @@ def build_images(planned: PlannedRun, out: Path, jobs: int, progress: Progress) 
             stop=threading.Event(),
             on_ready=on_ready,
             progress=progress,
+            registry=registry,
         )
     finally:
         engine.close()

@@ -59,6 +59,8 @@ class RunOptions:
     """When the run drains by itself."""
     gate: Gate | None = None
     """None: all cells run at once."""
+    registry: str | None = None
+    """Where images are pulled from and pushed to: HOST/REPO."""
     junit_files: bool = False
     """Whether the cases of junit.xml have the attributes `file` and `line`."""
 
@@ -97,7 +99,7 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         runner = runner_for(engine, project, planned, run, host_arch=Arch.from_machine(info.arch), stop=stop)
         schedule = Schedule(
             runner=runner,
-            build=builder_for(engine, run, options.jobs, stop, progress),
+            build=builder_for(engine, run, options.jobs, stop, progress, registry=options.registry),
             progress=progress,
             jobs=jobs,
             fail_fast=options.fail_fast,
@@ -230,14 +232,27 @@ def _stages(
 
 
 def builder_for(
-    engine: Engine, run: RunFolder, jobs: int, stop: threading.Event, progress: Progress
+    engine: Engine,
+    run: RunFolder,
+    jobs: int,
+    stop: threading.Event,
+    progress: Progress,
+    *,
+    registry: str | None = None,
 ) -> Build:
-    """The builder of a run's images, with logs in the run's folder."""
+    """The builder of a run's images, with logs in the run's folder; a registry exchanges them."""
 
     def build(specs: list[ImageSpec], on_ready: OnReady) -> object:
         logs = run.path / layout.IMAGES
         return images.build_all(
-            engine, specs, jobs=jobs, logs=logs, stop=stop, on_ready=on_ready, progress=progress
+            engine,
+            specs,
+            jobs=jobs,
+            logs=logs,
+            stop=stop,
+            on_ready=on_ready,
+            progress=progress,
+            registry=registry,
         )
 
     return build

@@ -5,8 +5,11 @@ import os
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import docker
@@ -51,10 +54,17 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def registry(program: Path, tmp_path: Path) -> Iterator[Registry]:
+    with serving(program, tmp_path) as served:
+        yield served
+
+
+@contextmanager
+def serving(program: Path, tmp_path: Path, more: str = "") -> Iterator[Registry]:
+    """A registry with more in its configuration, if it must refuse."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         host = f"127.0.0.1:{probe.getsockname()[1]}"
     config = tmp_path / "registry.yml"
-    config.write_text(CONFIG % (tmp_path / "registry", host))
+    config.write_text(CONFIG % (tmp_path / "registry", host) + more)
     with (tmp_path / "registry.log").open("wb") as log:
         server = subprocess.Popen([program, "serve", config], stdout=log, stderr=log)
     served = Registry(host=host, process=server)
@@ -71,7 +81,10 @@ def _serves(host: str) -> bool:
     try:
         with requests.Session() as session:
             session.trust_env = False  # The loopback is not behind this host's proxy.
-            return session.get(f"http://{host}/v2/", timeout=1).ok
+            return session.get(f"http://{host}/v2/", timeout=1).status_code in (
+                HTTPStatus.OK,
+                HTTPStatus.UNAUTHORIZED,
+            )
     except requests.exceptions.RequestException:
         return False
 
@@ -151,3 +164,76 @@ def push(smoke_run: Run, engine: Engine, name: str) -> str:
     finally:
         client.close()
     return str(said[-1]["Digest"])
+
+
+def new_project(folder: Path) -> Path:
+    """A project whose cell's image no engine has; its base is everybody's."""
+    folder.mkdir()
+    (folder / "repro.py").write_text(f"print('{uuid.uuid4()}')\n")
+    axes = 'python: ["3.11"], glibc: ["2.36"], arch: [x86_64], launcher: [plain]'
+    (folder / "matrix.yaml").write_text(f"schema: 1\naxes: {{{axes}}}\n")
+    (folder / "scenarios").mkdir()
+    (folder / "scenarios" / "repro.yaml").write_text("schema: 1\nscript: repro.py\n")
+    return folder
+
+
+def image_of(done: Run) -> tuple[str, Path]:
+    """The tag of the cell's image, and the log of its build in this run."""
+    plan = json.loads((done.folder / "plan.json").read_text())
+    (image,) = (item for item in plan["images"] if item["role"].startswith("cell-"))
+    return image["tag"], done.folder / "images" / f"{image['role']}-{image['key'][:16]}" / "build.log"
+
+
+def test_what_one_machine_built_another_pulls_and_builds_nothing(
+    smoke_run: Run, engine: Engine, registry: Registry, tmp_path: Path
+) -> None:
+    assert smoke_run.code == 0
+    project, place = new_project(tmp_path / "new"), f"{registry.host}/lab/images"
+    first = run("--registry", place, reports=tmp_path / "first", project=project)
+    assert first.code == 0, first.stdout + first.stderr
+    assert f"{place}: 0 images pulled, 1 pushed." in first.stdout
+    tag, log = image_of(first)
+    assert log.exists()
+    engine.remove_image(tag)
+    second = run("--registry", place, reports=tmp_path / "second", project=project)
+    assert second.code == 0, second.stdout + second.stderr
+    assert f"{place}: 1 images pulled, 0 pushed." in second.stdout
+    assert not image_of(second)[1].exists()
+    registry.stop()
+    engine.remove_image(tag)
+    third = run("--registry", place, reports=tmp_path / "third", project=project)
+    assert third.code == 0, third.stdout + third.stderr
+    assert f"No image is pulled by {place} any more: {registry.host} does not answer." in third.stdout
+    assert image_of(third)[1].exists()
+    engine.remove_image(tag)
+
+
+def test_a_registry_that_refuses_is_said_once_and_the_images_are_built(
+    smoke_run: Run, engine: Engine, program: Path, tmp_path: Path
+) -> None:
+    assert smoke_run.code == 0
+    with serving(program, tmp_path, "auth: {silly: {realm: lab, service: lab}}\n") as registry:
+        place = f"{registry.host}/lab/images"
+        done = run("--registry", place, reports=tmp_path / "runs", project=new_project(tmp_path / "new"))
+    assert done.code == 0, done.stdout + done.stderr
+    assert done.stdout.count(f"any more: pulling from {place}: ") == 1
+    assert done.stdout.count(f"any more: pushing to {place}: ") == 1
+    engine.remove_image(image_of(done)[0])
+
+
+def test_an_image_that_only_claims_a_key_is_not_taken(
+    smoke_run: Run, engine: Engine, registry: Registry
+) -> None:
+    plan = json.loads((smoke_run.folder / "plan.json").read_text())
+    base, other = ((item["tag"], item["key"]) for item in plan["images"][:2])
+    place = f"{registry.host}/lab/images"
+    client = docker.DockerClient(base_url=engine.endpoint)
+    try:
+        client.images.get(base[0]).tag(place, other[1])
+        client.images.push(place, other[1])
+        client.images.remove(f"{place}:{other[1]}", noprune=True)
+    finally:
+        client.close()
+    with pytest.raises(HostError, match="another image under"):
+        engine.take(place, other[0], other[1])
+    assert engine.built(*other) is not None

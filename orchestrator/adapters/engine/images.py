@@ -26,6 +26,8 @@ BUILD_TIMEOUT: Final = 3600
 """Seconds that a build step may be silent; a compile under qemu-user takes its time."""
 OVERLAYS: Final = frozenset({"overlay2", "overlay"})
 """Storage drivers whose layers are those of overlayfs, by Docker's name and by Podman's."""
+UNKNOWN: Final = ("manifest unknown", "name unknown")
+"""What a registry says, by the engine, of an image that it does not have."""
 REGISTRY_HINT: Final = (
     "check that the engine reaches the registry (its proxy, its certificates), then try again"
 )
@@ -169,6 +171,43 @@ class Images(Connection):
             for step in self._api.pull(image, platform=arch.platform, stream=True, decode=True):
                 if "error" in step:
                     raise failure(f"pulling {image}: {step['error']}", str(step["error"]), REGISTRY_HINT)
+
+    def take(self, place: str, tag: str, key: str) -> str | None:
+        """Pull the image of this key from a repository of a registry, and call it `tag`; its id.
+
+        None where the registry has none such. Raises HostError where it refuses, is away, or has another
+        image under that key.
+        """
+        with _registry_errors(f"pulling from {place}"), engine_errors(f"pulling from {place}"):
+            try:
+                said = list(self._api.pull(place, tag=key, stream=True, decode=True))
+            except docker.errors.NotFound:
+                return None
+        failed = next((str(step["error"]) for step in said if "error" in step), None)
+        if failed is not None:
+            if any(words in failed for words in UNKNOWN):
+                return None
+            raise HostError(f"pulling from {place}: {failed}", hint=REGISTRY_HINT)
+        found = self.built(f"{place}:{key}", key)
+        with engine_errors(f"naming {tag}"):
+            if found:
+                repository, _, version = tag.rpartition(":")
+                self._api.tag(f"{place}:{key}", repository, version)
+            self._api.remove_image(f"{place}:{key}", noprune=True)
+        if found is None:
+            raise HostError(f"{place} has another image under {key}", hint="remove it there")
+        return found
+
+    def give(self, place: str, tag: str, key: str) -> None:
+        """Push an image under its key to a repository of a registry; raises HostError where that refuses."""
+        with _registry_errors(f"pushing to {place}"), engine_errors(f"pushing to {place}"):
+            self._api.tag(tag, place, key)
+            try:
+                for step in self._api.push(place, tag=key, stream=True, decode=True):
+                    if "error" in step:
+                        raise HostError(f"pushing to {place}: {step['error']}", hint=REGISTRY_HINT)
+            finally:
+                self._api.remove_image(f"{place}:{key}", noprune=True)
 
     def _architecture(self, image: str) -> str | None:
         try:
