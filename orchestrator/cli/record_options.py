@@ -81,10 +81,15 @@ def _merge(subparsers: Subparsers) -> None:
 
 def _night(subparsers: Subparsers) -> None:
     parser = add_command(
-        subparsers, "night", "In a job of GitHub Actions: begin from the night before, end for the next", "VERB"
+        subparsers,
+        "night",
+        "In a job of GitHub Actions: begin from the night before, end for the next",
+        "VERB",
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    fetch = add_command(verbs, "fetch", "Bring the last complete night here, to merge this one beside it", "DIR")
+    fetch = add_command(
+        verbs, "fetch", "Bring the last complete night here, to merge this one beside it", "DIR"
+    )
     fetch.add_argument("nights", type=Path, metavar="DIR", help="the new folder of the nights")
     fetch.add_argument("--artifact", default="night", metavar="NAME", help="its artifact (default: night)")
     fetch.set_defaults(command=commands.fetch_nights)
