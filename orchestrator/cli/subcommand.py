@@ -1,7 +1,7 @@
 """Adds a command with its help to the parser."""
 
 import argparse
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from orchestrator.cli import help_text
 

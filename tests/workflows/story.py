@@ -35,7 +35,7 @@ def nights(lab: Lab) -> Iterator[Row]:
     _forge(lab)
     lab.edit(SCENARIO, WRONG, RULE)
     lab.commit("expect what happens")
-    yield from _second(lab, lab.run(workflow, event="schedule", number=GOOD, inputs=INPUTS))
+    yield from _second(lab, lab.run(workflow, event="workflow_dispatch", number=GOOD, inputs=INPUTS))
 
 
 def _first(lab: Lab, jobs: Sequence[Job]) -> Iterator[Row]:
