@@ -290,7 +290,7 @@ def completed(*words: str) -> set[str]:
 
 def test_bash_completes_commands_flags_and_files() -> None:
     assert completed("re") == {"render", "report", "repro"}
-    assert completed("run", "--re") == {"--reports", "--resume", "--rerun"}
+    assert completed("run", "--re") == {"--registry", "--reports", "--resume", "--rerun"}
     assert completed("init", "--script", "noxf") == {"noxfile.py"}
     assert completed("init", "--source", "nox") == set()
     assert completed("analyze", "--backend", "g") == {"gdb"}
