@@ -1,7 +1,7 @@
-"""`nox -s fuzz`: read many mutated cores or run folders, on all processors, and say what came of them.
+"""`nox -s fuzz`: read many mutated cores, debug files or run folders, and say what came of them.
 
-`-- folders` reads run folders. An input that goes wrong is named by its seed: `-- --first SEED --inputs 1`
-reads it again.
+`-- debug` reads debug files, `-- folders` run folders. An input that goes wrong is named by its seed:
+`-- --first SEED --inputs 1` reads it again.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Final
 
-from tests.fuzz.alarm import limit_memory
+from tests.fuzz.debug import fuzz_debug
 from tests.fuzz.folders import fuzz_folders
 from tests.fuzz.reading import fuzz
 
@@ -32,6 +32,7 @@ class Form:
 
 FORMS: Final = {
     "cores": Form(fuzz=fuzz, inputs=100_000, batch=500, memory=256),
+    "debug": Form(fuzz=fuzz_debug, inputs=20_000, batch=100, memory=512),
     "folders": Form(fuzz=fuzz_folders, inputs=10_000, batch=50, memory=512),
 }
 
@@ -40,7 +41,9 @@ def main() -> int:
     """Exit code 1 where an input went wrong, or took more memory than it may."""
     parser = argparse.ArgumentParser(prog="nox -s fuzz --", description=__doc__)
     parser.add_argument("form", nargs="?", choices=FORMS, default="cores", help="default: %(default)s")
-    parser.add_argument("--inputs", type=int, help="how many (default: 100,000 cores, 10,000 folders)")
+    parser.add_argument(
+        "--inputs", type=int, help="how many (default: 100,000 cores, 20,000 debug, 10,000 folders)"
+    )
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first one (default: 0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all)")
     arguments = parser.parse_args()

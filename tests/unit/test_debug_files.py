@@ -88,6 +88,13 @@ def test_a_debug_file_with_another_crc_is_not_used(place: Placing) -> None:
     assert functions(read(root)) == [None] * 4
 
 
+def test_a_debug_link_that_is_no_text_is_said_as_it_can_be(place: Placing) -> None:
+    root = place("linked", {"faults/other": "linked"})
+    program = (root / "faults/linked").read_bytes().replace(b"linked.debug\0", b"\xba\xfe\0ked.debug\0")
+    (root / "faults/linked").write_bytes(program)
+    assert analyze(root).model_dump_json()
+
+
 def test_a_right_debug_file_is_found_behind_a_wrong_one(place: Placing) -> None:
     assert_whole(read(place("linked", {BESIDE: "alt.debug", APART: "linked.debug"})))
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.fuzz.debug import fuzz_debug
 from tests.fuzz.reading import Fuzzer, fuzz
 
 INPUTS = 300
@@ -12,6 +13,12 @@ def test_no_damage_lets_anything_but_our_errors_out(first: int) -> None:
     outcomes = fuzz(first, INPUTS)
     assert outcomes.total() == INPUTS
     assert min(outcomes["refused"], outcomes["partial"], outcomes["whole"]) > 0
+
+
+def test_no_damaged_debug_file_does_either() -> None:
+    outcomes = fuzz_debug(0, 150)
+    assert outcomes.total() == 150
+    assert min(outcomes[name] for name in ("named", "partial", "link out refused")) > 0
 
 
 def test_an_error_that_is_not_ours_is_named_by_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:

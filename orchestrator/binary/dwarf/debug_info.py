@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from orchestrator.binary.dwarf.entries import DAMAGE, Dwarf, Unit
+from orchestrator.binary.dwarf.entries import DAMAGE, MAX_STEPS, Dwarf, Unit
 from orchestrator.binary.dwarf.functions import CallSite, Code, Scopes, UnitFunctions
 from orchestrator.binary.dwarf.ranges import units_at
-from orchestrator.binary.dwarf.sections import MAX_SECTION, Allowance, Sections
+from orchestrator.binary.dwarf.sections import MAX_SECTION, Allowance, Sections, Steps
 from orchestrator.binary.dwarf.split import SUFFIX, Package, SplitName, split_name, split_unit
 from orchestrator.binary.elf.objectfile import ObjectFile
 
@@ -35,8 +35,9 @@ class DebugInfo:
         """No further unit is read after the deadline, a time of time.monotonic()."""
         self.source = sources.main
         self._sources, self._allowance = sources, allowance or Allowance()
-        shared = sources.alternate and Dwarf(Sections(sources.alternate, self._allowance))
-        self._dwarf = Dwarf(Sections(sources.main, self._allowance), shared or None)
+        steps = Steps(MAX_STEPS, deadline)
+        shared = sources.alternate and Dwarf(Sections(sources.alternate, self._allowance), steps=steps)
+        self._dwarf = Dwarf(Sections(sources.main, self._allowance), steps=steps, alternate=shared or None)
         self._split: dict[int, Unit] = {}
         self._deadline = deadline
         self._scopes: Scopes = {}

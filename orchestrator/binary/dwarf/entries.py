@@ -29,7 +29,7 @@ from orchestrator.binary.dwarf.forms import (
     read_abbreviations,
 )
 from orchestrator.binary.dwarf.leb128 import uleb128
-from orchestrator.binary.dwarf.sections import Allowance, Sections
+from orchestrator.binary.dwarf.sections import Sections, Steps
 
 # Entries, attributes, ranges and rows of lines that are read of one file; a stack takes some thousands.
 MAX_STEPS: Final = 2_000_000
@@ -71,19 +71,19 @@ class Dwarf:
     """The debug information of one file, or of one split unit; addresses of the latter are in its `main`."""
 
     def __init__(
-        self, sections: Sections, alternate: "Dwarf | None" = None, skeleton: "Unit | None" = None
+        self,
+        sections: Sections,
+        *,
+        steps: Steps | None = None,
+        alternate: "Dwarf | None" = None,
+        skeleton: "Unit | None" = None,
     ) -> None:
         """`alternate` is of the file that dwz(1) moved shared entries to; `skeleton` that of a split unit."""
         self.sections, self.alternate, self.skeleton = sections, alternate, skeleton
         self._tables: dict[int, Abbreviations] = {}
         self._units: dict[int, Unit] = {}
-        self._steps: Allowance = skeleton.dwarf._steps if skeleton else Allowance(MAX_STEPS)  # noqa: SLF001 - its own
-
-    def spend(self, steps: int = 1) -> None:
-        """Count steps; raises ValueError beyond what any real file takes."""
-        self._steps.left -= steps
-        if self._steps.left < 0:
-            raise ValueError("more steps than any real file takes")
+        self.steps: Steps = skeleton.dwarf.steps if skeleton else steps or Steps(MAX_STEPS)
+        self.spend = self.steps.spend
 
     info = cached_property(lambda self: self.sections.get("info"))
     line = cached_property(lambda self: self.sections.get("line"))

@@ -52,6 +52,7 @@ def _between(ordered: list[int], low: int, high: int) -> list[int]:
 def _listed(dwarf: Dwarf, addresses: frozenset[int]) -> Iterator[tuple[int, int]]:
     data, place, ordered = dwarf.aranges, 0, sorted(addresses)
     while place + 12 <= len(data):
+        dwarf.spend()
         end = place + 4 + int(_U32(data, place)[0])
         unit, at = int(_U32(data, place + 6)[0]), place + 16
         while at + _PAIR.size <= min(end, len(data)):

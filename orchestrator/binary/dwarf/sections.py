@@ -1,5 +1,7 @@
 """The sections of debug information of one file, each read once; all files of a core share an allowance."""
 
+import math
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,13 +11,32 @@ from orchestrator.binary.elf.objectfile import ObjectFile
 MAX_SECTION: Final = 64 << 20
 # Bytes of all sections that are read for one core; expanded ones may be a thousand times as stored.
 MAX_BYTES: Final = 256 << 20
+# Steps between two looks at the clock; they take some milliseconds.
+_LOOK: Final = 4096
 
 
 class Allowance:
-    """A remaining allowance for reading debug information: bytes of sections, or steps."""
+    """The bytes that may still be read of debug information."""
 
     def __init__(self, left: int = MAX_BYTES) -> None:
         self.left = left
+
+
+class Steps:
+    """The steps that reading one file may still take, and until when, a time of time.monotonic()."""
+
+    def __init__(self, left: int, deadline: float = math.inf) -> None:
+        self._left, self._deadline = left, deadline
+        self._next_look = left
+
+    def spend(self, steps: int = 1) -> None:
+        """Count steps; raises ValueError beyond what any real file takes, and after the deadline."""
+        self._left -= steps
+        if self._left < self._next_look:
+            self._next_look = self._left - _LOOK
+            if self._left < 0 or time.monotonic() > self._deadline:
+                self._left = self._next_look = -1
+                raise ValueError("more steps than any real file takes, or too much time")
 
 
 class Sections:

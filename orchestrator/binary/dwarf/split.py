@@ -6,13 +6,14 @@ have. Layouts are those of DWARF 5, 7.3, and for DWARF 4 of GCC's DebugFission, 
 
 import posixpath
 import struct
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Final
 
-from orchestrator.binary.dwarf.entries import DAMAGE, Dwarf, Unit
-from orchestrator.binary.dwarf.sections import Allowance, Parts, Sections
+from orchestrator.binary.dwarf.entries import DAMAGE, MAX_STEPS, Dwarf, Unit
+from orchestrator.binary.dwarf.sections import Allowance, Parts, Sections, Steps
 from orchestrator.binary.elf.objectfile import ObjectFile
 
 SUFFIX: Final = ".dwo"
@@ -26,6 +27,8 @@ _COLUMNS: Final = {
     5: {1: "info", 3: "abbrev", 4: "line", 6: "str_offsets", 8: "rnglists"},
 }
 _HEADER: Final = struct.Struct("<IIII")  # version, columns, units, slots
+# Seconds for the names in the skeletons of one program.
+_MAX_SECONDS: Final = 5.0
 _MAX_UNITS, _MAX_COLUMNS = 1 << 20, 16
 
 
@@ -108,6 +111,7 @@ def split_names(source: ObjectFile) -> list[SplitName]:
         abbreviations = sections.get("abbrev") if source.section(".debug_addr") else b""
         if not any(mark in abbreviations for mark in _MARKS):
             return []
-        return list(filter(None, map(split_name, Dwarf(sections).units())))
+        steps = Steps(MAX_STEPS, time.monotonic() + _MAX_SECONDS)
+        return list(filter(None, map(split_name, Dwarf(sections, steps=steps).units())))
     except DAMAGE:
         return []

@@ -75,4 +75,4 @@ def _named(elf: ObjectFile, section: str) -> tuple[str, bytes]:
     found = elf.section(section)
     raw = elf.content(found, _LONGEST) if found else b""
     name, _, rest = raw.partition(b"\0")
-    return name.decode(errors="surrogateescape"), rest
+    return name.decode(errors="replace"), rest
