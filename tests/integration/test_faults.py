@@ -37,6 +37,8 @@ FACTS = {
     "terminate": ("SIGABRT", "SI_TKILL", "__pthread_kill_implementation", "terminate > main"),
     "stale": ("SIGSEGV", "SEGV_MAPERR", "walk", "walk > stale > main"),
     "refilled": ("SIGSEGV", "SI_KERNEL", "walk", "walk > refilled > main"),
+    "overrun": ("SIGSEGV", "SI_KERNEL", "next_of", "next_of > overrun > main"),
+    "poisoned": ("SIGSEGV", "SI_KERNEL", "_int_malloc", "malloc > poisoned > main"),
     "released": ("SIGSEGV", "SEGV_MAPERR", "walk", "walk > released > main"),
     "recovered": ("SIGABRT", "SI_TKILL", "__pthread_kill_implementation", "abrt > recovered > main"),
     "passed_on": ("SIGFPE", "FPE_INTDIV", "fpe", "fpe > passed_on > main"),
@@ -81,6 +83,10 @@ def test_what_the_program_said_is_told(way: str, message: str | None, backend: s
         ("wild", "nothing is mapped"), ("gone", "nothing is mapped"),
         ("data", "not executable"), ("refilled", "no process can have"),
         ("released", "the link that glibc leaves in a freed block"),
+        ("overrun", r'rax holds text in place of an address, ": true\n}"'),
+        ("overrun", r'in "{\"a\": [1, 2, 3], \"long\" : true\n}"'),
+        ("poisoned", "_int_malloc follows its lists of free blocks, which other code damaged earlier"),
+        ("poisoned", 'was overwritten with "written!"'),
     ],
 )  # fmt: skip
 def test_the_address_has_a_meaning(way: str, meaning: str, backend: str, read: Read) -> None:

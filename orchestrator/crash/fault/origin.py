@@ -15,6 +15,7 @@ from orchestrator.binary.disasm import Instruction as Decoded
 from orchestrator.binary.disasm import disassemble, instruction_at
 from orchestrator.crash.fault.arm64 import worked_out, worked_out_at
 from orchestrator.crash.fault.explain import explain_fault
+from orchestrator.crash.fault.overwritten import explain_overwritten
 from orchestrator.crash.fault.siginfo import Fault, handled_fault, parse_siginfo
 from orchestrator.crash.fault.x86 import divided, is_stale
 from orchestrator.crash.memory import ProcessMemory
@@ -127,12 +128,18 @@ def _is_same(one: Fault, other: Fault) -> bool:
 def describe_signal(memory: ProcessMemory, site: Site) -> SignalInfo:
     """The signal with all that is known of its cause."""
     fault, delivered = site.fault, site.delivered
+    at = _interrupted(memory, site)
+    frames = site.frames[site.frame :]
+    said = (
+        explain_fault(memory.core, fault, site.registers, at),
+        *explain_overwritten(memory, fault, frames, site.registers, at),
+    )
     return SignalInfo(
         number=fault.number,
         name=site.signal,
         code=fault.code,
         fault_address=None if fault.address is None else hex(fault.address),
-        meaning=explain_fault(memory.core, fault, site.registers, _interrupted(memory, site)),
+        meaning="; ".join(filter(None, said)) or None,
         sender=fault.sender,
         delivered=delivered.name if delivered and delivered.number not in (0, fault.number) else None,
     )

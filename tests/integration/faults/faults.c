@@ -207,6 +207,27 @@ static void refilled(void)
     walk(memset(malloc(size), 0x41, size));
 }
 
+/* A name one byte too long for its field, over the pointer behind it. */
+struct named { char name[24]; struct named *next; };
+__attribute__((noinline)) static long next_of(struct named *one) { return one->next->name[0]; }
+static void overrun(void)
+{
+    struct named *one = malloc(sizeof *one);
+    memcpy(one->name, "{\"a\": [1, 2, 3], \"long\" : true\n}", 32);
+    next_of(one);
+}
+
+/* Text over the links of a block in malloc's list of unsorted ones; the fault is a later malloc's. */
+static void poisoned(void)
+{
+    char *one = malloc(2000);
+    malloc(24);
+    free(one);
+    memcpy(one, "written!written!", 16);
+    malloc(1000);
+    malloc(5000);
+}
+
 static void released(void)
 {
     int count = 0;
@@ -237,7 +258,7 @@ static const struct { const char *name; void (*die)(void); } ways[] = {
     {"segv", segv}, {"bus", bus}, {"fpe", fpe}, {"ill", ill}, {"trap", trap}, {"abrt", abrt}, {"own", own}, {"sys", sys},
     {"twice", twice}, {"claim", claim}, {"overflow", overflow}, {"wild", wild}, {"data", data}, {"threads", threads},
     {"deadlock", deadlock}, {"joined", joined}, {"leaving", leaving}, {"gone", gone}, {"terminate", terminate}, {"handler", handler}, {"stale", stale}, {"getenv_race", getenv_race},
-    {"refilled", refilled}, {"released", released}, {"recovered", recovered}, {"passed_on", passed_on}, {"copied", copied},
+    {"refilled", refilled}, {"overrun", overrun}, {"poisoned", poisoned}, {"released", released}, {"recovered", recovered}, {"passed_on", passed_on}, {"copied", copied},
 };
 
 int main(int count, char **arguments)
