@@ -5,10 +5,28 @@ from enum import StrEnum
 
 
 class Arch(StrEnum):
-    """Architectures, by the names that users write; the properties give the names of other tools."""
+    """Architectures, by the names that users write; the properties give the names of other tools.
+
+    A matrix has those of 64 bits; of the others, cores alone are read.
+    """
 
     X86_64 = "x86_64"
     ARM64 = "arm64"
+    I386 = "i386"
+    ARM = "arm"
+
+    @classmethod
+    def of_matrix(cls, value: str) -> "Arch":
+        """An architecture that a matrix can have; raises ValueError for any other."""
+        arch = cls(value)
+        if not arch.wide:
+            raise ValueError(f"{value!r} is not a valid Arch")
+        return arch
+
+    @property
+    def wide(self) -> bool:
+        """Whether addresses have 64 bits."""
+        return self in (Arch.X86_64, Arch.ARM64)
 
     @classmethod
     def from_machine(cls, machine: str) -> "Arch":

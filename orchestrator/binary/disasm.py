@@ -65,11 +65,13 @@ class Instruction:
 def disassemble(
     arch: Arch, pc: int, registers: Mapping[str, int], read: Reader, *, start: int | None = None
 ) -> tuple[Instruction, ...]:
-    """The instructions around `pc`; empty where the code there is unknown.
+    """The instructions around `pc`; empty where the code there is unknown, and of a 32-bit process.
 
     `start` is the function's first address: x86 instructions have no fixed length, so those before the pc can
     only be decoded from there.
     """
+    if not arch.wide:
+        return ()
     engine = _engine(arch)
     after = list(engine.disasm(read(pc, LONGEST * (AFTER + 1)), pc, AFTER + 1))
     if not after:

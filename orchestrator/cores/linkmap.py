@@ -25,9 +25,12 @@ STAND_IN: Final = PurePosixPath("/program")
 MAX_MODULES: Final = 1000
 MAX_TAGS: Final = 1000
 _DT_DEBUG: Final = 21
-_TAG: Final = struct.Struct("<QQ")
-_R_MAP_AT: Final = 8  # in struct r_debug, after r_version and padding
-_LINK_MAP: Final = struct.Struct("<QQQQ")  # l_addr, l_name, l_ld, l_next
+# By whether addresses have 64 bits.
+_TAGS: Final = {True: struct.Struct("<QQ"), False: struct.Struct("<II")}
+# Where r_map lies in struct r_debug, after r_version and padding: at the size of an address.
+_SIZES: Final = {True: 8, False: 4}
+# l_addr, l_name, l_ld, l_next
+_LINK_MAPS: Final = {True: struct.Struct("<QQQQ"), False: struct.Struct("<IIII")}
 
 
 class Listed(NamedTuple):
@@ -99,26 +102,28 @@ def _loaded(core: Core, bias: int, program: ElfLayout) -> Iterator[tuple[str | N
     The name is empty for the program, and None where the core does not hold it.
     """
     debug = _debug(core, bias + program.dynamic) if program.dynamic is not None else 0
-    place = _pointer(core, debug + _R_MAP_AT) if debug else 0
+    place = _pointer(core, debug + _SIZES[core.arch.wide]) if debug else 0
+    row = _LINK_MAPS[core.arch.wide]
     seen: set[int] = set()
     while place and place not in seen and len(seen) < MAX_MODULES:
         seen.add(place)
-        raw = core.read(place, _LINK_MAP.size)
-        if len(raw) < _LINK_MAP.size:
+        raw = core.read(place, row.size)
+        if len(raw) < row.size:
             return
-        loaded_at, name, _, place = _LINK_MAP.unpack(raw)
+        loaded_at, name, _, place = row.unpack(raw)
         yield core.text(name), loaded_at
 
 
 def _debug(core: Core, dynamic: int) -> int:
     """The value of DT_DEBUG: the address of struct r_debug; 0 where there is none."""
+    row = _TAGS[core.arch.wide]
     for number in range(MAX_TAGS):
-        raw = core.read(dynamic + number * _TAG.size, _TAG.size)
-        tag, value = _TAG.unpack(raw) if len(raw) == _TAG.size else (0, 0)
+        raw = core.read(dynamic + number * row.size, row.size)
+        tag, value = row.unpack(raw) if len(raw) == row.size else (0, 0)
         if tag in (0, _DT_DEBUG):
             return int(value)
     return 0
 
 
 def _pointer(core: Core, address: int) -> int:
-    return int.from_bytes(core.read(address, 8), "little")
+    return int.from_bytes(core.read(address, _SIZES[core.arch.wide]), "little")

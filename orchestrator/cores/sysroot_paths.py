@@ -11,7 +11,7 @@ from orchestrator.binary.elf.files import read_names
 from orchestrator.errors import CoreError
 
 # Top folders that merged-/usr distributions replace by links into /usr (file-hierarchy(7)).
-MERGED: Final = ("/lib", "/lib64")
+MERGED: Final = ("/lib", "/lib64", "/lib32", "/libx32")
 
 
 def place(folder: Path, path: PurePosixPath) -> Path:

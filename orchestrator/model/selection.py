@@ -145,4 +145,4 @@ def check_axis_values(axes: AxisValues) -> None:
     if missing:
         raise ValueError(f"cells without an axis {missing[0]!r}")
     for arch in axes["arch"]:
-        Arch(arch)
+        Arch.of_matrix(arch)

@@ -25,6 +25,7 @@ PROGRAMS: Final = {
     "jump": "tiny",
     "siginfo": "handler",
     "guest-fault": "guest-fault",
+    "narrow": "narrow",
 }
 FOLDERS: Final = {"handler": "fx", "guest-fault": "g"}
 SECONDS: Final = 5

@@ -81,7 +81,7 @@ def test_no_damage_is_an_error_or_takes_long(name: str) -> None:
 
 
 def test_what_leads_in_circles_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.binary.dwarf.entries.MAX_STEPS", 20)
+    monkeypatch.setattr("orchestrator.binary.dwarf.debug_info.MAX_STEPS", 20)
     info = DebugInfo(Sources(main=map_object(TINY)), math.inf)
     assert info.find({TOUCH}) == {}
     assert info.damaged

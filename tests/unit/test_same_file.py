@@ -10,7 +10,7 @@ from orchestrator.binary.core.modules import MappedModule, find_modules
 from orchestrator.binary.core.notes import MappedRange
 from orchestrator.binary.core.same_file import is_other_file
 from orchestrator.binary.core.unpack import plain_core
-from orchestrator.binary.elf.headers import PAGE, PT_NOTE, SEGMENT_SIZE, parse_file_header
+from orchestrator.binary.elf.headers import PAGE, PT_NOTE, parse_file_header
 from orchestrator.binary.elf.objectfile import map_object
 from orchestrator.cores.sources import FolderSource
 from orchestrator.cores.sysroot_maker import SysrootMaker

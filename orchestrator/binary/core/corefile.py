@@ -17,13 +17,14 @@ from orchestrator.binary.arch import Arch
 from orchestrator.binary.core.modules import MappedModule, find_modules
 from orchestrator.binary.core.notes import CoreNotes, MappedRange, ThreadState, parse_notes
 from orchestrator.binary.elf.headers import (
+    EM_386,
     EM_AARCH64,
+    EM_ARM,
     EM_X86_64,
     ET_CORE,
     PF_X,
     PT_LOAD,
     PT_NOTE,
-    SEGMENT_SIZE,
     Bytes,
     FileHeader,
     Segment,
@@ -39,9 +40,11 @@ MAX_NOTES: Final = 32 << 20
 # Program headers that are read: one for each mapping, of which the kernel allows 65530 (vm.max_map_count).
 MAX_SEGMENTS: Final = 1 << 17
 
-_ARCHES: Final = {EM_X86_64: Arch.X86_64, EM_AARCH64: Arch.ARM64}
+_ARCHES: Final = {
+    EM_X86_64: Arch.X86_64, EM_AARCH64: Arch.ARM64, EM_386: Arch.I386, EM_ARM: Arch.ARM,
+}  # fmt: skip
 _AT_BASE, _AT_ENTRY, _AT_EXECFN = 7, 9, 31  # getauxval(3)
-_HINT: Final = "give a core of a 64-bit x86_64 or arm64 process"
+_HINT: Final = "give a core of an x86_64, arm64, i386 or arm process"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -228,12 +231,12 @@ def _header(data: Bytes) -> FileHeader:
         raise CoreError("this file is not ELF, so it is no core", hint=_HINT)
     header = parse_file_header(data)
     if header is None:
-        raise CoreError("this is no core of a 64-bit little-endian machine", hint=_HINT)
-    if header.machine not in _ARCHES:
+        raise CoreError("this is no core of a little-endian machine", hint=_HINT)
+    if header.machine not in _ARCHES or _ARCHES[header.machine].wide != header.wide:
         raise CoreError(f"a core of this machine (ELF machine {header.machine}) cannot be read", hint=_HINT)
     if header.kind != ET_CORE:
         raise CoreError(f"this ELF file is no core (its type is {header.kind})", hint=_HINT)
-    if header.segment_size != SEGMENT_SIZE:
+    if not header.has_segments:
         raise CoreError("the core's program headers cannot be read", hint=_HINT)
     return header
 

@@ -18,17 +18,27 @@ MAX_MAPPINGS: Final = 1 << 16
 _NT_PRSTATUS, _NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO = 1, 3, 6, 0x46494C45, 0x53494749
 _OTHER_NOTES: Final = frozenset({_NT_PRPSINFO, _NT_AUXV, _NT_FILE, _NT_SIGINFO})
 # NT_FILE: count and page size, then start, end and offset in pages of each mapping; the names follow.
-_FILES_HEAD, _FILES_ENTRY = struct.Struct("<QQ"), struct.Struct("<QQQ")
-# Offsets in struct elf_prstatus, equal on both architectures.
-_PRSTATUS_SIGNAL, _PRSTATUS_PID, _PRSTATUS_REGISTERS = 12, 32, 112
+_FILES: Final = {
+    True: (struct.Struct("<QQ"), struct.Struct("<QQQ")),
+    False: (struct.Struct("<II"), struct.Struct("<III")),
+}
+# struct elf_prpsinfo and siginfo_t of 32-bit Linux.
+_NARROW_PSINFO, _NARROW_SIGINFO = struct.Struct("<4sIHHi12s16s80s"), struct.Struct("<iiiII")
+# Offsets in struct elf_prstatus: of the signal, and of the thread's id and registers by 64 bits or 32.
+_PRSTATUS_SIGNAL, _PRSTATUS_PID, _PRSTATUS_REGISTERS = 12, {True: 32, False: 24}, {True: 112, False: 72}
 _PSINFO_PID: Final = 24  # pr_pid in struct elf_prpsinfo of 64-bit Linux (include/linux/elfcore.h)
 # The words of user_regs_struct and user_pt_regs, by gdb's names.
 _REGISTERS: Final = {
     Arch.X86_64: ("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx",
                   "rsi", "rdi", "orig_rax", "rip", "cs", "eflags", "rsp", "ss", "fs_base", "gs_base"),
     Arch.ARM64: (*(f"x{number}" for number in range(31)), "sp", "pc", "cpsr"),
+    Arch.I386: ("ebx", "ecx", "edx", "esi", "edi", "ebp", "eax", "ds", "es", "fs", "gs", "orig_eax", "eip",
+                "cs", "eflags", "esp", "ss"),
+    Arch.ARM: (*(f"r{number}" for number in range(13)), "sp", "lr", "pc", "cpsr"),
 }  # fmt: skip
-_STACK_AND_PC: Final = {Arch.X86_64: ("rsp", "rip"), Arch.ARM64: ("sp", "pc")}
+_STACK_AND_PC: Final = {
+    Arch.X86_64: ("rsp", "rip"), Arch.ARM64: ("sp", "pc"), Arch.I386: ("esp", "eip"), Arch.ARM: ("sp", "pc"),
+}  # fmt: skip
 _FILES_CUT: Final = "the list of mapped files is cut off"
 
 
@@ -81,7 +91,7 @@ def parse_notes(arch: Arch, notes: Iterable[tuple[int, bytes]]) -> CoreNotes:
         elif kind in _OTHER_NOTES:
             others.setdefault(kind, desc)
     states = [_thread(arch, desc) for desc in threads[:MAX_THREADS]]
-    files, files_cut = parse_files(others[_NT_FILE]) if _NT_FILE in others else ((), False)
+    files, files_cut = parse_files(others[_NT_FILE], wide=arch.wide) if _NT_FILE in others else ((), False)
     lost = {
         f"only {MAX_THREADS} of {len(threads)} threads are read": len(threads) > MAX_THREADS,
         "a thread's registers are cut off": None in states,
@@ -90,22 +100,23 @@ def parse_notes(arch: Arch, notes: Iterable[tuple[int, bytes]]) -> CoreNotes:
     return CoreNotes(
         threads=tuple(state for state in states if state),
         files=files,
-        auxv=parse_auxv(others.get(_NT_AUXV, b"")),
-        siginfo=others.get(_NT_SIGINFO),
-        psinfo=others.get(_NT_PRPSINFO),
+        auxv=parse_auxv(others.get(_NT_AUXV, b""), wide=arch.wide),
+        siginfo=others.get(_NT_SIGINFO) if arch.wide else _widened_siginfo(others.get(_NT_SIGINFO)),
+        psinfo=others.get(_NT_PRPSINFO) if arch.wide else _widened_psinfo(others.get(_NT_PRPSINFO)),
         damage=tuple(what for what, happened in lost.items() if happened),
     )
 
 
-def parse_files(desc: bytes) -> tuple[tuple[MappedRange, ...], bool]:
+def parse_files(desc: bytes, *, wide: bool = True) -> tuple[tuple[MappedRange, ...], bool]:
     """The mapped files that an NT_FILE lists, and whether the list is cut off."""
-    if len(desc) < _FILES_HEAD.size:
+    head, entry = _FILES[wide]
+    if len(desc) < head.size:
         return (), True
-    count, page = _FILES_HEAD.unpack_from(desc)
-    held = min(count, (len(desc) - _FILES_HEAD.size) // _FILES_ENTRY.size, MAX_MAPPINGS)
-    names_at = _FILES_HEAD.size + _FILES_ENTRY.size * held
+    count, page = head.unpack_from(desc)
+    held = min(count, (len(desc) - head.size) // entry.size, MAX_MAPPINGS)
+    names_at = head.size + entry.size * held
     names = desc[names_at:].split(b"\0", held)[:-1]
-    ranges = _FILES_ENTRY.iter_unpack(desc[_FILES_HEAD.size : names_at])
+    ranges = entry.iter_unpack(desc[head.size : names_at])
     files = tuple(
         MappedRange(start=start, end=end, offset=place * page, path=name.decode(errors="replace"))
         for (start, end, place), name in zip(ranges, names, strict=False)
@@ -113,13 +124,32 @@ def parse_files(desc: bytes) -> tuple[tuple[MappedRange, ...], bool]:
     return files, len(files) < count
 
 
-def _thread(arch: Arch, desc: bytes) -> ThreadState | None:
-    names = _REGISTERS[arch]
-    if len(desc) < _PRSTATUS_REGISTERS + 8 * len(names):
+def _widened_siginfo(raw: bytes | None) -> bytes | None:
+    """The siginfo_t of a 32-bit process as a 64-bit one has it: its union lies 4 bytes further on."""
+    if raw is None or len(raw) < _NARROW_SIGINFO.size:
         return None
-    values = struct.unpack_from(f"<{len(names)}Q", desc, _PRSTATUS_REGISTERS)
+    number, error, code, first, second = _NARROW_SIGINFO.unpack_from(raw)
+    # The union begins with an address, or with the sender's pid and uid.
+    union = first | (second << 32 if code <= 0 else 0)
+    return struct.pack("<iii4xQ", number, error, code, union)
+
+
+def _widened_psinfo(raw: bytes | None) -> bytes | None:
+    """The struct elf_prpsinfo of a 32-bit process as a 64-bit one has it."""
+    if raw is None or len(raw) < _NARROW_PSINFO.size:
+        return None
+    state, flags, uid, gid, pid, others, name, arguments = _NARROW_PSINFO.unpack_from(raw)
+    return struct.pack("<4s4xQIIi12s16s80s", state, flags, uid, gid, pid, others, name, arguments)
+
+
+def _thread(arch: Arch, desc: bytes) -> ThreadState | None:
+    names, size = _REGISTERS[arch], 8 if arch.wide else 4
+    at, tid_at = _PRSTATUS_REGISTERS[arch.wide], _PRSTATUS_PID[arch.wide]
+    if len(desc) < at + size * len(names):
+        return None
+    values = struct.unpack_from(f"<{len(names)}{'Q' if arch.wide else 'I'}", desc, at)
     registers = dict(zip(names, values, strict=True))
     sp, pc = _STACK_AND_PC[arch]
-    tid = int.from_bytes(desc[_PRSTATUS_PID : _PRSTATUS_PID + 4], "little")
+    tid = int.from_bytes(desc[tid_at : tid_at + 4], "little")
     number = int.from_bytes(desc[_PRSTATUS_SIGNAL : _PRSTATUS_SIGNAL + 2], "little")
     return ThreadState(tid=tid, signal=number, sp=registers[sp], pc=registers[pc], registers=registers)

@@ -15,8 +15,8 @@ MOST_PAGES: Final = 256
 """Pages of a file that are compared."""
 _PATCHED: Final = 64
 """Bytes of a page that may differ: breakpoints are written into code. Pages of other code differ in most."""
-_SECTIONS: Final = (slice(40, 48), slice(58, 64))
-"""The fields of a 64-bit ELF header that say where section headers are, which strip and objcopy change."""
+_SECTIONS: Final = {2: (slice(40, 48), slice(58, 64)), 1: (slice(32, 36), slice(46, 52))}
+"""Where an ELF header, by its class, says where section headers are, which strip and objcopy change."""
 
 
 def is_other_file(memory: Memory, module: MappedModule, file: ObjectFile) -> bool | None:
@@ -35,8 +35,8 @@ def is_other_file(memory: Memory, module: MappedModule, file: ObjectFile) -> boo
 
 def _fixed(head: bytes) -> bytes:
     """The ELF header without what may differ between two copies of one file."""
-    kept = bytearray(head[:64])
-    for place in _SECTIONS:
+    kept = bytearray(head[:64] if head[4] == 2 else head[:52])
+    for place in _SECTIONS.get(head[4], ()):
         kept[place] = bytes(place.stop - place.start)
     return bytes(kept)
 

@@ -27,13 +27,13 @@ class Steps:
 
     def __init__(self, left: int, deadline: float = math.inf) -> None:
         self._left, self._deadline = left, deadline
-        self._next_look = left
+        self._next_look = max(left - _LOOK, 0)
 
     def spend(self, steps: int = 1) -> None:
         """Count steps; raises ValueError beyond what any real file takes, and after the deadline."""
         self._left -= steps
         if self._left < self._next_look:
-            self._next_look = self._left - _LOOK
+            self._next_look = max(self._left - _LOOK, 0)
             if self._left < 0 or time.monotonic() > self._deadline:
                 self._left = self._next_look = -1
                 raise ValueError("more steps than any real file takes, or too much time")

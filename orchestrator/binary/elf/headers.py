@@ -1,4 +1,4 @@
-"""ELF headers of 64-bit little-endian files: the file header, program headers and section headers (elf(5)).
+"""ELF headers of little-endian files: the file header, program headers and section headers (elf(5)).
 
 The one parser of them, for cores, mapped files, and pages of either. The data is untrusted: tables are read
 up to a limit and as far as the data holds them, and an offset beyond the data gives an empty table.
@@ -6,6 +6,7 @@ up to a limit and as far as the data holds them, and an offset beyond the data g
 
 import mmap
 import struct
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 Bytes = bytes | mmap.mmap
@@ -16,20 +17,41 @@ PAGE: Final = 4096
 MAX_HEADERS: Final = 4096
 MAX_NAME: Final = 4096
 
-EM_X86_64, EM_AARCH64 = 62, 183
+EM_386, EM_ARM, EM_X86_64, EM_AARCH64 = 3, 40, 62, 183
 ET_CORE: Final = 4
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_EH_FRAME = 1, 2, 3, 4, 0x6474E550
 PF_X, PF_W = 1, 2
 SHT_SYMTAB, SHT_NOBITS, SHT_DYNSYM = 2, 8, 11
 SHF_COMPRESSED: Final = 0x800
 
-_IDENT: Final = b"\x7fELF\x02\x01"  # magic number, ELFCLASS64, ELFDATA2LSB
-_FILE_HEADER: Final = struct.Struct("<16sHHIQQQIHHHHHH")
-_PROGRAM_HEADER: Final = struct.Struct("<IIQQQQQQ")
-_SECTION_HEADER: Final = struct.Struct("<IIQQQQIIQQ")
-SEGMENT_SIZE: Final = _PROGRAM_HEADER.size
+_MAGIC: Final = b"\x7fELF"
+_LITTLE: Final = 1  # ELFDATA2LSB
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Layout:
+    """The structures of one class; `sh_info`: where that lies in a section header."""
+
+    file: struct.Struct
+    segment: struct.Struct
+    section: struct.Struct
+    sh_info: int
+
+
+# By whether addresses have 64 bits.
+_LAYOUTS: Final = {
+    True: _Layout(
+        file=struct.Struct("<16sHHIQQQIHHHHHH"), segment=struct.Struct("<IIQQQQQQ"),
+        section=struct.Struct("<IIQQQQIIQQ"), sh_info=44,
+    ),
+    False: _Layout(
+        file=struct.Struct("<16sHHIIIIIHHHHHH"), segment=struct.Struct("<IIIIIIII"),
+        section=struct.Struct("<IIIIIIIIII"), sh_info=28,
+    ),
+}  # fmt: skip
+_CLASSES: Final = {1: False, 2: True}  # ELFCLASS32, ELFCLASS64
 # A number of program headers that does not fit in e_phnum is in sh_info of the first section header.
-_PN_XNUM, _SH_INFO = 0xFFFF, 44
+_PN_XNUM: Final = 0xFFFF
 
 
 class FileHeader(NamedTuple):
@@ -44,16 +66,23 @@ class FileHeader(NamedTuple):
     sections_at: int
     section_count: int
     names_index: int
+    wide: bool
+    """Whether addresses have 64 bits, not 32."""
 
     @property
     def segments_end(self) -> int:
         """Where the table of program headers ends."""
-        return self.segments_at + self.segment_count * _PROGRAM_HEADER.size
+        return self.segments_at + self.segment_count * _LAYOUTS[self.wide].segment.size
 
     @property
     def sections_end(self) -> int:
         """Where the table of section headers ends."""
-        return self.sections_at + self.section_count * _SECTION_HEADER.size
+        return self.sections_at + self.section_count * _LAYOUTS[self.wide].section.size
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether its program headers have the size that they have everywhere."""
+        return self.segment_size == _LAYOUTS[self.wide].segment.size
 
 
 class Segment(NamedTuple):
@@ -83,36 +112,47 @@ class Section(NamedTuple):
 
 def is_elf(data: Bytes) -> bool:
     """Whether data begins as an ELF file of any class."""
-    return bytes(data[:4]) == _IDENT[:4]
+    return bytes(data[:4]) == _MAGIC
 
 
 def parse_file_header(data: Bytes) -> FileHeader | None:
-    """The file header; None where the data does not begin as a 64-bit little-endian ELF file."""
-    head = bytes(data[: _FILE_HEADER.size])
-    if len(head) < _FILE_HEADER.size or not head.startswith(_IDENT):
+    """The file header; None where the data does not begin as a little-endian ELF file."""
+    head = bytes(data[: _LAYOUTS[True].file.size])
+    if not head.startswith(_MAGIC) or len(head) < _LAYOUTS[False].file.size or head[5] != _LITTLE:
         return None
+    wide = _CLASSES.get(head[4])
+    if wide is None or len(head) < _LAYOUTS[wide].file.size:
+        return None
+    layout = _LAYOUTS[wide]
     (_, kind, machine, _, entry, segments_at, sections_at, _, _,
-     segment_size, segment_count, _, section_count, names_index) = _FILE_HEADER.unpack(head)  # fmt: skip
+     segment_size, segment_count, _, section_count, names_index) = layout.file.unpack_from(head)  # fmt: skip
     if segment_count == _PN_XNUM:
-        info = bytes(data[sections_at + _SH_INFO : sections_at + _SH_INFO + 4])
-        segment_count = int.from_bytes(info, "little") or segment_count
+        place = sections_at + layout.sh_info
+        segment_count = int.from_bytes(bytes(data[place : place + 4]), "little") or segment_count
     return FileHeader(
         kind=kind, machine=machine, entry=entry, segments_at=segments_at, segment_size=segment_size,
         segment_count=segment_count, sections_at=sections_at, section_count=section_count,
-        names_index=names_index,
+        names_index=names_index, wide=wide,
     )  # fmt: skip
 
 
 def parse_segments(data: Bytes, header: FileHeader, limit: int = MAX_HEADERS) -> tuple[Segment, ...]:
     """The program headers, as many as the data holds and `limit` allows."""
-    table = _table(data, header.segments_at, header.segment_count, limit, _PROGRAM_HEADER)
-    return tuple(map(Segment._make, _PROGRAM_HEADER.iter_unpack(table)))
+    row = _LAYOUTS[header.wide].segment
+    rows = row.iter_unpack(_table(data, header.segments_at, header.segment_count, limit, row))
+    if header.wide:
+        return tuple(map(Segment._make, rows))
+    return tuple(
+        Segment(kind, flags, offset, start, physical, stored, size, align)
+        for kind, offset, start, physical, stored, size, flags, align in rows
+    )
 
 
 def parse_sections(data: Bytes, header: FileHeader) -> tuple[Section, ...]:
     """The section headers with their names, as many as the data holds and MAX_HEADERS allows."""
-    table = _table(data, header.sections_at, header.section_count, MAX_HEADERS, _SECTION_HEADER)
-    rows = list(_SECTION_HEADER.iter_unpack(table))
+    row = _LAYOUTS[header.wide].section
+    table = _table(data, header.sections_at, header.section_count, MAX_HEADERS, row)
+    rows = list(row.iter_unpack(table))
     names_at, names_size = rows[header.names_index][4:6] if header.names_index < len(rows) else (0, 0)
     return tuple(
         Section(text_at(data, names_at, names_size, name), kind, flags, address, offset, size, link)

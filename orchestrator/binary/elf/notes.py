@@ -75,10 +75,11 @@ def first_address(head: bytes) -> int:
     return next((load.start - load.offset for load in loads), 0)
 
 
-def parse_auxv(desc: bytes) -> dict[int, int]:
-    """The auxiliary vector by type (getauxval(3))."""
-    whole = min(len(desc), MAX_AUXV) // 16 * 16
-    return dict(struct.iter_unpack("<QQ", desc[:whole]))
+def parse_auxv(desc: bytes, *, wide: bool = True) -> dict[int, int]:
+    """The auxiliary vector by type (getauxval(3)); `wide`: of a 64-bit process."""
+    row = struct.Struct("<QQ" if wide else "<II")
+    whole = min(len(desc), MAX_AUXV) // row.size * row.size
+    return dict(row.iter_unpack(desc[:whole]))
 
 
 def _segments(head: bytes) -> tuple[Segment, ...]:

@@ -42,6 +42,7 @@ MAX_DYNAMIC: Final = 1 << 14
 # Bytes of a chain of DT_GNU_HASH that are read.
 MAX_CHAIN: Final = 1 << 16
 _DYNAMIC: Final = struct.Struct("<qQ")
+_NARROW_DYNAMIC: Final = struct.Struct("<iI")
 _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_STRSZ, _DT_SONAME, _DT_GNU_HASH = 4, 5, 6, 10, 14, 0x6FFFFEF5
 _GNU_HASH: Final = struct.Struct("<4I")  # buckets, first symbol, words of the bloom filter, its shift
 _POINTER: Final = 8
@@ -56,11 +57,12 @@ class ObjectFile:
     ) -> None:
         """From a whole file, or from its first page, loaded at `base`, with `memory` to read the rest.
 
-        Raises CoreError where it is no 64-bit little-endian ELF file, or ends within its headers.
+        Raises CoreError where it is no little-endian ELF file, or ends within its headers. Of a 32-bit file
+        segments, names and symbols are read.
         """
         header = parse_file_header(data)
         if header is None:
-            raise CoreError("this is not a 64-bit ELF file", hint=_HINT)
+            raise CoreError("this is no ELF file of a little-endian machine", hint=_HINT)
         if not memory and max(header.segments_end, header.sections_end) > len(data):
             raise CoreError("this ELF file is cut off within its headers", hint=_HINT)
         self._data = data
@@ -193,7 +195,9 @@ class ObjectFile:
         tables = [item for item in self.sections if item.kind in (SHT_SYMTAB, SHT_DYNSYM)]
         for item in sorted(tables, key=lambda section: section.kind == SHT_SYMTAB):
             if item.link < len(self.sections) and item.size <= MAX_TABLE:
-                yield SymbolTable(self.content(item, MAX_TABLE), self._names_of(self.sections[item.link]))
+                yield SymbolTable(
+                    self.content(item, MAX_TABLE), self._names_of(self.sections[item.link]), self.header.wide
+                )
         if not tables:
             yield from self._dynamic_symbols()
 
@@ -206,12 +210,13 @@ class ObjectFile:
         if segment is None:
             return {}
         raw = self.read(segment.start, min(segment.size, MAX_DYNAMIC))
-        return dict(_DYNAMIC.iter_unpack(raw[: len(raw) // _DYNAMIC.size * _DYNAMIC.size]))
+        row = _DYNAMIC if self.header.wide else _NARROW_DYNAMIC
+        return dict(row.iter_unpack(raw[: len(raw) // row.size * row.size]))
 
     def _dynamic_symbols(self) -> Iterator[SymbolTable]:
         """The symbols that the loader uses, found the way it finds them."""
         tags = self._dynamic_tags()
-        if not {_DT_SYMTAB, _DT_STRTAB, _DT_STRSZ} <= tags.keys():
+        if not {_DT_SYMTAB, _DT_STRTAB, _DT_STRSZ} <= tags.keys() or not self.header.wide:
             return
         # In memory the loader has relocated these tags, but not those of the vdso.
         bias = 0 if self.read(tags[_DT_SYMTAB], 1) else self.bias

@@ -11,6 +11,7 @@ MAX_TABLE: Final = 64 << 20
 # Pairs of a symbol and an address that it covers; no real table has symbols that all cover all addresses.
 MAX_STEPS: Final = 1 << 22
 ENTRY: Final = struct.Struct("<IBBHQQ")
+NARROW_ENTRY: Final = struct.Struct("<IIIBBH")
 _FUNCTIONS: Final = frozenset({0, 2, 10})  # STT_NOTYPE (hand-written assembly), STT_FUNC, STT_GNU_IFUNC
 _OBJECT: Final = 1  # STT_OBJECT
 # STB_GLOBAL and STB_WEAK: where one function has several names, the public ones of glibc are weak.
@@ -37,11 +38,18 @@ class SymbolTable:
 
     raw: bytes
     name_at: Callable[[int], str]
+    wide: bool = True
+    """Whether the entries are those of a 64-bit file."""
 
     def entries(self) -> Iterator[tuple[int, int, int, int, int, int]]:
         """Name offset, info, other, section number, address and size of each symbol."""
+        if not self.wide:
+            narrow = memoryview(self.raw)[: len(self.raw) // NARROW_ENTRY.size * NARROW_ENTRY.size]
+            for name, start, size, info, other, section in NARROW_ENTRY.iter_unpack(narrow):
+                yield name, info, other, section, start, size
+            return
         whole = len(self.raw) // ENTRY.size * ENTRY.size
-        return ENTRY.iter_unpack(memoryview(self.raw)[:whole])
+        yield from ENTRY.iter_unpack(memoryview(self.raw)[:whole])
 
     def names_at(self, address: int) -> Iterator[str]:
         """The names of the functions that begin at an address."""

@@ -18,7 +18,7 @@ NEAR: Final = 1 << 16
 """Bytes at address 0 that Linux lets nobody map (vm.mmap_min_addr)."""
 GUARD: Final = 1 << 20
 """Bytes below a stack within which an access counts as an overflow: the size of the kernel's guard gap."""
-CANONICAL: Final = {Arch.X86_64: 47, Arch.ARM64: 48}
+CANONICAL: Final = {Arch.X86_64: 47, Arch.ARM64: 48, Arch.I386: 32, Arch.ARM: 32}
 """Bits of an address that a process can have; x86's with five levels are only given on request."""
 FILLS: Final = {
     0xDD: "CPython's debug allocator fills freed memory with 0xdd",
@@ -49,11 +49,11 @@ class _Scene:
 
     @property
     def pc(self) -> int | None:
-        return self.registers.get("rip", self.registers.get("pc"))
+        return next((self.registers[name] for name in ("rip", "pc", "eip") if name in self.registers), None)
 
     @property
     def sp(self) -> int | None:
-        return self.registers.get("rsp", self.registers.get("sp"))
+        return next((self.registers[name] for name in ("rsp", "sp", "esp") if name in self.registers), None)
 
 
 def explain_fault(

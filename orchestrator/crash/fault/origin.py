@@ -104,7 +104,9 @@ def _untold(memory: ProcessMemory, crashed: ThreadReading, delivered: Fault, han
 
 def _has_raised(memory: ProcessMemory, crashed: ThreadReading, frame: int, delivered: Fault) -> bool:
     """Whether a frame that a signal interrupted had just sent the delivered one, as by tgkill or kill."""
-    call = _CALLS[memory.core.arch]
+    call = _CALLS.get(memory.core.arch)
+    if call is None:
+        return False
     pc, held = crashed.frames[frame].pc, crashed.registers.get(frame, {})
     sent = delivered.number in (held.get(name) for name in call.numbers) and held.get(call.result) == 0
     return sent and memory.read(pc - len(call.code), len(call.code)) == call.code

@@ -106,11 +106,12 @@ def was_requested(core: Core, fault: Fault) -> bool:
 def handled_fault(core: Core, stack: int) -> Fault | None:
     """The fault that a handler was called for, from the kernel's signal frame at `stack`.
 
-    None if the signal was no fault (SIGTERM, for example) or is unknown. The kernel fills in siginfo_t only
-    for handlers with SA_SIGINFO; otherwise the memory holds an older frame's. It is therefore used only if
-    the context beside it agrees.
+    None if the signal was no fault (SIGTERM, for example) or is unknown, and for a 32-bit process. The kernel
+    fills in siginfo_t only for handlers with SA_SIGINFO; otherwise the memory holds an older frame's. It is
+    therefore used only if the context beside it agrees.
     """
-    return _READERS[core.arch](core, stack)
+    reader = _READERS.get(core.arch)
+    return reader(core, stack) if reader else None
 
 
 def _x86_fault(core: Core, stack: int) -> Fault | None:

@@ -91,7 +91,7 @@ class Waiting:
             number = state.registers.get("x8", 0) if _ARM_CALL in near else _NO_CALL
         else:
             number = state.registers.get("orig_rax", _NO_CALL)
-        return CALLS[core.arch].get(number)
+        return CALLS.get(core.arch, {}).get(number)
 
     def _first_argument(self, tid: int, call: str | None) -> int | None:
         known = call is not None and self.memory.core.arch is Arch.X86_64

@@ -88,7 +88,7 @@ class StackCache:
         if reading.warnings or reading.unsure:
             return
         threads = {thread.tid: thread for thread in reading.threads}
-        for state, (stack, key) in zip(core.threads, _unwind(core, root), strict=True):
+        for state, (stack, key) in zip(core.threads, _unwind(core, root), strict=False):
             thread = threads.get(state.tid)
             frames = _match(core, stack.steps, thread.frames) if key and thread else None
             if not key or not frames:
@@ -103,6 +103,8 @@ class StackCache:
 
 def _unwind(core: Core, root: Path) -> list[tuple[Stack, Key | None]]:
     """Each thread's stack and its key in the cache, None for one that has none; 27 frames take 3 ms."""
+    if core.arch not in UNWIND_ARCHES:
+        return []
     unwinder, machine = Unwinder(ProcessMemory(core, root)), UNWIND_ARCHES[core.arch]
     stacks = [unwinder.walk(machine.numbered(thread.registers)) for thread in core.threads]
     has_keys = not core.truncated and not _has_copies(core)

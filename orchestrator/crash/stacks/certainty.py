@@ -11,6 +11,7 @@ from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES
 from orchestrator.crash.stacks.reading import Frame
 from orchestrator.crash.stacks.unwind_tables import UnwindTables
+from orchestrator.model import Arch
 
 
 def count_certain(memory: ProcessMemory, frames: Sequence[Frame]) -> int:
@@ -52,8 +53,8 @@ def count_named(memory: ProcessMemory, frames: Sequence[Frame]) -> tuple[int, in
 
 def _is_interrupted(memory: ProcessMemory, trampoline: Frame, outer: Frame) -> bool:
     """Whether a signal's frame is on the stack, and says that it interrupted the next frame outwards."""
-    machine = UNWIND_ARCHES[memory.core.arch]
-    if not trampoline.trampoline or trampoline.sp is None:
+    machine = UNWIND_ARCHES.get(memory.core.arch)
+    if machine is None or not trampoline.trampoline or trampoline.sp is None:
         return False
     saved = machine.interrupted(memory.read(trampoline.sp + machine.context_at, 8 * len(machine.context)))
     return saved is not None and saved[machine.pc] == outer.pc
@@ -61,6 +62,8 @@ def _is_interrupted(memory: ProcessMemory, trampoline: Frame, outer: Frame) -> b
 
 def _can_be_left(tables: UnwindTables, memory: ProcessMemory, address: int) -> bool:
     """Whether the file of an address says how to leave the function there."""
+    if memory.core.arch is Arch.ARM:
+        return True  # Its tables (.ARM.exidx) are not read here; gdb reads them, and nothing else the stack.
     if memory.object_at(address) is None:
         return not memory.core.modules  # Nothing can be decided where no file is known at all.
     try:

@@ -31,6 +31,8 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 
     """The backend `elf`; raises ToolError where the core names no thread."""
     if not core.threads:
         raise ToolError("the core has no readable thread", hint="its notes are damaged")
+    if core.arch not in UNWIND_ARCHES:
+        raise ToolError(f"stacks of {core.arch} are not unwound here", hint="gdb-multiarch reads them")
     memory = ProcessMemory(core, root)
     unwinder, machine = Unwinder(memory), UNWIND_ARCHES[core.arch]
     stacks = [unwinder.walk(machine.numbered(thread.registers)) for thread in core.threads]

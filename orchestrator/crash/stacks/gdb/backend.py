@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
@@ -27,6 +28,9 @@ from orchestrator.crash.stacks.gdb.run import (
 from orchestrator.crash.stacks.reading import MAIN, Frame, Reading, ThreadReading
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.model import Arch
+
+_NAMES: Final = {Arch.ARM64: ("aarch64",), Arch.ARM: ("arm", "iwmmxt", "xscale")}
+"""How gdb's names of architectures begin that not every gdb knows."""
 
 
 def read_stacks(path: Path, core: Core, root: Path) -> Reading:
@@ -48,9 +52,9 @@ def goes_first(core: Core) -> bool:  # noqa: ARG001 - the backends' common shape
 
 def _check_architecture(core: Core, answer: GdbAnswer) -> None:
     """Refuse the answer of a gdb that does not know the core's architecture, and does not say so."""
-    is_arm64 = answer.architecture is None or answer.architecture.startswith("aarch64")
-    if core.arch is Arch.ARM64 and not is_arm64:
-        raise ToolError(f"this gdb reads an arm64 core as {answer.architecture}", hint=HINT)
+    known = _NAMES.get(core.arch)
+    if known and answer.architecture is not None and not answer.architecture.startswith(known):
+        raise ToolError(f"this gdb reads an {core.arch} core as {answer.architecture}", hint=HINT)
 
 
 def _placed(core: Core, root: Path) -> list[PlacedFile]:

@@ -15,8 +15,13 @@ REGISTERS = (
     "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
     "r15", "rip", "eflags", "fs_base", "gs_base", *(f"x{number}" for number in range(31)), "sp", "pc", "cpsr",
 )  # fmt: skip
-ALIASES = {"rip": ("sp", "pc")}
-"""On x86 gdb offers sp and pc as other names of rsp and rip."""
+NARROW = (
+    "eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp", "eip", "eflags", "sp", "lr", "pc", "cpsr",
+    *(f"r{number}" for number in range(13)),
+)  # fmt: skip
+"""Those of 32-bit processes; x86-64 has parts of registers by the first names, and others by the last."""
+ALIASES = {"rip": ("sp", "pc"), "eip": ("sp", "pc")}
+"""On x86 gdb offers sp and pc as other names of rsp and rip, or esp and eip."""
 
 
 def address_of(value: "gdb.Value") -> int:
@@ -36,7 +41,10 @@ def read_register(frame: "gdb.Frame", name: str) -> "int | None":
 def read_registers(frame: "gdb.Frame") -> "dict[str, int]":
     """All general registers of a frame, as gdb restores them."""
     read = {name: value for name in REGISTERS if (value := read_register(frame, name)) is not None}
-    hidden = ALIASES["rip"] if "rip" in read else ()
+    if "rip" not in read and "x0" not in read:
+        narrow = ((name, read_register(frame, name)) for name in NARROW)
+        read = {name: value & (1 << 32) - 1 for name, value in narrow if value is not None}
+    hidden = ALIASES["rip"] if "rip" in read else ALIASES["eip"] if "eip" in read else ()
     return {name: value for name, value in read.items() if name not in hidden}
 
 
