@@ -107,6 +107,8 @@ def _frame(frame: NativeFrame) -> str:
     module = f" in {escape(PurePosixPath(frame.module).name)}" if frame.module else ""
     offset = "" if frame.offset is None else f"+{frame.offset:#x}"
     scanned = " [yellow](found on the stack, not unwound)[/]" if frame.scanned else ""
+    if frame.generated:
+        return f"[dim]{frame.pc}[/] [yellow](code that {escape(frame.generated)} generated)[/]{scanned}"
     if frame.function is None:
         return f"[dim]{frame.pc}[/]{module}{offset if frame.module else ''}{scanned}"
     doubt = "" if frame.exact else " [yellow](nearest symbol)[/]"

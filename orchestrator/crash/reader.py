@@ -4,7 +4,7 @@ Stacks come from the fastest backend that is sure of them, otherwise from the be
 pystack; everything else from the core and the sysroot themselves. `warnings` says what could not be read.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,10 @@ from orchestrator.crash.fault.explain import overflowed
 from orchestrator.crash.fault.origin import Site, describe_signal, describe_site, find_site
 from orchestrator.crash.fault.siginfo import Fault, was_requested
 from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.notes import folded
 from orchestrator.crash.process.abort_message import read_message
 from orchestrator.crash.process.environ import read_environment
+from orchestrator.crash.process.generated import generator
 from orchestrator.crash.process.startup import read_invocation
 from orchestrator.crash.process.waiting import Waiting
 from orchestrator.crash.signature.crash import sign_crash
@@ -136,7 +138,7 @@ def interpret(
             *sysroot.problems,
             *lacking,
             *site.doubts,
-            *reading.warnings,
+            *folded((*reading.warnings, *_generated(threads))),
         ),
         process=invocation.name,
         command=invocation.command,
@@ -257,7 +259,20 @@ def _frame(core: Core, frame: Frame) -> NativeFrame:
         trampoline=frame.trampoline,
         scanned=frame.scanned,
         nearest=frame.nearest,
+        generated=None if frame.trampoline or frame.scanned else generator(core, frame.pc),
     )
+
+
+def _generated(threads: Sequence[Thread]) -> Iterator[str]:
+    """Which frames are in code of no file that a compiler generated as the process ran."""
+    for thread in threads:
+        found = [(number, frame.generated) for number, frame in enumerate(thread.native) if frame.generated]
+        if found:
+            number, who = found[0]
+            yield (
+                f"thread {thread.tid}: frame #{number} is in code that {who} generated as it ran, "
+                "which has no names and does not say how to leave it"
+            )
 
 
 def _may_run(core: Core, pc: int) -> bool:

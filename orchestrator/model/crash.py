@@ -49,6 +49,8 @@ class NativeFrame(Value):
     """The kernel's signal frame: what lies below was interrupted, what lies above is the handler."""
     scanned: bool = False
     """Not unwound: a return address found on the stack, which may be stale."""
+    generated: str | None = None
+    """Who generated this code while the process ran (`the JVM`, `V8`); None for code of a file."""
     nearest: str | None = None
     """The nearest symbol before the pc with the distance (`name+0x2a`), if no symbol covers the pc."""
 

@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Final
 
+from tests.fuzz.alarm import limit_memory
 from tests.fuzz.debug import fuzz_debug
 from tests.fuzz.folders import fuzz_folders
 from tests.fuzz.reading import fuzz

@@ -97,7 +97,7 @@ def moved_notes(raw: bytes) -> bytes:
     patched = bytearray(raw)
     header = parse_file_header(raw)
     assert header is not None
-    for at in range(header.segments_at, header.segments_end, SEGMENT_SIZE):
+    for at in range(header.segments_at, header.segments_end, 56):
         if int.from_bytes(raw[at : at + 4], "little") == PT_NOTE:
             offset, size = (int.from_bytes(raw[at + skip : at + skip + 8], "little") for skip in (8, 32))
             place = len(patched)

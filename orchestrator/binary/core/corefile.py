@@ -43,7 +43,7 @@ MAX_SEGMENTS: Final = 1 << 17
 _ARCHES: Final = {
     EM_X86_64: Arch.X86_64, EM_AARCH64: Arch.ARM64, EM_386: Arch.I386, EM_ARM: Arch.ARM,
 }  # fmt: skip
-_AT_BASE, _AT_ENTRY, _AT_EXECFN = 7, 9, 31  # getauxval(3)
+_AT_BASE, _AT_ENTRY, _AT_EXECFN, _AT_SYSINFO_EHDR = 7, 9, 31, 33  # getauxval(3)
 _HINT: Final = "give a core of an x86_64, arm64, i386 or arm process"
 
 
@@ -138,9 +138,21 @@ class Core:
         return segment if segment and address < segment.start + segment.size else None
 
     def is_code(self, address: int) -> bool:
-        """Whether an address lay in an executable mapping."""
+        """Whether an address lay in an executable mapping.
+
+        gcore(1) leaves the mappings of code out, which the kernel never does: a file is mapped there then.
+        """
         segment = self.segment_at(address)
-        return bool(segment and segment.flags & PF_X)
+        if segment is not None:
+            return bool(segment.flags & PF_X)
+        starts, files = self._files_by_start
+        index = bisect_right(starts, address) - 1
+        return index >= 0 and address < files[index].end
+
+    def is_kernels(self, address: int) -> bool:
+        """Whether an address is in code of the kernel's: the vdso, or above all of the process's own."""
+        segment = self.segment_at(address)
+        return segment is None or segment.start == self.auxv.get(_AT_SYSINFO_EHDR) or address >> 63 == 1
 
     def text(self, address: int, limit: int = 4096) -> str | None:
         """A C string in memory; None where it is not held, or does not end within `limit` bytes."""

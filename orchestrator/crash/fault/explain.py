@@ -83,7 +83,7 @@ def overflowed(core: Core, fault: Fault, registers: Mapping[str, int]) -> bool:
 def _jump(scene: _Scene) -> str | None:
     pc, address = scene.pc, scene.fault.address
     segment = scene.core.segment_at(pc) if pc is not None else None
-    if pc is None or (segment and segment.flags & _EXECUTE) or address not in (pc, None):
+    if pc is None or scene.core.is_code(pc) or address not in (pc, None):
         return None
     if pc < NEAR:
         return f"a call or jump through a NULL pointer, to {pc:#x}"

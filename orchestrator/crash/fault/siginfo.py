@@ -96,8 +96,10 @@ def parse_siginfo(raw: bytes | None) -> Fault | None:
 def was_requested(core: Core, fault: Fault) -> bool:
     """Whether another process had this one dump its core, as one does with a process that hangs.
 
-    Only siginfo says so, which qemu-user's cores lack.
+    Only siginfo says so, which qemu-user's cores lack. A core of SIGSTOP is one that gcore(1) wrote.
     """
+    if fault.number == signal.SIGSTOP:
+        return True
     own = core.process_id
     sent = fault.sender is not None and fault.code == "SI_USER" and fault.sender.pid != own
     return sent and own is not None and fault.number in (signal.SIGABRT, signal.SIGQUIT)

@@ -14,7 +14,6 @@ from typing import Final
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.elf.files import find_symbols, first_address
-from orchestrator.binary.elf.headers import PF_X
 from orchestrator.binary.elf.symbols import Symbol
 from orchestrator.crash.stacks.gdb.run import (
     HINT,
@@ -164,8 +163,7 @@ def _first_guess(core: Core, thread: GdbThread) -> int | None:
 
 def _is_code(core: Core, pc: int) -> bool:
     """Whether a pc is in executable memory, or may be: a damaged core does not list all mappings."""
-    segment = core.segment_at(pc)
-    return bool(core.damage) if segment is None else bool(segment.flags & PF_X)
+    return core.is_code(pc) or (core.segment_at(pc) is None and bool(core.damage))
 
 
 def _frame(frame: GdbFrame, symbol: Symbol | None, *, scanned: bool) -> Frame:
