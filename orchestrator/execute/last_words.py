@@ -1,5 +1,6 @@
 """The last words of a process that failed: its exception, or its last line of output."""
 
+import builtins
 import re
 from pathlib import Path
 from typing import Final
@@ -15,20 +16,33 @@ _NOT_THE_END: Final = re.compile(r"Exception ignored |Exception in thread ")
 """What stands above the traceback of an exception that ends no process."""
 _IN_GROUP: Final = re.compile(r"  \| (?=\S)")
 _SYNTAX_ERROR: Final = re.compile(r"(?:SyntaxError|IndentationError|TabError)(?::|$)")
+_BUILT_IN: Final = "|".join(
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, Exception) and not issubclass(value, Warning)
+)
+_BARE: Final = re.compile(rf"(?:{_BUILT_IN})(?::|$)")
 
 
 def last_exception(stderr: Path) -> str | None:
     """The last line of the last traceback that is not of an exception that Python ignored; None without one.
 
-    A syntax error in the script itself has no line "Traceback".
+    An exception without frames has no line "Traceback": a syntax error in the script itself, an application's
+    module that uWSGI does not find.
     """
     lines = _tail(stderr)
     for number in range(len(lines) - 1, -1, -1):
         ignored = number > 0 and _NOT_THE_END.match(lines[number - 1])
         if _TRACEBACK.fullmatch(lines[number]) and not ignored:
             return _exception(lines[number + 1 :])
-    syntax = (line for line in reversed(lines) if _SYNTAX_ERROR.match(line))
-    return _shown(next(syntax, ""))
+    bare = (line for number, line in reversed(list(enumerate(lines))) if _is_bare(lines, number))
+    return _shown(next(bare, ""))
+
+
+def _is_bare(lines: list[str], number: int) -> bool:
+    """Whether a line is an exception that no frames stand above; above a syntax error stands its source."""
+    framed = number > 0 and lines[number - 1].startswith(" ")
+    return bool((_SYNTAX_ERROR if framed else _BARE).match(lines[number]))
 
 
 def last_line(stderr: Path, stdout: Path) -> str | None:

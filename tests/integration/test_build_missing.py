@@ -40,7 +40,8 @@ def test_a_crash_in_a_package_that_was_compiled_here_has_its_lines(tmp_path: Pat
     assert crash
     assert crash.crashed_thread
     files = [frame.file for frame in crash.crashed_thread.native if frame.file and frame.line]
-    assert any(file.startswith("ujson-5.1.0/lib/ultrajson") for file in files), files
+    # Its setup.py has the linker strip everything, which the build keeps from it.
+    assert any(file.endswith("lib/ultrajsonenc.c") for file in files), files
     assert "--build-missing --cell" in crashed.repeat
     assert crashed.lock
     lock = PackageLock.parse(

@@ -80,6 +80,23 @@ def test_without_an_exception_the_last_line_is_said(tmp_path: Path, script: str)
     assert (status, last_line(stderr, stdout)) == NO_EXCEPTION[script]
 
 
+UWSGI = """\
+*** Operational MODE: single process ***
+ModuleNotFoundError: No module named 'nosuchapp'
+unable to load app 0 (mountpoint='') (callable not found or import error)
+*** no app loaded. GAME OVER ***
+"""
+
+
+def test_an_import_that_a_server_asked_for_has_no_frames(tmp_path: Path) -> None:
+    (tmp_path / "err").write_text(UWSGI)
+    assert last_exception(tmp_path / "err") == "ModuleNotFoundError: No module named 'nosuchapp'"
+    (tmp_path / "err").write_text(
+        "a.py:3: DeprecationWarning: old\nDeprecationWarning: old\nValueErrors: 3\n"
+    )
+    assert last_exception(tmp_path / "err") is None
+
+
 def test_only_the_end_of_a_long_output_is_read(tmp_path: Path) -> None:
     _, stderr, _ = run(tmp_path, "import sys; sys.stderr.write('x' * (1 << 20)); raise ValueError('end')")
     assert last_exception(stderr) == "ValueError: end"
