@@ -23,6 +23,10 @@ from orchestrator.model import (
 NAMED: Final = 3
 """Tests that a cause names."""
 CLEANLY: Final = "a clean exit"
+OUT_OF_MEMORY: Final = "out of memory"
+EXIT_STATUS: Final = "exit status"
+SAYS_LITTLE: Final = (OUT_OF_MEMORY, EXIT_STATUS)
+"""How an ending is called of which nothing else is known; the reason of its verdict says more."""
 _BUILD: Final = re.compile(
     r"image (?P<role>[\w.-]+) could not be built(?: in (?P<step>Step .*?…|[^:]*(?: : .*?)?))?: (?P<error>.*?)"
     r"(?:; the whole log: (?:.*/)?(?P<log>images/[^/]+/build\.log))?$",
@@ -98,8 +102,14 @@ def _ending(result: CellResult, seen: str) -> End:
         kind=CauseKind.ENDING,
         scenario=result.cell.scenario,
         parts=(plain(seen), *map(difference, wrong)),
-        seen=seen,
+        seen=_shown(result, seen),
     )
+
+
+def _shown(result: CellResult, seen: str) -> str:
+    """What is seen with what the process said of it, which may differ from cell to cell."""
+    says_more = result.expectation.is_default and seen.startswith(SAYS_LITTLE)
+    return without_trials(result.judgement.reason) if says_more else seen
 
 
 def _worst(result: CellResult) -> tuple[Trial | None, Crash | None]:
@@ -118,18 +128,18 @@ def _seen(result: CellResult, trial: Trial) -> str:
     """How a trial without a crash ended. The exit status is named only if nothing else is known."""
     outcome = trial.outcome
     if outcome.kind is OutcomeKind.OOM:
-        return "out of memory"
+        return OUT_OF_MEMORY
     if outcome.kind is OutcomeKind.HANG:
         return "a hang"
-    told = outcome.answers[:1] or (outcome.exception and not outcome.tests and [outcome.exception])
-    if told:
-        return told[0]
-    failed = _failed_tests(outcome.tests) if outcome.tests else ""
-    if failed:
-        return failed
     launcher = LAUNCHERS.get(result.cell.launcher)
     clean = outcome.status == (launcher.clean_status if launcher else 0)
-    return CLEANLY if clean else f"exit status {outcome.status}"
+    raised = outcome.exception if not outcome.tests else None
+    # A server that ended for an exception gave no answer because of that.
+    told = (raised, *outcome.answers[:1]) if not clean else (*outcome.answers[:1], raised)
+    said = next(filter(None, told), "") or (_failed_tests(outcome.tests) if outcome.tests else "")
+    if said:
+        return said
+    return CLEANLY if clean else f"{EXIT_STATUS} {outcome.status}"
 
 
 def _failed_tests(tests: UserTests) -> str:

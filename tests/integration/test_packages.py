@@ -155,6 +155,36 @@ def test_a_package_of_the_user_s_own_is_built_and_its_crash_is_named_wherever_it
         assert (top.function, top.module, top.file, top.line) == ("deref", place, "src/crashy.c", 6)
 
 
+FREE_THREADED = """\
+import sys, sysconfig
+import markupsafe._speedups as native
+import crashy
+
+print(native.__file__, sysconfig.get_config_var("Py_GIL_DISABLED"), flush=True)
+crashy.crash()
+"""
+
+
+@pytest.mark.slow
+def test_a_free_threaded_interpreter_has_its_own_wheels_and_its_crash_is_named(tmp_path: Path) -> None:
+    """The portable 3.13.5t is compiled first, about 5 minutes on two idle cores."""
+    files = {"repro.py": FREE_THREADED, "mine/setup.py": SETUP, "mine/src/crashy.c": EXTENSION}
+    files |= {"mine/crashy.py": "from _crashy import crash\n", "mine/src/crashy.h": ""}
+    asked = "source: mine\nrequires: [markupsafe==3.0.2]\nfiles: [repro.py]\n"
+    folder = project(tmp_path / "project", asked, files)
+    here = ("--glibc", "2.36", "--python", "3.13t", "--profile", "full", "--launcher", "plain")
+    result = only(run(*here, reports=tmp_path / "reports", project=folder))
+    (trial,) = result.trials
+    said = next(tmp_path.glob(f"reports/*/{trial.outcome.stdout}")).read_text()
+    assert "markupsafe/_speedups.cpython-313t-x86_64-linux-gnu.so 1" in said
+    assert trial.crash
+    assert trial.crash.crashed_thread
+    frame = trial.crash.crashed_thread.native[0]
+    assert (frame.function, frame.file, frame.line) == ("deref", "src/crashy.c", 6)
+    assert any(item.function == "crash" for item in trial.crash.crashed_thread.native)
+    assert trial.outcome.versions["python"].startswith("3.13.5")
+
+
 @pytest.mark.parametrize("kept", ["", "files: [run]\n"])
 def test_a_script_beside_the_package_that_it_imports_finds_its_compiled_modules(
     tmp_path: Path, kept: str

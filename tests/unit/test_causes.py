@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator import causes
 from orchestrator.causes.plain import plain
+from orchestrator.matrix.expectations import DEFAULT
 from orchestrator.model import (
     Cause,
     CauseKind,
@@ -312,3 +313,24 @@ def test_the_default_expectation_parts_by_what_happened(tmp_path: Path) -> None:
 
     (cause,) = told(tmp_path, same(PLAIN, fails))
     assert (cause.title, cause.expected) == ("ImportError: libx.so.1", "a clean exit")
+
+
+START = "exit status 127: cannot start x"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "reason", "seen"),
+    [
+        (127, {"notes": ("cannot start x",)}, START, START),
+        (22, {"answers": ("GET /: none",), "exception": "ImportError: x"}, "GET /: none", "ImportError: x"),
+        (0, {"answers": ("GET /: 500",), "exception": "KeyError: x"}, "GET /: 500: KeyError", "GET /: 500"),
+    ],
+)
+def test_a_cause_of_the_users_code_says_why_it_ended_so(
+    tmp_path: Path, status: int, said: dict[str, object], reason: str, seen: str
+) -> None:
+    def change(result: CellResult) -> CellResult:
+        return ended(status, reason, **said)(result).model_copy(update={"expectation": DEFAULT.of(0)})
+
+    (cause,) = told(tmp_path, {PLAIN[0].id: change})
+    assert cause.title == seen
