@@ -140,13 +140,14 @@ def bisect_axis(arguments: argparse.Namespace) -> int:
     request = requests.environment(arguments, project)
     along = along_find.find_along(project, request, arguments.name, axis, values)
     terminal = console.open_console(stderr=arguments.json)
+    built = ("--build-missing",) if arguments.build_missing else ()
     options = bisecting.BisectOptions(
         request=request,
         reports=requests.reports_folder(arguments),
         jobs=arguments.jobs,
-        words=" ".join(["bisect", arguments.name, "--along", *arguments.along]),
+        words=" ".join(["bisect", arguments.name, "--along", *arguments.along, *built]),
         repeat=lambda cell: command(
-            "bisect", cell.scenario, "--along", axis, cell.axes[along.axis], project=project.root
+            "bisect", cell.scenario, *built, "--along", axis, cell.axes[along.axis], project=project.root
         ),
     )
     terminal.print(f"{len(along.values)} values of {along.axis} in {along.environment}", markup=False)

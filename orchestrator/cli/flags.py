@@ -73,11 +73,11 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="install the packages of this run or lock file again",
     )
-    add_build_missing(group)
+    _add_build_missing(group)
     _add_trials(group)
 
 
-def add_build_missing(parser: argparse._ActionsContainer) -> None:
+def _add_build_missing(parser: argparse._ActionsContainer) -> None:
     """What becomes of a package that has no wheel for an environment."""
     parser.add_argument(
         "--build-missing",
@@ -101,6 +101,7 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
     _add_axes(group, {axis: words for axis, words in AXIS_HELP.items() if axis != "scenario"})
     _add_narrowing(group)
     _add_offline(group)
+    _add_build_missing(group)
     _add_trials(group)
 
 

@@ -81,7 +81,6 @@ def environment(arguments: argparse.Namespace, project: projects.Project) -> mat
         "cover": None,
         "lock": None,
         "allow_empty": False,
-        "build_missing": False,
     }
     chosen: dict[str, object] = {"cells": [], "scenario": []}
     return selection(argparse.Namespace(**{**vars(arguments), **unused, **chosen}), project)

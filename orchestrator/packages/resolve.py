@@ -154,8 +154,10 @@ class Resolver:
             )
         return str(reasons.newest(item.version for item in files))
 
-    def releases(self, distribution: str, platform: WheelPlatform) -> dict[str, str | None]:
-        """The releases on an index, oldest first, each with the reason why an environment has no wheel of it.
+    def releases(
+        self, distribution: str, platform: WheelPlatform, *, build_missing: bool = False
+    ) -> dict[str, str | None]:
+        """The releases on an index, oldest first, each with the reason why an environment cannot have it.
 
         Left out are pre-releases and what was yanked. Raises InputError where no index has the distribution.
         """
@@ -165,9 +167,10 @@ class Resolver:
                 by_version.setdefault(item.version, []).append(item)
         return {
             str(version): None
-            if any(reasons.fits(item, platform) for item in by_version[version])
-            else reasons.no_wheel(distribution, by_version[version], platform)
-            for version in sorted(by_version)
+            if any(reasons.fits(item, platform) for item in files)
+            or (build_missing and reasons.newest_sdist(files, platform))
+            else reasons.no_wheel(distribution, files, platform)
+            for version, files in sorted(by_version.items())
         }
 
     def _latest_in_cache(self, distribution: str) -> str:

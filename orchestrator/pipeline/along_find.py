@@ -149,7 +149,10 @@ def _releases(
         return {group: dict.fromkeys(package.versions) for group in groups}
     requirements = Requirements(catalogue=project.catalogue, root=project.root)
     resolver = packages.Resolver(folder=project.root)
-    releases_for = cache(lambda platform: resolver.releases(package.distribution, platform))
+    build = request.build_missing
+    releases_for = cache(
+        lambda platform: resolver.releases(package.distribution, platform, build_missing=build)
+    )
     with errors_at(next(iter(package.places), None)):
         return {group: releases_for(requirements.platform(dict(group))) for group in groups}
 

@@ -173,6 +173,7 @@ class _Steps:
             enough=ask.enough,
             timeout=self.options.request.timeout,
             offline=self.options.request.offline,
+            build_missing=self.options.request.build_missing,
             allow_empty=True,
         )
         try:

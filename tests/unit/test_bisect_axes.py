@@ -25,8 +25,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexSer
             server.add_wheel("native", version, TAGS[1])
         server.add_wheel("native", "0.9", TAGS[0])
         server.add_wheel("web", "1.0", "py3-none-any", requires=("native",))
-        for name in ("builder", "pip"):
+        for name in ("builder", "pip", "wheel"):
             server.add_wheel(name, "1.0", "py3-none-any")
+        server.add_wheel("setuptools", "90.0", "py3-none-any")
         monkeypatch.setenv("UV_DEFAULT_INDEX", server.address(credentials=True))
         monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
         monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "cache"))
@@ -50,6 +51,17 @@ def test_releases_lie_between_the_versions_that_the_scenario_lists(tmp_path: Pat
     (lock,) = planned.locks.values()
     assert lock.pins == {"native": "1.3"}
     assert "native" in planned.plan.ordered
+
+
+def test_a_release_without_a_wheel_is_asked_where_it_may_be_compiled(
+    served: IndexServer, tmp_path: Path
+) -> None:
+    served.add_sdist("native", "0.9", files={})
+    folder = project(tmp_path / "project", "packages: {native: ['0.9', '1.1']}\n")
+    request = Request(axes={"python": ("3.11",)})
+    assert "0.9" in along(folder, "native", request=request).skipped
+    found = along(folder, "native", request=Request(axes=request.axes, build_missing=True))
+    assert (found.values, found.skipped) == (("0.9", "1.0", "1.1"), {})
 
 
 @pytest.mark.usefixtures("served")

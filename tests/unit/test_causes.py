@@ -329,8 +329,9 @@ START = "exit status 127: cannot start x"
 def test_a_cause_of_the_users_code_says_why_it_ended_so(
     tmp_path: Path, status: int, said: dict[str, object], reason: str, seen: str
 ) -> None:
-    def change(result: CellResult) -> CellResult:
-        return ended(status, reason, **said)(result).model_copy(update={"expectation": DEFAULT.of(0)})
+    def change(result: CellResult) -> CellResult | None:
+        stated = result.model_copy(update={"expectation": DEFAULT.of(0)})
+        return ended(status, reason, (), **said)(stated)
 
     (cause,) = told(tmp_path, {PLAIN[0].id: change})
     assert cause.title == seen
