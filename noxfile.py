@@ -87,6 +87,15 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def recipes(session: nox.Session) -> None:
+    """Crash bugs of published packages, and count how well their signatures tell them apart."""
+    python = environment(session, "tests")
+    if not session.posargs:
+        orchestrate(session, python, "setup")
+    run(session, python, "-m", "bench.recipes", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Set up the host with a browser, then run all tests; arguments go to pytest."""
     python = environment(session, "tests")

@@ -36,8 +36,8 @@ def read(panic: dict[str, Any], *, frames: slice = slice(None), without: str = "
 
 @pytest.mark.parametrize("panic", PANICS, ids=lambda panic: panic["release"])
 def test_a_panics_message_and_place_are_told(panic: dict[str, Any]) -> None:
-    index = "index" in panic["release"]
-    assert read(panic) == f"panicked at {'p.rs:2:60' if index else 'p.rs:3:58'}: {INDEX if index else NONE}"
+    said = f"p.rs:2:60: {INDEX}" if "index" in panic["release"] else f"p.rs:3:58: {NONE}"
+    assert (read(panic) or "").replace("/w/", "") == f"panicked at {said}"
 
 
 def test_what_is_not_in_the_core_is_left_out() -> None:
