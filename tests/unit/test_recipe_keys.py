@@ -1,4 +1,4 @@
-"""bench.recipes: how pairs are counted, and the rule of ClusterFuzz, by stacks that it shortens in known ways."""
+"""bench.recipes: how pairs are counted, and the rule of ClusterFuzz, by stacks that it shortens."""
 
 from itertools import combinations
 

@@ -8,6 +8,7 @@ one for another fault. So:
   would swallow a user's own function. Of a panic of Rust all functions of Rust's own crates are skipped.
 - It ends at the interpreter. Which of CPython's functions lie between two frames of other code
   differs from version to version (`atexit_callfuncs`, `_PyEval_Vector`), and so they do not tell.
+  The modules of its standard library are part of it: some builds have no symbols of them.
   Where the fault itself, or the call to die, lies in the interpreter, the function by which that was
   entered stands for all of them: it is API, and stays. Where Python code lies between, or nothing tells
   what entered, its innermost function does.

@@ -22,6 +22,8 @@ _BUNDLED: Final = re.compile(r"(?<=\w)-[0-9a-f]{8}$")
 _RUST_OWN: Final = re.compile(r"(core|alloc|std|panic_abort|panic_unwind|__rustc)::|<\W*(core|alloc|std)::")
 """Functions of Rust's own crates, and methods of their types."""
 _PANICS: Final = re.compile(r"(core|std)::panicking::|(__rustc::)?rust_(begin_unwind|panic)$")
+_MODULES: Final = "/lib-dynload/"
+"""The folder of the standard library's modules."""
 _SYSTEM: Final = ("/usr/", "/lib")
 _USERS: Final = ("/usr/local/", "/usr/src/")
 _GLIBC_VARIANT: Final = re.compile(r"__(\w+?)_(sse2|ssse3|sse4_[12]|avx|avx2|avx512|evex|erms|generic)\w*")
@@ -113,8 +115,11 @@ def is_glibc(frame: NativeFrame) -> bool:
 
 
 def is_interpreter(frame: NativeFrame) -> bool:
-    """Whether a frame is in CPython's own code."""
-    return is_interpreter_file(frame.module)
+    """Whether a frame is in CPython's own code, also in the modules of its standard library.
+
+    Some builds have those within the interpreter, and some have them stripped.
+    """
+    return is_interpreter_file(frame.module) or bool(frame.module and _MODULES in frame.module)
 
 
 def _module_name(path: str) -> str:
