@@ -1,14 +1,10 @@
 """From real cores and gdb's captured answers to a Crash."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from orchestrator.binary.core.corefile import Core, open_core
-from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash.reader import _evaluated, interpret, read_crash
 from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import parse_answer
@@ -16,14 +12,7 @@ from orchestrator.crash.stacks.python.backend import PythonThread
 from orchestrator.crash.stacks.registry import PYSTACK, STACK_BACKENDS
 from orchestrator.model import SCHEMA, Crash, Sysroot, Value
 from orchestrator.names import BACKENDS
-
-DATA = Path(__file__).parents[1] / "data" / "cores"
-
-
-@contextmanager
-def opened(name: str) -> Iterator[tuple[Path, Core]]:
-    with plain_core(DATA / f"{name}.core.zst") as path, open_core(path) as core:
-        yield path, core
+from tests.unit.real_cores import DATA, opened
 
 
 @pytest.fixture

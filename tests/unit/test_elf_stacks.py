@@ -1,20 +1,16 @@
 """The backend `elf` on real cores of tests/data/cores/tiny.c."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from orchestrator.binary.core.corefile import Core, open_core
-from orchestrator.binary.core.unpack import plain_core
 from orchestrator.crash.reader import read_crash
 from orchestrator.crash.stacks.elf import backend as elf_backend
 from orchestrator.crash.stacks.reading import Reading
 from orchestrator.model import Sysroot
+from tests.unit.real_cores import DATA, opened
 
-DATA = Path(__file__).parent.parent / "data" / "cores"
 DOWN = ["touch", "descend", "descend", "descend", "descend", "start", "_start"]
 ABORTED = ["give_up", "restorer", *DOWN]
 
@@ -26,12 +22,6 @@ def root(tmp_path: Path) -> Path:
     for name in ("tiny", "tiny-unindexed"):
         shutil.copy(DATA / name, tmp_path / "faults" / name)
     return tmp_path
-
-
-@contextmanager
-def opened(name: str) -> Iterator[tuple[Path, Core]]:
-    with plain_core(DATA / f"{name}.core.zst") as path, open_core(path) as core:
-        yield path, core
 
 
 def read(name: str, root: Path) -> Reading:

@@ -5,15 +5,12 @@ gdb-bare.json is what gdb 13.1 made of it: frames that it took from the stack, w
 """
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator.binary.core.corefile import Core, open_core
-from orchestrator.binary.core.unpack import plain_core
+from orchestrator.binary.core.corefile import Core
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.reader import interpret, read_crash
 from orchestrator.crash.stacks.certainty import count_named
@@ -23,8 +20,8 @@ from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import parse_answer
 from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
 from orchestrator.model import Sysroot
+from tests.unit.real_cores import DATA, opened
 
-DATA = Path(__file__).parents[1] / "data/cores"
 HANDLED = ["raise_abort", "handle", "restorer"]
 FAULTED = ["touch", "work", "start", "_start"]
 
@@ -35,12 +32,6 @@ def root(tmp_path: Path) -> Path:
     for name in ("bare", "tiny"):
         shutil.copy(DATA / name, tmp_path / "faults" / name)
     return tmp_path
-
-
-@contextmanager
-def opened(name: str) -> Iterator[tuple[Path, Core]]:
-    with plain_core(DATA / f"{name}.core.zst") as path, open_core(path) as core:
-        yield path, core
 
 
 def by_gdb(core: Core, root: Path) -> Reading:
