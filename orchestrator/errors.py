@@ -65,6 +65,10 @@ class InputError(CrashmatrixError):
         return " ".join(super().__str__().splitlines())
 
 
+class NoCellError(InputError):
+    """What the user chose leaves no cell to run."""
+
+
 class MultipleInputError(InputError):
     """Several mistakes in what the user wrote; as text one line each, in the order of their places."""
 

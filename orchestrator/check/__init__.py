@@ -6,9 +6,11 @@ __lazy_modules__ = (
     "orchestrator.check.reduce",
     "orchestrator.check.coverage",
     "orchestrator.check.findings",
+    "orchestrator.check.freethreading",
     "orchestrator.check.hazard",
     "orchestrator.check.project",
     "orchestrator.check.subjects",
+    "orchestrator.check.suite",
 )
 
 from orchestrator.check.bugreport import Hit, bug_report
@@ -23,10 +25,12 @@ from orchestrator.check.findings import (
     imports,
     observed,
 )
-from orchestrator.check.hazard import HAZARD, Hazard, hazards
-from orchestrator.check.project import ASK, GATE, SCRIPT, TEXT, write_project
+from orchestrator.check.freethreading import FreeThreaded, ThreadClass, free_threaded
+from orchestrator.check.hazard import HAZARD, Group, Hazard, hazards, rows
+from orchestrator.check.project import ASK, GATE, SCRIPT, TEXT, Extras, base_name, write_project
 from orchestrator.check.reduce import made, naming, reduced, statements, tracing
 from orchestrator.check.subjects import Subject, subjects_of
+from orchestrator.check.suite import Suite, suite_of
 from orchestrator.check.tables import markdown_table, worst
 
 __all__ = [
@@ -40,13 +44,20 @@ __all__ = [
     "CheckedCell",
     "CheckedPackage",
     "Environment",
+    "Extras",
+    "FreeThreaded",
+    "Group",
     "Hazard",
     "HazardResult",
     "Hit",
     "Subject",
+    "Suite",
+    "ThreadClass",
+    "base_name",
     "bug_report",
     "checked",
     "covering",
+    "free_threaded",
     "hazards",
     "imports",
     "made",
@@ -54,8 +65,10 @@ __all__ = [
     "naming",
     "observed",
     "reduced",
+    "rows",
     "statements",
     "subjects_of",
+    "suite_of",
     "tracing",
     "worst",
     "write_project",

@@ -99,10 +99,11 @@ def _script(hit: Hit, launcher: str) -> Iterator[str]:
 
 
 def _start(hazard: Hazard, launcher: str) -> str:
-    if hazard.group is not Group.PLAIN:
+    if hazard.group in (Group.SERVED, Group.RELOADED):
         return SERVERS[launcher, hazard.lazy]
     env = [f"{name}={value}" for name, value in hazard.env.items()]
-    return " ".join([*map(shlex.quote, env), shlex.join(["python3", *hazard.options, "script.py"])])
+    watched = ["valgrind"] if hazard.group is Group.WATCHED else []
+    return " ".join([*map(shlex.quote, env), shlex.join([*watched, "python3", *hazard.options, "script.py"])])
 
 
 def _stack(crash: Crash | None) -> Iterator[str]:

@@ -8,8 +8,18 @@ from typing import Final
 from pydantic import Field, TypeAdapter, ValidationError
 
 from orchestrator.check.hazard import HAZARD
+from orchestrator.check.project import base_name
 from orchestrator.check.subjects import Subject
-from orchestrator.model import Cell, CellResult, OutcomeKind, Trial, Value, Verdict
+from orchestrator.model import (
+    CaseOutcome,
+    Cell,
+    CellResult,
+    InstrumentFinding,
+    OutcomeKind,
+    Trial,
+    Value,
+    Verdict,
+)
 from orchestrator.model.base import Integer
 from orchestrator.rundir import RunData
 
@@ -34,6 +44,8 @@ class HazardResult(StrEnum):
 
     CRASHES = "crashes"
     HANGS = "hangs"
+    INVALID = "invalid access"
+    """valgrind reports an invalid read, write or free."""
     FAILS = "fails"
     """The process ended with an error of its own."""
     NO_RESULT = "no result"
@@ -47,7 +59,7 @@ class HazardResult(StrEnum):
     @property
     def is_hit(self) -> bool:
         """Whether it is a defect of the package."""
-        return self in (HazardResult.CRASHES, HazardResult.HANGS)
+        return self in (HazardResult.CRASHES, HazardResult.HANGS, HazardResult.INVALID)
 
     @property
     def is_blind(self) -> bool:
@@ -68,6 +80,8 @@ class CheckedCell(Value):
     """The key of a crash or a hang: equal ones have the same."""
     gil: str | None = None
     """Whether the GIL of a free-threaded interpreter is on after the import."""
+    tests: dict[CaseOutcome, Integer] = {}
+    """How many of the package's own tests ended how."""
 
 
 class CheckedPackage(Value):
@@ -165,8 +179,7 @@ def _is_of(cell: Cell, subject: Subject) -> bool:
 
 
 def _names(scenarios: Iterable[str], subject: Subject) -> bool:
-    own = (subject.name, f"{subject.name}.served", f"{subject.name}.reloaded")
-    return any(name in own for name in scenarios)
+    return any(base_name(name) == subject.name for name in scenarios)
 
 
 def _facts(result: CellResult, read: Read) -> _Facts | None:
@@ -187,7 +200,7 @@ def observed(trial: Trial, read: Read) -> tuple[HazardResult, str | None]:
 
 
 def _cell(cell: Cell, result: CellResult | None, read: Read) -> CheckedCell:
-    shown, reason, key, gil = HazardResult.NO_RESULT, "not run", None, None
+    shown, reason, key, gil, tests = HazardResult.NO_RESULT, "not run", None, None, None
     if result:
         reason = result.judgement.reason
         trial = result.trials[-1] if result.trials else None
@@ -197,7 +210,7 @@ def _cell(cell: Cell, result: CellResult | None, read: Read) -> CheckedCell:
             output = read(trial.outcome.stdout)
             passed = result.judgement.verdict is Verdict.PASS
             shown, reason = _of_trial(trial, output, reason, passed=passed)
-            key, gil = _key(trial, shown), GIL.search(output)
+            key, gil, tests = _key(trial, shown), GIL.search(output), trial.outcome.tests
     return CheckedCell(
         cell=cell.id,
         hazard=dict(cell.own).get(HAZARD, ""),
@@ -206,6 +219,7 @@ def _cell(cell: Cell, result: CellResult | None, read: Read) -> CheckedCell:
         reason=reason,
         signature=key,
         gil=gil[1] if gil else None,
+        tests=tests.counts if tests else {},
     )
 
 
@@ -217,14 +231,20 @@ ENDS: Final = {
 
 
 def _of_trial(trial: Trial, output: str, reason: str, *, passed: bool) -> tuple[HazardResult, str]:
-    outcome = trial.outcome
     if hangs := HANGS.search(output):
         return HazardResult.HANGS, f"{hangs[1]}: {reason}"
-    if outcome.kind in ENDS:
-        return ENDS[outcome.kind], reason
-    if trial.others or CRASHED.search(output) or any(item.crashed for item in outcome.others):
+    if trial.outcome.kind in ENDS:
+        return ENDS[trial.outcome.kind], reason
+    if trial.others or CRASHED.search(output) or any(item.crashed for item in trial.outcome.others):
         return HazardResult.CRASHES, reason
-    if outcome.failed_import:
+    if invalid := _invalid_access(trial):
+        return HazardResult.INVALID, _words_of(invalid)
+    return _of_clean(trial, output, reason, passed=passed)
+
+
+def _of_clean(trial: Trial, output: str, reason: str, *, passed: bool) -> tuple[HazardResult, str]:
+    """What a trial without a crash, a hang and an invalid access shows."""
+    if trial.outcome.failed_import:
         return HazardResult.NO_IMPORT, reason
     if refused := REFUSED.search(output):
         return HazardResult.REFUSED, refused[1]
@@ -235,8 +255,26 @@ def _key(trial: Trial, shown: HazardResult) -> str | None:
     """The key of crashes and hangs: the signature of the first core that was read, else the signal."""
     if not shown.is_hit:
         return None
+    if shown is HazardResult.INVALID and (invalid := _invalid_access(trial)):
+        return f"{invalid.kind}: {_function_of(invalid)}"
     crash = next(iter(trial.crashes), None)
     signal = trial.outcome.signal or next(
         (item.signal for item in trial.outcome.others if item.crashed), None
     )
     return crash.signature if crash else signal
+
+
+def _invalid_access(trial: Trial) -> InstrumentFinding | None:
+    """The first invalid access that valgrind reports; values that are only uninitialized do not count."""
+    findings = trial.outcome.evidence.findings if trial.outcome.evidence else ()
+    return next((item for item in findings if item.kind.startswith(("Invalid", "Mismatched"))), None)
+
+
+def _words_of(finding: InstrumentFinding) -> str:
+    return f"{finding.kind} in {_function_of(finding)}: {finding.first}"
+
+
+def _function_of(finding: InstrumentFinding) -> str:
+    """The function of the innermost frame that has a name."""
+    frames = finding.stacks[0].frames if finding.stacks else ()
+    return next((frame.function for frame in frames if frame.function), "?")

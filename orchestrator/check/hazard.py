@@ -25,6 +25,10 @@ class Group(StrEnum):
     """By a server that is stopped."""
     RELOADED = "reloaded"
     """By a server that is reloaded, then stopped."""
+    WATCHED = "valgrind"
+    """By python3 under valgrind."""
+    TESTS = "tests"
+    """By pytest: the package's own tests."""
 
 
 class Hazard(Value):
@@ -49,16 +53,25 @@ class Hazard(Value):
     @property
     def file(self) -> str:
         """The script's name without .py."""
-        return self.script or (self.name if self.group is Group.PLAIN else "served")
+        served = self.group in (Group.SERVED, Group.RELOADED)
+        return self.script or ("served" if served else self.name)
 
 
 class HazardsFile(Value):
     """hazards.yaml."""
 
     hazards: tuple[Hazard, ...]
+    on_request: tuple[Hazard, ...]
+    """What is tested beside the battery where the user wants it."""
 
 
 @cache
 def hazards() -> tuple[Hazard, ...]:
-    """All hazards, in the order in which they are tested and shown."""
+    """All hazards of the battery, in the order in which they are tested and shown."""
     return yamlfile.load(FILE, HazardsFile).hazards
+
+
+@cache
+def rows() -> tuple[Hazard, ...]:
+    """The hazards, and what is tested on request: the rows of a check."""
+    return (*hazards(), *yamlfile.load(FILE, HazardsFile).on_request)

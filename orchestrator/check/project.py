@@ -4,14 +4,16 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.files import write_atomically
-from orchestrator.check.hazard import BATTERY, HAZARD, Group, Hazard, hazards
+from orchestrator.check.hazard import BATTERY, HAZARD, Group, Hazard, rows
 from orchestrator.check.subjects import Subject
-from orchestrator.model import CodeFile
+from orchestrator.check.suite import Suite
+from orchestrator.model import INSTRUMENT, CodeFile
 
 GATE: Final = "exit"
 """The hazard that is tested first: if the import fails, the others are not tested."""
@@ -28,6 +30,14 @@ SCRIPT: Final = "CHECK_SCRIPT"
 ASK: Final = "?"
 """Its value for printing the hazard's script, as JSON after TEXT, in place of running it."""
 TEXT: Final = "crashmatrix-script: "
+SUITES: Final = "suites"
+"""The folder of the packages' own tests."""
+SUITE_TIMEOUT: Final = 600
+PLUGIN: Final = "suite"
+"""The plugin of pytest that starts the tests in their own folder."""
+SUITE_FOLDER: Final = "CHECK_SUITE"
+"""The variable with the folder in which the tests start (battery/suite.py)."""
+SUFFIXES: Final = frozenset(str(group) for group in Group if group is not Group.PLAIN)
 ENDS: Final = {Group.SERVED: "SIGTERM", Group.RELOADED: "reload"}
 PROCESSES: Final = 2
 
@@ -35,15 +45,28 @@ FilesOf = Callable[[Path], Iterable[CodeFile]]
 """The files of a source tree, without generated ones."""
 
 
-def write_project(subjects: Iterable[Subject], files_of: FilesOf) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """What is tested beside the battery."""
+
+    valgrind: bool = False
+    suites: Mapping[str, Suite] = field(default_factory=dict)
+    """The packages' own tests, by the name of the subject."""
+
+
+BATTERY_ALONE: Final = Extras()
+
+
+def write_project(subjects: Iterable[Subject], files_of: FilesOf, extras: Extras = BATTERY_ALONE) -> Path:
     """Write the project of a check; returns its folder, which stays: commands that repeat a cell name it."""
     texts = {"matrix.yaml": "# A check's own project: see `crashmatrix check --help`.\nschema: 1\n"}
     copies: dict[str, Path] = {}
     for subject in subjects:
-        for name, entries in _scenarios(subject):
+        suite = extras.suites.get(subject.name)
+        for name, entries in _scenarios(subject, valgrind=extras.valgrind, suite=suite):
             texts[f"scenarios/{name}.yaml"] = _yaml(entries)
-        copies |= _copies(subject, files_of)
-    texts[FACTS] = json.dumps({item.name: _start(item) for item in hazards()}, indent=1) + "\n"
+        copies |= _copies(subject, files_of) | _suite_files(subject, suite)
+    texts[FACTS] = json.dumps({item.name: _start(item) for item in rows()}, indent=1) + "\n"
     texts |= {path.name: path.read_text("utf-8") for path in sorted(BATTERY.glob("*.py"))}
     folder = cache_folder("checks") / _digest(texts, copies)
     if not (folder / "matrix.yaml").exists():
@@ -74,15 +97,27 @@ def _copies(subject: Subject, files_of: FilesOf) -> dict[str, Path]:
 
 
 def _start(hazard: Hazard) -> dict[str, object]:
-    return {"script": hazard.file, "env": hazard.env, "options": hazard.options}
+    inside = hazard.group is Group.WATCHED
+    return {"script": hazard.file, "env": hazard.env, "options": hazard.options, "inside": inside}
 
 
-def _scenarios(subject: Subject) -> Iterator[tuple[str, dict[str, object]]]:
-    """The scenarios of a package by name: what is started plainly, and what servers serve."""
+def base_name(scenario: str) -> str:
+    """The name of the package that a scenario of a check tests."""
+    stem, _, group = scenario.rpartition(".")
+    return stem if stem and group in SUFFIXES else scenario
+
+
+def _scenarios(
+    subject: Subject, *, valgrind: bool, suite: Suite | None
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """The scenarios of a package by name, a group of hazards each."""
     files = [*sorted(path.name for path in BATTERY.glob("*.py")), FACTS]
     wheel = f"./{WHEELS}/{subject.wheel.name}" if subject.wheel else ""
-    for group in Group:
-        tested = [item for item in hazards() if item.group is group]
+    wanted = [
+        group for group in Group if group is not Group.TESTS and (valgrind or group is not Group.WATCHED)
+    ]
+    for group in wanted:
+        tested = [item for item in rows() if item.group is group]
         entries: dict[str, object] = {
             "schema": 1,
             "title": f"{subject.name}: the lifecycle battery, {group}",
@@ -99,8 +134,40 @@ def _scenarios(subject: Subject) -> Iterator[tuple[str, dict[str, object]]]:
             entries["source"] = f"{SOURCES}/{subject.name}"
         if group is Group.PLAIN:
             yield subject.name, {**entries, "script": "start.py"}
+        elif group is Group.WATCHED:
+            axes = {HAZARD: [item.name for item in tested], INSTRUMENT: [str(group)]}
+            yield f"{subject.name}.{group}", {**entries, "axes": axes, "script": "start.py"}
         else:
             yield f"{subject.name}.{group}", {**entries, **_served(tested, ENDS[group])}
+    if suite:
+        yield f"{subject.name}.{Group.TESTS}", _tests(subject, suite, wheel)
+
+
+def _tests(subject: Subject, suite: Suite, wheel: str) -> dict[str, object]:
+    """The scenario of a package's own tests, of the version that they belong to."""
+    extra = f"[{suite.extra}]" if suite.extra else ""
+    exact = f"{subject.distribution}{extra}=={suite.version}" if suite.version else ""
+    folder = f"{SUITES}/{subject.name}"
+    where = [f"{folder}/{suite.start}"] if suite.files else ["--pyargs", suite.start]
+    entries: dict[str, object] = {
+        "schema": 1,
+        "title": f"{subject.name}: the package's own tests",
+        "files": [f"{PLUGIN}.py", *([folder] if suite.files else [])],
+        "env": {VARIABLE: subject.distribution, SUITE_FOLDER: folder if suite.files else "."},
+        "timeout": SUITE_TIMEOUT,
+        "axes": {HAZARD: [str(Group.TESTS)]},
+        "pytest": ["-p", PLUGIN, "-p", "no:cacheprovider", "-o", "addopts=", *where],
+    }
+    requires = [*([wheel] if wheel else [exact] if exact else []), *suite.requires]
+    if requires:
+        entries["requires"] = requires
+    if subject.source:
+        entries["source"] = f"{SOURCES}/{subject.name}"
+    return entries
+
+
+def _suite_files(subject: Subject, suite: Suite | None) -> dict[str, Path]:
+    return {f"{SUITES}/{subject.name}/{name}": path for name, path in suite.files.items()} if suite else {}
 
 
 def _too_old(hazard: Hazard) -> dict[str, str]:

@@ -5,11 +5,12 @@ from typing import Final
 
 from orchestrator.adapters.visible import visible
 from orchestrator.check.findings import Checked, CheckedCell, CheckedPackage, HazardResult
-from orchestrator.check.hazard import hazards
+from orchestrator.check.hazard import rows
 
 WORDS: Final = {
     HazardResult.CRASHES: "**crashes**",
     HazardResult.HANGS: "**hangs**",
+    HazardResult.INVALID: "**invalid access**",
     HazardResult.FAILS: "fails",
     HazardResult.NO_RESULT: "no result",
     HazardResult.NO_IMPORT: "import fails",
@@ -31,7 +32,7 @@ def markdown_table(checked: Checked) -> str:
 
 
 def _lines(checked: Checked) -> Iterator[str]:
-    tested = [item for item in hazards() if any(_of(package, item.name) for package in checked.packages)]
+    tested = [item for item in rows() if any(_of(package, item.name) for package in checked.packages)]
     yield f"# Packages under the lifecycle battery: run {checked.run}"
     yield ""
     yield "Each field shows the worst environment. `refused`: the package says that it does not support it."

@@ -24,6 +24,7 @@ MARKS: Final = {
     "no result": "[magenta]no result[/]",
     "fails": "[yellow]fails[/]",
     "hangs": "[bold red]hangs[/]",
+    "invalid access": "[bold red]invalid access[/]",
     "crashes": "[bold red]crashes[/]",
 }
 """The style of a table's field, by the worst cell of a hazard."""
@@ -70,13 +71,14 @@ def _lines(package: checks.CheckedPackage, finished: check.FinishedCheck) -> Ite
         environments = {cell.environment.rpartition("-")[0] for cell in tested}
         where = _count(len(environments), "environment")
         yield f"no crash and no hang: {_count(len(safe), 'hazard')} in {where}"
+    yield from _own_tests(package)
     for hit in finished.hits:
         if hit.package == package.name:
             again = f"again in {hit.again} of {hit.trials} trials" + ("" if hit.stands else ", not counted")
             yield f"{_named(hit.hazards)}: {hit.reason} ({_cells(hit)}; {again})"
             yield f"  {hit.where}"
             yield f"  {finished.run.folder / confirm.BUGS / hit.file}"
-    yield from _gil(package)
+    yield from _gil(package, finished.hits)
     for result in (
         checks.HazardResult.FAILS,
         checks.HazardResult.NO_IMPORT,
@@ -87,16 +89,33 @@ def _lines(package: checks.CheckedPackage, finished: check.FinishedCheck) -> Ite
     yield from package.excluded
 
 
+def _own_tests(package: checks.CheckedPackage) -> Iterable[str]:
+    """How many of the package's own tests ended how, in each environment."""
+    for cell in package.cells:
+        if cell.tests:
+            counts = ", ".join(f"{count} {outcome}" for outcome, count in cell.tests.items())
+            yield f"its own tests in {cell.environment.rpartition('-')[0]}: {counts}"
+
+
 def _count(number: int, word: str) -> str:
     return f"{number} {word}" + ("" if number == 1 else "s")
 
 
-def _gil(package: checks.CheckedPackage) -> Iterable[str]:
-    """Whether the import leaves the GIL of free-threaded interpreters off."""
-    for cell in package.cells:
-        if cell.gil:
-            words = {"off": "runs without the GIL", "on": "falls back to the GIL"}[cell.gil]
-            yield f"free-threaded {cell.environment}: {words}"
+def _gil(package: checks.CheckedPackage, hits: Sequence[checks.Hit]) -> Iterable[str]:
+    """Of free-threaded interpreters: what the package does there, and beside it with the GIL."""
+    for one in checks.free_threaded(package, hits):
+        rate = f", {one.rate.words}" if one.rate and one.kind is checks.ThreadClass.INTERMITTENT else ""
+        hazards = f" ({_named(one.hazards)}{rate})" if one.hazards else ""
+        yield f"free-threaded {one.environment}: {one.kind}{hazards}{_beside(one)}"
+
+
+def _beside(one: checks.FreeThreaded) -> str:
+    """What the same cells show with the GIL, where there is something to compare."""
+    if not one.hazards:
+        return ""
+    if one.with_gil is None:
+        return "; not tested with the GIL"
+    return f"; with the GIL too: {_named(one.with_gil)}" if one.with_gil else "; safe with the GIL"
 
 
 def _named(hazards: Sequence[str]) -> str:
@@ -124,7 +143,7 @@ def _grid(package: checks.CheckedPackage) -> Table:
     """A row a hazard, a column an environment; servers of one environment share a column."""
     places = list(dict.fromkeys(cell.environment.rpartition("-")[0] for cell in package.cells))
     table = Table("hazard", *map(_short, places), header_style="bold", pad_edge=False, box=None)
-    for hazard in checks.hazards():
+    for hazard in checks.rows():
         cells = [cell for cell in package.cells if cell.hazard == hazard.name]
         if cells:
             own = (
@@ -140,7 +159,7 @@ def _short(place: str) -> str:
 
 def _overview(packages: Sequence[checks.CheckedPackage]) -> Table:
     """A row a package, a column a hazard."""
-    named = [item for item in checks.hazards() if any(_of(package, item.name) for package in packages)]
+    named = [item for item in checks.rows() if any(_of(package, item.name) for package in packages)]
     table = Table(
         "package", "hazards that are safe", "not safe", header_style="bold", pad_edge=False, box=None
     )

@@ -123,6 +123,9 @@ def check_packages(arguments: argparse.Namespace) -> int:
         jobs=arguments.jobs,
         offline=arguments.offline,
         baseline=requests.baseline(arguments),
+        valgrind=arguments.valgrind,
+        tests=arguments.tests,
+        source=requests.source_folder(arguments),
     )
     with progress.progress_for(terminal) as shown:
         finished = check.run_check(options, shown)

@@ -97,7 +97,7 @@ EVERYDAY: Final[dict[str, frozenset[str]]] = {
     "build": CHOICE | {"--out", "--jobs"},
     "run": CHOICE | {"--jobs", "--list", "--resume", "--rerun"},
     "init": frozenset({"--script", "--wsgi", "--pytest", "--command", "--package", "-r", "--source"}),
-    "check": frozenset({"--environments", "-k", "--json", "--baseline"}),
+    "check": frozenset({"--environments", "-k", "--tests", "--valgrind", "--json", "--baseline"}),
     "bisect": frozenset({"--along", "--axis"}),
     "analyze": frozenset({"--exe", "--sysroot", "--image", "--container", "--json"}),
 }

@@ -157,6 +157,14 @@ def reports_folder(arguments: argparse.Namespace) -> Path:
     return Path(arguments.reports or (_given_or_nearest(arguments) or Path()) / REPORTS)
 
 
+def source_folder(arguments: argparse.Namespace) -> Path | None:
+    """The folder with a package's tests, where --source names one; raises InputError where it is none."""
+    folder: Path | None = arguments.source
+    if folder and not folder.is_dir():
+        raise InputError(f"--source: there is no folder {folder}", hint="name the folder of a source tree")
+    return folder.resolve() if folder else None
+
+
 def baseline(arguments: argparse.Namespace) -> Path | None:
     """The folder of the run to compare with, where the flags name one; raises InputError."""
     return rundir.find_run(reports_folder(arguments), arguments.baseline) if arguments.baseline else None

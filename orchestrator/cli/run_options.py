@@ -142,6 +142,13 @@ def _check(subparsers: Subparsers) -> None:
         "-k", dest="expression", metavar="EXPR", help="only environments for which EXPR is true"
     )
     parser.add_argument(
+        "--tests", action="store_true", help="run the package's own tests too, as its sdist or DIR has them"
+    )
+    parser.add_argument(
+        "--source", metavar="DIR", type=Path, help="the source tree that has the tests (implies --tests)"
+    )
+    parser.add_argument("--valgrind", action="store_true", help="run import, use and exit under valgrind too")
+    parser.add_argument(
         "--offline", action="store_true", help="use pinned and cached packages and images only"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.adapters.suggest import nearest
-from orchestrator.errors import ErrorList, InputError, Location
+from orchestrator.errors import ErrorList, InputError, Location, NoCellError
 from orchestrator.invocation import command
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.matrix.blocks import Block, size
@@ -149,7 +149,7 @@ def _chosen(
         before, matches = size(left), facts.when(clause.when, then=True)
         left = [block for block, matching in matches.partition(left) if matching]
         if not left:
-            raise InputError(
+            raise NoCellError(
                 f"no cell is left: {clause.words} matches none of the {before} cells "
                 "that the clauses before it left",
                 hint=f"see `{command('plan', '--list')}`",
@@ -192,14 +192,14 @@ def _values_clause(words: str, axis: str, values: Sequence[str]) -> _Clause:
     return _Clause(words=words, when=OneOf(axis, frozenset(values)))
 
 
-def _all_excluded(excluded: Sequence[ExcludedCells]) -> InputError:
+def _all_excluded(excluded: Sequence[ExcludedCells]) -> NoCellError:
     counts: Counter[str] = Counter()
     for item in excluded:
         counts[item.reason] += item.count
     ((first, _),) = counts.most_common(1)
     others = len(counts) - 1
     more = f" (and {others} more reason{'s' if others > 1 else ''})" if others else ""
-    return InputError(
+    return NoCellError(
         f"no cell is left: all {counts.total()} that match are excluded: {first}{more}",
         hint=f"see `{command('plan', '--list')}` for each",
     )

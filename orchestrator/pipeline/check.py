@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import check, matrix
+from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.files import write_atomically
 from orchestrator.check import GATE, HAZARD, Checked, Environment, Hit, Subject
-from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK
+from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, NoCellError
 from orchestrator.model import Cell, CellResult, SelectedCells
 from orchestrator.pipeline import planning
 from orchestrator.pipeline.confirm import Confirmation
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.run import Finished, RunOptions, run_matrix
+from orchestrator.pipeline.suites import suites_of
 from orchestrator.rundir import RunFolder
+from orchestrator.scratch import scratch_folder
 
 EVERYWHERE: Final = "full"
 """The profile of all environments."""
@@ -37,6 +40,12 @@ class CheckOptions:
     jobs: int
     offline: bool = False
     baseline: Path | None = None
+    valgrind: bool = False
+    """Whether valgrind watches import, use and exit too."""
+    tests: bool = False
+    """Whether the packages' own tests run too."""
+    source: Path | None = None
+    """The folder with the tests of the one package; None: its own, or its source distribution."""
     again: int = 5
     """Further trials of each hit."""
     reduce: int = 8
@@ -59,15 +68,8 @@ class FinishedCheck:
 def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
     """Check packages; raises InputError for what the user must correct, HostError where nothing can run."""
     subjects = check.subjects_of(options.packages)
-    folder = check.write_project(subjects, matrix.whole_folder)
-    project = Project.load(folder, offline=options.offline)
-    finished = run_matrix(
-        project,
-        RunOptions(
-            request=_request(project, options), reports=options.reports, jobs=options.jobs, gate=ImportGate()
-        ),
-        progress,
-    )
+    project = Project.load(_project_folder(subjects, options, progress), offline=options.offline)
+    finished = _run(project, options, progress)
     found = check.checked(finished.data, subjects)
     write_atomically(finished.folder / DOCUMENT, found.model_dump_json(indent=1) + "\n")
     write_atomically(finished.folder / TABLE, check.markdown_table(found))
@@ -82,6 +84,35 @@ def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
     before = _hits_before(options.baseline, subjects)
     new = tuple(cell for hit in hits if hit.stands for cell in hit.cells if cell not in before)
     return FinishedCheck(run=finished, checked=found, new=new, hits=hits, exit_code=exit_code(found, new))
+
+
+def _run(project: Project, options: CheckOptions, progress: Progress) -> Finished:
+    """The run of the cells; raises InputError where no environment is left, with what check offers then."""
+    try:
+        request = _request(project, options)
+        run = RunOptions(request=request, reports=options.reports, jobs=options.jobs, gate=ImportGate())
+        return run_matrix(project, run, progress)
+    except NoCellError as error:
+        where = "change -k" if options.expression else "check another version"
+        more = "" if options.everywhere else ", or add `--environments all`"
+        raise InputError(error.what, where=error.where, hint=f"{where}{more}") from error
+    except InputError as error:
+        if error.where is None or not Path(error.where.file).is_relative_to(project.root):
+            raise
+        # A place in the check's own project, which the user did not write.
+        raise InputError(error.what, hint=error.hint) from error
+
+
+def _project_folder(subjects: Sequence[Subject], options: CheckOptions, progress: Progress) -> Path:
+    """The folder of the project that tests the packages."""
+    with scratch_folder("tests", cache_folder("scratch")) as scratch:
+        suites = (
+            suites_of(subjects, options.source, scratch, progress.say)
+            if options.tests or options.source
+            else {}
+        )
+        extras = check.Extras(valgrind=options.valgrind, suites=suites)
+        return check.write_project(subjects, matrix.whole_folder, extras)
 
 
 class ImportGate:
@@ -102,8 +133,7 @@ class ImportGate:
 
 def _place(cell: Cell) -> tuple[str, str, str, str]:
     """The package of a cell, and its environment without the launcher."""
-    name = cell.scenario.removesuffix(".served").removesuffix(".reloaded")
-    return name, cell.python, cell.glibc, str(cell.arch)
+    return check.base_name(cell.scenario), cell.python, cell.glibc, str(cell.arch)
 
 
 def _request(project: Project, options: CheckOptions) -> matrix.Request:

@@ -9,7 +9,7 @@ from typing import Final
 from orchestrator import check
 from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import write_atomically
-from orchestrator.check import Checked, CheckedCell, CheckedPackage, HazardResult, Hit
+from orchestrator.check import Checked, CheckedCell, CheckedPackage, Group, HazardResult, Hit
 from orchestrator.errors import HostError
 from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.reproduce import Reproducer
@@ -87,8 +87,8 @@ class Confirmation:
         hit = Hit(
             package=package.name,
             distribution=package.distribution,
-            hazard=next(item for item in check.hazards() if item.name == cells[0].hazard),
-            crashed=cells[0].result is HazardResult.CRASHES,
+            hazard=next(item for item in check.rows() if item.name == cells[0].hazard),
+            crashed=cells[0].result is not HazardResult.HANGS,
             reason=cells[0].reason,
             cells=tuple(cell.cell for cell in cells),
             hazards=tuple(dict.fromkeys(cell.hazard for cell in cells)),
@@ -113,13 +113,15 @@ class Confirmation:
         if not self.again:
             return 0, 0, ("", "")
         self.say(f"confirming {cell.cell}")
+        own = cell.hazard == Group.TESTS
+        again = 1 if own else self.again
         try:
-            shown = sum(what == wanted for what in once_more.again(self.again))
-            scripts = self._scripts(once_more, wanted, shown) if shown and reduce else ("", "")
+            shown = sum(what == wanted for what in once_more.again(again))
+            scripts = self._scripts(once_more, wanted, shown) if shown and reduce and not own else ("", "")
         except HostError as error:
             self.say(f"not confirmed: {error}")
             return 0, 0, ("", "")
-        return self.again, shown, scripts
+        return again, shown, scripts
 
     def _scripts(
         self, once_more: Reproducer, wanted: tuple[HazardResult, str | None], shown: int

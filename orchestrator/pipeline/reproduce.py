@@ -16,6 +16,7 @@ from orchestrator.model import CellResult, Expectation, OutcomeKind, PlannedCell
 from orchestrator.pipeline.sources import Sources
 from orchestrator.pipeline.trials import TrialReader
 from orchestrator.scratch import scratch_folder
+from orchestrator.supervisor.targets import PYTEST
 
 ANY_EXIT: Final = Expectation(kind=OutcomeKind.EXIT, because="")
 """So that the next trial of a container follows whatever status the one before ended with."""
@@ -80,6 +81,13 @@ class Reproducer:
             )
             return [_observed(root, trial) for trial in reader.read(outcomes)]
 
+    def _timeout(self) -> float:
+        """Seconds of a trial: an instrument makes it slower, and tests of a package have all their time."""
+        if self.scenario.code and self.scenario.code.kind == PYTEST:
+            return self.planned.timeout
+        slower = self.planned.timeout / self.scenario.timeout
+        return min(self.planned.timeout, PATIENCE * max(1.0, slower))
+
     def _request(self, scripts: Sequence[str], root: Path) -> TrialRequest:
         cell, code = self.planned.cell, self.scenario.code
         own = execute.axis_variables(cell)
@@ -95,7 +103,7 @@ class Reproducer:
             command=TrialCommand(
                 cell=cell,
                 target=self.scenario.target(cell.probe),
-                timeout=min(self.planned.timeout, PATIENCE),
+                timeout=self._timeout(),
                 env=code.env if code else {},
                 network=self.planned.network,
                 memory=self.planned.memory,

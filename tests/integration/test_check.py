@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import check as checks
 from orchestrator.check import HazardResult
-from orchestrator.model import CellResult
+from orchestrator.model import CaseOutcome, CellResult
 from orchestrator.pipeline import check
 from tests.integration.runs import ROOT
 
@@ -63,11 +63,18 @@ def defective(folder: Path, name: str, *, repaired: bool) -> Path:
 
 
 def checked(
-    folder: Path, *packages: str | Path, where: str, again: int = 0, reduce: int = 0
+    folder: Path,
+    *packages: str | Path,
+    where: str,
+    again: int = 0,
+    reduce: int = 0,
+    valgrind: bool = False,
+    tests: bool = False,
+    source: Path | None = None,
 ) -> check.FinishedCheck:
     options = check.CheckOptions(
         packages=tuple(map(str, packages)), everywhere=False, expression=where, reports=folder / "reports",
-        jobs=2, again=again, reduce=reduce,
+        jobs=2, again=again, reduce=reduce, valgrind=valgrind, tests=tests, source=source,
     )  # fmt: skip
     return check.run_check(options, Quiet())
 
@@ -97,6 +104,75 @@ def test_each_hazard_catches_its_defect_and_lets_the_repaired_twin_pass(
     ((broken, said),), ((twin, why),) = shown["broken"], shown["twin"]
     assert broken in (HazardResult.CRASHES, HazardResult.HANGS), said
     assert twin is HazardResult.SAFE, why
+
+
+def test_valgrind_finds_an_invalid_read_at_exit_that_ends_cleanly(tmp_path: Path) -> None:
+    """Where the user wants valgrind; the repaired twin passes."""
+    both = [defective(tmp_path, "broken", repaired=False), defective(tmp_path, "twin", repaired=True)]
+    where = f'{OLD} and launcher == "plain" and hazard in ("exit", "valgrind") and scenario != "broken"'
+    finished = checked(tmp_path, *both, where=where, valgrind=True)
+    broken, twin = finished.checked.packages
+    (cell,) = broken.cells
+    assert cell.result is HazardResult.INVALID, cell.reason
+    assert cell.reason.startswith("InvalidRead in a freed block in "), cell.reason
+    assert cell.signature
+    assert {cell.hazard: cell.result for cell in twin.cells} == dict.fromkeys(
+        ("exit", "valgrind"), HazardResult.SAFE
+    )
+    assert finished.exit_code == 1
+
+
+SUITE = """\
+import ctypes
+import pathlib
+
+import tested
+
+
+def test_the_installed_package_is_tested():
+    assert "site-packages" in tested.__file__
+    assert pathlib.Path("tests/data.txt").read_text() == "data"
+
+
+def test_that_crashes():
+    ctypes.string_at(0)
+
+
+def test_after_it():
+    assert tested.__name__ == "tested"
+"""
+
+
+def test_the_packages_own_tests_run_against_the_installed_wheel_and_a_crash_names_its_test(
+    tmp_path: Path,
+) -> None:
+    made = wheel(tmp_path, "tested", {"tested/__init__.py": ""})
+    tree = tmp_path / "tree"
+    (tree / "tests").mkdir(parents=True)
+    (tree / "tested").mkdir()
+    (tree / "tested" / "__init__.py").write_text("raise ImportError('this is the source')\n")
+    (tree / "tests" / "test_it.py").write_text(SUITE)
+    (tree / "tests" / "data.txt").write_text("data")
+    (tree / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--no-such-option"\n')
+    where = f'{OLD} and launcher == "plain" and hazard in ("exit", "tests")'
+    finished = checked(tmp_path, made, where=where, source=tree)
+    (package,) = finished.checked.packages
+    cells = {cell.hazard: cell for cell in package.cells}
+    assert cells["exit"].result is HazardResult.SAFE
+    own = cells["tests"]
+    assert own.result is HazardResult.CRASHES, own.reason
+    assert "tests/test_it.py::test_that_crashes" in own.reason
+    assert own.tests == {"passed": 2, "crashed": 1}
+
+
+@pytest.mark.slow
+def test_the_tests_of_a_package_of_the_index_run_in_an_environment(tmp_path: Path) -> None:
+    where = f'{OLD} and launcher == "plain" and hazard in ("exit", "tests")'
+    finished = checked(tmp_path, "msgpack==1.1.0", where=where, tests=True)
+    (package,) = finished.checked.packages
+    cells = {cell.hazard: cell for cell in package.cells}
+    assert cells["tests"].result is HazardResult.SAFE, cells["tests"].reason
+    assert cells["tests"].tests[CaseOutcome.PASSED] > 50
 
 
 def test_what_a_check_finds_is_told_with_the_signature_and_ends_with_1(made: check.FinishedCheck) -> None:

@@ -3,8 +3,10 @@
 import ast
 import importlib.metadata
 import importlib.util
+import io
 import json
 import os
+import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -18,13 +20,15 @@ from hypothesis import strategies as st
 from orchestrator import check, matrix
 from orchestrator.check import Checked, CheckedCell, CheckedPackage, Environment, HazardResult
 from orchestrator.check.hazard import BATTERY, Group
-from orchestrator.errors import InputError, Location
+from orchestrator.errors import HostError, InputError, Location
 from orchestrator.matrix.expression import CellContext, parse
 from orchestrator.model import Arch, CellResult, Judgement, OutcomeKind, PlannedCell, Scenario, Verdict
+from orchestrator.packages import archive
 from orchestrator.pipeline.check import ImportGate, exit_code
 from orchestrator.pipeline.planning import selected
 from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.sharing import groups
+from tests.unit.index_server import IndexServer
 from tests.unit.run_factory import CRASHES, SURVIVES, cell, crash, quiet_trial, result_of
 
 
@@ -106,7 +110,7 @@ def test_a_hazard_has_a_question_a_source_and_a_script_that_is_python_once_it_is
 
 
 def test_each_script_of_the_battery_is_some_hazards() -> None:
-    own = {"start", "app", "use", "wait"}
+    own = {"start", "app", "suite", "use", "wait"}
     assert {path.stem for path in BATTERY.glob("*.py")} - own == {item.file for item in check.hazards()}
     names = [item.name for item in check.hazards()]
     assert len(set(names)) == len(names)
@@ -178,6 +182,7 @@ def test_a_check_makes_a_project_that_loads_and_keeps_its_name_where_nothing_cha
         "script": "use-exit",
         "env": {"PYTHONMALLOC": "debug"},
         "options": [],
+        "inside": False,
     }
 
 
@@ -433,3 +438,181 @@ def test_a_bug_report_says_what_where_and_how_and_keeps_what_a_program_said_from
     assert "atexit_handler (" in said
     assert hit.hazard.source in said
     assert hit.file == "made-exit-py3.11-glibc2.36-x86_64-plain.md"
+
+
+def test_what_was_not_asked_for_is_no_part_of_the_battery() -> None:
+    assert {item.name for item in check.rows()} - {item.name for item in check.hazards()} == {
+        "tests",
+        "valgrind",
+    }
+
+
+def _tree(folder: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_a_suite_is_the_folder_of_tests_with_its_settings_and_without_the_packages_source(
+    tmp_path: Path,
+) -> None:
+    tree = _tree(
+        tmp_path,
+        {
+            "PKG-INFO": "Metadata-Version: 2.1\nName: made\nProvides-Extra: dev\nProvides-Extra: test\n",
+            "pyproject.toml": '[dependency-groups]\ntest = ["hypothesis>=6", {include-group = "x"}]\n',
+            "made/__init__.py": "",
+            "tests/test_it.py": "",
+            "tests/data/table.csv": "1\n",
+            "tests/__pycache__/test_it.pyc": "",
+        },
+    )
+    (tree / "tests" / "link.txt").symlink_to("/etc/passwd")
+    suite = check.suite_of(tree, "made", "1.0")
+    assert suite is not None
+    assert sorted(suite.files) == ["pyproject.toml", "tests/data/table.csv", "tests/test_it.py"]
+    assert (suite.start, suite.version, suite.extra) == ("tests", "1.0", "test")
+    assert suite.requires == ("hypothesis>=6",)
+
+
+@pytest.mark.parametrize(
+    ("files", "requires"),
+    [
+        (
+            {"requirements-test.txt": "pytest-mock  # why\n-r other.txt\nnumpy>=1\n"},
+            ("pytest-mock", "numpy>=1"),
+        ),
+        (
+            {
+                "pyproject.toml": '[project.optional-dependencies]\ntests = ["attrs", "x @ https://x.invalid/x.whl"]\n'
+            },
+            ("attrs",),
+        ),
+        ({"pyproject.toml": "this is no TOML"}, ()),
+    ],
+)
+def test_what_the_tests_of_a_source_tree_require_is_read_from_it(
+    files: Mapping[str, str], requires: tuple[str, ...], tmp_path: Path
+) -> None:
+    suite = check.suite_of(_tree(tmp_path, {"test/test_a.py": "", **files}), "made")
+    assert suite is not None
+    assert suite.requires == requires
+
+
+def test_tests_that_lie_in_the_package_are_run_as_the_wheel_has_them(tmp_path: Path) -> None:
+    suite = check.suite_of(_tree(tmp_path, {"src/my_made/tests/test_a.py": ""}), "my-made", "1")
+    assert suite is not None
+    assert (suite.start, suite.files) == ("my_made", {})
+    assert check.suite_of(_tree(tmp_path / "none", {"tests/helper.py": ""}), "made", "1") is None
+
+
+def test_a_suite_and_valgrind_are_scenarios_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "cache"))
+    subjects = check.subjects_of(["made"])
+    suite = check.suite_of(_tree(tmp_path / "tree", {"tests/test_a.py": "x = 1\n"}), "made", "1.5")
+    assert suite is not None
+    extras = check.Extras(valgrind=True, suites={"made": suite})
+    folder = check.write_project(subjects, matrix.whole_folder, extras)
+    assert folder != check.write_project(subjects, matrix.whole_folder)
+    project = Project.load(folder)
+    assert sorted(project.scenarios) == [
+        "made", "made.reloaded", "made.served", "made.tests", "made.valgrind"
+    ]  # fmt: skip
+    assert {check.base_name(name) for name in project.scenarios} == {"made"}
+    code = project.scenarios["made.tests"].code
+    assert code is not None
+    assert code.requires == ("made==1.5", "pytest")
+    assert sorted(item.name for item in code.files) == ["suite.py", "suites/made/tests/test_a.py"]
+    assert project.scenarios["made.valgrind"].axes["instrument"] == ("valgrind",)
+
+
+def _free_threaded(
+    result: HazardResult, gil: str, again: int, *, twin: HazardResult | None = HazardResult.SAFE
+) -> check.FreeThreaded:
+    def one(hazard: str, python: str, shown: HazardResult, on: str | None = None) -> CheckedCell:
+        place = f"py{python}-glibc2.41-x86_64-plain"
+        return CheckedCell(
+            cell=f"made/{place}+hazard={hazard}", hazard=hazard, environment=place, result=shown,
+            reason="", gil=on,
+        )  # fmt: skip
+
+    cells = [one("exit", "3.13t", HazardResult.SAFE, gil), one("fork", "3.13t", result)]
+    cells += [one("fork", "3.13", twin)] if twin else []
+    made = CheckedPackage(
+        name="made", distribution="made", versions=("1.0",), names=("made",), modules=1, extensions=1,
+        cells=tuple(cells), excluded=(),
+    )  # fmt: skip
+    hit = check.Hit(
+        package="made", distribution="made", hazard=check.hazards()[0],
+        crashed=result is HazardResult.CRASHES, reason="", cells=(cells[1].cell,), hazards=("fork",),
+        where="", trials=5, again=again, script="", statements=(0, 0),
+    )  # fmt: skip
+    (found,) = check.free_threaded(made, [hit] if result.is_hit else [])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("result", "gil", "again", "kind"),
+    [
+        (HazardResult.SAFE, "off", 0, check.ThreadClass.COMPATIBLE),
+        (HazardResult.SAFE, "on", 0, check.ThreadClass.FALLS_BACK),
+        (HazardResult.CRASHES, "off", 5, check.ThreadClass.CRASHES),
+        (HazardResult.HANGS, "off", 5, check.ThreadClass.DEADLOCKS),
+        (HazardResult.CRASHES, "off", 2, check.ThreadClass.INTERMITTENT),
+        (HazardResult.HANGS, "off", 0, check.ThreadClass.COMPATIBLE),
+    ],
+)
+def test_a_package_on_a_free_threaded_interpreter_has_a_class(
+    result: HazardResult, gil: str, again: int, kind: check.ThreadClass
+) -> None:
+    found = _free_threaded(result, gil, again)
+    assert found.kind is kind
+    assert (found.rate is not None) == bool(again)
+
+
+def test_beside_a_free_threaded_cell_stands_what_the_same_cell_shows_with_the_gil() -> None:
+    assert _free_threaded(HazardResult.CRASHES, "off", 5).with_gil == ()
+    assert _free_threaded(HazardResult.CRASHES, "off", 5, twin=HazardResult.CRASHES).with_gil == ("fork",)
+    assert _free_threaded(HazardResult.CRASHES, "off", 5, twin=None).with_gil is None
+
+
+def test_an_archive_that_leads_outside_or_is_none_is_refused(tmp_path: Path) -> None:
+    made = tmp_path / "made-1.0.tar.gz"
+    with tarfile.open(made, "w:gz") as stream:
+        for name in ("made-1.0/tests/test_a.py", "../outside.py"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 4
+            stream.addfile(entry, io.BytesIO(b"pass"))
+    (tmp_path / "into").mkdir()
+    with pytest.raises(HostError, match="cannot be unpacked"):
+        archive.unpack(made, tmp_path / "into")
+    assert not (tmp_path / "outside.py").exists()
+    made.write_bytes(b"no archive")
+    with pytest.raises(HostError, match="cannot be unpacked"):
+        archive.unpack(made, tmp_path / "into")
+
+
+def test_the_newest_source_distribution_that_a_requirement_allows_is_fetched_and_its_digest_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    with IndexServer(tmp_path / "index") as served:
+        for version in ("1.0", "1.5", "2.0"):
+            served.add_sdist("made", version, files={"tests/test_a.py": f"# {version}\n"})
+        monkeypatch.setenv("UV_DEFAULT_INDEX", served.address(credentials=True))
+        (tmp_path / "into").mkdir()
+        found = archive.newest("made<2", tmp_path, tmp_path / "into")
+        assert found is not None
+        assert found.version == "1.5"
+        assert (found.folder / "tests" / "test_a.py").read_text() == "# 1.5\n"
+        (kept,) = (tmp_path / "cache" / "sdists").iterdir()
+        kept.write_bytes(b"damaged")
+        (tmp_path / "again").mkdir()
+        assert archive.newest("made<2", tmp_path, tmp_path / "again") is not None
+        assert archive.newest("made>3", tmp_path, tmp_path / "again") is None
+        with pytest.raises(InputError, match="no index has a package maed"):
+            archive.newest("maed", tmp_path, tmp_path / "again")

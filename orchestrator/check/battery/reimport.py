@@ -15,6 +15,8 @@ roots = {name.partition(".")[0] for name in NAMES}
 for name in list(sys.modules):
     if name.partition(".")[0] in roots:
         del sys.modules[name]
+for root in roots:
+    globals().pop(root, None)
 gc.collect()
 try:
     for name in NAMES:

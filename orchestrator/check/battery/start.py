@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import re
+import runpy
 import sys
 
 DISTRIBUTION = "CHECK_DISTRIBUTION"
@@ -124,6 +125,10 @@ def main():
     name = hazard["script"] + ".run.py"
     with open(name, "w", encoding="utf-8") as file:
         file.write(text)
+    if hazard["inside"]:
+        # valgrind watches this process, and not the program that takes its place.
+        runpy.run_path(name, run_name="__main__")
+        return
     os.execve(sys.executable, [sys.executable, *hazard["options"], name], {**os.environ, **hazard["env"]})
 
 

@@ -3,8 +3,11 @@
 import atexit
 import ctypes
 import os
+import pathlib
 import sys
 import threading
+import time
+import weakref
 
 REPAIRED = False
 HAZARD = os.environ.get("CRASHMATRIX_HAZARD", "")
@@ -13,6 +16,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes = (ctypes.c_size_t,)
 closed = False
+users = []
 made = 0
 
 
@@ -44,6 +48,33 @@ def once_a_process():
     if os.path.exists(marker):
         crash()
     open(marker, "w").close()
+
+
+def once_freed():
+    marker = f"/tmp/freed-{os.getpid()}"
+    if os.path.exists(marker):
+        crash()
+    weakref.finalize(sys.modules[__name__], pathlib.Path(marker).touch)
+
+
+def add_variables():
+    if not REPAIRED:
+        os.environ["SSL_CERT_FILE"] = os.environ["SSL_CERT_DIR"] = "/"
+
+
+def in_two_threads():
+    users.append(threading.get_ident())
+    time.sleep(0.001)
+    if len(set(users)) > 1:
+        crash()
+    users.remove(threading.get_ident())
+
+
+def read_freed():
+    block = libc.malloc(64)
+    if not REPAIRED:
+        libc.free(ctypes.c_void_p(block))
+    ctypes.string_at(block, 8)
 
 
 def abort_at_exit():
@@ -130,6 +161,7 @@ USES = {
     "multiprocessing-fork": in_another_process,
     "multiprocessing-forkserver": in_another_process,
     "atexit": once_closed,
+    "parallel-use": in_two_threads,
     "signals": interrupted,
     "malloc-debug": overrun,
     "dev-mode": overrun,
@@ -140,10 +172,12 @@ IMPORTS = {
     "thread-import": in_a_thread,
     "subinterpreter": once_a_process,
     "own-gil": lambda: crash() if not is_main() else None,
-    "reimport": once_a_process,
+    "reimport": once_freed,
     "drop-exit": where_it_is_gone,
     "atexit": lambda: atexit.register(close),
     "setenv-import": many_getenv,
+    "environ-read": add_variables,
+    "valgrind": lambda: atexit.register(read_freed),
     "small-stack": deep_native_calls,
     "stop": in_a_child_of_the_importer,
     "stop-lazy": lambda: atexit.register(crash),
