@@ -166,7 +166,7 @@ def lint(session: nox.Session) -> None:
         run(session, scripts / "shellcheck", "--severity=warning", f"images/python/{script}")
     actionlint = go_tool(session, "actionlint", "github.com/rhysd/actionlint/cmd/actionlint")
     run(session, actionlint, "-shellcheck", scripts / "shellcheck")
-    run(session, scripts / "zizmor", "--offline", "--pedantic", ".github")
+    run(session, scripts / "zizmor", "--offline", "--pedantic", ".github", "action.yml")
 
 
 @nox.session

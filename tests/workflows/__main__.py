@@ -1,4 +1,4 @@
-"""`nox -s workflows`: the workflow files run on this machine, two nights long; ends with a table."""
+"""`nox -s workflows`: runs nightly.yml on this machine, two nights long, and a user's workflow."""
 
 import argparse
 import sys
@@ -12,8 +12,9 @@ from rich.console import Console
 from tests.chaos.table import Row, show, show_totals
 from tests.workflows.lab import Lab
 from tests.workflows.story import nights
+from tests.workflows.user import action
 
-PARTS: Final[dict[str, Callable[[Lab], Iterator[Row]]]] = {"nights": nights}
+PARTS: Final[dict[str, Callable[[Lab], Iterator[Row]]]] = {"action": action, "nights": nights}
 
 
 def main() -> int:

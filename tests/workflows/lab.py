@@ -81,6 +81,19 @@ class Lab:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, target)
         self.edit("matrix.yaml", "profiles:\n", f"profiles:\n{PROFILE}")
+        self._begin()
+
+    def other(self, name: str, files: Mapping[str, str]) -> "Lab":
+        """Another repository, of these files."""
+        made = Lab(folder=self.folder / name, act=self.act, seconds=self.seconds)
+        for file, text in files.items():
+            path = made.project / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        made._begin()
+        return made
+
+    def _begin(self) -> None:
         self.git("init", "--quiet", "--initial-branch", "main")
         self.git("remote", "add", "origin", "https://github.com/lab/lab.git")
         self.commit("the lab")
@@ -108,9 +121,10 @@ class Lab:
 
     def run(
         self, workflow: Path, *, event: str, number: int, attempt: int = 1,
-        inputs: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None, job: str | None = None,
+        inputs: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None,
+        actions: Mapping[str, Path] | None = None,
     ) -> list[Job]:  # fmt: skip
-        """Run a workflow as the run of this number; what became of its jobs."""
+        """Run a workflow as the run of this number; what became of its jobs. `actions` are other people's."""
         name = f"{workflow.stem.removeprefix('again-')}-{number}-{attempt}"
         payload = {
             "inputs": dict(inputs or {}),
@@ -122,8 +136,10 @@ class Lab:
         began = time.monotonic()
         with log.open("wb") as file:
             subprocess.run(
-                [str(self.act), event, *self._arguments(workflow, number, attempt, env or {})]
-                + (["--job", job] if job else []),
+                [
+                    *(str(self.act), event, *self._arguments(workflow, number, attempt, env or {})),
+                    *_local(workflow, actions or {}),
+                ],
                 cwd=self.project, stdout=file, stderr=file, check=False, timeout=TIMEOUT, env=self._environ(),
             )  # fmt: skip
         self.seconds[name] = time.monotonic() - began
@@ -151,9 +167,6 @@ class Lab:
         yield from ("--no-skip-checkout", "--use-new-action-cache", "--no-cache-server", "--pull=false")
         yield from ("--action-cache-path", str(self.folder / "act"), "--actor", "lab")
         yield from (word for label in LABELS for word in ("-P", f"{label}=-self-hosted"))
-        for action, name, commit in sorted(set(USES.findall(workflow.read_text()))):
-            if name in STANDINS:
-                yield from ("--local-repository", f"{action}@{commit}={HERE / 'actions' / name}")
         told = {
             "GITHUB_RUN_ID": str(number), "GITHUB_RUN_ATTEMPT": str(attempt),
             "GITHUB_REPOSITORY_ID": str(REPOSITORY),
@@ -167,6 +180,16 @@ class Lab:
     def _environ(self) -> dict[str, str]:
         home = self.folder / "home"
         return {**os.environ, "XDG_CACHE_HOME": str(home), "ACT_DISABLE_VERSION_CHECK": "1"}
+
+
+def _local(workflow: Path, actions: Mapping[str, Path]) -> Iterator[str]:
+    """The flags that put folders in the place of actions: of others, and of GitHub's that all these use."""
+    texts = [workflow.read_text(), *((folder / "action.yml").read_text() for folder in actions.values())]
+    for action, name, commit in sorted(set(USES.findall("\n".join(texts)))):
+        if name in STANDINS:
+            yield from ("--local-repository", f"{action}@{commit}={HERE / 'actions' / name}")
+    for action, folder in actions.items():
+        yield from ("--local-repository", f"{action}={folder}")
 
 
 def write_gh(folder: Path) -> None:

@@ -65,7 +65,7 @@ def download() -> None:
 def _files(patterns: list[str]) -> Iterator[tuple[str, Path]]:
     """The files of an artifact by their paths in it. Workflows here name one root, and what is left out."""
     wanted = [line.strip() for line in patterns if line.strip() and not line.startswith("!")]
-    left_out = [line.strip()[1:].rstrip("/") for line in patterns if line.startswith("!")]
+    left_out = [os.path.normpath(line.strip()[1:]) for line in patterns if line.startswith("!")]
     if len(wanted) != 1:
         raise SystemExit("the stand-in knows artifacts of one root only")
     root = Path(wanted[0])
