@@ -118,7 +118,8 @@ def _change(chance: float, index: int) -> factory.Change:
         return lambda _: None
 
     def change(result: CellResult) -> CellResult:
-        kind = index % len(FUNCTIONS)
+        # Two functions a scenario: with the errors and what did not run, twelve causes.
+        kind = (2 * SCENARIOS.index(result.cell.scenario) + index % 2) % len(FUNCTIONS)
         trial = _trial(result, kind, index) if crashed else factory.quiet_trial(result.cell)
         seen = f"SIGSEGV in {FUNCTIONS[kind]}" if crashed else "exit 0"
         reasons = {
