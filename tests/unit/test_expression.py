@@ -277,3 +277,40 @@ def test_a_free_threaded_build_is_behind_its_series_and_before_the_next(text: st
 def test_no_glibc_is_free_threaded() -> None:
     with pytest.raises(InputError, match="is not a version"):
         read('glibc < "2.36t"')
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [('numpy == "2.0.0"', True), ('numpy == "1.26.0"', False), ('numpy in ("1.26.0", "2")', True)],
+)
+def test_a_version_of_a_package_means_the_same_value_in_another_notation(text: str, holds: bool) -> None:
+    assert read(text).matches(CELL) is holds
+
+
+@pytest.mark.parametrize("text", ['python == "3.9.0"', 'glibc == "2.31.0"', 'numpy == "9.9"', 'numpy == "x"'])
+def test_what_is_no_value_of_the_axis_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="has no value"):
+        read(text)
+
+
+def test_another_name_of_a_value_is_named_by_the_axis_that_has_it() -> None:
+    words = {**VOCABULARY, "arch": ("x86_64", "arm64")}
+    aliases = {"arch": {"amd64": "x86_64"}, "probe": {"amd64": "rust"}}
+    with pytest.raises(InputError) as refused:
+        parse('arch == "amd64"', words, HERE, aliases)
+    assert "x86_64" in refused.value.hint
+    with pytest.raises(InputError) as unknown:
+        parse('launcher == "amd64"', words, HERE, aliases)
+    assert "rust" not in unknown.value.hint
+    assert "x86_64" not in unknown.value.hint
+
+
+def test_ready_asks_for_the_axes_of_the_cell() -> None:
+    seen: list[object] = []
+
+    def is_ready(axes: object) -> bool:
+        seen.append(axes)
+        return axes is AXES
+
+    assert read("ready").matches(replace(CELL, is_ready=is_ready))
+    assert seen == [AXES]
