@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from orchestrator import check
@@ -11,6 +12,7 @@ from orchestrator.adapters.engine import Engine
 from orchestrator.adapters.files import write_atomically
 from orchestrator.check import Checked, CheckedCell, CheckedPackage, Group, HazardResult, Hit
 from orchestrator.errors import HostError
+from orchestrator.invocation import command
 from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.reproduce import Reproducer
 from orchestrator.rundir import RunData
@@ -25,13 +27,19 @@ BATCHES: Final = 25
 """The most containers in which scripts are tried while a hit is reduced: about a second each."""
 
 
-def _where(package: CheckedPackage, cells: Sequence[CheckedCell], data: RunData) -> str:
+def in_project(sentence: str, project: Path) -> str:
+    """A sentence of a check's explanations, whose command runs a cell of the check's own project."""
+    run = ("run", "--cell")
+    return sentence.replace(command(*run), command(*run, project=project))
+
+
+def _where(package: CheckedPackage, cells: Sequence[CheckedCell], data: RunData, project: Path) -> str:
     """The cells of a hit, as a sentence of the run's explanations, or by name."""
     named = {cell.cell for cell in cells}
     told = [item for item in data.explanations if named & set(item.cells) and item.rules]
     best = min(told, key=lambda item: len(named ^ set(item.cells)), default=None)
     if best is not None:
-        return best.sentence
+        return in_project(best.sentence, project)
     environments = dict.fromkeys(cell.environment for cell in cells)
     hazards = dict.fromkeys(cell.hazard for cell in cells)
     return f"{package.name}, {', '.join(hazards)}: {', '.join(environments)}"
@@ -92,7 +100,7 @@ class Confirmation:
             reason=cells[0].reason,
             cells=tuple(cell.cell for cell in cells),
             hazards=tuple(dict.fromkeys(cell.hazard for cell in cells)),
-            where=_where(package, cells, self.data),
+            where=_where(package, cells, self.data, self.project.root),
             trials=trials,
             again=shown,
             script=after,

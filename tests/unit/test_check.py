@@ -25,6 +25,7 @@ from orchestrator.matrix.expression import CellContext, parse
 from orchestrator.model import Arch, CellResult, Judgement, OutcomeKind, PlannedCell, Scenario, Verdict
 from orchestrator.packages import archive
 from orchestrator.pipeline.check import ImportGate, exit_code
+from orchestrator.pipeline.confirm import in_project
 from orchestrator.pipeline.planning import selected
 from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.sharing import groups
@@ -616,3 +617,12 @@ def test_the_newest_source_distribution_that_a_requirement_allows_is_fetched_and
         assert archive.newest("made>3", tmp_path, tmp_path / "again") is None
         with pytest.raises(InputError, match="no index has a package maed"):
             archive.newest("maed", tmp_path, tmp_path / "again")
+
+
+def test_the_cell_that_would_tell_python_from_glibc_is_run_in_the_checks_own_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = tmp_path / "checks" / "1"
+    said = "One cell that was not chosen would tell: `crashmatrix run --cell made/py3.12-glibc2.41`."
+    assert in_project(said, project) == said.replace("crashmatrix", f"crashmatrix --project {project}")
