@@ -227,3 +227,16 @@ def test_a_merged_run_is_named_by_its_date_and_profile(tmp_path: Path) -> None:
     first, second = (merge_runs(parts, MergeOptions(reports=tmp_path), lambda _: None) for _ in range(2))
     assert [first.plan.run, second.plan.run] == ["20261121-060000-smoke", "20261121-060000-smoke-2"]
     assert first.folder == tmp_path / first.plan.run
+
+
+def test_a_cell_that_two_plans_have_is_missing_once(tmp_path: Path) -> None:
+    """An x86_64 machine plans all cells of arm64, an arm64 machine those that it runs natively."""
+    cells = factory.smoke_cells()
+    whole = due(tmp_path / "all", cells + of_arm64(cells)[:3])
+    native = due(tmp_path / "native", of_arm64(cells)[2:4])
+    runs = [factory.write_run(tmp_path / "run", factory.RunSpec(cells=cells))]
+    options = MergeOptions(into=tmp_path / "merged", due=(whole, native))
+    data = merge_runs(runs, options, lambda _: None)
+    found = [(item.arch, item.count, item.of) for item in data.plan.missing]
+    assert found == [("arm64", 3, 3), ("arm64", 1, 1)]
+    assert len(data.results) == 12
