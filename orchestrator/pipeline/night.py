@@ -1,6 +1,5 @@
 """A night in a row of nights: what it begins from, what it leaves, and the issues of its causes."""
 
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -44,11 +43,6 @@ def fetch_nights(name: str, into: Path, environ: Mapping[str, str], say: Say) ->
         say(f"There is no complete night of {run.branch} yet: nothing is known of earlier ones.")
         return None
     service.download(found, name, into)
-    for folder in run_folders(into):
-        # Unpacked in any order, a digest may seem older than its plan, and then it is made anew.
-        digest = folder / layout.DERIVED[RunDigest]
-        if digest.is_file() and not digest.is_symlink():
-            os.utime(digest)
     latest = _newest(into)
     say(f"The last complete night is {latest.name}, of run {found.run}.")
     return latest

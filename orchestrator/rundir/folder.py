@@ -111,9 +111,12 @@ class RunFolder:
         return (self.path / layout.CELLS).is_dir()
 
     def fresh_digest(self) -> RunDigest | None:
-        """The digest; None where there is none, it is damaged, or it is older than the plan."""
+        """The digest; None where there is none, it is damaged, or it is older than the plan.
+
+        Where no results are here it is all that is known, however old an unpacked file may seem.
+        """
         try:
-            if self._written(layout.DERIVED[RunDigest]) >= self._written(layout.PLAN):
+            if not self.has_results or self._written(layout.DERIVED[RunDigest]) >= self._written(layout.PLAN):
                 return self._derived(RunDigest)
         except (OSError, InputError):
             pass  # a run that was killed or is of an older version; its results say the same

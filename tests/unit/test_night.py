@@ -229,6 +229,19 @@ def test_an_issue_is_opened_updated_closed_and_opened_again(store: Store, tmp_pa
     ]  # fmt: skip
 
 
+def test_an_issue_is_closed_whatever_times_the_files_of_an_artifact_have(
+    store: Store, tmp_path: Path
+) -> None:
+    """Unpacked in another order, an older night's digest seems older than its plan; its results are gone."""
+    first = night(tmp_path, 1, fails=True)
+    assert main(["night", "issues", str(tmp_path)]) == 0
+    night(tmp_path, 2)
+    keep_nights(tmp_path)
+    os.utime(first / "plan.json", (2e9, 2e9))
+    assert main(["night", "issues", str(tmp_path)]) == 0
+    assert [issue["state"] for issue in store.issues()] == ["CLOSED"]
+
+
 def test_a_night_that_lost_cells_closes_nothing(store: Store, tmp_path: Path) -> None:
     night(tmp_path, 1, fails=True)
     main(["night", "issues", str(tmp_path)])
