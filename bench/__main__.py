@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.big_core import measure as measure_big_core
+from bench.cells import measure as measure_cells
 from bench.explain import measure as measure_explain
 from bench.folders import measure_merge
 from bench.one_core import measure as measure_one_core
@@ -29,7 +30,7 @@ from bench.start import measure as measure_start
 ROOT: Final = Path(__file__).resolve().parent.parent
 CASES: Final[dict[str, Callable[[int], int]]] = {
     "big-core": measure_big_core, "one-core": measure_one_core, "explain": measure_explain,
-    "report": measure_report, "merge": measure_merge, "start": measure_start,
+    "report": measure_report, "merge": measure_merge, "start": measure_start, "cells": measure_cells,
 }  # fmt: skip
 PROGRAM: Final = (sys.executable, "-m", "orchestrator")
 
@@ -69,7 +70,7 @@ def main() -> int:
         "case", nargs="?", choices=("matrix", "plan", *CASES), default="matrix",
         help="the matrix against a shell loop; a large core; one core against reading it by hand; "
         "the rules for 10,000 cells; the full matrix planned; a report of as many; 200 shards merged; "
-        "the start of commands (default: %(default)s)",
+        "the start of commands; 40 empty cells against docker run (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--cells", type=int, default=100_000, help="cells of the large plan, such as 1000000 (%(default)s)"

@@ -123,6 +123,10 @@ class NotAskedError(HostError):
     """A question was not asked, since what is asked before it failed."""
 
 
+class NotStartedError(HostError):
+    """A container was not started, since the run was stopped before."""
+
+
 class EngineError(HostError):
     """The container engine failed or went away. Never a verdict on a crash."""
 

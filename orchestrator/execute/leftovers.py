@@ -42,6 +42,7 @@ def remove_own(engine: Engine) -> int:
 
     Not by the run's name: runs of two projects that begin in one second have the same.
     """
+    engine.settle()
     removed = engine.reap(LABEL_OWNER, _owner(os.getpid()) or "none")
     engine.discard_all()
     return removed + engine.remove_dead_builds()

@@ -4,7 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,10 +74,22 @@ class TrialRequest:
         return self.first if self.variants else self.first + index
 
 
-def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """A container that was created: its id, its name, and what separates its trials' outputs, if anything."""
+
+    container: str
+    hostname: str
+    mark: str
+
+
+def run_trials(
+    engine: Engine, request: TrialRequest, slot: AbstractContextManager[object] | None = None
+) -> tuple[Outcome, ...]:
     """Run trials in one container until one ends in a way that must be examined; at least one.
 
-    The container and its volume are removed in every case. Raises EngineError if it is unknown how a
+    The container is made at once, and runs while `slot` is held. It and its volumes are removed in every
+    case, later where nothing failed (`Engine.discard_later`). Raises EngineError if it is unknown how a
     process exited. That is never a verdict on the process, and a crashed process is never run again
     in its place.
     """
@@ -100,18 +112,17 @@ def run_trials(engine: Engine, request: TrialRequest) -> tuple[Outcome, ...]:
         volumes=(REPORT_VOLUME,),
     )
     try:
-        container = engine.create(spec)
-        outcomes = _watch(engine, container, hostname, request, mark)
+        made = _Made(container=engine.create(spec), hostname=hostname, mark=mark)
+        outcomes = _watch(engine, made, request, slot or nullcontext())
         if may_have_core(outcomes[-1]):
-            note = keep_programs(engine, container, request.trial_folder(len(outcomes) - 1))
+            note = keep_programs(engine, made.container, request.trial_folder(len(outcomes) - 1))
             outcomes = _noted(outcomes, note) if note else outcomes
     except BaseException:
         # The error that ended the trial is the diagnosis; a dead engine cannot remove anything either.
         with suppress(HostError):
             engine.discard(hostname)
         raise
-    with suppress(HostError):  # the outcomes stand; the run's end removes it, or says that it cannot
-        engine.discard(hostname)
+    engine.discard_later(hostname)  # the outcomes stand; the run's end removes it, or says that it cannot
     return outcomes
 
 
@@ -121,22 +132,23 @@ def _noted(outcomes: tuple[Outcome, ...], note: str) -> tuple[Outcome, ...]:
 
 
 def _watch(
-    engine: Engine, container: str, hostname: str, request: TrialRequest, mark: str
+    engine: Engine, made: _Made, request: TrialRequest, slot: AbstractContextManager[object]
 ) -> tuple[Outcome, ...]:
-    started, clock = datetime.now(UTC), time.monotonic()
-    overdue = threading.Event()
+    container, overdue = made.container, threading.Event()
     folders = [request.trial_folder(index) for index in range(request.count)]
     deadline = request.count * (request.command.timeout + BETWEEN) + GRACE
     deadline += emulation.GRACE if request.command.emulated else 0
-    with open_streams(folders, mark.encode(), LIMIT // request.count) as streams:
+    with slot, open_streams(folders, made.mark.encode(), LIMIT // request.count) as streams:
+        started, clock = datetime.now(UTC), time.monotonic()
         ended = _run_with_deadline(engine, container, streams, deadline, overdue)
+        seconds = time.monotonic() - clock
     try:
         report = _report(engine, container)
-        exits = _exits(report.trials if report else (), ended, overdue.is_set(), time.monotonic() - clock)
+        exits = _exits(report.trials if report else (), ended, overdue.is_set(), seconds)
     except EngineGoneError:
         raise
     except EngineError as error:
-        raise UnreportedError(error, hostname=hostname, container=container) from error
+        raise UnreportedError(error, hostname=made.hostname, container=container) from error
     return tuple(
         Outcome(
             kind=item.kind,
@@ -147,7 +159,7 @@ def _watch(
             seconds=round(item.seconds, 3),
             started=(started + timedelta(seconds=item.after)).isoformat(timespec="milliseconds"),
             container=container,
-            hostname=hostname,
+            hostname=made.hostname,
             stdout=str(folder.relative_to(request.root) / streams.file_name("stdout")),
             stderr=str(folder.relative_to(request.root) / streams.file_name("stderr")),
             truncated_streams=streams.truncated(index),

@@ -33,6 +33,7 @@ from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.reporting import report_on
 from orchestrator.pipeline.run import builder_for, clear_leftovers, own_folder, runner_for, write_plan
 from orchestrator.pipeline.schedule import Schedule
+from orchestrator.pipeline.slots import AHEAD, Slots
 from orchestrator.rundir import RunData, RunFolder
 
 MOST_TRIALS: Final = 100
@@ -138,15 +139,17 @@ def _run(
 ) -> str | None:
     stop, host = threading.Event(), Arch.from_machine(info.arch)
     whole = steps.whole()
-    runner = runner_for(engine, steps.along.project, whole, steps.run, host_arch=host, stop=stop)
     cells = [item for one in planned for item in one.plan.cells]
+    jobs = jobs_in_memory(steps.options.jobs, cells, info.memory, progress.say)
+    slots = Slots(jobs, stop)
+    runner = runner_for(engine, steps.along.project, whole, steps.run, host_arch=host, slots=slots)
     specs = {spec.key: spec for one in planned for spec in one.specs}
     progress.begin(len(specs), len(cells))
     schedule = Schedule(
         runner=replace(runner, repeat=steps.options.repeat),
         build=builder_for(engine, steps.run, steps.options.jobs, stop, progress),
         progress=progress,
-        jobs=jobs_in_memory(steps.options.jobs, cells, info.memory, progress.say),
+        jobs=AHEAD * jobs,
         fail_fast=False,
         stop=stop,
     )

@@ -12,7 +12,7 @@ from orchestrator import cores, execute, verdict
 from orchestrator.adapters import room
 from orchestrator.adapters.engine import Engine
 from orchestrator.crash import StackCache
-from orchestrator.errors import BuildError, EngineError, NotAskedError, UnreportedError
+from orchestrator.errors import BuildError, EngineError, NotAskedError, NotStartedError, UnreportedError
 from orchestrator.execute import TrialCommand, TrialRequest, Variant
 from orchestrator.invocation import command
 from orchestrator.model import (
@@ -34,6 +34,7 @@ from orchestrator.model import (
 from orchestrator.pipeline import sharing
 from orchestrator.pipeline.evidence import Evidence
 from orchestrator.pipeline.observation import observation_of
+from orchestrator.pipeline.slots import Slot, Slots
 from orchestrator.pipeline.sources import Sources
 from orchestrator.pipeline.trials import TrialReader
 from orchestrator.rundir import RunFolder, layout
@@ -47,7 +48,7 @@ LOG_LINES: Final = 5
 class CellRunner:
     """Runs cells of one run on an engine; `host_arch` is the architecture of the engine's machine.
 
-    Once `stop` is set, a running cell ends after its container.
+    Once `stop` is set, a running cell ends after its container, and no other container is started.
     """
 
     engine: Engine
@@ -57,12 +58,18 @@ class CellRunner:
     scenarios: dict[str, Scenario]
     specs: dict[str, ImageSpec]
     host_arch: Arch
-    stop: threading.Event
+    slots: Slots
+    """How many of its containers may be up."""
     locks: Mapping[str, PackageLock] = field(default_factory=dict)
     """The packages of its cells, by digest."""
     stack_cache: StackCache = field(default_factory=StackCache)
     repeat: Callable[[Cell], str] | None = None
     """The shell command that repeats a cell; None: as a run names one."""
+
+    @property
+    def stop(self) -> threading.Event:
+        """Set once the run is to end."""
+        return self.slots.stop
 
     @property
     def folder(self) -> Path:
@@ -77,7 +84,7 @@ class CellRunner:
             raise room.explained(error, self.folder) from error
 
     def _run(self, planned: PlannedCell, image: str) -> CellResult:
-        started, clock = datetime.now(UTC), time.monotonic()
+        started, clock, slot = datetime.now(UTC), time.monotonic(), self.slots.slot()
         tally, evidence = verdict.Tally(planned.expectation, planned.enough), Evidence()
         share = planned.trials_per_container if planned.cell.arch is self.host_arch else 1
         # Files of an earlier attempt must not become evidence of this one.
@@ -85,14 +92,19 @@ class CellRunner:
         done = 0
         while done < planned.trials and not tally.settled and not (done and self.stop.is_set()):
             request = self._request(planned, image, done + 1, min(share, planned.trials - done))
-            outcomes = [_as_planned(planned, outcome) for outcome in self._run_trials(request)]
+            try:
+                outcomes = [_as_planned(planned, outcome) for outcome in self._run_trials(request, slot)]
+            except NotStartedError:
+                if done:
+                    break
+                raise
             done += len(outcomes)
             self._look(request, outcomes, tally, evidence)
         judgement = tally.judgement
         if done < planned.trials and not tally.settled:
             judgement = verdict.judge_error(f"stopped after {done} of {planned.trials} trials")
         return self._result(
-            planned, judgement, image, evidence, rate=tally.rate, started=started, clock=clock
+            planned, judgement, image, evidence, rate=tally.rate, started=started, clock=clock + slot.waited
         )
 
     def groups(self, cells: Iterable[PlannedCell]) -> Iterator[Sequence[PlannedCell]]:
@@ -104,20 +116,20 @@ class CellRunner:
 
         Raises HostError if nothing could be observed.
         """
-        started, clock = datetime.now(UTC), time.monotonic()
+        started, clock, slot = datetime.now(UTC), time.monotonic(), self.slots.slot()
         for planned in cells:
             self.run_folder.clear_cell(planned.cell)
         request = self._request_for(cells, image)
         outcomes = [
             _as_planned(planned, outcome)
-            for planned, outcome in zip(cells, self._run_trials(request), strict=False)
+            for planned, outcome in zip(cells, self._run_trials(request, slot), strict=False)
         ]
         results = []
         for planned, trial in zip(cells, self._reader(request).read(outcomes), strict=False):
             tally, evidence = verdict.Tally(planned.expectation), Evidence()
             judgement = tally.add(observation_of(self.folder, trial))
             evidence.add(trial, judgement, must_crash=False, folder=self._trial_folder(planned))
-            own = clock if len(outcomes) == 1 else time.monotonic() - trial.outcome.seconds
+            own = clock + slot.waited if len(outcomes) == 1 else time.monotonic() - trial.outcome.seconds
             results.append(
                 self._result(
                     planned, tally.judgement, image, evidence, rate=tally.rate, started=started, clock=own
@@ -182,10 +194,10 @@ class CellRunner:
     def _command(self, planned: PlannedCell) -> TrialCommand:
         return command_of(self.scenarios[planned.cell.scenario], planned, self.host_arch)
 
-    def _run_trials(self, request: TrialRequest) -> Sequence[Outcome]:
+    def _run_trials(self, request: TrialRequest, slot: Slot) -> Sequence[Outcome]:
         """Run trials; the error of a container without a report names the cores that it left."""
         try:
-            return execute.run_trials(self.engine, request)
+            return execute.run_trials(self.engine, request, slot)
         except UnreportedError as error:
             crashes = cores.crashes_in(error.hostname, error.container)
             error.what += f", and {crashes}" if crashes else ""

@@ -29,6 +29,7 @@ from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.reporting import report_on
 from orchestrator.pipeline.schedule import Build, Deadline, OnReady, Schedule
+from orchestrator.pipeline.slots import AHEAD, Slots
 from orchestrator.rundir import RunData, RunFolder, Status, layout
 
 MAX_RUNS: Final = 100
@@ -96,12 +97,14 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
         jobs = jobs_in_memory(options.jobs, todo, info.memory, progress.say)
         progress.begin(len(planned.specs), len(todo))
         stop = threading.Event()
-        runner = runner_for(engine, project, planned, run, host_arch=Arch.from_machine(info.arch), stop=stop)
+        slots, host = Slots(jobs, stop), Arch.from_machine(info.arch)
+        runner = runner_for(engine, project, planned, run, host_arch=host, slots=slots)
         schedule = Schedule(
             runner=runner,
             build=builder_for(engine, run, options.jobs, stop, progress, registry=options.registry),
             progress=progress,
-            jobs=jobs,
+            # With --fail-fast a cell starts when the verdict on the one before it is known.
+            jobs=jobs if options.fail_fast else AHEAD * jobs,
             fail_fast=options.fail_fast,
             deadline=options.deadline,
             stop=stop,
@@ -265,7 +268,7 @@ def runner_for(
     run: RunFolder,
     *,
     host_arch: Arch,
-    stop: threading.Event,
+    slots: Slots,
 ) -> CellRunner:
     """The runner of a plan's cells."""
     return CellRunner(
@@ -277,5 +280,5 @@ def runner_for(
         specs={spec.key: spec for spec in planned.specs},
         host_arch=host_arch,
         locks=planned.locks,
-        stop=stop,
+        slots=slots,
     )

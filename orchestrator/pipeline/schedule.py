@@ -4,6 +4,8 @@ A stop comes from Ctrl-C, from --fail-fast, from a deadline, or from an engine t
 then finish and keep their results; cells that did not start have none and are reported as not run.
 """
 
+import heapq
+import itertools
 import threading
 import time
 from collections import defaultdict
@@ -12,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from orchestrator.errors import CrashmatrixError, EngineError, EngineGoneError
+from orchestrator.errors import CrashmatrixError, EngineError, EngineGoneError, NotStartedError
 from orchestrator.model import CellResult, ImageSpec, PlannedCell, Verdict
 from orchestrator.pipeline.progress import Progress
 
@@ -111,10 +113,12 @@ class Schedule:
         needed = _with_parents(specs, waiting)
         with ThreadPoolExecutor(self.jobs, "cell") as pool, ThreadPoolExecutor(1, "images") as builder:
             futures: list[Future[Any]] = []
+            ready = _Ready()
 
             def on_ready(key: str, found: str | CrashmatrixError) -> None:
-                groups = self.runner.groups(waiting.get(key, ()))
-                futures.extend(pool.submit(self._run_group, group, found) for group in groups)
+                groups = [(group, found) for group in self.runner.groups(waiting.get(key, ()))]
+                ready.add(groups)
+                futures.extend(pool.submit(self._run_longest, ready) for _ in groups)
 
             building = builder.submit(self.build, needed, on_ready)
             self._wait([building], futures)
@@ -144,6 +148,9 @@ class Schedule:
             self.killed = True
             self.runner.kill()
 
+    def _run_longest(self, ready: "_Ready") -> None:
+        self._run_group(*ready.take())
+
     def _run_group(self, cells: Sequence[PlannedCell], image: str | CrashmatrixError) -> None:
         """Run cells that share a container; from one that must be examined on, the others in another."""
         left = list(cells)
@@ -164,22 +171,28 @@ class Schedule:
             return
         self.progress.cell_started(cell.cell.id)
         if isinstance(image, CrashmatrixError):
-            result = self.runner.unobserved(cell, image)
+            result: CellResult | None = self.runner.unobserved(cell, image)
         else:
             result = self._result(cell, image)
-        self._ended(result)
+        if result:
+            self._ended(result)
 
     def _ended(self, result: CellResult) -> None:
         self.progress.cell_ended(result)
         if self.fail_fast and result.judgement.verdict in (Verdict.FAIL, Verdict.ERROR):
             self._halt(f"--fail-fast: {result.cell.id} is {result.judgement.verdict}")
 
-    def _result(self, cell: PlannedCell, image: str) -> CellResult:
-        """The result of a cell, which runs again if the engine went away meanwhile and came back."""
+    def _result(self, cell: PlannedCell, image: str) -> CellResult | None:
+        """The result of a cell, which runs again if the engine went away meanwhile and came back.
+
+        None where the run was stopped before it began.
+        """
         failed: Exception = EngineError("the container engine went away", hint="run the cell again")
         for _ in range(ATTEMPTS):
             try:
                 return self.runner.run(cell, image)
+            except NotStartedError:
+                return None
             except EngineError as error:
                 failed = error
                 if not isinstance(error, EngineGoneError) and not self._went_away():
@@ -211,6 +224,31 @@ class Schedule:
             first, self.stopped = self.stopped is None, self.stopped or why
         self.stop.set()
         return first
+
+
+_Group = tuple[Sequence[PlannedCell], str | CrashmatrixError]
+"""Cells that share a container, and their image or the reason why there is none."""
+
+
+class _Ready:
+    """The cells whose image is there: those that may take longest first, or a run ends with them alone."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._added = itertools.count()
+        self._heap: list[tuple[float, int, _Group]] = []
+
+    def add(self, groups: Iterable[_Group]) -> None:
+        """Add groups; those that may take equally long are taken in this order."""
+        with self._lock:
+            for group in groups:
+                longest = sum(cell.trials * cell.timeout for cell in group[0])
+                heapq.heappush(self._heap, (-longest, next(self._added), group))
+
+    def take(self) -> _Group:
+        """The group that may take longest; as many may be taken as were added."""
+        with self._lock:
+            return heapq.heappop(self._heap)[2]
 
 
 def _nothing() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from orchestrator.cli.arguments import duration
-from orchestrator.errors import BuildError, CrashmatrixError, EngineError, EngineGoneError
+from orchestrator.errors import BuildError, CrashmatrixError, EngineError, EngineGoneError, NotStartedError
 from orchestrator.model import Arch, CellResult, ImageKind, ImageSpec, Judgement, PlannedCell, Verdict
 from orchestrator.pipeline.schedule import DRAIN, Deadline, OnReady, Schedule
 from tests.unit.run_factory import expectation_of, result_of, smoke_cells
@@ -286,3 +286,22 @@ def test_a_duration_is_hours_minutes_and_seconds(text: str, seconds: float) -> N
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="45m or 1h30m"):
         duration(text)
+
+
+def test_cells_that_may_take_longest_start_first() -> None:
+    """Those that may take equally long stay in the plan's order."""
+    cells = planned()
+    runner = Runner()
+    longer, more = cells[-1].model_copy(update={"timeout": 90}), cells[2].model_copy(update={"trials": 50})
+    scheduled(runner, [*cells[:2], more, *cells[3:-1], longer])
+    ran = [cell for cell, _ in runner.ran]
+    usual = [cell.cell.id for cell in (*cells[:2], *cells[3:-1])]
+    assert ran == [more.cell.id, longer.cell.id, *usual]
+
+
+def test_a_cell_that_a_stop_keeps_from_starting_has_no_result() -> None:
+    cells = planned()
+    runner = Runner(fails={cells[0].cell.id: NotStartedError("the run was stopped", hint="resume it")})
+    _, progress = scheduled(runner, cells)
+    assert cells[0].cell.id not in progress.verdicts
+    assert not runner.unobserved_cells

@@ -18,6 +18,7 @@ import docker
 
 from orchestrator.adapters import room
 from orchestrator.adapters.engine.calls import CONFLICT, engine_errors, is_no_path, retried
+from orchestrator.adapters.engine.later import Later
 from orchestrator.adapters.engine.volumes import Volumes
 from orchestrator.errors import InputError
 from orchestrator.model import IMAGE, LABEL
@@ -78,6 +79,7 @@ class Containers(Volumes):
         super().__init__(client, endpoint)
         self._made: dict[str, tuple[str, ...]] = {}
         """By the names of containers that are not yet removed, the names of their volumes."""
+        self._later = Later()
 
     def create(self, spec: ContainerSpec) -> str:
         """Create a trial's locked-down container and its labelled work volume; returns the id.
@@ -260,11 +262,25 @@ class Containers(Volumes):
             self.remove(name)
         self._made.pop(name, None)
 
+    def discard_later(self, name: str) -> None:
+        """Do what `discard` does without having the caller wait; what fails is left to `discard_all`."""
+        self._later.do(partial(self.discard, name))
+
+    def settle(self) -> None:
+        """Wait for the removals that still run."""
+        self._later.settle()
+
+    def close(self) -> None:
+        """Wait for removals, then close the connections."""
+        self.settle()
+        super().close()
+
     def discard_all(self) -> None:
         """Remove what this process made and has not removed, as far as that goes; raises the last error.
 
         An engine that dies keeps what it was making, and forgets labels: only names find all of it.
         """
+        self.settle()
         with ExitStack() as stack:
             for name in list(self._made):
                 stack.callback(self.discard, name)
