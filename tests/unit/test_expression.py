@@ -36,6 +36,8 @@ def read(text: str) -> Expression:
         ('glibc < "2.4"', False),  # 36 is more than 4: versions are no decimal fractions
         ('python < "3.9"', False),
         ('"2.31" <= glibc < "2.41"', True),
+        ('"2.31" <= glibc < "2.36"', False),  # both comparisons count
+        ('"2.40" <= glibc < "2.41"', False),
         ('"2.36" < glibc', False),
         ('probe in ("cpp", "rust") and not python >= "3.13"', True),
         ('probe not in ["cpp"]', False),

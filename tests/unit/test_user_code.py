@@ -131,9 +131,12 @@ MISTAKES = {
     "variable; use letters, digits and _",
     "script: repro.py\nenv: {PATH: x}": "3:13: env.PATH.[key]: PATH is set by crashmatrix; choose "
     "another name, or name a program by its path",
+    "script: repro.py\nenv: {CRASHMATRIX_CELL: x}": "3:25: env.CRASHMATRIX_CELL.[key]: CRASHMATRIX_CELL "
+    "is set by crashmatrix; choose another name, or name a program by its path",
     "script: repro.py\nenv: {A: 1}": '3:10: env.A: 1 is a number to YAML, not a string; write "1" in quotes',
     "script: repro.py\nmemory: 4GB": "3:9: memory: '4GB' is not a size of memory; write 4GiB",
     "script: repro.py\nmemory: 512m": "3:9: memory: '512m' is not a size of memory; write 512MiB",
+    "script: repro.py\nmemory: 512M": "3:9: memory: '512M' is not a size of memory; write 512MiB",
     "script: repro.py\nmemory: 4": "3:9: memory: '4' is not a size of memory; write 4GiB",
     "script: repro.py\nmemory: [4GiB]": "3:9: memory: \"['4GiB']\" is not a size of memory; write 4GiB",
     "script: repro.py\nmemory: 32MiB": "3:9: memory: 32MiB is not between 64 MiB and 1024 GiB; "
