@@ -93,8 +93,8 @@ class CheckedPackage(Value):
     """The versions that were installed, over all environments."""
     names: tuple[str, ...]
     """The imported module."""
-    modules: int
-    extensions: int
+    modules: Integer
+    extensions: Integer
     """The number of native modules of the distribution; 0 for pure Python."""
     cells: tuple[CheckedCell, ...]
     excluded: tuple[str, ...]
@@ -118,8 +118,8 @@ class _Facts(Value):
     """The line that battery/start.py prints; it comes from a container and is untrusted."""
 
     names: tuple[str, ...] = Field(max_length=1000)
-    modules: int
-    extensions: int
+    modules: Integer
+    extensions: Integer
 
 
 _FACTS: Final = TypeAdapter(_Facts)

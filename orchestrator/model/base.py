@@ -12,7 +12,9 @@ Seconds = Annotated[float, Field(ge=0, le=1e9)]
 """A duration; a document from elsewhere may state any number, and sums of these are printed."""
 Moment = Annotated[float, Field(ge=0, le=1e11)]
 """Seconds since the epoch."""
-Integer = Annotated[int, Field(ge=-(1 << 64), le=1 << 64)]
+LARGEST: Final = 1 << 64
+"""The largest number of a document that states no smaller bound."""
+Integer = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 """A whole number; a document from elsewhere may state one of 4,000 digits, which no float can hold."""
 LONGEST_TEXT: Final = 1 << 20
 """Characters of a string in a document."""

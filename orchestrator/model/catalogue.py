@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from orchestrator.binary.arch import Arch
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Value
 from orchestrator.model.download import Download, ImagePin, Name, VersionText
 from orchestrator.model.interpreter import CopiedPython, Interpreter, InterpreterKind, OwnPython, Package
 from orchestrator.model.root_filesystem import Base, registry_of
@@ -25,7 +25,7 @@ class MadeOf(Value):
     """The interpreter's version as the catalogue knows it: exact, or the series of a base's own."""
     without: tuple[str, ...] = ()
     """Modules of the standard library that it lacks."""
-    minutes: int | None = None
+    minutes: Integer | None = None
     """The approximate time to compile it and its libraries on two cores; None if it is not compiled."""
 
 

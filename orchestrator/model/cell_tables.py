@@ -6,14 +6,14 @@ from typing import Annotated, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from orchestrator.model.base import Integer, Seconds, Value
+from orchestrator.model.base import LARGEST, Integer, Seconds, Value
 from orchestrator.model.catalogue import MadeOf
 from orchestrator.model.memory import DEFAULT_MEMORY
 from orchestrator.model.scenario import Expectation, Toolchain
 from orchestrator.model.selection import AxisValues, check_axis_values
 from orchestrator.model.terms import PlannedTerms
 
-Index = Annotated[int, Field(strict=True, ge=0)]
+Index = Annotated[int, Field(strict=True, ge=0, le=LARGEST)]
 """The place of an entry in a table, from 0."""
 Row = tuple[Index, ...]
 """A cell: a grid's index, the index of the value of each of its axes, and the index of its terms."""

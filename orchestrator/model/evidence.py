@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.model.base import Integer, Value
+from orchestrator.model.base import LARGEST, Integer, Value
 
 
 class StackRole(StrEnum):
@@ -48,7 +48,7 @@ class InstrumentFinding(Value):
     """
 
     kind: str
-    count: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=1, le=LARGEST)]
     first: str
     stacks: tuple[WatchedStack, ...] = ()
 
@@ -71,8 +71,8 @@ class WantedFinding(Value):
     """
 
     kind: str
-    at_least: Annotated[int, Field(ge=0)] = 1
-    at_most: Annotated[int, Field(ge=0)] | None = None
+    at_least: Annotated[int, Field(ge=0, le=LARGEST)] = 1
+    at_most: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
     frames: tuple[str, ...] = ()
     freed: tuple[str, ...] = ()
     allocated: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Final
 
 from orchestrator.binary.arch import Arch
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Value
 from orchestrator.model.download import Download
 from orchestrator.model.packages import WheelTree
 
@@ -66,7 +66,7 @@ class ImageSpec(Value):
     """Whether its build has no network: it runs code of the user's, or of a package."""
     pulls: str | None = None
     """The image of a registry that the Dockerfile begins with, by digest."""
-    minutes: int | None = None
+    minutes: Integer | None = None
     """About how long its build takes on two cores, where that is long. No part of the key."""
     key: str
 

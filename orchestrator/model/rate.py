@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from orchestrator.model.base import Value
+from orchestrator.model.base import LARGEST, Value
 
 CONFIDENCE: Final = 0.95
 _STEPS: Final = 60
@@ -31,8 +31,8 @@ class Rate(Value):
 
     event: str
     """What was counted, in words that follow "3 of 20 trials"."""
-    count: Annotated[int, Field(ge=0)]
-    trials: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=0, le=LARGEST)]
+    trials: Annotated[int, Field(ge=1, le=LARGEST)]
     low: Share
     high: Share
     confidence: Annotated[float, Field(gt=0, lt=1)] = CONFIDENCE

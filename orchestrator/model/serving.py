@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Value
 
 MOST_REQUESTS: Final = 100_000
 """Of one entry; more would outlast any time limit."""
@@ -48,8 +48,8 @@ class HttpRequest(Value):
 class Serving(Value):
     """How a server runs an application. What is None is left to the server."""
 
-    processes: int | None = None
-    threads: int | None = None
+    processes: Integer | None = None
+    threads: Integer | None = None
     worker_class: WorkerClass | None = None
     """How a worker of gunicorn handles its requests: sync, gthread, gevent or another class."""
     ini: str | None = None

@@ -26,7 +26,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
-from orchestrator.model.base import Value
+from orchestrator.model.base import Integer, Value
 from orchestrator.model.rate import at_most
 
 MAX_TRIALS: Final = 10_000
@@ -78,7 +78,7 @@ class Design:
     With more unexpected trials than there are entries it gives up. `most` is the largest number of trials.
     """
 
-    most: int
+    most: Integer
     claims: tuple[int, ...]
     gives_up: tuple[int, ...]
 

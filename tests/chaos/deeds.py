@@ -23,6 +23,7 @@ DEEDS: Final[Mapping[str, str]] = {
     "threads": "^fail: RuntimeError: can't start new thread",
     "memory": "^fail: out of memory",
     "memory-of-a-child": "^pass: ended cleanly$",
+    "memory-of-many": "^fail: out of memory",
     "files": "^fail: OSError: .*Too many open files",
     "disk": rf"^fail: OSError: .*{NO_ROOM}; disk: ",
     "disk-without-a-name": f"^fail: OSError: .*{NO_ROOM}",
@@ -49,6 +50,8 @@ DEEDS: Final[Mapping[str, str]] = {
     "no-core-limit": "^fail: SIGSEGV.*core lost: ",
     "not-dumpable": "^fail: SIGABRT.*core lost: ",
     "many-children-crash": "^fail: SIGSEGV strlen .* of child process python3 and 7 more",
+    "setuid-program-crashes": "^fail: SIGSEGV .* of child process su",
+    "threads-crash": SEGV,
     "left-behind-and-crashed": "^fail: SIGSEGV strlen .* of child process",
     "crash-behind-the-end": "^pass: ended cleanly$",
     # How it ends.

@@ -89,6 +89,19 @@ def memory():
         blocks.append(b"x" * (16 << 20))
 
 
+def memory_of_many():
+    """Each is smaller than the supervisor, so that the kernel may choose that one."""
+    for path in ("/tmp/filled", "/dev/shm/filled"):
+        with contextlib.suppress(OSError):
+            fill(path)
+    for _ in range(480):
+        if os.fork() == 0:
+            held = bytearray(3 << 20)
+            time.sleep(1000)
+            del held
+    time.sleep(1000)
+
+
 def memory_of_a_child():
     child = os.fork()
     if child == 0:
@@ -229,6 +242,18 @@ def not_dumpable():
 def many_children_crash():
     for _ in range(8):
         subprocess.run([sys.executable, "-c", "import ctypes; ctypes.string_at(16)"], check=False)
+
+
+def setuid_program_crashes():
+    child = subprocess.Popen(["/bin/su"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    child.send_signal(signal.SIGSEGV)
+    child.wait()
+
+
+def threads_crash():
+    for _ in range(480):
+        threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+    crash()
 
 
 def left_behind_and_crashed():
