@@ -87,6 +87,27 @@ def test_a_call_through_libffi_has_one_key_with_and_without_its_names() -> None:
     assert {key(name) for name in ("m36", "m37", "p310")} == {"SIGSEGV strlen"}
 
 
+LIBC, DYNLOAD = "/usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/python3.11/lib-dynload"
+
+
+@pytest.mark.parametrize(
+    ("glibc", "ctypes"),
+    [
+        (
+            ["malloc_printerr", "_int_free", "__GI___libc_free"],
+            ["_call_function_pointer", "_ctypes_callproc"],
+        ),
+        (["malloc_printerr", "_int_free_merge_chunk", "_int_free_chunk"], [None, None]),
+    ],
+)
+def test_a_double_free_through_ctypes_has_one_key(glibc: list[str], ctypes: list[str | None]) -> None:
+    """Debian's CPython 3.11 with glibc 2.36; one of 3.12 without symbols, with glibc 2.43."""
+    frames = [NativeFrame(function=name, module=LIBC) for name in ("__GI_raise", "__GI_abort", *glibc)]
+    frames += [NativeFrame(function=None, module=f"{DYNLOAD}/libffi.so.7", offset=28661)]
+    frames += [NativeFrame(function=name, module=f"{DYNLOAD}/_ctypes.so", offset=80454) for name in ctypes]
+    assert sign_crash("SIGABRT", frames)[0] == "SIGABRT free"
+
+
 def test_a_stripped_program_is_named_by_build_id_and_offset() -> None:
     """As Debian's sqlite3, sent SIGSEGV within a query, was read."""
     program, library = "/usr/bin/sqlite3", "/usr/lib/x86_64-linux-gnu/libsqlite3.so.0.8.6"

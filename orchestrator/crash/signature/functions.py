@@ -17,7 +17,7 @@ ABORTING: Final = frozenset({
 })  # fmt: skip
 """glibc's ways to die, 2.17 to 2.43."""
 ALLOCATOR: Final = frozenset({
-    "_int_free", "_int_free_chunk", "_int_free_merge_chunk", "_int_free_create_chunk",
+    "_int_free", "_int_free_merge_chunk", "_int_free_create_chunk",
     "_int_free_maybe_consolidate", "_int_free_maybe_trim", "_int_malloc", "_int_realloc", "_int_memalign",
     "malloc_consolidate", "unlink_chunk", "unlink_chunk.constprop", "sysmalloc", "systrim", "tcache_get",
     "tcache_put", "tcache_init", "tcache_malloc_init", "tcache_thread_shutdown", "munmap_chunk",

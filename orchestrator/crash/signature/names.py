@@ -19,8 +19,9 @@ _VERSION: Final = re.compile(r"(?<=\w)@@?\w[\w.]*$")
 """A GNU symbol version, as in `pthread_create@@GLIBC_2.34`."""
 _RUST_HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
 _GLIBC_PREFIXES: Final = ("__GI_", "__libc_")
-GLIBC_ALIASES: Final = {"cfree": "free", "gsignal": "raise", "qsort_r": "qsort"}
-"""Other names of the same function, which a symbol table may have first; qsort ends by a jump to qsort_r."""
+GLIBC_ALIASES: Final = {"cfree": "free", "gsignal": "raise", "qsort_r": "qsort", "_int_free_chunk": "free"}
+"""Other names of the same function, which a symbol table may have first; qsort ends by a jump to qsort_r, and
+free, since glibc 2.43, by one to _int_free_chunk."""
 _GLIBC_OWN: Final = frozenset({"free", "malloc", "calloc", "realloc", "memalign", "abort", "raise", "system"})
 """Names that glibc has both plain and with a prefix, depending on which symbols are installed."""
 _ADDS: Final = ("_time64", "64")
