@@ -78,7 +78,10 @@ def test_the_reading_is_taken_that_is_named_and_sure_for_longer(root: Path) -> N
         )
         assert functions(gdb)[:3] == ["raise_abort", "handle", "start"]
         assert not is_sure(memory, gdb)
-        assert [count_named(memory, item.threads[0].frames) for item in (gdb, elf)] == [(1, 1), (5, 6)]
+        assert [count_named(memory, item.threads[0].frames) for item in (gdb, elf)] == [
+            (1, 1, 3),
+            (5, 6, 10),
+        ]
         assert better_of(memory, gdb, elf) is elf
         assert better_of(memory, elf, gdb) is elf
         assert interpret(core, Sysroot(path=str(root)), gdb).signature == "SIGABRT raise_abort"
@@ -132,3 +135,16 @@ def test_a_fault_of_the_processor_leads_to_no_handler_that_has_returned(root: Pa
         faulted = replace(core, notes=replace(core.notes, siginfo=raised))
         reading = elf_backend.read_stacks(path, faulted, root)
     assert not any(frame.trampoline for frame in reading.threads[0].frames)
+
+
+def test_guesses_that_stay_in_code_are_better_than_words_of_the_stack(root: Path) -> None:
+    """A recursion in code without call frame information, as of orjson 3.9.14, can only be scanned for."""
+    with opened("bare") as (path, core):
+        memory, elf = ProcessMemory(core, root), elf_backend.read_stacks(path, core, root)
+        (thread,) = elf.threads
+        sure, code = thread.frames[0], replace(thread.frames[1], scanned=True)
+        words = replace(thread, frames=(sure, *[replace(code, pc=1)] * 3), doubts=("thread 1: guessed",))
+        scanned = replace(thread, frames=(sure, *[code] * 30))
+        gdb, elf = replace(elf, backend="gdb", threads=(words,)), replace(elf, threads=(scanned,))
+        assert better_of(memory, gdb, elf) is elf
+        assert better_of(memory, elf, gdb) is elf

@@ -34,10 +34,11 @@ def count_certain(memory: ProcessMemory, frames: Sequence[Frame]) -> int:
     return len(frames)
 
 
-def count_named(memory: ProcessMemory, frames: Sequence[Frame]) -> tuple[int, int]:
-    """The number of frames that are named for certain and that no guess led to, then that of all these.
+def count_named(memory: ProcessMemory, frames: Sequence[Frame]) -> tuple[int, int, int]:
+    """The frames that are named for certain and that no guess led to, all such, and those up to no code.
 
     A signal's trampoline ends a guess: the kernel saved the registers of the frame that it interrupted.
+    Guesses that stay in code may show a recursion, others are words of the stack.
     """
     begin = named = total = 0
     while begin < len(frames):
@@ -48,7 +49,8 @@ def count_named(memory: ProcessMemory, frames: Sequence[Frame]) -> tuple[int, in
         begin = next(
             (place + 1 for place in left if _is_interrupted(memory, *frames[place : place + 2])), len(frames)
         )
-    return named, total
+    outside = (number for number, frame in enumerate(frames[1:], 1) if not memory.is_code(frame.pc))
+    return named, total, next(outside, len(frames))
 
 
 def _is_interrupted(memory: ProcessMemory, trampoline: Frame, outer: Frame) -> bool:
