@@ -31,7 +31,7 @@ HANGS: Final = re.compile(r"^hangs: (.{1,200})$", re.MULTILINE)
 CRASHED: Final = re.compile(r"^crashes: .{1,200}$", re.MULTILINE)
 """What a script prints about a child that a signal ended."""
 GIL: Final = re.compile(r"^gil: (on|off)$", re.MULTILINE)
-UNIMPORTED: Final = "not tested, since the import fails: "
+UNIMPORTED: Final = "not tested, since the package cannot be imported: "
 """The beginning of a verdict: not tested, because the first hazard of the environment failed."""
 SCHEMA: Final = 3
 """Version of check.json. Version 2 has no number, and `seen` and `said` in place of `result` and `reason`."""
