@@ -4,27 +4,22 @@ from __future__ import annotations
 
 __lazy_modules__ = ("docker",)
 
-import errno
 import resource
-import tarfile
-import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import docker
 
-from orchestrator.adapters import room
-from orchestrator.adapters.engine.calls import CONFLICT, engine_errors, is_no_path, retried
+from orchestrator.adapters.engine.calls import CONFLICT, engine_errors, retried
+from orchestrator.adapters.engine.container_files import ContainerFiles
 from orchestrator.adapters.engine.later import Later
 from orchestrator.adapters.engine.volumes import Volumes
 from orchestrator.errors import InputError
 from orchestrator.model import IMAGE, LABEL
 
-FETCH_LIMIT: Final = 1 << 31
-"""The most bytes that one fetch reads from a container by default."""
 PROCESSES: Final = 1 << 15
 """Linux's default pid_max, which Podman takes for its own limit (seen on 4.3)."""
 
@@ -72,7 +67,7 @@ class Ended:
     """Whether its work volume had no room left at the end."""
 
 
-class Containers(Volumes):
+class Containers(ContainerFiles, Volumes):
     """The engine's containers. One is named by its id or by its name, which is its hostname."""
 
     def __init__(self, client: docker.DockerClient, endpoint: str) -> None:
@@ -184,64 +179,6 @@ class Containers(Volumes):
                     f"the engine has no container {name!r}",
                     hint="see `docker ps --all`; one that ran with --rm is gone, its image may serve",
                 ) from error
-
-    def link_target(self, container: str, path: str) -> str | None:
-        """The final target of a link inside the container; None if the path is no link.
-
-        Raises FileNotFoundError where the path does not exist in the container.
-        """
-        with engine_errors(f"looking at {path}"):
-            try:
-                stream, stat = retried(self._api.get_archive)(container, path)
-            except docker.errors.NotFound as error:
-                raise FileNotFoundError(path) from error
-            stream.close()
-        return str(stat["linkTarget"]) or None
-
-    def fetch(
-        self, container: str, path: str, *, limit: int = FETCH_LIMIT
-    ) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-        """The regular files at or under a path of a container, running or not, with their content.
-
-        Names are relative to the path's parent, as in `docker cp`. They come from the container and
-        are untrusted: never join them to a host path unchecked. Raises FileNotFoundError, and OSError
-        (EFBIG) where there are more than `limit` bytes.
-        """
-        with tempfile.SpooledTemporaryFile(max_size=1 << 24) as spool:
-            with engine_errors(f"fetching {path}"):
-                try:
-                    stream, _ = retried(self._api.get_archive)(container, path)
-                except docker.errors.APIError as error:
-                    if isinstance(error, docker.errors.NotFound) or is_no_path(error):
-                        raise FileNotFoundError(path) from error
-                    raise
-                for chunk in stream:
-                    self._keep(chunk, spool)
-                    if spool.tell() > limit:
-                        raise OSError(errno.EFBIG, f"more than {limit} bytes", path)
-            spool.seek(0)
-            with tarfile.open(fileobj=spool) as tar:
-                for member in tar:
-                    if member.isreg() and (content := tar.extractfile(member)):
-                        yield member, content
-
-    @staticmethod
-    def _keep(chunk: bytes, spool: IO[bytes]) -> None:
-        """Write to a temporary file; an OSError of that file must not look like one of the fetched file."""
-        try:
-            spool.write(chunk)
-        except OSError as error:
-            raise room.explained(error) from error
-
-    def write_archive(self, container: str, path: str, out: IO[bytes]) -> None:
-        """Write a folder of a container with all in it, links too, as a tar; raises FileNotFoundError."""
-        with engine_errors(f"fetching {path}"):
-            try:
-                stream, _ = retried(self._api.get_archive)(container, path)
-            except docker.errors.NotFound as error:
-                raise FileNotFoundError(path) from error
-            for chunk in stream:
-                self._keep(chunk, out)
 
     def remove(self, container: str) -> None:
         """Remove a container, killing it first where it still runs."""
