@@ -26,7 +26,7 @@ ENVIRONMENTS: Final = Path(os.environ.get("CRASHMATRIX_ENVIRONMENTS") or ROOT / 
 """Several checkouts may share them, such as the jobs of a runner that is used again."""
 
 # In the order of their constraints: runtime.txt of tests.in and docs.in, tests.txt of types.in, mutants.in.
-LOCK_ORDER: Final = ("nox", "runtime", "tests", "types", "mutants", "lint", "docs", "lock")
+LOCK_ORDER: Final = ("nox", "runtime", "tests", "types", "mutants", "lint", "docs", "oracles", "lock")
 
 COMPILE: Final = (
     *("--quiet", "--universal", "--python-version=3.11", "--generate-hashes"),
@@ -144,6 +144,13 @@ def workflows(session: nox.Session) -> None:
     orchestrate(session, python, "setup")
     act = go_tool(session, "act", "github.com/nektos/act")
     run(session, python, "-m", "tests.workflows", "--act", act, *session.posargs)
+
+
+@nox.session
+def oracles(session: nox.Session) -> None:
+    """Compare stacks with those of gdb, lldb and drgn, of programs that are compiled in many ways."""
+    drgn = environment(session, "oracles")
+    run(session, environment(session, "tests"), "-m", "tests.oracles", "--drgn", drgn, *session.posargs)
 
 
 @nox.session

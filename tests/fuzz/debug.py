@@ -116,9 +116,9 @@ def _section(rng: random.Random, place: Path, _outside: Path) -> None:
     if not debug:
         return
     section = rng.choice(debug)
-    changed = mutate(rng, raw[section.offset : section.offset + section.size])
-    changed = (changed + bytes(section.size))[: section.size]
-    place.write_bytes(raw[: section.offset] + changed + raw[section.offset + section.size :])
+    stored = raw[section.offset : section.offset + section.size]
+    changed = mutate(rng, stored).ljust(len(stored), b"\0")[: len(stored)]
+    place.write_bytes(raw[: section.offset] + changed + raw[section.offset + len(stored) :])
 
 
 def _bomb(rng: random.Random, place: Path, _outside: Path) -> None:
