@@ -132,6 +132,7 @@ def test_the_versions_of_a_package_compare_as_pep_440_orders_them(text: str, hol
         ('glibc == "2.31" if true else false', "is not a comparison", 12),
         ("[x for x in ()]", "is not a comparison", 12),
         ("", "does not parse", 12),
+        ('true and "cpp" == "rust"', "'\"cpp\"' is not the name of an axis; write for example glibc", 21),
     ],
 )
 def test_refusals_name_the_place(text: str, says: str, column: int) -> None:
