@@ -93,7 +93,7 @@ def test_a_crash_in_a_wheel_of_the_other_architecture_is_read(tmp_path: Path) ->
     folder = tmp_path / "project"
     (folder / "scenarios").mkdir(parents=True)
     (folder / "matrix.yaml").write_text("schema: 1\n")
-    (folder / "repro.py").write_text('import orjson\norjson.loads("[" * 200_000)\n')
+    (folder / "repro.py").write_text('import orjson\norjson.loads("[" * 200_000 + "]" * 200_000)\n')
     scenario = "schema: 1\nscript: repro.py\npackages: {orjson: ['3.9.14', '3.9.15']}\n"
     (folder / "scenarios" / "repro.yaml").write_text(scenario)
     cells = [f"repro/py3.11-glibc2.36-arm64-plain+orjson={version}" for version in ("3.9.14", "3.9.15")]
