@@ -3,7 +3,7 @@
 A panic with arguments is formatted into a String for its hook, and one without is a static string. A
 reference to either, and to the panic's `core::panic::Location`, lies in the frames of the panic's runtime.
 None of these has a stable layout: what is found is checked by what it must hold (library/std/src/panicking.rs
-and library/core/src/panic/location.rs of 1.48 to 1.95).
+and library/core/src/panic/location.rs of 1.63 to 1.95).
 """
 
 import re
