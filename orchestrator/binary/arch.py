@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 
 class Arch(StrEnum):
@@ -19,7 +20,7 @@ class Arch(StrEnum):
     def of_matrix(cls, value: str) -> "Arch":
         """An architecture that a matrix can have; raises ValueError for any other."""
         arch = cls(value)
-        if not arch.wide:
+        if arch not in MATRIX_ARCHES:
             raise ValueError(f"{value!r} is not a valid Arch")
         return arch
 
@@ -30,8 +31,8 @@ class Arch(StrEnum):
 
     @classmethod
     def from_machine(cls, machine: str) -> "Arch":
-        """The architecture of a name that uname or an engine gives; raises ValueError for an unknown one."""
-        return cls({"aarch64": "arm64", "amd64": "x86_64"}.get(machine, machine))
+        """The architecture of a name that uname or an engine gives; raises ValueError if no cell has it."""
+        return cls.of_matrix({"aarch64": "arm64", "amd64": "x86_64"}.get(machine, machine))
 
     @classmethod
     def aliases(cls) -> Mapping[str, str]:
@@ -58,3 +59,7 @@ class Arch(StrEnum):
     def rust(self) -> str:
         """rustc's name of Linux with the GNU C library on this architecture."""
         return f"{self.gnu}-unknown-linux-gnu"
+
+
+MATRIX_ARCHES: Final = (Arch.X86_64, Arch.ARM64)
+"""The architectures of cells, hosts and images; `platform` and the names after it are of these alone."""

@@ -16,9 +16,9 @@ from orchestrator.model import (
     AXIS_NAME,
     AXIS_VALUE,
     INSTRUMENT,
+    MATRIX_ARCHES,
     MITIGATION,
     VERSION_AXES,
-    Arch,
     is_version,
     version_key,
 )
@@ -86,8 +86,8 @@ def _refusal(axis: str, value: str, aliases: Mapping[str, str]) -> tuple[str, st
             f"{axis}: {value[:80]!r} cannot be a value",
             "use letters, digits, '.', '_' and '-', 64 at most",
         )
-    if axis == ARCH and value not in list(Arch):
-        return f"arch: {value!r} is not supported", nearest(value, map(str, Arch), aliases)
+    if axis == ARCH and value not in MATRIX_ARCHES:
+        return f"arch: {value!r} is not supported", nearest(value, map(str, MATRIX_ARCHES), aliases)
     if axis == INSTRUMENT and value not in (ABSENT, *INSTRUMENTS):
         return f"no instrument is called {value!r}", nearest(value, (ABSENT, *INSTRUMENTS))
     return None

@@ -31,7 +31,7 @@ __lazy_modules__ = (
     "orchestrator.model.unobserved",
 )
 
-from orchestrator.binary.arch import Arch
+from orchestrator.binary.arch import MATRIX_ARCHES, Arch
 from orchestrator.model.base import SCHEMA, Value
 from orchestrator.model.bisection import Bisection, BisectionFinding, Flip, SkippedValue, TestedValue
 from orchestrator.model.catalogue import TOOLCHAIN_ARCH, Catalogue, CatalogueParts, MadeOf

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Annotated, Final
 
 from packaging.version import Version
+from pydantic import AfterValidator
 
 from orchestrator.binary.arch import Arch
 from orchestrator.model.base import Value
@@ -41,7 +42,7 @@ class Cell(Value):
     scenario: str
     python: str
     glibc: str
-    arch: Arch
+    arch: Annotated[Arch, AfterValidator(Arch.of_matrix)]
     launcher: str
     probe: str
     own: tuple[tuple[str, str], ...] = ()

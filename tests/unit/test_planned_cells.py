@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from orchestrator.errors import InputError
 from orchestrator.model import (
+    MATRIX_ARCHES,
     Arch,
     Cell,
     InterpreterKind,
@@ -37,7 +38,7 @@ CELLS = st.builds(
         "scenario": st.sampled_from(["s", "t"]),
         "python": st.sampled_from(["3.9", "3.13"]),
         "glibc": st.sampled_from(["2.17", "2.41"]),
-        "arch": st.sampled_from(list(Arch)),
+        "arch": st.sampled_from(MATRIX_ARCHES),
         "launcher": st.sampled_from(["plain", "uwsgi"]),
         "probe": st.sampled_from(["c", "cpp"]),
     }),
@@ -232,3 +233,12 @@ def test_shards_have_the_cells_of_a_whole_plan_each_once(
     if len(chosen) >= count:
         held = [image for part in parts for image in {item.image for item in part}]
         assert len(held) == len(set(held)), "an image is built by two shards"
+
+
+@pytest.mark.parametrize("arch", sorted(set(Arch) - set(MATRIX_ARCHES)))
+def test_an_architecture_of_cores_alone_is_none_of_cells_and_hosts(arch: Arch) -> None:
+    axes = {"scenario": "s", "python": "3.13", "glibc": "2.41", "launcher": "plain", "probe": "cpp"}
+    with pytest.raises(ValidationError):
+        Cell.from_axes(axes | {"arch": arch.value})
+    with pytest.raises(ValueError, match="is not a valid Arch"):
+        Arch.from_machine(arch.value)
