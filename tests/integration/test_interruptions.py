@@ -318,7 +318,7 @@ def test_an_engine_that_goes_away_is_an_error_and_never_a_crash(
     verdicts = [result.judgement.verdict for result in results(tmp_path)]
     assert verdicts.count(Verdict.PASS) >= 3
     assert Verdict.FAIL not in verdicts
-    assert 1 <= verdicts.count(Verdict.ERROR) <= 2  # those in flight, two at a time
+    assert 1 <= verdicts.count(Verdict.ERROR) <= 4  # two that ran, and two whose containers were being made
     assert len(verdicts) < 12
     assert not left_by(process, engine)
 
