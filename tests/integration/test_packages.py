@@ -254,5 +254,6 @@ def test_an_environment_without_a_wheel_is_excluded_with_what_there_is(tmp_path:
     plan = json.loads(ended.stdout)
     reasons = {item["reason"] for item in plan["excluded"] if item["axes"]["python"] == ["3.14"]}
     assert reasons == {
-        "grpcio 1.70.0 has wheels for cp38 to cp313 on manylinux_2_17 x86_64; none for CPython 3.14"
+        "grpcio 1.70.0 has wheels for cp38 to cp313 on manylinux_2_17 x86_64; none for CPython 3.14 "
+        "(--build-missing compiles it)"
     }
