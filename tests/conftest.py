@@ -1,5 +1,6 @@
 """What all tests share: an environment that is the same on every machine, and a run of the smoke profile."""
 
+import fcntl
 import os
 
 import pytest
@@ -36,5 +37,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByEngin
 
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The main job, once: 12 cells on real images, which later tests find built."""
-    return run("--profile", "smoke", reports=tmp_path_factory.mktemp("reports"))
+    """The main job, once in each process: 12 cells on real images, which later tests find built.
+
+    One process at a time: of two on a machine without images each would build them all.
+    """
+    with (tmp_path_factory.getbasetemp().parent / "smoke.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        return run("--profile", "smoke", reports=tmp_path_factory.mktemp("reports"))
