@@ -25,8 +25,6 @@ from orchestrator.model import LABEL, Crash, Sysroot
 from orchestrator.names import BACKENDS
 from orchestrator.scratch import scratch_folder
 
-INNERMOST: Final = 8
-"""Frames of the crashed thread for whose names a package is offered."""
 CORE_HINT: Final = "name a core file, or a match that `coredumpctl list` knows, such as a PID"
 
 
@@ -63,16 +61,16 @@ def analyze_core(request: AnalyzeRequest) -> Crash:
 
 
 def _offers(read: Crash, source: Source) -> list[str]:
-    """Which package of Debian has the names that the crashed thread's innermost frames lack."""
-    thread = read.crashed_thread
-    frames = thread.native[:INNERMOST] if thread else ()
-    nameless = [frame.module for frame in frames if frame.module and not (frame.function and frame.exact)]
-    packages = cores.debug_packages(source, dict.fromkeys(nameless))
-    return [
-        f"frames of {path} have no certain names: Debian's package {packages[path]} has its debug files"
-        for path in dict.fromkeys(nameless)
-        if path in packages
-    ]
+    """Which package of Debian has the name of the place of the fault, where that is not known for certain.
+
+    Frames around it, such as those of a runtime on its way to abort, have no names either, and need none.
+    """
+    site = read.crash
+    if site.module is None or (site.function and site.exact):
+        return []
+    package = cores.debug_packages(source, [site.module]).get(site.module)
+    what = f"the fault in {site.module} has no certain name: Debian's package {package} has its debug files"
+    return [what] if package else []
 
 
 def _stored(name: str, folder: Path) -> DumpedCore:

@@ -59,7 +59,7 @@ def test_a_script_ends_as_it_does_and_each_end_is_said_in_plain_words(own: Path)
     crash = results["3.11"].trials[0].crash
     assert crash
     assert results["3.11"].judgement.reason.startswith(f"{crash.signature} (libc.so.6, called from _ctypes.")
-    assert "string_at" in crash.signature
+    assert crash.signature == "SIGSEGV strlen"  # ctypes, which called it, is part of the interpreter
     for trial in results["3.9"].trials:
         said = (ended.folder / trial.outcome.stdout).read_text()
         assert said == "['a b', '--'] x=y z data /work/project /work/project\n"
