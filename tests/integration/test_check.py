@@ -106,6 +106,7 @@ def test_each_hazard_catches_its_defect_and_lets_the_repaired_twin_pass(
     assert twin is HazardResult.SAFE, why
 
 
+@pytest.mark.slow
 def test_valgrind_finds_an_invalid_read_at_exit_that_ends_cleanly(tmp_path: Path) -> None:
     """Where the user wants valgrind; the repaired twin passes."""
     both = [defective(tmp_path, "broken", repaired=False), defective(tmp_path, "twin", repaired=True)]

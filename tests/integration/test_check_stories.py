@@ -153,6 +153,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> check.FinishedCheck:
     return checked(folder, *both, where=where)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("story", CAUGHT)
 def test_the_battery_finds_the_defect_of_a_story_and_lets_the_repaired_twin_pass(
     made: check.FinishedCheck, story: str
