@@ -1,7 +1,9 @@
 """Results: the outcome of a cell, and how it compares with the expectation."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from orchestrator.model.base import SCHEMA, Integer, Seconds, Value
 from orchestrator.model.cell import Cell
@@ -17,6 +19,8 @@ DUMPING: Final = frozenset(
     {"SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "SIGXCPU", "SIGXFSZ", "SIGSYS"}
 )
 """Signals whose default action is to dump core (signal(7))."""
+MOST_NOT_KEPT: Final = 1 << 32
+"""Far more trials than any cell has; the number is added to others, whose sum has a bound too."""
 DISK_FULL: Final = "disk: its /work was full when it ended"
 CHILD: Final = "child"
 """The role of a process that only the journal tells of."""
@@ -233,7 +237,7 @@ class CellResult(Value):
     unobserved: Unobserved | None = None
     """Why there is no trial, where nothing could be observed."""
     trials: tuple[Trial, ...] = ()
-    not_kept: Integer = 0
+    not_kept: Annotated[int, Field(ge=0, le=MOST_NOT_KEPT)] = 0
     """The number of further trials whose evidence was not kept; each ended as a kept one did."""
     rate: Rate | None = None
     """The rate of the expected crash; where no crash is expected, the rate of unexpected trials. Counted over

@@ -118,6 +118,16 @@ def test_seconds_that_no_cell_takes_are_refused(
     assert "seconds" in said or "not a readable" in said
 
 
+@pytest.mark.parametrize("value", [-1, 1 << 33, 1 << 64])
+def test_trials_that_no_cell_has_are_refused(
+    run: Path, capsys: pytest.CaptureFixture[str], value: int
+) -> None:
+    """Added to the trials that were kept, they passed the bound of the sum: a traceback of `report`."""
+    edit(run / RESULT, lambda result: result.update(not_kept=value))
+    assert main(["report", str(run)]) == EXIT_INPUT
+    assert "not_kept" in capsys.readouterr().err
+
+
 def test_control_characters_reach_neither_the_terminal_nor_junit(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
