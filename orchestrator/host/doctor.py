@@ -14,7 +14,7 @@ from orchestrator.host.capability import Capability, State
 from orchestrator.host.collection_steps import enough_pipes, enough_room
 from orchestrator.host.facts import ARM64_NAMES, Facts, HostPaths
 from orchestrator.invocation import command
-from orchestrator.model import Arch
+from orchestrator.model import MATRIX_ARCHES, Arch
 
 SETUP: Final = f"run `{command('setup')}`"
 DISK_WANTED: Final = 6 << 30
@@ -91,9 +91,9 @@ def tried(facts: Facts) -> tuple[Capability, ...]:
 def native(facts: Facts) -> Capability:
     """The architecture that runs without emulation."""
     name = "arm64" if facts.machine in ARM64_NAMES else facts.machine
-    if name in set(Arch):
+    if name in MATRIX_ARCHES:
         return Capability(name="native architecture", state=State.OK, found=name)
-    hint = f"use a host of {' or '.join(Arch)}"
+    hint = f"use a host of {' or '.join(MATRIX_ARCHES)}"
     return Capability(name="native architecture", state=State.MISSING, found=name, hint=hint)
 
 

@@ -21,6 +21,7 @@ from orchestrator.matrix import Request
 from orchestrator.model import (
     ABSENT,
     INSTRUMENT,
+    MATRIX_ARCHES,
     Arch,
     CellPackages,
     CellTerms,
@@ -237,7 +238,9 @@ def host_arch() -> Arch:
     try:
         return Arch.from_machine(machine)
     except ValueError as error:
-        raise HostError(f"nothing is known of {machine} machines", hint=f"use {' or '.join(Arch)}") from error
+        raise HostError(
+            f"nothing is known of {machine} machines", hint=f"use {' or '.join(MATRIX_ARCHES)}"
+        ) from error
 
 
 def _listed(spec: ImageSpec) -> PlannedImage:

@@ -7,13 +7,23 @@ from itertools import product
 
 from orchestrator.errors import Location
 from orchestrator.matrix.expression import CellContext, Expression, parse
-from orchestrator.model import Arch, Cell, CellResult, Judgement, Plan, PlannedCell, PlannedCells, Verdict
+from orchestrator.model import (
+    MATRIX_ARCHES,
+    Arch,
+    Cell,
+    CellResult,
+    Judgement,
+    Plan,
+    PlannedCell,
+    PlannedCells,
+    Verdict,
+)
 from tests.unit import run_factory as factory
 
 VALUES: Mapping[str, Sequence[str]] = {
     "python": ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"),
     "glibc": ("2.17", "2.28", "2.31", "2.36", "2.39", "2.41", "2.43"),
-    "arch": tuple(Arch),
+    "arch": MATRIX_ARCHES,
     "launcher": ("plain", "uwsgi", "gunicorn"),
     "probe": ("cpp", "rust", "c", "c-embed"),
     "window": ("during", "after", "before"),
@@ -22,7 +32,7 @@ VALUES: Mapping[str, Sequence[str]] = {
 LARGE: Mapping[str, Sequence[str]] = {
     "python": tuple(f"3.{minor}" for minor in range(7, 15)),
     "glibc": ("2.17", "2.28", "2.31", "2.36", "2.41", "2.43"),
-    "arch": tuple(Arch),
+    "arch": MATRIX_ARCHES,
     "launcher": ("plain", "uwsgi", "gunicorn"),
     "probe": ("cpp", "rust", "c"),
     "window": ("before", "during", "after"),

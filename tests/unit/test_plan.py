@@ -15,6 +15,7 @@ from orchestrator.cli import main
 from orchestrator.errors import InputError
 from orchestrator.matrix import Request, load_matrix, select
 from orchestrator.model import (
+    MATRIX_ARCHES,
     Arch,
     Catalogue,
     CopiedPython,
@@ -475,7 +476,7 @@ def test_what_the_cross_toolchain_makes_cannot_be_had_on_another_host(
     old, new = catalogue.bases
     made = old.model_copy(update={"debian": None, "sysroot": CrossSysroot()})
     copied = CopiedPython(
-        kind=InterpreterKind.PORTABLE, version="3.9.2", source="cpython", arches=tuple(Arch)
+        kind=InterpreterKind.PORTABLE, version="3.9.2", source="cpython", arches=MATRIX_ARCHES
     )
     here = catalogue.model_copy(update={"bases": (made, new), "interpreters": (copied,)})
     there = here.model_copy(update={"host": Arch.ARM64})
@@ -495,7 +496,7 @@ def test_an_archive_is_not_asked_below_the_glibc_that_it_needs(project: Path, ca
         kind=InterpreterKind.ARCHIVE,
         version="3.12.1",
         source="cpython",
-        arches=tuple(Arch),
+        arches=MATRIX_ARCHES,
         lowest_glibc="2.36",
     )
     here = catalogue.model_copy(update={"interpreters": (copied,)})
@@ -518,7 +519,7 @@ def test_the_lowest_glibc_of_several_archives_is_named_by_its_version(
             kind=InterpreterKind.ARCHIVE,
             version=version,
             source="jar",
-            arches=tuple(Arch),
+            arches=MATRIX_ARCHES,
             lowest_glibc=lowest,
         )
         for version, lowest in (("3.10.1", "2.100"), ("3.10.2", "2.40"), ("3.10.3", "2.40"))
@@ -550,7 +551,7 @@ def test_a_program_without_python_is_asked_once_a_base(project: Path, catalogue:
     edit(scenario, "  rust: {", "  c: {source: probe.cpp, program: probe}\n  rust: {")
     old, new = catalogue.bases
     copied = tuple(
-        CopiedPython(kind=InterpreterKind.PORTABLE, version=version, source="cpython", arches=tuple(Arch))
+        CopiedPython(kind=InterpreterKind.PORTABLE, version=version, source="cpython", arches=MATRIX_ARCHES)
         for version in ("3.10.1", "3.9.2")
     )
     bases = (old.model_copy(update={"pythons": ()}), new)
@@ -579,7 +580,7 @@ def test_asan_is_for_programs_that_a_bases_own_compiler_makes(project: Path, cat
     old, new = catalogue.bases
     bare = old.model_copy(update={"pythons": (old.pythons[0].model_copy(update={"toolchain": ()}),)})
     copied = CopiedPython(
-        kind=InterpreterKind.PORTABLE, version="3.9.2", source="cpython", arches=tuple(Arch)
+        kind=InterpreterKind.PORTABLE, version="3.9.2", source="cpython", arches=MATRIX_ARCHES
     )
     known = catalogue.model_copy(update={
         "bases": (bare, new), "interpreters": (copied,), "languages": ("cpp", "rust", "c", "c-embed"),

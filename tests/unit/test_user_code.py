@@ -10,6 +10,7 @@ from orchestrator.errors import InputError
 from orchestrator.matrix import Request, load_matrix, select
 from orchestrator.matrix.files import MAX_FILES
 from orchestrator.model import (
+    MATRIX_ARCHES,
     Arch,
     Catalogue,
     CopiedPython,
@@ -449,7 +450,7 @@ def test_a_wheel_of_the_project_is_required_by_its_path(project: Path) -> None:
 def test_no_profile_emulates_unasked_and_a_flag_asks_the_other_architecture(
     project: Path, catalogue: Catalogue, profile: str
 ) -> None:
-    both = tuple(base.model_copy(update={"arches": tuple(Arch)}) for base in catalogue.bases)
+    both = tuple(base.model_copy(update={"arches": MATRIX_ARCHES}) for base in catalogue.bases)
     for host, other in ((Arch.X86_64, Arch.ARM64), (Arch.ARM64, Arch.X86_64)):
         known = catalogue.model_copy(update={"bases": both, "host": host})
         found = ids(chosen(project, known, "script: repro.py", Request(profile=profile)))
