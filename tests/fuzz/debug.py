@@ -9,7 +9,6 @@ read.
 import random
 import shutil
 import struct
-import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from orchestrator.crash import read_crash
 from orchestrator.errors import CoreError
 from tests.fuzz.alarm import alarm
 from tests.fuzz.mutate import mutate
+from tests.fuzz.reading import read_seeds
 
 DATA: Final = Path(__file__).parents[1] / "data" / "debug"
 PROGRAM: Final = "faults/linked"
@@ -168,18 +168,7 @@ BOMBS: Final = {1: zlib.compress(bytes(BOMB), 9), 2: zstandard.ZstdCompressor(le
 
 def fuzz_debug(first: int, count: int) -> Counter[str]:
     """Read `count` inputs from seed `first` on; raises AssertionError that names the seed that went wrong."""
-    root = Path(tempfile.mkdtemp(prefix="crashmatrix-fuzz-"))
-    outcomes: Counter[str] = Counter()
-    try:
-        fuzzer = DebugFuzzer(root)
-        for seed in range(first, first + count):
-            try:
-                outcomes[fuzzer.read(seed)] += 1
-            except Exception as error:
-                raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
-    finally:
-        shutil.rmtree(root)
-    return outcomes
+    return read_seeds(lambda root: DebugFuzzer(root).read, first, count)
 
 
 def _plain(name: str) -> bytes:

@@ -1,9 +1,9 @@
 """One fuzzed reading: it must end soon, with an answer or an error of ours."""
 
 import random
-import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -93,17 +93,19 @@ class Fuzzer:
 
 def fuzz(first: int, count: int) -> Counter[str]:
     """Read `count` inputs from seed `first` on; raises AssertionError that names the seed that went wrong."""
-    root = Path(tempfile.mkdtemp(prefix="crashmatrix-fuzz-"))
+    return read_seeds(lambda root: Fuzzer(root).read, first, count)
+
+
+def read_seeds(reader_in: Callable[[Path], Callable[[int], str]], first: int, count: int) -> Counter[str]:
+    """Read seeds in a folder of their own; raises AssertionError that names the seed that went wrong."""
     outcomes: Counter[str] = Counter()
-    try:
-        fuzzer = Fuzzer(root)
+    with tempfile.TemporaryDirectory(prefix="crashmatrix-fuzz-") as root:
+        read = reader_in(Path(root))
         for seed in range(first, first + count):
             try:
-                outcomes[fuzzer.read(seed)] += 1
+                outcomes[read(seed)] += 1
             except Exception as error:
                 raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
-    finally:
-        shutil.rmtree(root)
     return outcomes
 
 
