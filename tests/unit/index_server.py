@@ -13,6 +13,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
 
+import pytest
+
 
 class _Handler(SimpleHTTPRequestHandler):
     wanted = ""
@@ -135,3 +137,19 @@ class IndexServer:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         link = f'<a href="../../files/{path.name}#sha256={digest}"{said}>{path.name}</a><br>\n'
         page.write_text((page.read_text() if page.exists() else "<!DOCTYPE html>\n") + link)
+
+
+def use_alone(server: IndexServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make an index the only one that a test has, with caches of its own."""
+    monkeypatch.setenv("UV_DEFAULT_INDEX", server.address(credentials=True))
+    monkeypatch.setenv("UV_CACHE_DIR", str(folder / "uv"))
+    monkeypatch.setenv("CRASHMATRIX_CACHE", str(folder / "cache"))
+
+
+def script_project(folder: Path, scenario: str) -> Path:
+    """A project of one empty script."""
+    (folder / "scenarios").mkdir(parents=True)
+    (folder / "matrix.yaml").write_text("schema: 1\n")
+    (folder / "repro.py").write_text("")
+    (folder / "scenarios" / "repro.yaml").write_text(f"schema: 1\nscript: repro.py\n{scenario}")
+    return folder

@@ -19,7 +19,7 @@ from orchestrator.pipeline.plan_again import plan_again
 from orchestrator.pipeline.planning import PlannedRun, make_plan
 from orchestrator.pipeline.projects import Project
 from orchestrator.rundir import RunFolder
-from tests.unit.index_server import IndexServer
+from tests.unit.index_server import IndexServer, script_project, use_alone
 
 WHEEL = "cp39-cp39-manylinux_2_17_x86_64"
 BUILD = '[build-system]\nrequires = ["builder"]\n'
@@ -36,18 +36,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexSer
             "1.0",
             files={"pyproject.toml": BUILD, "native.egg-info/requires.txt": "helper>=2\n\n[x]\nnot-there\n"},
         )
-        monkeypatch.setenv("UV_DEFAULT_INDEX", server.address(credentials=True))
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-        monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "cache"))
+        use_alone(server, tmp_path, monkeypatch)
         yield server
-
-
-def project(folder: Path, scenario: str) -> Path:
-    (folder / "scenarios").mkdir(parents=True)
-    (folder / "matrix.yaml").write_text("schema: 1\n")
-    (folder / "repro.py").write_text("")
-    (folder / "scenarios" / "repro.yaml").write_text(f"schema: 1\nscript: repro.py\n{scenario}")
-    return folder
 
 
 def planned(
@@ -73,7 +63,7 @@ def built(found: PlannedRun) -> dict[str, tuple[str, ...]]:
 def test_a_package_is_built_where_it_has_no_wheel_and_nowhere_else(
     served: IndexServer, tmp_path: Path
 ) -> None:
-    folder = project(tmp_path / "project", "requires: [native]\n")
+    folder = script_project(tmp_path / "project", "requires: [native]\n")
     found = planned(folder)
     sdist = ("native-1.0.tar.gz",)
     assert built(found) == {"3.9 2.31": (), "3.9 2.36": (), "3.11 2.31": sdist, "3.11 2.36": sdist}
@@ -96,7 +86,7 @@ def test_a_package_is_built_where_it_has_no_wheel_and_nowhere_else(
 
 
 def test_without_the_flag_the_reason_names_it(served: IndexServer, tmp_path: Path) -> None:
-    folder = project(tmp_path / "project", "requires: [native]\n")
+    folder = script_project(tmp_path / "project", "requires: [native]\n")
     said = {item.reason for item in planned(folder, build=False).plan.excluded}
     assert (
         "native 1.0 has wheels for cp39 on manylinux_2_17 x86_64; none for CPython 3.11 "
@@ -104,7 +94,7 @@ def test_without_the_flag_the_reason_names_it(served: IndexServer, tmp_path: Pat
     )
     served.add_wheel("old", "1.0", WHEEL)
     served.add_sdist("old", "1.0", files={}, requires_python="<3.10")
-    other = project(tmp_path / "other", "requires: [old]\n")
+    other = script_project(tmp_path / "other", "requires: [old]\n")
     reasons = {item.reason for item in planned(other).plan.excluded}
     assert "old 1.0 has wheels for cp39 on manylinux_2_17 x86_64; none for CPython 3.11" in reasons
 
@@ -112,7 +102,7 @@ def test_without_the_flag_the_reason_names_it(served: IndexServer, tmp_path: Pat
 def test_a_requirement_of_a_requirement_is_built_too(served: IndexServer, tmp_path: Path) -> None:
     served.add_wheel("app", "1.0", "py3-none-any", requires=["native<2", "zipped"])
     served.add_sdist("zipped", "3.0", files={"setup.py": ""}, suffix="zip")
-    folder = project(tmp_path / "project", "requires: [app]\n")
+    folder = script_project(tmp_path / "project", "requires: [app]\n")
     found = built(planned(folder, glibc=("2.36",)))
     assert found == {
         "3.9 2.36": ("zipped-3.0.zip",),
@@ -123,7 +113,7 @@ def test_a_requirement_of_a_requirement_is_built_too(served: IndexServer, tmp_pa
 def test_the_locks_of_a_run_build_it_again_with_or_without_the_flag(
     served: IndexServer, tmp_path: Path
 ) -> None:
-    folder = project(tmp_path / "project", "requires: [native]\n")
+    folder = script_project(tmp_path / "project", "requires: [native]\n")
     first = planned(folder, glibc=("2.36",))
     run = written(first, tmp_path / "run")
     served.add_wheel("native", "2.0", "py3-none-any")
@@ -143,7 +133,7 @@ def test_the_locks_of_a_run_build_it_again_with_or_without_the_flag(
 def test_where_there_is_no_compiler_or_nothing_to_build_with_the_cell_is_excluded(
     served: IndexServer, tmp_path: Path
 ) -> None:
-    folder = project(tmp_path / "project", "requires: [native]\n")
+    folder = script_project(tmp_path / "project", "requires: [native]\n")
     out = planned(folder, glibc=("2.17", "2.36")).plan.excluded
     assert any(
         item.reason.startswith("native 1.0 has no wheel here, and sysroot-2.17 brings no compiler")
@@ -156,7 +146,7 @@ def test_where_there_is_no_compiler_or_nothing_to_build_with_the_cell_is_exclude
         "bad": "bad cannot be built: bad-1.0.tar.gz/pyproject.toml:1:14: not valid TOML",
     }.items():
         with pytest.raises(InputError) as caught:
-            planned(project(tmp_path / name, f"requires: [{name}]\n"), glibc=("2.36",))
+            planned(script_project(tmp_path / name, f"requires: [{name}]\n"), glibc=("2.36",))
         assert said in str(caught.value)
 
 

@@ -11,7 +11,7 @@ from orchestrator.pipeline.plan_again import plan_again
 from orchestrator.pipeline.planning import PlannedRun, make_plan
 from orchestrator.pipeline.projects import Project
 from orchestrator.rundir import RunFolder
-from tests.unit.index_server import IndexServer
+from tests.unit.index_server import IndexServer, script_project, use_alone
 
 TAG = "cp311-cp311-manylinux_2_17_x86_64"
 CHOSEN = {"arch": ("x86_64",), "glibc": ("2.36",), "launcher": ("plain",)}
@@ -31,18 +31,13 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[IndexSer
             server.add_wheel("native", version, TAG)
         for name in ("builder", "pip"):
             server.add_wheel(name, "1.0", "py3-none-any")
-        monkeypatch.setenv("UV_DEFAULT_INDEX", server.address(credentials=True))
-        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-        monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "cache"))
+        use_alone(server, tmp_path, monkeypatch)
         yield server
 
 
 def project(folder: Path, scenario: str) -> Path:
-    (folder / "scenarios").mkdir(parents=True)
-    (folder / "matrix.yaml").write_text("schema: 1\n")
-    (folder / "repro.py").write_text("")
+    script_project(folder, scenario)
     (folder / "pyproject.toml").write_text(PYPROJECT)
-    (folder / "scenarios" / "repro.yaml").write_text(f"schema: 1\nscript: repro.py\n{scenario}")
     return folder
 
 
