@@ -2,6 +2,7 @@ import ctypes
 import os
 import sys
 import threading
+import time
 import types
 
 NAMES = []
@@ -16,6 +17,9 @@ M_MMAP_THRESHOLD = -3
 LARGE = 1 << 20  # malloc() maps so much, and realloc() moves it: what a reader still has is unmapped
 ended = threading.Event()
 started = threading.Semaphore(0)
+LONGEST = 15.0  # seconds; the readers take the processors from an import, which would not end in time
+NAME = b"CRASHMATRIX_NOT_THERE"
+NAMES_SORTED = 64  # some 200 comparisons, so as many reads of the environment
 
 
 def is_full(variables):
@@ -44,10 +48,14 @@ def fill():
 
 
 def read():
-    libc.getenv(b"CRASHMATRIX_NOT_THERE")
+    # qsort() compares by getenv(), which finds no name and so says equal: between two reads a thread does not
+    # wait for the GIL. The import, which holds it, would change the environment while no thread reads.
+    size = len(NAME) + 1
+    names = ctypes.create_string_buffer((NAME + b"\0") * NAMES_SORTED)
     started.release()
-    while not ended.is_set():
-        libc.getenv(b"CRASHMATRIX_NOT_THERE")
+    end = time.monotonic() + LONGEST
+    while not ended.is_set() and time.monotonic() < end:
+        libc.qsort(names, ctypes.c_size_t(NAMES_SORTED), ctypes.c_size_t(size), libc.getenv)
 
 
 kept = fill()
