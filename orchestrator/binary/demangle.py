@@ -4,7 +4,11 @@ It is written in Python and has bounds: names come out of untrusted files, and l
 has crashed on some. A name that it cannot read stays mangled.
 """
 
-from functools import lru_cache
+from __future__ import annotations
+
+__lazy_modules__ = ("demangle",)
+
+from functools import cache, lru_cache
 from typing import Final
 
 import demangle as demangler
@@ -13,7 +17,6 @@ from orchestrator.binary.cpp_names import without_arguments, without_result
 
 # Characters of a mangled name.
 LONGEST: Final = 1024
-_LIMITS: Final = demangler.Limits(max_input=LONGEST, max_output=16 * LONGEST)
 # Prefixes of names of data, such as "typeinfo for T", and of thunks.
 _SPECIAL: Final = ("_ZT", "_ZG")
 
@@ -29,12 +32,17 @@ def demangle(name: str) -> str:
     if not linked.startswith(("_Z", "_R")) or len(plain) > LONGEST:
         return plain
     # Rust's legacy scheme looks like C++'s, and may have dots within a name.
-    rust = demangler.demangle(plain, language="rust", limits=_LIMITS)
+    rust = demangler.demangle(plain, language="rust", limits=_limits())
     if rust != plain:
         return rust
-    cpp = demangler.demangle(linked, language="itanium", style="gnu", limits=_LIMITS)
+    cpp = demangler.demangle(linked, language="itanium", style="gnu", limits=_limits())
     if cpp == linked:
         return plain
     bare = without_arguments(cpp)
     bare = bare if linked.startswith(_SPECIAL) else without_result(bare)
     return f"{bare} [clone .{suffix}]" if suffix else bare
+
+
+@cache
+def _limits() -> demangler.Limits:
+    return demangler.Limits(max_input=LONGEST, max_output=16 * LONGEST)

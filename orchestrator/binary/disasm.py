@@ -62,6 +62,22 @@ class Instruction:
         return "; ".join(parts) or None
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """An instruction without its meaning: its mnemonic, and its operands in Intel's syntax."""
+
+    address: int
+    size: int
+    mnemonic: str
+    operands: str
+
+
+def decode(code: bytes, start: int) -> Iterator[Decoded]:
+    """The instructions of x86-64 code at an address, up to the first that is none."""
+    for item in _engine(Arch.X86_64).disasm_lite(code, start):
+        yield Decoded(*item)
+
+
 def disassemble(
     arch: Arch, pc: int, registers: Mapping[str, int], read: Reader, *, start: int | None = None
 ) -> tuple[Instruction, ...]:

@@ -1,5 +1,16 @@
 """Finds a trial's core on the host, and makes the sysroot that is needed to read it."""
 
+__lazy_modules__ = (
+    "orchestrator.cores.collection",
+    "orchestrator.cores.debian",
+    "orchestrator.cores.debuginfod",
+    "orchestrator.cores.journal",
+    "orchestrator.cores.linkmap",
+    "orchestrator.cores.others",
+    "orchestrator.cores.sources",
+    "orchestrator.cores.sysroot",
+)
+
 from orchestrator.cores.collection import collect
 from orchestrator.cores.debian import debug_packages
 from orchestrator.cores.debuginfod import DebugServer

@@ -2,7 +2,7 @@
 
 The kernel hands every core to one handler, whatever container it comes from, so a core is matched
 by the 64-digit id of its container (any cgroup driver spells it out) and, where a container left
-several, by the pid that the process under question had inside. An expected core
+several, by the pid that the process under test had inside. An expected core
 that is missing is LOST, with the reason.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from orchestrator.adapters import process
+from orchestrator.adapters.collector import STORING, is_collecting
 from orchestrator.cores.journal import (
     HINT,
     StoredCore,
@@ -30,10 +31,6 @@ STORE: Final = PurePosixPath("/var/lib/systemd/coredump")
 """Where systemd-coredump stores cores (systemd-coredump(8)); the journal may name no other place."""
 DEADLINE: Final = 20.0
 """Seconds to wait for a core that the kernel says it wrote; 300 MB of random heap took 3.2 s to store."""
-STORING: Final = 600.0
-"""Seconds to wait while a systemd-coredump is at work; one may be slow to store what the kernel hands it."""
-COLLECTOR: Final = "systemd-coredum"
-"""The command name of one, as the kernel cuts it."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 SUFFIXES: Final = frozenset({".zst", ".xz", ".lz4"})
 
@@ -51,10 +48,9 @@ def collect(
 ) -> CoreFile:
     """Find a trial's core and copy it to `folder`; its path in the result is relative to `root`.
 
-    Costs nothing where the process did not die of a core-dumping signal. Waits up to `deadline`
-    seconds where the wait status says that a core was written, else looks once; in both cases for
-    longer while a core is being stored. A core that cannot be collected is returned as LOST with its
-    reason, not raised.
+    Returns at once if the process did not die of a core-dumping signal. Waits up to `deadline` seconds where
+    the wait status says that a core was written, else looks once; in both cases for longer while a core is
+    being stored. A core that cannot be collected is returned as LOST with its reason, not raised.
     """
     if not may_dump(outcome):
         return CoreFile(state=CoreState.NONE)
@@ -67,7 +63,7 @@ def collect(
 
 
 def may_dump(outcome: Outcome) -> bool:
-    """Whether a process ended as one does that leaves a core."""
+    """Whether a process ended by a signal that dumps a core."""
     return outcome.core_dumped or outcome.signal in DUMPING
 
 
@@ -143,18 +139,6 @@ def _wait(outcome: Outcome, deadline: float) -> Match | None:
             return match
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
-
-
-def is_collecting() -> bool:
-    """Whether a systemd-coredump is at work on this host. Nobody can tell from outside on which crash."""
-    return any(map(_is_collector, Path("/proc").glob("[0-9]*/comm")))
-
-
-def _is_collector(comm: Path) -> bool:
-    try:
-        return comm.read_text(errors="replace").strip() == COLLECTOR
-    except OSError:  # it has ended meanwhile
-        return False
 
 
 def keep_core(core: StoredCore, target: Path, root: Path, note: str | None = None) -> CoreFile:

@@ -57,7 +57,7 @@ class DebugFiles:
         self, path: PurePosixPath, elf: ObjectFile, build_id: str | None
     ) -> tuple[PurePosixPath | None, list[str]]:
         """The debug file's place in the sysroot, if there is one, and the problem if there is not."""
-        if build_id and self._root.have(debug_place(build_id), build_id, debug=True):
+        if build_id and self._root.have(debug_place(build_id)):
             return debug_place(build_id), []
         linked, wrong = self._by_link(path, elf, build_id)
         if linked:
@@ -86,7 +86,7 @@ class DebugFiles:
                 )
                 return False
 
-            if self._root.have(place, None, debug=False, check=is_it):
+            if self._root.have(place, check=is_it):
                 return place, []
         return None, wrong
 
@@ -108,11 +108,11 @@ class DebugFiles:
     def _add_split(self, path: PurePosixPath, described: ObjectFile) -> None:
         """Fetch split debug information: the package beside the program, or each file."""
         names = split_names(described)
-        if not names or self._root.have(PurePosixPath(f"{path}.dwp"), None, debug=False):
+        if not names or self._root.have(PurePosixPath(f"{path}.dwp")):
             return
         left = MAX_SPLIT
         for place in dict.fromkeys(name.path for name in names[:MAX_SPLITS]):
-            if left > 0 and self._root.have(place, None, debug=False):
+            if left > 0 and self._root.have(place):
                 left -= self._root.file(place).stat().st_size
 
     def _ask(self, of: PurePosixPath, target: PurePosixPath, build_id: str | None, kind: Kind) -> bool:
@@ -125,10 +125,9 @@ class DebugFiles:
             or not BUILD_ID.fullmatch(build_id)
         ):
             return False
-        found = self._root.fetch(target, lambda stream: server.copy(build_id, kind, stream), _has(build_id))
-        if found:
-            self._root.keep(self._root.file(target), build_id, debug=kind == "debuginfo")
-        return found
+        return self._root.fetch_kept(
+            target, build_id, kind, lambda stream: server.copy(build_id, kind, stream), _has(build_id)
+        )
 
 
 def modules_on_stacks(core: Core) -> frozenset[str]:

@@ -3,13 +3,15 @@
 A server is asked only if the user named one. Its files are untrusted and verified by build id.
 """
 
+import hashlib
 from typing import IO, Final, Literal
 
 from orchestrator.adapters import http
 from orchestrator.cores.sources import MAX_FILE
 from orchestrator.errors import HostError
 
-# Files that are asked for, for one core; a server on the internet takes a tenth of a second to say no.
+# Files that are asked for, for one core; a server on the internet takes a tenth of a second to answer that it
+# has none.
 MAX_ASKED: Final = 100
 # Seconds for one file; libLLVM's debug file has a gigabyte.
 SECONDS: Final = 300.0
@@ -27,6 +29,11 @@ class DebugServer:
 
     def __str__(self) -> str:
         return http.shown(self._url)
+
+    @property
+    def key(self) -> str:
+        """What its files are kept under: those of one server are no other's."""
+        return hashlib.sha256(self._url.encode()).hexdigest()[:16]
 
     def copy(self, build_id: str, kind: Kind, target: IO[bytes]) -> bool:
         """Write a file of a build id to `target`; False where the server has none."""

@@ -31,6 +31,8 @@ TIMEOUT: Final = 30
 HINT: Final = f"run `{command('setup')}`; `{command('doctor')}` shows the state of core collection"
 _NS_PID: Final = re.compile(r"^NSpid:\s*([\d\s]+)$", re.MULTILINE)
 _KERNEL: Final = re.compile(r"coredump: (\d+)\(.*\): (.+)")
+_SKIPPED: Final = re.compile(r"(?:coredump: |Pid )(\d+)\((.*)\):? over core_pipe_limit")
+"""The kernel's words of a core for which too many were being read: of Linux 6.18, and of older ones."""
 _CONTAINER: Final = re.compile(r"[0-9a-f]{64}")
 """The id of a container, which any driver of cgroups spells out."""
 _SLACK: Final = timedelta(seconds=1)
@@ -39,7 +41,7 @@ _SLACK: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, kw_only=True)
 class StoredCore:
-    """systemd-coredump's account of one core. `pid` is the process's in its innermost pid namespace."""
+    """systemd-coredump's record of one core. `pid` is the process's in its innermost pid namespace."""
 
     filename: str | None
     cgroup: str | None
@@ -53,6 +55,14 @@ class StoredCore:
     time: float | None = None
     """When it was written, in seconds since the epoch. With kernel.core_pipe_limit above 0 the parent of the
     process is told of its end only afterwards (core(5))."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkippedCore:
+    """A core that the kernel did not hand out; `pid` is that of the process's own namespace."""
+
+    pid: int
+    comm: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +136,14 @@ def reason_not_dumped(pid: int | None, since: datetime) -> str | None:
     entries = _query(["--output-fields=MESSAGE", after, "_TRANSPORT=kernel"])
     found = [match for entry in entries if (match := _KERNEL.search(entry.get("MESSAGE", "")))]
     return next((match[2] for match in reversed(found) if pid is not None and int(match[1]) == pid), None)
+
+
+def find_skipped(since: datetime) -> tuple[SkippedCore, ...]:
+    """The cores that the kernel skipped since a time: more than kernel.core_pipe_limit were being read."""
+    after = f"--since=@{(since - _SLACK).timestamp():.0f}"
+    entries = _query(["--output-fields=MESSAGE", after, "_TRANSPORT=kernel"])
+    found = [match for entry in entries if (match := _SKIPPED.match(entry.get("MESSAGE", "")))]
+    return tuple(SkippedCore(pid=int(match[1]), comm=match[2]) for match in found)
 
 
 def parse_core(entry: Mapping[str, str]) -> StoredCore:

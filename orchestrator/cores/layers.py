@@ -4,8 +4,8 @@ The engine returns one file per call, and starts a program for each (Docker 20.1
 this user may read the engine's store, they are read there instead; nothing is mounted or written. The rules
 are those of the kernel's Documentation/filesystems/overlayfs.rst.
 
-A link is followed inside the image. Where a layer holds what only the kernel's own view of it explains
-(a folder that was renamed), this refuses, and the engine is asked.
+A link is followed inside the image. Where only the kernel can resolve a layer (a folder that was renamed),
+UnclearLayersError is raised, and the engine is asked.
 """
 
 import errno

@@ -7,23 +7,23 @@ nothing: one whose parent, itself a child of the judged process, waited for it a
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from orchestrator.adapters.collector import STORING, is_collecting
 from orchestrator.cores.collection import (
     DEADLINE,
     FIRST_PAUSE,
     LONGEST_PAUSE,
     PATTERN,
-    STORING,
-    is_collecting,
     is_emulator,
     is_systemd_coredump,
     keep_core,
     may_dump,
     why_not_stored,
 )
-from orchestrator.cores.journal import HINT, StoredCore, find_cores
+from orchestrator.cores.journal import HINT, StoredCore, find_cores, find_skipped
 from orchestrator.errors import ToolError
 from orchestrator.model import (
     CHILD,
@@ -45,14 +45,14 @@ MOST: Final = 16
 class Others:
     """Crashes of other processes of one trial, in the order of their reports.
 
-    `left_out` further ones were not collected. `note` says why none could be looked for.
+    `left_out` further ones were not collected. `note` says why some may not be known.
     """
 
     crashes: tuple[OtherCrash, ...] = ()
     left_out: int = 0
     note: str | None = None
     disagreement: str | None = None
-    """What the supervisor reports of a process and the journal says otherwise."""
+    """The contradiction between the supervisor and the journal about a process."""
     own: CoreFile | None = None
     """The core of the judged process where its reported end is none that leaves one."""
 
@@ -67,7 +67,7 @@ def collect_others(
 ) -> tuple[Others, ...]:
     """The crashes of other processes of a container's trials, given in their order, each with its folder.
 
-    Paths of cores are relative to `root`. Costs one query of the journal where the supervisor saw no other
+    Paths of cores are relative to `root`. Costs two queries of the journal where the supervisor saw no other
     process crash; else waits up to `deadline` seconds for the cores that it reported. Never raises for a core
     that cannot be had.
     """
@@ -76,14 +76,14 @@ def collect_others(
         why = f"kernel.core_pattern is {handler!r}, not systemd-coredump; {HINT}"
         return tuple(_unseen(outcome, why) for outcome in outcomes)
     try:
-        cores = _wait(outcomes, deadline)
+        cores, note = _wait(outcomes, deadline), _skipped(outcomes)
     except ToolError as error:
         return tuple(_unseen(outcome, str(error)) for outcome in outcomes)
     mine: list[list[StoredCore]] = [[] for _ in outcomes]
     for core in cores:
         mine[_trial_of(core, outcomes)].append(core)
     return tuple(
-        _of_trial(outcome, found, folder, root)
+        _of_trial(outcome, found, folder, root, note)
         for outcome, found, folder in zip(outcomes, mine, folders, strict=True)
     )
 
@@ -115,6 +115,23 @@ def _wait(outcomes: Sequence[Outcome], deadline: float) -> list[StoredCore]:
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
+def _skipped(outcomes: Sequence[Outcome]) -> str | None:
+    """A note where the kernel skipped cores meanwhile of which one may be of a process that nobody knows.
+
+    The kernel has the pid of the process's own namespace, so that it may be one of another container.
+    """
+    known = {process.pid for outcome in outcomes for process in (*outcome.others, _itself(outcome))}
+    skipped = find_skipped(datetime.fromisoformat(outcomes[0].started))
+    unknown = [core for core in skipped if core.pid not in known]
+    if not unknown:
+        return None
+    more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+    return (
+        "whether another process crashed is not known: meanwhile more processes of this host crashed than "
+        f"kernel.core_pipe_limit, and the kernel skipped the core of {unknown[0].comm}{more}"
+    )
+
+
 def _trial_of(core: StoredCore, outcomes: Sequence[Outcome]) -> int:
     """The position of the trial whose core this is: trials run one after the other, and pids ascend."""
     for index, outcome in enumerate(outcomes):
@@ -124,7 +141,9 @@ def _trial_of(core: StoredCore, outcomes: Sequence[Outcome]) -> int:
     return max((index for index, pid in enumerate(starts) if pid <= (core.pid or 0)), default=0)
 
 
-def _of_trial(outcome: Outcome, cores: Sequence[StoredCore], folder: Path, root: Path) -> Others:
+def _of_trial(
+    outcome: Outcome, cores: Sequence[StoredCore], folder: Path, root: Path, note: str | None
+) -> Others:
     found = list(_crashed(outcome, [core for core in cores if not _is_judged(core, outcome)]))
     crashes = tuple(
         OtherCrash(process=process, core=_core(process, core, folder / f"core-{number}", root))
@@ -134,15 +153,16 @@ def _of_trial(outcome: Outcome, cores: Sequence[StoredCore], folder: Path, root:
     return Others(
         crashes=crashes,
         left_out=max(0, len(found) - MOST),
+        note=note,
         disagreement=next(_disagreements(outcome, cores), None),
         own=_core(_itself(outcome), own, folder / "core", root) if own and own.pid else None,
     )
 
 
 def _disagreements(outcome: Outcome, cores: Sequence[StoredCore]) -> Iterator[str]:
-    """Each process that the supervisor and the kernel's handler of cores say different things of.
+    """The processes of which the supervisor and the journal report different ends.
 
-    The supervisor has the end of a server's worker from its master, which is the program under question.
+    The supervisor has the end of a server's worker from its master, which is the program under test.
     """
     reported = {process.pid: process for process in (*outcome.others, _itself(outcome)) if process.pid}
     for core in cores:
@@ -156,7 +176,7 @@ def _disagreements(outcome: Outcome, cores: Sequence[StoredCore]) -> Iterator[st
 
 
 def _itself(outcome: Outcome) -> OtherProcess:
-    """The judged process in the words for others."""
+    """The judged process, described as the others are."""
     return OtherProcess(
         pid=outcome.pid, role="judged", kind=outcome.kind, status=outcome.status, signal=outcome.signal
     )

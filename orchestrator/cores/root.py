@@ -1,11 +1,13 @@
-"""The folder of a sysroot: files that are fetched into it from a source, and kept by build id for others.
+"""The folder of a sysroot: files that are fetched into it from a source.
 
-Every name comes out of a core or a container and is untrusted.
+Every name comes out of a core or a container and is untrusted. So is every build id: whoever links a
+file chooses it. Only a debug server's answers are kept by it for other sysroots, and no file of a container.
 """
 
 import errno
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -51,26 +53,20 @@ class Root:
         """Where a file of the root lies in the sysroot; raises ValueError for a path that leads outside."""
         return place(self.folder, path)
 
-    def have(
-        self, path: PurePosixPath, build_id: str | None, *, debug: bool, check: Check | None = None
-    ) -> bool:
+    def have(self, path: PurePosixPath, *, check: Check | None = None) -> bool:
         """Whether a file is in the sysroot; it is fetched if it is not there yet.
 
-        One that `check` refuses is not there.
+        A file that `check` refuses counts as missing.
         """
         if is_here(self.folder, path):
             return check is None or check(self.file(path))
         try:
-            if self._from_store(path, build_id, debug=debug):
-                return True
             if str(path) in self._known_absent or not self._put(path, self._copy_of(path), check):
                 self._absent.add(str(path))
                 return False
         except (OSError, ValueError) as error:
             self._raise_if_of_host(path, error)
             return False
-        if debug:
-            self.keep(self.file(path), build_id, debug=True)
         return True
 
     def fetch(self, path: PurePosixPath, write: Fetch, check: Check) -> bool:
@@ -108,32 +104,25 @@ class Root:
             hint = f"free space under {self.folder.parent}, or set CRASHMATRIX_CACHE"
             raise ToolError(f"{path} cannot be kept: {error.strerror}", hint=hint) from error
 
-    def keep(self, file: Path, build_id: str | None, *, debug: bool) -> None:
-        """Keep a verified file for sysroots of other images."""
-        kept = self._stored(build_id, debug=debug)
-        if kept and not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileExistsError):
-                os.link(file, kept)
-
-    def forget(self, file: Path, build_id: str) -> None:
-        """Remove a wrong file, also from the store if it is the one that the store has."""
-        kept = self._stored(build_id, debug=False)
-        if kept and kept.exists() and kept.samefile(file):
-            kept.unlink()
-        file.unlink()
-
-    def _stored(self, build_id: str | None, *, debug: bool) -> Path | None:
-        """The place of a file in the store; None for one that the store does not keep."""
-        if self._store is None or not build_id or not BUILD_ID.fullmatch(build_id):
-            return None
-        return self._store / build_id[:2] / f"{build_id[2:]}{'.debug' if debug else '.elf'}"
-
-    def _from_store(self, path: PurePosixPath, build_id: str | None, *, debug: bool) -> bool:
-        kept = self._stored(build_id, debug=debug)
-        if kept is None or not kept.exists():
+    def fetch_kept(self, path: PurePosixPath, build_id: str, kind: str, write: Fetch, check: Check) -> bool:
+        """As `fetch`, of a server's file, which is kept for other sysroots by its build id and kind."""
+        if self._store is None:
+            return self.fetch(path, write, check)
+        kept = self._store / build_id[:2] / f"{build_id[2:]}.{kind}"
+        if kept.exists() and self.fetch(path, _copy_of_file(kept), check):
+            return True
+        if not self.fetch(path, write, check):
             return False
-        target = self.file(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(kept, target)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.link(self.file(path), kept)
         return True
+
+
+def _copy_of_file(file: Path) -> Fetch:
+    def copy(target: IO[bytes]) -> bool:
+        with file.open("rb") as stream:
+            shutil.copyfileobj(stream, target)
+        return True
+
+    return copy

@@ -8,7 +8,7 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -42,7 +42,7 @@ class Source(Protocol):
 
 
 class ContainerSource:
-    """A container, running or not: what it has on its volumes counts as well."""
+    """A container, running or not, with its volumes."""
 
     def __init__(self, engine: Engine, container: str, title: str) -> None:
         self._engine = engine
@@ -80,11 +80,12 @@ class ContainerSource:
 class ImageSource:
     """An image: its layers where this user may read the engine's store, else by the engine.
 
-    A container of it is created when the engine is first asked for a file; `close` removes it.
+    `connect` gives the engine, which is needed for the first file that no cache has. A container of the image
+    is created when the engine is first asked for a file; `close` removes it.
     """
 
-    def __init__(self, engine: Engine, image: str, labels: Mapping[str, str]) -> None:
-        self._engine = engine
+    def __init__(self, connect: Callable[[], Engine], image: str, labels: Mapping[str, str]) -> None:
+        self._connect = connect
         self._image = image
         self._labels = labels
         self._held: str | None = None
@@ -117,12 +118,12 @@ class ImageSource:
     def close(self) -> None:
         """Remove the container, if one was made."""
         if self._held:
-            self._engine.remove(self._held)
+            self._connect().remove(self._held)
         self._held = None
 
     @cached_property
     def _layers(self) -> tuple[Path, ...]:
-        return self._engine.layers(self._image)
+        return self._connect().layers(self._image)
 
     def _copy_from_layers(self, path: PurePosixPath, target: IO[bytes]) -> bool | None:
         """Whether the layers have a file; None where only the engine can tell."""
@@ -141,14 +142,16 @@ class ImageSource:
 
     def _source(self) -> ContainerSource:
         if self._held is None:
-            self._held = self._engine.hold(self._image, labels=self._labels)
-        return ContainerSource(self._engine, self._held, str(self))
+            self._held = self._connect().hold(self._image, labels=self._labels)
+        return ContainerSource(self._connect(), self._held, str(self))
 
 
 @contextmanager
-def image_source(engine: Engine, image: str, labels: Mapping[str, str]) -> Generator[ImageSource]:
+def image_source(
+    connect: Callable[[], Engine], image: str, labels: Mapping[str, str]
+) -> Generator[ImageSource]:
     """An image as a source; `labels` go on the container that may be held meanwhile."""
-    source = ImageSource(engine, image, labels)
+    source = ImageSource(connect, image, labels)
     try:
         yield source
     finally:
@@ -216,7 +219,7 @@ class ProgramSource:
         return f"{self._file} and {self._rest}"
 
     def copy(self, path: PurePosixPath, target: IO[bytes]) -> bool:
-        """Copy the program from the file that was given, all else from the rest."""
+        """Copy the program from the given file, and everything else from the other source."""
         if path != self._path:
             return self._rest.copy(path, target)
         with self._file.open("rb") as stream:

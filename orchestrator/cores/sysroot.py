@@ -2,12 +2,11 @@
 
 It has the mapped ELF files, their debug files by build id, and links for the names in the link map: 16 MB and
 0.8 s, where copying out /lib and /usr takes 484 MB and 3.6 s for the same output of gdb (measured). An
-image's sysroot is kept, so that only its first crash fetches files; each file is also kept by build id, so
-that images with a common base fetch it once.
+image's sysroot is kept, so that only its first crash fetches files. Other images get none of them: whoever
+links a file chooses its build id, and would have the crashes of others read by it.
 
 Every name comes out of a core or a container and is untrusted. All links in a sysroot are made here, relative
-and inside of it; none is copied. A file is used only if its build id is the one in the core; that a build id
-is genuine is the image maker's responsibility.
+and inside of it; none is copied. A file is used only if its build id is the one in the core.
 """
 
 import fcntl
@@ -29,9 +28,9 @@ from orchestrator.model import Sysroot
 
 # Modules of a core that are fetched; no real process has more.
 MAX_MODULES: Final = 1000
-# Folders of the cache: the sysroots of images, and in it the files by build id.
+# Folders of the cache: the sysroots of images, and in it the files of debug servers, by server and build id.
 SYSROOTS: Final = "sysroots"
-STORE: Final = "by-build-id"
+STORE: Final = "of-servers"
 _IMAGE_ID: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 
 
@@ -53,11 +52,11 @@ def image_sysroot(
     match = _IMAGE_ID.fullmatch(image_id)
     if match is None:
         raise ValueError(f"{image_id!r} is no image id")
-    with image_source(engine, image_id, labels) as image:
+    with image_source(lambda: engine, image_id, labels) as image:
         mapped = _kept_digest(core, kept) if kept else None
         source = KeptSource(image, FolderSource(kept)) if kept and mapped else image
         name = f"{match[1]}-{mapped}" if mapped else match[1]
-        return make_sysroot(source, core, folder=cache / name, store=cache / STORE)
+        return make_sysroot(source, core, folder=cache / name)
 
 
 def _kept_digest(core: Core, kept: Path) -> str | None:
@@ -84,9 +83,8 @@ def make_sysroot(
     The core that is returned knows its modules: those of one that lists no mapped files are found by the
     program's file.
 
-    `store` keeps verified files by build id, on the same filesystem, for images made from the same packages:
-    a stripped file has the build id of the whole one. `server` is asked for what the source lacks of the
-    modules that the threads' stacks lead into. The result's problems name each file that is missing,
+    `server` is asked for what the source lacks of the modules that the threads' stacks lead into; `store`, on
+    the same filesystem, keeps its files by build id. The result's problems name each file that is missing,
     or is not the one that crashed and so is not used. Raises EngineError and ToolError.
     """
     with _locked(folder):

@@ -1,4 +1,4 @@
-"""Fills a sysroot: fetches the files of a core, verifies them, and keeps them by build id."""
+"""Fills a sysroot: fetches the files of a core, and verifies them."""
 
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -37,7 +37,7 @@ class SysrootMaker:
 
     def bring(self, path: PurePosixPath) -> Path | None:
         """One file of the root, unverified; None where the source lacks it."""
-        return self._root.file(path) if self._root.have(path, None, debug=False) else None
+        return self._root.file(path) if self._root.have(path) else None
 
     def add(self, modules: Iterable[MappedModule]) -> list[str]:
         """Fetch every module and its debug file; returns the problems as sentences."""
@@ -57,10 +57,7 @@ class SysrootMaker:
 
     def _add(self, module: MappedModule) -> str | None:
         path = PurePosixPath(module.path)
-        if not (
-            self._root.have(path, module.build_id, debug=False)
-            or self._debug.add_program(path, module.build_id)
-        ):
+        if not (self._root.have(path) or self._debug.add_program(path, module.build_id)):
             return not_there(module.path, self._root.source)
         if problem := self._verify(path, module):
             return problem
@@ -76,7 +73,7 @@ class SysrootMaker:
             file.unlink()
             return f"{module.path}: {error.what}; it is not used"
         if module.build_id and names.build_id != module.build_id:
-            self._root.forget(file, module.build_id)
+            file.unlink()
             return (
                 f"{module.path} is not the file that crashed and is not used: build id {module.build_id} "
                 f"in the core, {names.build_id or 'none'} in {self._root.source}; its frames have no names"
@@ -94,7 +91,6 @@ class SysrootMaker:
             )
         if not module.build_id and other is None:
             self._unchecked.append(module.path)
-        self._root.keep(file, module.build_id, debug=False)
         if names.soname and PurePosixPath(names.soname).name == names.soname:
             link_inside(file.parent / names.soname, file)
         return None

@@ -1,6 +1,8 @@
 """Core and sysroot to a crash: signal, frames of all threads, registers, modules, signature."""
 
-from orchestrator.crash.reader import CacheContext, read_crash
+__lazy_modules__ = ("orchestrator.crash.reader", "orchestrator.crash.stacks.cache")
+
+from orchestrator.crash.reader import CacheContext, prepare, read_crash
 from orchestrator.crash.stacks.cache import StackCache
 
-__all__ = ["CacheContext", "StackCache", "read_crash"]
+__all__ = ["CacheContext", "StackCache", "prepare", "read_crash"]

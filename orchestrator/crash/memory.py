@@ -4,6 +4,10 @@ The kernel leaves unchanged pages of mapped files out of a core, so code is read
 another build id than the core has is not used.
 """
 
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator.binary.dwarf",)
+
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +17,7 @@ from typing import Final
 
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
-from orchestrator.binary.dwarf.debug_info import Sources
+from orchestrator.binary.dwarf import debug_info
 from orchestrator.binary.elf.debug_links import alt_link, debug_link, debug_place, is_linked
 from orchestrator.binary.elf.headers import PAGE
 from orchestrator.binary.elf.objectfile import ObjectFile, map_object
@@ -84,14 +88,14 @@ class ProcessMemory:
             self._debug[id(loaded)] = self._find_debug(loaded)
         return self._debug[id(loaded)]
 
-    def described(self, loaded: LoadedObject) -> list[Sources]:
+    def described(self, loaded: LoadedObject) -> list[debug_info.Sources]:
         """All files that describe an object: its debug file, its packed symbols, and the object itself."""
         debug, packed = self.debug_object(loaded), loaded.source.mini_debug
         return [self._sources(loaded, item) for item in (debug, packed, loaded.source) if item]
 
-    def _sources(self, loaded: LoadedObject, main: ObjectFile) -> Sources:
+    def _sources(self, loaded: LoadedObject, main: ObjectFile) -> debug_info.Sources:
         link = alt_link(main)
-        return Sources(
+        return debug_info.Sources(
             main=main,
             alternate=self._by_build_id(link.build_id) if link else None,
             package=self._open(f"{loaded.path}.dwp") if main.section(".debug_info") else None,

@@ -1,4 +1,4 @@
-"""Notes about threads: what is said of several threads alike is said once."""
+"""Notes about threads: a note that holds for several threads is given once."""
 
 import re
 from collections.abc import Iterable

@@ -4,6 +4,8 @@ Stacks come from the fastest backend that is sure of them, otherwise from the be
 pystack; everything else from the core and the sysroot themselves. `warnings` says what could not be read.
 """
 
+__lazy_modules__ = ("orchestrator.crash.stacks",)
+
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,20 +27,22 @@ from orchestrator.crash.process.waiting import Waiting
 from orchestrator.crash.signature.crash import sign_crash
 from orchestrator.crash.signature.frames import with_build
 from orchestrator.crash.signature.hang import sign_hang
+from orchestrator.crash.stacks import registry
 from orchestrator.crash.stacks.cache import StackCache
 from orchestrator.crash.stacks.certainty import count_certain
 from orchestrator.crash.stacks.limits import loose
 from orchestrator.crash.stacks.linked import LinkedFrame, linked_frames
 from orchestrator.crash.stacks.python.backend import (
+    PYSTACK,
     EvaluatedFrame,
     PythonReading,
     PythonThread,
     merge,
+    prepare_python,
     read_python,
     runs_python,
 )
 from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
-from orchestrator.crash.stacks.registry import PYSTACK, read_stacks
 from orchestrator.crash.truncation import describe_truncation
 from orchestrator.errors import ToolError
 from orchestrator.model import Crash, Module, NativeFrame, Sysroot, Thread
@@ -76,14 +80,20 @@ def read_crash(
     return interpret(core, sysroot, reading, found, lacking=(*lacking, *missing, *said), hang=hang)
 
 
+def prepare(core: Core, backends: Collection[str] = BACKENDS) -> None:
+    """Start what takes long to start, ahead of reading this core or another like it."""
+    if PYSTACK in backends and runs_python(core):
+        prepare_python()
+
+
 def _read_stacks(
     path: Path, core: Core, root: Path, backends: Collection[str], cached: CacheContext | None
 ) -> tuple[Reading, list[str]]:
     if cached is None:
-        return read_stacks(path, core, root, backends)
+        return registry.read_stacks(path, core, root, backends)
     if hit := cached.cache.read(core, root, cached.image):
         return hit, []
-    reading, lacking = read_stacks(path, core, root, backends)
+    reading, lacking = registry.read_stacks(path, core, root, backends)
     cached.cache.store(core, root, cached.image, reading, cached.origin)
     return reading, lacking
 
@@ -109,7 +119,7 @@ def interpret(
     lacking: Sequence[str] = (),
     hang: bool = False,
 ) -> Crash:
-    """What the stacks of a core tell of its crash; `lacking` says which backends could not be used."""
+    """The crash that the stacks of a core show; `lacking` says which backends could not be used."""
     crashed = next((thread for thread in reading.threads if thread.crashed), None)
     memory = ProcessMemory(core, Path(sysroot.path))
     site = find_site(memory, crashed)
@@ -117,6 +127,7 @@ def interpret(
     frames = next((thread.native[site.frame :] for thread in threads if thread.crashed), ())
     invocation = read_invocation(core)
     hangs = hang or was_requested(core, site.fault)
+    message = read_message(memory, site.frames[site.frame :], site.registers)
     over = overflowed(core, site.fault, site.registers)
     linked = linked_frames(memory, site.frames[site.frame :])
     certain = count_certain(memory, site.frames[site.frame :])
@@ -142,10 +153,10 @@ def interpret(
         ),
         process=invocation.name,
         command=invocation.command,
-        message=read_message(memory, site.frames[site.frame :], site.registers),
+        message=message,
         hang=hangs,
         main=core.process_id,
-        signal=describe_signal(memory, site),
+        signal=describe_signal(memory, site, message),
         crash=describe_site(memory, site, frames),
         threads=threads,
         modules=tuple(

@@ -1,4 +1,4 @@
-"""`nox -s fuzz`: read many mutated cores, debug files or run folders, and say what came of them.
+"""`nox -s fuzz`: read many mutated cores, debug files or run folders, and count the outcomes.
 
 `-- debug` reads debug files, `-- folders` run folders. An input that goes wrong is named by its seed:
 `-- --first SEED --inputs 1` reads it again.

@@ -66,7 +66,10 @@ class DebugFuzzer:
         self._cores = {name: _plain(name) for name in ("linked", "framed")}
 
     def read(self, seed: int) -> str:
-        """Read the input of a seed; returns what came of it. Raises whatever is no error of ours."""
+        """Read the input of a seed; returns what came of it.
+
+        Raises any other exception than a CrashmatrixError.
+        """
         rng = random.Random(seed)  # noqa: S311 - it must be repeatable, not secret
         core, files = rng.choice(LAYOUTS)
         root, sysroot = self._folder / "root", self._folder / "sysroot"

@@ -1,4 +1,4 @@
-"""Mutations of real files, the same for the same seed: what is wrong can be read again."""
+"""Mutations of real files, equal for equal seeds, so that a failure can be repeated."""
 
 import random
 import struct

@@ -1,4 +1,4 @@
-"""One fuzzed reading: it must end soon, with an answer or an error of ours."""
+"""One fuzzed reading: it must end soon, with a result or a CrashmatrixError."""
 
 import random
 import tempfile
@@ -14,7 +14,7 @@ from orchestrator.cores.sysroot_paths import place
 from orchestrator.crash import read_crash
 from orchestrator.errors import CoreError
 from orchestrator.model import Sysroot
-from tests.fuzz.alarm import alarm
+from tests.fuzz.alarm import LateError, alarm
 from tests.fuzz.mutate import mutate
 
 DATA: Final = Path(__file__).parents[1] / "data" / "cores"
@@ -42,7 +42,10 @@ class Fuzzer:
         self._programs = {name: (DATA / name).read_bytes() for name in set(PROGRAMS.values())}
 
     def read(self, seed: int) -> str:
-        """Read the input of a seed; returns what came of it. Raises whatever is no error of ours."""
+        """Read the input of a seed; returns what came of it.
+
+        Raises any other exception than a CrashmatrixError.
+        """
         rng = random.Random(seed)  # noqa: S311 - it must be repeatable, not secret
         name = rng.choice(sorted(PROGRAMS))
         program, data = self._programs[PROGRAMS[name]], self._cores[name]
@@ -104,7 +107,7 @@ def read_seeds(reader_in: Callable[[Path], Callable[[int], str]], first: int, co
         for seed in range(first, first + count):
             try:
                 outcomes[read(seed)] += 1
-            except Exception as error:
+            except (Exception, LateError) as error:
                 raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}") from error
     return outcomes
 

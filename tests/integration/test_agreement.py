@@ -113,7 +113,7 @@ def test_a_guest_is_read_the_same_where_its_program_is_given(
 ) -> None:
     """`analyze --exe`, which once lost the fault, the modules and the instructions of such a core."""
     program = tmp_path / "faults"
-    with image_source(engine, build_guests(engine), LABELS) as source, program.open("wb") as stream:
+    with image_source(lambda: engine, build_guests(engine), LABELS) as source, program.open("wb") as stream:
         assert source.copy(PurePosixPath(FAULTS), stream)
     found, given = (read_guest((FAULTS, way), backend, file) for file in (None, program))
     assert given.sources["native"] == backend, given.warnings

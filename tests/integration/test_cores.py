@@ -254,7 +254,7 @@ def test_the_layers_of_an_image_and_the_engine_give_the_same_files(
     finally:
         engine.remove(container)
     read = io.BytesIO()
-    with image_source(engine, base_image, LABELS) as source:
+    with image_source(lambda: engine, base_image, LABELS) as source:
         assert source.copy(PurePosixPath(name), read) is there
         assert not source.holds
     assert read.getvalue() == asked.getvalue()

@@ -12,6 +12,7 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import image_sysroot
 from orchestrator.crash import CacheContext, StackCache, read_crash
 from orchestrator.model import Crash
+from orchestrator.pipeline.analyze import AnalyzeRequest, analyze_core
 from tests.integration.dying import FAULTS, LABELS, die
 
 Look = Callable[..., Crash]
@@ -78,3 +79,18 @@ def test_a_wild_jump_is_never_taken_for_another(core_of: Callable[..., Path], lo
     cache = StackCache()
     for _ in range(2):
         assert look(core_of(FAULTS, "wild"), cache).named_from is None
+
+
+def test_analyze_names_a_core_by_what_an_earlier_one_of_the_image_had(
+    engine: Engine, image: str, tmp_path: Path
+) -> None:
+    """Python frames, addresses and all else are this core's own; another set of backends is asked afresh."""
+    cores = [die(engine, image, tmp_path / name, "python3", "/faults/inner.py") for name in ("one", "two")]
+    first, second = (analyze_core(AnalyzeRequest(core=str(core), image=image)) for core in cores)
+    assert first.named_from is None
+    assert second.named_from is not None
+    assert "gave an earlier core, in the same image" in second.named_from
+    own = analyze_core(AnalyzeRequest(core=str(cores[1]), image=image, backends=("elf", "pystack")))
+    assert own.named_from is None
+    assert own.threads == second.threads
+    assert own.signature == second.signature == first.signature

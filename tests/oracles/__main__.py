@@ -17,7 +17,7 @@ from typing import Final
 from orchestrator import cores
 from orchestrator.errors import CrashmatrixError
 from tests.oracles.debuggers import Functions, Reader, debuggers
-from tests.oracles.known import KNOWN
+from tests.oracles.known import explain
 
 FOLDER: Final = Path(__file__).parent
 STORING: Final = 20.0
@@ -95,9 +95,10 @@ def compare(case: Case, folder: Path, drgn: Path) -> int:
         if functions == right:
             cells.append(f"{name} =")
             continue
-        why = next((item.why for item in KNOWN if item.matches(name, str(case), right, functions)), None)
-        unknown += why is None
-        cells.append(f"{name} {difference(right, functions)}: {why or 'UNKNOWN'}")
+        reasons = explain(name, str(case), right, functions)
+        unknown += reasons is None
+        why = "UNKNOWN" if reasons is None else ", ".join(reasons)
+        cells.append(f"{name} {difference(right, functions)}: {why}")
     say(f"{case}: {len(right)} frames; {'; '.join(cells)}")
     return unknown
 

@@ -15,7 +15,8 @@ from orchestrator.pipeline.analyze import AnalyzeRequest, analyze_core
 SCRIPT: Final = Path(__file__).with_name("drgn_script.py")
 SECONDS: Final = 120
 MAIN: Final = "main"
-_LLDB_FRAME: Final = re.compile(r"^[ *]*FRAME (.*)$", re.MULTILINE)
+TRAMPOLINE: Final = "__restore_rt"
+_LLDB_FRAME: Final = re.compile(r"^[ *]*FRAME \d+ ?(.*)$", re.MULTILINE)
 _NAMELESS: Final = re.compile(r"0x[0-9a-f]+|\?+|___lldb_unnamed_symbol.*|")
 """How the debuggers write the name of a frame that has none."""
 
@@ -40,13 +41,16 @@ def gdb(core: Path, program: Path) -> Functions:
 def lldb(core: Path, program: Path) -> Functions:
     """lldb, in batch."""
     orders = (
-        'settings set frame-format "FRAME ${function.name-with-args}\\n"',
+        # A part in braces is left out where it is not known, not the whole line.
+        'settings set frame-format "FRAME ${frame.index} {${function.name}}\\n"',
         f'target create --core "{core}" "{program}"',
         "bt",
     )
     command = ["lldb", "--batch", "--no-lldbinit", *(part for order in orders for part in ("-o", order))]
     # Of an inlined call lldb names the function around it first.
-    return _plain([name.rpartition(" [inlined] ")[2] for name in _LLDB_FRAME.findall(_run(command))])
+    names = [name.rpartition(" [inlined] ")[2] for name in _LLDB_FRAME.findall(_run(command))]
+    # Where a handler returns to, which the others show as a mark and not as a frame.
+    return _plain([name for name in names if name != TRAMPOLINE])
 
 
 def drgn(core: Path, program: Path, python: Path) -> Functions:

@@ -12,4 +12,10 @@ try:
 except drgn.MissingDebugInfoError as error:
     sys.stderr.write(f"{error}\n")
 trace = program.crashed_thread().stack_trace()
-sys.stdout.write(json.dumps([frame.name for frame in trace]))
+# What a signal interrupted follows the code that a handler returns to, which the others show as a mark.
+frames = [
+    frame
+    for frame, outer in zip(trace, [*list(trace)[1:], None], strict=True)
+    if not (outer and outer.interrupted and not frame.interrupted)
+]
+sys.stdout.write(json.dumps([frame.name for frame in frames]))

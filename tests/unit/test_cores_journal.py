@@ -80,6 +80,18 @@ def test_a_truncated_core_and_one_that_was_not_stored() -> None:
     assert lost.signal == "SIGABRT"
 
 
+def test_cores_that_the_kernel_skipped_are_found_in_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Linux 6.18, while 40 processes of one container crashed and one of another; and of older ones."""
+    text = (DATA / "journal-skipped.jsonl").read_text()
+    monkeypatch.setattr(journal_module, "_query", lambda _: parse_entries(text))
+    found = journal_module.find_skipped(datetime.now(UTC))
+    assert [(core.pid, core.comm) for core in found] == [(42, "python3"), (45, "python3"), (9, "uwsgi")]
+    older = '{"MESSAGE": "Pid 812(a) (b) over core_pipe_limit"}\n{"MESSAGE": "Skipping core dump"}\n'
+    monkeypatch.setattr(journal_module, "_query", lambda _: parse_entries(older))
+    (core,) = journal_module.find_skipped(datetime.now(UTC))
+    assert (core.pid, core.comm) == (812, "a) (b")
+
+
 def test_the_reasons_are_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         journal_module, "_query", lambda _: parse_entries((DATA / "journal-kernel.jsonl").read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cores import collect_others, others
-from orchestrator.cores.journal import StoredCore
+from orchestrator.cores.journal import SkippedCore, StoredCore
 from orchestrator.model import CHILD, CoreState, OtherProcess, Outcome, OutcomeKind
 
 CONTAINER = "c" * 64
@@ -59,10 +59,14 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
     pattern.write_text(PATTERN)
 
     def look(
-        outcomes: list[Outcome], *cores: StoredCore, handler: str = PATTERN
+        outcomes: list[Outcome],
+        *cores: StoredCore,
+        handler: str = PATTERN,
+        skipped: tuple[SkippedCore, ...] = (),
     ) -> tuple[others.Others, ...]:
         pattern.write_text(handler)
         monkeypatch.setattr(others, "find_cores", lambda _hostname: cores)
+        monkeypatch.setattr(others, "find_skipped", lambda _since: skipped)
         folders = [tmp_path] * len(outcomes)
         return collect_others(outcomes, folders=folders, root=tmp_path, deadline=0, pattern=pattern)
 
@@ -146,6 +150,16 @@ def test_a_core_of_the_emulator_tells_of_a_crash_and_is_not_read(look: Look) -> 
     (found,) = look([outcome(7)], stored(9, exe="/usr/bin/qemu-aarch64-static"))
     (crash,) = found.crashes
     assert (crash.process.pid, crash.core.state) == (9, CoreState.LOST)
+
+
+def test_a_core_that_the_kernel_skipped_may_be_of_a_process_that_nobody_knows(look: Look) -> None:
+    skipped = tuple(SkippedCore(pid=pid, comm="uwsgi") for pid in (7, 9, 12, 13))
+    (found,) = look([outcome(7, worker(9))], skipped=skipped)
+    assert found.note is not None
+    assert found.note.startswith("whether another process crashed is not known: ")
+    assert found.note.endswith("skipped the core of uwsgi and 1 more")
+    (found,) = look([outcome(7, worker(9))], skipped=skipped[:2])
+    assert found.note is None
 
 
 def test_where_cores_go_elsewhere_it_is_said_that_others_cannot_be_seen(look: Look) -> None:

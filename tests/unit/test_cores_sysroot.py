@@ -48,7 +48,7 @@ def test_links_are_relative_and_keep_what_is_there(tmp_path: Path) -> None:
 
 
 def made(root: Path, tmp_path: Path, *modules: MappedModule) -> tuple[Path, list[str]]:
-    """A sysroot made of a folder."""
+    """A sysroot that is made from a folder."""
     folder = tmp_path / "sysroot"
     folder.mkdir(exist_ok=True)
     maker = SysrootMaker(source=FolderSource(root), folder=folder, store=tmp_path / "store")
@@ -80,14 +80,25 @@ def test_a_core_without_build_ids_says_that_nothing_was_checked(root: Path, tmp_
     assert "is not checked" in problems[0]
 
 
-def test_a_file_that_is_kept_by_its_build_id_is_not_asked_for_again(root: Path, tmp_path: Path) -> None:
-    made(root, tmp_path, module("/handler"))
-    (root / "handler").unlink()
-    (tmp_path / "sysroot/handler").unlink()
-    assert made(root, tmp_path, module("/handler"))[1] == []
+def test_no_crash_is_read_by_a_file_of_another_root_with_the_same_build_id(
+    root: Path, tmp_path: Path
+) -> None:
+    """Whoever links a file chooses its build id: that of the interpreter, for one."""
+    debug = PurePosixPath("usr/lib/debug/.build-id") / BUILD_ID[:2] / f"{BUILD_ID[2:]}.debug"
+    real = (root / "handler").read_bytes()
+    other = tmp_path / "other"
+    for folder, content in ((other, real.replace(b"handler", b"nothing")), (root, real)):
+        (folder / debug).parent.mkdir(parents=True)
+        (folder / debug).write_bytes(content)
+        (folder / "handler").write_bytes(content)
+        sysroot = tmp_path / f"sysroot-of-{folder.name}"
+        sysroot.mkdir()
+        maker = SysrootMaker(source=FolderSource(folder), folder=sysroot, store=tmp_path / "store")
+        assert maker.add([module("/handler")]) == []
+        assert [(sysroot / name).read_bytes() == content for name in ("handler", debug)] == [True, True]
 
 
-def test_a_kept_file_that_was_changed_is_forgotten(root: Path, tmp_path: Path) -> None:
+def test_a_file_of_a_sysroot_that_was_changed_is_fetched_again(root: Path, tmp_path: Path) -> None:
     (kept,) = (folder := made(root, tmp_path, module("/handler"))[0]).glob("handler")
     raw = kept.read_bytes()
     kept.write_bytes(raw.replace(bytes.fromhex(BUILD_ID), bytes(20)))

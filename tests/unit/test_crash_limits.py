@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.crash.stacks.limits import MAPPINGS, MEMORY, limited
+from orchestrator.crash.stacks.limits import MAPPINGS, MEMORY, most_memory
 
 MAP: str = """
-import mmap, sys
+import mmap, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[3]), int(sys.argv[3])))
 with open(sys.argv[1], "rb") as stream:
     maps = [mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) for _ in range(int(sys.argv[2]))]
 """
@@ -19,7 +20,7 @@ with open(sys.argv[1], "rb") as stream:
 def test_a_program_can_map_a_core_of_any_size(tmp_path: Path, times: int, fits: bool) -> None:
     with (core := tmp_path / "core").open("wb") as stream:
         stream.truncate(MEMORY)  # sparse, as most of a core of 11 GB is
-    command = [*limited(core=core), sys.executable, "-I", "-c", MAP, str(core), str(times)]
+    command = [sys.executable, "-I", "-c", MAP, str(core), str(times), str(most_memory(core))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode == 0) is fits, done.stderr
     assert fits or "Cannot allocate memory" in done.stderr

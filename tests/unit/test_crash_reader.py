@@ -8,8 +8,8 @@ import pytest
 from orchestrator.crash.reader import _evaluated, interpret, read_crash
 from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import parse_answer
-from orchestrator.crash.stacks.python.backend import PythonThread
-from orchestrator.crash.stacks.registry import PYSTACK, STACK_BACKENDS
+from orchestrator.crash.stacks.python.backend import PYSTACK, PythonThread
+from orchestrator.crash.stacks.registry import STACK_BACKENDS
 from orchestrator.model import SCHEMA, Crash, Sysroot, Value
 from orchestrator.names import BACKENDS
 from tests.unit.real_cores import DATA, opened

@@ -62,6 +62,18 @@ def test_what_a_jump_led_to_is_no_guess(frames: list[tuple[int, str | None]]) ->
     assert reading.guesses == ()
 
 
+@pytest.mark.parametrize("name", ["*ABS*+0x9f400@plt", "getenv@plt"])
+def test_a_name_that_gdb_invents_for_a_stub_is_none(name: str) -> None:
+    """Seen where a thread was about to call a function of glibc: `elf` has no name there."""
+    core = core_with(CODE, STACKS)
+    thread = GdbThread(
+        tid=1, crashed=True, registers={}, stopped=None, more=False,
+        frames=(frame(0x400010, name).model_copy(update={"debug": False}), frame(0x400020, "main")),
+    )  # fmt: skip
+    (read_thread,) = complete(core, Path("/nowhere"), GdbAnswer(version="13.1", threads=(thread,))).threads
+    assert [item.function for item in read_thread.frames] == [None, "main"]
+
+
 def test_the_signature_ends_where_no_file_says_how_to_leave_a_function(tmp_path: Path) -> None:
     """jump.core.zst is of a call to tiny's data; the frames are such as gdb could have guessed."""
     (tmp_path / "faults").mkdir()

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.crash.signature.crash import sign_crash
 from orchestrator.crash.signature.frames import with_build
+from orchestrator.crash.signature.names import normalise
 from orchestrator.model import NativeFrame
 from orchestrator.model.frame_names import is_interpreter_file
 
@@ -153,3 +156,100 @@ def test_the_digest_of_a_bundled_library_is_not_in_a_key() -> None:
         for digest in ("040039e1", "2f7c42d4")
     ]
     assert {sign_crash("SIGSEGV", [frame])[0] for frame in frames} == {"SIGSEGV libfoo+0x10"}
+
+
+SITE = "/opt/venv/lib/python3/site-packages"
+ELKAN = "_7sklearn_7cluster_14_k_means_elkan"
+"""scikit-learn 0.18's k_means_elkan, as cython/cython#1764 shows its stack."""
+
+
+def named(signal: str, *names: str | None, module: str = f"{SITE}/numpy/_core/_multiarray_umath.so") -> str:
+    frames = [NativeFrame(function=name, module=module, offset=7) for name in names]
+    return sign_crash(signal, [*frames, NativeFrame(function="PyObject_Call", module=PYTHON)])[0]
+
+
+def test_the_processor_is_not_in_a_key() -> None:
+    """numpy 2.0.2's isfinite of freed memory, as it was read here; and as other processors have its loops."""
+    keys = {
+        named("SIGSEGV", loop, "generic_wrapped_legacy_loop")
+        for loop in (f"DOUBLE_isfinite_{name}" for name in ("SSE41", "AVX512_SKX", "AVX2", "ASIMD"))
+    }  # fmt: skip
+    assert keys == {"SIGSEGV DOUBLE_isfinite > generic_wrapped_legacy_loop"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("DOUBLE_add_FMA3__AVX2", "DOUBLE_add"),
+        ("dgemm_kernel_HASWELL", "dgemm_kernel"),
+        ("dgemm_kernel_SKYLAKEX", "dgemm_kernel"),
+        ("sum.avx2.0", "sum"),
+        ("sum.arch_x86_64_v3", "sum"),
+        ("shuffle_sse4_2", "shuffle"),
+        ("AVX2", "AVX2"),
+        ("simd::neon::f", "simd::neon::f"),
+        ("save_avx_state", "save_avx_state"),
+        ("waves", "waves"),
+    ],
+)
+def test_only_the_instructions_at_the_end_of_a_name_are_left_out(name: str, kept: str) -> None:
+    assert named("SIGSEGV", name) == f"SIGSEGV {kept}"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("__pyx_f_4yaml_5_yaml_7CParser__compose_node", "yaml._yaml.CParser._compose_node"),
+        (f"__pyx_pw{ELKAN}_1k_means_elkan", "sklearn.cluster._k_means_elkan.k_means_elkan"),
+        (f"__pyx_pf{ELKAN}_k_means_elkan", "sklearn.cluster._k_means_elkan.k_means_elkan"),
+        ("__pyx_pw_5numpy_6random_6mtrand_11RandomState_23seed", "numpy.random.mtrand.RandomState.seed"),
+        ("__pyx_pf_5numpy_6random_6mtrand_11RandomState_22seed", "numpy.random.mtrand.RandomState.seed"),
+        ("__pyx_f_4lxml_5etree_funicode", "lxml.etree.funicode"),
+        ("__pyx_f_99short_f", "__pyx_f_99short_f"),
+        ("__pyx_f_", "__pyx_f_"),
+        ("__pyx_tp_dealloc_4lxml_5etree__ParserContext", "__pyx_tp_dealloc_4lxml_5etree__ParserContext"),
+    ],
+)  # fmt: skip
+def test_a_function_of_cython_has_the_name_of_its_source(name: str, path: str) -> None:
+    assert named("SIGSEGV", name) == f"SIGSEGV {path}"
+
+
+def test_a_function_of_cython_and_its_wrapper_are_one_frame() -> None:
+    both = f"__pyx_pf{ELKAN}_k_means_elkan", f"__pyx_pw{ELKAN}_1k_means_elkan"
+    assert named("SIGSEGV", *both) == named("SIGSEGV", both[1]) == named("SIGSEGV", both[0])
+
+
+@given(st.text(st.sampled_from("_fpw0123456789ab"), max_size=24))
+def test_no_name_is_lost_that_looks_like_one_of_cython(rest: str) -> None:
+    assert normalise(f"__pyx_pw_{rest}")
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        ["fatal_error_exit", "fatal_error", "_Py_FatalErrorFunc", "take_gil", "PyEval_RestoreThread"],
+        ["fatal_error", "_Py_FatalErrorFunc", "take_gil"],
+        [None, None, "_Py_FatalErrorFormat", "take_gil"],
+    ],
+)
+def test_a_fatal_error_of_cpython_is_named_by_what_called_it(inside: list[str | None]) -> None:
+    frames = [NativeFrame(function=name, module=LIBC) for name in ("__GI_raise", "__GI_abort")]
+    frames += [NativeFrame(function=name, module=PYTHON, offset=9) for name in inside]
+    assert sign_crash("SIGABRT", frames)[0] == "SIGABRT python:take_gil"
+
+
+@pytest.mark.parametrize("static", [["fatal_error"], [None], []])
+def test_a_fatal_error_that_ctypes_asked_for_has_one_key_with_and_without_static_names(
+    static: list[str | None],
+) -> None:
+    """`ctypes.pythonapi.Py_FatalError`: Debian's CPython 3.11.2 and an archive of 3.12.1 had two keys."""
+    frames = [NativeFrame(function=name, module=LIBC) for name in ("__GI_raise", "__GI_abort")]
+    frames += [NativeFrame(function=name, module=PYTHON, offset=9) for name in (*static, "Py_FatalError")]
+    frames += [NativeFrame(function=None, module=f"{DYNLOAD}/libffi.so.7", offset=28661)]
+    assert sign_crash("SIGABRT", frames)[0] == "SIGABRT python:Py_FatalError"
+
+
+def test_a_crash_within_a_fatal_error_is_named_by_its_own_function() -> None:
+    names = ["dump_traceback", "fatal_error", "_Py_FatalErrorFunc", "take_gil"]
+    frames = [NativeFrame(function=name, module=PYTHON) for name in names]
+    assert sign_crash("SIGSEGV", frames)[0] == "SIGSEGV python:dump_traceback"

@@ -140,7 +140,8 @@ class Core:
     def is_code(self, address: int) -> bool:
         """Whether an address lay in an executable mapping.
 
-        gcore(1) leaves the mappings of code out, which the kernel never does: a file is mapped there then.
+        gcore(1) leaves out the mappings of code, which the kernel never does: there, a mapped file counts as
+        code.
         """
         segment = self.segment_at(address)
         if segment is not None:
@@ -180,7 +181,7 @@ class Core:
         return self.given_modules or find_modules(self.files, self)
 
     def module_at(self, address: int | None) -> MappedModule | None:
-        """The module that contains an address; of a file that was loaded more than once, the right copy."""
+        """The module that contains an address; the right copy of a file that was loaded more than once."""
         if address is None:
             return None
         starts, files = self._files_by_start

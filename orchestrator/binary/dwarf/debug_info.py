@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from orchestrator.binary.dwarf.entries import DAMAGE, MAX_STEPS, Dwarf, Unit
-from orchestrator.binary.dwarf.functions import CallSite, Code, Scopes, UnitFunctions
+from orchestrator.binary.dwarf.functions import CallSite, Code, UnitFunctions
+from orchestrator.binary.dwarf.naming import Naming
 from orchestrator.binary.dwarf.ranges import units_at
 from orchestrator.binary.dwarf.sections import MAX_SECTION, Allowance, Sections, Steps
 from orchestrator.binary.dwarf.split import SUFFIX, Package, SplitName, split_name, split_unit
@@ -32,7 +33,7 @@ class DebugInfo:
     """The debug information of one object, if it has any. `damaged`: some of it could not be read."""
 
     def __init__(self, sources: Sources, deadline: float, allowance: Allowance | None = None) -> None:
-        """No further unit is read after the deadline, a time of time.monotonic()."""
+        """No further unit is read after the deadline, a time of time.thread_time()."""
         self.source = sources.main
         self._sources, self._allowance = sources, allowance or Allowance()
         steps = Steps(MAX_STEPS, deadline)
@@ -40,7 +41,7 @@ class DebugInfo:
         self._dwarf = Dwarf(Sections(sources.main, self._allowance), steps=steps, alternate=shared or None)
         self._split: dict[int, Unit] = {}
         self._deadline = deadline
-        self._scopes: Scopes = {}
+        self._naming = Naming()
         self.damaged = False
         self.absent: list[PurePosixPath] = []
 
@@ -71,11 +72,11 @@ class DebugInfo:
         except DAMAGE:
             self.damaged = True
         for unit, wanted in units.values():
-            if time.monotonic() > self._deadline:
+            if time.thread_time() > self._deadline:
                 self.damaged = True
                 return
             split = self._split_of(unit)
-            yield UnitFunctions(split or unit, self._scopes, unit if split else None), wanted
+            yield UnitFunctions(split or unit, self._naming, unit if split else None), wanted
 
     def _split_of(self, skeleton: Unit) -> Unit | None:
         """The unit of a skeleton; None for a unit that is whole, and for one whose rest is not found."""

@@ -23,7 +23,7 @@ class Allowance:
 
 
 class Steps:
-    """The steps that reading one file may still take, and until when, a time of time.monotonic()."""
+    """The steps that reading one file may still take, and until when, in the thread's processor time."""
 
     def __init__(self, left: int, deadline: float = math.inf) -> None:
         self._left, self._deadline = left, deadline
@@ -34,7 +34,7 @@ class Steps:
         self._left -= steps
         if self._left < self._next_look:
             self._next_look = max(self._left - _LOOK, 0)
-            if self._left < 0 or time.monotonic() > self._deadline:
+            if self._left < 0 or time.thread_time() > self._deadline:
                 self._left = self._next_look = -1
                 raise ValueError("more steps than any real file takes, or too much time")
 

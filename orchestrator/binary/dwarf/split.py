@@ -27,7 +27,7 @@ _COLUMNS: Final = {
     5: {1: "info", 3: "abbrev", 4: "line", 6: "str_offsets", 8: "rnglists"},
 }
 _HEADER: Final = struct.Struct("<IIII")  # version, columns, units, slots
-# Seconds for the names in the skeletons of one program.
+# Seconds of processor time for the names in the skeletons of one program.
 _MAX_SECONDS: Final = 5.0
 _MAX_UNITS, _MAX_COLUMNS = 1 << 20, 16
 
@@ -111,7 +111,7 @@ def split_names(source: ObjectFile) -> list[SplitName]:
         abbreviations = sections.get("abbrev") if source.section(".debug_addr") else b""
         if not any(mark in abbreviations for mark in _MARKS):
             return []
-        steps = Steps(MAX_STEPS, time.monotonic() + _MAX_SECONDS)
+        steps = Steps(MAX_STEPS, time.thread_time() + _MAX_SECONDS)
         return list(filter(None, map(split_name, Dwarf(sections, steps=steps).units())))
     except DAMAGE:
         return []

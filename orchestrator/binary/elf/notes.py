@@ -43,7 +43,8 @@ def notes_in(data: bytes, align: int) -> Iterator[tuple[int, bytes, bytes]]:
 def build_id_of(head: bytes, rest: Callable[[Segment], bytes] = lambda _segment: b"") -> str | None:
     """The GNU build id, in hex, of an ELF file by its first bytes.
 
-    `rest` gives the content of a note segment beyond these: what patches a linked file may move the notes.
+    `rest` gives the content of a note segment beyond these: programs that patch a linked file, such as
+    patchelf, may move the notes.
     """
     for segment in _segments(head):
         if segment.kind != PT_NOTE or segment.stored > MAX_NOTES:

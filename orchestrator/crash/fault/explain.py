@@ -1,6 +1,6 @@
 """What a fault's address means, in words, by the core's mappings, the registers and the siginfo.
 
-Each rule states only what these facts prove; without a rule that applies there is no meaning.
+Each rule states only what these facts prove; where no rule applies, no meaning is given.
 """
 
 import signal
@@ -93,7 +93,7 @@ def _jump(scene: _Scene) -> str | None:
 
 
 def _untold_address(scene: _Scene) -> str | None:
-    """Why the CPU reported no address; only an operand of the instruction can be the reason."""
+    """Why the CPU reported no address, as far as an operand of the instruction explains it."""
     untold = scene.fault.code == "SI_KERNEL" or (scene.fault.code is None and scene.fault.derived)
     if scene.fault.address is not None or not untold or scene.at is None:
         return None

@@ -4,7 +4,7 @@ Where a signal handler ended the process, the fault that it was called for is th
 that ended the process is only `delivered`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from signal import SIGFPE, SIGSEGV
@@ -15,6 +15,7 @@ from orchestrator.binary.disasm import Instruction as Decoded
 from orchestrator.binary.disasm import disassemble, instruction_at
 from orchestrator.crash.fault.arm64 import worked_out, worked_out_at
 from orchestrator.crash.fault.explain import explain_fault
+from orchestrator.crash.fault.heap import explain_abort
 from orchestrator.crash.fault.overwritten import explain_overwritten
 from orchestrator.crash.fault.siginfo import Fault, handled_fault, parse_siginfo
 from orchestrator.crash.fault.x86 import divided, is_stale
@@ -97,7 +98,7 @@ def _untold(memory: ProcessMemory, crashed: ThreadReading, delivered: Fault, han
     if raised:
         return _site(crashed, delivered, raised[-1], None, ())
     doubt = "a signal handler was running; no fault that it was called for can be told from its frame"
-    # A handler that faults itself stands at the instruction; one that raises its signal, behind a call.
+    # A handler that faults is at the faulting instruction; one that raises its signal is after a call.
     here = None if memory.core.siginfo else _noted_at(memory, delivered, crashed)
     return _site(crashed, here or delivered, 0, None, (doubt,) if handlers and not here else ())
 
@@ -127,14 +128,15 @@ def _is_same(one: Fault, other: Fault) -> bool:
     return (one.number, one.address) == (other.number, other.address)
 
 
-def describe_signal(memory: ProcessMemory, site: Site) -> SignalInfo:
-    """The signal with all that is known of its cause."""
+def describe_signal(memory: ProcessMemory, site: Site, message: str | None = None) -> SignalInfo:
+    """The signal with all that is known of its cause; `message` is the program's last one."""
     fault, delivered = site.fault, site.delivered
     at = _interrupted(memory, site)
     frames = site.frames[site.frame :]
     said = (
         explain_fault(memory.core, fault, site.registers, at),
         *explain_overwritten(memory, fault, frames, site.registers, at),
+        explain_abort(fault, message, _within(memory.core, frames)),
     )
     return SignalInfo(
         number=fault.number,
@@ -145,6 +147,12 @@ def describe_signal(memory: ProcessMemory, site: Site) -> SignalInfo:
         sender=fault.sender,
         delivered=delivered.name if delivered and delivered.number not in (0, fault.number) else None,
     )
+
+
+def _within(core: Core, frames: Sequence[Frame]) -> Iterator[str | None]:
+    """The functions of the innermost frames that are in one module, as the C library's of an abort are."""
+    module = core.module_at(frames[0].pc) if frames else None
+    return (frame.function for frame in takewhile(lambda item: core.module_at(item.pc) == module, frames))
 
 
 def describe_site(memory: ProcessMemory, site: Site, frames: Sequence[NativeFrame]) -> CrashSite:

@@ -15,6 +15,7 @@ from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.disasm import Instruction
 from orchestrator.binary.elf.headers import PAGE, PF_W, Segment
 from orchestrator.crash.fault.explain import NEAR
+from orchestrator.crash.fault.pymalloc import pool_of
 from orchestrator.crash.fault.siginfo import Fault
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.reading import Frame
@@ -27,17 +28,20 @@ MAX_SEARCHED: Final = 64 << 20
 """Bytes of heap that are searched for a damaged link."""
 _NEAR: Final = 48
 """Bytes before and behind a word of text that may show what was written there."""
-_TAKES_MEMORY: Final = frozenset({
+TAKES_MEMORY: Final = frozenset({
     "malloc", "calloc", "realloc", "memalign", "_int_malloc", "_int_realloc", "_int_memalign", "sysmalloc",
     "malloc_consolidate", "unlink_chunk", "tcache_get", "tcache_put", "__libc_malloc", "__libc_calloc",
     "__libc_realloc", "__libc_memalign", "_PyObject_Malloc", "_PyObject_Calloc", "_PyObject_Realloc",
     "pymalloc_alloc", "pymalloc_realloc", "PyObject_Malloc",
 })  # fmt: skip
-_GIVES_BACK: Final = frozenset({
+GIVES_BACK: Final = frozenset({
     "free", "cfree", "__libc_free", "_int_free", "_int_free_chunk", "_int_free_merge_chunk", "_PyObject_Free",
     "pymalloc_free", "PyObject_Free",
 })  # fmt: skip
 """Functions of glibc's malloc (malloc/malloc.c) and of CPython's (Objects/obmalloc.c)."""
+OF_PYTHON: Final = frozenset(
+    name for name in TAKES_MEMORY | GIVES_BACK if name.startswith(("_Py", "Py", "pymalloc"))
+)
 _REGISTER: Final = re.compile(r"\b(?:[er]?[abcd]x|[er]?[sd]il?|[er]?[sb]pl?|r\d+[bwd]?|[xw]\d+)\b")
 _SENT: Final = ("SI_USER", "SI_TKILL", "SI_QUEUE")
 
@@ -58,14 +62,21 @@ def explain_overwritten(
         said = as_text(_bytes(used[text]))
         yield f"{text} holds text in place of an address, {said}{where}: a pointer was overwritten by it"
     function = plain_name(frames[0].function or "")
-    if value is None or function not in _TAKES_MEMORY | _GIVES_BACK:
+    if value is None or function not in TAKES_MEMORY | GIVES_BACK:
         return
-    if place:
+    pool = pool_of(memory.core, place) if place and function in OF_PYTHON else None
+    if place and pool:
+        yield (
+            f"{function} follows the list of free blocks of the pool at {pool.start:#x}, which other code "
+            f"damaged earlier: a block of {pool.block} bytes there was overwritten with "
+            f"{_content(memory.core, place)} after it was given back, or by a write past the block before it"
+        )
+    elif place:
         yield (
             f"{function} follows its lists of free blocks, which other code damaged earlier: the link in the "
             f"free block at {place:#x} was overwritten with {_content(memory.core, place)}"
         )
-    elif function in _TAKES_MEMORY:
+    elif function in TAKES_MEMORY:
         yield f"{function} follows its lists of free blocks, which other code damaged earlier"
     else:
         yield f"{function} was given a pointer to no block of its own, or its lists were damaged earlier"
@@ -91,7 +102,7 @@ def _used(core: Core, registers: Mapping[str, int], at: Instruction | None) -> I
 
 
 def as_text(raw: bytes) -> str | None:
-    """Bytes that are text to their last one, or to zeros behind it, as a quoted string; else None."""
+    """Bytes as a quoted string if they are text, with or without trailing zeros; else None."""
     text = raw.rstrip(b"\0")
     if len(text) < _LETTERS or not all(0x20 <= byte < 0x7F or byte in b"\t\n\r" for byte in text):
         return None

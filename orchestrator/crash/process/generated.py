@@ -21,7 +21,7 @@ _COMPILERS: Final = (
     (re.compile(r"libpcre2?.*\.so.*"), "PCRE"),
     (re.compile(r"(libLLVM|llvmlite|_?libllvmlite).*\.so.*"), "LLVM"),
 )
-"""Names of files and whose compiler they have, those first that generate most of a process's code."""
+"""Names of files with a compiler, and whose it is; first those that generate most code of a process."""
 
 
 def generator(core: Core, pc: int) -> str | None:

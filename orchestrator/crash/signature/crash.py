@@ -11,7 +11,7 @@ one for another fault. So:
   The modules of its standard library are part of it: some builds have no symbols of them.
   Where the fault itself, or the call to die, lies in the interpreter, the function by which that was
   entered stands for all of them: it is API, and stays. Where Python code lies between, or nothing tells
-  what entered, its innermost function does.
+  what entered, its innermost function does, or the one that called Py_FatalError().
 - It ends at a further trampoline: what lies below was interrupted at any moment.
 - It ends at the first frame that was guessed: what lies on a stack is another thing in every run, and each
   backend guesses in its own way.
@@ -46,10 +46,11 @@ from orchestrator.crash.signature.frames import (
     telling,
     without_rusts_own,
 )
-from orchestrator.crash.signature.functions import EVALUATION
+from orchestrator.crash.signature.functions import EVALUATION, FATAL
 from orchestrator.crash.signature.names import normalise, public_name
 from orchestrator.crash.signature.recursion import cycle_of
 from orchestrator.model import NativeFrame
+from orchestrator.model.frame_names import is_interpreter_file
 
 
 def sign_crash(
@@ -70,11 +71,24 @@ def sign_crash(
     if is_panic(own[:dead]):
         outer = without_rusts_own(outer) or outer
     outside = [] if between else list(telling(_entered(outer)))
-    entered = inside[-1:] if outside else inside[:1]
+    entered = inside[-1:] if outside else _after_fatal(inside)[:1]
     chosen = [*(f"python:{name_of(frame) or '?'}" for frame in entered), *outside][:TELLING]
     guessed = any(frame.scanned or len(own) == certain for frame in frames[len(own) : len(own) + 1])
     how = _explain(own, dead, len(inside), chosen, guessed=guessed)
     return " ".join([signal, " > ".join(chosen) or "?"]), how
+
+
+def _after_fatal(inside: Sequence[NativeFrame]) -> Sequence[NativeFrame]:
+    """The interpreter's frames without those in which it ends the process, if it called these itself.
+
+    Some builds have no names of static functions, as `fatal_error` is; those that call it have names.
+    """
+    innermost = takewhile(lambda frame: not frame.function or normalise(frame.function) in FATAL, inside)
+    fatal = [number for number, frame in enumerate(innermost) if frame.function]
+    if not fatal:
+        return inside
+    called = list(takewhile(lambda frame: is_interpreter_file(frame.module), inside[fatal[-1] + 1 :]))
+    return called or inside[fatal[-1] :]
 
 
 def _entered(frames: Sequence[NativeFrame]) -> list[NativeFrame]:

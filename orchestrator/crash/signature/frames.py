@@ -78,7 +78,7 @@ def name_of(frame: NativeFrame) -> str | None:
     """What a frame adds to a signature; None where it tells nothing."""
     if frame.function is not None:
         name = normalise(frame.function)
-        if is_glibc(frame) and (variant := _GLIBC_VARIANT.fullmatch(name)):
+        if is_glibc(frame) and (variant := _GLIBC_VARIANT.fullmatch(frame.function)):
             name = variant[1]
         name = GLIBC_ALIASES.get(name, name) if is_glibc(frame) else name
         return None if name in UNTELLING or frame.function in UNTELLING else name

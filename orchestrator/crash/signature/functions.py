@@ -1,4 +1,4 @@
-"""Functions by their normalised names: those that tell nothing of a crash, and those that wait.
+"""Functions by their normalised names: those that do not characterise a crash, and those that wait.
 
 All are exact names. A prefix rule such as `^free` would swallow a user's own function.
 """
@@ -13,9 +13,15 @@ ABORTING: Final = frozenset({
     "__assert", "__assert_fail", "__assert_fail_base", "__assert_perror_fail",
     "__libc_message", "__libc_message_impl", "__libc_message_wrapper", "__libc_fatal", "__fortify_fail",
     "__chk_fail", "__stack_chk_fail", "__stack_chk_fail_local", "__libc_assert_fail", "malloc_printerr",
-    "malloc_printerr_tail", "__malloc_assert",
+    "malloc_printerr_tail", "__malloc_assert", "__block_app_sigs", "__block_all_sigs", "__restore_sigs",
 })  # fmt: skip
-"""glibc's ways to die, 2.17 to 2.43."""
+"""Ways to die of glibc, 2.17 to 2.43, and of musl, 1.2."""
+FATAL: Final = frozenset({
+    "fatal_error", "fatal_error_exit", "_Py_FatalErrorFunc", "_Py_FatalErrorFormat", "Py_FatalError",
+    "_Py_FatalRefcountErrorFunc", "_Py_FatalRefcountError", "_PyObject_AssertFailed",
+    "_Py_CheckFunctionResult", "_Py_CheckSlotResult",
+})  # fmt: skip
+"""CPython's ways to die, 3.8 to 3.15: who called them tells."""
 ALLOCATOR: Final = frozenset({
     "_int_free", "_int_free_merge_chunk", "_int_free_create_chunk",
     "_int_free_maybe_consolidate", "_int_free_maybe_trim", "_int_malloc", "_int_realloc", "_int_memalign",
@@ -71,6 +77,7 @@ SANITIZING: Final = frozenset({
 """AddressSanitizer's end of a program, after its report (compiler-rt's asan_report.cpp, asan_rtl.cpp)."""
 STARTING: Final = frozenset({
     "_start", "__libc_start_main", "__libc_start_main_impl", "__libc_start_call_main", "start_thread",
+    "libc_start_main_stage2", "_start_c",
     "clone", "clone3", "__clone", "__clone3", "__clone_internal", "thread_start",
     "asan_thread_start", "__asan::AsanThread::ThreadStart",
 })  # fmt: skip
@@ -79,7 +86,7 @@ FOREIGN_CALLS: Final = frozenset({
     "ffi_call", "ffi_call_int", "ffi_call_unix64", "ffi_call_SYSV", "ffi_closure_unix64",
     "ffi_closure_unix64_inner", "ffi_closure_SYSV", "ffi_closure_SYSV_inner",
 })  # fmt: skip
-"""libffi, 3.2 to 3.5, on x86-64 and arm64: calls of functions whose types are known at run time alone."""
+"""libffi, 3.2 to 3.5, on x86-64 and arm64: calls of functions whose types are known only at run time."""
 UNTELLING: Final = ABORTING | ALLOCATOR | TERMINATING | PANICKING | SANITIZING | STARTING | FOREIGN_CALLS
 
 PRIMITIVES: Final = frozenset({
@@ -92,7 +99,7 @@ PRIMITIVES: Final = frozenset({
     "std::__1::unique_lock::lock", "std::__1::unique_lock::unique_lock", "std::__1::condition_variable::wait",
     "std::__1::condition_variable::__do_timed_wait",
 })  # fmt: skip
-"""Between the C library and the function that wants something, of CPython, libstdc++ and libc++.
+"""Functions of CPython, libstdc++ and libc++ between the C library and the function that uses it.
 
 Which of them are inlined, and whether a backend shows inlined ones, differs by build.
 """

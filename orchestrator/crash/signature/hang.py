@@ -12,7 +12,7 @@ from orchestrator.model import NativeFrame, Thread
 def sign_hang(threads: Sequence[Thread], main: int | None) -> tuple[str, str]:
     """The signature of a hang, and how it was made; `main` is the main thread's id.
 
-    What CPython calls to wait differs from version to version; that it waits, and what for, does not.
+    The functions by which CPython waits differ between versions; that it waits, and for what, does not.
     """
     thread = next((item for item in threads if item.tid == main), None)
     thread = thread or next((item for item in threads if item.crashed), None)

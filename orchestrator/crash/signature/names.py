@@ -1,7 +1,9 @@
 """Function names as they are in every build and by every backend.
 
 A name reaches this module as a symbol table, debug information, gdb, or a demangler writes it. Each
-adds something of its own: clone suffixes, symbol versions, hashes, arguments, template arguments.
+adds something of its own: clone suffixes, symbol versions, hashes, arguments, template arguments. A library
+that has a variant of a function for each set of instructions names it by these; the processor decides
+which one runs.
 """
 
 import re
@@ -9,6 +11,7 @@ from typing import Final
 
 from orchestrator.binary.demangle import demangle
 from orchestrator.binary.name_paths import path_of
+from orchestrator.crash.signature.cython import cython_path
 from orchestrator.crash.signature.functions import JOIN
 
 _CLONE: Final = re.compile(
@@ -18,6 +21,14 @@ _CLONE: Final = re.compile(
 _VERSION: Final = re.compile(r"(?<=\w)@@?\w[\w.]*$")
 """A GNU symbol version, as in `pthread_create@@GLIBC_2.34`."""
 _RUST_HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
+_INSTRUCTIONS: Final = re.compile(
+    r"(?<=\w)(?:[._]+(?:sse\d*|ssse3|sse4[._]?[12]|popcnt|f16c|fma[34]?|avx2?|avx512(?:[._]?[a-z]+)*|avx10(?:[._]?\d)*"
+    r"|neon(?:[._]fp16|[._]vfpv4)?|asimd(?:hp|dp|fhm)?|sve2?"
+    r"|(?:arch[._])?(?:x86[._-]64[._-]v[1-4]|haswell|skylakex?|sandybridge|nehalem|zen|cooperlake|sapphirerapids)))+$",
+    re.IGNORECASE,
+)
+"""The instructions that a variant needs: numpy (`DOUBLE_add_FMA3__AVX2`), OpenBLAS (`dgemm_kernel_HASWELL`),
+compilers (`f.avx2`, `f.arch_x86_64_v3`). The processors are those that OpenBLAS and gcc name."""
 _GLIBC_PREFIXES: Final = ("__GI_", "__libc_")
 GLIBC_ALIASES: Final = {"cfree": "free", "gsignal": "raise", "qsort_r": "qsort", "_int_free_chunk": "free"}
 """Other names of the same function, which a symbol table may have first; qsort ends by a jump to qsort_r, and
@@ -28,9 +39,13 @@ _ADDS: Final = ("_time64", "64")
 
 
 def normalise(function: str) -> str:
-    """A function's name as it is in every build: no clone suffix, hash, argument or template argument."""
+    """A function's name as it is in every build: no clone suffix, hash, argument or template argument.
+
+    A function of Cython is named as its source does: `yaml._yaml.CParser._compose_node`.
+    """
     written = demangle(function) if function.startswith(("_Z", "_R")) else function
     name = path_of(_RUST_HASH.sub("", _VERSION.sub("", _CLONE.sub("", written))))
+    name = _INSTRUCTIONS.sub("", cython_path(name) or name)
     for prefix in _GLIBC_PREFIXES:
         if name.removeprefix(prefix) in _GLIBC_OWN or prefix == "__GI_":
             name = name.removeprefix(prefix)

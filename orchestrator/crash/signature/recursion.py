@@ -3,15 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
+from orchestrator.model.recursion import MAX_PERIOD, ROUNDS, SHORTEST
+
 Call = TypeVar("Call")
 
 MAX_LEAD: Final = 32
 """Frames inside of the recursion that are looked past: which of its callees hit the end is chance."""
-MAX_PERIOD: Final = 32
-"""Functions that call each other in turn; three rounds of them are among the frames that are read."""
-ROUNDS: Final = 3
-SHORTEST: Final = 16
-"""Frames that must repeat, so that two functions that happen to call each other twice are no recursion."""
 
 
 def cycle_of(calls: Sequence[Call], key: Callable[[Call], str]) -> list[Call]:

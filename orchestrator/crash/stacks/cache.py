@@ -1,4 +1,6 @@
-"""The stack cache: the names of the stacks that one run has read, for further cores of the same crash.
+"""The stack cache: the names of stacks that were read before, for further cores of the same crash.
+
+A run has one of its own, which ends with it; `analyze` keeps what it reads of an image in a folder.
 
 What a backend says of a return address (function, inlined calls, file, line) depends only on the file
 that is mapped there and the offset in it. So a stack whose frames, from the first to the last, are at the
@@ -21,9 +23,11 @@ from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.modules import MappedModule
 from orchestrator.binary.core.notes import ThreadState
 from orchestrator.crash.memory import ProcessMemory
-from orchestrator.crash.stacks.elf import backend as elf_backend
+from orchestrator.crash.stacks.elf import NAME, VERSION
+from orchestrator.crash.stacks.elf.registers import frame_registers
 from orchestrator.crash.stacks.elf.unwind import Stack, Step, Unwinder
 from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES
+from orchestrator.crash.stacks.kept import KeptStacks
 from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
 
 MAX_STACKS: Final = 10_000
@@ -59,18 +63,18 @@ class CachedStack:
 
 
 class StackCache:
-    """The named stacks of one run. Threads may share it."""
+    """The named stacks of one run, or of all that used a folder. Threads may share it."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, folder: Path | None = None) -> None:
+        """Start empty, or with what the folder has."""
         self._lock = threading.Lock()
         self._stacks: dict[tuple[str, Key], CachedStack] = {}
+        self._kept = KeptStacks(folder, CachedStack) if folder else None
 
     def read(self, core: Core, root: Path, image: str) -> Reading | None:
         """The stacks of a core if each of them is cached, else None. `root` is its sysroot."""
         unwound = _unwind(core, root)
-        with self._lock:
-            cached = [self._stacks.get((image, key)) if key else None for _, key in unwound]
+        cached = [self._get(image, key) if key else None for _, key in unwound]
         found = [stack for stack in cached if stack]
         if not found or len(found) < len(cached):
             return None
@@ -79,7 +83,7 @@ class StackCache:
             for number, (state, (stack, _), hit) in enumerate(zip(core.threads, unwound, found, strict=True))
         )
         return Reading(
-            backend=elf_backend.NAME, version=elf_backend.VERSION, threads=threads,
+            backend=NAME, version=VERSION, threads=threads,
             named_by=(found[0].backend, found[0].version), named_from=_say(found),
         )  # fmt: skip
 
@@ -96,9 +100,19 @@ class StackCache:
             cached = CachedStack(
                 frames=frames, backend=reading.backend, version=reading.version, origin=origin
             )
-            with self._lock:
-                if len(self._stacks) < MAX_STACKS:
-                    self._stacks.setdefault((image, key), cached)
+            self._put(image, key, cached)
+
+    def _get(self, image: str, key: Key) -> CachedStack | None:
+        with self._lock:
+            found = self._stacks.get((image, key))
+        return found or (self._kept.get((image, key)) if self._kept else None)
+
+    def _put(self, image: str, key: Key, stack: CachedStack) -> None:
+        with self._lock:
+            if len(self._stacks) < MAX_STACKS:
+                self._stacks.setdefault((image, key), stack)
+        if self._kept:
+            self._kept.put((image, key), stack)
 
 
 def _unwind(core: Core, root: Path) -> list[tuple[Stack, Key | None]]:
@@ -162,7 +176,7 @@ def _thread(
     bases = {_file(module): module.base for module in core.modules}
     frames = tuple(_frame(item, stack.steps, bases[item.file]) for item in cached.frames)
     steps = [None if item.step is None else stack.steps[item.step] for item in cached.frames]
-    registers = elf_backend.frame_registers(state, frames, steps, UNWIND_ARCHES[core.arch]) if crashed else {}
+    registers = frame_registers(state, frames, steps, UNWIND_ARCHES[core.arch]) if crashed else {}
     return ThreadReading(tid=state.tid, crashed=crashed, frames=frames, registers=registers)
 
 

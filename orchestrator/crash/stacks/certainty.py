@@ -1,13 +1,15 @@
 """How far outwards a stack is certain, whichever backend read it.
 
-Code without call frame information can be left only by a guess. The backend `elf` marks what it guesses, gdb
-does not. This is decided from the core and the files alone, so that it is the same for both.
+Code without call frame information can be left only by a guess, unless a call on the stack and the
+instructions of the function agree. The backend `elf` marks what it guesses, gdb does not. This is decided
+from the core and the files alone, so that it is the same for both.
 """
 
 from collections.abc import Sequence
 
 from orchestrator.binary.dwarf.cfi_program import CfiError
 from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.stacks.elf.calls import Calls
 from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES
 from orchestrator.crash.stacks.reading import Frame
 from orchestrator.crash.stacks.unwind_tables import UnwindTables
@@ -29,7 +31,9 @@ def count_certain(memory: ProcessMemory, frames: Sequence[Frame]) -> int:
         if not memory.is_code(frame.pc):
             if not interrupted:
                 return number
-        elif not frame.inline and not _can_be_left(tables, memory, frame.pc if interrupted else frame.pc - 1):
+            continue
+        place = frame.pc if interrupted else frame.pc - 1
+        if not (frame.inline or _can_be_left(tables, memory, place) or _is_called(memory, frames[number:])):
             return number + 1
     return len(frames)
 
@@ -60,6 +64,15 @@ def _is_interrupted(memory: ProcessMemory, trampoline: Frame, outer: Frame) -> b
         return False
     saved = machine.interrupted(memory.read(trampoline.sp + machine.context_at, 8 * len(machine.context)))
     return saved is not None and saved[machine.pc] == outer.pc
+
+
+def _is_called(memory: ProcessMemory, frames: Sequence[Frame]) -> bool:
+    """Whether the second frame called the function of the first, by the instructions of that."""
+    machine = UNWIND_ARCHES.get(memory.core.arch)
+    if machine is None or len(frames) < 2 or frames[0].sp is None:
+        return False
+    caller = Calls(memory, machine).caller(frames[0].pc, {machine.sp: frames[0].sp})
+    return caller is not None and caller[machine.pc] == frames[1].pc
 
 
 def _can_be_left(tables: UnwindTables, memory: ProcessMemory, address: int) -> bool:

@@ -17,15 +17,18 @@ MAX_ANSWER: Final = 64 << 20
 """Bytes of an answer that is read."""
 
 
-def limited(*, core: Path | None = None, written: int = MAX_ANSWER) -> list[str]:
+def most_memory(core: Path) -> int:
+    """Bytes of address space for a program that maps a core as a whole."""
+    return MEMORY + MAPPINGS * core.stat().st_size
+
+
+def limited(*, written: int = MAX_ANSWER) -> list[str]:
     """util-linux's prlimit, which every Debian has; without it a time limit still holds.
 
-    `core`: a file that the program maps as a whole, so that its size is added to the limit of memory.
     `written`: bytes that any one file may grow to; a program that writes more is killed.
     """
     prlimit = process.find("prlimit")
-    memory = MEMORY + (MAPPINGS * core.stat().st_size if core else 0)
-    return [prlimit, f"--as={memory}", f"--fsize={written}", "--core=0", "--"] if prlimit else []
+    return [prlimit, f"--as={MEMORY}", f"--fsize={written}", "--core=0", "--"] if prlimit else []
 
 
 def loose() -> tuple[str, ...]:

@@ -35,8 +35,6 @@ STACK_BACKENDS: Final[Mapping[str, BackendModule]] = {
     "elf": elf_backend,
 }
 """The backends that read native stacks by name, best first."""
-PYSTACK: Final = "pystack"
-"""The backend that reads Python frames, beside any of those."""
 NOTES: Final = "notes"
 """The fallback, which every core allows: what the core's own notes say."""
 

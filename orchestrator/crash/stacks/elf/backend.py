@@ -9,20 +9,19 @@ from typing import Final
 from orchestrator.binary.core.corefile import Core
 from orchestrator.binary.core.notes import ThreadState
 from orchestrator.binary.demangle import demangle
-from orchestrator.binary.dwarf.functions import Call, Language
+from orchestrator.binary.dwarf.functions import Call
+from orchestrator.binary.dwarf.naming import Language
 from orchestrator.crash.memory import ProcessMemory
+from orchestrator.crash.stacks.elf import NAME, VERSION
 from orchestrator.crash.stacks.elf.names import Names, meant
+from orchestrator.crash.stacks.elf.registers import frame_registers
 from orchestrator.crash.stacks.elf.tail_calls import AmbiguousError, TailCalls
 from orchestrator.crash.stacks.elf.unwind import Stack, Step, Unwinder
-from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES, UnwindArch
-from orchestrator.crash.stacks.reading import MAIN, Frame, Reading, ThreadReading, near_frames
+from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES
+from orchestrator.crash.stacks.reading import MAIN, Frame, Reading, ThreadReading
 from orchestrator.errors import ToolError
 from orchestrator.model import Arch
 
-NAME: Final = "elf"
-VERSION: Final = "2"
-THREAD_WIDE: Final = ("fs_base", "gs_base")
-"""Registers that have one value in all frames of a thread."""
 _WRITTEN_OTHERWISE: Final = frozenset("<{$")
 """Characters of names of templates and closures, which each demangler writes in its own way."""
 
@@ -82,7 +81,9 @@ class _Namer:
                 break
             pairs += [(frame, step) for frame in self._frames(step)]
             if pairs[-1][0].function == MAIN and self._is_program(step):
-                break  # The callers of main are the same in every program; debuggers leave them out too.
+                # The callers of main are the same in every program; debuggers leave them out too.
+                stack = Stack(steps=stack.steps[: stack.steps.index(step) + 1])
+                break
             pairs += [(frame, None) for frame in self._passed(step, outer)]
         frames, steps = tuple(frame for frame, _ in pairs), [step for _, step in pairs]
         held = frame_registers(state, frames, steps, UNWIND_ARCHES[self.memory.core.arch]) if crashed else {}
@@ -174,19 +175,6 @@ def _called(step: Step, call: Call) -> Frame:
         inline=call.inlined,
         scanned=step.scanned,
     )
-
-
-def frame_registers(
-    state: ThreadState, frames: Sequence[Frame], steps: Sequence[Step | None], machine: UnwindArch
-) -> dict[int, dict[str, int]]:
-    """The registers of the frames near a possible fault, by number; a tail call's has none."""
-    # Unwinding does not restore these; the kernel stores them once for each thread.
-    noted = {name: state.registers[name] for name in THREAD_WIDE if name in state.registers}
-    return {
-        number: noted | machine.named(step.registers)
-        for number in near_frames(frames)
-        if (step := steps[number]) is not None
-    }
 
 
 def _doubts(tid: int, stack: Stack) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from orchestrator.crash.memory import LoadedObject, ProcessMemory
 from orchestrator.crash.stacks.elf.unwind import Step
 
 MAX_SECONDS: Final = 10.0
-"""Time limit for the debug information of a core; frames not found by then have none."""
+"""Seconds of processor time for the debug information of a core, so that what is read does not depend on the
+load of the machine; frames not found by then have none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Names:
         self._symbols: dict[int, tuple[Symbol, int]] = {}
         self._code: dict[int, Code] = {}
         self._info: dict[int, list[DebugInfo]] = {}
-        self._deadline, self._allowance = time.monotonic() + MAX_SECONDS, Allowance()
+        self._deadline, self._allowance = time.thread_time() + MAX_SECONDS, Allowance()
         self._look_up({meant(step) for step in steps})
 
     @property

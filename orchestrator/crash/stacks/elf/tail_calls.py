@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from orchestrator.binary.dwarf.expression import MASK
-from orchestrator.binary.dwarf.functions import CallSite, Language, Leads
+from orchestrator.binary.dwarf.functions import CallSite, Leads
+from orchestrator.binary.dwarf.naming import Language
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.elf.names import Names
 from orchestrator.model import Arch

@@ -30,6 +30,11 @@ from orchestrator.model import Arch
 
 _NAMES: Final = {Arch.ARM64: ("aarch64",), Arch.ARM: ("arm", "iwmmxt", "xscale")}
 """How gdb's names of architectures begin that not every gdb knows."""
+_STUB: Final = "@plt"
+"""The end of names that gdb invents for entries of the procedure linkage table, such as `*ABS*+0x9f400@plt`.
+
+No file has them; `elf` gives the place in the module.
+"""
 
 
 def read_stacks(path: Path, core: Core, root: Path) -> Reading:
@@ -167,10 +172,11 @@ def _is_code(core: Core, pc: int) -> bool:
 
 
 def _frame(frame: GdbFrame, symbol: Symbol | None, *, scanned: bool) -> Frame:
+    invented = not frame.debug and (frame.function or "").endswith(_STUB)
     return Frame(
         pc=frame.pc,
         sp=frame.sp,
-        function=frame.function,
+        function=None if invented else frame.function,
         start=frame.start if frame.debug else symbol.start if symbol else None,
         exact=frame.debug or bool(symbol and symbol.size),
         file=frame.file,

@@ -17,11 +17,11 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from orchestrator.adapters import process
-from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.jail import Jail
 from orchestrator.crash.stacks.gdb.complaints import complaints_in
+from orchestrator.crash.stacks.gdb.indexes import index_folder
 from orchestrator.crash.stacks.limits import MAX_ANSWER, limited
-from orchestrator.errors import ToolError
+from orchestrator.errors import ToolError, TransientError
 from orchestrator.invocation import command
 from orchestrator.scratch import scratch_folder
 
@@ -31,11 +31,10 @@ TIMEOUT: Final = 60
 """Seconds; a core of seven threads takes 0.3."""
 MAX_FRAMES: Final = 256
 """Frames of a thread that are read, innermost first."""
-INDEXES: Final = "gdb-index"
-"""gdb's own cache of debug files' indexes by build id: reading again takes a quarter less (measured)."""
 MAX_INDEX: Final = 1 << 29
 """Bytes of a file that gdb may write; CPython's index has 1.6 MB, its debug file 10."""
 HINT: Final = f"install gdb-multiarch (`{command('setup')}` does); the core is kept"
+SLOW_HINT: Final = f"the core is kept; read it with `{command('analyze')}` when the machine has less to do"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,18 +103,22 @@ def read_with_gdb(
     # gdb is started in a folder of its own, where names relative to ours lead nowhere.
     core, sysroot, program = core.absolute(), sysroot.absolute(), program and program.absolute()
     with scratch_folder("gdb") as folder:
-        answer = folder / "answer.json"
+        answer, indexes = folder / "answer.json", index_folder(sysroot, folder)
         orders = _place(placed, folder) if placed else _load(program)
-        done = process.run(
-            [*limited(written=MAX_INDEX), gdb, *_arguments(core, sysroot), *orders, "-x", str(SCRIPT)],
-            hint=HINT, timeout=TIMEOUT, cwd=folder, check=False,
-            jail=Jail(writable=(folder, cache_folder(INDEXES))),
-            env={
-                "CRASHMATRIX_OUT": str(answer), "CRASHMATRIX_FRAMES": str(MAX_FRAMES),
-                "HOME": str(folder), "XDG_CACHE_HOME": str(folder), "DEBUGINFOD_URLS": "",
-                "LC_ALL": "C.UTF-8",
-            },
-        )  # fmt: skip
+        orders = [*_arguments(core, sysroot, indexes), *orders, "-x", str(SCRIPT)]
+        try:
+            done = process.run(
+                [*limited(written=MAX_INDEX), gdb, *orders],
+                hint=HINT, timeout=TIMEOUT, cwd=folder, check=False,
+                jail=Jail(writable=(folder, indexes)),
+                env={
+                    "CRASHMATRIX_OUT": str(answer), "CRASHMATRIX_FRAMES": str(MAX_FRAMES),
+                    "HOME": str(folder), "XDG_CACHE_HOME": str(folder), "DEBUGINFOD_URLS": "",
+                    "LC_ALL": "C.UTF-8",
+                },
+            )  # fmt: skip
+        except TransientError as error:
+            raise TransientError(f"gdb did not end within {TIMEOUT:g} s", hint=SLOW_HINT) from error
         said = done.stderr.decode(errors="replace")
         if not answer.exists() or answer.stat().st_size > MAX_ANSWER:
             raise ToolError(f"gdb could not read the core: {_last_line(said)}", hint="the core is kept")
@@ -131,10 +134,10 @@ def parse_answer(raw: bytes, complaints: tuple[str, ...] = ()) -> GdbAnswer:
         raise ToolError(f"gdb's answer cannot be read: {why}", hint="the core is kept") from error
 
 
-def _arguments(core: Path, sysroot: Path) -> list[str]:
+def _arguments(core: Path, sysroot: Path, indexes: Path) -> list[str]:
     early = [
         "set auto-load off", "set auto-load safe-path /nonexistent", "set debuginfod enabled off",
-        f"set index-cache directory {cache_folder(INDEXES)}", "set index-cache enabled on",
+        f"set index-cache directory {indexes}", "set index-cache enabled on",
         "set libthread-db-search-path /nonexistent", f"set sysroot {sysroot}",
         f"set debug-file-directory {sysroot}/usr/lib/debug", "set print frame-arguments none",
         "set backtrace past-main on",

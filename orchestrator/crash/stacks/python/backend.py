@@ -1,27 +1,22 @@
 """The backend `pystack`: the Python frames of each thread, and the native frames that run them."""
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from orchestrator.adapters import process
-from orchestrator.adapters.jail import Jail
 from orchestrator.binary.core.corefile import Core
-from orchestrator.crash.stacks.limits import limited
+from orchestrator.crash.stacks.python.worker import HINT, WORKERS
 from orchestrator.crash.stacks.reading import Frame
 from orchestrator.errors import ToolError
 from orchestrator.model import PythonFrame
 from orchestrator.model.frame_names import is_interpreter_file
 
-SCRIPT: Final = Path(__file__).with_name("script.py")
-TIMEOUT: Final = 60
-"""Seconds; a core of seven threads takes 0.2."""
-MAX_FRAMES: Final = 256
-HINT: Final = "the other backends are not affected"
+PYSTACK: Final = "pystack"
+"""This backend's name; it reads Python frames beside any backend that reads native ones."""
 _LOOP: Final = re.compile(r"_?PyEval_EvalFrameDefault(\.[a-z0-9.]+)?")
 """The evaluation loop; from 3.11 on one native frame of it runs a Python frame and those that this calls."""
 
@@ -59,6 +54,12 @@ def runs_python(core: Core) -> bool:
     return any(is_interpreter_file(module.path) for module in core.modules)
 
 
+def prepare_python() -> None:
+    """Start what reads Python stacks, ahead of the reading, in which a failure to start it shows."""
+    with suppress(ToolError):
+        WORKERS.prepare()
+
+
 def read_python(path: Path, core: Core, root: Path) -> PythonReading:
     """The Python stacks of a plain core; raises ToolError where pystack cannot read them."""
     program = core.executable
@@ -66,8 +67,7 @@ def read_python(path: Path, core: Core, root: Path) -> PythonReading:
     if file is None or not file.is_file():
         raise ToolError("the program's own file is not in the sysroot", hint=HINT)
     folders = ":".join(_interpreter_folders(core, root)) or str(root)
-    command = [sys.executable, "-I", str(SCRIPT), str(path), str(file), folders, str(MAX_FRAMES)]
-    done = process.run([*limited(core=path), *command], hint=HINT, timeout=TIMEOUT, check=False, jail=Jail())
+    done = WORKERS.read(path, file, folders)
     if done.status != 0 and not core.lists_files:
         raise ToolError("it finds no interpreter in a core that qemu-user wrote", hint=HINT)
     if done.status != 0:

@@ -3,9 +3,13 @@
 The one module that uses pystack. Its parser is C++ and the core is hostile, so what it does to its own
 process must not matter. Its names of threads come from whatever runs on this host now, and its source
 lines from this host's files, so neither is asked for.
+
+It is started before its core is known, since its start takes longer than most cores, and waits on stdin for a
+line of JSON; it ends where there is none.
 """
 
 import json
+import resource
 import sys
 from pathlib import Path
 
@@ -15,9 +19,16 @@ from pystack.errors import PystackError
 
 
 def main() -> int:
-    """Arguments: core, executable, folders to look for libraries in, as in PATH, most frames of a thread."""
-    core, program = (Path(argument) for argument in sys.argv[1:3])
-    folders, most = sys.argv[3], int(sys.argv[4])
+    """The line has core, executable, folders to look for libraries in, as in PATH, and limits."""
+    line = sys.stdin.readline()
+    if not line:
+        return 0
+    order = json.loads(line)
+    core, program, folders = Path(order["core"]), Path(order["program"]), order["folders"]
+    most = order["frames"]
+    for limit, value in ((resource.RLIMIT_AS, order["memory"]), (resource.RLIMIT_FSIZE, order["written"])):
+        lower(limit, value)
+    lower(resource.RLIMIT_CORE, 0)
     try:
         threads = list(
             get_process_threads_for_core(
@@ -48,6 +59,13 @@ def main() -> int:
     }
     json.dump(answer, sys.stdout)
     return 0
+
+
+def lower(limit: int, value: int) -> None:
+    """Set a limit of this process, for good; a lower one that it has already stays."""
+    _, most = resource.getrlimit(limit)
+    least = value if most == resource.RLIM_INFINITY else min(value, most)
+    resource.setrlimit(limit, (least, least))
 
 
 if __name__ == "__main__":
