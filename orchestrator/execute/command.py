@@ -1,8 +1,11 @@
 """The command that a trial's container runs, and the shell command that repeats it by hand."""
 
+import csv
+import hashlib
+import io
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -11,14 +14,14 @@ from orchestrator.execute import emulation
 from orchestrator.instruments import INSTRUMENTS, Instrument
 from orchestrator.model import Cell, Expectation, OutcomeKind, Serving
 from orchestrator.model.memory import DEFAULT_MEMORY, memory_flag
-from orchestrator.supervisor.paths import HOME, PROGRAM, REPORT, REPORT_VOLUME, SUBJECT_USER, WORK
+from orchestrator.supervisor.paths import HOME, PROGRAM, REPORT, REPORT_VOLUME, TESTED_USER, WORK
 from orchestrator.supervisor.targets import Target
 
 SUPERVISOR: Final = f"{HOME}/{PROGRAM}"
 ISOLATED: Final = "-IS"
 """How python3 starts the supervisor: with the standard library and its own folder alone. PYTHON* variables
-are the subject's (PYTHONWARNINGS would write into its output), and so are installed packages, whose .pth
-files and sitecustomize would run here too."""
+are the tested process's (PYTHONWARNINGS would write into its output), and so are installed packages, whose
+.pth files and sitecustomize would run here too."""
 SUPERVISOR_USER: Final = "0:0"
 CAPABILITIES: Final = ("SETUID", "SETGID")
 """By which the supervisor becomes another user than the program, which has none (supervisor/identity.py)."""
@@ -72,7 +75,7 @@ class TrialCommand:
         """The command of a single trial."""
         limit, cell = f"{self.timeout:g}", self.cell
         command = (
-            "python3", ISOLATED, SUPERVISOR, "--report", REPORT, "--user", SUBJECT_USER,
+            "python3", ISOLATED, SUPERVISOR, "--report", REPORT, "--user", TESTED_USER,
             "--launcher", cell.launcher, "--timeout", limit,
         )  # fmt: skip
         emulated = ("--emulated",) if self.emulated else ()
@@ -110,12 +113,18 @@ class TrialCommand:
                 values[name] += more
         return {**values, **(emulation.ENVIRONMENT if self.emulated else {})}
 
-    def by_hand(self, tag: str) -> str:
-        """The shell command that repeats a trial without this tool, under the same restrictions."""
+    def by_hand(self, tag: str, declared: Set[str] = frozenset()) -> str:
+        """The shell command that repeats a trial without this tool, under the same restrictions.
+
+        `declared` are the folders that the image declares as volumes, which the engine would leave writable.
+        What a program writes to /work counts as memory, since no disk is made by hand.
+        """
         tmpfs = (
-            "--tmpfs", f"{WORK}:mode=1777", "--tmpfs", "/tmp",  # noqa: S108 - inside the container
+            "--tmpfs", f"{WORK}:exec,size=1g,mode=1777",
+            "--tmpfs", "/tmp:size=64m,mode=1777",  # noqa: S108 - inside the container
             "--tmpfs", f"{REPORT_VOLUME}:mode=755",
         )  # fmt: skip
+        volumes = _read_only(tag, declared - {*SCRATCH, REPORT_VOLUME})
         network = () if self.network else ("--network", "none")
         locked = (
             *network, "--user", SUPERVISOR_USER, "--cap-drop", "ALL",
@@ -123,13 +132,28 @@ class TrialCommand:
             "--security-opt", "no-new-privileges", "--read-only",
         )  # fmt: skip
         limits = (
-            "--memory", memory_flag(self.memory), "--pids-limit", "512",
+            "--memory", memory_flag(self.memory), "--memory-swap", memory_flag(self.memory),
+            "--pids-limit", "512",
             "--ulimit", "core=-1", "--ulimit", "nofile=1024:4096",
         )  # fmt: skip
         seen = self.environment(to_file=False)
         axes = [part for name, value in seen.items() for part in ("--env", f"{name}={value}")]
-        options = ("--rm", "--init", *locked, *tmpfs, *limits, *axes, "--platform", self.cell.arch.platform)
+        options = ("--rm", "--init", *locked, *tmpfs, *volumes, *limits, *axes)
+        options += ("--platform", self.cell.arch.platform)
         return shlex.join(["docker", "run", *options, tag, *self.single()])
+
+
+def _read_only(tag: str, paths: Set[str]) -> Iterator[str]:
+    """Flags for volumes with the image's files that cannot be written to.
+
+    Docker refuses such a volume without a name. It stays, and the next run removes it by its name.
+    """
+    for number, path in enumerate(sorted(paths), 1):
+        name = f"cm-{hashlib.sha256(tag.encode()).hexdigest()[:12]}-{number}"
+        line = io.StringIO()
+        fields = ("type=volume", f"source={name}", f"destination={path}", "readonly")
+        csv.writer(line, lineterminator="").writerow(fields)
+        yield from ("--mount", line.getvalue())
 
 
 def axis_variables(cell: Cell) -> dict[str, str]:

@@ -3,7 +3,7 @@
 The supervisor runs in the container as the parent of that process, so it sees the true wait status: the
 container's own exit code does not distinguish a signal from `exit(139)`, and a server's exit code may say
 nothing about its worker. Only the supervisor can write it (supervisor/report.py), but its facts about
-tests, a server's workers and answers come from the subject.
+tests, a server's workers and answers come from the tested process.
 """
 
 import re

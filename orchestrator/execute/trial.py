@@ -34,7 +34,8 @@ from orchestrator.execute.user_tests import fetch_tests
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import DISK_FULL, Evidence, Expectation, Outcome, OutcomeKind
 from orchestrator.model.memory import over_memory
-from orchestrator.supervisor.cleanup import DUMP_LIMIT
+from orchestrator.supervisor.clock import LONGEST
+from orchestrator.supervisor.dumps import DUMP_LIMIT
 from orchestrator.supervisor.paths import MARK_VARIABLE, REPORT, REPORT_VOLUME, WORK
 
 BETWEEN: Final = 5.0
@@ -136,7 +137,7 @@ def _watch(
 ) -> tuple[Outcome, ...]:
     container, overdue = made.container, threading.Event()
     folders = [request.trial_folder(index) for index in range(request.count)]
-    deadline = request.count * (request.command.timeout + BETWEEN) + GRACE
+    deadline = request.count * (request.command.timeout * LONGEST + BETWEEN) + GRACE
     deadline += emulation.GRACE if request.command.emulated else 0
     with slot, open_streams(folders, made.mark.encode(), LIMIT // request.count) as streams:
         started, clock = datetime.now(UTC), time.monotonic()

@@ -9,6 +9,7 @@ from typing import Final
 
 from orchestrator.adapters import jail, process
 from orchestrator.adapters.engine import Engine
+from orchestrator.errors import ToolError
 from orchestrator.host import probe, trial
 from orchestrator.host.capability import Capability, State
 from orchestrator.host.collection_steps import enough_pipes, enough_room
@@ -118,7 +119,7 @@ def mmdebstrap(facts: Facts) -> Capability:
     program = facts.found.get("mmdebstrap")
     if program is None:
         return Capability(name=name, state=State.MISSING, found="not installed", hint=SETUP)
-    said = process.run([program, "--version"], hint=LOOK_HINT, timeout=30).text.strip()
+    said = process.run([program, "--version"], hint=LOOK_HINT, timeout=probe.LOOK).text.strip()
     if keyring is None:
         return Capability(name=name, state=State.MISSING, found=f"{said}, without Debian's keys", hint=SETUP)
     return Capability(name=name, state=State.OK, found=f"{said}, keys {keyring}")
@@ -127,12 +128,18 @@ def mmdebstrap(facts: Facts) -> Capability:
 def npm(facts: Facts) -> Capability:
     """What fetches the toolchains that bring glibc 2.17."""
     program = facts.found.get("npm")
+    if facts.machine in ARM64_NAMES:
+        said = "not needed: the toolchains of glibc 2.17 run on x86_64 only"
+        return Capability(name="npm", state=State.OK, found=said, required=False)
     if program is None:
         return Capability(
             name="npm", state=State.MISSING, found="not installed: no glibc 2.17", hint=SETUP, required=False
         )
-    version = process.run([program, "--version"], check=False, hint=LOOK_HINT, timeout=30).text.strip()
-    return Capability(name="npm", state=State.OK, found=version, required=False)
+    try:
+        told = process.run([program, "--version"], check=False, hint=LOOK_HINT, timeout=probe.LOOK)
+    except ToolError as error:
+        return Capability(name="npm", state=State.DEGRADED, found=str(error), hint=LOOK_HINT, required=False)
+    return Capability(name="npm", state=State.OK, found=told.text.strip(), required=False)
 
 
 def maven(facts: Facts) -> Capability:
@@ -205,7 +212,7 @@ def gdb() -> Capability:
     if program is None:
         return Capability(name="gdb", state=State.MISSING, found="not installed", hint=SETUP)
     ask = [program, "-nx", "-batch", "-ex", "python print(gdb.VERSION)"]
-    said = process.run(ask, check=False, timeout=30, hint=LOOK_HINT)
+    said = process.run(ask, check=False, timeout=probe.LOOK, hint=LOOK_HINT)
     if said.status == 0 and said.text.strip():
         found = f"{program} {said.text.strip()} with Python"
         if probe.knows_arm64(program):

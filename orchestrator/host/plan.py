@@ -7,7 +7,7 @@ from typing import Final
 from orchestrator.errors import HostError
 from orchestrator.host.collection_steps import collection_steps, originals, room_steps
 from orchestrator.host.emulation_steps import EMULATOR, emulation_steps
-from orchestrator.host.facts import Facts, HostPaths
+from orchestrator.host.facts import ARM64_NAMES, Facts, HostPaths
 from orchestrator.host.record import AccessEntry, PackagesEntry
 from orchestrator.host.services import daemon_step, unit_step
 from orchestrator.host.steps import Command, Goal, Step
@@ -17,10 +17,11 @@ WANTED: Final = (
     "debian-archive-keyring",
     "gdb-multiarch",
     "systemd-coredump",
-    "npm",
     "ca-certificates",
 )
-"""Debian packages whose service a host needs (npm: for glibc 2.17); an engine and acl where they lack."""
+"""Debian packages whose service every host needs; others where something lacks."""
+TOOLCHAINS: Final = "npm"
+"""It fetches the toolchains that bring glibc 2.17, which run on x86_64 only."""
 BROWSER: Final = "chromium"
 APT: Final = ("env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "apt-get")
 APT_OPTIONS: Final = ("-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3")
@@ -55,6 +56,8 @@ def lacking_packages(facts: Facts, *, browser: bool) -> tuple[str, ...]:
         wanted.insert(0, "docker.io")
     if not facts.platform.root:
         wanted.append("acl")
+    if facts.machine not in ARM64_NAMES:
+        wanted.append(TOOLCHAINS)
     if not facts.arm64.works:
         wanted.append(EMULATOR)
     if browser:

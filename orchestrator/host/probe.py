@@ -61,6 +61,10 @@ COREDUMP_CONF: Final = (
     "etc/systemd/coredump.conf.d/*.conf",
 )
 
+LOOK: Final = 600.0
+"""Seconds after which a program that is only asked something hangs. On an emulated machine beside other work
+`npm --version` took over 30."""
+
 
 def survey(paths: HostPaths) -> Facts:
     """Everything that setup's plan depends on. Reading it takes well under a second."""
@@ -166,7 +170,7 @@ def packages() -> dict[str, str]:
 def knows_arm64(gdb: str) -> bool:
     """Whether a gdb reads arm64's cores: Debian's own reads the host's alone, other distributions' all."""
     ask = [gdb, "-nx", "-batch", "-ex", "set architecture aarch64"]
-    return process.run(ask, check=False, timeout=30, hint="look at what is wrong with gdb").status == 0
+    return process.run(ask, check=False, timeout=LOOK, hint="look at what is wrong with gdb").status == 0
 
 
 def installed(packages: Sequence[str]) -> tuple[str, ...]:
@@ -174,7 +178,7 @@ def installed(packages: Sequence[str]) -> tuple[str, ...]:
     if process.find("dpkg-query") is None:
         return ()
     query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\\n", *packages]
-    rows = process.run(query, check=False, timeout=10, hint="see `dpkg --audit`").text.splitlines()
+    rows = process.run(query, check=False, timeout=LOOK, hint="see `dpkg --audit`").text.splitlines()
     return tuple(row.split()[0] for row in rows if row.endswith(" installed"))
 
 
@@ -203,7 +207,7 @@ def may_become_root() -> bool:
         return True
     if process.find("sudo") is None:
         return False
-    return process.run(["true"], root=True, check=False, timeout=10, hint="see `sudo -n true`").status == 0
+    return process.run(["true"], root=True, check=False, timeout=LOOK, hint="see `sudo -n true`").status == 0
 
 
 def _denied() -> tuple[str, ...]:

@@ -23,8 +23,8 @@ class SysctlEntry(Value):
     original: str
 
     @property
-    def subject(self) -> str:
-        """What the entry is about; the record holds one entry of a kind for each subject."""
+    def about(self) -> str:
+        """What the entry is about; the record holds one entry of a kind for each."""
         return self.name
 
 
@@ -37,7 +37,7 @@ class PackagesEntry(Value):
     """Packages that apt removed because they conflict."""
 
     @property
-    def subject(self) -> str:
+    def about(self) -> str:
         """What the entry is about."""
         return " ".join(self.names)
 
@@ -52,7 +52,7 @@ class DaemonEntry(Value):
     boot: str | None = None
 
     @property
-    def subject(self) -> str:
+    def about(self) -> str:
         """What the entry is about."""
         return self.name
 
@@ -71,7 +71,7 @@ class UnitEntry(Value):
     name: str
 
     @property
-    def subject(self) -> str:
+    def about(self) -> str:
         """What the entry is about."""
         return self.name
 
@@ -83,7 +83,7 @@ class FolderEntry(Value):
     path: str
 
     @property
-    def subject(self) -> str:
+    def about(self) -> str:
         """What the entry is about."""
         return self.path
 
@@ -95,7 +95,7 @@ class FileEntry(Value):
     path: str
 
     @property
-    def subject(self) -> str:
+    def about(self) -> str:
         """What the entry is about."""
         return self.path
 
@@ -109,7 +109,7 @@ class AccessEntry(Value):
     uid: int
 
     @property
-    def subject(self) -> str:
+    def about(self) -> str:
         """What the entry is about."""
         return f"{self.user} {self.path}"
 
@@ -121,7 +121,7 @@ class MountEntry(Value):
     path: str
 
     @property
-    def subject(self) -> str:
+    def about(self) -> str:
         """What the entry is about."""
         return self.path
 
@@ -133,7 +133,7 @@ class BinfmtEntry(Value):
     name: str
 
     @property
-    def subject(self) -> str:
+    def about(self) -> str:
         """What the entry is about."""
         return self.name
 
@@ -170,7 +170,7 @@ class Record(Value):
         A daemon started anew replaces its old entry. Of anything else the first entry stays: after a
         reboot the value found is no longer the original one.
         """
-        same = [old for old in self.entries if (old.kind, old.subject) == (entry.kind, entry.subject)]
+        same = [old for old in self.entries if (old.kind, old.about) == (entry.kind, entry.about)]
         if same and not isinstance(entry, DaemonEntry):
             return self
         kept = tuple(old for old in self.entries if old not in same)

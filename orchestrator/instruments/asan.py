@@ -1,7 +1,7 @@
 """AddressSanitizer: is compiled into a program and reports its memory errors with their stacks.
 
 Its output is the text that its runtime writes (compiler-rt's asan_report.cpp); it has no machine-readable
-form. The program under question can write to the file as well, so it is untrusted: what is kept of it is
+form. The program under test can write to the file as well, so it is untrusted: what is kept of it is
 bounded, and unknown lines are skipped.
 """
 

@@ -12,10 +12,10 @@ Parsed = tuple[tuple[InstrumentFinding, ...], str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Instrument:
-    """A tool that watches the process under question and reports more than the process's exit.
+    """A tool that watches the process under test and reports more than the process's exit.
 
-    A tool is installed as `packages` of the base's own suite and put before the subject's command as `argv`,
-    or it is compiled into the subject by the base's own compiler with `compiler_options`.
+    A tool is installed as `packages` of the base's own suite and put before the tested process's command as
+    `argv`, or it is compiled into the tested process by the base's own compiler with `compiler_options`.
     """
 
     name: str
@@ -23,14 +23,14 @@ class Instrument:
     output: str
     """The name of its output file in the trial's folder, with the suffix that a browser shows as text."""
     parse: Callable[[str], Parsed]
-    """Reads its output, which is untrusted: the program under question can write to the same file."""
+    """Reads its output, which is untrusted: the program under test can write to the same file."""
     lacks: Callable[[CellEnvironment, ProbeSource | None], str | None]
     """Why it cannot watch a probe in an environment, or Python without a probe; None if it can."""
     packages: tuple[str, ...] = ()
     compiler_options: tuple[str, ...] = ()
     argv: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables that the process under question gets."""
+    """Variables that the process under test gets."""
     file_environment: Mapping[str, str] = field(default_factory=dict)
     """Text appended to those variables so that its output goes to a file. Left out of the command that a
     person runs by hand, who reads the output beside the program's own."""

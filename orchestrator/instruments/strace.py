@@ -37,7 +37,7 @@ def parse_strace(text: str) -> Parsed:
 STRACE: Final = Instrument(
     name=NAME,
     packages=(NAME,),
-    # -D: strace is not the parent of the process it traces, so the subject stays the supervisor's own child.
+    # -D: strace is not the parent of the process it traces, so that one stays the supervisor's own child.
     argv=(
         "strace", "-D", "-f", "-qq", "-s", "200", "-e", "trace=execve,execveat", "-e", "signal=none",
         "-o", in_report_folder(OUTPUT), "--",

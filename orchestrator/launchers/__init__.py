@@ -1,4 +1,4 @@
-"""Launchers: programs that start the process under question; one folder a launcher.
+"""Launchers: programs that start the process under test; one folder a launcher.
 
 A folder holds everything about its launcher. `__init__.py` is the host half: `LAUNCHER`, a value with the
 image's recipe, option refusals and clean exit status. `container.py` is the container half, which is copied

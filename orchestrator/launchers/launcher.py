@@ -48,7 +48,7 @@ class ServerRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Launcher:
-    """A program that starts the process under question."""
+    """A program that starts the process under test."""
 
     name: str
     """Its value of the axis `launcher`."""

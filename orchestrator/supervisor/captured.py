@@ -1,4 +1,4 @@
-"""The output that pytest had captured when its process died, and that pytest cannot print any more.
+"""The output that pytest had captured when its process died, so that pytest could not print it.
 
 pytest captures a test's output in two temporary files without a name, its file descriptors 1 and 2. The
 plugin sends both to this program, once a process, so that they can be read after its death.

@@ -1,9 +1,9 @@
-"""How a server's master saw each of its workers end, which nobody else can wait for.
+"""How each worker of a server ended, as its master saw it; nobody else can wait for workers.
 
 uWSGI and gunicorn are started so that their waitpid() records what it reaps (launchers/uwsgi/ends.c,
-launchers/gunicorn/master.py): a line "WAITER PID STATUS" of the file that VARIABLE names. The master is the
-program under question, so this is its own word. What is said once stays said: a file that is replaced or cut,
-as a worker might do behind its own end, ends the trial.
+launchers/gunicorn/master.py): a line "WAITER PID STATUS" of the file that VARIABLE names. The master belongs
+to the program under test, so the record is that program's own claim. It may not change afterwards: if the
+file is replaced or truncated, which a worker could do to hide its end, the trial ends.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from orchestrator.supervisor.paths import REPORT_FOLDER
-from orchestrator.supervisor.subject import Subject
+from orchestrator.supervisor.tested import TestedProcess
 
 if TYPE_CHECKING:
     from orchestrator.supervisor.wakeup import Wakeup
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 VARIABLE = "CRASHMATRIX_ENDS"
 NAME = "ends"
 LONGEST = 1 << 20
-"""Bytes that are read of the file; a server that has reaped that many children is of no use."""
+"""Bytes that are read of the file; no useful server reaps that many children."""
 LINE = re.compile(rb"(\d{1,9}) (\d{1,9}) (\d{1,5})")
 
 
-class Ended(Subject):
+class Ended(TestedProcess):
     """A process that has ended, as its parent saw it."""
 
-    def __init__(self, pid: int, wait_status: int, master: Subject, wakeup: Wakeup | None = None) -> None:
+    def __init__(
+        self, pid: int, wait_status: int, master: TestedProcess, wakeup: Wakeup | None = None
+    ) -> None:
         self.pid, self.wait_status, self.folder = pid, wait_status, master.folder
         self.started, self.ended, self.killed_before = master.started, time.monotonic(), master.killed_before
         if wakeup:
@@ -37,7 +39,7 @@ class Ended(Subject):
 
 
 class ForgedError(Exception):
-    """The program under question changed what it had said."""
+    """The program under test changed its earlier record."""
 
 
 class Ends:
@@ -52,11 +54,11 @@ class Ends:
     def new(self, master: int) -> list[tuple[int, int]]:
         """The pid and the wait status of each process that the master reaped since the last call.
 
-        Raises ForgedError where the file is another, or has not what it had.
+        Raises ForgedError if the file was replaced, or lacks earlier content.
         """
         data = os.pread(self._file, LONGEST, 0)
         if not (self._is_there() and data.startswith(self._read)):
-            raise ForgedError("the program under question changed the record of how its workers ended")
+            raise ForgedError("the program under test changed the record of how its workers ended")
         whole = data[len(self._read) : data.rfind(b"\n") + 1]
         self._read += whole
         lines = filter(None, (LINE.fullmatch(line) for line in whole.split(b"\n")))

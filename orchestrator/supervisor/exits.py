@@ -1,4 +1,4 @@
-"""How a subject exited, as the report has it."""
+"""How a tested process exited, as the report has it."""
 
 from __future__ import annotations
 
@@ -6,47 +6,45 @@ import os
 import re
 import signal
 
-from orchestrator.supervisor.subject import Subject, signal_name
-
-EMULATOR_CORE = r"qemu_.+_\d{8}-\d{6}_%d\.core"
-"""How qemu-user names its guest's core, in the guest's working directory (linux-user/elfload.c)."""
+from orchestrator.supervisor.dumps import EMULATOR_CORE
+from orchestrator.supervisor.tested import TestedProcess, signal_name
 
 
 def describe(
-    subject: Subject, after: float, hung: bool, interrupted: bool, notes: list[str]
+    tested: TestedProcess, after: float, hung: bool, interrupted: bool, notes: list[str]
 ) -> dict[str, object]:
-    """The exit of the judged subject, which has ended, as the report holds it."""
+    """The exit of the judged process, which has ended, as the report holds it."""
     return {
-        **_ended(subject, hung),
-        "emulator_core": emulator_core(subject.pid, subject.folder),
+        **_ended(tested, hung),
+        "emulator_core": emulator_core(tested.pid, tested.folder),
         "interrupted": interrupted,
         "after": round(after, 3),
-        "seconds": round(subject.ended - subject.started, 3),
+        "seconds": round(tested.ended - tested.started, 3),
         "notes": notes,
     }
 
 
 def other(
-    subject: Subject, role: str, doing: str | None = None, notes: tuple[str, ...] = ()
+    tested: TestedProcess, role: str, doing: str | None = None, notes: tuple[str, ...] = ()
 ) -> dict[str, object]:
     """One of a trial's further processes, which has ended, as the report holds it in `others`.
 
     `role` says what it was (`worker 2`), `doing` what it was at when it ended (the test that ran).
     """
-    return {**_ended(subject, hung=False), "role": role, "doing": doing, "notes": list(notes)}
+    return {**_ended(tested, hung=False), "role": role, "doing": doing, "notes": list(notes)}
 
 
-def _ended(subject: Subject, hung: bool) -> dict[str, object]:
-    """How a subject ended."""
-    wait_status = subject.wait_status
+def _ended(tested: TestedProcess, hung: bool) -> dict[str, object]:
+    """How a tested process ended."""
+    wait_status = tested.wait_status
     if wait_status is None:
-        raise ValueError("a subject that has not ended has no exit")
+        raise ValueError("a tested process that has not ended has no exit")
     signalled = os.WIFSIGNALED(wait_status)
     kind = "hang" if hung else "signal" if signalled else "exit"
-    if kind == "signal" and os.WTERMSIG(wait_status) == signal.SIGKILL and subject.was_out_of_memory():
+    if kind == "signal" and os.WTERMSIG(wait_status) == signal.SIGKILL and tested.was_out_of_memory():
         kind = "oom"
     return {
-        "pid": subject.pid,
+        "pid": tested.pid,
         "kind": kind,
         "status": None if signalled else os.WEXITSTATUS(wait_status),
         "signal": signal_name(os.WTERMSIG(wait_status)) if signalled else None,

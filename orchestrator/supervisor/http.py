@@ -1,14 +1,14 @@
-"""One HTTP request to a server that is the subject. It notices at once when the server dies."""
+"""One HTTP request to a server that is the tested process. It notices at once when the server dies."""
 
 from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING
 
-from orchestrator.supervisor.subject import POLL
+from orchestrator.supervisor.tested import POLL
 
 if TYPE_CHECKING:
-    from orchestrator.supervisor.subject import Subject
+    from orchestrator.supervisor.tested import TestedProcess
 
 LONGEST = 200
 """Bytes of an answer that are kept: a note in the report, which quotes them, has a limit."""
@@ -21,13 +21,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def connect(subject: Subject, port: int, deadline: float) -> socket.socket | None:
+def connect(tested: TestedProcess, port: int, deadline: float) -> socket.socket | None:
     """Connect to the server as soon as it listens; None if it ended before."""
-    while subject.alive:
+    while tested.alive:
         connection = connect_once(port)
         if connection:
             return connection
-        subject.pause(deadline, longest=POLL)
+        tested.pause(deadline, longest=POLL)
     return None
 
 
@@ -40,9 +40,9 @@ def connect_once(port: int) -> socket.socket | None:
     return None
 
 
-def request(subject: Subject, port: int, deadline: float) -> str:
+def request(tested: TestedProcess, port: int, deadline: float) -> str:
     """Make one request; returns the first line of the answer, truncated, empty if none came."""
-    connection = connect(subject, port, deadline)
+    connection = connect(tested, port, deadline)
     if connection is None:
         return ""
     answer = b""
@@ -50,7 +50,7 @@ def request(subject: Subject, port: int, deadline: float) -> str:
         try:
             connection.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
             while True:
-                if connection not in subject.pause(deadline, connection):
+                if connection not in tested.pause(deadline, connection):
                     continue
                 piece = connection.recv(65536)
                 if not piece:

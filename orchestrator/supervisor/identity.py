@@ -1,9 +1,10 @@
-"""As whom this program and its subjects run.
+"""The users that this program and its tested processes run as.
 
 The container starts as root with the capabilities to change user and group, and no other. This program keeps
 root as its real and saved user, which decide who may signal, trace or open it (kill(2), ptrace(2), proc(5)).
-It takes the subjects' user as its effective one, by which it signals them and owns what it writes for them.
-A subject is that user in all respects and has no capability, so it can reach neither this program nor init.
+It takes the tested processes' user as its effective one, by which it signals them and owns what it writes for
+them. A tested process is that user in all respects and has no capability, so it can reach neither this
+program nor init.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ NOT_DUMPABLE = (4, 0, 0, 0, 0)
 
 
 def divide(user: int, group: int) -> None:
-    """Take the subjects' user as the effective one, for good; raises OSError."""
+    """Take the tested processes' user as the effective one, for good; raises OSError."""
     open_streams()
     os.setgroups([group])
     os.setresgid(group, group, group)

@@ -11,8 +11,8 @@ from orchestrator.supervisor.serving import Manners
 from orchestrator.supervisor.targets import COMMANDS
 
 if TYPE_CHECKING:
-    from orchestrator.supervisor.subject import Subject
     from orchestrator.supervisor.targets import Target
+    from orchestrator.supervisor.tested import TestedProcess
     from orchestrator.supervisor.wakeup import Wakeup
 
 
@@ -44,17 +44,17 @@ class Launch:
         """The command line."""
         return COMMANDS[self.target.kind](self.target, self.path, self.options)
 
-    def judged(self, started: Subject, _wakeup: Wakeup, _deadline: float) -> Subject:
+    def judged(self, started: TestedProcess, _wakeup: Wakeup, _deadline: float) -> TestedProcess:
         """The process whose exit is the outcome: `started` or one of its children.
 
-        Raises TimedOutError at the deadline (`time.monotonic` seconds).
+        Raises TimedOutError at the deadline (of CLOCK).
         """
         return started
 
-    def drive(self, _subject: Subject, _deadline: float) -> list[str]:
+    def drive(self, _tested: TestedProcess, _deadline: float) -> list[str]:
         """Make the requests of a trial and ask the process to stop; returns notes on anything odd.
 
-        Raises TimedOutError at the deadline. A subject that stops by itself needs nothing.
+        Raises TimedOutError at the deadline. A tested process that stops by itself needs nothing.
         """
         return []
 

@@ -1,7 +1,7 @@
 """Requests to a server, several at once, and what was odd about their answers.
 
-Of the standard library's HTTP client, in threads of their own: the thread that started them goes on watching
-the server, whose death ends each request at once.
+Each runs the standard library's HTTP client in a thread of its own, while the starting thread watches the
+server. If the server dies, each request ends at once.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import http.client
 import json
 import socket
 import threading
-import time
 from typing import Any, NamedTuple
+
+from orchestrator.supervisor.clock import CLOCK, SLOWEST
 
 LONGEST = 200
 """Characters that are kept of what an answer says, for notes."""
@@ -19,7 +20,7 @@ MOST_NOTES = 10
 PIECE = 1 << 16
 """Bytes of an answer's body that are held at a time; all of it is read."""
 CLOSED = "the connection ended without an answer"
-"""What is odd where a worker dies in a request."""
+"""The oddity reported when a worker dies in a request."""
 
 
 class Request(NamedTuple):
@@ -66,7 +67,7 @@ class Load:
     """The requests of one entry under way: their threads, and what was odd."""
 
     def __init__(self, request: Request, port: int, deadline: float) -> None:
-        """Start the threads. `deadline` is in seconds of `time.monotonic`."""
+        """Start the threads. `deadline` is CLOCK's."""
         self.request, self._port, self._deadline = request, port, deadline
         self._left, self._lock = request.times, threading.Lock()
         self.odd: dict[str, int] = {}
@@ -104,7 +105,7 @@ class Load:
 
     def _ask(self) -> str:
         """Make one request; returns what is odd about the answer, empty if nothing is."""
-        request, left = self.request, max(self._deadline - time.monotonic(), 0.001)
+        request, left = self.request, max((self._deadline - CLOCK.now()) * SLOWEST, 0.001)
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=left)
         try:
             body = request.body.encode() if request.body else None

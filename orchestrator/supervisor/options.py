@@ -14,10 +14,10 @@ from orchestrator.supervisor.targets import COMMANDS, WSGI
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Run subjects and report how each exited.")
+    parser = argparse.ArgumentParser(description="Run tested processes and report how each exited.")
     parser.add_argument("--report", required=True, metavar="FILE", help="a new file to write")
     parser.add_argument(
-        "--user", type=identity.user_and_group, metavar="UID:GID", help="as whom root runs subjects"
+        "--user", type=identity.user_and_group, metavar="UID:GID", help="as whom root runs tested processes"
     )
     parser.add_argument("--launcher", required=True, help="what starts the target")
     parser.add_argument(
@@ -25,10 +25,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--argument", action="append", default=[], help="an argument of the target itself")
     parser.add_argument(
-        "--env", action="append", default=[], metavar="NAME=VALUE", help="a variable of the subject's alone"
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a variable of the tested process's alone",
     )
     parser.add_argument(
-        "--timeout", type=float, required=True, help="seconds from a subject's start to its end"
+        "--timeout", type=float, required=True, help="seconds from a tested process's start to its end"
     )
     parser.add_argument("--wrap", default="", help="words to put before the command, quoted as for a shell")
     parser.add_argument("--option", action="append", default=[], help="an option of the launcher's program")

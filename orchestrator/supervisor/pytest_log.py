@@ -16,7 +16,7 @@ LONGEST = 32 << 20
 
 
 class PytestLog:
-    """What each process of pytest was doing, by its pid, and the tests that had their turn.
+    """What each process of pytest was doing, by its pid, and the tests that have run.
 
     `folder` is that of the supervisor's report. Each trial of a container has a log of its own.
     """

@@ -1,17 +1,17 @@
-"""The user's tests: pytest, started again after each crash until every test had its turn."""
+"""Runs the user's tests: pytest is started again after each crash until every test has run."""
 
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator.supervisor import cleanup
+from orchestrator.supervisor import cleanup, dumps
 from orchestrator.supervisor.captured import Captured
+from orchestrator.supervisor.clock import CLOCK
 from orchestrator.supervisor.exits import other
 from orchestrator.supervisor.paths import REPORT_FOLDER
 from orchestrator.supervisor.pytest_log import PytestLog
-from orchestrator.supervisor.subject import Start, Subject, Watched
+from orchestrator.supervisor.tested import Start, TestedProcess, Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ SHOWN = 200
 class Run(NamedTuple):
     """A process of pytest, and what it was doing when it died; None if pytest ended by itself."""
 
-    subject: Subject
+    tested: TestedProcess
     watched: Watched
     doing: str | None
 
@@ -39,9 +39,9 @@ def run_tests(
     command: list[str],
     start: Start,
     wakeup: Wakeup,
-    watch: Callable[[Subject, float], Watched],
+    watch: Callable[[TestedProcess, float], Watched],
     timeout: float,
-) -> tuple[Subject, Watched, dict[str, object]]:
+) -> tuple[TestedProcess, Watched, dict[str, object]]:
     """Run pytest in at most `timeout` seconds, once more behind each test that its process died in.
 
     `watch` waits for the end of a process, for some seconds from its start. Returns the judged process, the
@@ -55,25 +55,25 @@ def run_tests(
     captured = Captured()
     told = {LOG: log.path, SKIP: log.skip_path, FILES: captured.name}
     start = start._replace(environment={**start.environment, **told})
-    deadline = time.monotonic() + timeout
+    deadline = CLOCK.now() + timeout
     runs: list[Run] = []
     while True:
-        subject = Subject(command, wakeup, start)
-        watched = watch(subject, deadline - subject.started)
+        tested = TestedProcess(command, wakeup, start)
+        watched = watch(tested, deadline - tested.began)
         log.update()
-        doing = log.doing(subject.pid) if died(subject, log) else None
-        runs.append(Run(subject, watched, doing))
-        new = bool(doing) and log.pass_over(subject.pid)
+        doing = log.doing(tested.pid) if died(tested, log) else None
+        runs.append(Run(tested, watched, doing))
+        new = bool(doing) and log.pass_over(tested.pid)
         watched.notes.extend(show_captured(captured, log))
         goes_on = new and not (watched.hung or watched.interrupted)
         if not goes_on or log.left == 0:
             break
-        if len(runs) == MOST or deadline <= time.monotonic():
+        if len(runs) == MOST or CLOCK.left(deadline) <= 0:
             why = f"after {MOST} processes" if len(runs) == MOST else "at the time limit"
             left = "some" if log.left is None else log.left
             watched.notes.append(f"pytest was not started again {why}: {left} tests were not run")
             break
-        cleanup.await_dumps()
+        dumps.await_dumps()
         cleanup.end_stragglers()
         log.write_skip()
     captured.end()
@@ -93,23 +93,23 @@ def show_captured(captured: Captured, log: PytestLog) -> list[str]:
     return lost
 
 
-def died(subject: Subject, log: PytestLog) -> bool:
+def died(tested: TestedProcess, log: PytestLog) -> bool:
     """Whether a process ended by a signal, or in the middle of a test or a module that ended it."""
-    return signalled(subject) or log.is_at_one(subject.pid)
+    return signalled(tested) or log.is_at_one(tested.pid)
 
 
-def signalled(subject: Subject) -> bool:
+def signalled(tested: TestedProcess) -> bool:
     """Whether a process that has ended died by a signal."""
-    return subject.wait_status is not None and os.WIFSIGNALED(subject.wait_status)
+    return tested.wait_status is not None and os.WIFSIGNALED(tested.wait_status)
 
 
-def result(runs: list[Run], log: PytestLog) -> tuple[Subject, Watched, dict[str, object]]:
+def result(runs: list[Run], log: PytestLog) -> tuple[TestedProcess, Watched, dict[str, object]]:
     """The judged process, and the others with the log as the report has them."""
-    killed = next((run for run in runs if signalled(run.subject)), None)
+    killed = next((run for run in runs if signalled(run.tested)), None)
     ended = next((run for run in runs if run.doing), None)
     judged = killed or ended or runs[-1]
     others = [
-        other(run.subject, ROLE, run.doing, tuple(run.watched.notes)) for run in runs if run is not judged
+        other(run.tested, ROLE, run.doing, tuple(run.watched.notes)) for run in runs if run is not judged
     ]
     more: dict[str, object] = {"doing": judged.doing, "others": others, "tests": log.name}
-    return judged.subject, judged.watched, more
+    return judged.tested, judged.watched, more

@@ -1,8 +1,9 @@
 """The report of the exits that this program saw; only this program can write it, for the host to read.
 
 A file of JSON lines, one of the versions and then one for each trial. It is opened once, before the first
-subject runs. Where subjects run as another user (identity.py), file and folder are root's, on a volume of
-their own that a subject can neither write to nor fill. Where this program fails, the last line says why.
+tested process runs. Where tested processes run as another user (identity.py), file and folder are root's, on
+a volume of their own that a tested process can neither write to nor fill. Where this program fails, the last
+line says why.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Report:
 
 
 def bounded(ended: dict[str, object]) -> dict[str, object]:
-    """An exit without text that the host would refuse: a subject chooses some of it, as a test's name."""
+    """An exit without text that the host would refuse: the tested process chooses some, as a test's name."""
     notes = ended["notes"]
     kept = notes[:MOST_NOTES] if isinstance(notes, list) else []
     return {

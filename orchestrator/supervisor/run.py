@@ -1,8 +1,8 @@
-"""Run one subject after the other inside a container, and report how each exited.
+"""Run one tested process after the other inside a container, and report how each exited.
 
-The subject is this program's own child, because an exit status alone proves little: only the parent sees the
-signal and the core flag of its wait status. The subject inherits stdout and stderr; between two trials, and
-only there, this program writes a mark to both that no subject knows, so that their output can be told apart.
+The tested process is this program's own child, because only a parent sees the signal and the core flag of a
+wait status. The tested process inherits stdout and stderr; between two trials, and only there, this program
+writes a mark to both that no tested process knows, so that their output can be told apart.
 
 It adds to its report after each trial and then ends with 0, whatever the exits. Trials that share a container
 share nothing else: processes and files that one leaves behind are removed before the next.
@@ -16,7 +16,7 @@ import platform
 import sys
 import time
 
-from orchestrator.supervisor import cleanup, identity
+from orchestrator.supervisor import cleanup, dumps, identity
 from orchestrator.supervisor.ends import ForgedError
 from orchestrator.supervisor.options import parse, varied
 from orchestrator.supervisor.paths import REPORT_FOLDER
@@ -42,7 +42,7 @@ def versions() -> dict[str, str]:
 def separate(mark: str) -> None:
     """Write the mark to both streams: the next trial's output follows."""
     for stream in (1, 2):
-        # A subject that shares the stream can have changed that.
+        # A tested process that shares the stream can have changed that.
         os.set_blocking(stream, True)
         left = mark.encode()
         while left:
@@ -67,12 +67,12 @@ def clean(folders: list[str]) -> list[str]:
 
 
 def run_trials(home: str, options: argparse.Namespace, report: Report) -> None:
-    """Run one subject after the other and report each exit, while they end as wanted."""
+    """Run one tested process after the other and report each exit, while they end as wanted."""
     if options.wrap or options.serving:
         os.makedirs(REPORT_FOLDER, exist_ok=True)
         cleanup.adopt_orphans()
     began, wakeup = time.monotonic(), Wakeup()
-    # A process that a subject left behind and that cannot be ended would run on into the next trial.
+    # A process that a tested process left behind and that cannot be ended would run on into the next trial.
     most = options.trials if options.trials == 1 or cleanup.adopt_orphans() else 1
     notes: list[str] = []
     for number in range(most):
@@ -88,18 +88,19 @@ def run_trials(home: str, options: argparse.Namespace, report: Report) -> None:
 
 
 def failed(report: Report, why: str) -> int:
-    """Report why this program ends without an exit of its subject; returns its own exit status."""
+    """Report why this program ends without an exit of its tested process; returns its own exit status."""
     report.fail(why)
     print(f"supervisor: {why}", file=sys.stderr)
     return 1
 
 
 def main(home: str, arguments: list[str] | None = None) -> int:
-    """Run the subjects and report their exits; returns this program's exit status.
+    """Run the tested processes and report their exits; returns this program's exit status.
 
     `home` is the image's folder of scenario and servers (paths.HOME).
     """
     options = parse(arguments)
+    dumps.Writers.emulated = options.emulated
     try:
         report = Report(options.report, versions())
         if options.user:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator.supervisor import cleanup
+from orchestrator.supervisor import cleanup, dumps
 from orchestrator.supervisor.exits import describe, other
 from orchestrator.supervisor.serving import HARAKIRI, CrashLoopError
-from orchestrator.supervisor.subject import kill
+from orchestrator.supervisor.tested import kill
 from orchestrator.supervisor.wakeup import InterruptedRunError, TimedOutError
 
 if TYPE_CHECKING:
     from orchestrator.supervisor.load import Plan
     from orchestrator.supervisor.serving import Server
-    from orchestrator.supervisor.subject import Subject
+    from orchestrator.supervisor.tested import TestedProcess
 
 SERVER, WORKER = "server", "worker"
 """The roles of a server's processes."""
@@ -30,8 +30,8 @@ MOST_ANSWERS = 50
 class Served(NamedTuple):
     """The result of a server's trial. `odd`: unexpected answers."""
 
-    judged: Subject
-    others: list[Subject]
+    judged: TestedProcess
+    others: list[TestedProcess]
     hung: bool
     interrupted: bool
     notes: list[str]
@@ -42,18 +42,19 @@ class Served(NamedTuple):
 
 def serve(server: Server, plan: Plan, deadline: float, grace: float) -> Served:
     """Run a server's trial; `grace` is the time in seconds that one that hangs gets to die of SIGABRT."""
-    hung: Subject | None = None
+    hung: TestedProcess | None = None
     interrupted = False
     server.harakiri = plan.end == HARAKIRI
     try:
         _drive(server, plan, deadline)
     except TimedOutError:
+        server.notes += server.master.waited()
         hung = None if server.crashed() else server.dump(grace)
     except InterruptedRunError:
         interrupted = True
     kill(server.master)
     server.look()
-    server.notes += cleanup.await_dumps()
+    server.notes += dumps.await_dumps()
     server.check()
     cleanup.end_stragglers()
     server.close()
@@ -79,7 +80,9 @@ def _drive(server: Server, plan: Plan, deadline: float) -> None:
         server.stop(number, deadline)
 
 
-def describe_server(served: Served, started: Subject, began: float, notes: list[str]) -> dict[str, object]:
+def describe_server(
+    served: Served, started: TestedProcess, began: float, notes: list[str]
+) -> dict[str, object]:
     """The exit of a server's trial: the judged process, and the others."""
     told = [*notes, *served.notes]
     exit_ = describe(served.judged, started.started - began, served.hung, served.interrupted, told)

@@ -7,16 +7,17 @@ import signal
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator.supervisor import cleanup, http
+from orchestrator.supervisor import cleanup, dumps, http
+from orchestrator.supervisor.clock import CLOCK
 from orchestrator.supervisor.ends import Ended, Ends
 from orchestrator.supervisor.load import CLOSED, Load
-from orchestrator.supervisor.subject import POLL, Worker, abort, end_dump, signal_name
+from orchestrator.supervisor.tested import POLL, Worker, abort, end_dump, signal_name
 from orchestrator.supervisor.wakeup import TimedOutError
 from orchestrator.supervisor.witness import Witness
 
 if TYPE_CHECKING:
     from orchestrator.supervisor.load import Plan, Request
-    from orchestrator.supervisor.subject import Subject
+    from orchestrator.supervisor.tested import TestedProcess
     from orchestrator.supervisor.wakeup import Wakeup
 
 MOST_DEATHS = 5
@@ -52,12 +53,14 @@ class Manners(NamedTuple):
 class Server:
     """A running server: `master` is the process that was started, the workers' parent or the only worker.
 
-    Times are `time.monotonic` seconds.
+    Deadlines are CLOCK's.
     """
 
-    def __init__(self, master: Subject, port: int, manners: Manners, ends: Ends, wakeup: Wakeup) -> None:
+    def __init__(
+        self, master: TestedProcess, port: int, manners: Manners, ends: Ends, wakeup: Wakeup
+    ) -> None:
         self.master, self.port, self.manners = master, port, manners
-        self.ended: list[Subject] = []
+        self.ended: list[TestedProcess] = []
         self.notes: list[str] = []
         self.odd: list[str] = []
         self.doing: dict[int, str] = {}
@@ -72,7 +75,7 @@ class Server:
         self._ends, self._wakeup, self._bounded = ends, wakeup, True
         self._witness = Witness()
 
-    def is_abnormal(self, process: Subject) -> bool:
+    def is_abnormal(self, process: TestedProcess) -> bool:
         """Whether a worker's end is unexpected."""
         status = process.wait_status or 0
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._asked:
@@ -96,7 +99,7 @@ class Server:
             raise CrashLoopError
 
     def pause(self, deadline: float) -> None:
-        """Sleep for a moment, then update; raises as `Subject.pause` does."""
+        """Sleep for a moment, then update; raises as `TestedProcess.pause` does."""
         self.master.pause(deadline, longest=POLL)
         self.look()
 
@@ -125,7 +128,7 @@ class Server:
                 if not self.master.alive:
                     load.stopped = True
             if CLOSED in load.odd:
-                self._await_end(min(time.monotonic() + SETTLE, deadline), more_than=before)
+                self._await_end(min(CLOCK.now() + SETTLE, deadline), more_than=before)
         except TimedOutError:
             self.notes.append(f"{request}: not answered within the time limit")
             self._unanswered = str(request)
@@ -174,7 +177,7 @@ class Server:
 
     def settle(self, deadline: float) -> None:
         """Wait until all workers are idle: a busy one ends in another way when it is stopped."""
-        until = min(time.monotonic() + SETTLE, deadline)
+        until = min(CLOCK.now() + SETTLE, deadline)
         try:
             while self.master.alive and not all(map(_is_idle, self._workers())):
                 self.pause(until)
@@ -209,17 +212,17 @@ class Server:
         """
         before = len(self.ended)
         processes = [self.master.pid, *cleanup.children(self.master.pid)]
-        if not (self.master.alive and any(map(cleanup.dumps, processes))):
+        if not (self.master.alive and any(map(dumps.dumps, processes))):
             return False
-        self.notes += cleanup.await_dumps()
+        self.notes += dumps.await_dumps()
         self._doing = self._unanswered
         try:
-            self._await_end(time.monotonic() + SETTLE, more_than=before)
+            self._await_end(CLOCK.now() + SETTLE, more_than=before)
         except CrashLoopError:
             return True
         return len(self.ended) > before or not self.master.alive
 
-    def dump(self, grace: float) -> Subject | None:
+    def dump(self, grace: float) -> TestedProcess | None:
         """End what hangs, so that cores show where each worker waits; returns the first of them."""
         if not self.master.alive:
             return self._dump_orphans(grace)
@@ -237,16 +240,16 @@ class Server:
         self.ended += hung
         return hung[0] if hung else None
 
-    def _dump_orphans(self, grace: float) -> Subject | None:
+    def _dump_orphans(self, grace: float) -> TestedProcess | None:
         left = cleanup.children(os.getpid())
         for pid in left:
             os.kill(pid, signal.SIGABRT)
-        deadline = time.monotonic() + grace
-        while self._reap() and (time.monotonic() < deadline or any(map(cleanup.dumps, left))):
+        deadline = CLOCK.now() + grace
+        while self._reap() and (CLOCK.left(deadline) > 0 or any(map(dumps.dumps, left))):
             time.sleep(POLL)
         return next((process for process in self.ended if process.pid in left), None)
 
-    def judged(self) -> tuple[Subject, list[Subject]]:
+    def judged(self) -> tuple[TestedProcess, list[TestedProcess]]:
         """The trial's process, and the others in the order of their ends."""
         workers = [*self.ended, self.master]
         exited = [process for process in self.ended if os.WIFEXITED(process.wait_status or 0)]
@@ -254,9 +257,9 @@ class Server:
         return judged, [process for process in workers if process is not judged]
 
     def check(self) -> None:
-        """Take the kernel's word where the master says something else of how a worker ended.
+        """Use the kernel's record where the master's record of a worker's end differs.
 
-        A crash without a core that the master did not tell of is added. One with a core is in the journal.
+        Add a crash without a core that the master did not record; one with a core is in the journal.
         """
         ends = self._witness.ends()
         for process in self.ended:
@@ -272,7 +275,7 @@ class Server:
                 self.ended.append(Ended(pid, ends[pid], self.master, self._wakeup))
 
     def close(self) -> None:
-        """Remove the file of ends and the workers' states: all is known."""
+        """Remove the file of ends and the workers' states once they have been read."""
         self._ends.close()
         self._witness.close()
 

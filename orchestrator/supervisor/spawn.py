@@ -1,4 +1,4 @@
-"""Starts a subject whose real, effective and saved user is this program's effective one."""
+"""Starts a tested process whose real, effective and saved user is this program's effective one."""
 
 from __future__ import annotations
 

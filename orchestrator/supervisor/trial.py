@@ -1,4 +1,4 @@
-"""One trial: a subject from its start to its end, and how the report has its exit."""
+"""One trial: a tested process from its start to its end, and how the report has its exit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 import shutil
 import time
 
-from orchestrator.supervisor import cleanup
+from orchestrator.supervisor import dumps
 from orchestrator.supervisor.ends import VARIABLE, Ends
 from orchestrator.supervisor.exits import describe
 from orchestrator.supervisor.launch import Launch, launch_of
@@ -16,17 +16,17 @@ from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, SCENARI
 from orchestrator.supervisor.pytests import run_tests
 from orchestrator.supervisor.served import describe_server, serve
 from orchestrator.supervisor.serving import Server
-from orchestrator.supervisor.subject import (
+from orchestrator.supervisor.targets import CODE, COMMAND, PYTEST, Target
+from orchestrator.supervisor.tested import (
     ABORT_GRACE,
     EMULATED_GRACE,
     Start,
-    Subject,
+    TestedProcess,
     Watched,
     abort,
     end_dump,
     kill,
 )
-from orchestrator.supervisor.targets import CODE, COMMAND, PYTEST, Target
 from orchestrator.supervisor.wakeup import InterruptedRunError, TimedOutError, Wakeup
 
 USER = "crashmatrix"
@@ -35,37 +35,37 @@ LONGEST_NAME = 100
 
 
 def follow(
-    started: Subject, launch: Launch, timeout: float, grace: float, wakeup: Wakeup
-) -> tuple[Subject, Watched]:
+    started: TestedProcess, launch: Launch, timeout: float, grace: float, wakeup: Wakeup
+) -> tuple[TestedProcess, Watched]:
     """Follow the process whose exit is the outcome to its end; returns that process."""
     try:
-        subject = launch.judged(started, wakeup, started.started + timeout)
+        tested = launch.judged(started, wakeup, started.began + timeout)
     except (TimedOutError, InterruptedRunError) as error:
         kill(started)
         no_worker = isinstance(error, TimedOutError)
         return started, Watched(no_worker, not no_worker, ["the master started no worker"])
-    return subject, watch(subject, launch, timeout, grace)
+    return tested, watch(tested, launch, timeout, grace)
 
 
-def watch(subject: Subject, launch: Launch, timeout: float, grace: float = ABORT_GRACE) -> Watched:
-    """Drive the subject and wait for its end.
+def watch(tested: TestedProcess, launch: Launch, timeout: float, grace: float = ABORT_GRACE) -> Watched:
+    """Drive the tested process and wait for its end.
 
     `grace` is the time in seconds that a hung one gets to die of SIGABRT.
     """
-    deadline = subject.started + timeout
+    deadline = tested.began + timeout
     notes: list[str] = []
     try:
         try:
-            notes += launch.drive(subject, deadline)
-            subject.join(deadline)
+            notes += launch.drive(tested, deadline)
+            tested.join(deadline)
         except TimedOutError:
             # A process whose core is being written has crashed.
-            hung = subject.alive and not end_dump(subject, notes)
+            hung = tested.alive and not end_dump(tested, notes)
             if hung:
-                notes += abort(subject, grace)
+                notes += [*tested.waited(), *abort(tested, grace)]
             return Watched(hung, False, notes)
     except InterruptedRunError:
-        kill(subject)
+        kill(tested)
         return Watched(False, True, notes)
     return Watched(False, False, notes)
 
@@ -78,7 +78,7 @@ def person() -> dict[str, str]:
 def copy_project(home: str, watched: bool) -> str:
     """Copy the scenario's folder to a writable place; returns the copy's folder.
 
-    An instrument writes beside this program's report, by a path relative to where its subject starts.
+    An instrument writes beside this program's report, by a path relative to where its tested process starts.
     """
     source = os.path.join(home, SCENARIO)
     if os.path.isdir(source):
@@ -104,7 +104,7 @@ def not_started(error: OSError, program: str, after: float, notes: list[str]) ->
 def run_trial(
     home: str, options: argparse.Namespace, wakeup: Wakeup, began: float, notes: list[str]
 ) -> dict[str, object]:
-    """Run one subject to its end; `notes` come first in its exit. Raises OSError if it cannot be started."""
+    """Run one process to its end; `notes` come first in its exit. Raises OSError if it cannot be started."""
     kind, file = options.target
     launch = launch_of(options.launcher)(home, Target(kind, file, tuple(options.argument)), options.option)
     command = [*shlex.split(options.wrap), *launch.command()]
@@ -122,7 +122,7 @@ def run_trial(
         )
         return finished(*ended, began, notes)
     try:
-        started = Subject(command, wakeup, start)
+        started = TestedProcess(command, wakeup, start)
     except OSError as error:
         if kind == COMMAND and not options.wrap:
             return not_started(error, command[0], time.monotonic() - began, notes)
@@ -130,18 +130,18 @@ def run_trial(
         raise
     if ends:
         server = Server(started, launch.port, launch.manners, ends, wakeup)
-        served = serve(server, options.serving, started.started + options.timeout, grace)
+        served = serve(server, options.serving, started.began + options.timeout, grace)
         return describe_server(served, started, began, notes)
-    subject, watched = follow(started, launch, options.timeout, grace, wakeup)
-    if subject is not started:
+    tested, watched = follow(started, launch, options.timeout, grace, wakeup)
+    if tested is not started:
         kill(started)
-    return finished(subject, watched, {"doing": None, "others": []}, began, notes)
+    return finished(tested, watched, {"doing": None, "others": []}, began, notes)
 
 
 def finished(
-    subject: Subject, watched: Watched, more: dict[str, object], began: float, notes: list[str]
+    tested: TestedProcess, watched: Watched, more: dict[str, object], began: float, notes: list[str]
 ) -> dict[str, object]:
     """The exit of a trial, once the cores of all its processes are written; `more` has further fields."""
-    watched.notes.extend(cleanup.await_dumps())
+    watched.notes.extend(dumps.await_dumps())
     watched.notes[:0] = notes
-    return {**describe(subject, subject.started - began, *watched), **more}
+    return {**describe(tested, tested.started - began, *watched), **more}

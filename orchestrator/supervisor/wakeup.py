@@ -7,7 +7,7 @@ import socket
 
 
 class TimedOutError(Exception):
-    """The deadline passed while the subject was still running."""
+    """The deadline passed while the tested process was still running."""
 
 
 class InterruptedRunError(Exception):

@@ -1,8 +1,9 @@
 """The kernel's record of how another process's children ended.
 
-Only a parent can wait for a process, and a server's master is the program under question. But who holds a
-descriptor of a process (pidfd_open(2)) can ask the kernel for its wait status, even after its parent has
-reaped it: PIDFD_GET_INFO with PIDFD_INFO_EXIT, since Linux 6.15. Nobody can change that; it needs no core.
+Only a parent can wait for a process, and a server's master belongs to the program under test. A holder of a
+process's descriptor (pidfd_open(2)) can still ask the kernel for its wait status after the parent has reaped
+it: PIDFD_GET_INFO with PIDFD_INFO_EXIT, since Linux 6.15. No process can change that status, and no core is
+needed.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def _wait_status(descriptor: int) -> int | None:
 
 
 def _info(descriptor: int) -> tuple[int, int] | None:
-    """What the kernel tells of a process, and its wait status if that is told; None where nothing is."""
+    """The kernel's answer about a process, with its wait status if it has one; None if there is no answer."""
     import fcntl
 
     info = bytearray(SIZE)

@@ -1,1 +1,1 @@
-"""What a run must survive: kills, engines that go, crowds of crashes, hostile deeds, full disks."""
+"""What a run must survive: kills, engine restarts, simultaneous crashes, hostile programs, full disks."""

@@ -35,7 +35,7 @@ PARTS: Final[dict[str, Part]] = {
 
 
 def main() -> int:
-    """Exit code 1 where anything went otherwise than it must."""
+    """Run the parts; returns 1 if any case is wrong."""
     parser = argparse.ArgumentParser(prog="nox -s chaos --", description=__doc__)
     parser.add_argument("part", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--short", action="store_true", help="a few cases of each part")
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def _rows(part: str, place: Lab, *, short: bool) -> list[Row]:
-    """The cases of a part; one that cannot be carried out is wrong, and the other parts go on."""
+    """The cases of a part. A part that cannot be carried out is one wrong case, and the others continue."""
     try:
         return PARTS[part](place, short=short)
     except Exception as error:  # noqa: BLE001 - whatever it is, the table has it

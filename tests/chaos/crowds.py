@@ -15,12 +15,12 @@ RUNS: Final = 2
 WAIT: Final = 600
 """Seconds within which all containers of a crowd run, and those that each waits for its moment."""
 TELL: Final = 1.5
-"""Seconds for telling a container the moment, on a busy machine."""
+"""Seconds for writing the moment of the crash into each container, on a busy machine."""
 ANYBODY: Final = "1000:1000"
 
 
 def crowds(lab: Lab, *, short: bool) -> list[Row]:
-    """Two runs of as many cells, which all crash at the moment that they are told."""
+    """Two runs whose cells all crash at one given moment."""
     each = SHORT_EACH if short else EACH
     names = [f"crash-when-told-{number}" for number in range(each)]
     projects = [lab.project(f"crowd-{number}", names, WAIT) for number in range(RUNS)]

@@ -17,7 +17,7 @@ from tests.integration.mounts import small_disk
 PART: Final = "full"
 CELLS: Final = ("nothing", "crash")
 ROOM: Final = "1900m"
-"""Of a disk that has room again: a container's /work wants 1 GiB of the cache's."""
+"""Bytes of a disk that has room again: a container's /work needs 1 GiB in the cache."""
 FULL: Final = "^exit 3, clean, named; then exit 1, clean, fail pass"
 NO_ROOM: Final = re.compile("no space left on device|no room", re.IGNORECASE)
 
@@ -70,7 +70,7 @@ def _filled(disk: Path) -> Iterator[None]:
 
 
 def _tried(lab: Lab, name: str, project: Path, place: Path, env: dict[str, str]) -> Row:
-    """A run that finds a place full, and once more when that has room."""
+    """A run that finds a place full, and its resumption when there is room again."""
     first = lab.run(project, env=env)
     (place / "filler").unlink(missing_ok=True)
     root("mount", "-o", f"remount,size={ROOM}", str(place))

@@ -56,6 +56,6 @@ def _kill_until_done(lab: Lab, project: Path, moment: Callable[[], float], most:
 
 
 def resumed(project: Path) -> tuple[str, ...]:
-    """The flag that goes on with the project's run; nothing where none has got so far."""
+    """The flag that resumes the project's run; empty if no run has been recorded yet."""
     plans = list((project / "reports").glob("*/plan.json"))
     return ("--resume", str(plans[0].parent)) if plans else ()

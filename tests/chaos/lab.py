@@ -27,8 +27,10 @@ LABEL: Final = "label=org.crashmatrix"
 CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 MATRIX: Final = {"python": ["3.11"], "glibc": ["2.36"], "launcher": ["plain"]}
 """The environment of all cases: Debian 12 with its own Python, so that nothing is compiled."""
+ENDS: Final = 600
+"""A cell's time limit in seconds: none of those that must end reaches it on a machine that is busy."""
 RUN_SECONDS: Final = 1800
-"""A run that takes longer hangs."""
+"""Seconds after which a run counts as hanging."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Ran:
 
     @property
     def results(self) -> list[CellResult]:
-        """What its cells came to."""
+        """The results of its cells."""
         return results(self.reports)
 
     @property
@@ -95,11 +97,12 @@ class Lab:
         """The session's own cache."""
         return self.folder / "cache"
 
-    def project(self, name: str, deeds: Sequence[str], seconds: int = 60) -> Path:
+    def project(self, name: str, deeds: Sequence[str], seconds: int = ENDS) -> Path:
         """A project whose one scenario does deeds, a cell each, with a time limit for each."""
         folder = self.folder / "projects" / name
         (folder / "scenarios").mkdir(parents=True)
-        shutil.copy(HERE / "project/deed.py", folder)
+        for file in (HERE / "project").glob("*.py"):
+            shutil.copy(file, folder)
         arch = [Arch.from_machine(os.uname().machine)]
         matrix = {"schema": 1, "axes": {**MATRIX, "arch": arch}}
         scenario = {
@@ -107,16 +110,21 @@ class Lab:
             "script": "deed.py",
             "timeout": seconds,
             "axes": {"deed": list(deeds)},
+            "share": 1,
         }
         (folder / "matrix.yaml").write_text(json.dumps(matrix))  # JSON is YAML
         (folder / f"scenarios/{name}.yaml").write_text(json.dumps(scenario))
         return folder
 
     def start(
-        self, project: Path, *arguments: str, env: Mapping[str, str] | None = None
+        self,
+        project: Path,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
     ) -> "subprocess.Popen[str]":
-        """Start a run; its reports go to the project's folder."""
-        command = [sys.executable, "-m", "orchestrator", "--project", str(project), "run"]
+        """Start a run, `within` another command; its reports go to the project's folder."""
+        command = [*within, sys.executable, "-m", "orchestrator", "--project", str(project), "run"]
         command += ["--reports", str(project / "reports"), *arguments]
         known = {**os.environ, **self.environment, **(env or {})}
         process = subprocess.Popen(
@@ -145,7 +153,7 @@ class Lab:
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False).stdout
 
     def nothing_left(self, part: str) -> list[Row]:
-        """Whether containers, volumes, disks and scratch folders of the runs are gone."""
+        """Whether containers, volumes, disks and temporary folders of the runs are gone."""
         with self.engine.client() as client:
             left = [item.name for item in client.containers.list(all=True)]
             left += [item.name for item in client.volumes.list()]

@@ -17,7 +17,7 @@ AWAY: Final = 3.0
 
 
 def restarts(lab: Lab, *, short: bool) -> list[Row]:
-    """The same verdicts as of an undisturbed run; and an engine that stays away ends a run with 3."""
+    """A restart changes no verdict; an engine that stays away ends a run with exit code 3."""
     whole = lab.run(lab.project("undisturbed", CELLS))
     ends: dict[str, Callable[[], None]] = {"restart": lab.engine.stop, "kill -9": lab.engine.kill}
     rows = [_disturbed(lab, name, end, whole) for name, end in list(ends.items())[: 1 if short else 2]]
@@ -40,7 +40,7 @@ def _disturbed(lab: Lab, name: str, end: Callable[[], None], whole: Ran) -> Row:
 
 
 def _leave(lab: Lab) -> None:
-    """Make what an engine leaves that dies: a volume without labels, and a container of a build."""
+    """Make what a dying engine leaves behind: a volume without labels, and a container of a build."""
     with lab.engine.client() as client:
         client.volumes.create(f"cm-{uuid.uuid4().hex[:12]}")
         image = client.images.list(filters={"label": LABEL})[0]

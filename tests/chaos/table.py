@@ -1,4 +1,4 @@
-"""What each case did, and the table of them."""
+"""The cases and their results, as a table."""
 
 import re
 from collections.abc import Sequence

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.adapters.engine import Engine
 from orchestrator.model import Crash
+from orchestrator.pipeline import analyze
 from orchestrator.pipeline.analyze import AnalyzeRequest, analyze_core
 from tests.integration.dying import Read, build, die
 from tests.integration.runs import ROOT, Run
@@ -29,9 +30,15 @@ def base_image(smoke_run: Run) -> str:
     return image
 
 
+@pytest.fixture(autouse=True)
+def fresh_stacks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test is told what another one's core had."""
+    monkeypatch.setattr(analyze, "STACKS", str(tmp_path / "stacks"))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project, to be changed by a test; its images are the same until their files change."""
+    """A copy of the project that a test may change; images are rebuilt only where their files change."""
     copy = tmp_path / "project"
     for name in ("scenarios", "images"):
         shutil.copytree(ROOT / name, copy / name)

@@ -1,4 +1,4 @@
-"""Processes that die for real, in containers of an image made for it; their cores as the host has them."""
+"""Real crashing processes in containers of an image of their own, and their cores on the host."""
 
 import io
 import json
@@ -64,7 +64,7 @@ for number, command in enumerate(json.loads(sys.argv[1])):
 
 
 def build(engine: Engine) -> str:
-    """The image of all programs; made once, since its tag is the digest of what it is made of."""
+    """The image of all programs; built once, since its tag is a digest of its inputs."""
     return _build(engine, SOURCES / "Dockerfile", CELL, "builder")
 
 
@@ -91,7 +91,7 @@ def _build(engine: Engine, recipe: Path, cell: str, builder: str) -> str:
 
 
 def die(engine: Engine, image: str, folder: Path, *command: str) -> Path:
-    """Run a command until it dies, in a locked-down container of its own; returns its stored core."""
+    """Run a command that crashes, in a locked-down container of its own; returns its stored core."""
     with died(engine, image, folder, *command) as (core, _):
         return core
 

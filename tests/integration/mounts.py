@@ -1,4 +1,4 @@
-"""Filesystems of a test's own, small enough to be full."""
+"""Small filesystems that a test can fill."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Running the program as its users do, and adding scenarios to a copy of the project."""
+"""Runs the program as its users do, and adds scenarios to a copy of the project."""
 
 import os
 import subprocess
@@ -81,6 +81,7 @@ libc.free(block)
 ctypes.string_at(block, 4)
 """,
     "filled": "with open('filled', 'wb') as file:\n    while True:\n        file.write(bytes(1 << 20))\n",
+    "numbered": "import os\nraise SystemExit(os.environ['CRASHMATRIX_NUMBER'] == 'n3')\n",
     "quiet": "print('nothing happens')\n",
     "race": RACE.format(64),
     "coin": RACE.format(128),
@@ -153,12 +154,35 @@ while "CoreDumping:\\t1" not in pathlib.Path(f"/proc/{child}/status").read_text(
     time.sleep(0.001)
 """,
     "long-dump": """\
-import ctypes, time
+import ctypes, os, time
 libc = ctypes.CDLL(None)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
-libc.mmap(None, 1 << 30, 3, 0x4022, -1, 0)  # a GiB that is read and written, private, anonymous, not reserved
-time.sleep(0.6)
+libc.mmap(None, 3 << 30, 3, 0x4022, -1, 0)  # read and written, private, anonymous, not reserved
+fields = open("/proc/self/stat").read().rpartition(")")[2].split()
+started = int(fields[22 - 3]) / os.sysconf("SC_CLK_TCK")  # proc(5)
+while float(open("/proc/uptime").read().split()[0]) < started + 4:
+    time.sleep(0.02)
+ctypes.string_at(0)
+""",
+    "late-guest": """\
+import ctypes, os, time
+guest, alone = os.getpid(), min(os.sched_getaffinity(0))
+os.sched_setaffinity(0, {alone})
+reading, writing = os.pipe()
+if os.fork() == 0:
+    # Of another process /proc is the host's. What has normal priority leaves an idle one almost no time.
+    fields = open(f"/proc/{guest}/stat").read().rpartition(")")[2].split()
+    started = int(fields[22 - 3]) / os.sysconf("SC_CLK_TCK")  # proc(5)
+    while float(open("/proc/uptime").read().split()[0]) < started + 18:
+        time.sleep(0.05)
+    os.write(writing, b"now")
+    while time.process_time() < 5:
+        pass
+    os._exit(0)
+filled = b"x" * (256 << 20)
+os.read(reading, 3)
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 ctypes.string_at(0)
 """,
     "core-lost": """\
@@ -170,7 +194,7 @@ os.abort()
 
 
 def add_scenario(project: Path, name: str, expect: str, *, timeout: int = 20, more: str = "") -> None:
-    """A scenario whose driver is its whole question; the probe is tls-atexit's, and is not used."""
+    """A scenario with a driver of the test's own; its probe is tls-atexit's and is not used."""
     folder = project / "scenarios" / name
     (folder / "cpp").mkdir(parents=True)
     source = project / "scenarios/tls-atexit/cpp/tlsprobe.cpp"

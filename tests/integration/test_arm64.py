@@ -63,6 +63,17 @@ def test_a_hanging_guest_ends_with_its_core(project: Path, tmp_path: Path) -> No
     assert "waits in clock_nanosleep, called by pysleep" in said
 
 
+def test_a_guest_whose_core_is_being_written_when_its_time_is_up_has_crashed(
+    project: Path, tmp_path: Path
+) -> None:
+    """It crashes 2 s before its time is up, and gets almost no time of the processor for its core."""
+    expect = "outcome: signal, signal: SIGSEGV, frames: [string_at]"
+    (trial,) = ask_arm64(project, tmp_path, "late-guest", expect, timeout=20).trials
+    assert trial.outcome.seconds > 20
+    assert trial.core.state is CoreState.FOUND
+    assert not trial.core.truncated
+
+
 def test_story_5s_stale_array_is_told_from_a_guests_core(project: Path, tmp_path: Path) -> None:
     expect = "outcome: signal, signal: SIGSEGV, frames: [getenv]"
     result = ask_arm64(project, tmp_path, "guest-stale", expect, timeout=20)

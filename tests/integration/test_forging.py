@@ -1,4 +1,4 @@
-"""A program that crashes, and that does all it can to be reported as one that ended with 0."""
+"""Programs that crash and try to be reported as having ended with 0."""
 
 import subprocess
 import time
@@ -21,7 +21,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (project / "scenarios").mkdir()
     (project / "matrix.yaml").write_text(f"schema: 1\naxes: {{attack: [{', '.join(ATTACKS)}]}}\n")
     (project / "attack.py").write_bytes(ATTACK.read_bytes())
-    (project / "scenarios/forge.yaml").write_text("schema: 1\nscript: attack.py\ntimeout: 20\n")
+    (project / "scenarios/forge.yaml").write_text("schema: 1\nscript: attack.py\ntimeout: 20\nshare: 1\n")
     selection = ("--python", "3.11", "--glibc", "2.36", "--launcher", "plain")
     return run(*selection, reports=project / "reports", project=project)
 
@@ -94,7 +94,7 @@ def serve(project: Path, application: str, more: str) -> tuple[Run, CellResult]:
 
 
 FORBID = "resource.setrlimit(resource.RLIMIT_CORE, (1, 1)); ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)"
-"""By which a process leaves no core, so that systemd-coredump knows nothing of it."""
+"""Code by which a process leaves no core, so that the journal has no entry of it."""
 
 
 @pytest.mark.parametrize("forbid", ["pass", FORBID], ids=["with a core", "without a core"])

@@ -68,7 +68,7 @@ def wait_until(true: Callable[[], object]) -> None:
 
 
 def left_by(process: subprocess.Popen[str], engine: Engine) -> list[str]:
-    """The labels of what a run's process has in the engine."""
+    """The labels of a run's containers and volumes in the engine."""
     return [owner for owner in engine.label_values(LABEL_OWNER) if f":{process.pid}:" in owner]
 
 
@@ -123,7 +123,7 @@ def test_a_race_that_was_stopped_has_no_verdict_until_its_trials_are_run(
 
 
 def start_hanging(start: Start, project: Path, tmp_path: Path) -> subprocess.Popen[str]:
-    """Start a run of one cell that will not end by itself, and wait until its process has spoken."""
+    """Start a run of one cell that does not end by itself, and wait for the first output of its process."""
     add_scenario(project, "hang", "outcome: hang", timeout=600)
     selection = ("--scenario", "hang", "--glibc", "2.36", "--launcher", "plain", "--probe", "cpp")
     process = start(tmp_path / "reports", *selection, project=project)
@@ -181,7 +181,7 @@ def spec_of(image: str, labels: dict[str, str]) -> ContainerSpec:
 
 
 def named(client: docker.DockerClient, spec: ContainerSpec) -> list[str]:
-    """What the engine has of a container: it, and its volumes."""
+    """The container and volumes of this name in the engine."""
     containers = [item.name or "" for item in client.containers.list(all=True, ignore_removed=True)]
     found = [*containers, *(item.name or "" for item in client.volumes.list())]
     return sorted(name for name in found if name.startswith(spec.hostname))
@@ -243,7 +243,7 @@ def test_a_container_whose_making_was_not_answered_is_made_anew(engine: Engine, 
 
 
 class Tunnel:
-    """A way to the real engine that can be cut: to the program that is the engine's death."""
+    """A proxy to the real engine that can be cut, which looks to the program like an engine that died."""
 
     def __init__(self, path: Path) -> None:
         self.host = f"unix://{path}"
@@ -365,10 +365,12 @@ def test_fail_fast_leaves_the_rest_not_run(project: Path, tmp_path: Path) -> Non
     ended = run("--fail-fast", "--jobs", "1", reports=tmp_path / "reports", project=project)
     assert ended.code == 1, ended.stdout + ended.stderr
     assert "Stopped early: --fail-fast" in ended.stdout
-    assert len(ended.results) < 12
+    results = ended.results
+    assert len(results) < 12
+    passed = sum(result.judgement.verdict is Verdict.PASS for result in results.values())
     rerun = run("--rerun", "failed", reports=tmp_path / "reports", project=project)
     assert rerun.code == 1
-    assert "12 cells on" in rerun.stdout or "11 cells on" in rerun.stdout
+    assert f"{12 - passed} cells on" in rerun.stdout
 
 
 @pytest.mark.parametrize("shards", [2])

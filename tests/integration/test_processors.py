@@ -1,5 +1,6 @@
 """Cores as another processor writes them: each thread's XSAVE area has another size, nothing else differs."""
 
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,7 @@ def test_a_core_of_another_processor_is_read_the_same(
     backends: tuple[str, ...], command: tuple[str, ...], factor: float,
 ) -> None:  # fmt: skip
     def read(path: Path) -> Crash:
+        shutil.rmtree(tmp_path / "stacks", ignore_errors=True)  # conftest.py: names of the other core
         return analyze_core(AnalyzeRequest(core=str(path), image=image, backends=backends))
 
     with plain_core(core_of(*command)) as plain:

@@ -78,6 +78,33 @@ def test_a_race_that_should_be_quiet_fails_at_its_first_crash(project: Path, tmp
     check_core(ended, result.trials[-1])
 
 
+NUMBERS = "axes: {number: [n1, n2, n3, n4]}\n"
+
+
+def test_cells_of_one_image_share_a_container_until_one_fails(project: Path, tmp_path: Path) -> None:
+    """The third of four fails: it is told that it was not the first, and the fourth has another container."""
+    add_scenario(project, "numbered", "outcome: exit, status: 0", more=NUMBERS)
+    ended = ask(project, tmp_path, "numbered", "--jobs", "1")
+    assert ended.code == 1, ended.stdout + ended.stderr
+    results = [ended.results[cell] for cell in sorted(ended.results)]
+    assert [result.judgement.verdict for result in results] == [
+        Verdict.PASS, Verdict.PASS, Verdict.FAIL, Verdict.PASS
+    ]  # fmt: skip
+    outcomes = [trial.outcome for result in results for trial in result.trials]
+    first, second, third, fourth = (outcome.container for outcome in outcomes)
+    assert first == second == third != fourth
+    notes = [note for outcome in outcomes for note in outcome.notes]
+    assert notes == ["2 cells ran in its container before it; `share: 1` in the scenario gives each its own"]
+
+
+def test_a_scenario_gives_each_cell_a_container_of_its_own(project: Path, tmp_path: Path) -> None:
+    add_scenario(project, "numbered", "outcome: exit, status: 0", more=f"{NUMBERS}share: 1\n")
+    ended = ask(project, tmp_path, "numbered", "--jobs", "1")
+    trials = [trial for result in ended.results.values() for trial in result.trials]
+    assert len({trial.outcome.container for trial in trials}) == len(trials) == 4
+    assert not any(trial.outcome.notes for trial in trials)
+
+
 def test_a_race_that_is_never_lost_is_not_the_expected_crash(project: Path, tmp_path: Path) -> None:
     add_scenario(project, "quiet", "outcome: signal, signal: SIGABRT", more="trials: 20\nshare: 20\n")
     ended = ask(project, tmp_path, "quiet")
@@ -132,8 +159,8 @@ def test_an_expected_crash_of_a_child_passes_by_its_own_signal_and_frames(
 def test_a_process_that_writes_its_core_when_its_time_is_up_has_crashed(
     project: Path, tmp_path: Path
 ) -> None:
-    """The kernel writes a GiB of zeros, for seconds, beyond a time limit of one."""
-    add_scenario(project, "long-dump", "outcome: signal, signal: SIGSEGV, frames: [string_at]", timeout=1)
+    """It crashes a second before its time is up; the kernel writes 3 GiB of zeros for longer than that."""
+    add_scenario(project, "long-dump", "outcome: signal, signal: SIGSEGV, frames: [string_at]", timeout=5)
     ended = ask(project, tmp_path, "long-dump")
     assert ended.code == 0, ended.stdout + ended.stderr
     (trial,) = only_result(ended).trials

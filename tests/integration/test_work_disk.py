@@ -1,8 +1,10 @@
-"""The disk of a container's /work: who fills it gets ENOSPC, the verdict says so, and nothing of it stays."""
+"""The disk of a container's /work: a program that fills it gets ENOSPC and a verdict that says so."""
 
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,15 @@ import pytest
 from orchestrator.adapters.cache import VARIABLE
 from orchestrator.adapters.engine import ContainerSpec, Ended, Engine
 from orchestrator.adapters.workdisk import LOOPS, WorkDisk, close_dead
-from orchestrator.errors import HostError
-from orchestrator.model import DISK_FULL, Verdict
+from orchestrator.errors import HostError, InputError
+from orchestrator.model import DISK_FULL, LABEL, Verdict
 from tests.integration.dying import LABELS
 from tests.integration.mounts import small_disk
 from tests.integration.runs import ROOT, Run, add_scenario, ask
 
 SMALL = 64 << 20
+OURS = f"{LABEL}.test"
+"""The label that tells one container of these tests, and its volumes, from others."""
 FILL = """\
 import os, sys
 file = os.open("filled", os.O_WRONLY | os.O_CREAT)
@@ -37,6 +41,16 @@ try:
 except OSError as error:
     print(error.strerror, number)
 """
+DECLARED = """\
+import os
+for folder in ("/var/tmp", "/etc", "/srv", "/tmp"):
+    try:
+        open(folder + "/written", "w").close()
+        print("written")
+    except OSError as error:
+        print(error.strerror)
+print(os.path.getsize("/etc/passwd") > 0)
+"""
 HELD = """\
 import time
 from orchestrator.adapters.workdisk import WorkDisk
@@ -50,14 +64,18 @@ def run_in(engine: Engine, image: str, *command: str) -> tuple[Ended, str]:
     """A container whose /work holds 64 MiB, which a Python program runs in; how it ended, and its output."""
     hostname, written = f"cm-{uuid.uuid4().hex[:12]}", list[bytes]()
     spec = ContainerSpec(
-        image=image, command=("python3", "-c", *command), hostname=hostname, labels=LABELS,
-        platform="linux/amd64", disk=SMALL,
-    )  # fmt: skip
+        image=image,
+        command=("python3", "-c", *command),
+        hostname=hostname,
+        labels={**LABELS, OURS: hostname},
+        platform="linux/amd64",
+        disk=SMALL,
+    )
     try:
         ended = engine.run(engine.create(spec), lambda _, data: written.append(data))
     finally:
-        engine.remove(hostname)
-        engine.remove_volume(hostname)
+        engine.discard(hostname)
+    assert hostname not in engine.label_values(OURS)
     return ended, b"".join(written).decode()
 
 
@@ -79,6 +97,41 @@ def test_a_file_without_a_name_comes_to_an_end_too(engine: Engine, base_image: s
 def test_a_container_that_writes_little_is_not_called_full(engine: Engine, base_image: str) -> None:
     ended, said = run_in(engine, base_image, "open('little', 'w').write('x'); print(open('little').read())")
     assert (ended.disk_full, said) == (False, "x\n")
+
+
+@pytest.fixture
+def declaring(base_image: str) -> Iterator[Callable[[str], str]]:
+    """Makes images that declare volumes, as a project's own Dockerfile can."""
+    with ExitStack() as stack:
+
+        def image(volumes: str) -> str:
+            name = f"cm-test-declaring-{uuid.uuid4().hex[:12]}"
+            docker("create", "--name", name, base_image, "-")
+            stack.callback(docker, "rm", name)
+            docker("commit", "--change", f"VOLUME {volumes}", name, name)
+            stack.callback(docker, "rmi", name)
+            return name
+
+        yield image
+
+
+def docker(*command: str) -> None:
+    subprocess.run(["/usr/bin/env", "docker", *command], check=True, capture_output=True)
+
+
+def test_a_volume_that_an_image_declares_is_read_only_and_keeps_its_files(
+    engine: Engine, declaring: Callable[[str], str]
+) -> None:
+    image = declaring('["/var/tmp", "/etc/", "//srv", "/tmp/", "/work/../work"]')
+    _, said = run_in(engine, image, DECLARED)
+    assert said.split("\n") == [*["Read-only file system"] * 3, "written", "True", ""]
+    ended, said = run_in(engine, image, FILL)
+    assert (said.rpartition(" ")[0], ended.disk_full) == ("No space left on device", True)
+
+
+def test_a_volume_at_a_relative_path_is_refused(engine: Engine, declaring: Callable[[str], str]) -> None:
+    with pytest.raises(InputError, match="an image declares a volume at a relative path, 'data': cm-test-"):
+        run_in(engine, declaring('["data"]'), DECLARED)
 
 
 def test_a_host_without_room_says_where_and_leaves_nothing(

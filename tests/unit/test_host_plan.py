@@ -9,7 +9,7 @@ import pytest
 from orchestrator.adapters.engine import EngineInfo
 from orchestrator.errors import EXIT_HOST, HostError
 from orchestrator.host import State
-from orchestrator.host.doctor import maven
+from orchestrator.host.doctor import maven, npm
 from orchestrator.host.facts import (
     BinfmtHandler,
     Collection,
@@ -211,7 +211,7 @@ def test_only_folders_that_lack_are_made_and_recorded() -> None:
     folders = frozenset({PATHS.run, PATHS.log, Path("/run/systemd")})
     (step,) = plan(replace(READY, collection=dead, folders=folders), PATHS)
     assert step.lines[0] == "mkdir -p /run/systemd/journal"
-    assert [entry.subject for entry in step.entries] == ["/run/systemd/journal", "systemd-journald"]
+    assert [entry.about for entry in step.entries] == ["/run/systemd/journal", "systemd-journald"]
     assert isinstance(step.entries[-1], DaemonEntry)
 
 
@@ -233,8 +233,27 @@ def test_what_only_widens_the_question_is_optional_and_a_native_host_lacks_nothi
     assert plan(replace(READY, machine="aarch64", arm64=Emulation(native=True)), PATHS) == ()
 
 
+def test_npm_is_installed_where_the_toolchains_that_it_fetches_run() -> None:
+    found = {name: path for name, path in INSTALLED.items() if name != "npm"}
+    (step,) = plan(replace(READY, found=found), PATHS)
+    assert step.packages == ("npm",)
+    arm64 = replace(READY, found=found, machine="aarch64", arm64=Emulation(native=True))
+    assert plan(arm64, PATHS) == ()
+    assert (npm(arm64).state, npm(arm64).found.partition(":")[0]) == (State.OK, "not needed")
+
+
 def test_maven_widens_what_can_be_asked_and_is_left_to_the_user() -> None:
     row = maven(READY)
     assert (row.state, row.blocks, row.hint) == (State.MISSING, False, "apt-get install maven")
     assert plan(READY, PATHS) == ()
     assert maven(replace(READY, found={**INSTALLED, "maven": "/usr/bin/mvn"})).state is State.OK
+
+
+def test_an_npm_that_does_not_answer_ends_no_doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "npm"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("orchestrator.host.probe.LOOK", 0.1)
+    said = npm(replace(READY, found={**INSTALLED, "npm": str(program)}))
+    assert (said.state, said.required) == (State.DEGRADED, False)
+    assert "did not end within" in said.found

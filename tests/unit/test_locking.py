@@ -177,8 +177,8 @@ MISSING = "there is no package 'not-there' on "
     [
         ("requires: [native, not-there]\n", f"scenarios/repro.yaml:3:20: {MISSING}"),
         ("requires: [native, 'native==9']\n", "scenarios/repro.yaml:3:20: there is no native ==9; "),
-        ("requires: needs.txt\n", f"needs.txt:3: {MISSING}"),
-        ("requires: [-r more/needs.txt]\n", f"more/needs.txt:3: {MISSING}"),
+        ("requires: needs.txt\n", f"needs.txt:3:1: {MISSING}"),
+        ("requires: [-r more/needs.txt]\n", f"more/needs.txt:3:1: {MISSING}"),
         ('packages: {native: ["1.0", "9"]}\n', "scenarios/repro.yaml:3:28: there is no native ==9"),
         ("packages:\n  not.there: [latest]\n", f"scenarios/repro.yaml:4:15: {MISSING}"),
         ("source: .\n", f"pyproject.toml:5:17: {MISSING}"),

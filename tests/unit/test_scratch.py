@@ -1,11 +1,13 @@
 """Temporary folders of cores: those of killed processes are removed by the next command, others stay."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -66,6 +68,39 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_uses_stays(
             process.communicate()
 
 
+KILLED: Final = """
+import os, signal, sys
+from pathlib import Path
+from orchestrator.scratch import scratch_folder
+place, left = sys.argv[1], int(sys.argv[2])
+CALLS = ("os.mkdir", "os.rmdir", "os.remove", "os.rename", "open", "shutil.rmtree", "os.scandir")
+
+def kill_at_last(event, arguments):
+    global left
+    if event == "fcntl.flock" or event in CALLS and place in str(arguments[0]):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(kill_at_last)
+with scratch_folder("core", Path(place)) as folder:
+    (folder / "below").mkdir()
+    (folder / "below/core").write_text("memory of a process")
+    (folder / "a core").write_text("memory of a process")
+"""
+
+
+def test_at_whatever_call_it_is_killed_a_process_leaves_nothing_for_good(temporary: Path) -> None:
+    for number in itertools.count(1):
+        command = [sys.executable, "-c", KILLED, str(temporary), str(number)]
+        status = subprocess.run(command, cwd=ROOT, check=False).returncode
+        remove_dead(temporary)
+        assert list(temporary.rglob("*")) == [], f"killed at call {number}"
+        if status == 0:
+            break
+    assert number > 12
+
+
 def test_the_next_command_cleans_up(temporary: Path) -> None:
     process, left = holder(temporary)
     process.kill()
@@ -95,9 +130,14 @@ def test_what_may_be_of_others_stays(temporary: Path) -> None:
     pipe.mkdir()
     os.mkfifo(pipe / LOCK)
     (temporary / "crashmatrix-core-file").touch()
+    (temporary / "crashmatrix-core-chapters").mkdir(0o755)
+    (temporary / "crashmatrix-core-of_notes").mkdir(0o700)
+    (temporary / "crashmatrix-core-of_notes" / "note").touch()
     remove_dead(temporary)
     assert (temporary / "crashmatrix-my-project").is_dir()
     assert (elsewhere / LOCK).exists()
+    assert (temporary / "crashmatrix-core-chapters").is_dir()
+    assert (temporary / "crashmatrix-core-of_notes/note").exists()
     assert (temporary / "crashmatrix-core-file").exists()
 
 

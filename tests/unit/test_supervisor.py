@@ -87,7 +87,7 @@ def test_exit_status_is_the_drivers(cell: Cell) -> None:
     assert ended["versions"]["glibc"].startswith("2.")
 
 
-def test_pid_is_the_subjects_own(cell: Cell) -> None:
+def test_pid_is_the_tested_processes_own(cell: Cell) -> None:
     cell.driver("import os; open('pid', 'w').write(str(os.getpid()))")
     assert cell.run()["pid"] == int((cell.work / "pid").read_text())
 
@@ -103,7 +103,7 @@ def test_output_passes_untouched(cell: Cell) -> None:
     assert cell.start().communicate(timeout=30) == (b"\xff\0out", b"\x1b[31merr")
 
 
-def test_the_images_variables_for_python_are_the_subjects_alone(
+def test_the_images_variables_for_python_are_the_tested_processes_alone(
     cell: Cell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = {"PYTHONSAFEPATH": "1", "PYTHONWARNINGS": "error", "PYTHONHASHSEED": "7"}
@@ -114,8 +114,8 @@ def test_the_images_variables_for_python_are_the_subjects_alone(
     assert cell.exit["status"] == 0
 
 
-def test_subject_ignores_and_blocks_no_signal_because_of_us(cell: Cell) -> None:
-    """Read by a shell: a Python subject would itself ignore SIGPIPE."""
+def test_tested_ignores_and_blocks_no_signal_because_of_us(cell: Cell) -> None:
+    """Read by a shell: a Python tested process would itself ignore SIGPIPE."""
     program = cell.root / "bin" / "uwsgi"
     program.write_text("#!/bin/sh\nexec cat /proc/self/status\n")
     program.chmod(0o755)
@@ -133,6 +133,28 @@ def test_a_name_in_which_a_dump_is_claimed_is_no_dump(cell: Cell) -> None:
     cell.driver(f"{name}; print(open('/proc/self/status').readline()); time.sleep(60)")
     ended = cell.run(timeout=0.5)
     assert (ended["kind"], ended["signal"]) == ("hang", "SIGABRT")
+
+
+GUEST_DUMPS = """
+import os, time
+core = open(f"qemu_python3_20261130-120000_{os.getpid()}.core", "wb")
+time.sleep(6)
+core.close()
+os.kill(os.getpid(), 11)
+"""
+"""As qemu-user ends a guest: it writes the core, longer than the time limit allows, then kills itself."""
+
+
+def test_a_guest_whose_core_qemu_writes_at_the_time_limit_has_crashed(cell: Cell) -> None:
+    cell.driver(GUEST_DUMPS)
+    cell.start("plain", 5, "--emulated").communicate(timeout=60)
+    assert (cell.exit["kind"], cell.exit["signal"]) == ("signal", "SIGSEGV")
+    assert cell.exit["emulator_core"]
+
+
+def test_a_program_that_is_no_guest_hangs_with_a_file_like_a_core_of_qemu(cell: Cell) -> None:
+    cell.driver(GUEST_DUMPS.replace("sleep(6)", "sleep(600)"))
+    assert cell.run(timeout=1)["kind"] == "hang"
 
 
 def test_a_process_that_makes_the_supervisor_its_tracer_is_let_go(cell: Cell) -> None:
@@ -154,7 +176,7 @@ def test_a_program_is_started_by_itself(cell: Cell) -> None:
     assert (cell.exit["kind"], cell.exit["status"]) == ("exit", 7)
 
 
-def test_an_instruments_command_stands_before_the_subjects(cell: Cell) -> None:
+def test_an_instruments_command_stands_before_the_tested_processes(cell: Cell) -> None:
     cell.driver("import os, sys; os.write(1, os.environ['WATCHED'].encode()); sys.exit(4)")
     stdout, _ = cell.start("plain", 20, "--wrap=env 'WATCHED=by a tool' nice -n 0 --").communicate(timeout=30)
     assert (stdout, cell.exit["status"]) == (b"by a tool", 4)
@@ -168,7 +190,7 @@ def test_hang_is_aborted_so_that_a_core_shows_where(cell: Cell) -> None:
     assert 0.15 <= ended["seconds"] < 3
 
 
-def test_sigterm_ends_the_subject_and_says_so(cell: Cell, appears: Callable[[Path], None]) -> None:
+def test_sigterm_ends_the_tested_and_says_so(cell: Cell, appears: Callable[[Path], None]) -> None:
     cell.driver("import time; open('ready', 'w').close(); time.sleep(60)")
     process = cell.start()
     appears(cell.work / "ready")
@@ -181,7 +203,7 @@ def test_sigterm_ends_the_subject_and_says_so(cell: Cell, appears: Callable[[Pat
         os.kill(ended["pid"], 0)
 
 
-def test_subject_that_cannot_start_has_no_exit(cell: Cell) -> None:
+def test_tested_that_cannot_start_has_no_exit(cell: Cell) -> None:
     process = cell.start("uwsgi")
     _, stderr = process.communicate(timeout=10)
     assert process.returncode == 1

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from orchestrator.supervisor import http, launch
 from orchestrator.supervisor.cleanup import children
 from orchestrator.supervisor.serving import Manners
-from orchestrator.supervisor.subject import POLL, Worker
 from orchestrator.supervisor.targets import WSGI
+from orchestrator.supervisor.tested import POLL, Worker
 
 if TYPE_CHECKING:
-    from orchestrator.supervisor.subject import Subject
     from orchestrator.supervisor.targets import Target
+    from orchestrator.supervisor.tested import TestedProcess
     from orchestrator.supervisor.wakeup import Wakeup
 
 MASTER = "--master"
@@ -47,7 +47,7 @@ class Launch(launch.Launch):
             *self.options,
         ]  # fmt: skip
 
-    def judged(self, started: Subject, wakeup: Wakeup, deadline: float) -> Subject:
+    def judged(self, started: TestedProcess, wakeup: Wakeup, deadline: float) -> TestedProcess:
         """The worker of a master, whose own exit status is 0 even if its worker crashed."""
         if MASTER not in self.options:
             return started
@@ -57,15 +57,15 @@ class Launch(launch.Launch):
             started.pause(deadline, longest=POLL)
         return started
 
-    def drive(self, subject: Subject, deadline: float) -> list[str]:
+    def drive(self, tested: TestedProcess, deadline: float) -> list[str]:
         """Have the server serve one request, then tell it to stop; returns notes on anything odd.
 
         uWSGI closes the connection before it marks its worker as idle, and a busy worker that is told to
         stop does not finalize Python at all. So wait until it sleeps again, which is in `epoll_wait`.
         """
-        line = http.request(subject, self.port, deadline)
-        while subject.alive and not subject.is_idle():
-            subject.pause(deadline, longest=POLL)
+        line = http.request(tested, self.port, deadline)
+        while tested.alive and not tested.is_idle():
+            tested.pause(deadline, longest=POLL)
         # SIGINT is what a master sends its worker.
-        subject.send(signal.SIGINT if isinstance(subject, Worker) else signal.SIGTERM)
+        tested.send(signal.SIGINT if isinstance(tested, Worker) else signal.SIGTERM)
         return http.notes_on(line)

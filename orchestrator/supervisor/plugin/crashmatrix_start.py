@@ -13,7 +13,8 @@ def main() -> None:
     """Run pytest; behind all else on `sys.path` come the current folder and the plugin's.
 
     `python -m pytest` has the current folder first, where the sources of an extension module, which hold no
-    compiled file, hide the package that was built of them. The command has it nowhere; last it hides nothing.
+    compiled file, hide the package that was built of them. The command `pytest` does not have it at all; in
+    the last place it hides nothing.
     """
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         del sys.path[0]

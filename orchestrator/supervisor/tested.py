@@ -1,4 +1,4 @@
-"""The subject: the process under question, from its start to its end."""
+"""The tested process: the process under test, from its start to its end."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ import socket
 import time
 from typing import NamedTuple
 
-from orchestrator.supervisor.cleanup import DUMP_LIMIT, DUMP_TIME, is_dumping
+from orchestrator.supervisor.clock import CLOCK
+from orchestrator.supervisor.dumps import DUMP_LIMIT, DUMP_TIME, is_dumping
 from orchestrator.supervisor.spawn import spawn
 from orchestrator.supervisor.wakeup import TimedOutError, Wakeup
 
 POLL = 0.005
 """Seconds between polls of a state that sends no event: a port not yet bound, a worker not yet idle."""
 ABORT_GRACE = 5.0
-"""Seconds that a hung subject gets to die of SIGABRT before SIGKILL."""
+"""Seconds that a hung tested process gets to die of SIGABRT before SIGKILL."""
 EMULATED_GRACE = 30.0
 """The same under qemu-user, which writes its guest's core itself, so the kernel does not report it."""
 CORE_SIGNALS = (signal.SIGABRT, signal.SIGQUIT, signal.SIGXCPU, signal.SIGTRAP, signal.SIGSYS)
 """Signals that make a hanging process dump its core, in the order of preference."""
+TOLD = 1.0
+"""Seconds of waiting for a processor from which on a note states them."""
+WAITED = "the time limit leaves out {:.0f} s in which it waited for a processor"
 DETACH = 17
 """PTRACE_DETACH."""
 
 
 class Watched(NamedTuple):
-    """The observations of a subject until its end."""
+    """The observations of a tested process until its end."""
 
     hung: bool
     interrupted: bool
@@ -45,8 +49,11 @@ class Start(NamedTuple):
 IN_PLACE = Start(".", {})
 
 
-class Subject:
-    """The process under question. Times are `time.monotonic` seconds."""
+class TestedProcess:
+    """The process under test.
+
+    `started` and `ended` are seconds of `time.monotonic`; `began` and all deadlines are CLOCK's.
+    """
 
     def __init__(self, command: list[str], wakeup: Wakeup, start: Start = IN_PLACE) -> None:
         """Start the command; raises OSError if it cannot be started."""
@@ -54,7 +61,8 @@ class Subject:
         self.folder = start.folder
         self.killed_before = oom_kills()
         self.wait_status: int | None = None
-        self.started = self.ended = time.monotonic()
+        self.began, self.started = CLOCK.now(), time.monotonic()
+        self.ended = self.started
         self.pid = spawn(command, {**os.environ, **start.environment}, start.folder)
 
     @property
@@ -74,13 +82,18 @@ class Subject:
         Returns the readable files. Raises TimedOutError at the deadline, and InterruptedRunError if
         this program got SIGTERM or SIGINT.
         """
-        left = min(deadline - time.monotonic(), longest)
+        left = min(CLOCK.left(deadline), longest)
         if left <= 0:
             raise TimedOutError
         ready, _, _ = select.select([self._wakeup.socket, *files], [], [], left)
         if self._wakeup.socket in ready:
             self._wakeup.check()
         return [file for file in files if file in ready]
+
+    def waited(self) -> list[str]:
+        """A note where its limit passes later than on the wall."""
+        seconds = time.monotonic() - self.started - (CLOCK.now() - self.began)
+        return [WAITED.format(seconds)] if seconds >= TOLD else []
 
     def join(self, deadline: float) -> None:
         """Wait for its end; raises as `pause` does."""
@@ -113,49 +126,49 @@ class Subject:
         return oom_kills() > self.killed_before
 
     def is_dumping(self) -> bool:
-        """Whether the kernel is writing its core now."""
+        """Whether its core is being written now."""
         return is_dumping(self.pid)
 
 
-def finish(subject: Subject, deadline: float) -> bool:
-    """Wait for a signalled subject to end, until the deadline at most; returns whether it ended."""
+def finish(tested: TestedProcess, deadline: float) -> bool:
+    """Wait for a signalled tested process to end, until the deadline at most; returns whether it ended."""
     try:
-        subject.join(deadline)
+        tested.join(deadline)
     except TimedOutError:
         return False
     return True
 
 
-def end_dump(subject: Subject, notes: list[str]) -> bool:
-    """Wait while the kernel writes the subject's core; returns whether it did: then the subject has crashed.
+def end_dump(tested: TestedProcess, notes: list[str]) -> bool:
+    """Wait while the process's core is written; returns whether one was: then it has crashed.
 
     One that takes too long is cut, with a note.
     """
-    if not (subject.alive and subject.is_dumping()):
+    if not (tested.alive and tested.is_dumping()):
         return False
     with DUMP_TIME as deadline:
-        whole = finish(subject, deadline)
+        whole = finish(tested, deadline)
     if not whole:
-        kill(subject)
+        kill(tested)
         notes.append(f"its core was still being written after {DUMP_LIMIT:g} s and was cut")
     return True
 
 
-def kill(subject: Subject) -> None:
-    """Kill the subject and wait for its end."""
-    subject.send(signal.SIGKILL)
-    while subject.alive:
+def kill(tested: TestedProcess) -> None:
+    """Kill the tested process and wait for its end."""
+    tested.send(signal.SIGKILL)
+    while tested.alive:
         time.sleep(POLL)
 
 
-def abort(subject: Subject, grace: float, number: int = signal.SIGABRT) -> list[str]:
-    """End a hung subject by a signal, so that a core shows where each thread waits; returns notes."""
-    subject.send(number)
+def abort(tested: TestedProcess, grace: float, number: int = signal.SIGABRT) -> list[str]:
+    """End a hung tested process by a signal, so that a core shows where each thread waits; returns notes."""
+    tested.send(number)
     notes: list[str] = []
-    if finish(subject, time.monotonic() + grace) or end_dump(subject, notes):
+    if finish(tested, CLOCK.now() + grace) or end_dump(tested, notes):
         return notes
-    kill(subject)
-    return [f"the hung subject did not die of {signal_name(number)} within {grace:g} s and was killed"]
+    kill(tested)
+    return [f"the hung tested process did not die of {signal_name(number)} within {grace:g} s and was killed"]
 
 
 def untrace(pid: int, number: int) -> None:
@@ -173,16 +186,17 @@ def untrace(pid: int, number: int) -> None:
     trace(DETACH, pid, None, number)
 
 
-class Worker(Subject):
-    """A subject that is a child of a server's master, and that only the master can wait for.
+class Worker(TestedProcess):
+    """A tested process that is a child of a server's master, and that only the master can wait for.
 
     The master is stopped meanwhile, so the worker stays a zombie, and /proc has its wait status.
     """
 
-    def __init__(self, master: Subject, pid: int, wakeup: Wakeup) -> None:
+    def __init__(self, master: TestedProcess, pid: int, wakeup: Wakeup) -> None:
         """Follow the worker `pid`, and stop its master."""
         self.master, self.folder = master, master.folder
-        self.pid, self.started, self.ended = pid, master.started, master.started
+        self.pid, self.began = pid, master.began
+        self.started = self.ended = master.started
         self.wait_status = None
         self._wakeup, self.killed_before = wakeup, master.killed_before
         master.send(signal.SIGSTOP)
