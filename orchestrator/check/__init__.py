@@ -9,7 +9,7 @@ __lazy_modules__ = (
     "orchestrator.check.freethreading",
     "orchestrator.check.hazard",
     "orchestrator.check.project",
-    "orchestrator.check.subjects",
+    "orchestrator.check.requested",
     "orchestrator.check.suite",
 )
 
@@ -17,10 +17,6 @@ from orchestrator.check.bugreport import Hit, bug_report
 from orchestrator.check.coverage import Environment, covering
 from orchestrator.check.findings import (
     UNIMPORTED,
-    Checked,
-    CheckedCell,
-    CheckedPackage,
-    HazardResult,
     checked,
     imports,
     observed,
@@ -29,7 +25,7 @@ from orchestrator.check.freethreading import FreeThreaded, ThreadClass, free_thr
 from orchestrator.check.hazard import HAZARD, Group, Hazard, hazards, rows
 from orchestrator.check.project import ASK, GATE, SCRIPT, TEXT, Extras, base_name, write_project
 from orchestrator.check.reduce import made, naming, reduced, statements, tracing
-from orchestrator.check.subjects import Subject, subjects_of
+from orchestrator.check.requested import RequestedPackage, requested_packages
 from orchestrator.check.suite import Suite, suite_of
 from orchestrator.check.tables import markdown_table, worst
 
@@ -40,17 +36,13 @@ __all__ = [
     "SCRIPT",
     "TEXT",
     "UNIMPORTED",
-    "Checked",
-    "CheckedCell",
-    "CheckedPackage",
     "Environment",
     "Extras",
     "FreeThreaded",
     "Group",
     "Hazard",
-    "HazardResult",
     "Hit",
-    "Subject",
+    "RequestedPackage",
     "Suite",
     "ThreadClass",
     "base_name",
@@ -65,9 +57,9 @@ __all__ = [
     "naming",
     "observed",
     "reduced",
+    "requested_packages",
     "rows",
     "statements",
-    "subjects_of",
     "suite_of",
     "tracing",
     "worst",

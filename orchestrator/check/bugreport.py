@@ -3,11 +3,13 @@
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from orchestrator.adapters.visible import visible
 from orchestrator.check.hazard import Group, Hazard
-from orchestrator.model import CellResult, Crash, NativeFrame
+from orchestrator.model import CellResult, CheckedHit, Crash, HazardResult, NativeFrame, PythonFrame, Thread
+from orchestrator.model.recursion import Repeats, folded, native_calls, python_calls
 
 FRAMES: Final = 40
 SERVERS: Final = {
@@ -28,8 +30,10 @@ class Hit:
     package: str
     distribution: str
     hazard: Hazard
-    crashed: bool
-    """Whether it is a crash rather than a hang."""
+    result: HazardResult
+    """A crash, a hang, or an invalid access."""
+    signature: str | None
+    """The key that its cells have in common."""
     reason: str
     cells: tuple[str, ...]
     """All cells that show it; the first was repeated."""
@@ -37,23 +41,49 @@ class Hit:
     """The hazards of these cells, that of the first cell first."""
     where: str
     """The rule for its cells, as a sentence."""
-    trials: int
+    trials: int = 0
     """The number of repetitions."""
-    again: int
+    again: int = 0
     """The repetitions that showed it again."""
-    script: str
+    script: str = ""
     """The smallest script that still shows it; empty if none could be run."""
-    statements: tuple[int, int]
-    """Of the battery's script, and of that."""
+    statements: tuple[int, int] = (0, 0)
+    """Statements of the battery's script, and of the smallest one."""
+
+    @property
+    def crashed(self) -> bool:
+        """Whether it is a crash rather than a hang."""
+        return self.result is not HazardResult.HANGS
+
+    @property
+    def shown(self) -> tuple[HazardResult, str | None]:
+        """What a further trial must show to confirm it."""
+        return self.result, self.signature
 
     @property
     def stands(self) -> bool:
-        """Whether it counts: a hang that no further trial shows may be this host's, which was busy."""
+        """Whether it counts. A hang that no further trial shows may be due to load on this host."""
         return self.again > 0 or not self.trials or self.crashed
+
+    def told(self, report: str | None = None) -> CheckedHit:
+        """The hit as a document names it, with its bug report if that is written."""
+        return CheckedHit(
+            package=self.package,
+            result=self.result,
+            signature=self.signature,
+            reason=self.reason,
+            hazards=self.hazards,
+            cells=self.cells,
+            where=self.where,
+            trials=self.trials,
+            again=self.again,
+            counts=self.stands,
+            report=report,
+        )
 
     @property
     def file(self) -> str:
-        """The name of its bug report; of two signatures each has another first cell."""
+        """The file name of its bug report, from its first cell, which no other signature has."""
         environment = self.cells[0].partition("/")[2].partition("+")[0]
         return f"{self.package}-{self.hazard.name}-{environment}.md"
 
@@ -119,10 +149,22 @@ def _stack(crash: Crash | None) -> Iterator[str]:
         yield f"Last message: {_plain(crash.message)}"
     yield ""
     thread = crash.crashed_thread
-    frames = thread.native if thread else ()
-    yield from _fenced([_frame(number, frame) for number, frame in enumerate(frames[:FRAMES])], "")
+    yield from _fenced(_native(thread) if thread else (), "")
     if thread and thread.python:
-        yield from _fenced([f"{one.function} ({one.file}:{one.line})" for one in thread.python[:FRAMES]], "")
+        yield from _fenced(_python(thread.python), "")
+
+
+def _native(thread: Thread) -> Iterator[str]:
+    for item in islice(folded(native_calls(thread)), FRAMES):
+        yield f"... {item.words()}" if isinstance(item, Repeats) else _frame(item, thread.native[item])
+
+
+def _python(frames: Sequence[PythonFrame]) -> Iterator[str]:
+    for item in islice(folded(python_calls(frames)), FRAMES):
+        if isinstance(item, Repeats):
+            yield f"... {item.words(())}"
+        else:
+            yield f"{frames[item].function} ({frames[item].file}:{frames[item].line})"
 
 
 def _frame(number: int, frame: NativeFrame) -> str:

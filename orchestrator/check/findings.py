@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from typing import Final
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from orchestrator.check.hazard import HAZARD
+from orchestrator.check.hazard import HAZARD, rows
 from orchestrator.check.project import base_name
-from orchestrator.check.subjects import Subject
+from orchestrator.check.requested import RequestedPackage
 from orchestrator.model import (
-    CaseOutcome,
     Cell,
     CellResult,
+    Checked,
+    CheckedCell,
+    CheckedPackage,
+    HazardResult,
     InstrumentFinding,
     OutcomeKind,
     Trial,
@@ -33,85 +35,8 @@ CRASHED: Final = re.compile(r"^crashes: .{1,200}$", re.MULTILINE)
 GIL: Final = re.compile(r"^gil: (on|off)$", re.MULTILINE)
 UNIMPORTED: Final = "not tested, since the package cannot be imported: "
 """The beginning of a verdict: not tested, because the first hazard of the environment failed."""
-SCHEMA: Final = 3
-"""Version of check.json. Version 2 has no number, and `seen` and `said` in place of `result` and `reason`."""
 LONGEST: Final = 64 << 10
 """Bytes of a trial's output that are searched."""
-
-
-class HazardResult(StrEnum):
-    """The result of a cell of a check, worst first."""
-
-    CRASHES = "crashes"
-    HANGS = "hangs"
-    INVALID = "invalid access"
-    """valgrind reports an invalid read, write or free."""
-    FAILS = "fails"
-    """The process ended with an error of its own."""
-    NO_RESULT = "no result"
-    """No image, no engine, a lost core."""
-    NO_IMPORT = "import fails"
-    """The package cannot be imported there: its own error."""
-    REFUSED = "refused"
-    """The package, or this Python, says that it does not support it."""
-    SAFE = "safe"
-
-    @property
-    def is_hit(self) -> bool:
-        """Whether it is a defect of the package."""
-        return self in (HazardResult.CRASHES, HazardResult.HANGS, HazardResult.INVALID)
-
-    @property
-    def is_blind(self) -> bool:
-        """Whether it says nothing about the package."""
-        return self in (HazardResult.NO_RESULT, HazardResult.NO_IMPORT)
-
-
-class CheckedCell(Value):
-    """One hazard in one environment."""
-
-    cell: str
-    hazard: str
-    environment: str
-    result: HazardResult
-    reason: str
-    """The reason, in a sentence of the verdict or of the script."""
-    signature: str | None = None
-    """The key of a crash or a hang: equal ones have the same."""
-    gil: str | None = None
-    """Whether the GIL of a free-threaded interpreter is on after the import."""
-    tests: dict[CaseOutcome, Integer] = {}
-    """How many of the package's own tests ended how."""
-
-
-class CheckedPackage(Value):
-    """All cells of one package."""
-
-    name: str
-    distribution: str
-    versions: tuple[str, ...]
-    """The versions that were installed, over all environments."""
-    names: tuple[str, ...]
-    """The imported module."""
-    modules: Integer
-    extensions: Integer
-    """The number of native modules of the distribution; 0 for pure Python."""
-    cells: tuple[CheckedCell, ...]
-    excluded: tuple[str, ...]
-    """Why environments are left out, for example because there is no wheel."""
-
-    @property
-    def hits(self) -> tuple[CheckedCell, ...]:
-        """The cells that crash or hang."""
-        return tuple(item for item in self.cells if item.result.is_hit)
-
-
-class Checked(Value):
-    """check.json of a run's folder: the findings of a check."""
-
-    schema_version: Integer = SCHEMA
-    run: str
-    packages: tuple[CheckedPackage, ...]
 
 
 class _Facts(Value):
@@ -128,7 +53,7 @@ Read = Callable[[str], str]
 """The beginning of a file of the run's folder, by its name there."""
 
 
-def checked(data: RunData, subjects: Iterable[Subject]) -> Checked:
+def checked(data: RunData, requested: Iterable[RequestedPackage]) -> Checked:
     """The findings of the checked packages, from the cells of a run."""
 
     def read(name: str) -> str:
@@ -138,9 +63,10 @@ def checked(data: RunData, subjects: Iterable[Subject]) -> Checked:
         with path.open("rb") as stream:
             return stream.read(LONGEST).decode("utf-8", "replace")
 
-    return Checked(
-        run=data.folder.name, packages=tuple(_package(data, subject, read) for subject in subjects)
-    )
+    packages = tuple(_package(data, package, read) for package in requested)
+    tested = {cell.hazard for package in packages for cell in package.cells}
+    questions = {item.name: item.question for item in rows() if item.name in tested}
+    return Checked(run=data.folder.name, packages=packages, questions=questions)
 
 
 def imports(result: CellResult) -> bool | None:
@@ -154,17 +80,17 @@ def imports(result: CellResult) -> bool | None:
     return not (trial.outcome.failed_import or trial.outcome.kind is OutcomeKind.HANG)
 
 
-def _package(data: RunData, subject: Subject, read: Read) -> CheckedPackage:
-    records = [item for item in data.records if _is_of(item.cell, subject)]
+def _package(data: RunData, package: RequestedPackage, read: Read) -> CheckedPackage:
+    records = [item for item in data.records if _is_of(item.cell, package)]
     results = [item.result for item in records if item.result]
     facts = next(filter(None, (_facts(item, read) for item in results)), None)
     versions = {
-        item.packages[subject.distribution] for item in results if subject.distribution in item.packages
+        item.packages[package.distribution] for item in results if package.distribution in item.packages
     }
-    excluded = (item.reason for item in data.plan.excluded if _names(item.axes["scenario"], subject))
+    excluded = (item.reason for item in data.plan.excluded if _names(item.axes["scenario"], package))
     return CheckedPackage(
-        name=subject.name,
-        distribution=subject.distribution,
+        name=package.name,
+        distribution=package.distribution,
         versions=tuple(sorted(versions)),
         names=facts.names if facts else (),
         modules=facts.modules if facts else 0,
@@ -174,12 +100,12 @@ def _package(data: RunData, subject: Subject, read: Read) -> CheckedPackage:
     )
 
 
-def _is_of(cell: Cell, subject: Subject) -> bool:
-    return _names((cell.scenario,), subject)
+def _is_of(cell: Cell, package: RequestedPackage) -> bool:
+    return _names((cell.scenario,), package)
 
 
-def _names(scenarios: Iterable[str], subject: Subject) -> bool:
-    return any(base_name(name) == subject.name for name in scenarios)
+def _names(scenarios: Iterable[str], package: RequestedPackage) -> bool:
+    return any(base_name(name) == package.name for name in scenarios)
 
 
 def _facts(result: CellResult, read: Read) -> _Facts | None:

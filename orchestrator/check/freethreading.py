@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from orchestrator.check.bugreport import Hit
-from orchestrator.check.findings import CheckedCell, CheckedPackage, HazardResult
-from orchestrator.model import FREE_THREADED, Rate, Value
+from orchestrator.model import FREE_THREADED, CheckedCell, CheckedPackage, HazardResult, Rate, Value
 
 
 class ThreadClass(StrEnum):
@@ -34,14 +33,21 @@ class FreeThreaded(Value):
 
 
 def free_threaded(package: CheckedPackage, hits: Iterable[Hit]) -> tuple[FreeThreaded, ...]:
-    """The class of a package in each free-threaded environment that could import it."""
+    """The class of a package in each free-threaded environment that imports it or is brought down by it."""
     mine = [hit for hit in hits if hit.package == package.name and hit.stands]
-    return tuple(_classified(package, place, mine) for place in _places(package))
+    return tuple(_classified(package, place, mine) for place in _places(package, mine))
 
 
-def _places(package: CheckedPackage) -> Iterator[str]:
-    """The free-threaded environments that told whether the GIL is on, without the launcher."""
-    yield from dict.fromkeys(_place(cell) for cell in package.cells if cell.gil)
+def _places(package: CheckedPackage, hits: Iterable[Hit]) -> Iterator[str]:
+    """The free-threaded environments, without the launcher, where the package was imported or has a hit.
+
+    One that crashes or hangs during its import never tells whether the GIL is on.
+    """
+    known = {cell for hit in hits for cell in hit.cells}
+    reached = [cell for cell in package.cells if cell.gil or (cell.result.is_hit and cell.cell in known)]
+    for place in dict.fromkeys(map(_place, reached)):
+        if place.partition("-")[0].endswith(FREE_THREADED):
+            yield place
 
 
 def _place(cell: CheckedCell) -> str:

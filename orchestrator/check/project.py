@@ -11,7 +11,7 @@ from typing import Final
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.files import write_atomically
 from orchestrator.check.hazard import BATTERY, HAZARD, Group, Hazard, rows
-from orchestrator.check.subjects import Subject
+from orchestrator.check.requested import RequestedPackage
 from orchestrator.check.suite import Suite
 from orchestrator.model import INSTRUMENT, CodeFile
 
@@ -51,21 +51,23 @@ class Extras:
 
     valgrind: bool = False
     suites: Mapping[str, Suite] = field(default_factory=dict)
-    """The packages' own tests, by the name of the subject."""
+    """The packages' own tests, by the name of the package."""
 
 
 BATTERY_ALONE: Final = Extras()
 
 
-def write_project(subjects: Iterable[Subject], files_of: FilesOf, extras: Extras = BATTERY_ALONE) -> Path:
+def write_project(
+    requested: Iterable[RequestedPackage], files_of: FilesOf, extras: Extras = BATTERY_ALONE
+) -> Path:
     """Write the project of a check; returns its folder, which stays: commands that repeat a cell name it."""
     texts = {"matrix.yaml": "# A check's own project: see `crashmatrix check --help`.\nschema: 1\n"}
     copies: dict[str, Path] = {}
-    for subject in subjects:
-        suite = extras.suites.get(subject.name)
-        for name, entries in _scenarios(subject, valgrind=extras.valgrind, suite=suite):
+    for package in requested:
+        suite = extras.suites.get(package.name)
+        for name, entries in _scenarios(package, valgrind=extras.valgrind, suite=suite):
             texts[f"scenarios/{name}.yaml"] = _yaml(entries)
-        copies |= _copies(subject, files_of) | _suite_files(subject, suite)
+        copies |= _copies(package, files_of) | _suite_files(package, suite)
     texts[FACTS] = json.dumps({item.name: _start(item) for item in rows()}, indent=1) + "\n"
     texts |= {path.name: path.read_text("utf-8") for path in sorted(BATTERY.glob("*.py"))}
     folder = cache_folder("checks") / _digest(texts, copies)
@@ -86,13 +88,13 @@ def _digest(texts: Mapping[str, str], copies: Mapping[str, Path]) -> str:
     return found.hexdigest()[:16]
 
 
-def _copies(subject: Subject, files_of: FilesOf) -> dict[str, Path]:
+def _copies(package: RequestedPackage, files_of: FilesOf) -> dict[str, Path]:
     """The user's files that the project has a copy of, by their names in the project."""
-    if subject.wheel:
-        return {f"{WHEELS}/{subject.wheel.name}": subject.wheel}
-    if subject.source:
-        inside = f"{SOURCES}/{subject.name}"
-        return {f"{inside}/{item.name}": Path(item.path) for item in files_of(subject.source)}
+    if package.wheel:
+        return {f"{WHEELS}/{package.wheel.name}": package.wheel}
+    if package.source:
+        inside = f"{SOURCES}/{package.name}"
+        return {f"{inside}/{item.name}": Path(item.path) for item in files_of(package.source)}
     return {}
 
 
@@ -108,11 +110,11 @@ def base_name(scenario: str) -> str:
 
 
 def _scenarios(
-    subject: Subject, *, valgrind: bool, suite: Suite | None
+    package: RequestedPackage, *, valgrind: bool, suite: Suite | None
 ) -> Iterator[tuple[str, dict[str, object]]]:
     """The scenarios of a package by name, a group of hazards each."""
     files = [*sorted(path.name for path in BATTERY.glob("*.py")), FACTS]
-    wheel = f"./{WHEELS}/{subject.wheel.name}" if subject.wheel else ""
+    wheel = f"./{WHEELS}/{package.wheel.name}" if package.wheel else ""
     wanted = [
         group for group in Group if group is not Group.TESTS and (valgrind or group is not Group.WATCHED)
     ]
@@ -120,40 +122,40 @@ def _scenarios(
         tested = [item for item in rows() if item.group is group]
         entries: dict[str, object] = {
             "schema": 1,
-            "title": f"{subject.name}: the lifecycle battery, {group}",
+            "title": f"{package.name}: the lifecycle battery, {group}",
             "files": files,
-            "env": {VARIABLE: subject.distribution},
+            "env": {VARIABLE: package.distribution},
             "timeout": TIMEOUT,
             "share": SHARE,
             "axes": {HAZARD: [item.name for item in tested]},
             "exclude": [_too_old(item) for item in tested if item.python],
         }
-        if requires := subject.requirement or wheel:
+        if requires := package.requirement or wheel:
             entries["requires"] = [requires]
-        if subject.source:
-            entries["source"] = f"{SOURCES}/{subject.name}"
+        if package.source:
+            entries["source"] = f"{SOURCES}/{package.name}"
         if group is Group.PLAIN:
-            yield subject.name, {**entries, "script": "start.py"}
+            yield package.name, {**entries, "script": "start.py"}
         elif group is Group.WATCHED:
             axes = {HAZARD: [item.name for item in tested], INSTRUMENT: [str(group)]}
-            yield f"{subject.name}.{group}", {**entries, "axes": axes, "script": "start.py"}
+            yield f"{package.name}.{group}", {**entries, "axes": axes, "script": "start.py"}
         else:
-            yield f"{subject.name}.{group}", {**entries, **_served(tested, ENDS[group])}
+            yield f"{package.name}.{group}", {**entries, **_served(tested, ENDS[group])}
     if suite:
-        yield f"{subject.name}.{Group.TESTS}", _tests(subject, suite, wheel)
+        yield f"{package.name}.{Group.TESTS}", _tests(package, suite, wheel)
 
 
-def _tests(subject: Subject, suite: Suite, wheel: str) -> dict[str, object]:
+def _tests(package: RequestedPackage, suite: Suite, wheel: str) -> dict[str, object]:
     """The scenario of a package's own tests, of the version that they belong to."""
     extra = f"[{suite.extra}]" if suite.extra else ""
-    exact = f"{subject.distribution}{extra}=={suite.version}" if suite.version else ""
-    folder = f"{SUITES}/{subject.name}"
+    exact = f"{package.distribution}{extra}=={suite.version}" if suite.version else ""
+    folder = f"{SUITES}/{package.name}"
     where = [f"{folder}/{suite.start}"] if suite.files else ["--pyargs", suite.start]
     entries: dict[str, object] = {
         "schema": 1,
-        "title": f"{subject.name}: the package's own tests",
+        "title": f"{package.name}: the package's own tests",
         "files": [f"{PLUGIN}.py", *([folder] if suite.files else [])],
-        "env": {VARIABLE: subject.distribution, SUITE_FOLDER: folder if suite.files else "."},
+        "env": {VARIABLE: package.distribution, SUITE_FOLDER: folder if suite.files else "."},
         "timeout": SUITE_TIMEOUT,
         "axes": {HAZARD: [str(Group.TESTS)]},
         "pytest": ["-p", PLUGIN, "-p", "no:cacheprovider", "-o", "addopts=", *where],
@@ -161,13 +163,13 @@ def _tests(subject: Subject, suite: Suite, wheel: str) -> dict[str, object]:
     requires = [*([wheel] if wheel else [exact] if exact else []), *suite.requires]
     if requires:
         entries["requires"] = requires
-    if subject.source:
-        entries["source"] = f"{SOURCES}/{subject.name}"
+    if package.source:
+        entries["source"] = f"{SOURCES}/{package.name}"
     return entries
 
 
-def _suite_files(subject: Subject, suite: Suite | None) -> dict[str, Path]:
-    return {f"{SUITES}/{subject.name}/{name}": path for name, path in suite.files.items()} if suite else {}
+def _suite_files(package: RequestedPackage, suite: Suite | None) -> dict[str, Path]:
+    return {f"{SUITES}/{package.name}/{name}": path for name, path in suite.files.items()} if suite else {}
 
 
 def _too_old(hazard: Hazard) -> dict[str, str]:

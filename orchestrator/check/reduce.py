@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 Still = Callable[[Sequence[str]], int | None]
-"""The position of the first of these scripts that still does it; None where none does."""
+"""The position of the first of these scripts that still shows the behaviour; None if none does."""
 
 BATCH: Final = 12
-"""Scripts that are tried at a time; the first that still does it ends the container."""
+"""Scripts that one container runs; the first that still shows the behaviour ends it."""
 MADE: Final = "made: "
 _MAKES: Final = "made.append(value())"
 """The line of battery/use.py that makes an object of a class."""
@@ -69,7 +69,7 @@ def _smaller(text: str, size: int, still: Still, most: int) -> tuple[str | None,
     """A script without some chunk of `size` units that still does it, and how many batches were tried."""
     count = len(_units(ast.parse(text)))
     chunks = [set(range(start, min(start + size, count))) for start in range(0, count, size)]
-    # From the end: what follows a use can go before what it uses.
+    # From the end: a use must be left out before what it uses.
     texts = [one for chunk in reversed(chunks) if (one := _without(text, chunk)) != text]
     for number, start in enumerate(range(0, len(texts), BATCH)):
         if number == most:

@@ -18,9 +18,9 @@ from typing import Final
 from packaging import requirements
 
 FOLDERS: Final = ("tests", "test", "testing")
-"""What a folder of tests is called."""
+"""Names of a folder of tests."""
 EXTRAS: Final = ("test", "tests", "testing", "dev")
-"""What an extra, or a group of dependencies (PEP 735), of a package's tests is called, the first one wins."""
+"""Names of the extra, or dependency group (PEP 735), with the requirements of tests; the first one wins."""
 LISTS: Final = (
     "tests/requirements.txt",
     "test/requirements.txt",

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from orchestrator.adapters.visible import visible
-from orchestrator.check.findings import Checked, CheckedCell, CheckedPackage, HazardResult
 from orchestrator.check.hazard import rows
+from orchestrator.model import Checked, CheckedCell, CheckedPackage, HazardResult
 
 WORDS: Final = {
     HazardResult.CRASHES: "**crashes**",

@@ -78,7 +78,10 @@ def _installed(recipe: Recipe) -> Iterator[str]:
         return
     yield "# Another index: sh run.sh --build-arg PIP_INDEX_URL=..."
     yield f"# No index, with all wheels in {WHEELS}/: sh run.sh --build-arg PIP_NO_INDEX=1"
+    yield f"# A proxy with an authority of its own: its certificate as {WHEELS}/ca.pem, then"
+    yield "# sh run.sh --build-arg https_proxy=http://... --build-arg PIP_CERT=/packages/ca.pem"
     yield "ARG PIP_INDEX_URL"
+    yield "ARG PIP_CERT"
     yield "ARG PIP_NO_INDEX"
     yield f"COPY {REQUIREMENTS} {WHEELS}/ /packages/"
     pip = f"{VENV}/bin/python3 -m pip install --quiet --no-cache-dir --no-deps --disable-pip-version-check"

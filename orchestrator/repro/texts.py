@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from orchestrator import __version__
-from orchestrator.model import Arch, Cell, CellResult, Crash
+from orchestrator.model import Arch, Cell, CellResult, Crash, NativeFrame
 from orchestrator.model.memory import memory_flag
+from orchestrator.model.recursion import Repeats, folded, native_calls, python_calls
 from orchestrator.repro.dockerfile import FILES, PACKED, ROOT
 
 MOST_FRAMES: Final = 16
@@ -105,13 +107,22 @@ def _stack(crash: Crash) -> Iterator[str]:
     if thread is None:
         return
     yield "\n```"
-    for number, frame in enumerate(thread.native[:MOST_FRAMES]):
-        module = f" in {frame.module}" if frame.module else ""
-        source = f" at {frame.file}:{frame.line}" if frame.file else ""
-        yield _code(f"#{number:<3}{frame.function or frame.pc}{module}{source}")
-    for item in thread.python[:MOST_FRAMES]:
-        yield _code(f"    {item.function} {item.file}:{item.line}")
+    for native in islice(folded(native_calls(thread)), MOST_FRAMES):
+        yield _code(f"... {native.words()}" if isinstance(native, Repeats) else _frame(native, thread.native))
+    for item in islice(folded(python_calls(thread.python)), MOST_FRAMES):
+        if isinstance(item, Repeats):
+            yield f"    ... {item.words(())}"
+        else:
+            frame = thread.python[item]
+            yield _code(f"    {frame.function} {frame.file}:{frame.line}")
     yield "```"
+
+
+def _frame(number: int, frames: Sequence[NativeFrame]) -> str:
+    frame = frames[number]
+    module = f" in {frame.module}" if frame.module else ""
+    source = f" at {frame.file}:{frame.line}" if frame.file else ""
+    return f"#{number:<3}{frame.function or frame.pc}{module}{source}"
 
 
 def _plain(text: str | None) -> str:

@@ -3,8 +3,11 @@
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from orchestrator.model import Bisection, BisectionFinding
 from tests.integration.runs import ROOT, command
@@ -30,8 +33,28 @@ class Asked:
         return Bisection.model_validate_json((self.folder / "bisection.json").read_text())
 
 
-def bisect(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> Asked:
-    line = command("bisect", "repro", "--along", *arguments, *HERE, project=folder)
+WEAK = """\
+import ctypes
+
+copy = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t)
+dlsym = ctypes.CDLL(None).dlsym
+dlsym.restype, dlsym.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_char_p)
+copy(dlsym(None, b"strlcpy") or 0)(ctypes.create_string_buffer(9), b"text", 9)
+"""
+"""A function that glibc has since 2.38, called without looking whether it is there."""
+LATE = """\
+import ctypes
+
+call = ctypes.cast(ctypes.pythonapi.PyErr_SetInterrupt, ctypes.c_void_p)
+ctypes.CDLL(None).on_exit(call, None)
+"""
+"""PyErr_SetInterrupt after finalization, which CPython 3.10 to 3.12 do not survive."""
+
+
+def bisect(
+    folder: Path, *arguments: str, env: dict[str, str] | None = None, where: Sequence[str] = HERE
+) -> Asked:
+    line = command("bisect", "repro", "--along", *arguments, *where, project=folder)
     done = subprocess.run(
         line, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
     )
@@ -105,3 +128,25 @@ def test_the_commit_from_which_a_package_of_c_crashes_is_found_and_named(tmp_pat
     assert result["trials"][0]["crash"]["crash"]["function"] == "deref"
     assert "bisect repro --along commits" in result["repeat"]
     assert not (folder / ".crashmatrix" / "commits").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("axis", "values", "where", "script", "flip"),
+    [
+        ("glibc", "2.31,2.36,2.41,2.43", ("--python", "3.12"), WEAK, ("2.36", "2.41")),
+        ("python", "3.10,3.12,3.14,3.15", ("--glibc", "2.43"), LATE, ("3.12", "3.14")),
+    ],
+)
+def test_the_c_library_and_the_python_from_which_a_script_no_longer_crashes_are_found(
+    tmp_path: Path, *, axis: str, values: str, where: Sequence[str], script: str, flip: tuple[str, str]
+) -> None:
+    folder = project(tmp_path / "project", "", {"repro.py": script})
+    asked = bisect(folder, axis, values, where=(*where, "--arch", "x86_64", "--launcher", "plain"))
+    assert asked.code == 0, asked.said
+    found = asked.bisection
+    assert found.finding is BisectionFinding.FLIP
+    assert [(item.before, item.after) for item in found.flips] == [flip], asked.said
+    assert found.subject == "SIGSEGV"
+    assert len(found.tested) <= 5
+    assert found.sentence in asked.said

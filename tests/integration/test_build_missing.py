@@ -1,9 +1,11 @@
 """A real package without a wheel for a Python: compiled from its source distribution in the cell's base."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.model import Obstacle, PackageLock, Verdict
+from orchestrator.model import HazardResult, Obstacle, PackageLock, Verdict
 from tests.integration.runs import Run, run
+from tests.integration.test_check import OLD, options_for, whole
 
 OVERFLOW = """\
 import ujson
@@ -70,3 +72,15 @@ def test_a_source_distribution_that_does_not_compile_is_said_once_and_others_run
     assert why.image.role.startswith("sdist-cchardet-2-1-7-bookworm")
     assert ended.stdout.count("FAILED sdist-cchardet-2-1-7-bookworm: ") == 1
     assert "1 of 2 cells: only py3.11-glibc2.36-x86_64-plain" in ended.stdout
+
+
+def test_a_check_compiles_a_package_without_a_wheel_where_it_is_told_to(tmp_path: Path) -> None:
+    where = f'{OLD} and launcher == "plain" and hazard == "exit"'
+    options = options_for(tmp_path, "ujson==5.1.0", where=where)
+    finished = whole(replace(options, build_missing=True))
+    (package,) = finished.checked.packages
+    assert [cell.result for cell in package.cells] == [HazardResult.SAFE]
+    assert package.extensions == 1
+    (result,) = finished.run.data.results
+    assert result.built == ("ujson-5.1.0.tar.gz",)
+    assert "--build-missing --cell" in result.repeat

@@ -4,13 +4,14 @@ import base64
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator import check as checks
-from orchestrator.check import HazardResult
-from orchestrator.model import CaseOutcome, CellResult
+from orchestrator.check import Hit
+from orchestrator.model import CaseOutcome, CellResult, HazardResult
 from orchestrator.pipeline import check
 from tests.integration.runs import ROOT
 
@@ -23,7 +24,7 @@ IN_SUBMODULE = "import defect\n\nif defect.HAZARD == 'submodules':\n    defect.c
 
 
 class Quiet:
-    """Says nothing."""
+    """A progress that prints nothing."""
 
     def begin(self, images: int, cells: int) -> None: ...
 
@@ -72,11 +73,24 @@ def checked(
     tests: bool = False,
     source: Path | None = None,
 ) -> check.FinishedCheck:
-    options = check.CheckOptions(
+    options = options_for(folder, *packages, where=where, again=again, reduce=reduce)
+    return whole(replace(options, valgrind=valgrind, tests=tests, source=source))
+
+
+def whole(options: check.CheckOptions) -> check.FinishedCheck:
+    shown: list[Hit] = []
+    finished = check.confirmed(check.run_battery(options, Quiet()), Quiet(), shown.append)
+    assert finished.hits == tuple(shown)
+    return finished
+
+
+def options_for(
+    folder: Path, *packages: str | Path, where: str, again: int = 0, reduce: int = 0
+) -> check.CheckOptions:
+    return check.CheckOptions(
         packages=tuple(map(str, packages)), everywhere=False, expression=where, reports=folder / "reports",
-        jobs=2, again=again, reduce=reduce, valgrind=valgrind, tests=tests, source=source,
+        jobs=2, again=again, reduce=reduce,
     )  # fmt: skip
-    return check.run_check(options, Quiet())
 
 
 @pytest.fixture(scope="module")
@@ -189,8 +203,14 @@ def test_what_a_check_finds_is_told_with_the_signature_and_ends_with_1(made: che
 def test_a_hit_is_repeated_reduced_to_the_smallest_script_and_told_as_a_bug_report(tmp_path: Path) -> None:
     where = f'{OLD} and launcher == "plain" and hazard == "use-exit"'
     package = defective(tmp_path, "broken", repaired=False)
-    finished = checked(tmp_path, package, where=where, again=2, reduce=1)
+    answer = check.run_battery(options_for(tmp_path, package, where=where, again=2, reduce=1), Quiet())
+    assert (answer.run.folder / "check.json").is_file()
+    (found,) = answer.hits
+    assert (found.trials, found.script) == (0, "")
+    shown: list[Hit] = []
+    finished = check.confirmed(answer, Quiet(), shown.append)
     (hit,) = finished.hits
+    assert shown == [hit]
     assert (hit.trials, hit.again) == (2, 2)
     before, after = hit.statements
     assert after < before
@@ -225,10 +245,7 @@ def test_a_hit_of_the_baseline_is_not_new(tmp_path: Path) -> None:
     package = defective(tmp_path, "broken", repaired=False)
     first = checked(tmp_path, package, where=where)
     assert len(first.new) == 1
-    options = check.CheckOptions(
-        packages=(str(package),), everywhere=False, expression=where, reports=tmp_path / "reports", jobs=2,
-        baseline=first.run.folder, again=0, reduce=0,
-    )  # fmt: skip
-    second = check.run_check(options, Quiet())
+    options = options_for(tmp_path, package, where=where)
+    second = whole(replace(options, baseline=first.run.folder))
     assert (second.new, second.exit_code) == ((), 0)
     assert json.loads(second.checked.model_dump_json())["packages"][0]["cells"][0]["result"] == "crashes"

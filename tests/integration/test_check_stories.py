@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.check import HazardResult
+from orchestrator.model import HazardResult
 from orchestrator.pipeline import check
 from tests.integration.test_check import OLD, checked, wheel
 

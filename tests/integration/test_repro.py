@@ -1,4 +1,4 @@
-"""A cell's folder, run by Docker alone: it crashes as the cell did. Local images stand in for public ones."""
+"""A cell's folder, run by Docker alone, crashes as the cell did. Local images stand in for public ones."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 from orchestrator.adapters import apt
 from orchestrator.adapters.network import proxies
 from orchestrator.model import CellResult
+from tests.integration.intercepting import intercepting
 from tests.integration.runs import ROOT, command, run
 from tests.integration.test_packages import HERE, only, project
 from tests.unit.index_server import IndexServer
@@ -84,8 +85,21 @@ def test_a_cell_with_a_package_crashes_alike_on_the_public_image_that_its_base_i
             "Dockerfile", "README.md", "files", "requirements.txt", "run.sh", "wheels",
         ]  # fmt: skip
         assert not any(served.secret in path.read_text() for path in into.rglob("*") if path.is_file())
-        with standing_in(into, base_of(reports, result)):
-            done = run_it(into, "--network", "host", "--build-arg", f"PIP_INDEX_URL={index}")
+        # The reader of the folder sits behind a proxy that reads along, whose authority no image knows.
+        plain = served.address(credentials=False).removesuffix("/simple")
+        with (
+            standing_in(into, base_of(reports, result)),
+            intercepting(tmp_path / "proxy", "packages.example", plain) as proxy,
+        ):
+            away = index.replace("http:", "https:").replace(plain.partition("//")[2], "packages.example")
+            given = {"PIP_INDEX_URL": away, "https_proxy": proxy.address, "HTTPS_PROXY": proxy.address}
+            words = [word for item in given.items() for word in ("--build-arg", "=".join(item))]
+            refused = run_it(into, "--network", "host", *words)
+            assert refused.returncode == 1, refused.stdout + refused.stderr
+            (into / "wheels" / "ca.pem").write_bytes(proxy.authority.read_bytes())
+            words += ["--build-arg", "PIP_CERT=/packages/ca.pem"]
+            done = run_it(into, "--network", "host", *words)
+            assert any(path.endswith(".whl") for path in proxy.asked), proxy.asked
     assert done.returncode == 139, done.stdout + done.stderr
     assert "it's; $HOME \"$1\\" in done.stdout
     host = done.stdout.split("COREDUMP_HOSTNAME=")[1].strip()

@@ -6,8 +6,11 @@ import importlib.util
 import io
 import json
 import os
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from types import ModuleType
@@ -16,16 +19,30 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from orchestrator import check, matrix
-from orchestrator.check import Checked, CheckedCell, CheckedPackage, Environment, HazardResult
+from orchestrator.check import Environment
 from orchestrator.check.hazard import BATTERY, Group
+from orchestrator.cli import checking
+from orchestrator.cli.progress import Lines
 from orchestrator.errors import HostError, InputError, Location
 from orchestrator.matrix.expression import CellContext, parse
-from orchestrator.model import Arch, CellResult, Judgement, OutcomeKind, PlannedCell, Scenario, Verdict
+from orchestrator.model import (
+    Arch,
+    CellResult,
+    Checked,
+    CheckedCell,
+    CheckedPackage,
+    HazardResult,
+    Judgement,
+    OutcomeKind,
+    PlannedCell,
+    Scenario,
+    Verdict,
+)
 from orchestrator.packages import archive
-from orchestrator.pipeline.check import ImportGate, exit_code
-from orchestrator.pipeline.confirm import in_project
+from orchestrator.pipeline.check import CheckOptions, ImportGate, exit_code, run_battery
 from orchestrator.pipeline.planning import selected
 from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.sharing import groups
@@ -92,6 +109,23 @@ def test_native_modules_are_told_from_pure_ones() -> None:
     )
     assert described["extensions"] == ["a._c"]
     assert described["modules"] == ["a", "a._c", "a.b"]
+
+
+@pytest.mark.parametrize(
+    "name", ["my-data", "x;print(1)", "a\\d", "\x1b[31mred", "..", "/abs", "class", "\u202eabc", "x #"]
+)
+def test_a_name_that_no_import_statement_can_have_is_not_imported(name: str) -> None:
+    files = [
+        f"{name}/__init__.py",
+        f"{name}/more/__init__.py",
+        f"{name}.py",
+        f"{name}/_c.so",
+        "good/__init__.py",
+    ]
+    described = _described(*files, top_level=f"{name}\ngood\n")
+    assert (described["names"], described["modules"], described["extensions"]) == (["good"], ["good"], [])
+    script = START.fill("try:\n    pass  # import\n", described, str(BATTERY))
+    assert script == "try:\n    import good\n"
 
 
 @pytest.mark.parametrize("hazard", check.hazards(), ids=lambda item: item.name)
@@ -167,10 +201,10 @@ def test_a_check_makes_a_project_that_loads_and_keeps_its_name_where_nothing_cha
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path))
-    subjects = check.subjects_of(["orjson==3.10.0", "made-up"])
-    folder = check.write_project(subjects, matrix.whole_folder)
-    assert folder == check.write_project(subjects, matrix.whole_folder)
-    assert folder != check.write_project(subjects[:1], matrix.whole_folder)
+    requested = check.requested_packages(["orjson==3.10.0", "made-up"])
+    folder = check.write_project(requested, matrix.whole_folder)
+    assert folder == check.write_project(requested, matrix.whole_folder)
+    assert folder != check.write_project(requested[:1], matrix.whole_folder)
     project = Project.load(folder)
     names = ["made-up", "made-up.reloaded", "made-up.served", "orjson", "orjson.reloaded", "orjson.served"]
     assert sorted(project.scenarios) == names
@@ -197,16 +231,16 @@ def test_a_source_tree_and_a_wheel_are_copied_into_the_project(
     (tree / "src" / "a.c").write_text("int a;\n")
     wheel = tmp_path / "one-2.0-py3-none-any.whl"
     wheel.write_bytes(b"PK\5\6" + bytes(18))
-    subjects = check.subjects_of([str(tree), str(wheel)])
-    assert [(item.name, item.distribution) for item in subjects] == [("my-tree", "."), ("one", "one")]
-    folder = check.write_project(subjects, matrix.whole_folder)
+    requested = check.requested_packages([str(tree), str(wheel)])
+    assert [(item.name, item.distribution) for item in requested] == [("my-tree", "."), ("one", "one")]
+    folder = check.write_project(requested, matrix.whole_folder)
     assert (folder / "sources" / "my-tree" / "src" / "a.c").read_text() == "int a;\n"
     project = Project.load(folder)
     code = project.scenarios["one"].code
     assert code is not None
     assert code.requires == (str(folder / "wheels" / wheel.name),)
     (tree / "src" / "a.c").write_text("int b;\n")
-    assert folder != check.write_project(subjects, matrix.whole_folder)
+    assert folder != check.write_project(requested, matrix.whole_folder)
 
 
 @pytest.mark.parametrize(
@@ -223,20 +257,22 @@ def test_what_cannot_be_checked_is_refused_with_what_to_write(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=said):
-        check.subjects_of(texts)
+        check.requested_packages(texts)
 
 
-def test_two_versions_of_a_package_are_two_subjects() -> None:
-    names = [item.name for item in check.subjects_of(["grpcio==1.70.0", "grpcio==1.71.2", "grpcio==1.70.0"])]
+def test_two_versions_of_a_package_are_requested_apart() -> None:
+    names = [
+        item.name for item in check.requested_packages(["grpcio==1.70.0", "grpcio==1.71.2", "grpcio==1.70.0"])
+    ]
     assert names == ["grpcio-1.70.0", "grpcio-1.71.2"]
 
 
-def _shared(cells: list[PlannedCell], most: int | None) -> list[list[str]]:
+def _shared(cells: list[PlannedCell], most: int | None, jobs: int = 2) -> list[list[str]]:
     scenario = Scenario(
         name="tls-atexit", title="", story="", folder="", driver="d.py", timeout=1, trials=1,
         trials_per_container=most, probes=(),
     )  # fmt: skip
-    found = groups(cells, {"tls-atexit": scenario}, Arch.X86_64)
+    found = groups(cells, {"tls-atexit": scenario}, Arch.X86_64, jobs)
     return [[item.cell.id for item in group] for group in found]
 
 
@@ -249,11 +285,30 @@ def test_cells_share_a_container_where_their_scenario_allows_it_and_they_differ_
         for one in [cell(pair, "plain", own=own)]
     ]
     names = [item.cell.id for item in cells]
-    assert _shared(cells, None) == [[name] for name in names]
     assert _shared(cells, 1) == [[name] for name in names]
     assert _shared(cells, 2) == [[names[3]], [names[0], names[1]], [names[4]], [names[2]]]
     crash = [item.model_copy(update={"expectation": CRASHES}) for item in cells]
     assert _shared(crash, 2) == [[name] for name in names]
+
+
+def test_cells_share_a_container_unbidden_while_no_job_is_idle() -> None:
+    def like(number: int, timeout: float = 10, launcher: str = "plain", **values: object) -> PlannedCell:
+        told = {"expectation": SURVIVES, "trials": 1, "timeout": timeout, "image": "1" * 64, **values}
+        return PlannedCell.model_validate({"cell": cell(1, launcher, own=str(number)), **told})
+
+    def sizes(cells: list[PlannedCell], jobs: int) -> list[int]:
+        return [len(group) for group in _shared(cells, None, jobs)]
+
+    assert sizes([like(number) for number in range(40)], 2) == [16, 16, 8]
+    assert sizes([like(number) for number in range(40)], 8) == [5] * 8
+    assert sizes([like(number) for number in range(3)], 4) == [1, 1, 1]
+    assert sizes([like(number, timeout=60) for number in range(20)], 2) == [5, 5, 5, 5]
+    assert sizes([like(number, timeout=301) for number in range(2)], 1) == [1, 1]
+    assert sizes([like(number, network=True) for number in range(2)], 1) == [1, 1]
+    assert sizes([like(number, launcher="uwsgi") for number in range(2)], 1) == [1, 1]
+    hangs = SURVIVES.model_copy(update={"kind": OutcomeKind.HANG, "status": None})
+    assert sizes([like(number, expectation=hangs) for number in range(2)], 1) == [1, 1]
+    assert [len(group) for group in _shared([like(0), like(1)], 1, 1)] == [1, 1]
 
 
 SCRIPT = """\
@@ -422,8 +477,8 @@ def test_classes_that_a_script_made_objects_of_are_named_in_the_one_that_is_redu
 def test_a_bug_report_says_what_where_and_how_and_keeps_what_a_program_said_from_being_markup() -> None:
     first = _result(OutcomeKind.SIGNAL, signal="SIGSEGV")
     hit = check.Hit(
-        package="made", distribution="made", hazard=check.hazards()[0], crashed=True,
-        reason="SIGSEGV in `f`\n<b>[x](y)",
+        package="made", distribution="made", hazard=check.hazards()[0],
+        result=HazardResult.CRASHES, signature="SIGSEGV f", reason="SIGSEGV in `f`\n<b>[x](y)",
         cells=("tls-atexit/py3.11-glibc2.36-x86_64-plain+hazard=exit",), hazards=("exit", "fork"),
         where='made crashes exactly where glibc < "2.43"', trials=5, again=4, script="import made\n",
         statements=(9, 1),
@@ -439,6 +494,25 @@ def test_a_bug_report_says_what_where_and_how_and_keeps_what_a_program_said_from
     assert "atexit_handler (" in said
     assert hit.hazard.source in said
     assert hit.file == "made-exit-py3.11-glibc2.36-x86_64-plain.md"
+
+
+def test_a_hit_that_was_repeated_is_shown_with_its_trials_and_its_bug_report(tmp_path: Path) -> None:
+    hit = check.Hit(
+        package="made", distribution="made", hazard=check.hazards()[0], result=HazardResult.HANGS,
+        signature=None, reason="waits", cells=("made/py3.11-glibc2.36-x86_64-plain+hazard=exit",),
+        hazards=("exit",), where="everywhere",
+    )  # fmt: skip
+
+    def shown(hit: check.Hit) -> list[str]:
+        out = io.StringIO()
+        checking.show_hit(Console(file=out), tmp_path, hit)
+        return out.getvalue().splitlines()
+
+    report = f"    {tmp_path}/bugs/made-exit-py3.11-glibc2.36-x86_64-plain.md"
+    assert shown(hit) == ["  made: exit: not repeated", report]
+    assert shown(replace(hit, trials=5)) == ["  made: exit: again in 0 of 5 trials, not counted", report]
+    reduced = replace(hit, trials=5, again=4, script="import made\n", statements=(9, 1))
+    assert shown(reduced)[0] == ("  made: exit: again in 4 of 5 trials; script of 1 in place of 9 statements")
 
 
 def test_what_was_not_asked_for_is_no_part_of_the_battery() -> None:
@@ -512,12 +586,12 @@ def test_a_suite_and_valgrind_are_scenarios_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "cache"))
-    subjects = check.subjects_of(["made"])
+    requested = check.requested_packages(["made"])
     suite = check.suite_of(_tree(tmp_path / "tree", {"tests/test_a.py": "x = 1\n"}), "made", "1.5")
     assert suite is not None
     extras = check.Extras(valgrind=True, suites={"made": suite})
-    folder = check.write_project(subjects, matrix.whole_folder, extras)
-    assert folder != check.write_project(subjects, matrix.whole_folder)
+    folder = check.write_project(requested, matrix.whole_folder, extras)
+    assert folder != check.write_project(requested, matrix.whole_folder)
     project = Project.load(folder)
     assert sorted(project.scenarios) == [
         "made", "made.reloaded", "made.served", "made.tests", "made.valgrind"
@@ -548,8 +622,8 @@ def _free_threaded(
     )  # fmt: skip
     hit = check.Hit(
         package="made", distribution="made", hazard=check.hazards()[0],
-        crashed=result is HazardResult.CRASHES, reason="", cells=(cells[1].cell,), hazards=("fork",),
-        where="", trials=5, again=again, script="", statements=(0, 0),
+        result=result, signature=None, reason="", cells=(cells[1].cell,), hazards=("fork",),
+        where="", trials=5, again=again,
     )  # fmt: skip
     (found,) = check.free_threaded(made, [hit] if result.is_hit else [])
     return found
@@ -572,6 +646,47 @@ def test_a_package_on_a_free_threaded_interpreter_has_a_class(
     found = _free_threaded(result, gil, again)
     assert found.kind is kind
     assert (found.rate is not None) == bool(again)
+
+
+def _import_ends_it(result: HazardResult, again: int) -> tuple[check.FreeThreaded, ...]:
+    """A package whose import ends each free-threaded process, so that no cell tells whether the GIL is on."""
+    places = ("py3.13t-glibc2.41-x86_64-plain", "py3.13-glibc2.41-x86_64-plain")
+    cells = [
+        CheckedCell(
+            cell=f"made/{place}+hazard={hazard}", hazard=hazard, environment=place,
+            result=result if place == places[0] else HazardResult.SAFE, reason="",
+        )
+        for hazard in ("exit", "fork") for place in places
+    ]  # fmt: skip
+    made = CheckedPackage(
+        name="made", distribution="made", versions=("1.0",), names=("made",), modules=1, extensions=1,
+        cells=tuple(cells), excluded=(),
+    )  # fmt: skip
+    bad = tuple(cell.cell for cell in cells if cell.result.is_hit)
+    hit = check.Hit(
+        package="made", distribution="made", hazard=check.hazards()[0], result=result, signature=None,
+        reason="", cells=bad, hazards=("exit", "fork"), where="", trials=5, again=again,
+    )  # fmt: skip
+    return check.free_threaded(made, [hit])
+
+
+@pytest.mark.parametrize(
+    ("result", "kind"),
+    [
+        (HazardResult.CRASHES, check.ThreadClass.CRASHES),
+        (HazardResult.HANGS, check.ThreadClass.DEADLOCKS),
+    ],
+)
+def test_a_package_whose_import_ends_a_free_threaded_process_has_a_class(
+    result: HazardResult, kind: check.ThreadClass
+) -> None:
+    (found,) = _import_ends_it(result, again=5)
+    assert (found.kind, found.environment) == (kind, "py3.13t-glibc2.41-x86_64")
+    assert (found.hazards, found.with_gil) == (("exit", "fork"), ())
+
+
+def test_a_hang_that_never_came_again_gives_no_class_where_nothing_else_is_known() -> None:
+    assert _import_ends_it(HazardResult.HANGS, again=0) == ()
 
 
 def test_beside_a_free_threaded_cell_stands_what_the_same_cell_shows_with_the_gil() -> None:
@@ -619,10 +734,69 @@ def test_the_newest_source_distribution_that_a_requirement_allows_is_fetched_and
             archive.newest("maed", tmp_path, tmp_path / "again")
 
 
-def test_the_cell_that_would_tell_python_from_glibc_is_run_in_the_checks_own_project(
+def _asked(folder: Path, package: str, expression: str | None = None) -> str:
+    """What a check of this package ends with before anything runs."""
+    options = CheckOptions(
+        packages=(package,), everywhere=False, expression=expression, reports=folder / "reports", jobs=1
+    )
+    with pytest.raises(InputError) as ended:
+        run_battery(options, Lines(Console(file=io.StringIO())))
+    assert not (folder / "reports").exists()
+    return str(ended.value)
+
+
+def test_a_check_of_what_is_not_there_ends_with_one_line_that_names_no_file_of_the_checks_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    project = tmp_path / "checks" / "1"
-    said = "One cell that was not chosen would tell: `crashmatrix run --cell made/py3.12-glibc2.41`."
-    assert in_project(said, project) == said.replace("crashmatrix", f"crashmatrix --project {project}")
+    monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    with IndexServer(tmp_path / "index") as served:
+        served.add_wheel("made", "1.0", "cp27-cp27mu-manylinux2010_x86_64")
+        monkeypatch.setenv("UV_DEFAULT_INDEX", served.address(credentials=True))
+        typo, version, wheels, narrowed = (
+            _asked(tmp_path, "maed"),
+            _asked(tmp_path, "made==2.0"),
+            _asked(tmp_path, "made"),
+            _asked(tmp_path, "made", 'python == "3.11"'),
+        )
+    assert typo.startswith("there is no package 'maed' on ")
+    assert "check its spelling" in typo
+    assert version.startswith("there is no made ==2.0; there is 1.0")
+    assert wheels.startswith("no cell is left: all ")
+    assert "made 1.0 has wheels for cp27" in wheels
+    assert wheels.endswith("; check another version, or add `--environments all`")
+    assert narrowed.endswith("; change -k, or add `--environments all`")
+    for said in (typo, version, wheels, narrowed):
+        assert served.secret not in said
+        assert str(tmp_path / "cache") not in said
+        assert "\n" not in said
+
+
+def test_a_check_of_no_environment_names_the_expression(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRASHMATRIX_CACHE", str(tmp_path / "cache"))
+    said = _asked(tmp_path, "made", 'python == "3.11" and glibc == "2.41"')
+    assert said.startswith("no cell is left: ")
+    assert said.endswith("; change -k, or add `--environments all`")
+
+
+WAITS = """\
+from __main__ import readers
+
+for reader in readers:
+    reader.join(20)
+print([reader.is_alive() for reader in readers])
+"""
+
+
+def test_threads_that_read_the_environment_leave_a_long_import_the_processors(tmp_path: Path) -> None:
+    """Where they do not, a large package hangs on a busy machine: its import gets too little time."""
+    (tmp_path / "waits.py").write_text(WAITS)
+    facts = {"names": ["waits"], "modules": ["waits"], "extensions": []}
+    script = START.fill((BATTERY / "environ-read.py").read_text(), facts, str(BATTERY))
+    (tmp_path / "script.py").write_text(script.replace("LONGEST = 15.0", "LONGEST = 0.1"))
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "[False, False, False]\n", done.stderr

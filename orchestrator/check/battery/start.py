@@ -6,6 +6,7 @@ distribution's own metadata, so an environment's own wheel decides them.
 
 import importlib.metadata
 import json
+import keyword
 import os
 import re
 import runpy
@@ -36,9 +37,12 @@ def module_of(path):
     if not path.endswith(SUFFIXES) or ".." in parts or (path.endswith(".py") and rest != "py"):
         return None
     names = parts[:-1] if stem == "__init__" else [*parts[:-1], stem]
-    if not names or not all(name.isidentifier() for name in names):
-        return None
-    return ".".join(names), path.endswith(".so")
+    return (".".join(names), path.endswith(".so")) if importable(names) else None
+
+
+def importable(names):
+    """Whether an import statement can name a module by these parts; an archive may hold any other name."""
+    return bool(names) and all(name.isidentifier() and not keyword.iskeyword(name) for name in names)
 
 
 def describe(dist):
@@ -47,7 +51,8 @@ def describe(dist):
     found = {}
     for name, native in filter(None, map(module_of, files)):
         found[name] = found.get(name, False) or native  # a source may lie beside what was made of it
-    packages = {name.rpartition("/")[0].replace("/", ".") for name in files if name.endswith("/__init__.py")}
+    folders = [name.split("/")[:-1] for name in files if name.endswith("/__init__.py")]
+    packages = {".".join(parts) for parts in folders if importable(parts)}
     stated = (dist.read_text("top_level.txt") or "").split()
     tops = [name for name in stated if name in found or name in packages]
     if not tops:
@@ -55,7 +60,8 @@ def describe(dist):
     public = [name for name in tops if not any(part.startswith("_") for part in name.split("."))]
     names = [name for name in public or tops if not set(name.split(".")) & set(TESTS)] or public or tops
     own = re.sub(r"[-_.]+", "_", dist.metadata["Name"]).lower()
-    # What has its own name is what it is for; what lies beside may need what is not required.
+    # The module of the distribution's own name is its purpose; others beside it may need optional
+    # dependencies.
     names = [name for name in names if name.lower() == own] or names
     modules = [name for name in found if not set(name.split(".")) & set(TESTS)]
     return {

@@ -1,4 +1,4 @@
-"""A package with one defect in each cell: the one that the cell's hazard asks about. Its twin has it repaired."""
+"""A package with one defect in each cell, which the cell's hazard must find; its twin has no defect."""
 
 import atexit
 import ctypes

@@ -1,4 +1,4 @@
-"""The subjects of a check, as the command line names them: requirements, wheel files, source trees."""
+"""The packages that a check is asked for: requirements, wheel files, source trees."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN: Final = 80
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class RequestedPackage:
     """One package that is checked; `name` is that of its scenarios."""
 
     name: str
@@ -33,26 +33,26 @@ class Subject:
     """The version, if the user names exactly one."""
 
 
-def subjects_of(texts: Iterable[str]) -> tuple[Subject, ...]:
-    """The subjects that the user names, each once; raises InputError."""
-    found = list(dict.fromkeys(map(_subject, texts)))
+def requested_packages(texts: Iterable[str]) -> tuple[RequestedPackage, ...]:
+    """The packages that the user names, each once; raises InputError."""
+    found = list(dict.fromkeys(map(_requested, texts)))
     names = [item.name for item in found]
     return tuple(_apart(item, names) for item in found)
 
 
-def _apart(subject: Subject, names: list[str]) -> Subject:
-    """The subject, named with its version where another has its name."""
-    if names.count(subject.name) == 1:
-        return subject
-    if not subject.version:
+def _apart(package: RequestedPackage, names: list[str]) -> RequestedPackage:
+    """The package, named with its version where another has its name."""
+    if names.count(package.name) == 1:
+        return package
+    if not package.version:
         raise InputError(
-            f"{subject.name} is named twice, and not always by a version",
-            hint=f"write for example {subject.name}==1.0 {subject.name}==2.0",
+            f"{package.name} is named twice, and not always by a version",
+            hint=f"write for example {package.name}==1.0 {package.name}==2.0",
         )
-    return replace(subject, name=f"{subject.name}-{subject.version}".replace("+", "."))
+    return replace(package, name=f"{package.name}-{package.version}".replace("+", "."))
 
 
-def _subject(text: str) -> Subject:
+def _requested(text: str) -> RequestedPackage:
     path = Path(text)
     if text.endswith(".whl"):
         return _wheel(path, text)
@@ -67,10 +67,12 @@ def _subject(text: str) -> Subject:
         ) from error
     exact = [item.version for item in wanted.specifier if item.operator == "=="]
     name = utils.canonicalize_name(wanted.name)
-    return Subject(name=name, distribution=name, requirement=str(wanted), version=exact[0] if exact else "")
+    return RequestedPackage(
+        name=name, distribution=name, requirement=str(wanted), version=exact[0] if exact else ""
+    )
 
 
-def _wheel(path: Path, text: str) -> Subject:
+def _wheel(path: Path, text: str) -> RequestedPackage:
     if not path.is_file():
         raise InputError("there is no such wheel", where=Location(file=text), hint="build it first")
     try:
@@ -81,10 +83,10 @@ def _wheel(path: Path, text: str) -> Subject:
             where=Location(file=text),
             hint="keep the name that its build gave it",
         ) from error
-    return Subject(name=name, distribution=name, wheel=path.resolve(), version=str(version))
+    return RequestedPackage(name=name, distribution=name, wheel=path.resolve(), version=str(version))
 
 
-def _source(folder: Path) -> Subject:
+def _source(folder: Path) -> RequestedPackage:
     if not any((folder / name).is_file() for name in ("pyproject.toml", "setup.py")):
         raise InputError(
             "no pyproject.toml and no setup.py are there",
@@ -96,7 +98,7 @@ def _source(folder: Path) -> Subject:
         called = utils.canonicalize_name(name, validate=True)
     except utils.InvalidName:
         called = utils.canonicalize_name("source")
-    return Subject(name=called, distribution=BUILT, source=folder.resolve())
+    return RequestedPackage(name=called, distribution=BUILT, source=folder.resolve())
 
 
 def _stated_name(folder: Path) -> str:
