@@ -21,6 +21,7 @@ from typing import Any, Final
 from bench.big_core import measure as measure_big_core
 from bench.cells import measure as measure_cells
 from bench.explain import measure as measure_explain
+from bench.fleet import measure as measure_fleet
 from bench.folders import measure_merge
 from bench.one_core import measure as measure_one_core
 from bench.plan import measure as measure_plan
@@ -31,6 +32,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 CASES: Final[dict[str, Callable[[int], int]]] = {
     "big-core": measure_big_core, "one-core": measure_one_core, "explain": measure_explain,
     "report": measure_report, "merge": measure_merge, "start": measure_start, "cells": measure_cells,
+    "fleet": measure_fleet,
 }  # fmt: skip
 PROGRAM: Final = (sys.executable, "-m", "orchestrator")
 

@@ -2,8 +2,8 @@
 
 The other sides start the same image's python as often, two containers at a time: `docker run --rm --init` as
 people type it; the same without a network, as a cell has none; and `docker exec` in one container, which
-isolates nothing. A cell has its own disk, users and supervisor, a report and a verdict; with `share: 16` it
-shares the container with other cells, as the trials of a race do.
+isolates nothing. A cell has its own supervisor, environment, report and verdict; it shares the container with
+other cells, as the trials of a race do, unless its scenario says `share: 1`.
 """
 
 import json
@@ -22,19 +22,19 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 CELLS: Final = 40
 TRIALS: Final = 40
 JOBS: Final = 2
-MAY_BE: Final = {"a container each": 0.6, "share: 16": 0.6, "trials of one cell": 0.3}
+MAY_BE: Final = {"cells": 0.6, "trials of one cell": 0.3}
 """What each side may take of the time of `docker run`."""
 FIRST: Final = 0.7
 """Seconds from the command to its first container."""
 SCENARIOS: Final = {
-    "apart.yaml": "schema: 1\nscript: empty.py\nfiles: [empty.py]\naxes: {number: [NUMBERS]}\n",
-    "shared.yaml": "schema: 1\nscript: empty.py\nfiles: [empty.py]\nshare: 16\naxes: {number: [NUMBERS]}\n",
+    "usual.yaml": "schema: 1\nscript: empty.py\nfiles: [empty.py]\naxes: {number: [NUMBERS]}\n",
+    "alone.yaml": "schema: 1\nscript: empty.py\nfiles: [empty.py]\nshare: 1\naxes: {number: [NUMBERS]}\n",
     "race.yaml": f"schema: 1\nscript: empty.py\nfiles: [empty.py]\ntrials: {TRIALS}\n",
 }
 MATRIX: Final = """\
 schema: 1
 axes:
-  scenario: [apart, shared, race]
+  scenario: [usual, alone, race]
   python: ["3.11"]
   glibc: ["2.36"]
   arch: [x86_64]
@@ -58,8 +58,8 @@ def measure(rounds: int) -> int:
                 "docker run": partial(_by_hand, "docker run --rm --init", image),
                 "docker run, no network": partial(_by_hand, "docker run --rm --init --network none", image),
                 "docker exec": partial(_by_hand, "docker exec", opened),
-                "a container each": partial(_run, project, "apart", CELLS),
-                "share: 16": partial(_run, project, "shared", CELLS),
+                "cells": partial(_run, project, "usual", CELLS),
+                "cells, share: 1": partial(_run, project, "alone", CELLS),
                 "trials of one cell": partial(_run, project, "race", 1),
             }
             taken: dict[str, list[float]] = {title: [] for title in sides}
@@ -97,9 +97,9 @@ def _project(folder: Path) -> Path:
 
 def _warm_up(project: Path) -> str:
     """Build the images; returns the id of one that has the cells' python."""
-    for scenario, cells in (("apart", CELLS), ("shared", CELLS), ("race", 1)):
+    for scenario, cells in (("usual", CELLS), ("alone", CELLS), ("race", 1)):
         _run(project, scenario, cells)
-    results = sorted((project / "reports").glob("*/cells/apart/*/result.json"))
+    results = sorted((project / "reports").glob("*/cells/usual/*/result.json"))
     return str(json.loads(results[0].read_text())["image_id"])
 
 

@@ -44,7 +44,7 @@ AS_A_RUN: Final = """\
 import json, sys, time
 from pathlib import Path
 from orchestrator.cores import image_sysroot
-from orchestrator.crash import CacheContext, StackCache, read_crash
+from orchestrator.crash import CacheContext, StackCache, prepare, read_crash
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.binary.core.corefile import open_core
 from orchestrator.adapters.engine import Engine
@@ -58,6 +58,7 @@ def read(title, known):
         core, sysroot = image_sysroot(engine, image, opened, cache=cache, labels={"crashmatrix": "bench"})
         cached = CacheContext(cache=known, image=image, origin="bench")
         crash = read_crash(plain, core, sysroot, cached=cached)
+        prepare(core)
     taken[title] = time.monotonic() - begin
     assert "atexit_handler" in crash.signature
     assert crash.backends["gdb"] is None and crash.sources["python"] == "pystack"

@@ -1,10 +1,12 @@
 """Tabulate runs of tests/data/projects/recipes: `python -m bench.recipes RUN...`; without a run, make one.
 
-A bug's crashes are in the cells of one value of the axis `bug`, in each environment and `round`.
+Each cell starts five processes that crash by one bug. bugs.yaml says where each bug is told, what is done,
+and which function a maintainer would name.
 """
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from bench.recipes.keys import Pairs, Seen, clusterfuzz_state, confused, count_pairs
 from orchestrator.model import CellResult
 from orchestrator.rundir import RunFolder
@@ -22,7 +26,13 @@ ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = ROOT / "tests/data/projects/recipes"
 COPY: Final = ROOT / "build/recipes"
 """Where it runs, and keeps its runs."""
-ENVIRONMENTS: Final = ("--python", "3.11,3.12", "--launcher", "plain")
+ENVIRONMENTS: Final = {
+    'scenario in ("cpython", "packages")': ("3.11-2.36", "3.12-2.43"),
+    'scenario == "told"': ("3.9-2.31", "3.11-2.36"),
+    'scenario == "old"': ("3.9-2.31", "3.10-2.43"),
+}
+"""Where the bugs run: two environments, of CPython and glibc, that have wheels of a scenario's packages."""
+BUGS: Final = Path(__file__).with_name("bugs.yaml")
 
 
 def main() -> int:
@@ -39,11 +49,25 @@ def main() -> int:
 
 
 def _run() -> Path:
-    """Run the project; cells fail, since each of them crashes."""
+    """Run the project; a bug that does not crash is a failure of its cell."""
     shutil.copytree(PROJECT, COPY, dirs_exist_ok=True)
-    command = [sys.executable, "-m", "orchestrator", "run", *ENVIRONMENTS]
+    command = [sys.executable, "-m", "orchestrator", "run", "--arch", "x86_64", "--launcher", "plain"]
+    command += ["-k", " or ".join(_expressions())]
     subprocess.run(command, cwd=COPY, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)})
     return max((COPY / "reports").iterdir(), key=lambda folder: folder.stat().st_mtime)
+
+
+def _expressions() -> Iterator[str]:
+    for scenario, environments in ENVIRONMENTS.items():
+        pairs = (environment.split("-") for environment in environments)
+        places = (f'python == "{python}" and glibc == "{glibc}"' for python, glibc in pairs)
+        yield f"{scenario} and ({' or '.join(places)})"
+
+
+def read_bugs() -> dict[str, dict[str, str]]:
+    """What bugs.yaml says of each bug: `do`, `right`, and `package` and `told` where it has them."""
+    scenarios: dict[str, dict[str, dict[str, str]]] = yaml.safe_load(BUGS.read_text(encoding="utf-8"))
+    return {name: bug for bugs in scenarios.values() for name, bug in bugs.items()}
 
 
 def _seen(result: CellResult) -> Iterator[Seen]:
@@ -61,13 +85,19 @@ def _seen(result: CellResult) -> Iterator[Seen]:
 
 
 def _table(seen: Sequence[Seen]) -> Iterator[str]:
-    yield "| bug | environment | crashes | signatures |"
-    yield "|---|---|---|---|"
+    bugs = read_bugs()
+    yield "| package | told | what to do | environment | crashes | signatures | named right |"
+    yield "|---|---|---|---|---|---|---|"
     for (bug, environment), items in groupby(seen, key=lambda item: (item.bug, item.environment)):
         counts = Counter(item.signature for item in items)
         many = len(counts) > 1
         keys = "; ".join(f"`{key}`" + f" ({count})" * many for key, count in counts.items())
-        yield f"| {bug} | {environment} | {counts.total()} | {keys} |"
+        known = bugs[bug]
+        right = sum(count for key, count in counts.items() if re.search(known["right"], key))
+        yield (
+            f"| {known.get('package', 'CPython')} | {known.get('told', '')} | {known['do']} | {environment} "
+            f"| {counts.total()} | {keys} | {right} |"
+        )
 
 
 def _figures(seen: Sequence[Seen]) -> Iterator[str]:

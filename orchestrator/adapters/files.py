@@ -71,6 +71,31 @@ def write_below(root: Path, name: str, text: str | Iterable[str]) -> None:
             raise _cannot_write(error, root / name) from error
 
 
+def write_piece(root: Path, name: str, content: bytes, offset: int = 0) -> None:
+    """Write bytes at a place of a file below a folder, through no link; raises as `real_folder` does.
+
+    Not atomic: for evidence that counts only once the result beside it is written.
+    """
+    parent, _, last = name.rpartition("/")
+    with real_folder(root, parent) as folder:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            handle = os.open(last, flags, 0o644, dir_fd=folder)
+        except OSError as error:
+            raise _cannot_write(error, root / name) from error
+        with os.fdopen(handle, "wb") as stream:
+            stream.seek(offset)
+            stream.write(content)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file of this program's own under a temporary name, and rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as stream:
+        stream.write(content)
+    Path(stream.name).replace(path)
+
+
 def open_below(root: Path, name: str) -> IO[str]:
     """A new text file below a folder, in place of what is there; raises as `real_folder` does."""
     parent, _, last = name.rpartition("/")
@@ -93,7 +118,7 @@ def names_below(root: Path, name: str) -> list[str]:
 
 
 def is_absent(root: Path, name: str) -> bool:
-    """Whether nothing exists at a relative name, for certain, so that nothing need be removed."""
+    """Whether it is certain that nothing exists at a relative name."""
     try:
         os.lstat(f"{root}/{name}")
     except FileNotFoundError:

@@ -1,6 +1,12 @@
-"""The user's git repository: its commits in order, and the files of one of them."""
+"""The user's git repository: its commits in order, and the files of one of them.
+
+A repository's own configuration and hooks can name programs that git starts, and a project that was unpacked,
+not cloned, brings both. git reads them, and `INSTEAD` tells it otherwise: githooks(5), git-config(1).
+"""
 
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +16,16 @@ from orchestrator.errors import InputError, ToolError
 
 HINT: Final = "install git"
 LONGEST_TITLE: Final = 72
+INSTEAD: Final = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "log.showSignature=false",
+    "safe.bareRepository=explicit",  # a folder of a clone can look like one, with a configuration
+    "protocol.allow=never",  # a partial clone fetches what it lacks
+)
+"""Settings that win over the repository's, each of which could name a program."""
+NO_FILTER: Final = (("smudge", ""), ("process", ""), ("required", "false"))
+_FILTER: Final = re.compile(r"filter\.(.+)\.(?:clean|smudge|process|required)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +63,8 @@ def write_files(folder: Path, sha: str, into: Path) -> None:
     read = _git(folder, "read-tree", tree, env=environment)
     if read.status:
         raise InputError(f"commit {sha[:12]} has no folder {inside!r}", hint="name a later first commit")
-    _must(
-        folder, "checkout-index", "--all", "--force", f"--prefix={into.absolute()}{os.sep}", env=environment
-    )
+    plainly = {**environment, **_without_filters(folder)}
+    _must(folder, "checkout-index", "--all", "--force", f"--prefix={into.absolute()}{os.sep}", env=plainly)
 
 
 def _commit(folder: Path, name: str) -> str:
@@ -80,4 +95,29 @@ def _must(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> p
 
 
 def _git(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> process.Completed:
-    return process.run(["git", *arguments], cwd=folder, check=False, hint=HINT, env=env)
+    safely = {"GIT_NO_LAZY_FETCH": "1", **(env or {})}
+    return process.run(["git", *_safely(), *arguments], cwd=folder, check=False, hint=HINT, env=safely)
+
+
+def _safely() -> Iterator[str]:
+    for setting in INSTEAD:
+        yield from ("-c", setting)
+
+
+def _without_filters(folder: Path) -> dict[str, str]:
+    """Variables by which git starts none of the programs that the repository filters files with.
+
+    Filters of other names, such as the user's own for large files, are kept. A filter may have any name:
+    a variable can hold it, and an option (`-c`) cannot.
+    """
+    names: set[str] = set()
+    for place in ("--local", "--worktree"):
+        query = ("--includes", "--null", "--name-only", "--get-regexp", r"^filter\.")
+        said = _git(folder, "config", place, *query).text
+        names |= {found[1] for key in said.split("\0") if (found := _FILTER.fullmatch(key))}
+    told = [(f"filter.{name}.{key}", value) for name in sorted(names) for key, value in NO_FILTER]
+    variables: dict[str, str] = {}
+    first = int(os.environ.get("GIT_CONFIG_COUNT", "0"))
+    for number, (key, value) in enumerate(told, first):
+        variables |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return {**variables, "GIT_CONFIG_COUNT": str(first + len(told))}

@@ -20,7 +20,7 @@ TIMEOUT: Final = 600
 """Seconds for one call: an artifact of a night has some hundred megabytes at most."""
 MOST_ISSUES: Final = 1_000
 LABEL: Final = "crashmatrix"
-"""The label of the issues that stand for causes: only who may set labels can make one of these."""
+"""The label of the issues that stand for causes: only people who may set labels can make such an issue."""
 _retried = tenacity.retry(
     retry=tenacity.retry_if_exception_type(TransientError),
     stop=tenacity.stop_after_attempt(ATTEMPTS),
@@ -40,7 +40,7 @@ class WorkflowRun:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
-        """As GitHub Actions tells it; raises InputError outside of it."""
+        """The run that GitHub Actions describes in the environment; raises InputError elsewhere."""
         try:
             run = int(environ["GITHUB_RUN_ID"])
             server, repository = environ["GITHUB_SERVER_URL"], environ["GITHUB_REPOSITORY"]
@@ -99,7 +99,7 @@ class GitHub:
         _gh("label", "create", LABEL, *words)
 
     def open_issue(self, title: str, body: str) -> None:
-        """Open one. It is tried once: an attempt that seems to fail may have opened one."""
+        """Open an issue. Never retried: an attempt that seems to fail may have opened one."""
         _gh("issue", "create", "--label", LABEL, "--title", title, "--body-file", "-", stdin=body)
 
     def update(self, number: int, title: str, body: str) -> None:

@@ -23,6 +23,10 @@ READ_TIMEOUT: Final = 60
 """Seconds without a byte: a slow connection is accepted, a dead one is not."""
 CHUNK: Final = 1 << 16
 HINT: Final = "check the network, the proxy variables (https_proxy) and the CA bundle (SSL_CERT_FILE)"
+LARGEST: Final = 4 << 30
+"""Bytes of a download: the largest that is pinned, a compiler, has 150 MB; a wheel may have 2 GB."""
+LARGEST_PAGE: Final = 128 << 20
+"""Bytes of a page: an index has 20 MB of a package with thousands of files."""
 PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -30,7 +34,8 @@ def download(url: str, path: Path, stop: threading.Event) -> None:
     """Download a URL to a file; a partial download at `path` is resumed.
 
     Proxies come from the environment, certificate authorities from the host's bundle. Raises TransientError
-    if another attempt may succeed (the partial download is kept), HostError if the server refuses.
+    if another attempt may succeed (the partial download is kept), HostError if the server refuses, or sends
+    more than LARGEST bytes.
     """
     have = path.stat().st_size if path.exists() else 0
     # identity: a server that compresses the answer counts the range in compressed bytes.
@@ -105,18 +110,19 @@ class Page:
 def get(url: str, accept: str) -> Page:
     """Fetch a page, whatever its status; raises TransientError if no whole answer comes.
 
-    Credentials come from the URL, else from netrc. No error names them.
+    Raises HostError for one without end. Credentials come from the URL, else from netrc. No error names them.
     """
     bundle = ca_bundle()
     try:
         with requests.get(
             url,
+            stream=True,
             headers={"Accept": accept},
             timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
             verify=str(bundle) if bundle else True,
         ) as answer:
             media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            return Page(status=answer.status_code, media_type=media_type, text=answer.text)
+            return Page(status=answer.status_code, media_type=media_type, text=_text(answer))
     except requests.exceptions.RequestException as error:
         raise TransientError(f"{shown(url)} could not be fetched: {_cause(error)}", hint=HINT) from error
 
@@ -131,11 +137,26 @@ def _take(answer: requests.Response, path: Path, have: int, stop: threading.Even
         passing = answer.status_code in PASSING or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         kind = TransientError if passing else HostError
         raise kind(f"{shown(answer.url)} answered {answer.status_code} {answer.reason}", hint=HINT)
-    with path.open("ab" if _goes_on(answer, have) else "wb") as out:
+    goes_on = _goes_on(answer, have)
+    room = LARGEST - (have if goes_on else 0)
+    with path.open("ab" if goes_on else "wb") as out:
         for chunk in answer.iter_content(CHUNK):
             if stop.is_set():
                 raise ToolError("stopped", hint="start again")
-            out.write(chunk)
+            room -= out.write(chunk)
+            if room < 0:
+                out.truncate(0)  # nobody resumes it
+                raise HostError(f"{shown(answer.url)} is larger than {LARGEST >> 30} GiB", hint=HINT)
+
+
+def _text(answer: requests.Response) -> str:
+    """The text of an answer; raises HostError for one without end."""
+    content = bytearray()
+    for chunk in answer.iter_content(CHUNK):
+        content += chunk
+        if len(content) > LARGEST_PAGE:
+            raise HostError(f"{shown(answer.url)} is larger than any page of an index", hint=HINT)
+    return content.decode(errors="replace")  # PEP 691 wants UTF-8, and names of files are ASCII
 
 
 def _goes_on(answer: requests.Response, have: int) -> bool:

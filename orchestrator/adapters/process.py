@@ -148,11 +148,57 @@ def _confined(
     with TemporaryFile() as stdout, TemporaryFile() as stderr:
         with start_in(jail, lambda: start(stdout, stderr)) as running:
             _communicate(running, stdin, timeout)
-        said = []
-        for stream in (stdout, stderr):
-            stream.seek(0)
-            said.append(stream.read(MOST))
-    return said[0], said[1], running
+        return _head(stdout), _head(stderr), running
+
+
+def _head(stream: IO[bytes]) -> bytes:
+    stream.seek(0)
+    return stream.read(MOST)
+
+
+class Prepared:
+    """An untrusted program that is started before its input is known, for which it waits on stdin.
+
+    It is confined from its start, and serves once. Without input it must end at the end of stdin, so that it
+    does not outlive this process. Raises ToolError where it cannot be started.
+    """
+
+    def __init__(self, args: Sequence[str], *, hint: str) -> None:
+        self._args = tuple(args)
+        self._stdout, self._stderr = TemporaryFile(), TemporaryFile()  # noqa: SIM115 - `end` closes them
+        try:
+            self._running = start_in(Jail(), self._start)
+        except OSError as error:
+            self._close()
+            raise ToolError(f"{args[0]} cannot be run: {error.strerror}", hint=hint) from error
+
+    def finish(self, stdin: bytes, *, hint: str, timeout: float) -> Completed:
+        """Give it its input and wait for its end; raises TransientError where it takes too long."""
+        try:
+            with self._running as running:
+                _communicate(running, stdin, timeout)
+            stdout, stderr = _head(self._stdout), _head(self._stderr)
+        except subprocess.TimeoutExpired as error:
+            raise TransientError(f"{self._args[0]} did not end within {timeout:g} s", hint=hint) from error
+        finally:
+            self._close()
+        return Completed(args=self._args, status=running.returncode, stdout=stdout, stderr=stderr)
+
+    def end(self) -> None:
+        """End it without input."""
+        with self._running as running:
+            running.kill()
+        self._close()
+
+    def _start(self) -> _Running:
+        return subprocess.Popen(
+            self._args, stdin=subprocess.PIPE, stdout=self._stdout, stderr=self._stderr,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def _close(self) -> None:
+        self._stdout.close()
+        self._stderr.close()
 
 
 def _communicate(

@@ -1,7 +1,7 @@
 """The regular expressions that users write: RE2, whose time is linear in the text whatever the pattern.
 
 A project may come from others, and Python's own engine takes exponential time for patterns like `^(a+)+$`,
-during which it hears no signal. RE2 has no backreferences and no lookaround, and its classes are ASCII's.
+and handles no signal meanwhile. RE2 has no backreferences and no lookaround, and its classes are ASCII's.
 """
 
 import re
@@ -13,7 +13,7 @@ import re2
 LONGEST: Final = 4096
 """Characters of a pattern."""
 MOST_TIMES: Final = 1000
-"""RE2's limit of a count. It takes one of very many digits for literal text, which would never match."""
+"""RE2's limit of a count. RE2 reads a count of very many digits as literal text, which never matches."""
 _LARGE_COUNT: Final = re.compile(r"(?<!\\)\{(?:\d{5,}(?:,\d*)?|\d*,\d{5,})\}")
 
 

@@ -1,7 +1,8 @@
 """The one place that runs uv, which resolves requirements for any platform and installs wheels.
 
 uv finds indexes, credentials (netrc, keyring), proxies and its cache as it does for its user. What only pip
-is told (PIP_* variables, pip.conf) is handed to it where uv is not told otherwise.
+is told (PIP_* variables, pip.conf) is handed to it where uv is not told otherwise. Of a project's
+own settings it gets some (orchestrator/adapters/uv_settings.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import configparser
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Final
 
 import uv
 
-from orchestrator.adapters import process
+from orchestrator.adapters import process, uv_settings
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.files import write_atomically
 from orchestrator.adapters.network import ca_bundle
@@ -71,8 +72,9 @@ def run(
     The interpreter that runs this program answers for what no option tells; uv never fetches another one.
     """
     done = process.run(
-        [_program(), *arguments, "--quiet", "--python", _interpreter(free_threaded=free_threaded)],
-        check=False, timeout=TIMEOUT, hint=HINT, cwd=folder, env=environment(),
+        [_program(), *arguments, "--quiet", "--python", _interpreter(free_threaded=free_threaded),
+         "--project", str(uv_settings.empty_folder())],
+        check=False, timeout=TIMEOUT, hint=HINT, cwd=folder, env=environment(folder),
         stdin=None if stdin is None else stdin.encode(),
     )  # fmt: skip
     return Answer(
@@ -118,8 +120,8 @@ def _interpreter(*, free_threaded: bool) -> str:
     return str(stand_in)
 
 
-def environment() -> dict[str, str]:
-    """Variables that uv gets in addition to this process's environment."""
+def environment(folder: Path) -> dict[str, str]:
+    """Variables that uv gets in addition to this process's environment, with those of a folder's project."""
     told = {"UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
     bundle = ca_bundle()
     if bundle:
@@ -128,7 +130,19 @@ def environment() -> dict[str, str]:
     for setting, variables in PIP_TO_UV.items():
         if setting in pip and not any(os.environ.get(name) for name in variables):
             told[variables[0]] = pip[setting]
-    return told
+    return told | dict(_of_project(folder, told))
+
+
+def _of_project(folder: Path, told: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The variables of a project beside those that uv is told; of several values, behind the user's."""
+    known = {**os.environ, **told}
+    for variable, value in uv_settings.project_variables(folder).items():
+        users = known.get(variable) or known.get(uv_settings.OLDER.get(variable, ""))
+        between = uv_settings.ADDED.get(variable)
+        if not users:
+            yield variable, value
+        elif between is not None:
+            yield variable, f"{users}{between}{value}"
 
 
 def pip_settings(variables: Mapping[str, str]) -> dict[str, str]:

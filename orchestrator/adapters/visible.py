@@ -30,6 +30,14 @@ def visible(text: str) -> str:
     return _INVISIBLE.sub(_stand_in, text)
 
 
+def on_one_line(text: str) -> str:
+    """Text in which no line ends: what a program or a project says begins no line of a log.
+
+    There it could look like one of ours, or be a command to a CI service (`::error::`).
+    """
+    return " ".join(text.splitlines())
+
+
 def visible_json(text: str) -> str:
     """JSON with such characters as escapes: the same values, and nothing that a terminal acts on."""
     return text if text.isascii() and "\x7f" not in text else _INVISIBLE.sub(_escape, text)

@@ -1,6 +1,7 @@
 """Images: a cell's chain of content-addressed images, rendered where a person can read it, built once."""
 
 __lazy_modules__ = (
+    "orchestrator.images.archives",
     "orchestrator.images.axes",
     "orchestrator.images.build",
     "orchestrator.images.catalogue",
@@ -10,6 +11,7 @@ __lazy_modules__ = (
     "orchestrator.images.rendered",
 )
 
+from orchestrator.images.archives import cache_key, opened
 from orchestrator.images.axes import IMAGE_AXES
 from orchestrator.images.build import INHERITED, Progress, Result, build_all
 from orchestrator.images.catalogue import load_catalogue, lock_catalogue
@@ -31,11 +33,13 @@ __all__ = [
     "Recipes",
     "Result",
     "build_all",
+    "cache_key",
     "catalogue_file",
     "digest_of_start",
     "lacks_compiler",
     "load_catalogue",
     "lock_catalogue",
+    "opened",
     "render",
     "shipped",
     "silent_registries",

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -16,6 +17,7 @@ from orchestrator.errors import BuildError, CrashmatrixError, EngineError, Engin
 from orchestrator.images.exchange import Exchange
 from orchestrator.images.locks import building, image_lock
 from orchestrator.images.make import Maker
+from orchestrator.images.rendered import keep_seconds
 from orchestrator.model import ImageSpec
 
 INHERITED: Final = "needs one that failed: "
@@ -107,10 +109,11 @@ class _Work:
 
     def take_present(self) -> None:
         """Record what the engine has."""
-        present = self.maker.engine.images()
-        for key in self.specs:
-            if key in present and key not in self.results:
-                self._record(key, present[key])
+        # What is built on others comes first: its cells need not wait for the rest.
+        last_first = reversed([*self.specs.values()])
+        tags = {spec.key: spec.tag for spec in last_first if spec.key not in self.results}
+        for key, image in self.maker.engine.present(tags):
+            self._record(key, image)
 
     def take_exchanged(self, jobs: int) -> None:
         """Pull what the registry has: the wanted images, and of each that it lacks what that is built on."""
@@ -195,9 +198,14 @@ class _Work:
         result = self._made(spec)
         said = str(result) if isinstance(result, CrashmatrixError) else None
         if said and isinstance(result, BuildError) and result.failed:
-            said = "\n  ".join([said, *result.failed.lines])
+            more = [line for line in result.failed.lines if line.strip() not in said]
+            said = "\n  ".join([said, *more])
+        seconds = time.monotonic() - began
         if not self.maker.stop.is_set():
-            self.progress.image_ended(spec.role, time.monotonic() - began, said)
+            self.progress.image_ended(spec.role, seconds, said)
+        if said is None:
+            with suppress(CrashmatrixError):  # of use for later nights only
+                keep_seconds(spec, self.maker.logs, seconds)
         if self.exchange and isinstance(result, str):
             self.exchange.give(spec)
         return result

@@ -56,8 +56,8 @@ def _add_wheels(tar: tarfile.TarFile, name: str, tree: WheelTree) -> None:
     tar.addfile(place)
     with wheels.installed(tree) as files:
         for file in files:
-            content = file.content()
-            _add(tar, f"{name}/{file.name}", io.BytesIO(content), len(content), executable=file.executable)
+            with file.opened() as (stream, size):
+                _add(tar, f"{name}/{file.name}", stream, size, executable=file.executable)
 
 
 @contextmanager

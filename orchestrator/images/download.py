@@ -1,5 +1,6 @@
 """One wanted file, fetched by the client of its source: pip, npm, mvn, HTTP, or copied from this host."""
 
+import importlib.util
 import shutil
 import sys
 import threading
@@ -18,6 +19,7 @@ from orchestrator.model import LocalFile, MavenFile, NpmFile, Pin, PypiFile, Url
 
 TIMEOUT: Final = 900
 """Seconds for one file of 100 MB over a slow connection."""
+NO_PIP: Final = "install pip beside crashmatrix (`python -m ensurepip`, `uv tool install --with pip`)"
 PIP_HINT: Final = "check the network and pip's configuration (index, proxy, certificates), then try again"
 NPM_HINT: Final = "install npm where it is missing, or check its registry, proxy and cafile, then try again"
 MAVEN_HINT: Final = "install Maven (`apt-get install maven`), or check its settings.xml, then try again"
@@ -55,7 +57,7 @@ def _(wanted: PypiFile, pin: Pin | None, folder: Path, _stop: threading.Event) -
         [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check",
          *(["--require-hashes"] if pin else []), *_platforms(wanted, pin),
          "--dest", str(files), "--requirement", str(requirement)],
-        timeout=TIMEOUT, hint=PIP_HINT,
+        timeout=TIMEOUT, hint=PIP_HINT if importlib.util.find_spec("pip") else NO_PIP,
     )  # fmt: skip
     return _only(files, "pip")
 

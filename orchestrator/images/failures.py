@@ -27,7 +27,7 @@ def step(lines: Sequence[str]) -> str | None:
 
 
 def telling(lines: Sequence[str]) -> list[str]:
-    """The lines that name the cause, the best ones first; the end of the log if none does."""
+    """The lines that name the cause, the best ones first; if none does, the end of the failed step's."""
     said = [line for line in lines if line.strip() and not _ENGINE.search(line)]
     bare = [line.strip() for line in said]
     for pattern in (_COMPILER, _LINKER, _PLAIN):
@@ -38,7 +38,8 @@ def telling(lines: Sequence[str]) -> list[str]:
     raised = [place for place, line in enumerate(bare) if _EXCEPTION.match(line)]
     if raised:
         return [bare[raised[-1]]]
-    return said[-MOST_LINES:]
+    began = max((place for place, line in enumerate(bare) if STEP.match(line)), default=-1)
+    return (said[began + 1 :] or said)[-MOST_LINES:]
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

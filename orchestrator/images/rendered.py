@@ -10,6 +10,7 @@ from orchestrator.adapters.inside import open_regular
 from orchestrator.model import ImageKind, ImageSpec
 
 LOG: Final = "build.log"
+SECONDS: Final = "build.seconds"
 RECIPE: Final = {
     ImageKind.DOCKERFILE: "Dockerfile",
     ImageKind.ROOTFS: "mmdebstrap.sh",
@@ -57,6 +58,11 @@ def keep_packages(spec: ImageSpec, folder: Path, packages: str) -> None:
     """Keep the package list of a root filesystem in the cache, for later runs, and beside its recipe."""
     write_atomically(_cached_packages(spec), packages)
     write_below(folder, f"{spec.folder}/{PACKAGES}", packages)
+
+
+def keep_seconds(spec: ImageSpec, folder: Path, seconds: float) -> None:
+    """Keep how long the build of an image took beside its recipe: later nights balance shards by it."""
+    write_below(folder, f"{spec.folder}/{SECONDS}", f"{seconds:.1f}")
 
 
 def _cached_packages(spec: ImageSpec) -> Path:

@@ -1,11 +1,13 @@
 """Wheels installed to a folder of the host, for a build context: no package's code runs here."""
 
+import io
+import os
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from orchestrator.adapters import uv
 from orchestrator.adapters.cache import cache_folder
@@ -17,6 +19,10 @@ SCRATCH: Final = "scratch"
 LEFT_OUT: Final = frozenset({"direct_url.json", "uv_cache.json"})
 """Notes of installers that name a path of this host, or differ from one installation to the next."""
 BIN: Final = "bin"
+LONGEST_SCRIPT: Final = 1 << 20
+"""Bytes of a script whose first line is changed; uv writes scripts of some hundreds."""
+LARGEST: Final = 32 << 30
+"""Bytes of all packages of an environment. PyTorch with its libraries for CUDA has 7 GiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +34,20 @@ class TreeFile:
     executable: bool
     venv: str
 
-    def content(self) -> bytes:
-        """Its bytes; a script starts the environment's interpreter, where uv wrote this program's."""
-        data = self.path.read_bytes()
-        if not self.name.startswith(f"{BIN}/") or not data.startswith(b"#!"):
+    @contextmanager
+    def opened(self) -> Generator[tuple[IO[bytes], int]]:
+        """Its content as a stream, since a file may be larger than memory, and the size of it in bytes."""
+        with self.path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if self.name.startswith(f"{BIN}/") and size <= LONGEST_SCRIPT:
+                data = self._script(stream.read())
+                yield io.BytesIO(data), len(data)
+            else:
+                yield stream, size
+
+    def _script(self, data: bytes) -> bytes:
+        """A script that starts the environment's interpreter, where uv wrote this program's."""
+        if not data.startswith(b"#!"):
             return data
         first, newline, rest = data.partition(b"\n")
         second, newline_too, rest = rest.partition(b"\n")
@@ -78,10 +94,17 @@ def _files(prefix: Path, tree: WheelTree) -> Iterator[TreeFile]:
     """The files by name; uv names folders after the interpreter that runs this program."""
     series = tree.platform.tagged(*tree.platform.series)
     here = "python{}.{}".format(*sys.version_info)
+    left = LARGEST
     for path in sorted(prefix.rglob("*")):
         relative = path.relative_to(prefix)
         if path.is_symlink() or not path.is_file() or path.name in LEFT_OUT or relative.parts[0] == ".lock":
             continue
+        status = path.stat()
+        left -= status.st_size
+        if left < 0:
+            raise ToolError(
+                f"the packages have more than {LARGEST >> 30} GiB unpacked", hint="leave the large one out"
+            )
         parts = [f"python{series}" if part == here else part for part in relative.parts[:3]]
         name = "/".join([*parts, *relative.parts[3:]])
-        yield TreeFile(name=name, path=path, executable=bool(path.stat().st_mode & 0o100), venv=tree.venv)
+        yield TreeFile(name=name, path=path, executable=bool(status.st_mode & 0o100), venv=tree.venv)

@@ -5,7 +5,6 @@ from __future__ import annotations
 __lazy_modules__ = ("orchestrator.packages", "packaging")
 
 import hashlib
-import tarfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from packaging import requirements
 from orchestrator.adapters import http, uv
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.errors import HostError, InputError
-from orchestrator.packages import index
+from orchestrator.packages import bounded, index
 
 SUFFIX: Final = ".tar.gz"
 """The one kind that PEP 625 allows."""
@@ -83,14 +82,14 @@ def unpack(archive: Path, into: Path) -> Path:
     """Unpack an archive, which is untrusted; returns its one folder. Raises HostError."""
     room, count = LARGEST, 0
     try:
-        with tarfile.open(archive, "r:gz") as stream:
+        with bounded.open_tar(archive) as stream:
             for member in stream:
                 room, count = room - member.size, count + 1
                 if room < 0 or count > MOST_MEMBERS:
                     raise HostError(f"{archive.name} is larger than 1 GiB unpacked", hint="use --source DIR")
                 if member.isfile() or member.isdir():
                     stream.extract(member, into, set_attrs=False, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except bounded.ERRORS as error:
         raise HostError(f"{archive.name} cannot be unpacked: {error}", hint="use --source DIR") from error
     folders = [path for path in into.iterdir() if path.is_dir()]
     return folders[0] if len(folders) == 1 else into

@@ -187,7 +187,7 @@ def indexes_of(folder: Path) -> tuple[str, ...]:
         raise ToolError(f"uv tells no index: {done.complaint}", hint=uv.HINT)
     lines = [line.split() for line in done.text.splitlines()]
     told = [(line[0], line[1]) for line in lines if len(line) == 2]
-    named = dict(_named(os.environ))
+    named = dict(_named({**os.environ, **uv.environment(folder)}))
     # uv lists the default index first and uses it last.
     return tuple(named.get(url, url) for _, url in sorted(told, key=lambda one: one[0] == "--index-url"))
 

@@ -126,7 +126,7 @@ class _File:
                 f"`{name}.{key}` is not a list of requirements", where=where, hint="write strings"
             )
         places = {item: self.where(rf"[\"']{re.escape(item)}[\"']", start) for item in value}
-        return {parse(item, place).line: place for item, place in places.items()}
+        return {_line(item, place): place for item, place in places.items()}
 
     def _start(self, name: str, key: str) -> int:
         """Where a key's value begins, as far as it is written in the usual way; else the file's start."""
@@ -134,6 +134,15 @@ class _File:
         start = table.end() if table else 0
         found = re.compile(rf"^\s*([\w.-]*\.)?{key}\s*=", re.MULTILINE).search(self.text, start)
         return found.start() if found else start
+
+
+def _line(text: str, where: Location) -> str:
+    """A requirement as uv reads it; a package names no file of this host, which others would not have."""
+    wanted = parse(text, where)
+    if wanted.file is not None:
+        hint = "name it with a version, or by an https address"
+        raise InputError(f"{wanted.name} is to be had by a file of this host", where=where, hint=hint)
+    return wanted.line
 
 
 def _with_frontend(builds: tuple[str, ...]) -> tuple[str, ...]:

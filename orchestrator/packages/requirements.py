@@ -1,9 +1,10 @@
 """Requirements as a scenario writes them: PEP 508, or a wheel file of this host."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -13,6 +14,10 @@ from orchestrator.model import WheelPlatform
 
 LONGEST: Final = 100
 """Characters of a requirement that an error shows."""
+SCHEMES: Final = ("https", "http", "file")
+_BREAKS: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+"""Line breaks and control characters. packaging takes them as part of an address; to uv, which reads a list,
+the next line is another requirement or an option, and `-e` has it run a folder's code on this host."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +71,12 @@ def parse(text: str, where: Location | None = None) -> Wanted:
     """Read one requirement, with --hash options behind it; raises InputError with its place.
 
     A path or a file: address must be absolute and that of a wheel. An address with a user or a password is
-    refused, since a lock names it.
+    refused, since a lock names it; one of version control, since its code would be built on this host.
     """
+    if _BREAKS.search(text):
+        raise InputError(
+            f"{text[:LONGEST]!r} is not one line", where=where, hint="write each requirement by itself"
+        )
     plain, *options = text.split(" --hash=")
     if options:
         return replace(parse(plain.strip(), where), hashes=tuple(item.strip() for item in options))
@@ -83,17 +92,32 @@ def parse(text: str, where: Location | None = None) -> Wanted:
         ) from error
     if requirement.url is None:
         return Wanted(requirement=requirement, where=where)
-    parts = urlsplit(requirement.url)
-    if "@" in parts.netloc:
-        raise InputError(
-            f"the address of {requirement.name} has credentials in it",
-            where=where,
-            hint="leave them out and put them in ~/.netrc, which uv reads",
-        )
+    parts = _address(requirement.name, requirement.url, where)
     if parts.scheme == "file":
         found = _file(unquote(parts.path), text, where)
         return Wanted(requirement=requirement, file=found.file, where=where)
     return Wanted(requirement=requirement, where=where)
+
+
+def _address(name: str, url: str, where: Location | None) -> SplitResult:
+    """The parts of an address, which is that of a plain download; raises InputError for any other."""
+
+    def refusing(what: str, hint: str) -> InputError:
+        return InputError(what, where=where, hint=hint)
+
+    if "${" in url:  # uv would put in a variable of this process, and send it there
+        raise refusing(f"the address of {name} has a variable in it", "write its value")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise refusing(f"the address of {name} is not valid", "write https://HOST/PATH") from error
+    if "@" in parts.netloc:
+        hint = "leave them out and put them in ~/.netrc, which uv reads"
+        raise refusing(f"the address of {name} has credentials in it", hint)
+    if parts.scheme not in SCHEMES:
+        hint = "name an https address of a wheel, or a folder by `source:`"
+        raise refusing(f"{name} is to be had by {parts.scheme or 'a path'}", hint)
+    return parts
 
 
 def _file(path: str, text: str, where: Location | None) -> Wanted:

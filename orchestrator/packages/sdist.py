@@ -5,15 +5,13 @@ them: PKG-INFO, the requirements that setuptools writes beside it, and pyproject
 knows is checked once that is done (images/python/requires.py).
 """
 
-import lzma
 import re
-import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.parser import HeaderParser
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -21,25 +19,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from orchestrator.errors import InputError
+from orchestrator.packages import bounded
 from orchestrator.packages.project import PYPROJECT, PackageProject, default_project, parse_project
 
 MAX_BYTES: Final = 1 << 20
 """Of one file that is read."""
 MOST_FILES: Final = 100_000
-MAX_TOTAL: Final = 4 << 30
-"""Bytes of all files of a distribution; more is taken for a bomb."""
 INFO: Final = "PKG-INFO"
 REQUIRES: Final = "requires.txt"
 _SECTION: Final = re.compile(r"\[(?P<extra>[^:\]]*)(?::(?P<marker>[^\]]*))?\]")
-_READ_ERRORS: Final = (
-    OSError,
-    EOFError,
-    ValueError,
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +45,7 @@ def read_sdist(path: Path) -> Sdist:
     """Read a source distribution; raises InputError for one that cannot be read."""
     try:
         files = dict(_wanted(path))
-    except _READ_ERRORS as error:
+    except bounded.ERRORS as error:
         raise InputError(f"{path.name} cannot be read: {error}", hint="report it to its authors") from error
     found = {PurePosixPath(name).name: text for name, text in sorted(files.items(), reverse=True)}
     pyproject = found.get(PYPROJECT)
@@ -66,7 +54,8 @@ def read_sdist(path: Path) -> Sdist:
     stated = tuple(str(line) for line in info.get_all("Requires-Dist") or ())
     legacy = tuple(_legacy(found.get(REQUIRES, b"").decode(errors="replace")))
     # setuptools wrote no Requires-Dist into a PKG-INFO for years; its own list has them.
-    requires = stated or legacy or project.runs
+    # A header may be folded, which is one line all the same.
+    requires = [" ".join(line.split()) for line in stated or legacy or project.runs]
     extras = tuple(str(line) for line in info.get_all("Provides-Extra") or ())
     return Sdist(project=project, requires=tuple(filter(_is_requirement, requires)), extras=extras)
 
@@ -84,18 +73,18 @@ def _says(name: str) -> bool:
 
 
 def _tar(path: Path) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(path, "r:*") as archive:
+    with bounded.open_tar(path) as archive:
         for number, member in enumerate(archive):
-            if number >= MOST_FILES or member.offset_data + member.size > MAX_TOTAL:
+            if number >= MOST_FILES:
                 raise ValueError("it has more files than a source distribution")
             if member.isreg() and _says(member.name) and member.size <= MAX_BYTES:
                 content = archive.extractfile(member)
                 if content is not None:
-                    yield member.name, content.read(MAX_BYTES)
+                    yield member.name, b"".join(iter(partial(content.read, bounded.CHUNK), b""))
 
 
 def _zip(path: Path) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(path) as archive:
+    with bounded.open_zip(path) as archive:
         for item in archive.infolist()[:MOST_FILES]:
             if _says(item.filename) and item.file_size <= MAX_BYTES:
                 with archive.open(item) as content:

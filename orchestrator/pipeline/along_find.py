@@ -162,7 +162,7 @@ def _range(listed: Sequence[str]) -> str | None:
 
 
 def _check_installed(scenario: str, package: PackageAxis, pins: Mapping[str, str]) -> None:
-    """Refuse a package that the scenario does not install: adding it would change the test."""
+    """Raise InputError for a package that the scenario does not install: it would change the test."""
     if package.distribution not in pins:
         what = f"--along: {scenario} neither requires {package.distribution} nor installs it"
         raise InputError(what, hint=nearest(package.distribution, pins))

@@ -1,5 +1,7 @@
 """`crashmatrix analyze`: any core, read with the files of the image, container or folder it came from."""
 
+from __future__ import annotations
+
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +11,7 @@ from typing import Final
 from orchestrator import cores, crash
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.engine.late import LateEngine
 from orchestrator.binary.core.corefile import Core, open_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import (
@@ -25,6 +28,8 @@ from orchestrator.model import LABEL, Crash, Sysroot
 from orchestrator.names import BACKENDS
 from orchestrator.scratch import scratch_folder
 
+STACKS: Final = "stacks"
+"""The folder of the cache with the stacks of images that have names already."""
 CORE_HINT: Final = "name a core file, or a match that `coredumpctl list` knows, such as a PID"
 
 
@@ -53,17 +58,18 @@ def analyze_core(request: AnalyzeRequest) -> Crash:
         stored = _stored(request.core, folder)
         plain = stack.enter_context(plain_core(stored.path))
         opened = stack.enter_context(open_core(plain))
+        crash.prepare(opened, request.backends)
         request, notes = _placed(request, stored)
-        source, core, sysroot = stack.enter_context(_sysroot(request, opened))
+        source, kept, core, sysroot = stack.enter_context(_sysroot(request, opened))
         sysroot = sysroot.model_copy(update={"problems": (*notes, *sysroot.problems)})
-        read = crash.read_crash(plain, core, sysroot, request.backends)
+        read = crash.read_crash(plain, core, sysroot, request.backends, _cached(request, kept))
         return read.model_copy(update={"warnings": (*read.warnings, *_offers(read, source))})
 
 
 def _offers(read: Crash, source: Source) -> list[str]:
-    """Which package of Debian has the name of the place of the fault, where that is not known for certain.
+    """The Debian package with the symbols of the faulting function, where its name is not certain.
 
-    Frames around it, such as those of a runtime on its way to abort, have no names either, and need none.
+    Other frames, such as those of a runtime that aborts, need no names.
     """
     site = read.crash
     if site.module is None or (site.function and site.exact):
@@ -107,8 +113,8 @@ def _placed(request: AnalyzeRequest, stored: DumpedCore) -> tuple[AnalyzeRequest
 
 
 @contextmanager
-def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[tuple[Source, Core, Sysroot]]:
-    """The source of files, the core with its modules, and its sysroot.
+def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[tuple[Source, str | None, Core, Sysroot]]:
+    """The source of files, the name by which they are kept, the core with its modules, and its sysroot.
 
     The sysroot of an image is kept, any other is removed afterwards.
     """
@@ -119,8 +125,17 @@ def _sysroot(request: AnalyzeRequest, core: Core) -> Generator[tuple[Source, Cor
             source, kept = _with_program(source, core, request.program), None
         folder = cache / kept if kept else stack.enter_context(_temporary(cache))
         server = _server(request.debuginfod)
-        store = cache / cores.STORE if server else None
-        yield source, *cores.make_sysroot(source, core, folder=folder, store=store, server=server)
+        store = cache / cores.STORE / server.key if server else None
+        made = cores.make_sysroot(source, core, folder=folder, store=store, server=server)
+        yield source, kept, *made
+
+
+def _cached(request: AnalyzeRequest, image: str | None) -> crash.CacheContext | None:
+    """The stacks that earlier cores of the same image had; a server, or few backends, give other names."""
+    if image is None or request.debuginfod or set(request.backends) != set(BACKENDS):
+        return None
+    known = crash.StackCache(cache_folder(STACKS))
+    return crash.CacheContext(cache=known, image=image, origin="an earlier core")
 
 
 def _server(url: str | None) -> DebugServer | None:
@@ -143,13 +158,13 @@ def _source(request: AnalyzeRequest, stack: ExitStack) -> tuple[Source, str | No
         return FolderSource(request.sysroot.resolve()), None
     if request.image is None and request.container is None:
         return FolderSource(Path("/")), None
-    engine = Engine.connect()
-    stack.callback(engine.close)
+    engines = stack.enter_context(LateEngine())
     if request.container is not None:
-        name = request.container
+        name, engine = request.container, engines.connected()
         return ContainerSource(engine, engine.container_id(name), f"container {name}"), None
-    image = engine.image_id(request.image or "")
-    return stack.enter_context(image_source(engine, image, {LABEL: "analyze"})), image.partition(":")[2]
+    image = engines.image_id(request.image or "")
+    source = image_source(engines.connected, image, {LABEL: "analyze"})
+    return stack.enter_context(source), image.partition(":")[2]
 
 
 def _with_program(source: Source, core: Core, program: Path) -> Source:

@@ -71,7 +71,7 @@ class BisectOptions:
 
 
 def bisect_axis(along: Along, options: BisectOptions, progress: Progress) -> Bisected:
-    """Test values of an axis until it is known where the outcome flips, and report.
+    """Test values of an axis until the place of the flip is known, and write the report.
 
     Raises InputError before anything starts, EngineUnreachableError where no engine answers.
     """

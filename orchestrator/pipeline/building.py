@@ -1,5 +1,7 @@
 """Rendering, building and locking images without running a cell."""
 
+__lazy_modules__ = ("orchestrator",)
+
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -50,8 +52,9 @@ def build_images(
 def check_host(engine: Engine, planned: PlannedRun) -> None:
     """Raise HostError if an architecture of the plan does not run here; a remote engine is not checked."""
     if engine.endpoint.startswith("unix://"):
-        arches = {item.cell.arch for item in planned.plan.cells}
-        host.check_arches(arches, Arch.from_machine(engine.info().arch))
+        native = Arch.from_machine(engine.info().arch)
+        if foreign := {item.cell.arch for item in planned.plan.cells} - {native}:
+            host.check_arches(foreign, native)
 
 
 def lock_images(root: Path, say: Callable[[str], None], *, tags: bool) -> Path:

@@ -1,80 +1,61 @@
 """One cell: trials until it is settled, their cores read, and the verdict on disk."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator",)
+
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Final
 
-from orchestrator import cores, execute, verdict
+from orchestrator import cores, crash, execute, verdict
 from orchestrator.adapters import room
 from orchestrator.adapters.engine import Engine
-from orchestrator.crash import StackCache
-from orchestrator.errors import BuildError, EngineError, NotAskedError, NotStartedError, UnreportedError
-from orchestrator.execute import TrialCommand, TrialRequest, Variant
-from orchestrator.invocation import command
-from orchestrator.model import (
-    Arch,
-    Cell,
-    CellResult,
-    FailedImage,
-    ImageSpec,
-    Judgement,
-    Obstacle,
-    Outcome,
-    PackageLock,
-    PlannedCell,
-    Rate,
-    Scenario,
-    Unobserved,
-    in_series,
-)
+from orchestrator.errors import HostError, InputError, NotStartedError, UnreportedError
+from orchestrator.execute import TrialRequest, Variant
+from orchestrator.model import CellResult, Outcome, PlannedCell, Trial, Verdict, in_series
 from orchestrator.pipeline import sharing
 from orchestrator.pipeline.evidence import Evidence
 from orchestrator.pipeline.observation import observation_of
+from orchestrator.pipeline.results import Results
 from orchestrator.pipeline.slots import Slot, Slots
 from orchestrator.pipeline.sources import Sources
 from orchestrator.pipeline.trials import TrialReader
-from orchestrator.rundir import RunFolder, layout
+from orchestrator.rundir import layout
 from orchestrator.verdict import Tally
-
-LOG_LINES: Final = 5
-"""Lines of a failed build's log that are kept by each cell that needs the image."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellRunner:
+class CellRunner(Results):
     """Runs cells of one run on an engine; `host_arch` is the architecture of the engine's machine.
 
     Once `stop` is set, a running cell ends after its container, and no other container is started.
     """
 
     engine: Engine
-    run_name: str
-    run_folder: RunFolder
-    project: Path
-    scenarios: dict[str, Scenario]
-    specs: dict[str, ImageSpec]
-    host_arch: Arch
     slots: Slots
     """How many of its containers may be up."""
-    locks: Mapping[str, PackageLock] = field(default_factory=dict)
-    """The packages of its cells, by digest."""
-    stack_cache: StackCache = field(default_factory=StackCache)
-    repeat: Callable[[Cell], str] | None = None
-    """The shell command that repeats a cell; None: as a run names one."""
+
+    @cached_property
+    def stack_cache(self) -> crash.StackCache:
+        """The stacks that this run has read; made for the first core, since few runs have one."""
+        return crash.StackCache()
 
     @property
     def stop(self) -> threading.Event:
         """Set once the run is to end."""
         return self.slots.stop
 
-    @property
-    def folder(self) -> Path:
-        """The run's folder."""
-        return self.run_folder.path
+    def declared(self, image: str | None) -> frozenset[str]:
+        """The folders that an image declares as volumes, as the engine told when it made the container."""
+        with suppress(HostError, InputError):
+            return self.engine.declared_volumes(image) if image else frozenset()
+        return frozenset()
 
     def run(self, planned: PlannedCell, image: str) -> CellResult:
         """Run a cell and write its result; raises HostError if nothing could be observed."""
@@ -103,13 +84,13 @@ class CellRunner:
         judgement = tally.judgement
         if done < planned.trials and not tally.settled:
             judgement = verdict.judge_error(f"stopped after {done} of {planned.trials} trials")
-        return self._result(
+        return self.make(
             planned, judgement, image, evidence, rate=tally.rate, started=started, clock=clock + slot.waited
         )
 
     def groups(self, cells: Iterable[PlannedCell]) -> Iterator[Sequence[PlannedCell]]:
         """The cells of one image, those together that share a container."""
-        return sharing.groups(cells, self.scenarios, self.host_arch)
+        return sharing.groups(cells, self.scenarios, self.host_arch, self.slots.count)
 
     def run_together(self, cells: Sequence[PlannedCell], image: str) -> tuple[CellResult, ...]:
         """Run cells in one container until one must be examined; the results of the first ones.
@@ -124,24 +105,21 @@ class CellRunner:
             _as_planned(planned, outcome)
             for planned, outcome in zip(cells, self._run_trials(request, slot), strict=False)
         ]
-        results = []
+        results: list[CellResult] = []
         for planned, trial in zip(cells, self._reader(request).read(outcomes), strict=False):
             tally, evidence = verdict.Tally(planned.expectation), Evidence()
             judgement = tally.add(observation_of(self.folder, trial))
-            evidence.add(trial, judgement, must_crash=False, folder=self._trial_folder(planned))
+            seen = trial if judgement.verdict is Verdict.PASS else _ran_after(len(results), trial)
+            evidence.add(seen, judgement, must_crash=False, folder=self._trial_folder(planned))
             own = clock + slot.waited if len(outcomes) == 1 else time.monotonic() - trial.outcome.seconds
             results.append(
-                self._result(
+                self.make(
                     planned, tally.judgement, image, evidence, rate=tally.rate, started=started, clock=own
                 )
             )
         for planned in cells[len(results) :]:
             self.run_folder.clear_cell(planned.cell)
         return tuple(results)
-
-    def unobserved(self, planned: PlannedCell, why: Exception, image: str | None = None) -> CellResult:
-        """Write the result of a cell that could not be observed: `error`; `why` is what was raised."""
-        return self._result(planned, verdict.judge_error(str(why)), image, unobserved=_obstacle(why))
 
     def kill(self) -> None:
         """Remove the containers of this run, which are all of this process's."""
@@ -157,7 +135,7 @@ class CellRunner:
 
     def _request(self, planned: PlannedCell, image: str, first: int, count: int) -> TrialRequest:
         return TrialRequest(
-            command=self._command(planned),
+            command=self.command(planned),
             expectation=planned.expectation,
             image=image,
             first=first,
@@ -191,9 +169,6 @@ class CellRunner:
             sources=Sources(scenario=self.scenarios[request.command.cell.scenario]),
         )
 
-    def _command(self, planned: PlannedCell) -> TrialCommand:
-        return command_of(self.scenarios[planned.cell.scenario], planned, self.host_arch)
-
     def _run_trials(self, request: TrialRequest, slot: Slot) -> Sequence[Outcome]:
         """Run trials; the error of a container without a report names the cores that it left."""
         try:
@@ -213,84 +188,15 @@ class CellRunner:
             judgement = tally.add(observation_of(self.folder, trial))
             evidence.add(trial, judgement, must_crash=must_crash, folder=request.trial_folder(index))
 
-    def _result(
-        self,
-        planned: PlannedCell,
-        judgement: Judgement,
-        image: str | None,
-        evidence: Evidence | None = None,
-        *,
-        unobserved: Unobserved | None = None,
-        rate: Rate | None = None,
-        started: datetime | None = None,
-        clock: float | None = None,
-    ) -> CellResult:
-        cell, evidence = planned.cell, evidence or Evidence()
-        result = CellResult(
-            run=self.run_name,
-            cell=cell,
-            image=planned.image,
-            image_id=image,
-            expectation=planned.expectation,
-            lock=planned.lock,
-            packages=self.locks[planned.lock].pins if planned.lock else {},
-            built=planned.built,
-            network=planned.network,
-            memory=planned.memory,
-            judgement=judgement,
-            unobserved=unobserved,
-            trials=tuple(evidence.kept),
-            not_kept=evidence.not_kept,
-            rate=rate,
-            started=(started or datetime.now(UTC)).isoformat(timespec="milliseconds"),
-            seconds=0.0 if clock is None else round(time.monotonic() - clock, 3),
-            repeat=self.repeat(cell)
-            if self.repeat
-            else command("run", *_with_packages(planned), "--cell", cell.id, project=self.project),
-            by_hand=self._command(planned).by_hand(self.specs[planned.image].tag),
-        )
-        self.run_folder.write_result(result)
-        return result
 
-
-def _with_packages(planned: PlannedCell) -> tuple[str, ...]:
-    """The flag without which a cell would be excluded."""
-    return ("--build-missing",) if planned.built else ()
-
-
-def command_of(scenario: Scenario, planned: PlannedCell, host: Arch) -> TrialCommand:
-    """How a container of a machine of this architecture runs a cell."""
-    code = scenario.code
-    return TrialCommand(
-        cell=planned.cell,
-        target=scenario.target(planned.cell.probe),
-        timeout=planned.timeout,
-        emulated=planned.cell.arch is not host,
-        options=planned.options,
-        env=code.env if code else {},
-        network=planned.network,
-        memory=planned.memory,
-        serving=scenario.serving,
-    )
-
-
-def _obstacle(why: Exception) -> Unobserved:
-    """Why a cell was not observed, from the error."""
-    if isinstance(why, EngineError):
-        return Unobserved(obstacle=Obstacle.ENGINE)
-    if isinstance(why, NotAskedError):
-        return Unobserved(obstacle=Obstacle.GATE)
-    failed = why.failed if isinstance(why, BuildError) else None
-    if failed is None:
-        return Unobserved(obstacle=Obstacle.HOST)
-    image = FailedImage(
-        role=failed.role,
-        step=failed.step,
-        error=failed.lines[0].strip(),
-        lines=failed.lines[:LOG_LINES],
-        log=layout.build_log(failed.folder),
-    )
-    return Unobserved(obstacle=Obstacle.IMAGE, image=image)
+def _ran_after(cells: int, trial: Trial) -> Trial:
+    """A trial, with a note if so many cells ran in its container before it."""
+    if not cells:
+        return trial
+    ran = "1 cell" if cells == 1 else f"{cells} cells"
+    note = f"{ran} ran in its container before it; `share: 1` in the scenario gives each its own"
+    noted = trial.outcome.model_copy(update={"notes": (*trial.outcome.notes, note)})
+    return trial.model_copy(update={"outcome": noted})
 
 
 def _as_planned(planned: PlannedCell, outcome: Outcome) -> Outcome:

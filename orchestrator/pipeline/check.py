@@ -1,18 +1,18 @@
-"""The steps of a check: a project for the packages, its cells, and their findings."""
+"""The steps of a check: a project for the packages, its cells and findings, then the confirmation of hits."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from orchestrator import check, matrix
+from orchestrator import check, matrix, report
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.files import write_atomically
-from orchestrator.check import GATE, HAZARD, Checked, Environment, Hit, Subject
+from orchestrator.check import GATE, HAZARD, Environment, Hit, RequestedPackage
 from orchestrator.errors import EXIT_FAILED, EXIT_HOST, EXIT_OK, InputError, NoCellError
-from orchestrator.model import Cell, CellResult, SelectedCells
+from orchestrator.model import Cell, CellResult, Checked, SelectedCells
 from orchestrator.pipeline import planning
-from orchestrator.pipeline.confirm import Confirmation
+from orchestrator.pipeline.confirm import BUGS, Confirmation, first_hits
 from orchestrator.pipeline.progress import Progress
 from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.run import Finished, RunOptions, run_matrix
@@ -22,8 +22,6 @@ from orchestrator.scratch import scratch_folder
 
 EVERYWHERE: Final = "full"
 """The profile of all environments."""
-DOCUMENT: Final = "check.json"
-"""The file of a run with what its check found (`Checked`)."""
 TABLE: Final = "check.md"
 """The file of a run with a row for each package and a column for each hazard."""
 
@@ -42,6 +40,8 @@ class CheckOptions:
     baseline: Path | None = None
     valgrind: bool = False
     """Whether valgrind watches import, use and exit too."""
+    build_missing: bool = False
+    """Whether what has no wheel for an environment is compiled from its source distribution."""
     tests: bool = False
     """Whether the packages' own tests run too."""
     source: Path | None = None
@@ -50,6 +50,24 @@ class CheckOptions:
     """Further trials of each hit."""
     reduce: int = 8
     """The number of hits that are reduced, from the first on; the others are confirmed only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstAnswer:
+    """The battery's run and its findings, before any hit is repeated."""
+
+    options: CheckOptions
+    requested: tuple[RequestedPackage, ...]
+    project: Project
+    run: Finished
+    checked: Checked
+    hits: tuple[Hit, ...]
+    """The crashes and hangs, one for each signature of a package."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether its hits are repeated: not after a run that the user stopped."""
+        return bool(self.hits and self.options.again and not self.run.stopped)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,25 +83,47 @@ class FinishedCheck:
     exit_code: int
 
 
-def run_check(options: CheckOptions, progress: Progress) -> FinishedCheck:
-    """Check packages; raises InputError for what the user must correct, HostError where nothing can run."""
-    subjects = check.subjects_of(options.packages)
-    project = Project.load(_project_folder(subjects, options, progress), offline=options.offline)
+def run_battery(options: CheckOptions, progress: Progress) -> FirstAnswer:
+    """Run the battery; raises InputError for what the user must correct, HostError where nothing can run."""
+    requested = check.requested_packages(options.packages)
+    project = Project.load(_project_folder(requested, options, progress), offline=options.offline)
     finished = _run(project, options, progress)
-    found = check.checked(finished.data, subjects)
-    write_atomically(finished.folder / DOCUMENT, found.model_dump_json(indent=1) + "\n")
+    found = check.checked(finished.data, requested)
+    hits = first_hits(found, finished.data)
+    found = found.model_copy(update={"hits": tuple(hit.told() for hit in hits)})
+    RunFolder(finished.folder).write(found)
     write_atomically(finished.folder / TABLE, check.markdown_table(found))
-    confirmation = Confirmation(
+    return FirstAnswer(
+        options=options,
+        requested=tuple(requested),
         project=project,
+        run=finished,
+        checked=found,
+        hits=hits,
+    )
+
+
+def confirmed(answer: FirstAnswer, progress: Progress, show: Callable[[Hit], None]) -> FinishedCheck:
+    """Repeat and reduce the hits of a first answer, and show each as soon as that is done."""
+    options, finished = answer.options, answer.run
+    confirmation = Confirmation(
+        project=answer.project,
         data=finished.data,
-        again=0 if finished.stopped else options.again,
+        again=options.again if answer.repeats else 0,
         reduce=options.reduce,
+        jobs=options.jobs,
         say=progress.say,
     )
-    hits = confirmation.hits(found)
-    before = _hits_before(options.baseline, subjects)
+    hits = confirmation.confirmed(answer.hits, show)
+    told = tuple(hit.told(f"{BUGS}/{hit.file}") for hit in hits)
+    checked = answer.checked.model_copy(update={"hits": told})
+    run = RunFolder(finished.folder)
+    run.write(checked)
+    report.write_overview(run.load())
+    before = _hits_before(options.baseline, answer.requested)
     new = tuple(cell for hit in hits if hit.stands for cell in hit.cells if cell not in before)
-    return FinishedCheck(run=finished, checked=found, new=new, hits=hits, exit_code=exit_code(found, new))
+    code = exit_code(checked, new)
+    return FinishedCheck(run=finished, checked=checked, new=new, hits=hits, exit_code=code)
 
 
 def _run(project: Project, options: CheckOptions, progress: Progress) -> Finished:
@@ -103,16 +143,16 @@ def _run(project: Project, options: CheckOptions, progress: Progress) -> Finishe
         raise InputError(error.what, hint=error.hint) from error
 
 
-def _project_folder(subjects: Sequence[Subject], options: CheckOptions, progress: Progress) -> Path:
+def _project_folder(requested: Sequence[RequestedPackage], options: CheckOptions, progress: Progress) -> Path:
     """The folder of the project that tests the packages."""
     with scratch_folder("tests", cache_folder("scratch")) as scratch:
         suites = (
-            suites_of(subjects, options.source, scratch, progress.say)
+            suites_of(requested, options.source, scratch, progress.say)
             if options.tests or options.source
             else {}
         )
         extras = check.Extras(valgrind=options.valgrind, suites=suites)
-        return check.write_project(subjects, matrix.whole_folder, extras)
+        return check.write_project(requested, matrix.whole_folder, extras)
 
 
 class ImportGate:
@@ -138,12 +178,17 @@ def _place(cell: Cell) -> tuple[str, str, str, str]:
 
 def _request(project: Project, options: CheckOptions) -> matrix.Request:
     """The cells of a check: all that the user's expression leaves, or those that cover its pairs."""
+    request = matrix.Request(
+        profile=EVERYWHERE if options.everywhere else None,
+        expression=options.expression,
+        offline=options.offline,
+        build_missing=options.build_missing,
+    )
     if options.everywhere:
-        return matrix.Request(profile=EVERYWHERE, expression=options.expression, offline=options.offline)
-    request = matrix.Request(expression=options.expression, offline=options.offline)
+        return request
     cover = check.covering(_environments(planning.selected(project, request)))
     own = f"({options.expression}) and " if options.expression else ""
-    return matrix.Request(expression=f"{own}({cover})", offline=options.offline)
+    return replace(request, expression=f"{own}({cover})")
 
 
 def _environments(cells: Sequence[SelectedCells]) -> list[Environment]:
@@ -159,11 +204,11 @@ def _environments(cells: Sequence[SelectedCells]) -> list[Environment]:
     ]
 
 
-def _hits_before(baseline: Path | None, subjects: Sequence[Subject]) -> frozenset[str]:
+def _hits_before(baseline: Path | None, requested: Sequence[RequestedPackage]) -> frozenset[str]:
     """The ids of the cells that crash or hang in an earlier check."""
     if baseline is None:
         return frozenset()
-    before = check.checked(RunFolder(baseline).load_results(), subjects)
+    before = check.checked(RunFolder(baseline).load_results(), requested)
     return frozenset(cell.cell for package in before.packages for cell in package.hits)
 
 

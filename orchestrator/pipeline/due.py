@@ -1,9 +1,10 @@
 """The cells of a common plan that none of several runs has."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from orchestrator.errors import InputError, Location
 from orchestrator.model import Cell, MissingCells, Plan
@@ -38,14 +39,16 @@ def missing_cells(
     `planned` are the ids of the cells of the `runs`, `ended` the ids of those with a result. A cell that
     several plans have is due by the first of them.
     """
-    why, told = _Reasons(runs), set[str]()
+    exclusions, told = _Exclusions.of(runs), set[str]()
     for plan in due:
         cells = [item.cell for item in plan.cells if item.cell.id not in told]
         told.update(cell.id for cell in cells)
         counts = Counter(str(cell.arch) for cell in cells)
         lacking = defaultdict[tuple[str, str], list[str]](list)
         for cell in (cell for cell in cells if cell.id not in ended):
-            lacking[str(cell.arch), NOT_RUN if cell.id in planned else why(cell)].append(cell.id)
+            lacking[str(cell.arch), NOT_RUN if cell.id in planned else exclusions.reason(cell)].append(
+                cell.id
+            )
         for (arch, reason), names in lacking.items():
             yield MissingCells(
                 selection=plan.selection,
@@ -57,20 +60,27 @@ def missing_cells(
             )
 
 
-class _Reasons:
-    """Why no run has a cell: the reason for which one excluded it, where one did."""
+@dataclass(frozen=True, kw_only=True)
+class _Exclusions:
+    """The cells that runs exclude, as products of axis values with the reason, each once of all shards."""
 
-    def __init__(self, runs: Sequence[Plan]) -> None:
-        products: dict[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], None] = {}
-        for item in (item for plan in runs for item in plan.excluded):
-            products[item.reason, tuple(item.axes.items())] = None  # each once, of all shards
-        self._products = [
-            (reason, {axis: frozenset(values) for axis, values in axes}) for reason, axes in products
-        ]
+    products: tuple[tuple[str, Mapping[str, frozenset[str]]], ...]
 
-    def __call__(self, cell: Cell) -> str:
+    @classmethod
+    def of(cls, runs: Sequence[Plan]) -> Self:
+        """Those of these plans."""
+        items = (item for plan in runs for item in plan.excluded)
+        unique = dict.fromkeys((item.reason, tuple(item.axes.items())) for item in items)
+        return cls(
+            products=tuple(
+                (reason, {axis: frozenset(values) for axis, values in axes}) for reason, axes in unique
+            )
+        )
+
+    def reason(self, cell: Cell) -> str:
+        """Why no run has a cell: the reason for which one excluded it, where one did."""
         axes = cell.axes
-        for reason, known in self._products:
+        for reason, known in self.products:
             if len(axes) == len(known) and all(value in known.get(axis, ()) for axis, value in axes.items()):
                 return f"{EXCLUDED}: {reason}"
         return NO_RUN

@@ -14,7 +14,11 @@ def jobs_in_memory(asked: int, cells: Iterable[PlannedCell], memory: int, say: C
 
     `memory`: bytes that the engine's machine has; 0, where it does not say, restricts nothing.
     """
-    limit = max((item.memory for item in cells), default=DEFAULT_MEMORY)
+    return jobs_for(asked, max((item.memory for item in cells), default=DEFAULT_MEMORY), memory, say)
+
+
+def jobs_for(asked: int, limit: int, memory: int, say: Callable[[str], None]) -> int:
+    """The number of cells at once of which each may take `limit` bytes; says why it is less than `asked`."""
     jobs = max(1, min(asked, memory // limit)) if memory else asked
     has = f"a cell may take {memory_words(limit)}, and the machine has {memory_words(memory)}"
     if memory and limit > memory:

@@ -150,7 +150,7 @@ def _shard(text: str, folder: Path) -> tuple[int, int]:
 
 
 def _merged(plans: Sequence[Plan], planned: Sequence[PlannedById], run: str, whole: Sequence[Plan]) -> Plan:
-    """One plan of several. `whole` say what was chosen and excluded: a part may exclude what another runs."""
+    """One plan of several. The plans `whole` state what is excluded: a part may exclude what another runs."""
     first = plans[0]
     last = {name: item for its_cells in planned for name, item in its_cells.items()}
     cells = PlannedCells.of(last.values())
@@ -166,6 +166,7 @@ def _merged(plans: Sequence[Plan], planned: Sequence[PlannedById], run: str, who
         identity=first.identity if all(plan.identity == first.identity for plan in plans) else None,
         scenarios=tuple({item.name: item for plan in plans for item in plan.scenarios}.values()),
         unavailable=_unavailable(whole, cells),
+        budgets=tuple(dict.fromkeys(budget for plan in whole for budget in plan.budgets)),
         excluded=_excluded(whole),
         deselected=whole[0].deselected,
         images=tuple({image.key: image for plan in plans for image in plan.images}.values()),

@@ -23,9 +23,12 @@ LIGHT: Final = frozenset({layout.PLAN, layout.DERIVED[RunDigest], layout.DERIVED
 Say = Callable[[str], None]
 
 
-def fetch_nights(name: str, into: Path, environ: Mapping[str, str], say: Say) -> Path | None:
+def fetch_nights(
+    name: str, into: Path, environ: Mapping[str, str], say: Say, *, brief: bool = False
+) -> Path | None:
     """Bring the last complete night here, with the digests of older ones; None where there is none.
 
+    A `brief` one has a digest of that night too, and no results.
     Raises InputError outside of a job of GitHub Actions and where the folder is in use, HostError where
     GitHub refuses or is away.
     """
@@ -44,6 +47,8 @@ def fetch_nights(name: str, into: Path, environ: Mapping[str, str], say: Say) ->
         return None
     service.download(found, name, into)
     latest = _newest(into)
+    if brief:
+        _leave_light(run_folders(into))
     say(f"The last complete night is {latest.name}, of run {found.run}.")
     return latest
 
@@ -65,10 +70,14 @@ def keep_nights(nights: Path) -> tuple[Path, bool]:
     )
     for folder in older[: -(KEPT - 1)]:
         shutil.rmtree(folder)
-    for path in (path for folder in older[-(KEPT - 1) :] for path in folder.iterdir()):
+    _leave_light(older[-(KEPT - 1) :])
+    return newest, is_complete(RunFolder(newest).load_results())
+
+
+def _leave_light(folders: Sequence[Path]) -> None:
+    for path in (path for folder in folders for path in folder.iterdir()):
         if path.name not in LIGHT or path.is_symlink():
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    return newest, is_complete(RunFolder(newest).load_results())
 
 
 def is_complete(data: RunData) -> bool:

@@ -15,8 +15,8 @@ from orchestrator.pipeline.requirements import Requirements
 def plan_again(project: Project, run: rundir.RunFolder) -> PlannedRun:
     """The plan of an earlier run, with its images' specifications made anew.
 
-    Raises InputError where the project has changed so that a cell would run on another image: its
-    results would not belong to one run.
+    Raises InputError if the project has changed so that a cell would run on another image, because its
+    results would then not belong to one run.
     """
     path, plan = run.path / rundir.layout.PLAN, run.plan
     requirements = Requirements(catalogue=project.catalogue, root=project.root)

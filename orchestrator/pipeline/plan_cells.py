@@ -1,9 +1,9 @@
 """From a selection to the cells of a plan: a row of indices for each, and the terms of each kind once."""
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 from typing import Final
 
 from orchestrator import matrix
@@ -20,14 +20,17 @@ from orchestrator.model import (
     Selection,
 )
 from orchestrator.model.selection import AxisValues
+from orchestrator.pipeline import shards
+from orchestrator.pipeline.shards import Piece
 
 TermsOf = Callable[[Mapping[str, str], CellTerms], PlannedTerms]
 """From a cell's axis values to its planned terms, which every cell with its image and selected terms has."""
+PieceOf = Callable[[Sequence[int]], Piece]
+"""From the numbers of one image's rows to how long they take."""
 ImageAxes = Callable[[str], Sequence[str]]
 """The axes that decide the image of a scenario's cells."""
 _Kind = tuple[Mapping[str, str], CellTerms]
 _Row = tuple[int, ...]
-WHOLE: Final = (1, 1)
 ENVIRONMENT: Final = ("python", "glibc", "arch", "launcher", INSTRUMENT)
 """The axes that decide what a scenario's image is built from."""
 
@@ -66,7 +69,7 @@ def chosen_rows(
     images = tuple(
         (axes["scenario"], *(axes.get(axis) for axis in image_axes(axes["scenario"]))) for axes, _ in kinds
     )
-    kept = rows if keep is None else [row for row in rows if keep(_id(grids, row))]
+    kept = rows if keep is None else [row for row in rows if keep(cell_id(grids, row))]
     every = ChosenRows(
         grids=grids,
         kinds=tuple(kinds),
@@ -77,7 +80,8 @@ def chosen_rows(
     return _covering(every, selection.cover)
 
 
-def _id(grids: Sequence[AxisValues], row: _Row) -> str:
+def cell_id(grids: Sequence[AxisValues], row: _Row) -> str:
+    """The id of a row's cell."""
     values = zip(grids[row[0]].items(), row[1:-1], strict=True)
     return Cell.from_axes({axis: known[at] for (axis, known), at in values}).id
 
@@ -86,19 +90,20 @@ def _covering(every: ChosenRows, cover: Cover) -> ChosenRows:
     """The cells of a cover, out of all selectable ones."""
     if cover.strength is None:
         return every
-    candidates = _candidates(every)
-    chosen = matrix.covering(candidates, cover)
+    known = candidates(every)
+    chosen = matrix.covering(known, cover)
     covered = Covered(
         cover=cover,
-        combinations=matrix.combination_count([candidates[number] for number in chosen], cover.strength),
-        of=matrix.combination_count(candidates, cover.strength),
+        combinations=matrix.combination_count([known[number] for number in chosen], cover.strength),
+        of=matrix.combination_count(known, cover.strength),
         cells=len(chosen),
-        selectable=len(candidates),
+        selectable=len(known),
     )
     return replace(every, rows=tuple(every.rows[number] for number in chosen), covered=covered)
 
 
-def _candidates(every: ChosenRows) -> list[matrix.Candidate]:
+def candidates(every: ChosenRows) -> list[matrix.Candidate]:
+    """The rows as a cover is chosen from them."""
     numbers: dict[tuple[str, str], int] = {}
 
     def numbered(axis: str, values: Sequence[str]) -> list[int]:
@@ -116,44 +121,47 @@ def _candidates(every: ChosenRows) -> list[matrix.Candidate]:
     ]
 
 
-def planned_cells(chosen: ChosenRows, shard: tuple[int, int] | None, terms_of: TermsOf) -> PlannedCells:
-    """The chosen cells in the matrix's order, or those of one shard.
+def planned_cells(chosen: ChosenRows, terms_of: TermsOf) -> PlannedCells:
+    """The chosen cells in the matrix's order.
 
     `terms_of` is called once for each kind of cell that is planned, in the order of their first cells.
     """
-    rows = chosen.rows if shard is None else _shard(chosen, *shard)
     terms: dict[PlannedTerms, int] = {}
     numbers: dict[int, int] = {}
-    for kind in dict.fromkeys(row[-1] for row in rows):
+    for kind in dict.fromkeys(row[-1] for row in chosen.rows):
         axes, selected = chosen.kinds[kind]
         numbers[kind] = terms.setdefault(terms_of(axes, selected), len(terms))
-    return PlannedCells(chosen.grids, tuple(terms), ((*row[:-1], numbers[row[-1]]) for row in rows))
+    return PlannedCells(chosen.grids, tuple(terms), ((*row[:-1], numbers[row[-1]]) for row in chosen.rows))
 
 
-def _shard(chosen: ChosenRows, index: int, count: int) -> Sequence[_Row]:
-    """The cells of one of `count` shards: each has other images, and about as many cells.
+def part(chosen: ChosenRows, numbers: Iterable[int]) -> ChosenRows:
+    """Some of the chosen cells, by the numbers of their rows."""
+    return replace(chosen, rows=tuple(chosen.rows[number] for number in numbers))
 
-    Images lie in the order of their architecture, C library, Python and launcher, which shards cut into
-    pieces: what images are built from is then shared by those of one shard. Cells are dealt out one by one
-    where there are fewer images than shards.
+
+def shards_of(chosen: ChosenRows, count: int, piece_of: PieceOf) -> list[Sequence[int]]:
+    """The numbers of the rows of each of `count` shards: each has other images, and takes about as long.
+
+    Cells are dealt out one by one where there are fewer images than shards.
     """
-    rows_of: dict[Hashable, list[_Row]] = defaultdict(list)
+    found = list(groups(chosen).values())
+    if len(found) < count:
+        return [range(len(chosen.rows))[index::count] for index in range(count)]
+    cuts = shards.cut([piece_of(numbers) for numbers in found], count)
+    return [
+        sorted(number for numbers in found[start:end] for number in numbers) for start, end in pairwise(cuts)
+    ]
+
+
+def groups(chosen: ChosenRows) -> dict[Hashable, list[int]]:
+    """The numbers of the rows of each image, in the order that shards cut into pieces."""
+    found: dict[Hashable, list[int]] = defaultdict(list)
     order: dict[Hashable, tuple[str, ...]] = {}
-    for row in chosen.rows:
+    for number, row in enumerate(chosen.rows):
         axes, image = chosen.kinds[row[-1]][0], chosen.images[row[-1]]
-        rows_of[image].append(row)
+        found[image].append(number)
         order.setdefault(image, tuple(axes[axis] for axis in ("arch", "glibc", "python", "launcher")))
-    if len(rows_of) < count:
-        return chosen.rows[index - 1 :: count]
-    mine: list[_Row] = []
-    before = 0
-    for image in sorted(rows_of, key=order.__getitem__):
-        group = rows_of[image]
-        middle = 2 * before + len(group)
-        if middle * count // (2 * len(chosen.rows)) == index - 1:
-            mine += group
-        before += len(group)
-    return sorted(mine)
+    return {image: found[image] for image in sorted(found, key=order.__getitem__)}
 
 
 def _rows(

@@ -31,7 +31,8 @@ def selection_words(request: Request, profile: str) -> str:
 
 def chosen_words(request: Request, profile: str) -> tuple[str, ...]:
     """The words of a command line that choose the same cells again, with the same numbers."""
-    if request.cells is not None and len(request.cells) > NAMED_CELLS:
+    many = request.cells is not None and len(request.cells) > NAMED_CELLS
+    if many or request.budget:  # what a budget chooses tonight it does not choose tomorrow
         return ()
     numbers = {"--trials": request.trials, "--timeout": request.timeout}
     words = [part for flag, value in numbers.items() if value is not None for part in (flag, f"{value:g}")]
@@ -52,6 +53,8 @@ def _choosing(request: Request, profile: str) -> Iterator[str]:
         yield from ("-k", request.expression)
     if request.cover is not None:
         yield from ("--cover", request.cover)
+    if request.budget is not None:
+        yield from ("--budget", f"{request.budget:g}s")
     for flag, other in (("--only", request.only), ("--except", request.without)):
         if other is not None:
             yield from (flag, str(other.file))

@@ -23,8 +23,10 @@ from orchestrator.model import (
     INSTRUMENT,
     MATRIX_ARCHES,
     Arch,
+    Budget,
     CellPackages,
     CellTerms,
+    Estimate,
     ImageSpec,
     NoWheel,
     PackageLock,
@@ -39,13 +41,15 @@ from orchestrator.model import (
     orders_as_version,
     scenario_files,
 )
-from orchestrator.pipeline import identity
+from orchestrator.pipeline import identity, timed_rows, times
 from orchestrator.pipeline.locking import Given, Packages, divided, given_again, of_run, resolve
-from orchestrator.pipeline.plan_cells import WHOLE, TermsOf, chosen_rows, planned_cells
+from orchestrator.pipeline.plan_cells import ChosenRows, TermsOf, chosen_rows, planned_cells
 from orchestrator.pipeline.plan_names import chosen_words, run_name, selection_words
 from orchestrator.pipeline.projects import Project
 from orchestrator.pipeline.requirements import Requirements, deciding_axes
 
+WHOLE: Final = (1, 1)
+"""The shard that is all of a plan."""
 EMULATION_FACTOR: Final = 5
 """Factor of a trial's timeout under qemu-user: 10 s were seen where 0.4 s are usual."""
 
@@ -73,7 +77,8 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
     rows = chosen_rows(selection, _image_axes(project), _keep(request))
     if rows.left_out and not rows.rows and not request.allow_empty:
         raise _all_elsewhere(request)
-    cells = planned_cells(rows, request.shard, terms_of)
+    rows, budget, estimate = _in_time(project, rows, request)
+    cells = planned_cells(rows, terms_of)
     index, count = request.shard or WHOLE
     chosen = chosen_words(request, selection.profile)
     specs = recipes.specs if recipes else ()
@@ -90,9 +95,12 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
         scenarios=_in_words(project, cells),
         unavailable=selection.unavailable,
         covered=rows.covered,
+        budgets=(budget,) if budget else (),
+        estimate=estimate,
         excluded=selection.excluded[index - 1 :: count],
         deselected=selection.deselected
         + rows.left_out
+        + (budget.left_out if budget else 0)
         + (rows.covered.selectable - rows.covered.cells if rows.covered else 0),
         images=tuple(_listed(spec) for spec in specs),
         ordered=tuple(
@@ -100,6 +108,30 @@ def make_plan(project: Project, request: Request, *, listing: bool = False) -> P
         ),
     )
     return PlannedRun(plan=plan, specs=specs, locks=installed.locks)
+
+
+def _in_time(
+    project: Project, rows: ChosenRows, request: Request
+) -> tuple[ChosenRows, Budget | None, Estimate | None]:
+    """The rows that fit into the budget and belong to the shard, and how long they take."""
+    if not (request.shard or request.budget or request.past):
+        return rows, None, None
+    past = times.Past.read(request.past) if request.past else times.NOTHING
+    builds = times.Builds(
+        scenarios=project.scenarios,
+        made_of=lambda axes: project.catalogue.made_of(axes["python"], axes["glibc"], Arch(axes["arch"])),
+        host=host_arch(),
+        past=past,
+    )
+    timed, budget = timed_rows.TimedRows.of(rows, builds, past), None
+    every: list[float] = []
+    if request.budget:
+        timed, budget = timed.within(request.budget, may_be_empty=request.allow_empty)
+    if request.shard:
+        index, count = request.shard
+        parts = timed.shards(count)
+        timed, every = parts[index - 1], [part.total for part in parts]
+    return timed.rows, budget, timed.estimate(every)
 
 
 def _in_words(project: Project, cells: PlannedCells) -> tuple[ScenarioText, ...]:

@@ -12,8 +12,8 @@ from orchestrator.errors import InputError, Location
 from orchestrator.execute import TrialCommand
 from orchestrator.invocation import command
 from orchestrator.model import Arch, CellResult, PlannedCell, Scenario
-from orchestrator.pipeline.cell import command_of
 from orchestrator.pipeline.projects import Project
+from orchestrator.pipeline.results import command_of
 from orchestrator.rundir import RunData, RunFolder, layout
 
 
@@ -37,7 +37,7 @@ class RecordedCell:
         return self.data.images[self.planned.image].tag
 
     def image(self, engine: Engine) -> str:
-        """The id of its image; raises InputError where the engine has it no more."""
+        """The id of its image; raises InputError if the engine no longer has it."""
         found = engine.built(self.image_tag, self.planned.image)
         if found is None:
             again = command("run", "--cell", self.planned.cell.id)

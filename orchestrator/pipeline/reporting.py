@@ -1,5 +1,9 @@
 """From a run's results to its reports: what they mean first, then the rendering."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator",)
+
 import gc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import causes, compare, explain, report
-from orchestrator.causes import CauseGroup
 from orchestrator.errors import InputError
 from orchestrator.model import Cause, Causes, Comparison, RunDigest, Where
 from orchestrator.rundir import RunData, RunFolder, run_folders
@@ -80,7 +83,7 @@ def _explained(run: RunFolder, data: RunData, baseline: RunFolder | None) -> Run
     )
 
 
-def _wheres(data: RunData, groups: Iterable[CauseGroup]) -> dict[str, Where]:
+def _wheres(data: RunData, groups: Iterable[causes.CauseGroup]) -> dict[str, Where]:
     """The rule of each cause that has one, by its id; causes with the same universe share its tables."""
     ordered = data.plan.ordered
     separators: dict[int, explain.Separator] = {}
@@ -93,7 +96,7 @@ def _wheres(data: RunData, groups: Iterable[CauseGroup]) -> dict[str, Where]:
     return found
 
 
-def _digest(data: RunData, groups: Sequence[CauseGroup], told: Sequence[Cause]) -> RunDigest:
+def _digest(data: RunData, groups: Sequence[causes.CauseGroup], told: Sequence[Cause]) -> RunDigest:
     made = compare.digest(data)
     return made.model_copy(update={"causes": causes.past_causes(groups, told, made.cells)})
 

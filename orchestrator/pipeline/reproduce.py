@@ -9,10 +9,18 @@ from typing import Final
 from orchestrator import execute
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
-from orchestrator.check import ASK, SCRIPT, TEXT, HazardResult, observed
+from orchestrator.check import ASK, SCRIPT, TEXT, observed
 from orchestrator.crash import StackCache
 from orchestrator.execute import TrialCommand, TrialRequest, Variant
-from orchestrator.model import CellResult, Expectation, OutcomeKind, PlannedCell, Scenario, Trial
+from orchestrator.model import (
+    CellResult,
+    Expectation,
+    HazardResult,
+    OutcomeKind,
+    PlannedCell,
+    Scenario,
+    Trial,
+)
 from orchestrator.pipeline.sources import Sources
 from orchestrator.pipeline.trials import TrialReader
 from orchestrator.scratch import scratch_folder

@@ -82,18 +82,18 @@ def run_matrix(project: Project, options: RunOptions, progress: Progress) -> Fin
     Raises InputError before anything starts, EngineUnreachableError where no engine answers.
     """
     earlier = RunFolder(options.resume) if options.resume else None
-    planned = _choose(project, options, earlier)
+    planned = choose_plan(project, options, earlier)
     engine = Engine.connect()
     try:
         info = engine.info()
         check_host(engine, planned)
-        planned, folder = _claim_folder(planned, options)
+        planned, folder = claim_folder(planned, options)
         run = earlier or RunFolder(folder)
         write_plan(planned, run, str(info))
         clear_leftovers(engine, progress)
         if engine.unlimited:
             progress.say(f"What a cell writes to /work is not limited here: {engine.unlimited}.")
-        todo = _still_to_run(run)
+        todo = still_to_run(run)
         jobs = jobs_in_memory(options.jobs, todo, info.memory, progress.say)
         progress.begin(len(planned.specs), len(todo))
         stop = threading.Event()
@@ -137,7 +137,8 @@ def unfinished_cells(data: RunData) -> frozenset[str]:
     return frozenset(record.cell.id for record in data.records if record.status is not Status.PASS)
 
 
-def _choose(project: Project, options: RunOptions, earlier: RunFolder | None) -> PlannedRun:
+def choose_plan(project: Project, options: RunOptions, earlier: RunFolder | None) -> PlannedRun:
+    """The plan of a run: of a request, of what an earlier run left, or an earlier run's again."""
     if earlier is not None:
         return plan_again(project, earlier)
     if options.rerun is None:
@@ -155,7 +156,7 @@ def _choose(project: Project, options: RunOptions, earlier: RunFolder | None) ->
     return make_plan(project, request)
 
 
-def _claim_folder(planned: PlannedRun, options: RunOptions) -> tuple[PlannedRun, Path]:
+def claim_folder(planned: PlannedRun, options: RunOptions) -> tuple[PlannedRun, Path]:
     """The run's folder, and the plan under its name: a resumed run's own, else a new one."""
     if options.resume is not None:
         return planned, options.resume
@@ -209,7 +210,7 @@ def _clear_own(runner: CellRunner, progress: Progress) -> None:
         progress.say(f"Not all containers could be removed, which the next run does: {error.what}.")
 
 
-def _still_to_run(run: RunFolder) -> list[PlannedCell]:
+def still_to_run(run: RunFolder) -> list[PlannedCell]:
     """Cells without a verdict of their own; a cell that is `error` runs again."""
     again = {Status.NOT_RUN, Status.ERROR}
     return [record.planned for record in run.load_results().records if record.status in again]

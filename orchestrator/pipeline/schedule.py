@@ -31,7 +31,7 @@ ATTEMPTS: Final = 3
 OnReady = Callable[[str, str | CrashmatrixError], None]
 """Called with an image's key, and with its id or the reason why there is none."""
 Build = Callable[[list[ImageSpec], OnReady], object]
-"""Builds the images that are missing, until done or stopped, and calls back for each."""
+"""Builds the missing images until all are built or the run is stopped, and calls back for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +149,9 @@ class Schedule:
             self.runner.kill()
 
     def _run_longest(self, ready: "_Ready") -> None:
-        self._run_group(*ready.take())
+        self.run_group(*ready.take())
 
-    def _run_group(self, cells: Sequence[PlannedCell], image: str | CrashmatrixError) -> None:
+    def run_group(self, cells: Sequence[PlannedCell], image: str | CrashmatrixError) -> None:
         """Run cells that share a container; from one that must be examined on, the others in another."""
         left = list(cells)
         while len(left) > 1 and isinstance(image, str) and not self._is_over():

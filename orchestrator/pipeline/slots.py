@@ -1,4 +1,4 @@
-"""How many containers of a run are up at once; the next ones are made meanwhile, the last ones removed."""
+"""Limits how many containers are up at once; further ones are created and removed meanwhile."""
 
 import threading
 import time
@@ -8,20 +8,22 @@ from typing import Final
 from orchestrator.errors import NotStartedError
 
 AHEAD: Final = 2
-"""Cells that are worked on for each that may run: of another one the container is made, or the end read."""
+"""Cells in progress for each one that may run: a second one's container is created, or its results are
+read."""
 POLL: Final = 0.2
 """Seconds between two looks at whether the run is stopped."""
 
 
 class Slots:
-    """So many containers of a run may be up; nothing is started any more once `stop` is set."""
+    """The slots of a run, each for one container that is up. Once `stop` is set, nothing is started."""
 
     def __init__(self, count: int, stop: threading.Event) -> None:
+        self.count: Final = count
         self.free: Final = threading.Semaphore(count)
         self.stop: Final = stop
 
     def slot(self) -> "Slot":
-        """What a cell enters for each of its containers."""
+        """A slot, which a cell enters for each of its containers."""
         return Slot(self)
 
 

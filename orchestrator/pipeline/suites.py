@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from orchestrator import check
-from orchestrator.check import Subject, Suite
+from orchestrator.check import RequestedPackage, Suite
 from orchestrator.errors import InputError
 from orchestrator.packages import archive
 
@@ -12,37 +12,37 @@ WITHOUT = "name a requirement, or the folder with the tests by --source DIR"
 
 
 def suites_of(
-    subjects: Sequence[Subject], source: Path | None, scratch: Path, say: Callable[[str], None]
+    requested: Sequence[RequestedPackage], source: Path | None, scratch: Path, say: Callable[[str], None]
 ) -> dict[str, Suite]:
     """The tests of each package by its name; a package without any is told, and has none.
 
     Raises InputError where `source` cannot be the tests of several packages, or no package has tests.
     """
-    if source and len(subjects) != 1:
+    if source and len(requested) != 1:
         raise InputError("--source has the tests of one package", hint="check the packages one by one")
-    found = dict(_suites(subjects, source, scratch, say))
+    found = dict(_suites(requested, source, scratch, say))
     if not found:
         raise InputError("--tests: no package has tests that can be run", hint=WITHOUT)
     return found
 
 
 def _suites(
-    subjects: Sequence[Subject], source: Path | None, scratch: Path, say: Callable[[str], None]
+    requested: Sequence[RequestedPackage], source: Path | None, scratch: Path, say: Callable[[str], None]
 ) -> Iterator[tuple[str, Suite]]:
-    for number, subject in enumerate(subjects):
-        folder, version, place = source or subject.source, "", str(source or subject.source)
-        if folder is None and subject.requirement:
+    for number, package in enumerate(requested):
+        folder, version, place = source or package.source, "", str(source or package.source)
+        if folder is None and package.requirement:
             into = scratch / str(number)
             into.mkdir()
-            unpacked = archive.newest(subject.requirement, Path.cwd(), into)
+            unpacked = archive.newest(package.requirement, Path.cwd(), into)
             if unpacked:
                 folder, version = unpacked.folder, unpacked.version
-                place = f"the source distribution of {subject.name} {version}"
+                place = f"the source distribution of {package.name} {version}"
         if folder is None:
-            say(f"{subject.name}: there is no source distribution; {WITHOUT}")
+            say(f"{package.name}: there is no source distribution; {WITHOUT}")
             continue
-        suite = check.suite_of(folder, subject.distribution, version)
+        suite = check.suite_of(folder, package.distribution, version)
         if suite is None:
-            say(f"{subject.name}: {place} has no tests")
+            say(f"{package.name}: {place} has no tests")
         else:
-            yield subject.name, suite
+            yield package.name, suite

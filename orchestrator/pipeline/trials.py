@@ -1,5 +1,9 @@
 """The trials of a container after its end: the cores of all their processes, collected and read."""
 
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator",)
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +13,6 @@ from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
 from orchestrator.binary.core.corefile import open_core
 from orchestrator.binary.core.unpack import plain_core
-from orchestrator.cores import Others
-from orchestrator.crash import CacheContext, StackCache
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.execute import KEPT_FILES, TrialRequest
 from orchestrator.model import (
@@ -33,7 +35,7 @@ class TrialReader:
 
     engine: Engine
     root: Path
-    stack_cache: StackCache
+    stack_cache: crash.StackCache
     request: TrialRequest
     sources: Sources
 
@@ -45,7 +47,7 @@ class TrialReader:
         for index, outcome in enumerate(outcomes):
             yield self._trial(index, outcome, collected[index], others[index])
 
-    def _trial(self, index: int, outcome: Outcome, core: CoreFile, others: Others) -> Trial:
+    def _trial(self, index: int, outcome: Outcome, core: CoreFile, others: cores.Others) -> Trial:
         core, read = self._crash(others.own or core, index, hang=outcome.kind is OutcomeKind.HANG)
         if others.note and self.request.expectation.children is not Children.ALLOWED:
             outcome = outcome.model_copy(update={"notes": (*outcome.notes, others.note)})
@@ -71,9 +73,9 @@ class TrialReader:
             return CoreFile(state=CoreState.NONE, note=self._no_core)
         return cores.collect(outcome, folder=self.request.trial_folder(index), root=self.root)
 
-    def _others(self, outcomes: Sequence[Outcome]) -> Sequence[Others]:
+    def _others(self, outcomes: Sequence[Outcome]) -> Sequence[cores.Others]:
         if self._no_core:
-            return [Others() for _ in outcomes]
+            return [cores.Others() for _ in outcomes]
         folders = [self.request.trial_folder(index) for index in range(len(outcomes))]
         return cores.collect_others(outcomes, folders=folders, root=self.root)
 
@@ -104,5 +106,7 @@ class TrialReader:
                 kept=request.trial_folder(index) / KEPT_FILES,
             )
             origin = f"trial {request.number(index)} of {request.command.cell.id}"
-            cached = CacheContext(cache=self.stack_cache, image=request.image, origin=origin)
-            return self.sources.add(crash.read_crash(plain, core, sysroot, cached=cached, hang=hang))
+            cached = crash.CacheContext(cache=self.stack_cache, image=request.image, origin=origin)
+            read = crash.read_crash(plain, core, sysroot, cached=cached, hang=hang)
+            crash.prepare(core)  # the run's next core is likely to be such a one
+            return self.sources.add(read)

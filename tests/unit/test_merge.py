@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import InputError
-from orchestrator.model import Arch, Cell, ExcludedCells, Plan, Verdict
+from orchestrator.model import Arch, Budget, Cell, ExcludedCells, Plan, Turn, Turns, Verdict
 from orchestrator.pipeline.merge import MergeOptions, merge_runs
 from orchestrator.pipeline.run import exit_code
 from tests.unit import run_factory as factory
@@ -212,6 +212,25 @@ def test_all_that_was_due_is_green_and_what_was_not_is_said(tmp_path: Path) -> N
     assert data.plan.missing == ()
     assert exit_code(data) == 0
     assert said == [f"1 cells were not due, for example {cells[0].id}: they count all the same."]
+
+
+def test_what_budgets_left_out_of_the_due_plans_is_in_plan_and_summary(tmp_path: Path) -> None:
+    cells = factory.smoke_cells()
+    runs = [factory.write_run(tmp_path / "run", factory.RunSpec(cells=cells))]
+    budgets = [
+        Budget(limit=limit, turns=(Turns(turn=Turn.NEW, cells=12, left_out=1234),)) for limit in (1800, 3600)
+    ]
+    files = []
+    for number, (budget, its) in enumerate(zip(budgets, (cells, of_arm64(cells)), strict=True)):
+        file = due(tmp_path / str(number), its)
+        plan = Plan.model_validate_json(file.read_text())
+        file.write_text(plan.model_copy(update={"budgets": (budget,)}).model_dump_json())
+        files.append(file)
+    options = MergeOptions(into=tmp_path / "merged", due=tuple(files))
+    assert merge_runs(runs, options, lambda _: None).plan.budgets == tuple(budgets)
+    text = (tmp_path / "merged" / "summary.md").read_text()
+    for minutes in (30, 60):
+        assert f"Budget of {minutes} min: 12 cells fit, 1,234 are left out" in text
 
 
 def test_a_shard_s_plan_is_not_what_was_due(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from orchestrator.model import Artifact, Cause, CauseKind, Plan, TrackedIssue, V
 from orchestrator.night import Step, StepKind, newest_complete, steps
 from orchestrator.pipeline.night import is_complete, keep_nights
 from orchestrator.pipeline.reporting import write_reports
+from orchestrator.pipeline.times import Past
 from orchestrator.report import issue_text, issue_title
 from orchestrator.rundir import RunFolder
 from tests.unit import run_factory as factory
@@ -184,6 +185,26 @@ def test_a_night_begins_from_the_last_and_keeps_what_the_next_needs(
     monkeypatch.setenv("GITHUB_OUTPUT", str(output))
     assert main(["night", "keep", str(second)]) == 0
     assert output.read_text() == f"complete=true\nrun={today.folder}\n"
+
+
+def test_a_brief_night_has_the_times_and_verdicts_that_plans_go_by(store: Store, tmp_path: Path) -> None:
+    first, past = tmp_path / "first", tmp_path / "past"
+    for day in (1, 2):
+        night(first, day, fails=day == 2)
+    keep_nights(first)
+    kept(store, first, 400)
+    assert main(["night", "fetch", str(past), "--brief"]) == 0
+    assert {path.name for path in past.rglob("*") if path.is_file()} == {
+        "causes.json",
+        "digest.json",
+        "plan.json",
+    }
+    (past / "damaged").mkdir()
+    (past / "damaged" / "plan.json").write_text("{")
+    known = Past.read(past)
+    assert known.seconds == Past.read(first).seconds == {cell.id: 1.7 for cell in factory.smoke_cells()}
+    assert known.verdicts[factory.cell().id] == ("f", "2026-11-02T02:00:00+00:00")
+    assert {verdict for verdict, _ in known.verdicts.values()} == {"p", "f"}
 
 
 def test_a_night_without_any_before_it_is_no_error(store: Store, tmp_path: Path) -> None:

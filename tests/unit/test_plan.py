@@ -29,7 +29,8 @@ from orchestrator.model import (
     PlannedTerms,
     RegistryImage,
 )
-from orchestrator.pipeline.plan_cells import chosen_rows, planned_cells
+from orchestrator.pipeline.plan_cells import chosen_rows, part, planned_cells, shards_of
+from orchestrator.pipeline.shards import Piece
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,11 +47,12 @@ class Chosen:
 def choose(project: Path, catalogue: Catalogue, request: Request | None = None) -> Chosen:
     matrix, request = load_matrix(project / "matrix.yaml", project / "scenarios"), request or Request()
     found = select(matrix, catalogue, request)
-    cells = planned_cells(
-        chosen_rows(found),
-        request.shard,
-        lambda _, terms: PlannedTerms.model_validate({**dict(terms), "image": "k"}),
-    )
+    rows = chosen_rows(found)
+    if request.shard:
+        index, count = request.shard
+        every = shards_of(rows, count, lambda numbers: Piece(seconds=len(numbers), builds=()))
+        rows = part(rows, every[index - 1])
+    cells = planned_cells(rows, lambda _, terms: PlannedTerms.model_validate({**dict(terms), "image": "k"}))
     return Chosen(cells=cells, excluded=found.excluded, deselected=found.deselected)
 
 
@@ -727,3 +729,38 @@ def test_the_listing_says_them_at_the_top_and_not_again(
     total = re.search(r"(\d+) are excluded", lines[-1].replace(",", ""))
     assert total
     assert 0 < sum(counts) <= int(total[1]) - int(said[1].replace(",", ""))
+
+
+WRONG_PROBES = {
+    "c: {source: x, module: x}": ("7:6", "a c probe is a program; name it by `program:` alone"),
+    "c: {source: x, program: x, module: x}": ("7:6", "a c probe is a program; name it by `program:` alone"),
+    "rust: {source: x, program: x}": (
+        "7:9",
+        "a rust probe is a module that Python loads; name it by `module:` alone",
+    ),
+    "c-embed: {source: x, program: x, toolchain: zig}": (
+        "7:47",
+        "a program that embeds Python is compiled as the cell's libpython was; remove `toolchain`",
+    ),
+    "rust: {source: x, module: x, toolchain: native}": (
+        "7:43",
+        "rust probes are compiled once for all bases; write zig or gcc-2.17",
+    ),
+    "pyo3: {source: x, module: x}": (
+        "7:18",
+        "the source of a pyo3 probe is its crate's Cargo.toml; write for example source: pyo3/Cargo.toml",
+    ),
+}
+
+
+@pytest.mark.parametrize("entry", WRONG_PROBES)
+def test_a_probe_that_contradicts_its_language_is_refused(
+    project: Path, catalogue: Catalogue, entry: str
+) -> None:
+    path = project / "scenarios/tls-atexit/scenario.yaml"
+    (path.parent / "x").write_text("")
+    edit(path, "probes:\n", f"probes:\n  {entry}\n")
+    if entry.startswith("rust"):
+        edit(path, "  rust: {source: probe.rs, module: probe}\n", "")
+    place, said = WRONG_PROBES[entry]
+    assert refusal(project, catalogue) == f"{path}:{place}: {said}"

@@ -27,7 +27,8 @@ from orchestrator.model import (
     Selection,
     Toolchain,
 )
-from orchestrator.pipeline.plan_cells import chosen_rows, planned_cells
+from orchestrator.pipeline.plan_cells import chosen_rows, part, planned_cells, shards_of
+from orchestrator.pipeline.shards import Piece
 from orchestrator.rundir import RunFolder
 from tests.unit import run_factory as factory
 
@@ -214,7 +215,7 @@ def test_shards_have_the_cells_of_a_whole_plan_each_once(
         asked.append(Cell.from_axes(axes).id)
         return one.model_copy(update={"image": axes["scenario"]})
 
-    whole = [item.cell.id for item in planned_cells(chosen_rows(selection), None, terms_of)]
+    whole = [item.cell.id for item in planned_cells(chosen_rows(selection), terms_of)]
     assert whole == [
         f"s{number}/py3.9-glibc2.31-x86_64-plain-cpp+a={a}+b={b}"
         for number, values in enumerate(chosen)
@@ -222,16 +223,17 @@ def test_shards_have_the_cells_of_a_whole_plan_each_once(
     ]
     asked.clear()
     rows = chosen_rows(selection)
-    parts = [list(planned_cells(rows, (index, count), terms_of)) for index in range(1, count + 1)]
+    every = shards_of(rows, count, lambda numbers: Piece(seconds=len(numbers), builds=()))
+    parts = [list(planned_cells(part(rows, numbers), terms_of)) for numbers in every]
     ids = [[item.cell.id for item in part] for part in parts]
     if len(chosen) < count:
         assert ids == [whole[index::count] for index in range(count)]
-    assert [name for name in whole if sum(name in part for part in ids) != 1] == []
-    assert [part for part in ids if part != sorted(part, key=whole.index)] == []
+    assert [name for name in whole if sum(name in names for names in ids) != 1] == []
+    assert [names for names in ids if names != sorted(names, key=whole.index)] == []
     assert sorted(asked) == sorted(whole), "the terms of another shard's cells were worked out"
-    assert all(item.image == item.cell.scenario for part in parts for item in part)
+    assert all(item.image == item.cell.scenario for its in parts for item in its)
     if len(chosen) >= count:
-        held = [image for part in parts for image in {item.image for item in part}]
+        held = [image for its in parts for image in {item.image for item in its}]
         assert len(held) == len(set(held)), "an image is built by two shards"
 
 

@@ -2,7 +2,7 @@
 
 Docker and Podman serve the same API; which one answered is in `EngineInfo.name`. Calls that only
 prepare or read are retried with tenacity when the engine stumbles (a lost connection, an HTTP 5xx).
-A call that would run a subject a second time is never retried.
+A call that would run a process a second time is never retried.
 """
 
 from orchestrator.adapters.engine.connection import SOCKETS, EngineInfo, endpoints

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __lazy_modules__ = ("docker", "requests", "tenacity", "urllib3")
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final, ParamSpec, TypeVar
@@ -18,6 +19,8 @@ from orchestrator.invocation import command
 
 ENGINE_HINT: Final = f"run `{command('setup')}`, or see `{command('doctor')}` for what is missing"
 ATTEMPTS: Final = 3
+FIRST_WAIT: Final = 0.2
+"""Seconds before the second attempt."""
 CONFLICT: Final = 409
 NO_ROOM: Final = "no space left on device"
 """How the engine reports that its disk is full."""
@@ -43,12 +46,23 @@ def _is_passing(error: BaseException) -> bool:
 
 def retried(call: Callable[P, T]) -> Callable[P, T]:
     """The call, tried up to three times while the engine stumbles."""
-    persistent: Callable[P, T] = tenacity.retry(
-        retry=tenacity.retry_if_exception(_is_passing),
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
-        wait=tenacity.wait_random_exponential(multiplier=0.2, max=3),
-        reraise=True,
-    )(call)
+
+    def persistent(*args: P.args, **kwargs: P.kwargs) -> T:
+        # An engine rarely stumbles, and tenacity takes as long to import as 20 calls take.
+        try:
+            return call(*args, **kwargs)
+        except Exception as error:
+            if not _is_passing(error):
+                raise
+        time.sleep(FIRST_WAIT)
+        again: Callable[P, T] = tenacity.retry(
+            retry=tenacity.retry_if_exception(_is_passing),
+            stop=tenacity.stop_after_attempt(ATTEMPTS - 1),
+            wait=tenacity.wait_random_exponential(multiplier=0.4, max=3),
+            reraise=True,
+        )(call)
+        return again(*args, **kwargs)
+
     return persistent
 
 

@@ -9,8 +9,9 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import docker
 import requests
@@ -53,7 +54,7 @@ class EngineInfo:
 
 
 def endpoints() -> tuple[str, ...]:
-    """Where an engine may answer, the user's own DOCKER_HOST first and alone where it is set."""
+    """The endpoints at which an engine may answer: DOCKER_HOST alone where it is set."""
     if host := os.environ.get("DOCKER_HOST"):
         return (host,)
     paths = [path.format(uid=os.getuid()) for path in SOCKETS]
@@ -123,10 +124,17 @@ class Connection:
         places = ", ".join(tried) or "no engine socket exists"
         raise EngineUnreachableError(f"no container engine answers: {places}", hint=ENGINE_HINT)
 
+    @cached_property
+    def _said(self) -> dict[str, Any]:
+        """What the engine says of its machine and of itself, once: it counts all of its images for that."""
+        with engine_errors("asking what it is"):
+            return dict(retried(self._api.info)())
+
     def info(self) -> EngineInfo:
         """Ask the engine what it is."""
+        info = self._said
         with engine_errors("asking what it is"):
-            version, info = retried(self._api.version)(), retried(self._api.info)()
+            version = retried(self._api.version)()
         names = [part.get("Name", "") for part in version.get("Components", [])]
         podman = any("podman" in name.lower() for name in names)
         return EngineInfo(

@@ -5,7 +5,7 @@ from __future__ import annotations
 __lazy_modules__ = ("docker",)
 
 import resource
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,8 @@ from orchestrator.adapters.engine.volumes import Volumes
 from orchestrator.errors import InputError
 from orchestrator.model import IMAGE, LABEL
 
+MEMORY: Final = "/tmp"  # noqa: S108 - inside the container
+"""The folder in memory that every container has."""
 PROCESSES: Final = 1 << 15
 """Linux's default pid_max, which Podman takes for its own limit (seen on 4.3)."""
 
@@ -53,7 +55,15 @@ class ContainerSpec:
     @property
     def further(self) -> dict[str, str]:
         """Where each further volume is mounted, by its name."""
-        return {f"{self.hostname}-{number}": path for number, path in enumerate(self.volumes, start=1)}
+        return self._numbered(self.volumes, 1)
+
+    def copied(self, declared: Set[str]) -> dict[str, str]:
+        """By the names of their volumes, the folders that an image declares as volumes and nothing covers."""
+        left = declared - {self.work, MEMORY, *self.volumes}
+        return self._numbered(sorted(left), len(self.volumes) + 1)
+
+    def _numbered(self, paths: Iterable[str], first: int) -> dict[str, str]:
+        return {f"{self.hostname}-{number}": path for number, path in enumerate(paths, first)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +75,10 @@ class Ended:
     """Whether the memory limit killed it."""
     disk_full: bool = False
     """Whether its work volume had no room left at the end."""
+
+
+ENDED: Final = frozenset({"created", "exited", "dead"})
+"""States of containers that do not run. Podman refuses a filter by a state that it does not have: `dead`."""
 
 
 class Containers(ContainerFiles, Volumes):
@@ -80,15 +94,17 @@ class Containers(ContainerFiles, Volumes):
         """Create a trial's locked-down container and its labelled work volume; returns the id.
 
         No network unless the trial asks for one, no capabilities but those asked for, no new privileges, a
-        read-only root, limits on memory and pids. `init` is always on: a process that is PID 1 does not die
-        of its own SIGABRT, and under qemu-user it hangs for ever. `discard` removes all that it made, also
-        where it raised.
+        read-only root, limits on memory and pids. What the image declares as a volume is as read-only as the
+        rest of it: the engine copies the image's files to a volume of ours. `init` is always on: a process
+        that is PID 1 does not die of its own SIGABRT, and under qemu-user it hangs for ever. `discard`
+        removes all that it made, also where it raised.
         """
-        self._made[spec.hostname] = (spec.hostname, *spec.further)
+        copied = spec.copied(self.declared_volumes(spec.image))
+        self._made[spec.hostname] = (spec.hostname, *spec.further, *copied)
         self.create_volume(spec.hostname, spec.disk, spec.labels)
-        for name in spec.further:
+        for name in (*spec.further, *copied):
             self.create_plain_volume(name, spec.labels)
-        mounted = {spec.hostname: spec.work, **spec.further}
+        written = {spec.hostname: spec.work, **spec.further}
         with engine_errors(f"creating a container of {spec.image}"):
             host = self._api.create_host_config(
                 init=True,
@@ -97,8 +113,8 @@ class Containers(ContainerFiles, Volumes):
                 cap_add=list(spec.capabilities),
                 security_opt=["no-new-privileges"],
                 read_only=True,
-                binds={name: {"bind": path, "mode": "rw"} for name, path in mounted.items()},
-                tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 - inside the container
+                binds=_binds(written, "rw") | _binds(copied, "ro"),
+                tmpfs={MEMORY: "size=64m,mode=1777"},
                 mem_limit=spec.memory,
                 memswap_limit=spec.memory,
                 pids_limit=spec.pids,
@@ -119,6 +135,7 @@ class Containers(ContainerFiles, Volumes):
                 stdin_open=spec.terminal,
                 host_config=host,
                 platform=spec.platform,
+                use_config_proxy=False,  # the user's proxies, with their passwords
             )
             try:
                 return str(create()["Id"])
@@ -133,7 +150,7 @@ class Containers(ContainerFiles, Volumes):
         """Start a container, hand each piece of output to `sink(stream, bytes)`, wait for its end.
 
         Attached before the start, so that nothing is missed and no log is kept by the engine. Never
-        retried: a second start would be a second question.
+        retried: a second start would be a second trial.
         """
         with engine_errors("running a container"):
             with self._attached(container) as output:
@@ -153,7 +170,7 @@ class Containers(ContainerFiles, Volumes):
         try:
             yield output
         finally:
-            output._response.close()  # noqa: SLF001 - the SDK hangs the response there, and nowhere else
+            output._response.close()  # noqa: SLF001 - the SDK keeps the response there, and nowhere else
 
     def kill(self, container: str) -> None:
         """Kill a container that exceeded its time; one that has just ended is no error."""
@@ -167,10 +184,13 @@ class Containers(ContainerFiles, Volumes):
     def hold(self, image: str, *, labels: Mapping[str, str]) -> str:
         """Create, never start, a container of an image, to read the image's files; returns its id."""
         with engine_errors(f"opening {image}"):
-            return str(retried(self._api.create_container)(image, ["-"], labels=dict(labels))["Id"])
+            made = retried(self._api.create_container)(
+                image, ["-"], labels=dict(labels), use_config_proxy=False
+            )
+            return str(made["Id"])
 
     def container_id(self, name: str) -> str:
-        """The id of a container that a person named; raises InputError where the engine has none such."""
+        """The id of a container that a person named; raises InputError if there is none."""
         with engine_errors(f"looking for container {name}"):
             try:
                 return str(retried(self._api.inspect_container)(name)["Id"])
@@ -213,9 +233,9 @@ class Containers(ContainerFiles, Volumes):
         super().close()
 
     def discard_all(self) -> None:
-        """Remove what this process made and has not removed, as far as that goes; raises the last error.
+        """Remove what this process made and has not removed, as far as possible; raises the last error.
 
-        An engine that dies keeps what it was making, and forgets labels: only names find all of it.
+        An engine that dies keeps an unfinished container without its labels: only its name identifies it.
         """
         self.settle()
         with ExitStack() as stack:
@@ -227,10 +247,11 @@ class Containers(ContainerFiles, Volumes):
 
         A build is a part of that process. Its containers have names of the engine's choice, and no owner.
         """
-        wanted = {"label": f"{LABEL}={IMAGE}", "status": ["created", "exited", "dead"]}
+        wanted = {"label": f"{LABEL}={IMAGE}"}
         with engine_errors("listing what a broken build left"):
             found = retried(self._api.containers)(all=True, filters=wanted)
-        dead = [item["Id"] for item in found if item["Created"] < int(self.since)]
+        ended = [item for item in found if item["State"] in ENDED]
+        dead = [item["Id"] for item in ended if item["Created"] < int(self.since)]
         for container in dead:
             self.remove(container)
         return len(dead)
@@ -255,6 +276,10 @@ class Containers(ContainerFiles, Volumes):
             for container in containers:
                 stack.callback(self.remove, container["Id"])
         return len(containers) + len(volumes)
+
+
+def _binds(mounted: Mapping[str, str], mode: str) -> dict[str, Mapping[str, str]]:
+    return {name: {"bind": path, "mode": mode} for name, path in mounted.items()}
 
 
 def _ulimits() -> list[docker.types.Ulimit]:

@@ -6,7 +6,7 @@ __lazy_modules__ = ("docker", "requests")
 
 import os
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
@@ -24,6 +24,10 @@ from orchestrator.model import LABEL, LABEL_KEY, Arch
 
 BUILD_TIMEOUT: Final = 3600
 """Seconds that a build step may be silent; a compile under qemu-user takes its time."""
+ASKED: Final = 32
+"""Images that are asked for one by one. To list what it has, an engine reads every image's configuration:
+2 s for 12,000 images (Docker 20.10), as long as asking for 500."""
+CHUNK: Final = 1 << 20
 OVERLAYS: Final = frozenset({"overlay2", "overlay"})
 """Storage drivers whose layers are those of overlayfs, by Docker's name and by Podman's."""
 UNKNOWN: Final = ("manifest unknown", "name unknown")
@@ -53,6 +57,16 @@ class Images(Connection):
         super().__init__(client, endpoint)
         self._builds: dict[int, requests.Response] = {}
         self._api.hooks["response"].append(self._note_build)
+
+    def present(self, tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Those of the images with these tags, by key, that the engine has: their keys and ids."""
+        if len(tags) > ASKED:
+            found = self.images()
+            yield from ((key, found[key]) for key in tags if key in found)
+            return
+        for key, tag in tags.items():
+            if image := self.built(tag, key):
+                yield key, image
 
     def images(self) -> dict[str, str]:
         """Image ids by content-addressed key, with one engine call.
@@ -85,7 +99,7 @@ class Images(Connection):
         return {LABEL_KEY: key}
 
     def image_id(self, name: str) -> str:
-        """The id of an image that a person named; raises InputError where the engine has none such."""
+        """The id of an image that a person named; raises InputError if the engine has no such image."""
         with engine_errors(f"looking for image {name}"):
             try:
                 return str(retried(self._api.inspect_image)(name)["Id"])
@@ -101,8 +115,8 @@ class Images(Connection):
     def layers(self, image: str) -> tuple[Path, ...]:
         """The folders of an image's layers, from the top down; empty where this user cannot read them.
 
-        Only Docker's and Podman's drivers of overlayfs tell of them, and only an engine of this host has
-        them here: their names are the engine's random ones, so no other engine's lie there by chance.
+        Only the overlayfs drivers of Docker and Podman report them, and only an engine on this host has them
+        here. The engine gives them random names, so folders of another engine cannot be mistaken for them.
         """
         with engine_errors(f"looking at {image}"):
             driver = retried(self._api.inspect_image)(image).get("GraphDriver") or {}
@@ -118,11 +132,11 @@ class Images(Connection):
     ) -> str:
         """Build a Dockerfile from a tar of its context with the classic builder; returns the image id.
 
-        Its FROM lines say the platform where that is not the engine's own: one that is given for the
-        whole build is demanded of stages too that run the host's own compilers (Docker 20.10).
-        The steps of an `offline` build have no network but their loopback.
-        The whole build log goes to `log`. Raises BuildError where a step fails, EngineError where
-        the engine does or where `stop_builds` breaks the build off.
+        Its FROM lines name a foreign platform: a platform for the whole build would also apply to the stages
+        that run the host's own compilers (Docker 20.10). The steps of an `offline` build have no network but
+        their loopback, and are told no proxy, whose address may have a password. The whole build log goes to
+        `log`. Raises BuildError where a step fails, EngineError where the engine does or where `stop_builds`
+        breaks the build off.
         """
         with engine_errors(f"building {tag}"):
             try:
@@ -134,7 +148,8 @@ class Images(Connection):
                     forcerm=True,
                     decode=True,
                     labels=dict(labels),
-                    buildargs=proxies(),
+                    buildargs={} if offline else proxies(),
+                    use_config_proxy=not offline,
                     pull=False,
                     network_mode="none" if offline else None,
                     timeout=BUILD_TIMEOUT,
@@ -175,7 +190,7 @@ class Images(Connection):
     def take(self, place: str, tag: str, key: str) -> str | None:
         """Pull the image of this key from a repository of a registry, and call it `tag`; its id.
 
-        None where the registry has none such. Raises HostError where it refuses, is away, or has another
+        None if the registry has no such image. Raises HostError where it refuses, is away, or has another
         image under that key.
         """
         with _registry_errors(f"pulling from {place}"), engine_errors(f"pulling from {place}"):
@@ -216,7 +231,7 @@ class Images(Connection):
             return None
 
     def stop_builds(self) -> None:
-        """Break off every build that runs: the engine kills and removes the container of its step."""
+        """Cancel every running build: the engine kills and removes the container of its step."""
         for answer in list(self._builds.values()):
             # A build that ends by itself right now has given its connection back already.
             with suppress(RuntimeError, ValueError):
@@ -230,8 +245,8 @@ class Images(Connection):
     def prune_stages(self) -> None:
         """Remove what builds left beside their images: untagged stages, and the steps of failed builds.
 
-        Call it only while no build of this program runs, else it removes that build's stages.
-        Where another run is removing them right now, that one does it.
+        Call it only while no build of this program runs, since it would remove that build's stages. It does
+        nothing while another run removes them.
         """
         with engine_errors("removing build stages"):
             try:
@@ -246,6 +261,30 @@ class Images(Connection):
             for _ in self._api.load_image(archive):
                 pass
             return str(retried(self._api.inspect_image)(tag)["Id"])
+
+    def load_all(self, archive: Iterable[bytes]) -> None:
+        """Load an archive of images piece by piece; an error that a piece raises breaks it off."""
+        with engine_errors("loading images"):
+            for step in self._api.load_image(archive):
+                if "error" in step:
+                    raise EngineError(
+                        f"the container engine refused an archive of images: {step['error']}",
+                        hint="see the engine's log",
+                    )
+
+    def save(self, tags: Sequence[str], out: IO[bytes]) -> None:
+        """Write images by their tags as one archive, in which a layer that several have is there once."""
+        # The SDK's own method takes one image.
+        place = f"{self._api.base_url}/v{self._api.api_version}/images/get"
+        with engine_errors("saving images"):
+            answer = self._api.get(place, params={"names": list(tags)}, stream=True, timeout=BUILD_TIMEOUT)
+            with answer:
+                try:
+                    answer.raise_for_status()
+                except requests.exceptions.HTTPError as error:
+                    docker.errors.create_api_error_from_http_exception(error)
+                for chunk in answer.iter_content(CHUNK):
+                    out.write(chunk)
 
     def remove_image(self, tag: str) -> None:
         """Remove an image; one that is gone already is fine."""

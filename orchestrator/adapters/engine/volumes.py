@@ -1,13 +1,14 @@
 """Volumes: what containers write to. A work volume lies on a disk of fixed size where this host can make one.
 
-None is left to the engine to name: one that dies while it makes a container keeps the volumes that it has
-made, without their labels (seen on Docker 20.10), and then only their names tell whose they are.
+The engine never chooses a name: an engine that dies while it makes a container keeps its volumes without
+their labels (seen on Docker 20.10), and then only the names tell whose they are.
 """
 
 from __future__ import annotations
 
 __lazy_modules__ = ("docker",)
 
+import posixpath
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -19,9 +20,9 @@ import docker
 from orchestrator.adapters.engine.calls import ENGINE_HINT, engine_errors, retried
 from orchestrator.adapters.engine.connection import UNIX, Connection
 from orchestrator.adapters.workdisk import WorkDisk, shortcoming
-from orchestrator.errors import EngineError
+from orchestrator.errors import EngineError, InputError
 
-OWN_NAME: Final = re.compile(r"cm-[0-9a-f]{12}(?:-[1-9])?")
+OWN_NAME: Final = re.compile(r"cm-[0-9a-f]{12}(?:-[1-9][0-9]*)?")
 """The name of a container, or of a further volume of one."""
 
 
@@ -31,15 +32,14 @@ class Volumes(Connection):
     def __init__(self, client: docker.DockerClient, endpoint: str) -> None:
         super().__init__(client, endpoint)
         self._disks: dict[str, WorkDisk] = {}
+        self._declared: dict[str, frozenset[str]] = {}
 
     @cached_property
     def unlimited(self) -> str | None:
         """Why the size of work volumes is not limited; None where it is."""
         if not self.endpoint.startswith(UNIX):
             return "the engine may be on another machine"
-        with engine_errors("asking what it is"):
-            options = retried(self._api.info)().get("SecurityOptions") or ()
-        if any("rootless" in option for option in options):
+        if any("rootless" in option for option in self._said.get("SecurityOptions") or ()):
             return "a rootless engine cannot mount a disk"
         return shortcoming()
 
@@ -62,9 +62,29 @@ class Volumes(Connection):
                 )
                 if (made.get("Labels") or {}) == labels:
                     return
-                # An engine died over the first attempt: the second found what that had made, without labels.
+                # The engine died during the first attempt and kept the volume without its labels.
                 retried(self._api.remove_volume)(name, force=True)
         raise EngineError("the container engine makes no volume with labels", hint=ENGINE_HINT)
+
+    def declared_volumes(self, image: str) -> frozenset[str]:
+        """Where an image's VOLUME instructions put volumes: the engine makes one at each that is left free.
+
+        Such a volume can be written to and has the room of the engine's store, even where the container's
+        root is read-only. Raises InputError for a relative path: Docker (20.10) mounts it below /, but does
+        not find it among the paths that are taken.
+        """
+        if image not in self._declared:
+            with engine_errors(f"inspecting {image}"):
+                config = retried(self._api.inspect_image)(image)["Config"] or {}
+            written = tuple(config.get("Volumes") or ())
+            if relative := [path for path in written if not path.startswith("/")]:
+                raise InputError(
+                    f"an image declares a volume at a relative path, {relative[0]!r}: {image}",
+                    hint="start the path with / in its Dockerfile's VOLUME",
+                )
+            # As Go's path.Clean, which engines apply; normpath alone keeps two slashes at the start.
+            self._declared[image] = frozenset(posixpath.normpath(f"/{path.lstrip('/')}") for path in written)
+        return self._declared[image]
 
     def is_full(self, name: str) -> bool:
         """Whether a volume had no room left when its container ended; False of one without a limit."""
@@ -92,7 +112,7 @@ class Volumes(Connection):
         return len(left)
 
     def close(self) -> None:
-        """Give the disks back of volumes that could not be removed, and the connections."""
+        """Release the disks of volumes that could not be removed, and the connections."""
         with ExitStack() as stack:
             stack.callback(super().close)
             while self._disks:

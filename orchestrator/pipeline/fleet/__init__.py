@@ -1,0 +1,1 @@
+"""Cells of one run on several hosts (docs/design.md, "Fleet")."""
