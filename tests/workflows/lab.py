@@ -122,9 +122,13 @@ class Lab:
     def run(
         self, workflow: Path, *, event: str, number: int, attempt: int = 1,
         inputs: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None,
-        actions: Mapping[str, Path] | None = None,
+        actions: Mapping[str, Path] | None = None, job: str | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> list[Job]:  # fmt: skip
-        """Run a workflow as the run of this number; what became of its jobs. `actions` are other people's."""
+        """Run a workflow, or one job of it, as the run of this number; what became of its jobs.
+
+        `actions` are other people's, `variables` the repository's.
+        """
         name = f"{workflow.stem.removeprefix('again-')}-{number}-{attempt}"
         payload = {
             "inputs": dict(inputs or {}),
@@ -139,6 +143,8 @@ class Lab:
                 [
                     *(str(self.act), event, *self._arguments(workflow, number, attempt, env or {})),
                     *_local(workflow, actions or {}),
+                    *(("--job", job) if job else ()),
+                    *(word for pair in (variables or {}).items() for word in ("--var", "=".join(pair))),
                 ],
                 cwd=self.project, stdout=file, stderr=file, check=False, timeout=TIMEOUT, env=self._environ(),
             )  # fmt: skip

@@ -42,6 +42,9 @@ def upload() -> None:
     files = dict(_files(ENV["PATHS"].splitlines()))
     if not files and ENV["NOTHING"] == "error":
         raise SystemExit(f"no files were found: {ENV['PATHS']}")
+    if not files:
+        print(f"no files were found, no artifact {name}")
+        return
     odd = [inside for inside in files if REFUSED.intersection(inside)]
     if odd:
         raise SystemExit(f"the path of an artifact's file is not valid: {odd[0]}")

@@ -69,7 +69,8 @@ class Store:
         return list(self.read()["issues"])
 
     def record(self, words: list[str]) -> None:
-        """Keep a call of gh."""
+        """Keep a call of gh, which may be the first thing that happens."""
+        self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / "gh.jsonl").open("a") as file:
             file.write(json.dumps(words) + "\n")
 

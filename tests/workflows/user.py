@@ -8,7 +8,7 @@ from tests.chaos.table import Row, compared, matched
 from tests.workflows.lab import Lab
 
 COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
-ACTION: Final = f"crashmatrix/crashmatrix@{COMMIT}"
+ACTION: Final = f"owner/crashmatrix@{COMMIT}"
 WORKFLOW: Final = """\
 on: push
 permissions: {contents: read}
