@@ -25,8 +25,20 @@ LOCKS: Final = ROOT / "requirements"
 ENVIRONMENTS: Final = Path(os.environ.get("CRASHMATRIX_ENVIRONMENTS") or ROOT / ".nox").absolute()
 """Several checkouts may share them, such as the jobs of a runner that is used again."""
 
-# In the order of their constraints: runtime.txt of tests.in and docs.in, tests.txt of types.in, mutants.in.
-LOCK_ORDER: Final = ("nox", "runtime", "tests", "types", "mutants", "lint", "docs", "oracles", "lock")
+# In the order of their constraints: runtime.txt of fleet.in, tests.in and docs.in, fleet.txt of tests.in,
+# tests.txt of types.in, mutants.in.
+LOCK_ORDER: Final = (
+    "nox",
+    "runtime",
+    "fleet",
+    "tests",
+    "types",
+    "mutants",
+    "lint",
+    "docs",
+    "oracles",
+    "lock",
+)
 
 COMPILE: Final = (
     *("--quiet", "--universal", "--python-version=3.11", "--generate-hashes"),
@@ -78,6 +90,12 @@ def merge(session: nox.Session) -> None:
 def night(session: nox.Session) -> None:
     """Fetch the night before, keep this one, track causes; arguments go to `orchestrator night`."""
     orchestrate(session, environment(session, "runtime"), "night", *session.posargs)
+
+
+@nox.session
+def images(session: nox.Session) -> None:
+    """Save images as an archive, load one; arguments go to `orchestrator images`."""
+    orchestrate(session, environment(session, "runtime"), "images", *session.posargs)
 
 
 @nox.session
@@ -135,6 +153,12 @@ def chaos(session: nox.Session) -> None:
     python = environment(session, "tests")
     orchestrate(session, python, "setup")
     run(session, python, "-m", "tests.chaos", *session.posargs)
+
+
+@nox.session
+def hosts(session: nox.Session) -> None:
+    """Use whole machines, in qemu, and newer engines: `-- trixie arm64 docker containerd podman`."""
+    run(session, environment(session, "tests"), "-m", "tests.hosts", *session.posargs)
 
 
 @nox.session

@@ -7,6 +7,8 @@ from typing import Final
 
 MATRIX: Final = "matrix.yaml"
 """The file that makes a folder a project."""
+REPORTS: Final = "reports"
+"""The folder of a project's runs."""
 _CHECKOUT: Final = ("nox", "noxfile.py", f"orchestrator/{Path(__file__).name}")
 """Files that only a checkout of crashmatrix has together."""
 _SESSIONS: Final = {"doctor": "doctor", "merge": "merge", "plan": "matrix", "run": "matrix", "setup": "setup"}

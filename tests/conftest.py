@@ -10,7 +10,7 @@ from xdist.remote import Producer
 from tests.distribution import ByEngine
 from tests.integration.runs import Run, run
 
-# A busy machine is no wrong answer; where time is the question, a test asks for it by itself.
+# A slow machine is no failure: no example has a deadline.
 settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # A mutant that survives by chance tells nothing: tests.mutants draws the same examples for each.
 settings.register_profile(

@@ -42,9 +42,11 @@ def _build(hook: str, source: Path, out: Path) -> Path:
 def install(wheel: Path, venv: Path, *, with_dependencies: bool) -> Path:
     """Make a virtual environment with the wheel; returns its folder of programs.
 
-    Its libraries are fetched as its metadata says; else they are those of this process's own environment.
+    Its libraries are fetched as its metadata says, and it has pip, as a user's has; else they are those of
+    this process's own environment.
     """
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    bare = [] if with_dependencies else ["--without-pip"]
+    subprocess.run([sys.executable, "-m", "venv", *bare, venv], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(venv / "bin" / "python"), "install", *QUIET]
     alone = [] if with_dependencies else ["--no-deps", "--no-index"]
     subprocess.run([*pip, *alone, str(wheel)], check=True)

@@ -214,10 +214,7 @@ def _narrowed(chosen: Sequence[str], rule: str) -> list[str]:
 def _command(plan: Plan, group: CauseGroup, where: Where | None, example: CellResult | None) -> str:
     """The command that runs the group's cells again, as the cells' own commands are written."""
     cells = [cell.id for cell in group.cells]
-    start = "crashmatrix run"
-    if example:
-        own = shlex.join(["--cell", example.cell.id])
-        start = example.repeat.removesuffix(own).rstrip() if example.repeat.endswith(own) else start
+    start = (example.runs if example else None) or "crashmatrix run"
     chosen = plan.chosen or _chosen(plan.selection)
     rule = where.rules[0] if where and where.rules and chosen else None
     scenarios = {name for grid in plan.cells.grids for name in grid["scenario"]}

@@ -1,6 +1,7 @@
 """A crash on one page: what happened, where, and the limits of the evidence, before the details."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -9,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.model import Crash, Environment, NativeFrame, Thread, Variable
+from orchestrator.model.recursion import Repeats, folded, native_calls, python_calls
 
 REGISTERS_A_LINE: Final = 4
 INNERMOST: Final = 12
@@ -35,7 +37,7 @@ def _page(crash: Crash) -> Iterator[str]:
         yield ""
         yield f"[bold]Thread {crashed.tid}, which {'took the signal' if crash.hang else 'crashed'}[/]"
         yield from _waits(crashed)
-        yield from _stack(crashed.native, crash)
+        yield from _stack(crashed, crash)
         yield from _python(crashed)
         yield from _registers(crashed)
     yield from _disassembly(crash)
@@ -48,9 +50,7 @@ def _page(crash: Crash) -> Iterator[str]:
     for thread in others:
         yield f"Thread {thread.tid}"
         yield from _waits(thread)
-        yield from _stack(thread.native[:INNERMOST], crash)
-        if len(thread.native) > INNERMOST:
-            yield f"  ... and {len(thread.native) - INNERMOST} frames outside these (all are in --json)"
+        yield from _stack(thread, crash, INNERMOST)
         yield from _python(thread)
     if crash.modules:
         yield ""
@@ -95,10 +95,20 @@ def _place(crash: Crash) -> str:
     return f"{_frame(frame)}{build}"
 
 
-def _stack(frames: Sequence[NativeFrame], crash: Crash) -> Iterator[str]:
-    for number, frame in enumerate(frames):
+def _stack(thread: Thread, crash: Crash, most: int | None = None) -> Iterator[str]:
+    """The native frames, a recursion folded; of a thread that did not crash `most` lines."""
+    left = len(thread.native)
+    for item in islice(folded(native_calls(thread)), most):
+        if isinstance(item, Repeats):
+            left -= item.left_out
+            yield f"       [dim]... {item.words()}[/]"
+            continue
+        left -= 1
+        frame = thread.native[item]
         here = frame.pc == crash.crash.pc and frame.function == crash.crash.function
-        yield f"  {'[red]>[/]' if here else ' '}#{number:<3}{_frame(frame)}"
+        yield f"  {'[red]>[/]' if here else ' '}#{item:<3}{_frame(frame)}"
+    if left:
+        yield f"  ... and {left} frames outside these (all are in --json)"
 
 
 def _frame(frame: NativeFrame) -> str:
@@ -119,7 +129,11 @@ def _frame(frame: NativeFrame) -> str:
 def _python(thread: Thread) -> Iterator[str]:
     if thread.python:
         yield "  [bold]Python[/], innermost first"
-    for frame in thread.python:
+    for item in folded(python_calls(thread.python)):
+        if isinstance(item, Repeats):
+            yield f"    [dim]... {item.words(())}[/]"
+            continue
+        frame = thread.python[item]
         loop = "" if frame.native is None else f" [dim](run by #{frame.native})[/]"
         yield f"    {escape(frame.function)} [dim]{escape(frame.file)}:{frame.line}[/]{loop}"
 

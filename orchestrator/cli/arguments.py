@@ -39,6 +39,18 @@ def repository(text: str) -> str:
     return text
 
 
+def scheduler(text: str) -> str:
+    """The address of a dask scheduler: HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT."""
+    if (
+        not re.fullmatch(r"(t(cp|ls)://)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}", text)
+        or len(text) > 300
+    ):
+        raise argparse.ArgumentTypeError(
+            f"{text[:80]!r} is not HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT"
+        )
+    return text
+
+
 def duration(text: str) -> tuple[str, float]:
     """A time such as 45m, 1h30m or 90s, up to a day: as it was given, and in seconds."""
     match = re.fullmatch(r"(?:(\d{1,2})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s)?", text)

@@ -5,7 +5,7 @@ from typing import Final
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.segment import Segment
 
-from orchestrator.adapters.visible import visible
+from orchestrator.adapters.visible import on_one_line, visible
 
 LOG_WIDTH: Final = 200
 
@@ -38,4 +38,9 @@ def open_console(*, stderr: bool = False) -> Console:
 
 def complain(text: str) -> None:
     """Print one line of error to stderr."""
-    open_console(stderr=True).print(f"crashmatrix: {text}", markup=False, soft_wrap=True)
+    open_console(stderr=True).print(f"crashmatrix: {on_one_line(text)}", markup=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print text that a terminal folds and a file keeps in its lines."""
+    open_console().print(text, highlight=False, markup=False, soft_wrap=True)

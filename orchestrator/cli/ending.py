@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from orchestrator import report
-from orchestrator.invocation import command
+from orchestrator.invocation import REPORTS, command
 from orchestrator.model import Cause
 from orchestrator.report import cause_words, cautions, text, words
 from orchestrator.rundir import CellRecord, RunData, Status
@@ -28,7 +28,7 @@ SCENARIOS: Final = 8
 LOG_CAUSES: Final = 50
 """Causes in a log, which need not fit a screen."""
 INDENT: Final = 6
-"""Columns of a status and the space behind it."""
+"""Columns of a status and the space after it."""
 STYLES: Final = {
     Status.PASS: "green",
     Status.FAIL: "bold red",
@@ -38,18 +38,19 @@ STYLES: Final = {
 }
 
 
-def show_end(console: Console, data: RunData, *, stopped: str | None = None, rerun: bool = False) -> None:
+def show_end(
+    console: Console, data: RunData, *, stopped: str | None = None, project: Path | None = None
+) -> None:
     """The end of a run, of a report or of a merge; on a terminal it fits the screen above the prompt.
 
-    With `rerun` it names the command that repeats the failed cells, which works for the latest run only.
+    With a `project` it names the command that repeats the failed cells, which works for the latest run only.
     """
     passing = list(_passing(data))
     above = [*passing, Text()] if passing else []
     below = [*_verdict(data), *([Text(f"Stopped early: {stopped}", style="bold")] if stopped else [])]
     last = [Text(_place(data.folder))]
-    if rerun and data.open_causes:
-        again = command("run", "--rerun", "failed", project=data.folder.parent.parent)
-        last.append(Text(f"again:  {again}"))
+    if project and data.open_causes:
+        last.append(Text(f"again:  {_again(project, data.folder.parent)}"))
     rows = console.height - 1 - _height(console, [*above, *below, *last])
     causes = _causes(console, data.open_causes, rows)
     console.print(Group(*above, *causes, *below), soft_wrap=not console.is_terminal)
@@ -57,6 +58,14 @@ def show_end(console: Console, data: RunData, *, stopped: str | None = None, rer
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in report.annotations(data):
             console.print(line, markup=False, soft_wrap=True)
+
+
+def _again(project: Path, reports: Path) -> str:
+    """The command that repeats the failed cells of the latest run in a folder of reports."""
+    usual = reports.resolve() == (project / REPORTS).resolve()
+    return command(
+        "run", "--rerun", "failed", *(() if usual else ("--reports", str(reports))), project=project
+    )
 
 
 def show_place(console: Console, folder: Path) -> None:

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from orchestrator.cli.arguments import duration, own_axis, positive, repository, seconds, shard, values
+from orchestrator.cli.arguments import (
+    duration,
+    own_axis,
+    positive,
+    repository,
+    scheduler,
+    seconds,
+    shard,
+    values,
+)
 from orchestrator.names import COVERS
 
 AXIS_HELP: Final = {
@@ -63,6 +72,18 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--except", type=Path, metavar="PLAN", dest="without", help="those not in PLAN")
     group.add_argument("--shard", metavar="I/N", type=shard, help="the I-th of N parts of the selection")
     group.add_argument(
+        "--budget",
+        metavar="TIME",
+        type=duration,
+        help="of these cells, those that fit into TIME (45m): failed last, new, a cover, oldest",
+    )
+    group.add_argument(
+        "--past",
+        metavar="DIR",
+        type=Path,
+        help="earlier runs, for the times and verdicts by which shards and budgets go",
+    )
+    group.add_argument(
         "--allow-empty",
         action="store_true",
         help="an empty selection is no error (for nightly jobs)",
@@ -73,11 +94,11 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="install the packages of this run or lock file again",
     )
-    _add_build_missing(group)
+    add_build_missing(group)
     _add_trials(group)
 
 
-def _add_build_missing(parser: argparse._ActionsContainer) -> None:
+def add_build_missing(parser: argparse._ActionsContainer) -> None:
     """What becomes of a package that has no wheel for an environment."""
     parser.add_argument(
         "--build-missing",
@@ -101,7 +122,7 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
     _add_axes(group, {axis: words for axis, words in AXIS_HELP.items() if axis != "scenario"})
     _add_narrowing(group)
     _add_offline(group)
-    _add_build_missing(group)
+    add_build_missing(group)
     _add_trials(group)
 
 
@@ -198,6 +219,21 @@ def add_registry(parser: argparse._ActionsContainer) -> None:
         type=repository,
         metavar="HOST/REPO",
         help="pull images from there, push those that are built",
+    )
+
+
+def add_scheduler(parser: argparse._ActionsContainer) -> None:
+    """Which hosts run the cells, in place of this machine's engine."""
+    parser.add_argument(
+        "--scheduler",
+        type=scheduler,
+        metavar="ADDRESS",
+        help="run on the hosts of this dask scheduler (`crashmatrix worker`)",
+    )
+    parser.add_argument(
+        "--cores",
+        action="store_true",
+        help="with --scheduler: bring cores here too, which hold memory of the hosts' cells",
     )
 
 

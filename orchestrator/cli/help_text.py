@@ -71,11 +71,21 @@ EXAMPLES: Final = {
     "doctor": """\
   crashmatrix doctor
   crashmatrix doctor --json""",
+    "worker": """\
+  crashmatrix worker tcp://scheduler:8786
+  crashmatrix worker tls://scheduler:8786 --jobs 8""",
     "setup": """\
   crashmatrix setup --dry-run              show what would change
   crashmatrix setup
   crashmatrix setup --undo""",
+    "images": """\
+  crashmatrix images lock
+  crashmatrix images save images.tar --profile smoke
+  crashmatrix images load images.tar --profile smoke""",
     "lock": "  crashmatrix images lock",
+    "save": "  crashmatrix images save images.tar --profile smoke",
+    "load": "  crashmatrix images load images.tar --profile smoke",
+    "key": "  crashmatrix images key --profile smoke",
     "schema": "  crashmatrix schema causes",
     "completion": """\
   echo 'eval "$(crashmatrix completion bash)"' >> ~/.bashrc
@@ -95,13 +105,17 @@ EVERYDAY: Final[dict[str, frozenset[str]]] = {
     "plan": CHOICE | {"--json"},
     "render": CHOICE | {"--out"},
     "build": CHOICE | {"--out", "--jobs"},
+    **dict.fromkeys(("save", "load", "key"), CHOICE),
     "run": CHOICE | {"--jobs", "--list", "--resume", "--rerun"},
     "init": frozenset({"--script", "--wsgi", "--pytest", "--command", "--package", "-r", "--source"}),
     "check": frozenset({"--environments", "-k", "--tests", "--valgrind", "--json", "--baseline"}),
     "bisect": frozenset({"--along", "--axis"}),
     "analyze": frozenset({"--exe", "--sysroot", "--image", "--container", "--json"}),
 }
-"""Of commands with more flags than a screen has rows: those that `--help` explains; `--help-all` has all."""
+"""The flags that `--help` explains, for commands with more flags than a screen has rows.
+
+`--help-all` has all.
+"""
 NOTES: Final = {
     "build": EXIT,
     "run": EXIT,
@@ -125,9 +139,9 @@ Exit codes: 0 nothing changed; 1 some cell did; 2 the input is wrong;
 Exit codes: 0 the core was read, at least in part; 2 the file is no core;
 3 the host or engine failed.""",
 }
-"""What stands below the flags."""
+"""The text below the flags."""
 MORE: Final = {
-    **dict.fromkeys(("plan", "render", "build", "run"), CELLS),
+    **dict.fromkeys(("plan", "render", "build", "run", "save", "load", "key"), CELLS),
     "init": """\
 init asks nothing and overwrites nothing. Other conditions than `==` go to
 --require 'numpy>=2'.""",
@@ -142,7 +156,7 @@ that are not available are skipped, with the reason.""",
 Libraries come from this host by default; a file with another build id than the
 crashed one is never used. Environment values are shown if they are no secrets.""",
 }
-"""What stands before these words in `--help-all`."""
+"""The text before these words in `--help-all`."""
 AXES: Final = frozenset({"--arch", "--python", "--glibc", "--launcher", "--probe", "--scenario"})
 WIDEST: Final = 100
 
@@ -192,13 +206,16 @@ class HelpAll(argparse.Action):
 
 
 def whole_notes(name: str) -> str:
-    """What stands below all flags of a command."""
+    """The text below all flags of a command."""
     return "\n\n".join(words for words in (MORE.get(name), NOTES.get(name)) if words)
 
 
-def add_help_all(parser: argparse.ArgumentParser, name: str) -> None:
-    """`--help-all`, where `--help` does not explain every flag, and says so at its end."""
+def add_help_all(parser: argparse.ArgumentParser, name: str, words: str) -> None:
+    """`--help-all`, where `--help` does not explain every flag, and says so at its end.
+
+    `words` are those by which the command is called.
+    """
     if name in EVERYDAY:
         parser.add_argument("--help-all", action=HelpAll, nargs=0, help="explain every flag")
-        rest = f"crashmatrix {name} --help-all explains every flag."
+        rest = f"{words} --help-all explains every flag."
         parser.epilog = f"{NOTES[name]}\n{rest}" if name in NOTES else rest

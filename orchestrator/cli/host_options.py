@@ -1,9 +1,12 @@
 """The commands for the host, its images and the program itself."""
 
+import argparse
+from pathlib import Path
 from typing import Final
 
-from orchestrator.cli import commands, completion
-from orchestrator.cli.flags import add_project
+from orchestrator.cli import completion, host_commands, image_commands
+from orchestrator.cli.arguments import scheduler
+from orchestrator.cli.flags import add_jobs, add_project, add_selection
 from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.cli.subcommand import Subparsers, add_command
 from orchestrator.names import SHELLS
@@ -13,7 +16,7 @@ def _doctor(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "doctor", "Show what this host can do, and how to fix what is missing")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--quick", action="store_true", help="look only: build no image, run no container")
-    parser.set_defaults(command=commands.check_host)
+    parser.set_defaults(command=host_commands.check_host)
 
 
 def _setup(subparsers: Subparsers) -> None:
@@ -21,12 +24,21 @@ def _setup(subparsers: Subparsers) -> None:
     parser.add_argument("--browser", action="store_true", help="also Chromium, for the browser tests")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, change nothing")
     parser.add_argument("--undo", action="store_true", help="restore core_pattern, stop what setup started")
-    parser.set_defaults(command=commands.set_up_host)
+    parser.set_defaults(command=host_commands.set_up_host)
+
+
+def _worker(subparsers: Subparsers) -> None:
+    parser = add_command(subparsers, "worker", "Run cells for `run --scheduler` of other machines", "ADDRESS")
+    parser.add_argument(
+        "address", type=scheduler, metavar="ADDRESS", help="the dask scheduler: tcp://HOST:PORT"
+    )
+    add_jobs(parser)
+    parser.set_defaults(command=host_commands.work)
 
 
 def _images(subparsers: Subparsers) -> None:
     parser = add_command(
-        subparsers, "images", "Maintain the pinned digests of what images are made from", "VERB"
+        subparsers, "images", "Pin what images are made from; take images to another machine", "VERB"
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     lock = add_command(verbs, "lock", "Pin what images/catalogue.yaml names, in images/lock.yaml")
@@ -34,13 +46,27 @@ def _images(subparsers: Subparsers) -> None:
     lock.add_argument(
         "--downloads-only", action="store_true", help="do not resolve the tags of registry images"
     )
-    lock.set_defaults(command=commands.lock_images)
+    lock.set_defaults(command=host_commands.lock_images)
+    save = add_command(verbs, "save", "Write the images of the chosen cells as one archive", "FILE")
+    _add_archive(save)
+    save.set_defaults(command=image_commands.save_images)
+    load = add_command(verbs, "load", "Load the images of the chosen cells from an archive", "FILE")
+    _add_archive(load)
+    load.set_defaults(command=image_commands.load_images)
+    key = add_command(verbs, "key", "Print one digest of the images of the chosen cells, for a cache")
+    add_selection(key)
+    key.set_defaults(command=image_commands.print_key)
+
+
+def _add_archive(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="the archive, a tar as of `docker save`")
+    add_selection(parser)
 
 
 def _schema(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "schema", "Print the JSON schema of a file", "NAME")
     parser.add_argument("name", choices=tuple(SCHEMAS), metavar="NAME", help=f"one of {', '.join(SCHEMAS)}")
-    parser.set_defaults(command=commands.print_schema)
+    parser.set_defaults(command=host_commands.print_schema)
 
 
 def _completion(subparsers: Subparsers) -> None:
@@ -49,5 +75,5 @@ def _completion(subparsers: Subparsers) -> None:
     parser.set_defaults(command=completion.print_completion)
 
 
-COMMANDS: Final = (_doctor, _setup, _images, _schema, _completion)
+COMMANDS: Final = (_doctor, _setup, _worker, _images, _schema, _completion)
 """Each adds its command to the parser, in the order of the help."""

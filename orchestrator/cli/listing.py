@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Final
 
+from orchestrator.adapters.visible import on_one_line
 from orchestrator.model import ExcludedCells, Expectation, InterpreterKind, OutcomeKind, Plan, PlannedCell
 from orchestrator.model.memory import DEFAULT_MEMORY, memory_words
 
@@ -16,7 +17,7 @@ MANY_REASONS: Final = 3
 def lines(plan: Plan) -> Iterator[str]:
     """The values that no cell has, the cells, then the other excluded ones under their reasons."""
     for lacking in plan.unavailable:
-        reasons = "; ".join(lacking.reasons[:MANY_REASONS])
+        reasons = on_one_line("; ".join(lacking.reasons[:MANY_REASONS]))
         more = f"; and {len(lacking.reasons) - MANY_REASONS} more" if lacking.reasons[MANY_REASONS:] else ""
         cells = f"{lacking.count:,} cells with {lacking.axis} {lacking.value}"
         yield f"none of the {cells} can run: {reasons}{more}\n"
@@ -31,6 +32,7 @@ def lines(plan: Plan) -> Iterator[str]:
             f"\n{covered.cover}: {covered.combinations:,} of {covered.of:,} combinations of values, in "
             f"{covered.cells:,} of {covered.selectable:,} cells.\n"
         )
+    yield from (f"\n{item.words}\n" for item in (*plan.budgets, plan.estimate) if item)
     yield (
         f"\n{len(plan.cells):,} cells run, {plan.excluded_count:,} are excluded, "
         f"{plan.deselected:,} are not selected.\n"
@@ -64,7 +66,7 @@ def _excluded(plan: Plan) -> Iterator[str]:
             groups.setdefault(f"{excluded.reason}{place}", []).append(others)
     for reason, alike in groups.items():
         count = sum(group.count for group in alike)
-        yield f"\nexcluded {count}: {reason}\n"
+        yield f"\nexcluded {count}: {on_one_line(reason)}\n"
         for left_out in islice(chain.from_iterable(group.each() for group in alike), MANY_EXCLUDED):
             yield f"  {left_out.cell.id}\n"
         if count > MANY_EXCLUDED:

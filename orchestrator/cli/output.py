@@ -1,5 +1,6 @@
 """What commands print without rich, for programs and for very many lines."""
 
+import json
 import sys
 from collections.abc import Iterable
 
@@ -14,3 +15,13 @@ def write_lines(lines: Iterable[str]) -> None:
 def write_json(pieces: Iterable[str]) -> None:
     """Print JSON."""
     sys.stdout.writelines(map(visible_json, pieces))
+
+
+def document(data: object) -> str:
+    """A value as a JSON document, indented as files of this program are."""
+    return json.dumps(data, indent=1) + "\n"
+
+
+def write_document(data: object) -> None:
+    """Print a value as a JSON document."""
+    write_json([document(data)])

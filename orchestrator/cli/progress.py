@@ -1,5 +1,7 @@
 """Progress of a run: a live block on a terminal, plain lines elsewhere (CI logs, pipes)."""
 
+__lazy_modules__ = ("orchestrator.report",)
+
 import threading
 import time
 from collections import Counter
@@ -19,6 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from orchestrator.adapters.visible import on_one_line
 from orchestrator.images import INHERITED
 from orchestrator.model import CellResult, Verdict
 from orchestrator.pipeline.progress import Progress as ProgressProtocol
@@ -55,7 +58,9 @@ class Lines:
     def image_ended(self, role: str, seconds: float, error: str | None) -> None:
         """Print how a build ended."""
         self._line(
-            f"[bold red]FAILED {role}: {escape(error)}[/]" if error else f"built {role} in {seconds:.1f} s"
+            f"[bold red]FAILED {role}: {escape(on_one_line(error))}[/]"
+            if error
+            else f"built {role} in {seconds:.1f} s"
         )
 
     def cell_started(self, cell: str) -> None:
@@ -72,7 +77,7 @@ class Lines:
 
     def say(self, text: str) -> None:
         """Print any other message."""
-        self._line(escape(text))
+        self._line(escape(on_one_line(text)))
 
     def _line(self, text: str) -> None:
         with self._lock:
@@ -86,7 +91,7 @@ def _images(count: int) -> str:
 def _short(result: CellResult) -> str:
     """The reason of a verdict. The error of a failed image has its own line: a cell only names the image."""
     failed = result.unobserved.image if result.unobserved else None
-    return f"image {failed.role} could not be built" if failed else result.judgement.reason
+    return on_one_line(f"image {failed.role} could not be built" if failed else result.judgement.reason)
 
 
 class Live(Lines):
@@ -144,7 +149,7 @@ class Live(Lines):
             self._console.print(f"[{STYLES[verdict]}]{verdict.upper():5}[/] {escape(result.cell.id)}")
             if cause not in self._said:
                 self._said.add(cause)
-                said = Text(f"{'':6}{cause}", style="dim")
+                said = Text(f"{'':6}{on_one_line(cause)}", style="dim")
                 self._console.print(said, no_wrap=True, overflow="ellipsis")
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from orchestrator.cli import commands
+from orchestrator.cli import record_commands
 from orchestrator.cli.flags import add_baseline, add_cell, add_junit, add_project, add_reports
 from orchestrator.cli.subcommand import Subparsers, add_command
 from orchestrator.names import BACKENDS
@@ -16,7 +16,7 @@ def _report(subparsers: Subparsers) -> None:
     parser.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the latest)")
     add_baseline(parser)
     add_junit(parser)
-    parser.set_defaults(command=commands.report_run)
+    parser.set_defaults(command=record_commands.report_run)
 
 
 def _repro(subparsers: Subparsers) -> None:
@@ -27,7 +27,7 @@ def _repro(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--into", type=Path, metavar="DIR", help="the new folder (default: one named after the cell)"
     )
-    parser.set_defaults(command=commands.write_repro)
+    parser.set_defaults(command=record_commands.write_repro)
 
 
 def _shell(subparsers: Subparsers) -> None:
@@ -38,7 +38,7 @@ def _shell(subparsers: Subparsers) -> None:
         "CELL",
     )
     add_cell(parser)
-    parser.set_defaults(command=commands.open_shell)
+    parser.set_defaults(command=record_commands.open_shell)
 
 
 def _diff(subparsers: Subparsers) -> None:
@@ -53,7 +53,7 @@ def _diff(subparsers: Subparsers) -> None:
     parser.add_argument("before", metavar="BEFORE", help="name or folder of the earlier run")
     parser.add_argument("after", metavar="AFTER", help="name or folder of the later run, or `latest`")
     parser.add_argument("--json", action="store_true", help="print JSON (the format of comparison.json)")
-    parser.set_defaults(command=commands.diff_runs)
+    parser.set_defaults(command=record_commands.diff_runs)
 
 
 def _merge(subparsers: Subparsers) -> None:
@@ -76,7 +76,7 @@ def _merge(subparsers: Subparsers) -> None:
         "exit code 3 where one is missing; repeatable",
     )
     add_junit(parser)
-    parser.set_defaults(command=commands.merge_runs)
+    parser.set_defaults(command=record_commands.merge_runs)
 
 
 def _night(subparsers: Subparsers) -> None:
@@ -92,17 +92,20 @@ def _night(subparsers: Subparsers) -> None:
     )
     fetch.add_argument("nights", type=Path, metavar="DIR", help="the new folder of the nights")
     fetch.add_argument("--artifact", default="night", metavar="NAME", help="its artifact (default: night)")
-    fetch.set_defaults(command=commands.fetch_nights)
+    fetch.add_argument(
+        "--brief", action="store_true", help="only what plans go by: times, verdicts and causes, no results"
+    )
+    fetch.set_defaults(command=record_commands.fetch_nights)
     keep = add_command(
         verbs, "keep", "Leave of older nights what histories need, and say if this one is complete", "DIR"
     )
     keep.add_argument("nights", type=Path, metavar="DIR", help="the folder of the nights")
-    keep.set_defaults(command=commands.keep_nights)
+    keep.set_defaults(command=record_commands.keep_nights)
     issues = add_command(
         verbs, "issues", "Open, update and close an issue for each cause of this night", "DIR"
     )
     issues.add_argument("nights", type=Path, metavar="DIR", help="the folder of the nights")
-    issues.set_defaults(command=commands.track_causes)
+    issues.set_defaults(command=record_commands.track_causes)
 
 
 def _analyze(subparsers: Subparsers) -> None:
@@ -130,7 +133,7 @@ def _analyze(subparsers: Subparsers) -> None:
         help="use this reader only; repeatable",
     )
     parser.add_argument("--json", action="store_true", help="print JSON (`crashmatrix schema crash`)")
-    parser.set_defaults(command=commands.analyze_core)
+    parser.set_defaults(command=record_commands.analyze_core)
 
 
 COMMANDS: Final = (_report, _repro, _shell, _diff, _merge, _night, _analyze)

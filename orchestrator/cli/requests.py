@@ -8,17 +8,13 @@ import argparse
 import re
 import time
 from pathlib import Path
-from typing import Final
 
 from orchestrator import matrix, rundir
 from orchestrator.adapters.suggest import nearest
 from orchestrator.errors import ErrorList, InputError
-from orchestrator.invocation import MATRIX, nearest_project
+from orchestrator.invocation import MATRIX, REPORTS, nearest_project
 from orchestrator.model import STANDARD_AXES, Cover
 from orchestrator.pipeline import due, planning, projects, schedule
-
-REPORTS: Final = "reports"
-"""The folder of a project that keeps its runs."""
 
 
 def plan_chosen(arguments: argparse.Namespace, *, listing: bool = False) -> planning.PlannedRun:
@@ -63,6 +59,8 @@ def selection(arguments: argparse.Namespace, project: projects.Project) -> matri
         only=_plan_of(arguments.only, "--only"),
         without=_plan_of(arguments.without, "--except"),
         shard=arguments.shard,
+        budget=arguments.budget and arguments.budget[1],
+        past=_past(arguments),
         trials=arguments.trials,
         timeout=arguments.timeout,
         offline=arguments.offline,
@@ -78,6 +76,8 @@ def environment(arguments: argparse.Namespace, project: projects.Project) -> mat
         "only": None,
         "without": None,
         "shard": None,
+        "budget": None,
+        "past": None,
         "cover": None,
         "lock": None,
         "allow_empty": False,
@@ -87,7 +87,7 @@ def environment(arguments: argparse.Namespace, project: projects.Project) -> mat
 
 
 def along(arguments: argparse.Namespace) -> tuple[str, str | None]:
-    """The axis of a bisection, and the values that are named; raises InputError for more than that."""
+    """The axis of a bisection, and the values that are named; raises InputError for two axes."""
     axis, *values = arguments.along
     if len(values) > 1:
         raise InputError(
@@ -113,6 +113,17 @@ def deadline(arguments: argparse.Namespace) -> schedule.Deadline | None:
         return None
     words, seconds = arguments.deadline
     return schedule.Deadline(words=words, at=time.monotonic() + seconds)
+
+
+def _past(arguments: argparse.Namespace) -> Path | None:
+    """The folder of earlier runs: for a budget this project's own, unless another is named.
+
+    Shards must all know the same, so they know of none unless it is named.
+    """
+    if arguments.past or not arguments.budget or arguments.shard:
+        return Path(arguments.past) if arguments.past else None
+    own = Path(getattr(arguments, "reports", None) or project_folder(arguments) / REPORTS)
+    return own if own.is_dir() else None
 
 
 def _lock(arguments: argparse.Namespace) -> Path | None:
@@ -141,6 +152,7 @@ def check_chosen_once(arguments: argparse.Namespace) -> None:
     asked = {f"--{axis}": getattr(arguments, axis) for axis in (*STANDARD_AXES, "axis", "profile")}
     asked |= {"-k": arguments.expression, "--cover": arguments.cover, "--cell": arguments.cells}
     asked |= {"--only": arguments.only, "--except": arguments.without}
+    asked |= {"--budget": arguments.budget, "--past": arguments.past}
     if arguments.resume:
         asked |= {f"--{name}": getattr(arguments, name) for name in ("shard", "trials", "timeout", "lock")}
         asked |= {"--build-missing": arguments.build_missing}
@@ -153,7 +165,7 @@ def check_chosen_once(arguments: argparse.Namespace) -> None:
 
 
 def reports_folder(arguments: argparse.Namespace) -> Path:
-    """The folder that keeps the runs; reports/ of the current folder where that is in no project."""
+    """The folder that keeps the runs; outside of a project, reports/ of the current folder."""
     return Path(arguments.reports or (_given_or_nearest(arguments) or Path()) / REPORTS)
 
 

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from orchestrator.cli import commands
+from orchestrator.cli import run_commands
 from orchestrator.cli.flags import (
     add_baseline,
+    add_build_missing,
     add_deadline,
     add_environment,
     add_jobs,
@@ -16,6 +17,7 @@ from orchestrator.cli.flags import (
     add_project,
     add_registry,
     add_reports,
+    add_scheduler,
     add_selection,
 )
 from orchestrator.cli.subcommand import Subparsers, add_command
@@ -67,21 +69,21 @@ def _init(subparsers: Subparsers) -> None:
         metavar="ARG",
         help="the rest of the line, for the script or pytest",
     )
-    parser.set_defaults(command=commands.start_project)
+    parser.set_defaults(command=run_commands.start_project)
 
 
 def _plan(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "plan", "List the cells that would run, and why others are excluded")
     add_selection(parser)
     add_listing(parser)
-    parser.set_defaults(command=commands.show_plan)
+    parser.set_defaults(command=run_commands.show_plan)
 
 
 def _render(subparsers: Subparsers) -> None:
     parser = add_command(subparsers, "render", "Write the Dockerfiles of the chosen cells, without building")
     add_selection(parser)
     add_out(parser)
-    parser.set_defaults(command=commands.render_images)
+    parser.set_defaults(command=run_commands.render_images)
 
 
 def _build(subparsers: Subparsers) -> None:
@@ -90,7 +92,7 @@ def _build(subparsers: Subparsers) -> None:
     add_jobs(parser)
     add_registry(parser)
     add_out(parser)
-    parser.set_defaults(command=commands.build_images)
+    parser.set_defaults(command=run_commands.build_images)
 
 
 def _run(subparsers: Subparsers) -> None:
@@ -100,6 +102,7 @@ def _run(subparsers: Subparsers) -> None:
     add_listing(group)
     add_jobs(group)
     add_registry(group)
+    add_scheduler(group)
     add_reports(parser)
     group.add_argument(
         "--fail-fast",
@@ -122,7 +125,7 @@ def _run(subparsers: Subparsers) -> None:
     )
     add_baseline(group)
     add_junit(group)
-    parser.set_defaults(command=commands.run_cells)
+    parser.set_defaults(command=run_commands.run_cells)
 
 
 def _check(subparsers: Subparsers) -> None:
@@ -148,6 +151,7 @@ def _check(subparsers: Subparsers) -> None:
         "--source", metavar="DIR", type=Path, help="the source tree that has the tests (implies --tests)"
     )
     parser.add_argument("--valgrind", action="store_true", help="run import, use and exit under valgrind too")
+    add_build_missing(parser)
     parser.add_argument(
         "--offline", action="store_true", help="use pinned and cached packages and images only"
     )
@@ -155,7 +159,7 @@ def _check(subparsers: Subparsers) -> None:
     add_jobs(parser)
     add_reports(parser)
     add_baseline(parser)
-    parser.set_defaults(command=commands.check_packages)
+    parser.set_defaults(command=run_commands.check_packages)
 
 
 def _bisect(subparsers: Subparsers) -> None:
@@ -178,7 +182,7 @@ def _bisect(subparsers: Subparsers) -> None:
     add_jobs(group)
     add_reports(parser)
     group.add_argument("--json", action="store_true", help="print the answer as JSON, progress to stderr")
-    parser.set_defaults(command=commands.bisect_axis)
+    parser.set_defaults(command=run_commands.bisect_axis)
 
 
 COMMANDS: Final = (_init, _plan, _render, _build, _run, _check, _bisect)

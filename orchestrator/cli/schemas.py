@@ -7,7 +7,7 @@ __lazy_modules__ = ("orchestrator", "orchestrator.matrix")
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from orchestrator import check, model
+from orchestrator import model
 from orchestrator.matrix import matrix_file, scenario_file
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SCHEMAS: Final[Mapping[str, Callable[[], type[BaseModel]]]] = {
     "bisection": lambda: model.Bisection,
     "causes": lambda: model.Causes,
-    "check": lambda: check.Checked,
+    "check": lambda: model.Checked,
     "comparison": lambda: model.Comparison,
     "crash": lambda: model.Crash,
     "digest": lambda: model.RunDigest,

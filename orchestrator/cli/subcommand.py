@@ -6,8 +6,11 @@ from typing import Final, TypeAlias
 from orchestrator.cli import help_text
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no public name
-"""What commands are added to."""
-VERBS_OF: Final = {"lock": ("images",), **dict.fromkeys(("fetch", "keep", "issues"), ("night",))}
+"""The object that commands are added to."""
+VERBS_OF: Final = {
+    **dict.fromkeys(("lock", "save", "load", "key"), ("images",)),
+    **dict.fromkeys(("fetch", "keep", "issues"), ("night",)),
+}
 """The command that a verb stands behind."""
 
 
@@ -23,5 +26,5 @@ def add_command(subparsers: Subparsers, name: str, title: str, usage: str = "") 
         allow_abbrev=False,
         formatter_class=help_text.Formatter,
     )
-    help_text.add_help_all(parser, name)
+    help_text.add_help_all(parser, name, words)
     return parser

@@ -5,6 +5,7 @@ from __future__ import annotations
 __lazy_modules__ = ("orchestrator", "orchestrator.cli", "orchestrator.pipeline", "orchestrator.report")
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -21,12 +22,12 @@ SENTENCE: Final = 4_000
 STATE_STYLES: Final = {"ok": "green", "degraded": "yellow", "missing": "red"}
 
 
-def show_run(console: Console, finished: run.Finished) -> None:
+def show_run(console: Console, finished: run.Finished, project: Path) -> None:
     """The effect of the mitigations in a finished run, then its end."""
     if found := report.remedies(finished.data):
         console.print(_remedies(found))
         console.print()
-    ending.show_end(console, finished.data, stopped=finished.stopped, rerun=True)
+    ending.show_end(console, finished.data, stopped=finished.stopped, project=project)
 
 
 def show_bisection(console: Console, found: bisecting.Bisected) -> None:

@@ -1,7 +1,8 @@
 """The runs of one folder, oldest first: each cell's verdicts, and the first run of each signature."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Final
 
 from orchestrator.model import History, PastRun, RunDigest, SignatureHistory
@@ -31,7 +32,21 @@ def digest(run: RunData) -> RunDigest:
         shard=plan.shard,
         cells={cell: LETTERS[record.status] for cell, record in run.by_id.items()},
         signatures=dict(sorted(signatures.items())),
+        seconds={
+            record.id: round(record.result.seconds, 1)
+            for record in run.records
+            if record.result and record.result.trials
+        },
+        builds=_builds(run),
     )
+
+
+def _builds(run: RunData) -> dict[str, float]:
+    """The mean time that images took, by kind and architecture; one that was there took none."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for image in run.plan.images:
+        found[f"{image.role.partition('-')[0]} {image.arch}"].append(run.build_seconds(image))
+    return {kind: round(fmean(times), 1) for kind, times in sorted(found.items())}
 
 
 def history(

@@ -59,7 +59,7 @@ class Separator:
         rules = tuple(rule_text(rule) for rule in found.rules) if finding in _RULED else ()
         cells = tuple(space.chosen(bits))
         other = _swapped(space, found.rules) if finding is Finding.TIE else None
-        text = words.place(finding, rules, cells, len(space.cells), other=other)
+        text = words.place(finding, rules, cells, len(space.cells), other=other, silent=space.silent)
         return Where(finding=finding, rules=rules[:NAMED], text=text)
 
 
@@ -146,7 +146,10 @@ def _explanation(item: SubjectCells, scope: _Scope, seen: Sequence[CellResult]) 
         sentence="",
     )
     return made.model_copy(
-        update={"sentence": words.sentence(made), "notes": tuple(words.notes(made, cut=found.cut))}
+        update={
+            "sentence": words.sentence(made),
+            "notes": tuple(words.notes(made, cut=found.cut, runs=seen[scope.positions[0]].runs)),
+        }
     )
 
 

@@ -9,6 +9,8 @@ against the off-set does (Brayton et al., Logic Minimization Algorithms for VLSI
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from orchestrator.explain.space import Condition, Space
@@ -148,12 +150,15 @@ class _Search:
     def _useful(self, found: list[tuple[int, Term]]) -> tuple[tuple[int, Term], ...]:
         """The conjunctions, cheapest first, without those that a cheaper one can replace."""
         kept: list[tuple[int, Term]] = []
-        covers: list[tuple[int, int]] = []
-        for cost, term in sorted(found, key=lambda item: item[0]):
-            covered = _bits(term, self.shown)
-            if not any(less < cost and not covered & ~more for less, more in covers):
-                kept.append((cost, term))
-                covers.append((cost, covered))
+        widest: list[int] = []  # What cheaper conjunctions cover, without sets that lie in another one.
+        for _, group in groupby(sorted(found, key=itemgetter(0)), key=itemgetter(0)):
+            covers = [(_bits(item[1], self.shown), item) for item in group]
+            # Many conjunctions cover the same cells: each set is compared once.
+            new = {
+                covered for covered in {one for one, _ in covers} if all(covered & ~wide for wide in widest)
+            }
+            kept += [item for covered, item in covers if covered in new]
+            widest = [*(wide for wide in widest if all(wide & ~covered for covered in new)), *new]
         return tuple(kept)
 
     def _hull(self, must: int) -> int:

@@ -1,6 +1,7 @@
 """Explanations in words. Made here once; every report prints these sentences as they are."""
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Container, Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -37,33 +38,44 @@ def sentence(item: Explanation) -> str:
 
 
 def place(
-    finding: Finding, rules: Sequence[str], cells: Sequence[Cell], ran: int, *, other: str | None = None
-) -> str:
+    finding: Finding, rules: Sequence[str], cells: Sequence[Cell], ran: int, *,
+    other: str | None = None, silent: Container[str] = (),
+) -> str:  # fmt: skip
     """Where a cause is shown, in under 100 characters: the shortest rule, or how many cells show it.
 
-    `other`: the axis by which the only other rule says the same, since the two change together.
+    `other`: the axis by which the only other rule says the same, since the two change together. `silent` are
+    axes of which one value ran: they do not tell a cell from the others.
     """
     if finding in (Finding.RULE, Finding.TIE):
         more = f" (or {other})" if other else f" (or {len(rules) - 1} more)" if len(rules) > 1 else ""
         room = PLACE - len(more)
-        return (rules[0] if len(rules[0]) <= room else f"{rules[0][: room - 1]}…") + more
+        return _cut(rules[0], room) + more
     if finding is Finding.EVERYWHERE:
         return "the only cell" if ran == 1 else f"all {ran:,} cells"
     if finding is Finding.ONE_CELL:
-        return f"only {cells[0].environment}"
+        own = "".join(f"+{axis}={value}" for axis, value in cells[0].own_values if axis not in silent)
+        return _cut(f"only {cells[0].environment}{own}", PLACE)
     if finding is Finding.ALL_BUT_ONE:
         return f"all {ran:,} cells but one"
     return f"{len(cells):,} of {ran:,} cells; no short rule"
 
 
-def notes(item: Explanation, *, cut: bool) -> Iterator[str]:
-    """What else must be known before the sentence is trusted. `cut`: a shorter rule was not ruled out."""
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: room - 1]}…"
+
+
+def notes(item: Explanation, *, cut: bool, runs: str | None = None) -> Iterator[str]:
+    """What else must be known before the sentence is trusted.
+
+    `cut`: a shorter rule was not ruled out. `runs`: the start of a command that runs cells of this project.
+    """
     if item.finding is Finding.TIE:
         yield _tie(item)
     if item.settling:
         yield _settling(item.settling, item.settling_count)
     if item.crossing:
-        yield f"One cell that was not chosen would tell: `{command('run', '--cell', item.crossing)}`."
+        one = f"{runs or command('run')} {shlex.join(['--cell', item.crossing])}"
+        yield f"One cell that was not chosen would tell: `{one}`."
     boundaries = dict.fromkeys(boundary for rule in item.rules for boundary in rule.boundaries)
     if boundaries:
         yield _boundaries(list(boundaries))

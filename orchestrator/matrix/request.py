@@ -31,6 +31,10 @@ class Request:
     without: OtherPlan | None = None
     """Restricts the chosen cells to those that this plan lacks: the rest for another machine."""
     shard: tuple[int, int] | None = None
+    budget: float | None = None
+    """Seconds of one machine that all shards share; cells that do not fit are left out."""
+    past: Path | None = None
+    """The folder of earlier runs, whose times and verdicts budget and shards go by."""
     trials: int | None = None
     enough: int = 1
     """The number of trials of a cell."""

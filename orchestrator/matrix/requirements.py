@@ -5,7 +5,7 @@ __lazy_modules__ = ("packaging",)
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
@@ -26,7 +26,12 @@ _INCLUDE: Final = re.compile(r"(?:-r\s*|--requirement[\s=]\s*)(\S.*)")
 WHEEL: Final = ".whl"
 LONGEST: Final = 80
 """Characters of a requirement that an error shows."""
+YAML: Final = ".yaml"
+INDENT: Final = 4
+"""Columns before the requirement in packaging's error messages."""
 _ARCHIVES: Final = (WHEEL, ".tar.gz", ".zip")
+_BREAKS: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+"""Line breaks and control characters: in an address they would be another line for uv, such as a path."""
 _FLAG: Final = re.compile(r"--?[A-Za-z][A-Za-z-]*")
 _INDEX: Final = "configure the index as for uv: UV_INDEX_URL, UV_EXTRA_INDEX_URL or pip.conf"
 _VALUE: Final = f"write the value; {_INDEX}"
@@ -43,6 +48,8 @@ _REFUSED: Final = {
 
 def parse_requirement(text: str, where: Location) -> str:
     """One requirement as PEP 508 writes it, followed by its --hash options; raises InputError."""
+    if _BREAKS.search(text):
+        _refuse(f"{text[:LONGEST]!r} is not one line", where, "write each requirement by itself")
     if flag := _FLAG.match(text):
         hint = _REFUSED.get(flag[0], "remove it; what is read is NAME, a version, a marker, --hash and -r")
         _refuse(f"the option {flag[0]} is not supported", where, hint)
@@ -67,10 +74,22 @@ def _requirement(text: str, where: Location) -> "requirements.Requirement":
         if "://" in text:
             _refuse(f"{shown_text} is an address without a name", where, "write NAME @ https://...")
         said = str(error).splitlines()[0]
-        _refuse(f"{shown_text} is not a requirement: {said}", where, "write for example flask>=3.0")
+        place = _behind(where, error)
+        _refuse(f"{shown_text} is not a requirement: {said}", place, "write for example flask>=3.0")
     if requirement.url:
         _check_url(requirement.name, requirement.url, where)
     return requirement
+
+
+def _behind(where: Location, error: "requirements.InvalidRequirement") -> Location:
+    """Where a requirement that begins at `where` stops being one: packaging points there with a caret.
+
+    In YAML quotes may stand before it, so there the place is its begin.
+    """
+    mark = str(error).rpartition("\n")[2].find("^") - INDENT
+    if where.column is None or mark < 0 or where.file.endswith(YAML):
+        return where
+    return replace(where, column=where.column + mark)
 
 
 def _check_url(name: str, url: str, where: Location) -> None:
@@ -115,8 +134,10 @@ class Requirements:
         except UnicodeDecodeError as error:
             line = raw.count(b"\n", 0, error.start) + 1
             _refuse("the file is not UTF-8 text", Location(file=file, line=line), "save it as UTF-8")
+        lines = text.splitlines()
         for number, content in logical_lines(text):
-            place = Location(file=file, line=number)
+            first = lines[number - 1]
+            place = Location(file=file, line=number, column=len(first) - len(first.lstrip()) + 1)
             yield from self._each(content, path.parent, place, within=(*within, path.resolve()))
 
     def _each(self, content: str, folder: Path, where: Location, within: tuple[Path, ...]) -> Iterator[str]:

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from orchestrator.adapters import yamlfile
 from orchestrator.adapters.files import write_atomically
-from orchestrator.errors import InputError, Location
+from orchestrator.errors import ErrorList, InputError, Location
 from orchestrator.invocation import MATRIX
 from orchestrator.matrix.matrix_file import MatrixFile
+from orchestrator.matrix.requirements import Requirements
 from orchestrator.matrix.scenario_file import ScenarioFile
 
 SCENARIOS: Final = "scenarios"
@@ -67,8 +68,8 @@ class NewScenario:
         options = {"arguments": self.arguments, "requires": self.requires, "source": self.source}
         return entries | {key: value for key, value in options.items() if value}
 
-    def check(self) -> None:
-        """Raise InputError where the file would not load."""
+    def check(self, folder: Path) -> None:
+        """Raise InputError where the file would not load in the project's folder."""
         try:
             ScenarioFile.model_validate({**self._entries, "packages": self.packages})
         except ValidationError as error:
@@ -76,6 +77,17 @@ class NewScenario:
             hint = first.get("ctx", {}).get("hint", "rename it, or write the file by hand")
             said = first["msg"].removeprefix("Value error, ")
             raise InputError(f"{first['loc'][0]}: {said}", hint=hint) from error
+        self._check_requirements(folder.resolve())
+
+    def _check_requirements(self, project: Path) -> None:
+        """Raise InputError for each requirement that a plan would refuse, in a file at its line."""
+        errors = ErrorList()
+        reader = Requirements(project=project, errors=errors)
+        entries = (f"-r {self.requires}",) if isinstance(self.requires, str) else self.requires
+        for entry in entries:
+            for _ in reader.listed(entry, project, Location(file="requires")):
+                pass
+        errors.raise_all()
 
     @property
     def text(self) -> str:
@@ -100,7 +112,7 @@ def write_first_files(folder: Path, scenario: NewScenario, schemas: Mapping[str,
     `schemas` are the texts of the JSON schemas `matrix` and `scenario`. Raises InputError where the scenario
     would not load, and where one of that name exists: nothing is overwritten but the schemas.
     """
-    scenario.check()
+    scenario.check(folder)
     matrix, file = folder / MATRIX, folder / SCENARIOS / f"{scenario.name}.yaml"
     for taken in (file, file.with_suffix("")):
         if taken.exists():

@@ -9,16 +9,19 @@ __lazy_modules__ = (
     "orchestrator.model.catalogue",
     "orchestrator.model.cause",
     "orchestrator.model.cell",
+    "orchestrator.model.checked",
     "orchestrator.model.code",
     "orchestrator.model.comparison",
     "orchestrator.model.crash",
     "orchestrator.model.download",
     "orchestrator.model.environment",
+    "orchestrator.model.estimate",
     "orchestrator.model.evidence",
     "orchestrator.model.explanation",
     "orchestrator.model.image",
     "orchestrator.model.interpreter",
     "orchestrator.model.night",
+    "orchestrator.model.packages",
     "orchestrator.model.plan",
     "orchestrator.model.planned_cells",
     "orchestrator.model.rate",
@@ -26,9 +29,11 @@ __lazy_modules__ = (
     "orchestrator.model.root_filesystem",
     "orchestrator.model.scenario",
     "orchestrator.model.selection",
+    "orchestrator.model.serving",
     "orchestrator.model.survival",
     "orchestrator.model.terms",
     "orchestrator.model.unobserved",
+    "orchestrator.model.user_tests",
 )
 
 from orchestrator.binary.arch import MATRIX_ARCHES, Arch
@@ -53,6 +58,7 @@ from orchestrator.model.cell import (
     version_depth,
     version_key,
 )
+from orchestrator.model.checked import Checked, CheckedCell, CheckedHit, CheckedPackage, HazardResult
 from orchestrator.model.code import COMMIT, CodeFile, PackageAxis, UserCode
 from orchestrator.model.comparison import (
     Change,
@@ -96,6 +102,7 @@ from orchestrator.model.download import (
     Wanted,
 )
 from orchestrator.model.environment import CellEnvironment
+from orchestrator.model.estimate import Budget, Estimate, Turn, Turns
 from orchestrator.model.evidence import (
     Evidence,
     InstrumentFinding,
@@ -160,6 +167,7 @@ from orchestrator.model.result import (
     CHILD,
     DISK_FULL,
     DUMPING,
+    CellHost,
     CellResult,
     CoreFile,
     CoreState,

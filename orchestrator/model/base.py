@@ -16,8 +16,13 @@ LARGEST: Final = 1 << 64
 """The largest number of a document that states no smaller bound."""
 Integer = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 """A whole number; a document from elsewhere may state one of 4,000 digits, which no float can hold."""
+Position = Annotated[int, Field(ge=0, le=LARGEST)]
+"""A place in a list, from 0 on; a negative one would be counted from the end."""
 LONGEST_TEXT: Final = 1 << 20
 """Characters of a string in a document."""
+
+Line = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""Text without line ends and other control characters."""
 
 
 class Value(BaseModel):

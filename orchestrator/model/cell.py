@@ -15,7 +15,7 @@ STANDARD_AXES: Final = ("scenario", *ENVIRONMENT_AXES, "probe")
 VERSION_AXES: Final = frozenset({"python", "glibc"})
 _STANDARD: Final = frozenset(STANDARD_AXES)
 INSTRUMENT: Final = "instrument"
-"""The axis that names the tool that watches the process under question (orchestrator/instruments)."""
+"""The axis that names the tool that watches the process under test (orchestrator/instruments)."""
 MITIGATION: Final = "mitigation"
 """The axis that names the remedy a scenario offers against its crash."""
 ABSENT: Final = "none"
@@ -74,14 +74,14 @@ class Cell(Value):
     @property
     def question(self) -> str:
         """The part of the id that names the test: scenario, probe and all axes that are not standard."""
-        return f"{self.scenario}{self._probe_suffix}{self._own_suffix}"
+        return f"{self.scenario}{self._probe_suffix}{self.own_suffix}"
 
     @property
     def id(self) -> str:
         """The cell's one name, for example tls-atexit/py3.13-glibc2.36-x86_64-uwsgi-cpp."""
         # In one piece: each page, table and document names every cell.
         probe = "" if self.probe == ABSENT else f"-{self.probe}"
-        own = self._own_suffix if self.own else ""
+        own = self.own_suffix if self.own else ""
         where = f"py{self.python}-glibc{self.glibc}-{self.arch}-{self.launcher}"
         return f"{self.scenario}/{where}{probe}{own}"
 
@@ -95,8 +95,14 @@ class Cell(Value):
         return "" if self.probe == ABSENT else f"-{self.probe}"
 
     @property
-    def _own_suffix(self) -> str:
-        return "".join([f"+{axis}={value}" for axis, value in self.own if value != ABSENT])
+    def own_values(self) -> list[tuple[str, str]]:
+        """The axes that are not standard and that this cell has, with their values."""
+        return [(axis, value) for axis, value in self.own if value != ABSENT]
+
+    @property
+    def own_suffix(self) -> str:
+        """The part of the id that names the values of the axes that are not standard."""
+        return "".join([f"+{axis}={value}" for axis, value in self.own_values])
 
 
 def is_version(axis: str, value: str) -> bool:

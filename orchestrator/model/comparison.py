@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from orchestrator.model.base import SCHEMA, Integer, Value
+from orchestrator.model.base import SCHEMA, Integer, Position, Seconds, Value
 from orchestrator.model.cause import CauseKind
 from orchestrator.model.rate import Rate
 from orchestrator.model.result import Verdict
@@ -86,7 +86,7 @@ class PastCause(Value):
     kind: CauseKind
     scenario: str | None
     title: str
-    cells: tuple[Integer, ...]
+    cells: tuple[Position, ...]
     """Its cells, as positions among the digest's."""
 
 
@@ -106,6 +106,11 @@ class RunDigest(Value):
     signatures: dict[str, Integer]
     causes: dict[str, PastCause] | None = None
     """Its causes by id; None in digests of older versions."""
+    seconds: dict[str, Seconds] = {}
+    """How long each cell took that was observed."""
+    builds: dict[str, Seconds] = {}
+    """How long an image took to build on average, by kind and architecture such as `cell x86_64`; one that
+    was there took none, so that these say what a machine of the same kind has to build."""
 
 
 class PastRun(Value):

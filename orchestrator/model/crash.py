@@ -26,7 +26,7 @@ class SignalInfo(Value):
     code: str | None = None
     fault_address: str | None = None
     meaning: str | None = None
-    """The meaning of the fault address: near NULL with which offset, stack guard, not mapped, ..."""
+    """What the fault address means (near NULL, stack guard, not mapped), or what malloc aborted for."""
     sender: Sender | None = None
     delivered: str | None = None
     """The signal that ended the process, if a handler raised another one after the fault."""

@@ -79,7 +79,7 @@ class CopiedPython(Value):
         return self.version.removesuffix(FREE_THREADED)
 
     def brings(self, python: str) -> bool:
-        """Whether a value of the python axis means this one: its exact version, or its series."""
+        """Whether a value of the python axis, an exact version or a series, means this interpreter."""
         return in_series(self.version, python)
 
     def runs_on(self, glibc: str) -> bool:

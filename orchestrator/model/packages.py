@@ -16,9 +16,11 @@ from orchestrator.model.code import CodeFile
 from orchestrator.supervisor.paths import VENV
 
 _LINES: Final = re.compile(
-    r"# (?P<filename>\S+)(?: built by (?P<tools>[0-9a-f]{64}))?\n"
-    r"(?P<name>[a-z0-9-]+)==(?P<version>\S+) --hash=sha256:(?P<sha256>[0-9a-f]{64})"
+    r"# (?P<filename>[\w.!+-]+)(?: built by (?P<tools>[0-9a-f]{64}))?\n"
+    r"(?P<name>[a-z0-9][a-z0-9-]*)==(?P<version>[0-9][\w.!+-]*) --hash=sha256:(?P<sha256>[0-9a-f]{64})",
+    re.ASCII,
 )
+"""A name that begins as an option would be one to uv (`-e==.`), and a file name with `/` another file."""
 UV_MANYLINUX: Final = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 """The manylinux platforms that uv 0.13 knows, each 2.N: of a newer glibc it takes the wheels for 2.40."""
 

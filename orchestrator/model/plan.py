@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from orchestrator.model.base import Integer, Value
 from orchestrator.model.cell import VERSION_AXES
+from orchestrator.model.estimate import Budget, Estimate
 from orchestrator.model.planned_cells import PlannedCells
 from orchestrator.model.selection import Covered, ExcludedCell, ExcludedCells, UnavailableValue
 
@@ -88,6 +89,10 @@ class Plan(Value):
     """Axis values that the selection names and that no cell of any shard has."""
     covered: Covered | None = None
     """None where every selectable cell is chosen."""
+    budgets: tuple[Budget, ...] = ()
+    """What fits into a time, where one was given; a run of several plans may have several."""
+    estimate: Estimate | None = None
+    """None where nothing asked for it: no budget, no shard, no earlier runs."""
     excluded: tuple[ExcludedCells, ...]
     """The cells that do not run, with their reasons."""
     deselected: Integer

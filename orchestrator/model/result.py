@@ -1,11 +1,12 @@
 """Results: the outcome of a cell, and how it compares with the expectation."""
 
+import shlex
 from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import Field
 
-from orchestrator.model.base import SCHEMA, Integer, Seconds, Value
+from orchestrator.model.base import SCHEMA, Integer, Line, Seconds, Value
 from orchestrator.model.cell import Cell
 from orchestrator.model.crash import Crash
 from orchestrator.model.evidence import Evidence
@@ -20,7 +21,7 @@ DUMPING: Final = frozenset(
 )
 """Signals whose default action is to dump core (signal(7))."""
 MOST_NOT_KEPT: Final = 1 << 32
-"""Far more trials than any cell has; the number is added to others, whose sum has a bound too."""
+"""Far more trials than any cell has. A bound, because the numbers of many cells are added."""
 DISK_FULL: Final = "disk: its /work was full when it ended"
 CHILD: Final = "child"
 """The role of a process that only the journal tells of."""
@@ -39,7 +40,7 @@ class OtherProcess(Value):
     role: str
     """What it was: `child`, or for example `worker 2` of a server, `worker gw0` of pytest-xdist."""
     doing: str | None = None
-    """What it was at when it ended, for example the test that ran."""
+    """What it was doing when it ended, for example the test that ran."""
     kind: OutcomeKind
     status: Integer | None = None
     signal: str | None = None
@@ -53,7 +54,7 @@ class OtherProcess(Value):
 
     @property
     def words(self) -> str:
-        """The process in a few words, the same in each trial: its role, its name, what it was at."""
+        """The process in a few words, the same in each trial: its role, its name, what it was doing."""
         name = f" process {self.name}" if self.name and self.role == CHILD else ""
         return f"{self.role}{name}{f' while {self.doing} ran' if self.doing else ''}"
 
@@ -88,7 +89,7 @@ class Outcome(Value):
     evidence: Evidence | None = None
     """The findings of the cell's instrument; None if it has no instrument."""
     doing: str | None = None
-    """What the process was at when it ended, for example the test that ran."""
+    """What the process was doing when it ended, for example the test that ran."""
     others: tuple[OtherProcess, ...] = ()
     """Further processes that the supervisor saw end."""
     tests: UserTests | None = None
@@ -142,7 +143,7 @@ class OtherCrash(Value):
 
     @property
     def ended(self) -> str:
-        """The crash in a few words, with its process and what that was at."""
+        """The crash in a few words, with its process and what that was doing."""
         seen = self.crash.signature if self.crash else self.process.signal or "a crash"
         return f"{seen} of {self.process.words}"
 
@@ -159,7 +160,7 @@ class Trial(Value):
     others_left_out: Integer = 0
     """Further such crashes, whose cores were not collected."""
     disagreement: str | None = None
-    """What the supervisor reports of a process and the host's store of cores says otherwise."""
+    """Where the supervisor's report of a process and the host's store of cores disagree."""
 
     @property
     def crashes(self) -> tuple[Crash, ...]:
@@ -214,6 +215,17 @@ class Judgement(Value):
     """The parts of the expectation that are not met, each in a few words; of a failure with `expect` only."""
 
 
+class CellHost(Value):
+    """The host of a fleet that ran a cell, and the folder there that stands for the run's."""
+
+    name: Line
+    folder: Line
+
+    def place_of(self, path: str) -> str:
+        """Where a file of the run's folder lies that was not brought from the host: `HOST:PATH`."""
+        return f"{self.name}:{self.folder}/{path}"
+
+
 class CellResult(Value):
     """cells/<id>/result.json: everything known about a cell after its end."""
 
@@ -233,6 +245,8 @@ class CellResult(Value):
     """Whether the container had a network beside its loopback."""
     memory: Integer = DEFAULT_MEMORY
     """The memory limit of the container, in bytes."""
+    host: CellHost | None = None
+    """The host that ran it, where that was another machine than the run's."""
     judgement: Judgement
     unobserved: Unobserved | None = None
     """Why there is no trial, where nothing could be observed."""
@@ -248,3 +262,12 @@ class CellResult(Value):
     """The shell command that repeats this cell with this tool."""
     by_hand: str = ""
     """The engine's own command that repeats one trial without this tool."""
+
+    @property
+    def runs(self) -> str | None:
+        """The start of the command that repeats this cell, which runs other cells of its project too.
+
+        None where that command names no cell, as one of a bisection.
+        """
+        own = shlex.join(["--cell", self.cell.id])
+        return self.repeat.removesuffix(own).rstrip() if self.repeat.endswith(own) else None

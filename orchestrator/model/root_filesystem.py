@@ -16,8 +16,9 @@ class Suite(Value):
     """A root filesystem of a Debian suite, made by mmdebstrap.
 
     `packages` are installed. Of the `debug` packages only the separate debug files are taken.
-    `hooks` are folders of mmdebstrap's own hooks. A suite that still moves is signed for a week only, and
-    on a mirror that lags behind that is over: where it `may_be_expired`, the signature alone counts.
+    `hooks` are folders of mmdebstrap's own hooks. The signature of a suite that still changes is valid for a
+    week, which a mirror that lags behind exceeds: where it `may_be_expired`, its validity period is not
+    checked.
     Of the architectures `without_security` the suite's security updates are not taken.
     """
 
@@ -85,7 +86,7 @@ class Base(Value):
 
     @property
     def origin(self) -> str:
-        """Where its files come from, in words, as plans show it."""
+        """The origin of its files in words, as plans show it."""
         if self.pulled:
             return f"{next(iter(self.pulled.images.values()))}:{self.pulled.tag}"
         if self.debian:

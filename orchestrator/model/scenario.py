@@ -91,13 +91,13 @@ class Expectation(Value):
     children: Children = Children.ALLOWED
     """Whether other processes of the trial may crash."""
     survive: Survival | None = None
-    """What the trials of a cell that should not crash have to show; None: each of a fixed number."""
+    """What the trials of a cell that should not crash must show; None: a fixed number of trials."""
     because: str
     """Why; may be empty where no crash is expected."""
     source: str | None = None
     where: str | None = None
     is_default: bool = False
-    """Whether no entry of the scenario says it: the process ends cleanly, and so does every child of it."""
+    """Whether it is the default, which no entry states: the process and each of its children end cleanly."""
 
     @property
     def wants_core(self) -> bool:

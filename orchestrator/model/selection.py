@@ -18,7 +18,7 @@ AxisValues = dict[str, tuple[str, ...]]
 
 
 class Cover(StrEnum):
-    """Which selectable cells are chosen: all, or so few that every pair or triple of axis values is there."""
+    """Which selectable cells are chosen: all, or a few that contain every pair or triple of axis values."""
 
     PAIRWISE = "pairwise"
     THREE_WISE = "3-wise"
@@ -26,7 +26,7 @@ class Cover(StrEnum):
 
     @property
     def strength(self) -> int | None:
-        """How many axis values are asked together; None where every cell is chosen."""
+        """How many axis values each combination has; None if every cell is chosen."""
         return {Cover.PAIRWISE: 2, Cover.THREE_WISE: 3}.get(self)
 
 
@@ -53,8 +53,8 @@ class ExcludedCell(Value):
 class ExcludedCells(Value):
     """Cells that do not run, all for one reason: one for each combination of these axis values.
 
-    Most cells of a large matrix are excluded, hundreds of thousands by a few dozen rules. They are therefore
-    kept as products, and enumerated only where each has to be named.
+    In a large matrix a few dozen rules exclude hundreds of thousands of cells. These are therefore kept as
+    products, and enumerated only where each one must be named.
     """
 
     axes: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]]

@@ -20,7 +20,7 @@ WorkerClass = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_len
 
 
 class ServerEnd(StrEnum):
-    """What ends workers once the requests are answered. The server is asked to stop after each of them."""
+    """How workers end once the requests are answered; after each of these the server is asked to stop."""
 
     SIGTERM = "SIGTERM"
     SIGINT = "SIGINT"

@@ -15,7 +15,7 @@ class Obstacle(StrEnum):
     HOST = "host"
     """Anything else of this host: no room on its disk, a file that cannot be written."""
     GATE = "gate"
-    """What is asked first of its environment failed, so this was not asked."""
+    """The first test of its environment failed, so this cell was not run."""
 
 
 class FailedImage(Value):

@@ -151,7 +151,7 @@ def _unreadable(history: History | None) -> tuple[str, ...]:
 
 
 def _turned(history: History) -> Iterator[tuple[str, str, str]]:
-    """The cells whose verdict differs from their previous verdict."""
+    """The cells whose verdict differs from their previous one."""
     for cell, series in history.cells.items():
         now, past = series[-1:], series[:-1]
         before = next((letter for letter in reversed(past) if letter in "pf"), "")

@@ -5,7 +5,8 @@ from typing import Final
 
 from orchestrator.model import Crash, SignalInfo, Thread
 from orchestrator.report import hangs
-from orchestrator.report.stacks import ShownFrame, stack_rows, unplaced
+from orchestrator.report.stack_rows import ShownFrame
+from orchestrator.report.stacks import stack_rows, unplaced_rows
 
 WAITS: Final = 40
 """The most threads of a hang that are described; result.json has all."""
@@ -55,14 +56,15 @@ def backtrace_text(crash: Crash) -> str:
 
 def stack_lines(crash: Crash, thread: Thread) -> Iterator[str]:
     """A thread's frames as plain text, innermost first, Python frames among them."""
-    for row in stack_rows(crash, thread):
-        if row.left_out:
+    for row in (*stack_rows(crash, thread), *unplaced_rows(thread)):
+        if row.repeats:
+            yield f"     {row.repeats}"
+        elif row.left_out:
             yield f"     {row.left_out:,} frames left out"
         elif row.python:
             yield f"py   {row.python.function} ({row.python.file}:{row.python.line})"
         elif row.native:
             yield f"{frame_line(row.number, row.native)}{'  <- fault' if row.fault else ''}"
-    yield from (f"py   {frame.function} ({frame.file}:{frame.line})" for frame in unplaced(thread))
 
 
 def hang_words(crash: Crash) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.model import Crash, NativeFrame, PythonFrame, Thread
 from orchestrator.model.frame_names import is_interpreter_file
-from orchestrator.report.stacks import is_own
+from orchestrator.report.stack_rows import is_own
 
 
 @dataclass(frozen=True, kw_only=True)

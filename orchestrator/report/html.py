@@ -2,13 +2,13 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
 from orchestrator.adapters.files import is_absent, names_below, remove_below, write_below
 from orchestrator.model import CoreFile, CoreState, Crash, Subject
-from orchestrator.report import cautions, cell_view, cell_words, changes, grid, remedies, views
+from orchestrator.report import cautions, cell_view, cell_words, changes, checked, grid, views
 from orchestrator.report.issue import issue_of
 from orchestrator.report.packing import (
     INDEX,
@@ -20,6 +20,7 @@ from orchestrator.report.packing import (
     pack_script,
     packed,
 )
+from orchestrator.report.remedies import remedies
 from orchestrator.report.signatures import SIGNATURES, SignatureGroup, group_signatures, signature_page
 from orchestrator.report.site import Site
 from orchestrator.rundir import CellRecord, RunData, layout
@@ -39,6 +40,21 @@ def write_html(data: RunData) -> None:
     site = Site(data=data, places=Places.of(data))
     site.write_assets()
     view = views.IndexView(data=data)
+    _write_index(site, view, signatures)
+    site.write(TABLE, "cells.html.j2", view=view)
+    packs = _write_cells(site)
+    for group in signatures:
+        _write_signature(site, group)
+    _remove_stale(site, {group.slug for group in signatures}, packs)
+
+
+def write_overview(data: RunData) -> None:
+    """Write the overview alone again, of a run whose other pages are written."""
+    _write_index(Site(data=data, places=Places.of(data)), views.IndexView(data=data), group_signatures(data))
+
+
+def _write_index(site: Site, view: views.IndexView, signatures: Sequence[SignatureGroup]) -> None:
+    data = site.data
     changed = changes.changes_of(data)
     site.write(
         INDEX,
@@ -46,15 +62,11 @@ def write_html(data: RunData) -> None:
         view=view,
         changes=changed,
         signatures=signatures,
-        remedies=remedies.remedies(data),
+        remedies=remedies(data),
         table=TABLE,
+        packages=checked.package_views(data.checked),
         grid=grid.grid_data(data, site.places, signatures, changed),
     )
-    site.write(TABLE, "cells.html.j2", view=view)
-    packs = _write_cells(site)
-    for group in signatures:
-        _write_signature(site, group)
-    _remove_stale(site, {group.slug for group in signatures}, packs)
 
 
 def _write_signature(site: Site, group: SignatureGroup) -> None:

@@ -69,6 +69,7 @@ def details(data: RunData, places: Places, record: CellRecord) -> str:
         trial = cell_words.telling_trial(result)
         if trial:
             lines += [f"seen: {cell_words.trial_seen(trial)}", f"core: {cell_words.core_words(trial.core)}"]
+            lines += [f"host: {result.host.name}"] if result.host else []
             lines += [f"tests: {cell_words.test_counts(trial.outcome.tests)}"] if trial.outcome.tests else []
             lines += cell_words.evidence_lines(trial)
         for crash, whose in cell_words.crashes_of(trial) if trial else ():

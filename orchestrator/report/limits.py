@@ -41,7 +41,7 @@ def _single(cells: Sequence[Cell]) -> list[tuple[str, str]]:
 
 
 def _settling(data: RunData, groups: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Cells with one axis's value from a cell that shows a cause, and the other's from one that does not.
+    """Cells with one axis value of a cell that shows a cause, and another value of a cell that does not.
 
     They separate axes that change together. Only a run shows whether there is an interpreter for them.
     """

@@ -78,8 +78,9 @@ def pack_file(number: int) -> str:
 
 
 def pack_script(contents: Mapping[str, str]) -> str:
-    """A pack as a script: a page opened from a file can load scripts but no data."""
-    packed = gzip.compress(to_json(contents), compresslevel=9, mtime=0)
+    """A pack as a script, since a page opened from a file can load scripts but no data."""
+    # Level 9 takes a quarter longer than 6, for 3 % fewer bytes.
+    packed = gzip.compress(to_json(contents), compresslevel=6, mtime=0)
     return f'crashmatrixPack("{base64.b64encode(packed).decode()}");\n'
 
 

@@ -35,6 +35,7 @@ from orchestrator.report import (
     links,
     stacks,
     text,
+    thread_groups,
     views,
     words,
 )
@@ -101,6 +102,7 @@ class Site:
         return link(page, *self.places.url(record))
 
 
+@functools.lru_cache(maxsize=4096)
 def link(page: str, target: str, fragment: str = "") -> str:
     """A relative URL from one page of the run's folder to another file of it, and a place there."""
     path = _path(page.rpartition("/")[0], target)
@@ -148,6 +150,7 @@ def _environment() -> PrintingEnvironment:
         "cell_view": cell_view,
         "views": views,
         "stacks": stacks,
+        "thread_groups": thread_groups,
         "hangs": hangs,
         "links": links,
         "cause_words": cause_words,

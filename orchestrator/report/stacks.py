@@ -1,112 +1,23 @@
-"""Stacks as pages show them: native and Python frames merged, long runs folded, equal threads grouped."""
+"""Stacks as pages show them: native and Python frames merged, repetitions folded."""
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from orchestrator.model import Crash, Excerpt, NativeFrame, PythonFrame, Thread
-from orchestrator.model.frame_names import found_places, is_interpreter_file
-from orchestrator.supervisor.paths import HOME, PROJECT, SCENARIO, VENV
+from orchestrator.model import Crash, Excerpt, PythonFrame, Thread
+from orchestrator.model.frame_names import found_places
+from orchestrator.model.recursion import Repeats, folded
+from orchestrator.report.stack_rows import UNDER_TEST, Fold, ShownFrame, SourceLine, StackRow, is_own
 
 FRAMES: Final = 160
 """Frames of one stack that a page shows: the innermost ones, and the outermost tenth of them."""
-GROUPS: Final = 40
-"""Different stacks of other threads that a page shows."""
 NAME: Final = 100
 """Characters of a function's name in a row; those of C++ templates have hundreds."""
-IDS: Final = 12
-"""Thread ids that a line names."""
 KEPT: Final = 256
 """Stacks whose rows are kept, each of at most `FRAMES` frames."""
 FOLDED: Final = 3
 """The fewest frames of the interpreter in a row that are folded into one line."""
-_UNDER_TEST: Final = (f"{HOME}/{SCENARIO}/", f"{VENV}/", f"{PROJECT}/")
-"""Where an image has the scenario's code, its packages, and the copy of the user's files."""
-_LIBRARIES: Final = (
-    "std::",
-    "core::",
-    "alloc::",
-    "__gthread_",
-    "__gnu_cxx::",
-    "__cxxabiv1::",
-    "<std::",
-    "<core::",
-)
-"""How names of C++'s and Rust's standard libraries begin."""
-
-
-class SourceLine(NamedTuple):
-    """A line of source; `here` marks the frame's own."""
-
-    number: int
-    text: str
-    here: bool
-
-
-class ShownFrame(NamedTuple):
-    """The facts of a native frame in a row. `pc` is None unless nothing else is known of the frame.
-
-    Frames of many cells differ in their addresses only, so equal rows are rendered once (`Site.remember`).
-    """
-
-    function: str | None
-    module: str | None
-    offset: int | None
-    file: str | None
-    line: int | None
-    exact: bool
-    trampoline: bool
-    scanned: bool
-    pc: str | None
-
-    @classmethod
-    def of(cls, frame: NativeFrame) -> "ShownFrame":
-        """The facts of a frame that its row shows."""
-        return cls(
-            frame.function,
-            frame.module,
-            frame.offset,
-            frame.file,
-            frame.line,
-            frame.exact,
-            frame.trampoline,
-            frame.scanned,
-            frame.pc if frame.function is None and frame.offset is None else None,
-        )
-
-
-class StackRow(NamedTuple):
-    """A row of a stack: a native or Python frame, one that is missing, or a number of frames left out.
-
-    `number` is the native frame's, 0 for the innermost; `fault` marks where the original fault happened,
-    `expected` a frame that the scenario names, `own` the code under test. `missing` is a function that the
-    scenario names and that is not on the stack here.
-    """
-
-    number: int = 0
-    native: ShownFrame | None = None
-    python: PythonFrame | None = None
-    fault: bool = False
-    expected: bool = False
-    own: bool = False
-    source: tuple[SourceLine, ...] = ()
-    missing: str | None = None
-    left_out: int = 0
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is an ordinary frame of the interpreter."""
-        special = self.fault or self.expected or self.own or self.native is None
-        return not special and self.native is not None and is_interpreter_file(self.native.module)
-
-
-class Fold(NamedTuple):
-    """Rows of a stack; folded into one line where `summary` is not empty."""
-
-    rows: tuple[StackRow, ...]
-    summary: str = ""
 
 
 class _StackKey(NamedTuple):
@@ -125,33 +36,11 @@ class _StackKey(NamedTuple):
         return cls(native, thread.python, _fault_index(crash, thread), crash.excerpts, tuple(expected))
 
 
-@dataclass(frozen=True, kw_only=True)
-class ThreadGroup:
-    """Threads whose stacks are the same."""
-
-    threads: tuple[Thread, ...]
-
-    @property
-    def shown(self) -> Thread:
-        """The thread that represents the group."""
-        return self.threads[0]
-
-    @property
-    def count(self) -> int:
-        """The number of threads."""
-        return len(self.threads)
-
-    @property
-    def others(self) -> str:
-        """The ids of the threads that are not shown, as many as fit a line."""
-        ids = [str(thread.tid) for thread in self.threads[1:]]
-        return ", ".join(ids[:IDS]) + (", …" if len(ids) > IDS else "")
-
-
 def stack(crash: Crash, thread: Thread, expected: Sequence[str] = ()) -> tuple[Fold, ...]:
     """A thread's frames as a page shows them, innermost first.
 
     Folded are the frames of a signal's handler, which stand above the fault, and runs of the interpreter's.
+    The further rounds of a recursion are one row.
     """
     return _folded(_StackKey.of(crash, thread, expected))
 
@@ -164,7 +53,8 @@ def _folded(key: "_StackKey") -> tuple[Fold, ...]:
     above = 0 if trampoline is None else trampoline + 1
     if above <= 1 or any(row.expected for row in rows[:above]):
         return tuple(_folds(rows))
-    handler = Fold(rows[:above], f"{above - 1} frames of the signal handler, above the fault")
+    count = sum(row.frames for row in rows[: above - 1])
+    handler = Fold(rows[:above], f"{count} frames of the signal handler, above the fault")
     return (handler, *_folds(rows[above:]))
 
 
@@ -182,7 +72,7 @@ def _rows(key: "_StackKey") -> tuple[StackRow, ...]:
     above: dict[int, list[StackRow]] = {}
     for item in key.python:
         if item.native is not None:
-            own = item.file.startswith(_UNDER_TEST)
+            own = item.file.startswith(UNDER_TEST)
             row = StackRow(python=item, own=own, source=sources.pop((item.file, item.line), ()))
             above.setdefault(item.native, []).append(row)
     places = found_places([frame.function for frame in key.native], key.expected)
@@ -201,16 +91,33 @@ def _rows(key: "_StackKey") -> tuple[StackRow, ...]:
             )
         )
         rows += [StackRow(missing=name) for name in missing.get(index, ())]
-    return tuple(_cut(rows, fault or 0))
+    return tuple(_cut(list(_without_rounds(rows)), fault or 0))
 
 
-def is_own(frame: NativeFrame | ShownFrame) -> bool:
-    """Whether a frame is in the scenario's code, in one of its packages or in the user's code.
+def _calls(rows: Iterable[StackRow]) -> Iterator[Hashable]:
+    """What makes rows the same: of a native frame also the Python functions above it, which it runs."""
+    above: list[Hashable] = []
+    for row in rows:
+        if row.python:
+            above.append(row.call)
+            yield row.call
+        else:
+            yield (row.call, *above)
+            above.clear()
 
-    Not so where a standard library is compiled into that code.
-    """
-    own = frame.module is not None and frame.module.startswith(_UNDER_TEST)
-    return own and not (frame.function or "").startswith(_LIBRARIES)
+
+def _without_rounds(rows: Sequence[StackRow]) -> Iterator[StackRow]:
+    """The rows with the further rounds of a recursion in one row each."""
+    for item in folded(list(_calls(rows))):
+        if not isinstance(item, Repeats):
+            yield rows[item]
+            continue
+        cycle = rows[item.first : item.last + 1]
+        yield StackRow(
+            left_out=item.left_out,
+            repeats=item.words([row.number for row in cycle if row.native]),
+            of_interpreter=all(row.plain for row in cycle),
+        )
 
 
 def unplaced(thread: Thread) -> tuple[PythonFrame, ...]:
@@ -219,13 +126,9 @@ def unplaced(thread: Thread) -> tuple[PythonFrame, ...]:
     return tuple(item for item in thread.python if item.native is None or item.native >= count)
 
 
-def other_threads(crash: Crash) -> tuple[ThreadGroup, ...]:
-    """The threads that did not crash; threads that wait in the same place are one group."""
-    groups: dict[object, list[Thread]] = {}
-    for thread in crash.threads:
-        if not thread.crashed:
-            groups.setdefault(_likeness(thread), []).append(thread)
-    return tuple(ThreadGroup(threads=tuple(threads)) for threads in groups.values())
+def unplaced_rows(thread: Thread) -> tuple[StackRow, ...]:
+    """The Python frames without a known native frame as rows, a recursion folded."""
+    return tuple(_without_rounds([StackRow(python=frame) for frame in unplaced(thread)]))
 
 
 def _fault_index(crash: Crash, thread: Thread) -> int | None:
@@ -268,8 +171,9 @@ def _folds(rows: Sequence[StackRow]) -> Iterator[Fold]:
 
 
 def _summary(rows: Sequence[StackRow]) -> str:
-    first, last = (_name(row) for row in (rows[0], rows[-1]))
-    return f"{len(rows)} frames of the interpreter: {first} … {last}"
+    named = [row for row in rows if row.native]
+    first, last = _name(named[0]), _name(named[-1])
+    return f"{sum(row.frames for row in rows)} frames of the interpreter: {first} … {last}"
 
 
 def _name(row: StackRow) -> str:
@@ -280,11 +184,6 @@ def _is_trampoline(row: StackRow) -> bool:
     return row.native is not None and row.native.trampoline
 
 
-def _likeness(thread: Thread) -> object:
-    native = tuple((frame.function, frame.module, frame.offset) for frame in thread.native)
-    return native, tuple((frame.function, frame.file, frame.line) for frame in thread.python)
-
-
 def _cut(rows: Sequence[StackRow], fault: int) -> Iterator[StackRow]:
     """The rows to show of a long stack: its beginning, the fault and its end."""
     end = FRAMES // 10
@@ -293,5 +192,5 @@ def _cut(rows: Sequence[StackRow], fault: int) -> Iterator[StackRow]:
         yield from rows
         return
     yield from rows[:start]
-    yield StackRow(left_out=len(rows) - start - end)
+    yield StackRow(left_out=sum(row.frames for row in rows[start:-end]))
     yield from rows[-end:]

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -236,7 +237,8 @@ class IndexView:
     def settling_command(self) -> str:
         """The command that runs the cells that would tell more; empty where there are none."""
         cells = [part for cell in self.limits.settling for part in ("--cell", cell)]
-        return command("run", *cells) if cells else ""
+        runs = next((result.runs for result in self.data.results), None)
+        return f"{runs or command('run')} {shlex.join(cells)}" if cells else ""
 
     @property
     def wall_seconds(self) -> float | None:

@@ -50,8 +50,9 @@ def headline(data: RunData) -> str:
 
 
 def merging(plan: Plan) -> tuple[str, ...]:
-    """What a merged run lacks, and the cells that several shards had."""
-    said = [missing(item) for item in plan.missing[:MISSING]]
+    """What a budget left out, what a merged run lacks, and the cells that several shards had."""
+    said = [budget.words for budget in plan.budgets]
+    said += [missing(item) for item in plan.missing[:MISSING]]
     if left := plan.missing[MISSING:]:
         said.append(f"Missing for other reasons: {cells(sum(item.count for item in left))}.")
     if plan.missing_shards:

@@ -21,6 +21,7 @@ from orchestrator.model import (
     VERSION_AXES,
     Causes,
     CellResult,
+    Checked,
     Comparison,
     Explanations,
     History,
@@ -40,7 +41,9 @@ MAX_RESULT: Final = 32 << 20
 MAX_LOCK: Final = 4 << 20
 RERUN_HINT: Final = "run the matrix again, or report on another folder"
 
-Document = TypeVar("Document", Plan, CellResult, Causes, Explanations, Comparison, History, RunDigest)
+Document = TypeVar(
+    "Document", Plan, CellResult, Causes, Checked, Explanations, Comparison, History, RunDigest
+)
 
 
 def read_document(root: Path, name: str, kind: type[Document]) -> Document | None:
@@ -58,6 +61,16 @@ def read_document(root: Path, name: str, kind: type[Document]) -> Document | Non
     else:
         share_field_sets(document)
     return document
+
+
+def parse_result(place: str, content: bytes) -> CellResult:
+    """A cell's result that came from another machine; raises InputError as `read_document` does."""
+    if len(content) > MAX_RESULT:
+        what = f"a result is larger than {MAX_RESULT >> 20} MiB"
+        raise InputError(what, where=Location(file=place), hint=RERUN_HINT)
+    result = _parse(Path(place), content, CellResult)
+    share_field_sets(result)
+    return result
 
 
 def read_lock(root: Path, name: str, digest: str | None) -> PackageLock:

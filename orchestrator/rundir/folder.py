@@ -13,6 +13,7 @@ from orchestrator.model import (
     Causes,
     Cell,
     CellResult,
+    Checked,
     Comparison,
     Explanations,
     History,
@@ -38,7 +39,7 @@ def _collector_paused() -> Generator[None]:
             gc.enable()
 
 
-Derived = TypeVar("Derived", Causes, Explanations, Comparison, History, RunDigest)
+Derived = TypeVar("Derived", Causes, Checked, Explanations, Comparison, History, RunDigest)
 
 
 class RunFolder:
@@ -88,7 +89,7 @@ class RunFolder:
         """The plan and the results that exist; raises InputError where one is damaged or another cell's."""
         with _collector_paused():
             records = tuple(CellRecord(planned=item, result=self._result(item)) for item in self.plan.cells)
-        return RunData(folder=self.path, plan=self.plan, records=records)
+        return RunData(folder=self.path, plan=self.plan, records=records, checked=self._checked)
 
     def load(self) -> RunData:
         """All documents that reports are rendered from; raises InputError as `load_results` does."""
@@ -99,6 +100,7 @@ class RunFolder:
             folder=self.path,
             plan=data.plan,
             records=data.records,
+            checked=data.checked,
             explanations=explanations.explanations if explanations else (),
             causes=causes.causes if causes else (),
             comparison=self._derived(Comparison),
@@ -132,7 +134,9 @@ class RunFolder:
         write_below(self.path, layout.result_file(result.cell), result.model_dump_json(indent=1))
         self._results.pop(result.cell.id, None)
 
-    def write(self, document: Bisection | Causes | Explanations | Comparison | History | RunDigest) -> None:
+    def write(
+        self, document: Bisection | Causes | Checked | Explanations | Comparison | History | RunDigest
+    ) -> None:
         """Write a derived document under its name."""
         write_below(self.path, layout.DERIVED[type(document)], document.model_dump_json(indent=1))
 
@@ -165,6 +169,14 @@ class RunFolder:
 
     def _derived(self, kind: type[Derived]) -> Derived | None:
         return read_document(self.path, layout.DERIVED[kind], kind)
+
+    @property
+    def _checked(self) -> Checked | None:
+        """The findings of a check; None where damaged or another version's: the cells say the same."""
+        try:
+            return self._derived(Checked)
+        except InputError:
+            return None
 
     def _written(self, name: str) -> float:
         """When a file was last written, as a Unix time in seconds."""

@@ -6,6 +6,7 @@ from orchestrator.model import (
     Bisection,
     Causes,
     Cell,
+    Checked,
     Comparison,
     Explanations,
     History,
@@ -19,6 +20,7 @@ IMAGES: Final = "images"
 RESULT: Final = "result.json"
 LOCKS: Final = "locks"
 BUILD_LOG: Final = "build.log"
+BUILD_SECONDS: Final = "build.seconds"
 DERIVED: Final = {
     Causes: "causes.json",
     Explanations: "explanations.json",
@@ -26,6 +28,7 @@ DERIVED: Final = {
     History: "history.json",
     RunDigest: "digest.json",
     Bisection: "bisection.json",
+    Checked: "check.json",
 }
 """The documents that are computed from the plan and the results, by their type."""
 
@@ -58,6 +61,11 @@ def lock_file(digest: str) -> str:
 def build_log(folder: str) -> str:
     """The log of the build of an image, by the image's own folder."""
     return f"{IMAGES}/{folder}/{BUILD_LOG}"
+
+
+def build_seconds(image: PlannedImage) -> str:
+    """How long the build of an image took, in seconds; not there where the engine had it."""
+    return f"{IMAGES}/{image.role}-{image.key[:16]}/{BUILD_SECONDS}"
 
 
 def dockerfile(image: PlannedImage) -> str:

@@ -1,5 +1,6 @@
 """A run as values: its plan, the records of its cells, and what was derived from them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from orchestrator.model import (
     CauseState,
     Cell,
     CellResult,
+    Checked,
     Comparison,
     Explanation,
     History,
@@ -23,9 +25,12 @@ from orchestrator.model import (
     PlannedImage,
     ScenarioText,
 )
+from orchestrator.rundir import layout
 from orchestrator.rundir.inside import InsideFiles
 
 NOT_RUN: Final = "not run: interrupted"
+MAX_SECONDS: Final = 20
+BUILD_SECONDS: Final = re.compile(rb"\d{1,6}\.\d{1,3}")
 
 
 class Status(StrEnum):
@@ -84,6 +89,8 @@ class RunData:
     """The run against its baseline; None where there is no baseline."""
     history: History | None = None
     """The runs that were beside this one when it was reported."""
+    checked: Checked | None = None
+    """The findings of the check that this run is of."""
 
     @cached_property
     def results(self) -> tuple[CellResult, ...]:
@@ -146,6 +153,14 @@ class RunData:
     def cause_of(self) -> Mapping[str, Cause]:
         """The cause of each cell that is not as expected, by the cell's id."""
         return {cell: cause for cause in self.open_causes for cell in cause.cells}
+
+    def build_seconds(self, image: PlannedImage) -> float:
+        """How long the build of an image took; 0 where this run did not build it."""
+        if (stream := self.opened(layout.build_seconds(image))) is None:
+            return 0.0
+        with stream:
+            said = BUILD_SECONDS.fullmatch(stream.read(MAX_SECONDS))
+        return float(said[0]) if said else 0.0
 
     def inside(self, name: str) -> Path | None:
         """The file of this relative name; None where it is no regular file or lies outside of the folder."""

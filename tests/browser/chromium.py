@@ -20,12 +20,12 @@ ARGUMENTS = [
 
 
 LAUNCH = 180_000
-"""Milliseconds that a busy machine may take to start it; playwright gives it 30 s."""
+"""Milliseconds for its start; playwright's default of 30 s is too short on a busy machine."""
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start it, and end it."""
+    """Yield a browser, and close it at the end."""
     program = next((path for name in NAMES if (path := shutil.which(name))), None)
     assert program, "Chromium is missing: `nox -s tests` installs it"
     with sync_playwright() as playwright:

@@ -1,4 +1,4 @@
-"""Tabs of a real Chromium; every request and every complaint of a page is recorded."""
+"""Tabs of a real Chromium; every request and every error of a page is recorded."""
 
 import random
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.unit import large_run
 from tests.unit import run_factory as factory
 
 PATIENCE = 20_000
-"""Milliseconds until what a test waits for counts as missing; playwright's 5 s are few on a busy machine."""
+"""Milliseconds that a test waits for an element; the default of 5 s is too short on a busy machine."""
 expect.set_options(timeout=PATIENCE)
 
 COLOURS = b"".join(
@@ -29,14 +29,14 @@ HOSTILE = (
 
 @dataclass(kw_only=True)
 class Tab:
-    """A page with what it asked for and what it complained of."""
+    """A page with its requests and its errors."""
 
     page: Page
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
     def assert_quiet(self) -> None:
-        """Nothing but files was asked for, and nothing was complained of."""
+        """The page requested local files only, and reported no error."""
         assert [url for url in self.requests if not url.startswith("file://")] == []
         assert self.complaints == []
 
@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def tab(browser: Browser) -> Iterator[Tab]:
-    """A fresh page, wide and light."""
+    """A new page with a wide window and the light colour scheme."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
     context.set_default_timeout(PATIENCE)
     opened = Tab(page=context.new_page())
@@ -99,7 +99,7 @@ def ten_thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a run whose programs wrote what they should not."""
+    """The report of a run whose programs wrote hostile text."""
     spec = factory.RunSpec(
         stdout=HOSTILE, stderr=HOSTILE * 2000, run="<script>document.title='pwned'</script>"
     )

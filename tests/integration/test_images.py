@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import docker
@@ -140,7 +141,10 @@ def test_a_failed_image_fails_what_needs_it_and_nothing_else(
     for spec in (broken, above, top):
         error = results[spec.key]
         assert isinstance(error, BuildError)
-        assert "image test-broken could not be built in Step 3/5 : COPY not-there /b" in str(error)
+        said = (
+            r"image test-broken could not be built in (Step 3/5 :|STEP 3/4:) COPY not-there /b: .*not-there"
+        )
+        assert re.search(said, str(error)), error
         assert str(tmp_path / "logs" / broken.folder / "build.log") in error.hint
         assert f"image {spec.role} " in error.what
         assert spec.key not in engine.images()
@@ -173,20 +177,29 @@ def test_a_stopped_build_leaves_no_image_and_no_container(
     assert sleep
     libraries = re.findall(r"(/\S+) \(0x", process.run(["ldd", sleep], hint="").text)
     paths = {"sleep": Path(sleep)} | {path.lstrip("/"): Path(path).resolve() for path in libraries}
-    mark = f"org.crashmatrix.test-{uuid.uuid4().hex}"
-    text = f'FROM scratch\nCOPY . /\nLABEL {LABEL}=image {mark}=1\nRUN ["/sleep", "120"]\n'
+    seconds = f"120.{uuid.uuid4().int}"
+    text = f'FROM scratch\nCOPY . /\nLABEL {LABEL}=image\nRUN ["/sleep", "{seconds}"]\n'
     spec = make_spec("test-endless", text, paths=paths)
     stop, ended = threading.Event(), []
     thread = threading.Thread(target=lambda: ended.append(build(engine, [spec], tmp_path / "logs", stop)))
     thread.start()
-    wait_until(lambda: engine.label_values(mark) == {"1"})
+    wait_until(lambda: runs(seconds), 60)
     stop.set()
     thread.join(timeout=60)
     assert not thread.is_alive(), "waited for the program's 120 s"
     ((results, _, ready),) = ended
     assert (results, ready) == ({}, [])
     assert spec.key not in engine.images()
-    wait_until(lambda: engine.label_values(mark) == frozenset())
+    wait_until(lambda: not runs(seconds))
+
+
+def runs(argument: str) -> bool:
+    """Whether a process with this argument runs, in whatever container: not every engine lists a build's."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if f"\0{argument}\0".encode() in file.read_bytes():
+                return True
+    return False
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:

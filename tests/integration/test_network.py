@@ -4,6 +4,7 @@ import json
 import ssl
 import tarfile
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_network
@@ -27,7 +28,7 @@ from orchestrator.matrix import Request
 from orchestrator.model import Arch, ImageKind, ImageSpec, UrlFile
 from orchestrator.pipeline.planning import make_plan
 from orchestrator.pipeline.projects import Project
-from tests.integration.runs import ROOT
+from tests.integration.runs import ROOT, run
 
 SECRET = "user:letmein"
 TRUST = fill((ROOT / "images",), "trust.j2", {})
@@ -174,14 +175,14 @@ def company(gateway: str, authority: Path) -> Iterator[Server]:
     yield from serving(Server(gateway, authority / "server.pem"))
 
 
-def built(engine: Engine, text: str, folder: Path) -> tuple[str, str]:
+def built(engine: Engine, text: str, folder: Path, *, offline: bool = False) -> tuple[str, str]:
     """Build a Dockerfile as the images station does; returns the image's id and the build's log."""
     key = content_key("test-network", ImageKind.DOCKERFILE, Arch.X86_64, text, ())
     spec = ImageSpec(role="test-network", kind=ImageKind.DOCKERFILE, arch=Arch.X86_64, text=text, key=key)
     with (folder / "context.tar").open("w+b") as context, (folder / "log").open("w+") as log:
         write(spec, context, threading.Event())
         context.seek(0)
-        image = engine.build(context, tag=spec.tag, labels={}, log=log)
+        image = engine.build(context, tag=spec.tag, labels={}, log=log, offline=offline)
         log.seek(0)
         return image, log.read()
 
@@ -217,16 +218,59 @@ def test_the_proxy_reaches_a_build_step_and_stays_in_no_image(  # noqa: PLR0917
     clean: list[str],
 ) -> None:  # fmt: skip
     monkeypatch.setenv("ALL_PROXY", f"http://{SECRET}@{proxy.where}")
-    step = READ.format(url=f"http://{tmp_path.name}.invalid/")
-    image, log = built(engine, STAGES.format(base=base, step=step), tmp_path)
+    asked = f"http://{uuid.uuid4().hex}.invalid/"  # the engine keeps the step of an earlier run
+    image, log = built(engine, STAGES.format(base=base, step=READ.format(url=asked)), tmp_path)
     clean.append(image)
-    assert proxy.asked == [f"http://{tmp_path.name}.invalid/"]
+    assert proxy.asked == [asked]
     assert content(engine, image, "/out") == b"through the proxy"
     everything = all_of(engine, image)
     assert b"COPY" in everything
     for trace in (SECRET.encode(), proxy.where.encode()):
         assert trace not in everything
         assert trace not in log.encode()
+
+
+@pytest.fixture
+def proxies_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of this host's variables, and those of Docker's configuration, which its SDK hands on."""
+    address = f"http://{SECRET}@proxy.invalid:3128"
+    monkeypatch.setenv("ALL_PROXY", address)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    (tmp_path / "docker").mkdir()
+    settings = {"proxies": {"default": {"httpProxy": address, "httpsProxy": address}}}
+    (tmp_path / "docker/config.json").write_text(json.dumps(settings))
+
+
+@pytest.mark.usefixtures("proxies_of_the_user")
+def test_a_build_without_a_network_is_told_no_proxy(base: str, tmp_path: Path, clean: list[str]) -> None:
+    """Its steps run a package's own code."""
+    key = f"# {tmp_path.name}\nFROM {base}\nRUN env >/out\n"
+    engine = Engine.connect()
+    try:
+        image, _ = built(engine, key, tmp_path, offline=True)
+        clean.append(image)
+        seen = content(engine, image, "/out").decode()
+    finally:
+        engine.close()
+    assert "PATH=" in seen
+    assert "proxy" not in seen.lower()
+
+
+@pytest.mark.parametrize("network", ["false", "true"])
+@pytest.mark.usefixtures("proxies_of_the_user")
+def test_a_cell_is_told_no_proxy(tmp_path: Path, network: str) -> None:
+    project = tmp_path / "project"
+    (project / "scenarios").mkdir(parents=True)
+    (project / "matrix.yaml").write_text("schema: 1\n")
+    (project / "seen.py").write_text("import os; print(*os.environ)\n")
+    (project / "scenarios/seen.yaml").write_text(f"schema: 1\nscript: seen.py\nnetwork: {network}\n")
+    chosen = ("--python", "3.11", "--glibc", "2.36", "--launcher", "plain")
+    ended = run(*chosen, reports=tmp_path / "reports", project=project)
+    assert ended.code == 0, ended.stdout + ended.stderr
+    (result,) = ended.results.values()
+    seen = (ended.folder / result.trials[0].outcome.stdout).read_text()
+    assert "PATH" in seen
+    assert "proxy" not in seen.lower()
 
 
 @pytest.mark.parametrize("client", ["python", "apt"])

@@ -1,4 +1,4 @@
-"""The tutorial, typed: each of its commands in its order, and what it says that they show."""
+"""The tutorial: each of its commands is run in order, and its quoted output is compared."""
 
 import os
 import pty

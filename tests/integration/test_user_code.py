@@ -1,11 +1,15 @@
 """Code of the user's own on real containers: a project of one file, and what is said of its ends."""
 
+import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.engine.volumes import OWN_NAME
 from orchestrator.model import Explanations, OutcomeKind, Verdict
-from tests.integration.runs import Run, run
+from tests.integration.runs import ROOT, Run, run
 
 REPRO = """\
 import ctypes, os, sys
@@ -25,7 +29,7 @@ if python == (3, 14):
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A project as a user would have it: a matrix.yaml that says nothing, code, and no scenario yet."""
+    """A user's project: an empty matrix.yaml, code, and no scenario yet."""
     project = tmp_path / "project"
     (project / "da ta").mkdir(parents=True)
     (project / "scenarios").mkdir()
@@ -90,6 +94,50 @@ def test_a_command_is_found_by_path_and_has_a_network_only_where_it_is_asked_for
     assert ("--network" in result.by_hand) is (network == "false")
     said = "the container had a network" in (ended.folder / "junit.xml").read_text()
     assert said is (network == "true")
+
+
+WRITES = """\
+#!/usr/bin/env python3
+import os
+for folder in ("/var/tmp", "/var/a,b", "/etc", "/tmp", "."):
+    try:
+        open(folder + "/written", "w").close()
+        print(folder, "written", sorted(os.listdir(folder)))
+    except OSError as error:
+        print(folder, error.strerror, len(os.listdir(folder)))
+room = [os.statvfs(place) for place in ("/tmp", "/dev/shm")]
+print([place.f_blocks * place.f_frsize >> 20 for place in room])
+print(os.getuid(), open("/proc/self/status").read().partition("CapPrm:")[2].split()[0])
+"""
+
+
+DECLARES = """\
+USER 0:0
+RUN mkdir "/var/a,b"
+VOLUME ["/var/tmp", "/var/a,b", "/etc/", "/tmp"]
+USER 1000:1000
+"""
+
+
+def test_the_command_by_hand_has_the_restrictions_of_the_cell(own: Path) -> None:
+    """Also for folders that the image declares as volumes, which the engine alone would leave writable."""
+    (own / "writes.py").write_text(WRITES)
+    (own / "writes.py").chmod(0o755)
+    (own / "images").mkdir()
+    text = (ROOT / "images/Dockerfile.cell.j2").read_text()
+    (own / "images/Dockerfile.cell.j2").write_text(text + DECLARES)
+    ended = ask(own, "command: [./writes.py]", "--python", "3.11", "--glibc", "2.36")
+    assert ended.code == 0, ended.stdout + ended.stderr
+    (result,) = ended.results.values()
+    said = (ended.folder / result.trials[0].outcome.stdout).read_text()
+    assert said.count("Read-only file system") == 3
+    for _ in range(2):
+        done = subprocess.run(shlex.split(result.by_hand), capture_output=True, text=True, check=False)
+        assert done.stdout == said, done.stderr
+    left = re.findall("cm-[0-9a-f]{12}-[1-9]", result.by_hand)
+    assert len(left) == 3
+    assert all(OWN_NAME.fullmatch(name) for name in left), "the next run removes them"
+    subprocess.run(["/usr/bin/env", "docker", "volume", "rm", "--force", *left], check=True)
 
 
 TAKES = """\

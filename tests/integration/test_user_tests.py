@@ -1,5 +1,6 @@
 """The user's own tests on real containers: pytest by pip's wheels, crashes with their cores, and xdist."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ PLACE = ("--python", "3.11", "--glibc", "2.36", "--launcher", "plain")
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A project as a user would have it."""
+    """A user's project."""
     project = tmp_path / "project"
     (project / "tests").mkdir(parents=True)
     (project / "scenarios").mkdir()
@@ -116,3 +117,61 @@ def test_what_is_no_test_result_is_said_in_plain_words(
     ended, result = ask(own, f"pytest: {arguments}")
     assert ended.code == 1, ended.stdout + ended.stderr
     assert reason in result.judgement.reason
+
+
+EVIL = r'''
+import array, ctypes, json, os, pytest, socket, time
+LOG, FILES = os.environ["CRASHMATRIX_TESTS_LOG"], os.environ["CRASHMATRIX_TESTS_FILES"]
+NAMES = [
+    "a\x1b[2Jb", "\x1b]0;owned\x07", "new\nline", "\u202egnirts", "<script>alert(1)</script>", "|a|`b`",
+    "\ud800", "]]>", "\x9b31m", "\r::warning file=x::y", "a" * 5000,
+]
+EVIL = "".join(NAMES[:9]) + "\n::error::forged\n"
+
+def write(data):
+    log = os.open(LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(log, data + b"\n")
+    os.close(log)
+
+@pytest.fixture(autouse=True, scope="session")
+def forged():
+    """Events that no plugin wrote, and descriptors that never end, by the supervisor's own ways."""
+    zeros = os.open("/dev/zero", os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        for pid in (os.getpid(), 1, -1, 10**30, "x\x1b", None):
+            way = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [zeros, zeros]))]
+            try:
+                sender.sendmsg([json.dumps(pid).encode()], way, socket.MSG_DONTWAIT, "\0" + FILES)
+            except BlockingIOError:
+                break
+    for event in ("start", "end", "collected", "lost", "internal error", "process", "finish"):
+        line = {"event": event, "pid": os.getpid(), "worker": None, "time": time.time(), "node": EVIL}
+        line |= {"outcome": "failed", "seconds": 1.0, "message": EVIL, "detail": EVIL}
+        write(json.dumps(line).encode())
+    for data in (b"[" * 100_000, b'{"event":"start","pid":1,"time":' + b"9" * 9000 + b"}", b"\xff\0"):
+        write(data)
+
+@pytest.mark.parametrize("name", NAMES, ids=NAMES)
+def test_says(name):
+    os.write(1, b"\x1b[31mraw\xff\n")
+    raise ValueError(EVIL + name)
+
+def test_crashes():
+    ctypes.string_at(0)
+'''
+ACTED_ON = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def test_a_suite_that_forges_its_log_changes_no_verdict_and_reaches_no_terminal(own: Path) -> None:
+    (own / "tests" / "test_evil.py").write_text(EVIL)
+    ended, result = ask(own, "pytest: [tests]")
+    assert ended.code == 1, ended.stdout + ended.stderr
+    assert result.judgement.verdict is Verdict.FAIL
+    assert "SIGSEGV" in result.judgement.reason
+    pages = [*ended.folder.rglob("*.html"), ended.folder / "junit.xml", ended.folder / "summary.md"]
+    texts = [page.read_text() for page in pages]
+    assert not any("<script>alert" in re.sub("`+.*?`+", "", text) for text in texts)
+    for text in (ended.stdout, ended.stderr, *texts):
+        assert not ACTED_ON.search(text), ACTED_ON.findall(text)[:5]
+    assert not re.search(r"^\s*::", ended.stdout, re.MULTILINE)
+    assert JUnitXml.fromfile(str(ended.folder / "junit.xml"))

@@ -37,7 +37,7 @@ class Typed:
 
     @property
     def rules(self) -> list[str]:
-        """What the run says makes the difference."""
+        """The rules that the run found."""
         found = json.loads((self.run / "explanations.json").read_text())
         return [item["sentence"] for item in found["explanations"]]
 

@@ -18,7 +18,7 @@ CELLS = [
 
 
 def step(shown: Live, title: str) -> None:
-    """Show what there is, and wait for Enter."""
+    """Show the current screen, and wait for Enter."""
     shown._bars.refresh()
     terminal = sys.__stdout__  # rich has put itself in the place of sys.stdout
     assert terminal is not None

@@ -64,7 +64,7 @@ def context(cell: Cell) -> CellContext:
 
 
 def world(seed: int, *, smallest: int = 1, largest: int = 2000) -> World:
-    """A random world of so many cells, of which at least two show and two do not."""
+    """A random world of this many cells; at least two show the subject, and two do not."""
     dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
     while True:
         axes = _matrix(dice, largest)

@@ -2,8 +2,8 @@
 
 import json
 import os
+import re
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -13,7 +13,6 @@ from typing import Any
 from orchestrator.execute.command import ISOLATED
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.supervisor.paths import MARK_VARIABLE
-from orchestrator.supervisor.witness import Witness
 
 FAKE_UWSGI = """#!/usr/bin/env python3
 import os, signal, socket, sys, time
@@ -31,7 +30,7 @@ class Cell:
         self.variables = {MARK_VARIABLE: "<MARK>"}
         for name in ("work", "scenario", "bin", "path"):
             (root / name).mkdir()
-        # `python3` is this interpreter, not a version manager's shim, which takes longer than the subject.
+        # `python3` is this interpreter, not a version manager's shim, which takes longer than the driver.
         (root / "path" / "python3").symlink_to(Path(sys.executable).resolve())
         for launcher in LAUNCHERS.values():
             for name, path in launcher.container_files().items():
@@ -99,13 +98,9 @@ class Cell:
 
 
 def kernel_tells() -> bool:
-    """Whether this kernel tells how a process ended that another has reaped (Linux 6.15)."""
-    witness, child = Witness(), os.fork()
-    if child == 0:
-        signal.pause()
-    witness.look(os.getpid())
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    told = witness.ends()
-    witness.close()
-    return told.get(child) == signal.SIGKILL
+    """Whether this kernel tells how a process ended that another has reaped (Linux 6.15).
+
+    By its release alone: what asks the kernel is under test.
+    """
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return release is not None and (int(release[1]), int(release[2])) >= (6, 15)

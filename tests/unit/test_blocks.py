@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import InputError, Location
+from orchestrator.invocation import command
 from orchestrator.matrix.blocks import AxisFunction, Block, joined, partition_by, size
 from orchestrator.matrix.expression import parse
 from orchestrator.matrix.facts import CatalogueFacts
-from orchestrator.matrix.named import named_cells
+from orchestrator.matrix.named import MOST_NEAR, named_cells
 from orchestrator.model import ABSENT, Catalogue, Cell, ExcludedCells
 
 GRID: Block = {"a": ("1", "2", "3"), "b": ("x", "y"), "c": ("p", "q", "r")}
@@ -150,6 +151,13 @@ def test_an_id_that_no_cell_has_offers_the_nearest(name: str, says: str) -> None
     with pytest.raises(InputError, match=r"matrix\.yaml") as caught:
         named_cells([NAMED], [name], "matrix.yaml")
     assert says in str(caught.value)
+
+
+def test_an_id_like_none_of_very_many_cells_is_not_compared_with_all_of_them() -> None:
+    own = tuple(f"value{number}" for number in range(MOST_NEAR))
+    with pytest.raises(InputError) as caught:
+        named_cells([{**NAMED, "level": own}], ["race"], "matrix.yaml")
+    assert str(caught.value) == f"there is no cell 'race' in matrix.yaml; see `{command('plan', '--list')}`"
 
 
 def group(block: dict[str, list[str]], reason: str = "said") -> ExcludedCells:

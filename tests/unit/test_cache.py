@@ -13,7 +13,7 @@ from orchestrator.errors import HostError
 from tests.unit.users import plain_user
 
 NO_FOLDER = "/dev/null/none"
-"""Not even root can make this."""
+"""A path that not even root can create."""
 
 
 @pytest.fixture(autouse=True)

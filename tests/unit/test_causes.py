@@ -1,4 +1,4 @@
-"""What parts causes and what does not, and since which run each is there."""
+"""Which cells share a cause, and since which run each cause is there."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -45,7 +45,7 @@ BY_REASON = (
 
 
 def told(folder: Path, changes: dict[str, Change], run: str = factory.RUN) -> tuple[Cause, ...]:
-    """The causes of a run that differs so from one in which all is as expected."""
+    """The causes of a run with these changes to one in which all is as expected."""
     factory.write_run(folder / run, RunSpec(changes=changes, run=run))
     return write_reports(folder / run).causes
 
@@ -162,6 +162,15 @@ def test_a_hang_is_told_by_who_waits_for_what(tmp_path: Path) -> None:
     assert cause.where is not None
     assert cause.where.finding is Finding.ONE_CELL
     assert cause.where.text == f"only {PLAIN[0].environment}"
+
+
+def test_the_one_cell_of_a_cause_is_named_with_the_values_of_its_own_axes(tmp_path: Path) -> None:
+    """In the same environment all others may be well: its hazard, or its version of a package, decides."""
+    cells = [factory.cell(1, "plain", hazard=name, defer="none") for name in ("exit", "fork", "reimport")]
+    spec = RunSpec(changes=same(cells[2:], hung), cells=tuple(cells))
+    (cause,) = write_reports(factory.write_run(tmp_path / factory.RUN, spec)).causes
+    assert cause.where is not None
+    assert cause.where.text == f"only {cells[0].environment}+hazard=reimport"
 
 
 @pytest.mark.parametrize("stated", [True, False])

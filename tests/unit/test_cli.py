@@ -13,6 +13,7 @@ from orchestrator import errors
 from orchestrator.adapters import process
 from orchestrator.cli import flags, help_text, main
 from orchestrator.cli.schemas import SCHEMAS
+from orchestrator.cli.subcommand import VERBS_OF
 from orchestrator.host import Capability, State
 from orchestrator.model import STANDARD_AXES
 from orchestrator.names import SHELLS
@@ -35,6 +36,7 @@ COMMANDS = [
     "analyze",
     "doctor",
     "setup",
+    "worker",
     "images",
     "schema",
     "completion",
@@ -51,6 +53,8 @@ def test_the_committed_schema_is_what_the_models_say(name: str, capsys: pytest.C
 LIBRARIES = (
     *("capstone", "docker", "jinja2", "junit_xml", "pydantic", "requests", "rich", "shtab", "tenacity"),
     "yaml",
+    "dask",
+    "distributed",
 )
 STATIONS = ("cores", "crash", "execute", "explain", "host", "images", "matrix", "model", "report", "verdict")
 LISTING = {"images", "matrix", "model", "pydantic", "yaml"}
@@ -127,14 +131,14 @@ def test_help_starts_with_what_people_need_and_fits_a_screen(
 def test_the_whole_help_has_the_flags_that_the_short_one_leaves_out(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = []
+    said, words = [], [*VERBS_OF.get(command, ()), command]
     for flag in ("--help", "--help-all"):
         with pytest.raises(SystemExit) as ended:
-            main([command, flag])
+            main([*words, flag])
         assert ended.value.code == 0
         said.append(capsys.readouterr().out)
     short, whole = said
-    assert f"crashmatrix {command} --help-all explains every flag." in short
+    assert f"crashmatrix {' '.join(words)} --help-all explains every flag." in short
     left_out = {"--project"} if command in ("init", "run", "plan") else set()
     assert left_out <= set(re.findall(r"--[\w-]+", whole)) - set(re.findall(r"--[\w-]+", short))
     shown = [

@@ -19,7 +19,7 @@ from orchestrator.names import SHELLS
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 120
-"""Seconds for a shell on a machine with much else to do; what is waited for ends each wait."""
+"""Seconds for a shell on a busy machine; a wait ends as soon as its text is there."""
 CODES = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\(B")
 ASKED = {b"\x1b[6n": b"\x1b[1;1R", b"\x1b[c": b"\x1b[?1;2c", b"\x1b[0c": b"\x1b[?1;2c"}
 """What a shell asks of its terminal, and the answer of one."""

@@ -1,4 +1,4 @@
-"""The terminal: nothing of others, such as a build's log or a reason, makes it do anything."""
+"""The terminal: untrusted text, such as a build's log or a reason, cannot control it."""
 
 import io
 import json
@@ -41,6 +41,21 @@ def test_a_build_s_log_reaches_no_terminal_raw(terminal: io.StringIO) -> None:
     assert "Step 1" in shown
     assert "end" in shown
     assert not CONTROL & {*shown}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x85", "\u2028"])
+def test_what_a_program_says_begins_no_line_of_a_log(
+    terminal: io.StringIO, capsys: pytest.CaptureFixture[str], end: str
+) -> None:
+    """There a CI service would take it for a command."""
+    said = f"first{end}::error::forged{end}  ::stop-commands::x"
+    lines = progress.Lines(console.open_console())
+    lines.image_ended("cell-x", 1.0, said)
+    lines.say(said)
+    console.complain(said)
+    written = terminal.getvalue() + capsys.readouterr().err
+    assert written.count("::error::forged") == 3
+    assert not [line for line in written.splitlines() if line.lstrip().startswith("::")]
 
 
 def test_errors_are_visible(capsys: pytest.CaptureFixture[str]) -> None:

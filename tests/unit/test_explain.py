@@ -142,6 +142,24 @@ def test_of_axes_that_change_together_the_cell_that_would_tell_is_said_as_a_comm
     assert note.endswith(f" --cell {found.id}`.")
 
 
+def test_that_command_names_the_project_that_the_cells_own_commands_name() -> None:
+    """That of a check lies in the cache, where no user stands."""
+    whole = matrix()
+
+    def elsewhere(result: CellResult) -> CellResult:
+        repeat = f"crashmatrix --project '/cache/checks/1 2' run --cell {result.cell.id}"
+        return result.model_copy(update={"repeat": repeat})
+
+    said = failures(
+        paired(whole), lambda cell: cell.glibc == "2.41" and cell.launcher == "uwsgi", change=elsewhere
+    )
+    (note,) = [note for note in said.notes if "not chosen" in note]
+    assert note == (
+        "One cell that was not chosen would tell: "
+        f"`crashmatrix --project '/cache/checks/1 2' run --cell {said.crossing}`."
+    )
+
+
 def test_a_sentence_lists_rules_while_it_can_be_read_and_counts_the_others() -> None:
     said = failures(paired(matrix()), lambda cell: cell.glibc == "2.41" and cell.launcher == "uwsgi")
     both = (

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.adapters.files import open_below, real_folder, remove_below, write_below
 from orchestrator.cli import main
 from orchestrator.errors import EXIT_HOST, EXIT_INPUT, EXIT_OK, HostError, InputError
+from orchestrator.model import CauseKind
 from orchestrator.rundir import RunFolder
 from tests.fuzz.folders import HUGE, FolderFuzzer, fuzz_folders
 from tests.unit import run_factory as factory
@@ -219,6 +220,24 @@ def test_a_document_of_three_gigabytes_is_not_read(
         return
     assert main(["diff", str(run), str(other)]) == EXIT_INPUT
     assert f"{Path(name).name} is larger than" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("position", [-1, -3, -(10**6), 10**6, 1 << 63])
+def test_the_cells_of_an_earlier_cause_are_those_of_its_digest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], position: int
+) -> None:
+    """Found by `nox -s fuzz -- folders`, seed 7120: a negative position counts from the end of a list."""
+    before = factory.write_run(tmp_path / "before", factory.RunSpec(cells=(CELL,)))
+    run = factory.write_run(tmp_path / "run", factory.RunSpec(cells=(CELL,)))
+    assert main(["report", str(before)]) == EXIT_OK
+    digest = json.loads((before / "digest.json").read_text())
+    kind, title = CauseKind.CRASH, "fixed or not"
+    digest["causes"] = {
+        "c" * 12: {"kind": kind, "scenario": CELL.scenario, "title": title, "cells": [position]}
+    }
+    (before / "digest.json").write_text(json.dumps(digest))
+    assert main(["report", str(run), "--baseline", str(before)]) in (EXIT_OK, EXIT_INPUT)
+    assert title not in capsys.readouterr().out
 
 
 def test_a_document_that_is_a_link_out_is_refused(

@@ -95,3 +95,19 @@ def test_where_nothing_tells_the_cause_the_end_of_the_log_is_shown() -> None:
     assert failures.telling(lines) == lines[-failures.MOST_LINES :]
     linker = ["ld: cannot find -lfoo", "collect2: error: ld returned 1"]
     assert failures.telling(linker) == linker
+
+
+PODMAN = """\
+STEP 1/4: FROM scratch
+STEP 2/4: COPY nonce /a
+--> c092045f6b93
+STEP 3/4: COPY not-there /b
+building at STEP "COPY not-there /b": checking on sources: copier: stat: "/not-there": no such file
+"""
+
+
+def test_the_steps_before_the_failed_one_are_not_its_cause() -> None:
+    """Captured from Podman 5.8; the cause told was its first step, `FROM scratch`."""
+    lines = PODMAN.splitlines()
+    assert failures.step(lines) == "STEP 3/4: COPY not-there /b"
+    assert failures.telling(lines) == lines[4:]

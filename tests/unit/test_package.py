@@ -54,7 +54,10 @@ def test_the_wheel_needs_what_the_program_imports_or_starts(wheel: Path) -> None
     lines = (ROOT / "requirements" / "runtime.in").read_text().splitlines()
     wanted = {str(Requirement(line.partition("#")[0])) for line in lines if line.partition("#")[0].strip()}
     metadata = message_from_bytes(archive.read(name))
-    assert {str(Requirement(text)) for text in metadata.get_all("Requires-Dist", [])} == wanted
+    assert {str(Requirement(text)) for text in metadata.get_all("Requires-Dist", [])} == {
+        *wanted,
+        'distributed; extra == "fleet"',
+    }
     assert metadata["Requires-Python"] == ">=3.11"
 
 

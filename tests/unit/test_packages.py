@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -25,7 +27,7 @@ from orchestrator.model import (
     WheelPlatform,
     WheelTree,
 )
-from orchestrator.packages import Resolver, index, locked, parse, placed, reasons, resolve, tags
+from orchestrator.packages import Resolver, index, locked, parse, placed, read_project, reasons, resolve, tags
 from orchestrator.packages.index import IndexFile
 from tests.unit.index_server import IndexServer
 
@@ -127,7 +129,7 @@ def test_the_versions_around_the_wanted_one_are_named() -> None:
         ("x @ https://me:secret@files.example/x-1-py3-none-any.whl", "has credentials in it"),
         ("/nowhere/x-1.0-py3-none-any.whl", "there is no wheel"),
         ("x @ file:///nowhere/x.zip", "is no wheel"),
-        ("../x\n==1", "is no requirement"),
+        ("../x\n==1", "is not one line"),
         ("", "is no requirement"),
     ],
 )
@@ -244,6 +246,13 @@ def served(tmp_path: Path) -> Iterator[IndexServer]:
         yield server
 
 
+def written(file: wheels.TreeFile) -> bytes:
+    with file.opened() as (stream, size):
+        data = stream.read()
+    assert len(data) == size
+    return data
+
+
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
@@ -262,7 +271,7 @@ def test_an_own_index_with_credentials_resolves_installs_and_tells_no_secret(
     assert served.secret not in lock.text
     tree = WheelTree(lock=lock, platform=platform("3.11.2", "2.36"), folder=str(tmp_path))
     with wheels.installed(tree) as files:
-        content = {file.name: (file.content(), file.executable) for file in files}
+        content = {file.name: (written(file), file.executable) for file in files}
     assert "lib/python3.11/site-packages/native/__init__.py" in content
     script, executable = content["bin/tool"]
     assert executable
@@ -400,3 +409,161 @@ def test_an_environments_packages_lie_where_its_interpreter_looks(
     process.run(command, hint="install sh")
     assert (tmp_path / "venv" / "lib" / folder / "site-packages").is_dir()
     assert (tmp_path / "venv" / "bin" / folder).readlink() == Path("python3")
+
+
+BUILT: Final = (
+    "import pathlib; pathlib.Path({!r}).touch()\nfrom setuptools import setup; setup(name='evil')\n"
+)
+
+
+@pytest.fixture
+def evil(tmp_path: Path) -> Path:
+    """A project with a package that says so by a file `built` when its code runs on this host."""
+    project = tmp_path / "project"
+    (project / "evil").mkdir(parents=True)
+    (project / "evil" / "setup.py").write_text(BUILT.format(str(tmp_path / "built")))
+    return project
+
+
+HOSTILE_SETTINGS = {
+    "group": '[dependency-groups]\nx = ["evil @ file://{project}/evil"]\n[tool.uv.pip]\ngroup = ["x"]\n',
+    "output-file": '[tool.uv.pip]\noutput-file = "{outside}/bashrc"\n',
+    "cache-dir": '[tool.uv]\ncache-dir = "{outside}/cache"\n',
+    "python": '[tool.uv.pip]\npython = "{project}/evil/setup.py"\n',
+    "target": '[tool.uv.pip]\ntarget = "{outside}/target"\nlink-mode = "symlink"\ncompile-bytecode = true\n',
+}
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize("setting", HOSTILE_SETTINGS)
+def test_no_setting_of_a_project_makes_uv_run_its_code_or_write_where_it_says(
+    setting: str, evil: Path, served: IndexServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if setting == "cache-dir":
+        monkeypatch.delenv("UV_CACHE_DIR")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "bashrc").write_text("the user's")
+    text = HOSTILE_SETTINGS[setting].format(project=evil, outside=outside)
+    (evil / "pyproject.toml").write_text(f'[project]\nname = "x"\nversion = "1"\n{text}')
+    monkeypatch.setenv("UV_DEFAULT_INDEX", served.address(credentials=True))
+    resolver = Resolver(folder=evil)
+    assert resolver.latest("native") == "1.1"
+    lock = resolver.answer(question("native", folder=evil))
+    assert isinstance(lock, PackageLock)
+    tree = WheelTree(lock=lock, platform=platform("3.11.2", "2.36"), folder=str(evil))
+    with wheels.installed(tree) as files:
+        assert "lib/python3.11/site-packages/native/__init__.py" in {item.name for item in files}
+    assert not (tmp_path / "built").exists()
+    assert [(path.name, path.read_text()) for path in outside.iterdir()] == [("bashrc", "the user's")]
+
+
+INDEXES = {
+    "uv.toml": '[[index]]\nname = "own"\nurl = "{url}"\ndefault = true\n',
+    "pyproject.toml": '[[tool.uv.index]]\nname = "own"\nurl = "{url}"\n[[tool.uv.index]]\nname = "other"\n'
+    'url = "http://127.0.0.1:1/"\nexplicit = true\n',
+    "pip's": '[tool.uv.pip]\nindex-url = "{url}"\n',
+    "a folder": '[tool.uv]\nno-index = true\nfind-links = ["wheels"]\n',
+    "a flat one": '[tool.uv]\nno-index = true\nindex = [{{ url = "wheels", format = "flat" }}]\n',
+}
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize("how", INDEXES)
+def test_the_indexes_of_a_project_are_used_with_the_user_s_credentials(
+    how: str, served: IndexServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project" / "below"
+    project.mkdir(parents=True)
+    shutil.copytree(served.folder / "files", project.parent / "wheels")
+    file = project.parent / ("uv.toml" if how == "uv.toml" else "pyproject.toml")
+    file.write_text(INDEXES[how].format(url=served.address(credentials=how == "pip's")))
+    monkeypatch.setenv("UV_INDEX_OWN_USERNAME", served.user)
+    monkeypatch.setenv("UV_INDEX_OWN_PASSWORD", served.secret)
+    lock = Resolver(folder=project).answer(question("native<1.1", folder=project))
+    assert isinstance(lock, PackageLock)
+    assert lock.pins == {"native": "1.0"}
+
+
+def test_what_the_user_says_of_indexes_goes_before_what_a_project_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_INDEX_URL", "https://mine.example/simple")
+    monkeypatch.setenv("UV_INDEX", "https://also-mine.example/simple")
+    (tmp_path / "uv.toml").write_text(
+        'index-url = "https://its.example/"\nextra-index-url = ["https://a.example/"]\nprerelease = "allow"\n'
+        'resolution = "two\\nlines"\n'
+    )
+    told = uv.environment(tmp_path)
+    assert "UV_DEFAULT_INDEX" not in told
+    assert told["UV_INDEX"] == "https://also-mine.example/simple https://a.example/"
+    assert told["UV_PRERELEASE"] == "allow"
+    assert "UV_RESOLUTION" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('find-links = ["../outside"]', "../outside' leads out of the folder"),
+        ('index-url = "file:///etc"', "'/etc' leads out of the folder"),
+        ('index-url = "https://a.example/ https://b.example/"', "is no index"),
+        ("index-url = 1", "'' is no index"),
+        ('index-url = "https://[x"', "cannot be read"),
+        ("index-url = [", "not valid TOML"),
+    ],
+)
+def test_an_index_that_a_project_cannot_have_is_its_mistake(text: str, said: str, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (tmp_path / "outside").mkdir()
+    (project / "uv.toml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        uv.environment(project)
+    assert said in str(caught.value)
+
+
+SMUGGLED = (
+    "native @ https://x.example/native-1.0-py3-none-any.whl\n-e=./evil",
+    "native @ https://x.example/native-1.0-py3-none-any.whl\n./evil",
+    "native @ https://x.example/native-1.0-py3-none-any.whl\r--index-url=https://x.example",
+    "native @ https://x.example/${AWS_SECRET_ACCESS_KEY}/native-1.0-py3-none-any.whl",
+    "evil @ git+file://{project}/evil",
+    "evil @ ./evil",
+    "evil @ file://{project}/evil",
+    "native @ https://[x/native-1.0-py3-none-any.whl",
+)
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize("text", SMUGGLED)
+def test_no_requirement_of_a_package_is_more_than_one_or_is_built_on_this_host(
+    text: str, evil: Path, tmp_path: Path
+) -> None:
+    requirement = text.format(project=evil) if "{project}" in text else text
+    for table in (f"[build-system]\nrequires = [{json.dumps(requirement)}]\n",
+                  f"[project]\ndependencies = [{json.dumps(requirement)}]\n"):  # fmt: skip
+        (evil / "pyproject.toml").write_text(table)
+        with pytest.raises(InputError):
+            read_project(evil)
+    with pytest.raises(InputError):
+        Resolver(folder=evil).answer(question(requirement, folder=evil))
+    assert not (tmp_path / "built").exists()
+
+
+def test_a_package_names_no_wheel_of_this_host(served: IndexServer, evil: Path) -> None:
+    file = served.wheels["native", "1.0"]
+    for text in (str(file), f"native @ {file.as_uri()}"):
+        (evil / "pyproject.toml").write_text(f"[build-system]\nrequires = [{json.dumps(text)}]\n")
+        with pytest.raises(InputError, match="native is to be had by a file of this host"):
+            read_project(evil)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["-e==1", "--find-links==1", "native==1;x", "native==-e", "native==1\u2028-e==1"],
+)
+def test_a_lock_of_others_names_no_option(line: str) -> None:
+    with pytest.raises(ValueError, match="not the text of a lock"):
+        PackageLock.parse(f"# native-1.0-py3-none-any.whl\n{line} --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(ValueError, match="not the text of a lock"):
+        PackageLock.parse(f"# ../../native-1.0-py3-none-any.whl\nnative==1 --hash=sha256:{'0' * 64}\n")

@@ -53,6 +53,19 @@ def test_every_report_says_the_same_sentences(tmp_path: Path) -> None:
     assert RULE in " ".join(console.export_text().split())
 
 
+@pytest.mark.parametrize("reports", ["reports", "elsewhere"])
+def test_the_command_that_repeats_what_failed_names_the_project_and_its_reports(
+    tmp_path: Path, reports: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = tmp_path / "project"
+    console = Console(width=80, record=True)
+    ending.show_end(console, failing(project / reports / "run"), project=project)
+    (said,) = [line for line in console.export_text().splitlines() if line.startswith("again: ")]
+    more = "" if reports == "reports" else f" --reports {project / reports}"
+    assert said == f"again:  crashmatrix --project {project} run --rerun failed{more}"
+
+
 def test_annotations_are_for_github_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = failing(tmp_path)
     for where, expected in (("true", 1), ("", 0)):

@@ -14,6 +14,7 @@ from lxml import html
 from orchestrator.invocation import command
 from orchestrator.model import (
     AddressRange,
+    CellHost,
     Obstacle,
     Plan,
     PlannedCells,
@@ -47,6 +48,22 @@ def words(element: html.HtmlElement) -> str:
 
 def cell_page(pages: dict[Path, html.HtmlElement], cell_id: str) -> html.HtmlElement:
     return next(page for path, page in pages.items() if str(path).endswith(f"cells/{cell_id}/index.html"))
+
+
+def test_a_cell_of_another_host_names_it_and_the_place_where_its_core_stays(tmp_path: Path) -> None:
+    crashed = factory.cell()
+    host = CellHost(name=f"box-3 {HOSTILE[:24]}", folder="/var/cache/fleet-runs/1")
+    change = {crashed.id: lambda result: result.model_copy(update={"host": host})}
+    pages = render(factory.write_run(tmp_path, factory.RunSpec(changes=change)))
+    page = cell_page(pages, crashed.id)
+    core = words(page.xpath("//section[@aria-labelledby='core']")[0])
+    assert f"{host.name}:/var/cache/fleet-runs/1/cells/{crashed.id}/trial-1/core.zst" in core
+    assert "--cores" in core
+    assert "no longer" not in core
+    assert host.name in [words(item) for item in page.xpath("//dt[.='host']/following-sibling::dd[1]")]
+    other = cell_page(pages, factory.cell(0).id)
+    assert not other.xpath("//dt[.='host']")
+    assert "no longer in the run's folder" in words(other.xpath("//section[@aria-labelledby='core']")[0])
 
 
 def test_a_page_for_the_run_each_cell_and_each_signature(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ pkg#egg
         f"wheel @ https://example.org/wheel-1.0-py3-none-any.whl#sha256={DIGEST}",
     ]
     assert mistakes == [
-        "requirements.txt:10: 'pkg#egg' is not a requirement: Expected semicolon (after name with no version "
-        "specifier) or end; write for example flask>=3.0"
+        "requirements.txt:10:4: 'pkg#egg' is not a requirement: Expected semicolon (after name with no "
+        "version specifier) or end; write for example flask>=3.0"
     ]
 
 
@@ -73,11 +73,11 @@ def test_an_included_file_is_inside_of_the_project_and_does_not_include_itself(t
     )
     assert found == ["six"]
     assert mistakes == [
-        "requirements.txt:1: '../secret.txt' leads out of the folder; copy what it means into PROJECT",
-        "requirements.txt:2: 'link.txt' leads out of the folder; copy what it means into PROJECT",
-        "requirements.txt:4: '/etc/passwd' leads out of the folder; copy what it means into PROJECT",
-        "requirements.txt:5: 'b.txt' cannot be read: No such file or directory; correct it",
-        "a.txt:1: 'requirements.txt' includes itself; remove the line",
+        "requirements.txt:1:1: '../secret.txt' leads out of the folder; copy what it means into PROJECT",
+        "requirements.txt:2:1: 'link.txt' leads out of the folder; copy what it means into PROJECT",
+        "requirements.txt:4:1: '/etc/passwd' leads out of the folder; copy what it means into PROJECT",
+        "requirements.txt:5:1: 'b.txt' cannot be read: No such file or directory; correct it",
+        "a.txt:1:1: 'requirements.txt' includes itself; remove the line",
     ]
 
 
@@ -101,6 +101,8 @@ REFUSED = {
     "x @ git+https://example.org/x": "x is to be had by git+https; "
     "name an https address, or a folder by `source:`",
     "x @ file:///tmp/x.whl": "x is to be had by file; name an https address, or a folder by `source:`",
+    "x @ https://[x": "the address of x is not valid; write https://HOST/PATH",
+    "x @ https:///x.whl": "x is to be had by https; name an https address, or a folder by `source:`",
     "x @ ./x": "x is to be had by a path; name an https address, or a folder by `source:`",
     "x==${VERSION}": f"'x==${{VERSION}}': variables are not expanded; write the value; {INDEX}",
     "x==1 --hash=md5:00": "'--hash=md5:00' is not supported behind a requirement; only --hash=sha256:... is",
@@ -113,7 +115,7 @@ REFUSED = {
 @pytest.mark.parametrize("line", REFUSED)
 def test_what_is_not_supported_is_refused_with_what_to_write(tmp_path: Path, line: str) -> None:
     found, mistakes = read(tmp_path, f"six\n{line}\n")
-    assert (found, mistakes) == (["six"], [f"requirements.txt:2: {REFUSED[line]}"])
+    assert (found, mistakes) == (["six"], [f"requirements.txt:2:1: {REFUSED[line]}"])
     assert ":word" not in " ".join(mistakes), "a password in a message"
 
 

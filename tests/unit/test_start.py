@@ -32,6 +32,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "dist").mkdir()
     (home / "dist" / "mine-1.0-py3-none-any.whl").write_text("")
     (home / "with-pytest.txt").write_text("# ours\n  pytest >= 8\n")
+    (home / "wrong.txt").write_text("flask\n\n  numpy=>2\n")
+    (home / "nested.txt").write_text("-r wrong.txt\n")
+    (home / "latin.txt").write_bytes(b"flask\n# \xfc\n")
     (tmp_path / "outside.py").touch()
     monkeypatch.chdir(home)
     return home
@@ -185,6 +188,17 @@ def test_nothing_is_overwritten(folder: Path, taken: str, capsys: pytest.Capture
             "dist/no.whl: it does not exist",
         ),
         (["--script", "repro.py", "-r", "none.txt"], "none.txt: it does not exist"),
+        (
+            ["--script", "repro.py", "-r", "wrong.txt"],
+            "wrong.txt:3:8: 'numpy=>2' is not a requirement: Expected semicolon",
+        ),
+        (["--script", "repro.py", "-r", "nested.txt"], "wrong.txt:3:8: 'numpy=>2' is not a requirement"),
+        (["--pytest", "-r", "wrong.txt"], "wrong.txt:3:8: 'numpy=>2' is not a requirement"),
+        (["--script", "repro.py", "-r", "latin.txt"], "latin.txt:2: the file is not UTF-8 text"),
+        (
+            ["--script", "repro.py", "--require", "x @ git+https://user:secret@host/x"],
+            "requires: x is to be had by git+https; name an https address",
+        ),
         (["--script", "repro.py", "--source", "tests"], "tests: --source: no pyproject.toml and no setup.py"),
         (["--wsgi", "app:x", "--arguments", "-x"], "--arguments: wsgi takes no arguments"),
         (["--script", "repro.py", "--project", "none"], "none: the folder does not exist"),
@@ -198,6 +212,17 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     assert says in line
     assert not (folder / "matrix.yaml").exists()
     assert not (folder / ".crashmatrix").exists()
+
+
+def test_each_wrong_line_of_a_requirements_file_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "wrong.txt").write_text("-e .\nflask\nx==1;y\n")
+    assert main(["init", "--script", "repro.py", "-r", "wrong.txt"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "wrong.txt:1:1: the option -e is not supported; name the package's folder by `source:`" in first
+    assert "wrong.txt:3:6: 'x==1;y' is not a requirement" in second
+    assert not (folder / "matrix.yaml").exists()
 
 
 def test_a_matrix_of_another_program_is_refused_before_anything_is_written(

@@ -433,6 +433,13 @@ def test_a_wheel_of_the_project_is_required_by_its_path(project: Path) -> None:
     code = scenario(project, f"pytest: []\nrequires: [wheels/{name}]").code
     assert code
     assert code.requires == (wheel, "pytest")
+    own = "pytest-9.0.1-py3-none-any.whl"
+    (project / "wheels" / own).write_text("")
+    pinned = ("pytest==9.0.1 --hash=sha256:" + "ab" * 32, f"wheels/{own}")
+    for text in pinned:
+        code = scenario(project, f"pytest: []\nrequires: ['{text}']").code
+        assert code
+        assert len(code.requires) == 1
     (project / "wheels" / "own.whl").write_text("")
     (project / "linked").symlink_to("wheels")
     for text, said in (

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from orchestrator.supervisor import http, launch
 from orchestrator.supervisor.cleanup import children
-from orchestrator.supervisor.subject import POLL, Worker
+from orchestrator.supervisor.tested import POLL, Worker
 
 if TYPE_CHECKING:
-    from orchestrator.supervisor.subject import Subject
     from orchestrator.supervisor.targets import Target
+    from orchestrator.supervisor.tested import TestedProcess
     from orchestrator.supervisor.wakeup import Wakeup
 
 
@@ -26,7 +26,7 @@ class Launch(launch.Launch):
         """The command line."""
         return ["python3", f"{self.home}/bin/pool.py", self.path, str(self.port), *self.options]
 
-    def judged(self, started: Subject, wakeup: Wakeup, deadline: float) -> Subject:
+    def judged(self, started: TestedProcess, wakeup: Wakeup, deadline: float) -> TestedProcess:
         """The worker."""
         while started.alive:
             for pid in children(started.pid):
@@ -34,8 +34,8 @@ class Launch(launch.Launch):
             started.pause(deadline, longest=POLL)
         return started
 
-    def drive(self, subject: Subject, deadline: float) -> list[str]:
+    def drive(self, tested: TestedProcess, deadline: float) -> list[str]:
         """Make one request, then ask the worker to stop."""
-        line = http.request(subject, self.port, deadline)
-        subject.send(signal.SIGTERM)
+        line = http.request(tested, self.port, deadline)
+        tested.send(signal.SIGTERM)
         return http.notes_on(line)

@@ -1,4 +1,4 @@
-"""A client sent this, and the server was gone."""
+"""A request that crashed the server."""
 
 import orjson
 
