@@ -19,7 +19,7 @@ from orchestrator.supervisor.wakeup import TimedOutError, Wakeup
 POLL = 0.005
 """Seconds between polls of a state that sends no event: a port not yet bound, a worker not yet idle."""
 ABORT_GRACE = 5.0
-"""Seconds that a hung tested process gets to die of SIGABRT before SIGKILL."""
+"""Seconds that a hung tested process gets to die of each signal before SIGKILL."""
 EMULATED_GRACE = 30.0
 """The same under qemu-user, which writes its guest's core itself, so the kernel does not report it."""
 CORE_SIGNALS = (signal.SIGABRT, signal.SIGQUIT, signal.SIGXCPU, signal.SIGTRAP, signal.SIGSYS)
@@ -162,13 +162,28 @@ def kill(tested: TestedProcess) -> None:
 
 
 def abort(tested: TestedProcess, grace: float, number: int = signal.SIGABRT) -> list[str]:
-    """End a hung tested process by a signal, so that a core shows where each thread waits; returns notes."""
-    tested.send(number)
+    """End a hung tested process by a signal, so that a core shows where each thread waits; returns notes.
+
+    SIGABRT comes first, also where it is caught: faulthandler writes the Python stacks and lets it kill.
+    Where the process survives it, a signal that it does not catch follows.
+    """
     notes: list[str] = []
-    if finish(tested, CLOCK.now() + grace) or end_dump(tested, notes):
+    if ends_by(tested, number, grace, notes):
         return notes
+    other = tested.core_signal()
+    if other != number:
+        notes.append(f"the hung tested process caught {signal_name(number)}, so {signal_name(other)} followed")
+        if ends_by(tested, other, grace, notes):
+            return notes
     kill(tested)
-    return [f"the hung tested process did not die of {signal_name(number)} within {grace:g} s and was killed"]
+    died = f"the hung tested process did not die of {signal_name(other)} within {grace:g} s and was killed"
+    return [*notes, died]
+
+
+def ends_by(tested: TestedProcess, number: int, grace: float, notes: list[str]) -> bool:
+    """Whether a signal ends the process within `grace` seconds, or has it dump a core."""
+    tested.send(number)
+    return finish(tested, CLOCK.now() + grace) or end_dump(tested, notes)
 
 
 def untrace(pid: int, number: int) -> None:
