@@ -26,8 +26,10 @@ def debug_packages(source: Source, paths: Iterable[str]) -> dict[str, str]:
     if not wanted:
         return found
     for name, content in source.listings(LISTS, ".list"):
-        lines = content.decode(errors="replace").splitlines()
-        for spelling in wanted.keys() & set(lines):
+        # A system has half a million lines, and most lists have none of these paths in any line.
+        if not any(spelling.encode(errors="replace") in content for spelling in wanted):
+            continue
+        for spelling in wanted.keys() & set(content.decode(errors="replace").splitlines()):
             found.setdefault(wanted[spelling], _debug_package(name.removesuffix(".list").partition(":")[0]))
     return found
 

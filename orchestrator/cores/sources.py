@@ -4,6 +4,10 @@ Names are those of the process's own root. They come out of a core and are untru
 links in a container or a copied root: a name never leads out of its source.
 """
 
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator.adapters",)
+
 import io
 import os
 import shutil
@@ -14,7 +18,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Protocol
 
-from orchestrator.adapters.engine import Engine
+from orchestrator.adapters import engine
 from orchestrator.cores.layers import MAX_LINKS, UnclearLayersError, find
 
 MAX_FILE: Final = 1 << 30
@@ -44,7 +48,7 @@ class Source(Protocol):
 class ContainerSource:
     """A container, running or not, with its volumes."""
 
-    def __init__(self, engine: Engine, container: str, title: str) -> None:
+    def __init__(self, engine: engine.Engine, container: str, title: str) -> None:
         self._engine = engine
         self._container = container
         self._title = title
@@ -84,7 +88,7 @@ class ImageSource:
     is created when the engine is first asked for a file; `close` removes it.
     """
 
-    def __init__(self, connect: Callable[[], Engine], image: str, labels: Mapping[str, str]) -> None:
+    def __init__(self, connect: Callable[[], engine.Engine], image: str, labels: Mapping[str, str]) -> None:
         self._connect = connect
         self._image = image
         self._labels = labels
@@ -148,7 +152,7 @@ class ImageSource:
 
 @contextmanager
 def image_source(
-    connect: Callable[[], Engine], image: str, labels: Mapping[str, str]
+    connect: Callable[[], engine.Engine], image: str, labels: Mapping[str, str]
 ) -> Generator[ImageSource]:
     """An image as a source; `labels` go on the container that may be held meanwhile."""
     source = ImageSource(connect, image, labels)
@@ -175,17 +179,25 @@ class FolderSource:
             return False
 
     def listings(self, folder: PurePosixPath, suffix: str) -> Iterator[tuple[str, bytes]]:
-        """The small files of a folder."""
+        """The small files of a folder, without links."""
         try:
-            names = sorted(entry.name for entry in os.scandir(inside(self._folder, folder)))
+            place = inside(self._folder, folder)
+            names = sorted(entry.name for entry in os.scandir(place))
         except OSError:
             return
         left = MAX_LISTINGS
         for name in names:
             content = io.BytesIO()
-            if name.endswith(suffix) and left > 0 and self.copy(folder / name, content, limit=MAX_LISTING):
+            if name.endswith(suffix) and left > 0 and _copied(place / name, content):
                 left -= content.tell()
                 yield name, content.getvalue()
+
+
+def _copied(file: Path, target: IO[bytes]) -> bool:
+    try:
+        return _copy_regular(file, target, MAX_LISTING)
+    except FileNotFoundError:
+        return False
 
 
 class KeptSource:

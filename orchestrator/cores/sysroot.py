@@ -9,6 +9,10 @@ Every name comes out of a core or a container and is untrusted. All links in a s
 and inside of it; none is copied. A file is used only if its build id is the one in the core.
 """
 
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator.adapters",)
+
 import fcntl
 import hashlib
 import re
@@ -17,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from orchestrator.adapters.engine import Engine
+from orchestrator.adapters import engine
 from orchestrator.binary.core.corefile import Core
 from orchestrator.cores.debuginfod import DebugServer
 from orchestrator.cores.linkmap import Listed, find_modules
@@ -35,7 +39,7 @@ _IMAGE_ID: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 
 
 def image_sysroot(
-    engine: Engine,
+    engine: engine.Engine,
     image_id: str,
     core: Core,
     *,

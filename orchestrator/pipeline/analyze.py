@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__lazy_modules__ = ("orchestrator.adapters", "orchestrator.adapters.engine")
+
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -9,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from orchestrator import cores, crash
+from orchestrator.adapters import engine
 from orchestrator.adapters.cache import cache_folder
-from orchestrator.adapters.engine import Engine
-from orchestrator.adapters.engine.late import LateEngine
+from orchestrator.adapters.engine import late
 from orchestrator.binary.core.corefile import Core, open_core
 from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import (
@@ -100,11 +102,11 @@ def _placed(request: AnalyzeRequest, stored: DumpedCore) -> tuple[AnalyzeRequest
         return request, ()
     short = stored.container[:12]
     try:
-        engine = Engine.connect()
+        connected = engine.Engine.connect()
         try:
-            engine.container_id(stored.container)
+            connected.container_id(stored.container)
         finally:
-            engine.close()
+            connected.close()
     except (InputError, HostError) as error:
         lost = f"it crashed in container {short}, whose files cannot be read: {error.what}"
         return request, (f"{lost}; they are taken from this host (name the --image it was made of)",)
@@ -158,10 +160,10 @@ def _source(request: AnalyzeRequest, stack: ExitStack) -> tuple[Source, str | No
         return FolderSource(request.sysroot.resolve()), None
     if request.image is None and request.container is None:
         return FolderSource(Path("/")), None
-    engines = stack.enter_context(LateEngine())
+    engines = stack.enter_context(late.LateEngine())
     if request.container is not None:
-        name, engine = request.container, engines.connected()
-        return ContainerSource(engine, engine.container_id(name), f"container {name}"), None
+        name, connected = request.container, engines.connected()
+        return ContainerSource(connected, connected.container_id(name), f"container {name}"), None
     image = engines.image_id(request.image or "")
     source = image_source(engines.connected, image, {LABEL: "analyze"})
     return stack.enter_context(source), image.partition(":")[2]

@@ -172,7 +172,7 @@ def abort(tested: TestedProcess, grace: float, number: int = signal.SIGABRT) -> 
         return notes
     other = tested.core_signal()
     if other != number:
-        notes.append(f"the hung tested process caught {signal_name(number)}, so {signal_name(other)} followed")
+        notes.append(f"the hung tested process caught {signal_name(number)}: {signal_name(other)} followed")
         if ends_by(tested, other, grace, notes):
             return notes
     kill(tested)

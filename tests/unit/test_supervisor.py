@@ -194,7 +194,7 @@ def test_a_hang_that_catches_sigabrt_is_ended_by_a_signal_it_does_not_catch(cell
     cell.driver("import signal, time; signal.signal(signal.SIGABRT, print); time.sleep(60)")
     ended = cell.run(timeout=0.5)
     assert (ended["kind"], ended["signal"]) == ("hang", "SIGQUIT")
-    assert ended["notes"] == ["the hung tested process caught SIGABRT, so SIGQUIT followed"]
+    assert ended["notes"] == ["the hung tested process caught SIGABRT: SIGQUIT followed"]
 
 
 def test_sigterm_ends_the_tested_and_says_so(cell: Cell, appears: Callable[[Path], None]) -> None:
