@@ -7,9 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -104,10 +105,10 @@ class Lab:
         self.ends.callback(end, process)
         return process
 
-    def start_run(self, project: Path, reports: Path) -> subprocess.Popen[bytes]:
+    def start_run(self, project: Path, reports: Path, **env: str) -> subprocess.Popen[bytes]:
         """Begin a run on the hosts; what it says is in `run.log`. Its patience is that of a busy machine."""
         line = command("run", "--reports", reports, "--scheduler", self.address, project=project)
-        return self._start("run", line, CRASHMATRIX_FLEET_WAIT="600")
+        return self._start("run", line, CRASHMATRIX_FLEET_WAIT="600", **env)
 
     def finish(self, process: subprocess.Popen[bytes], reports: Path) -> Run:
         code = process.wait(timeout=1200)
@@ -131,6 +132,26 @@ def end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def slowed(host: Host) -> Iterator[None]:
+    """Let a worker run a fifth of the time, in pieces far shorter than a silence."""
+    ended = threading.Event()
+
+    def slow() -> None:
+        while not ended.wait(0.2):
+            host.send(signal.SIGSTOP)
+            ended.wait(0.8)
+            host.send(signal.SIGCONT)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @pytest.fixture
@@ -182,3 +203,30 @@ def test_cells_of_a_host_that_is_killed_run_elsewhere_with_the_verdicts_of_one_m
     assert (Path(host.folder) / str(core.path)).is_file(), "the core stays where it is"
     page = (fleet.folder / "cells" / crashed / "index.html").read_text()
     assert escape(host.place_of(str(core.path))) in page, "and the page says where"
+
+
+@pytest.mark.slow
+def test_of_four_hosts_one_is_killed_one_cut_off_and_one_slow_and_the_verdicts_are_those_of_one_machine(
+    smoke_run: Run, lab: Lab, tmp_path: Path
+) -> None:
+    assert smoke_run.code == 0
+    cells = 3 * CASES
+    project = new_project(tmp_path / "project", cells)
+    alone = run(reports=tmp_path / "alone", project=project)
+    assert alone.code == 0, alone.stdout + alone.stderr
+    killed, cut_off, slow, _ = [lab.add_host(jobs=1) for _ in range(4)]
+    process = lab.start_run(project, tmp_path / "fleet", CRASHMATRIX_FLEET_SILENCE="20")
+    with slowed(slow):
+        lab.wait(lambda: (killed.has_cells and cut_off.has_cells) or process.poll() is not None)
+        killed.send(signal.SIGKILL)
+        cut_off.send(signal.SIGSTOP)
+        said = tmp_path / "run.log"
+        lab.wait(lambda: "has been silent for 20 s" in said.read_text() or process.poll() is not None)
+        cut_off.send(signal.SIGCONT)
+        fleet = lab.finish(process, tmp_path / "fleet")
+    assert fleet.code == 0, fleet.stdout + "".join(host.log.read_text() for host in lab.hosts)
+    assert told(fleet) == told(alone)
+    assert len(fleet.results) == cells
+    assert re.search(r"is gone: what it ran \([1-9]\d* orders\) runs elsewhere", fleet.stdout), fleet.stdout
+    assert re.search(r"has been silent for 20 s: what it ran", fleet.stdout), fleet.stdout
+    assert f"All {cells} cells are as expected" in fleet.stdout
