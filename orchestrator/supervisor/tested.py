@@ -165,14 +165,15 @@ def abort(tested: TestedProcess, grace: float, number: int = signal.SIGABRT) -> 
     """End a hung tested process by a signal, so that a core shows where each thread waits; returns notes.
 
     SIGABRT comes first, also where it is caught: faulthandler writes the Python stacks and lets it kill.
-    Where the process survives it, a signal that it does not catch follows.
+    Where the process survives it, a signal follows that it neither catches nor ignores.
     """
     notes: list[str] = []
     if ends_by(tested, number, grace, notes):
         return notes
     other = tested.core_signal()
     if other != number:
-        notes.append(f"the hung tested process caught {signal_name(number)}: {signal_name(other)} followed")
+        said = f"did not die of {signal_name(number)}: {signal_name(other)} followed"
+        notes.append(f"the hung tested process {said}")
         if ends_by(tested, other, grace, notes):
             return notes
     kill(tested)
