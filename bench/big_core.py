@@ -1,7 +1,8 @@
-"""`nox -s bench -- big-core`: a core of 1.1 GB with 170 threads, read without gdb.
+"""`nox -s bench -- big-core`: cores of 1.1 GB with 170 threads and of 11.8 GB with 223, read without gdb.
 
-A real one: a Python process that touches as much memory, starts as many threads, and dies of a SIGSEGV.
-It is read in a process of its own, whose time and peak memory are printed beside what they may be.
+Real ones: a Python process has as much memory, starts as many threads, and dies of a SIGSEGV. The first
+touches all of it, the second a page in 64 MB, so that its core is sparse. Each is read in a process of its
+own, whose time and peak memory are printed beside what they may be.
 """
 
 import json
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,27 +18,44 @@ from orchestrator.binary.core.unpack import plain_core
 from orchestrator.cores import dump
 from orchestrator.errors import CrashmatrixError
 
-THREADS: Final = 170
-HEAP: Final = 1100 << 20
-SECONDS, MEGABYTES = 5.0, 200
-"""What reading may take."""
-WAIT: Final = 120
+
+@dataclass(frozen=True)
+class Shape:
+    """Bytes of memory, and between the words that are written; threads beside the main one.
+
+    `megabytes`: what reading its core may take.
+    """
+
+    memory: int
+    distance: int
+    threads: int
+    megabytes: int
+
+
+SHAPES: Final = (
+    Shape(memory=1100 << 20, distance=4096, threads=169, megabytes=200),
+    Shape(memory=11 << 30, distance=64 << 20, threads=222, megabytes=300),
+)
+SECONDS: Final = 5.0
+"""What reading one may take."""
+WAIT: Final = 300
 """Seconds until the core must be stored; the host compresses it first."""
 
-DYING: Final = f"""\
-import ctypes, threading
+DYING: Final = """\
+import ctypes, mmap, sys, threading
+memory, distance, threads = map(int, sys.argv[1:])
 threading.stack_size(1 << 18)
-heap = bytearray({HEAP})
+heap = mmap.mmap(-1, memory, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 view = memoryview(heap).cast("Q")
-for place in range(0, len(view), 512):
+for place in range(0, len(view), distance // 8):
     view[place] = place * 0x9E3779B97F4A7C15 % (1 << 64)
-ready = threading.Barrier({THREADS + 1})
+ready = threading.Barrier(threads + 1)
 def wait(depth):
     if depth:
         return wait(depth - 1)
     ready.wait()
     threading.Event().wait()
-for number in range({THREADS}):
+for number in range(threads):
     threading.Thread(target=wait, args=(number % 20,), daemon=True).start()
 ready.wait()
 ctypes.string_at(0x60)
@@ -61,9 +80,14 @@ print(json.dumps({
 
 
 def measure(_rounds: int) -> int:
-    """Print both numbers of one reading; exit code 1 where one is more than it may be."""
+    """Print both numbers of each reading; exit code 1 where one is more than it may be."""
+    results = [_measure(shape) for shape in SHAPES]
+    return int(not all(results))
+
+
+def _measure(shape: Shape) -> bool:
     with tempfile.TemporaryDirectory(prefix="crashmatrix-bench-") as folder:
-        stored = _die(Path(folder))
+        stored = _die(shape, Path(folder))
         with plain_core(stored) as core:
             size = core.stat().st_size
             done = subprocess.run(
@@ -73,14 +97,15 @@ def measure(_rounds: int) -> int:
     sys.stdout.write(
         f"a core of {size / 1e9:.2f} GB with {read['threads']} threads: {read['frames']} frames in "
         f"{read['seconds']:.2f} s (may be {SECONDS:.0f}; {read['cpu']:.2f} s of the processor), "
-        f"peak memory {read['megabytes']:.0f} MB (may be {MEGABYTES}); {read['signature']}\n"
+        f"peak memory {read['megabytes']:.0f} MB (may be {shape.megabytes}); {read['signature']}\n"
     )
-    return int(read["seconds"] > SECONDS or read["megabytes"] > MEGABYTES)
+    return bool(read["seconds"] <= SECONDS and read["megabytes"] <= shape.megabytes)
 
 
-def _die(folder: Path) -> Path:
+def _die(shape: Shape, folder: Path) -> Path:
     """The stored core of a process that died for this."""
-    with subprocess.Popen([sys.executable, "-c", DYING]) as process:
+    sizes = map(str, (shape.memory, shape.distance, shape.threads))
+    with subprocess.Popen([sys.executable, "-c", DYING, *sizes]) as process:
         process.wait()
     deadline = time.monotonic() + WAIT
     while True:

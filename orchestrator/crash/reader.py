@@ -43,6 +43,7 @@ from orchestrator.crash.stacks.python.backend import (
     runs_python,
 )
 from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
+from orchestrator.crash.stacks.unwind_tables import UnwindTables
 from orchestrator.crash.truncation import describe_truncation
 from orchestrator.errors import ToolError
 from orchestrator.model import Crash, Module, NativeFrame, Sysroot, Thread
@@ -130,7 +131,7 @@ def interpret(
     message = read_message(memory, site.frames[site.frame :], site.registers)
     over = overflowed(core, site.fault, site.registers)
     linked = linked_frames(memory, site.frames[site.frame :])
-    certain = count_certain(memory, site.frames[site.frame :])
+    certain = count_certain(UnwindTables(memory), site.frames[site.frame :])
     signature, how = (
         sign_hang(threads, core.process_id)
         if hangs

@@ -1,9 +1,14 @@
 """The backend `elf` on real cores of tests/data/cores/tiny.c."""
 
 import shutil
+import sys
 import time
+from collections import Counter
+from dataclasses import replace
+from inspect import CO_GENERATOR
 from itertools import count
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -114,3 +119,33 @@ def test_what_is_read_does_not_depend_on_the_load_of_the_machine(
     hours = count(step=3600)
     monkeypatch.setattr(time, "monotonic", lambda: float(next(hours)))
     assert read("tiny", root) == expected
+
+
+def calls_of_dwarf(root: Path, threads: int) -> Counter[str]:
+    """The calls into orchestrator.binary.dwarf for a core with this many threads, all in one place."""
+    called: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        # A generator is also called when it is collected, at any time.
+        if event == "call" and "/binary/dwarf/" in code.co_filename and not code.co_flags & CO_GENERATOR:
+            called[code.co_qualname] += 1
+
+    with opened("tiny") as (path, core):
+        (state,) = core.threads
+        states = tuple(replace(state, tid=state.tid + number) for number in range(threads))
+        many = replace(core, notes=replace(core.notes, threads=states))
+        sys.setprofile(note)
+        try:
+            crash = read_crash(path, many, Sysroot(path=str(root)), backends=["elf"])
+        finally:
+            sys.setprofile(None)
+    assert len(crash.threads) == threads
+    return called
+
+
+def test_debug_information_is_read_once_however_many_threads_are_in_one_place(root: Path) -> None:
+    """A core with 223 threads took its whole allowance of time, and lost inlined calls by that."""
+    one = calls_of_dwarf(root, 1)
+    assert one
+    assert calls_of_dwarf(root, 40) == one

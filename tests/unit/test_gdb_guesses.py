@@ -16,6 +16,7 @@ from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES
 from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import GdbAnswer, GdbFrame, GdbThread
 from orchestrator.crash.stacks.reading import Frame, Reading
+from orchestrator.crash.stacks.unwind_tables import UnwindTables
 from orchestrator.model import Sysroot
 from tests.unit.test_meaning import CODE, STACK, STACKS, core_with
 
@@ -84,11 +85,11 @@ def test_the_signature_ends_where_no_file_says_how_to_leave_a_function(tmp_path:
         described = Unwinder(memory).walk(UNWIND_ARCHES[core.arch].numbered(state.registers)).steps[1].pc
         assert not memory.is_code(state.pc)
         unwound = [Frame(pc=state.pc), Frame(pc=described), Frame(pc=described)]
-        assert count_certain(memory, unwound) == 3
-        assert count_certain(memory, [*unwound, Frame(pc=state.pc), Frame(pc=described)]) == 3
+        assert count_certain(UnwindTables(memory), unwound) == 3
+        assert count_certain(UnwindTables(memory), [*unwound, Frame(pc=state.pc), Frame(pc=described)]) == 3
         segment = core.segment_at(described)
         assert segment is not None
         padding = Frame(pc=segment.start + segment.size - 2)
         assert memory.is_code(padding.pc)
-        assert count_certain(memory, [*unwound[:2], replace(unwound[2], scanned=True)]) == 2
-        assert count_certain(memory, [Frame(pc=described), padding, Frame(pc=described)]) == 2
+        assert count_certain(UnwindTables(memory), [*unwound[:2], replace(unwound[2], scanned=True)]) == 2
+        assert count_certain(UnwindTables(memory), [Frame(pc=described), padding, Frame(pc=described)]) == 2

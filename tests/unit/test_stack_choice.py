@@ -19,6 +19,7 @@ from orchestrator.crash.stacks.elf import backend as elf_backend
 from orchestrator.crash.stacks.gdb.backend import complete
 from orchestrator.crash.stacks.gdb.run import parse_answer
 from orchestrator.crash.stacks.reading import Frame, Reading, ThreadReading
+from orchestrator.crash.stacks.unwind_tables import UnwindTables
 from orchestrator.model import Sysroot
 from tests.unit.real_cores import DATA, opened
 
@@ -79,7 +80,7 @@ def test_the_reading_is_taken_that_is_named_and_sure_for_longer(root: Path) -> N
         )
         assert functions(gdb)[:3] == ["raise_abort", "handle", "start"]
         assert not is_sure(memory, gdb)
-        assert [count_named(memory, item.threads[0].frames) for item in (gdb, elf)] == [
+        assert [count_named(UnwindTables(memory), item.threads[0].frames) for item in (gdb, elf)] == [
             (2, 2, 3),
             (7, 8, 10),
         ]

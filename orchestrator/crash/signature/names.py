@@ -7,6 +7,7 @@ which one runs.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from orchestrator.binary.demangle import demangle
@@ -36,8 +37,11 @@ free, since glibc 2.43, by one to _int_free_chunk."""
 _GLIBC_OWN: Final = frozenset({"free", "malloc", "calloc", "realloc", "memalign", "abort", "raise", "system"})
 """Names that glibc has both plain and with a prefix, depending on which symbols are installed."""
 _ADDS: Final = ("_time64", "64")
+NAMES: Final = 512
+"""Names that are kept in their normal form: threads of a program wait in the same functions."""
 
 
+@lru_cache(NAMES)
 def normalise(function: str) -> str:
     """A function's name as it is in every build: no clone suffix, hash, argument or template argument.
 

@@ -16,12 +16,12 @@ from orchestrator.crash.stacks.unwind_tables import UnwindTables
 from orchestrator.model import Arch
 
 
-def count_certain(memory: ProcessMemory, frames: Sequence[Frame]) -> int:
+def count_certain(tables: UnwindTables, frames: Sequence[Frame]) -> int:
     """The number of frames, outwards from the first, that no guess led to; `frames` begin at a fault.
 
     The first frame may be in no code: after a wild jump the return address is where the call left it.
     """
-    tables = UnwindTables(memory)
+    memory = tables.memory
     for number, frame in enumerate(frames):
         if frame.scanned:
             return number
@@ -33,20 +33,21 @@ def count_certain(memory: ProcessMemory, frames: Sequence[Frame]) -> int:
                 return number
             continue
         place = frame.pc if interrupted else frame.pc - 1
-        if not (frame.inline or _can_be_left(tables, memory, place) or _is_called(memory, frames[number:])):
+        if not (frame.inline or _can_be_left(tables, place) or _is_called(memory, frames[number:])):
             return number + 1
     return len(frames)
 
 
-def count_named(memory: ProcessMemory, frames: Sequence[Frame]) -> tuple[int, int, int]:
+def count_named(tables: UnwindTables, frames: Sequence[Frame]) -> tuple[int, int, int]:
     """The frames that are named for certain and that no guess led to, all such, and those up to no code.
 
     A signal's trampoline ends a guess: the kernel saved the registers of the frame that it interrupted.
     Guesses that stay in code may show a recursion, others are words of the stack.
     """
+    memory = tables.memory
     begin = named = total = 0
     while begin < len(frames):
-        sure = frames[begin : begin + count_certain(memory, frames[begin:])]
+        sure = frames[begin : begin + count_certain(tables, frames[begin:])]
         named += sum(bool(frame.function and frame.exact) for frame in sure)
         total += len(sure)
         left = range(begin + len(sure), len(frames) - 1)
@@ -75,8 +76,9 @@ def _is_called(memory: ProcessMemory, frames: Sequence[Frame]) -> bool:
     return caller is not None and caller[machine.pc] == frames[1].pc
 
 
-def _can_be_left(tables: UnwindTables, memory: ProcessMemory, address: int) -> bool:
+def _can_be_left(tables: UnwindTables, address: int) -> bool:
     """Whether the file of an address says how to leave the function there."""
+    memory = tables.memory
     if memory.core.arch is Arch.ARM:
         return True  # Its tables (.ARM.exidx) are not read here; gdb reads them, and nothing else the stack.
     if memory.object_at(address) is None:

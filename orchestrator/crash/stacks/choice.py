@@ -11,6 +11,7 @@ from typing import Final
 from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.certainty import count_certain, count_named
 from orchestrator.crash.stacks.reading import Reading, ThreadReading
+from orchestrator.crash.stacks.unwind_tables import UnwindTables
 
 NAMED: Final = 6
 """Threads that a warning names."""
@@ -18,18 +19,20 @@ NAMED: Final = 6
 
 def is_sure(memory: ProcessMemory, reading: Reading) -> bool:
     """Whether no frame of a reading was guessed, and no stack ended early."""
+    tables = UnwindTables(memory)
     return not reading.guesses and all(
-        not thread.doubts and count_certain(memory, thread.frames) == len(thread.frames)
+        not thread.doubts and count_certain(tables, thread.frames) == len(thread.frames)
         for thread in reading.threads
     )
 
 
 def better_of(memory: ProcessMemory, first: Reading, second: Reading) -> Reading:
     """A reading that has each thread as the better of two has it; `first` where they are equal."""
+    tables = UnwindTables(memory)
     firsts = {thread.tid: thread for thread in first.threads}
     seconds = {thread.tid: thread for thread in second.threads}
     better = {
-        tid for tid, thread in seconds.items() if tid not in firsts or _is_better(memory, thread, firsts[tid])
+        tid for tid, thread in seconds.items() if tid not in firsts or _is_better(tables, thread, firsts[tid])
     }
     if not better or better.issuperset(firsts):
         return second if better else first
@@ -40,9 +43,9 @@ def better_of(memory: ProcessMemory, first: Reading, second: Reading) -> Reading
     return _mixed(first, second, threads, sorted(better))
 
 
-def _is_better(memory: ProcessMemory, one: ThreadReading, other: ThreadReading) -> bool:
-    doubtful = other.doubts or count_certain(memory, other.frames) < len(other.frames)
-    return bool(doubtful) and count_named(memory, one.frames) > count_named(memory, other.frames)
+def _is_better(tables: UnwindTables, one: ThreadReading, other: ThreadReading) -> bool:
+    doubtful = other.doubts or count_certain(tables, other.frames) < len(other.frames)
+    return bool(doubtful) and count_named(tables, one.frames) > count_named(tables, other.frames)
 
 
 def _mixed(

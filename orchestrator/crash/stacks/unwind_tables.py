@@ -8,15 +8,22 @@ from orchestrator.crash.memory import LoadedObject, ProcessMemory
 
 
 class UnwindTables:
-    """How to leave the code at an address; each table is read once."""
+    """How to leave the code at an address; each table is read once, and each address looked up once."""
 
     def __init__(self, memory: ProcessMemory) -> None:
-        self._memory = memory
+        self.memory = memory
+        self._found: dict[int, Unwinding | None] = {}
         self._tables: dict[int, tuple[CallFrames | DebugFrames, ...]] = {}
 
     def at(self, address: int) -> Unwinding | None:
         """How to unwind at an address; None where no file describes it. Raises CfiError."""
-        loaded = self._memory.object_at(address)
+        # Threads of a program stand in the same functions.
+        if address not in self._found:
+            self._found[address] = self._look_up(address)
+        return self._found[address]
+
+    def _look_up(self, address: int) -> Unwinding | None:
+        loaded = self.memory.object_at(address)
         if loaded is None:
             return None
         if id(loaded) not in self._tables:
@@ -27,5 +34,5 @@ class UnwindTables:
     def _of(self, loaded: LoadedObject) -> Iterator[CallFrames | DebugFrames]:
         yield CallFrames(loaded.source)
         yield DebugFrames(loaded.source)
-        if debug := self._memory.debug_object(loaded):
+        if debug := self.memory.debug_object(loaded):
             yield DebugFrames(debug)

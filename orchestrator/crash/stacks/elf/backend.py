@@ -15,7 +15,7 @@ from orchestrator.crash.memory import ProcessMemory
 from orchestrator.crash.stacks.elf import NAME, VERSION
 from orchestrator.crash.stacks.elf.names import Names, meant
 from orchestrator.crash.stacks.elf.registers import frame_registers
-from orchestrator.crash.stacks.elf.tail_calls import AmbiguousError, TailCalls
+from orchestrator.crash.stacks.elf.tail_calls import TailCalls
 from orchestrator.crash.stacks.elf.unwind import Stack, Step, Unwinder
 from orchestrator.crash.stacks.elf.unwind_arch import UNWIND_ARCHES
 from orchestrator.crash.stacks.reading import MAIN, Frame, Reading, ThreadReading
@@ -36,7 +36,8 @@ def read_stacks(path: Path, core: Core, root: Path) -> Reading:  # noqa: ARG001 
     unwinder, machine = Unwinder(memory), UNWIND_ARCHES[core.arch]
     stacks = [unwinder.walk(machine.numbered(thread.registers)) for thread in core.threads]
     steps = [step for stack in stacks for step in stack.steps]
-    namer = _Namer(memory, Names(memory, steps))
+    names = Names(memory, steps)
+    namer = _Namer(memory, names, TailCalls(memory, names))
     threads = tuple(
         namer.thread(thread, stack, crashed=number == 0)
         for number, (thread, stack) in enumerate(zip(core.threads, stacks, strict=True))
@@ -71,6 +72,7 @@ class _Namer:
 
     memory: ProcessMemory
     names: Names
+    tail_calls: TailCalls
     ambiguous: list[int] = field(default_factory=list)
 
     def thread(self, state: ThreadState, stack: Stack, *, crashed: bool) -> ThreadReading:
@@ -142,9 +144,8 @@ class _Namer:
         entry = self.names.entry(meant(step))
         if outer is None or entry is None or step.trampoline or outer.interrupted or outer.scanned:
             return []
-        try:
-            jumps = TailCalls(self.memory, self.names).between(entry, outer.pc)
-        except AmbiguousError:
+        jumps = self.tail_calls.between(entry, outer.pc)
+        if jumps is None:
             self.ambiguous.append(step.pc)
             return []
         calls = [(behind, self.names.look_up(behind - 1)[:1]) for behind in jumps]

@@ -41,6 +41,7 @@ class Names:
         self._symbols: dict[int, tuple[Symbol, int]] = {}
         self._code: dict[int, Code] = {}
         self._info: dict[int, list[DebugInfo]] = {}
+        self._sites: dict[int, tuple[CallSite, ...]] = {}
         self._deadline, self._allowance = time.thread_time() + MAX_SECONDS, Allowance()
         self._look_up({meant(step) for step in steps})
 
@@ -93,6 +94,11 @@ class Names:
 
     def sites(self, address: int) -> tuple[CallSite, ...]:
         """The calls of the function at an address, by its debug information, where they were loaded."""
+        if address not in self._sites:
+            self._sites[address] = self._read_sites(address)
+        return self._sites[address]
+
+    def _read_sites(self, address: int) -> tuple[CallSite, ...]:
         loaded = self._memory.object_at(address)
         if loaded is None:
             return ()

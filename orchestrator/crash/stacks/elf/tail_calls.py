@@ -24,8 +24,8 @@ _LANDING, _BOUND = b"\xf3\x0f\x1e\xfa", b"\xf2"
 """endbr64, and the prefix bnd."""
 
 
-class AmbiguousError(Exception):
-    """Several chains, or a call with an uncertain target; never leaves this station."""
+class _AmbiguousError(Exception):
+    """Several chains, or a call with an uncertain target; never leaves this module."""
 
 
 class _UntoldError(Exception):
@@ -37,12 +37,24 @@ class TailCalls:
 
     def __init__(self, memory: ProcessMemory, names: Names) -> None:
         self._memory, self._names = memory, names
+        self._known: dict[tuple[int, int], list[int] | None] = {}
 
-    def between(self, callee: int, returns_to: int) -> list[int]:
+    def between(self, callee: int, returns_to: int) -> list[int] | None:
         """The addresses after the jumps from the called function to a function's entry; innermost first.
 
-        A chain that gdb cannot find is left out, so that both backends agree. Raises AmbiguousError.
+        A chain that gdb cannot find is left out, so that both backends agree. None: several chains, or a
+        call with an uncertain target.
         """
+        call = callee, returns_to
+        if call not in self._known:  # Threads of a program, and a recursion, make the same calls.
+            try:
+                self._known[call] = self._find(callee, returns_to)
+            except _AmbiguousError:
+                self._known[call] = None
+        return self._known[call]
+
+    def _find(self, callee: int, returns_to: int) -> list[int]:
+        """As `between`; raises _AmbiguousError."""
         if self._memory.core.arch is not Arch.X86_64:
             return []
         called = self._called(returns_to)
@@ -58,18 +70,18 @@ class TailCalls:
         except _UntoldError:
             return []
         if len(ways) > 1:
-            raise AmbiguousError
+            raise _AmbiguousError
         return list(reversed(ways[0])) if ways else []
 
     def _check(self, site: CallSite, target: int) -> None:
-        """Check the target of a call; raises _UntoldError if gdb cannot know it, AmbiguousError if it may."""
+        """Raise _UntoldError for a call whose target gdb cannot know, _AmbiguousError where it may not."""
         calls = self._names.look_up(target)
         if site.leads is Leads.ABSTRACT or not calls:
             raise _UntoldError
         here = self._memory.object_at(site.behind) is self._memory.object_at(target)
         by_name = site.leads is Leads.DECLARED and here and site.name in self._names.linked(target)
         if calls[-1].language is not Language.C or not (site.leads is Leads.DEFINED or by_name):
-            raise AmbiguousError
+            raise _AmbiguousError
 
     def _ways(self, entry: int, callee: int, seen: tuple[int, ...], left: list[int]) -> Iterator[list[int]]:
         """All chains of jumps from one function's entry to another's."""
@@ -79,13 +91,13 @@ class TailCalls:
             left[0] -= 1
             target = self._jumped(site.behind)
             if left[0] < 0 or target is None:
-                raise AmbiguousError
+                raise _AmbiguousError
             self._check(site, target)
             if target == callee:
                 yield [site.behind]
             elif target not in seen:
                 if len(seen) == MAX_DEPTH:
-                    raise AmbiguousError
+                    raise _AmbiguousError
                 for way in self._ways(target, callee, (*seen, target), left):
                     yield [site.behind, *way]
 
