@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ MOST_LINKS: Final = 40
 """Links in one path, as Linux counts them (path_resolution(7))."""
 LONGEST_PATH: Final = 4096
 """PATH_MAX of Linux in bytes."""
+BUFFER: Final = 8 << 10
+"""Bytes of a file that is read piece by piece; most of a run's files have fewer."""
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -54,10 +56,11 @@ def read_inside(path: Path, root: Path, limit: int, where: Location | None = Non
 
 def open_inside(path: Path, root: Path, where: Location | None = None) -> BufferedReader:
     """A regular file, opened for reading; raises InputError as `resolve_inside` does."""
-    with _refusing(path, root, where), _found(root, "/".join(_parts(path, root))) as found:
-        if not stat.S_ISREG(os.fstat(found).st_mode):
+    with _refusing(path, root, where):
+        stream = _open_found(root, "/".join(_parts(path, root)))
+        if stream is None:
             raise OSError(errno.EINVAL, "it is not a regular file")
-        return _open_again(found)
+        return stream
 
 
 def find_inside(root: Path, name: str) -> BufferedReader | None:
@@ -66,8 +69,7 @@ def find_inside(root: Path, name: str) -> BufferedReader | None:
     Raises OSError where it cannot be looked at, or leads out of `root` (EXDEV).
     """
     try:
-        with _found(root, name) as found:
-            return _open_again(found) if stat.S_ISREG(os.fstat(found).st_mode) else None
+        return _open_found(root, name)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -99,33 +101,40 @@ def _refusing(path: Path, root: Path, where: Location | None) -> Generator[None]
         raise InputError(f"{name!r} cannot be read: {said}", where=where, hint="correct it") from error
 
 
-@contextmanager
-def _found(root: Path, name: str) -> Generator[int]:
-    """An O_PATH descriptor of what lies at a relative name; `root` itself may be reached by links.
+def _open_found(root: Path, name: str) -> BufferedReader | None:
+    """The regular file of a relative name, opened for reading; None where something else is there.
 
-    Raises OSError; EXDEV, as of openat2(2), is the number of a name that leads out of the folder.
+    Raises OSError; EXDEV, as of openat2(2), is the number of a name that leads out of the folder. A report
+    opens three files a cell, so there is no context manager here.
     """
-    _check(name)
+    found = _look(root, name)
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            return None
+        # This opens the file that was found, even where its name was replaced. `open` would also ask whether
+        # the file is a terminal.
+        return BufferedReader(FileIO(f"/proc/self/fd/{found}", "rb"), BUFFER)
+    finally:
+        os.close(found)
+
+
+def _look(root: Path, name: str) -> int:
+    """An O_PATH descriptor of what lies at a relative name, for the caller to close; raises as `_open_found`.
+
+    `root` itself may be reached by links.
+    """
+    encoded = _encoded(name)
     if name.startswith("/"):
         raise OSError(errno.EXDEV, openat2.OUT)
     folder = os.open(root, _FOLDER)
     try:
-        found = openat2.look_beneath(folder, os.fsencode(name) or b".")
+        found = openat2.look_beneath(folder, encoded or b".")
         if found is None:
             with ExitStack() as stack:
-                yield _walk(name.split("/"), folder, stack)[0]
-            return
-        try:
-            yield found
-        finally:
-            os.close(found)
+                found = os.dup(_walk(name.split("/"), folder, stack)[0])
+        return found
     finally:
         os.close(folder)
-
-
-def _open_again(found: int) -> BufferedReader:
-    """The regular file of an O_PATH descriptor, opened for reading, even where its name was replaced."""
-    return os.fdopen(os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC), "rb")
 
 
 def _walk(parts: list[str], root: int, stack: ExitStack) -> tuple[int, list[str]]:
@@ -171,16 +180,19 @@ def _link_parts(target: str, links: int) -> list[str]:
     return target.split("/")[::-1]
 
 
-def _check(name: str) -> None:
+def _encoded(name: str) -> bytes:
+    """A name as the kernel takes it; raises OSError for one that it cannot take."""
     if "\0" in name:
         raise OSError(errno.EINVAL, "it has a NUL byte")
-    if len(os.fsencode(name)) > LONGEST_PATH:
+    encoded = os.fsencode(name)
+    if len(encoded) > LONGEST_PATH:
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+    return encoded
 
 
 def _parts(path: Path, root: Path) -> list[str]:
     """The parts of a path below the root; it may be written by the root's own path or by its resolved one."""
-    _check(str(path))
+    _encoded(str(path))
     for start in (root, root.absolute(), root.resolve()):
         whole = path if start is root else path.absolute()
         if whole.is_relative_to(start):

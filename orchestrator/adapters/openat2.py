@@ -24,6 +24,7 @@ class _How(ctypes.Structure):
 _LOOK: Final = _How(flags=os.O_PATH | os.O_CLOEXEC, mode=0, resolve=_BENEATH | _NO_MAGICLINKS)
 _call.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.POINTER(_How), ctypes.c_size_t)
 _call.restype = ctypes.c_long
+_HOW: Final = ctypes.byref(_LOOK), ctypes.sizeof(_LOOK)
 
 
 def look_beneath(folder: int, name: bytes) -> int | None:
@@ -32,7 +33,7 @@ def look_beneath(folder: int, name: bytes) -> int | None:
     `folder` is a descriptor; the name has no NUL. None where the kernel cannot answer: another way is needed
     then. Raises OSError, with EXDEV where the name leads out of the folder.
     """
-    found: int = _call(_NUMBER, folder, name, ctypes.byref(_LOOK), ctypes.sizeof(_LOOK))
+    found: int = _call(_NUMBER, folder, name, *_HOW)
     if found >= 0:
         return found
     error = ctypes.get_errno()
