@@ -19,7 +19,7 @@ class Arch(StrEnum):
     @classmethod
     def of_matrix(cls, value: str) -> "Arch":
         """An architecture that a matrix can have; raises ValueError for any other."""
-        arch = cls(value)
+        arch = value if type(value) is cls else cls(value)
         if arch not in MATRIX_ARCHES:
             raise ValueError(f"{value!r} is not a valid Arch")
         return arch

@@ -105,12 +105,12 @@ class _Scope:
 def _unseen(plan: Plan, results: Iterable[CellResult]) -> Iterator[tuple[Cell, str]]:
     """Cells without a verdict, each with the reason; cells that can simply be run come first."""
     by_cell = {result.cell: result for result in results}
-    for item in plan.cells:
-        result = by_cell.get(item.cell)
+    for cell in plan.cells.each_cell():
+        result = by_cell.get(cell)
         if result is None:
-            yield item.cell, "not run"
+            yield cell, "not run"
         elif not is_evidence(result):
-            yield item.cell, f"{result.judgement.verdict}: {result.judgement.reason}"
+            yield cell, f"{result.judgement.verdict}: {result.judgement.reason}"
     for excluded in plan.each_excluded():
         yield excluded.cell, f"excluded: {excluded.reason}"
 

@@ -86,11 +86,12 @@ class PlannedCells(Sequence[PlannedCell]):
         """A cell by its number, or some of them."""
         if isinstance(index, slice):
             return type(self)(self.grids, self.terms, map(self._row, range(len(self))[index]))
-        grid, *indices, terms = self._row(range(len(self))[index])
-        axes = {
-            axis: values[at] for (axis, values), at in zip(self.grids[grid].items(), indices, strict=True)
-        }
-        return PlannedCell.model_validate({**self.terms[terms].__dict__, "cell": Cell.from_axes(axes)})
+        row = self._row(range(len(self))[index])
+        return PlannedCell.model_validate({**self.terms[row[-1]].__dict__, "cell": self._cell(row)})
+
+    def each_cell(self) -> Iterator[Cell]:
+        """The cells without their terms, in half the time."""
+        return (self._cell(self._row(number)) for number in range(len(self)))
 
     def __len__(self) -> int:
         """How many cells run."""
@@ -114,6 +115,11 @@ class PlannedCells(Sequence[PlannedCell]):
         start = number * self._width
         row = self._rows[start : start + self._width]
         return (*row[: 1 + len(self.grids[row[0]])], row[-1])
+
+    def _cell(self, row: Row) -> Cell:
+        grid, *indices, _ = row
+        named = zip(self.grids[grid].items(), indices, strict=True)
+        return Cell.from_axes({axis: values[at] for (axis, values), at in named})
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401

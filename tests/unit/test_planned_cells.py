@@ -85,6 +85,7 @@ def test_cells_are_the_same_after_writing_and_reading(cells: list[PlannedCell]) 
     assert again == plan
     assert list(again.cells) == cells
     assert list(again.cells[1:]) == cells[1:]
+    assert list(again.cells.each_cell()) == [item.cell for item in cells]
     assert [again.cells[-1 - number] for number in range(len(cells))] == cells[::-1]
 
 
