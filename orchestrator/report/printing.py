@@ -1,11 +1,12 @@
 """How templates print values: text is made visible, then escaped; short texts are kept in that form."""
 
-import functools
 import operator
 from typing import Any, ClassVar, Final
 
 from jinja2 import Environment, nodes
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2.compiler import CodeGenerator, Frame, MacroRef
+from jinja2.runtime import Macro
+from jinja2.utils import missing
 from markupsafe import Markup, escape
 
 from orchestrator.adapters.visible import visible
@@ -18,20 +19,44 @@ LONGEST_KEPT: Final = 200
 
 def printed(value: object) -> str:
     """A value as a page shows it; only markup of this program stays unescaped."""
-    if type(value) is str and len(value) <= LONGEST_KEPT:
-        return _printed_text(value)
     if isinstance(value, Markup):
         return value
     return escape(visible(value) if isinstance(value, str) else value)
 
 
-@functools.lru_cache(maxsize=KEPT)
-def _printed_text(text: str) -> str:
-    return escape(visible(text))
+class _Texts(dict[str, str]):
+    """Texts in their printed form. Only a plain `str` may be looked up: markup is equal to its own text."""
+
+    def __missing__(self, text: str) -> str:
+        """Print a text, and keep it if it is short."""
+        form = printed(text)
+        if len(text) <= LONGEST_KEPT:
+            if len(self) >= KEPT:
+                self.clear()
+            self[text] = form
+        return form
+
+
+class _QuickMacro(Macro):
+    """A macro that passes its arguments on: jinja2's own looks at each call for what none here has."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Markup:  # noqa: ANN401
+        """The markup of a macro."""
+        lacking = self._argument_count - len(arguments)
+        if named or lacking < 0 or self.caller or self.catch_kwargs or self.catch_varargs:
+            text = super().__call__(*arguments, **named)
+        else:
+            text = self._func(*arguments, *(missing,) * lacking)
+        return str.__new__(Markup, text)  # `Markup(text)` asks first whether the text has markup
+
+
+_BEFORE: Final = "(environment.texts[value] if type(value := "
+_BEHIND: Final = ") is str else environment.printed(value))"
+"""What stands around an expression that is printed: most are texts that were printed before."""
 
 
 class _PrintingGenerator(CodeGenerator):
-    """Compiles `{{ value }}` to one call of `printed`, and names and calls as Python has them.
+    """Compiles `{{ value }}` to a look-up or a call of `printed`, and names and calls as Python has them.
 
     jinja2 itself calls `finalize`, `escape` and `Markup` for each value, looks for items where there is no
     attribute, and for functions that ask for the context, all in Python: two thirds of the time of a page.
@@ -39,10 +64,10 @@ class _PrintingGenerator(CodeGenerator):
     """
 
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:  # noqa: ANN401, ARG002
-        self.write("environment.printed(")
+        self.write(_BEFORE)
 
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:  # noqa: ANN401, ARG002
-        self.write(")")
+        self.write(_BEHIND)
 
     def visit_Output(self, node: nodes.Output, frame: Frame) -> None:  # noqa: N802
         """Write what stands between two tags as one text: each part that is yielded passes all callers."""
@@ -55,9 +80,9 @@ class _PrintingGenerator(CodeGenerator):
                 if isinstance(child, nodes.TemplateData):
                     self.write(repr(child.data))
                 else:
-                    self.write("environment.printed(")
+                    self.write(_BEFORE)
                     self.visit(child, frame)
-                    self.write(")")
+                    self.write(_BEHIND)
                 self.write(",")
             self.writeline("))")
 
@@ -75,10 +100,17 @@ class _PrintingGenerator(CodeGenerator):
         self.signature(node, frame)
         self.write(")")
 
+    def macro_def(self, macro_ref: MacroRef, frame: Frame) -> None:
+        """Write a macro as one of the environment's; jinja2 writes `Macro(...)`."""
+        self.write("environment.")
+        super().macro_def(macro_ref, frame)
+
 
 class PrintingEnvironment(Environment):
     """An environment whose templates print by `printed`, not by `finalize`."""
 
     code_generator_class = _PrintingGenerator
+    Macro = _QuickMacro
     printed = staticmethod(printed)
+    texts: ClassVar[_Texts] = _Texts()
     called: ClassVar[Any] = staticmethod(operator.call)

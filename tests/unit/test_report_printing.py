@@ -4,6 +4,7 @@ import pytest
 from jinja2 import StrictUndefined, UndefinedError
 from markupsafe import Markup
 
+from orchestrator.report import printing
 from orchestrator.report.printing import LONGEST_KEPT, PrintingEnvironment
 from orchestrator.rundir import Status
 
@@ -67,3 +68,35 @@ def test_calls_take_positional_and_named_arguments() -> None:
 def test_a_call_block_is_refused() -> None:
     with pytest.raises(TypeError, match="call blocks"):
         rendered("{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}x{% endcall %}")
+
+
+def test_markup_that_reads_as_a_text_printed_before_is_not_taken_for_it() -> None:
+    assert rendered("{{ a }} {{ b }} {{ a }}", a="<i>", b=Markup("<i>")) == "&lt;i&gt; <i> &lt;i&gt;"
+
+
+@pytest.mark.parametrize(
+    ("call", "shown"),
+    [
+        ("show('<', '>')", "&lt;&gt;"),
+        ("show('<')", "&lt;-"),
+        ("show('<', right='>')", "&lt;&gt;"),
+        ("show(show('<'))", "&lt;--"),
+    ],
+)
+def test_a_macro_takes_its_arguments_as_those_of_jinja_do(call: str, shown: str) -> None:
+    macro = "{% macro show(left, right='-') %}{{ left }}{{ right }}{% endmacro %}"
+    assert rendered(f"{macro}{{{{ {call} }}}}") == shown
+
+
+@pytest.mark.parametrize("arguments", ["", "1, 2, 3", "1, other=2"])
+def test_wrong_arguments_of_a_macro_are_an_error(arguments: str) -> None:
+    macro = "{% macro show(left, right) %}{{ left }}{% endmacro %}"
+    with pytest.raises((UndefinedError, TypeError)):
+        rendered(f"{macro}{{{{ show({arguments}) }}}}")
+
+
+def test_no_more_texts_are_kept_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(printing, "KEPT", len(PrintingEnvironment.texts) + 3)
+    for number in range(8):
+        assert rendered("{{ value }}", value=f"<{number} of eight") == f"&lt;{number} of eight"
+    assert len(PrintingEnvironment.texts) <= printing.KEPT
