@@ -11,6 +11,7 @@ from orchestrator.model import Crash, Trial
 from orchestrator.rundir import CellRecord, RunData, Status
 
 SIGNATURES: Final = "signatures"
+_Quality = tuple[bool, bool, int]
 _NOT_SLUG: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -60,7 +61,7 @@ def signature_page(slug: str) -> str:
 def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
     """All signatures of a run, the most widespread first."""
     seen: dict[str, dict[str, Occurrence]] = {}
-    best: dict[str, tuple[Crash, CellRecord]] = {}
+    best: dict[str, tuple[_Quality, Crash, CellRecord]] = {}
     for record in data.records:
         for trial in record.result.trials if record.result else ():
             for signature, (crash, doing) in _by_signature(trial).items():
@@ -71,14 +72,15 @@ def group_signatures(data: RunData) -> tuple[SignatureGroup, ...]:
                     trials=earlier.trials + 1,
                     doing=tuple(dict.fromkeys((*earlier.doing, *doing))),
                 )
-                if signature not in best or _quality(crash) > _quality(best[signature][0]):
-                    best[signature] = (crash, record)
+                quality = _quality(crash)
+                if signature not in best or quality > best[signature][0]:
+                    best[signature] = (quality, crash, record)
     groups = [
         SignatureGroup(
             signature=signature,
             occurrences=tuple(cells.values()),
-            crash=best[signature][0],
-            shown_by=best[signature][1],
+            crash=best[signature][1],
+            shown_by=best[signature][2],
         )
         for signature, cells in seen.items()
     ]
@@ -96,13 +98,13 @@ def _by_signature(trial: Trial) -> dict[str, tuple[Crash, list[str]]]:
         if crash is None:
             continue
         earlier, tests = found.get(crash.signature, (crash, []))
-        best = crash if _quality(crash) > _quality(earlier) else earlier
+        best = crash if crash is not earlier and _quality(crash) > _quality(earlier) else earlier
         found[crash.signature] = (best, [*tests, doing] if doing else tests)
     return found
 
 
-def _quality(crash: Crash) -> tuple[bool, bool, int]:
+def _quality(crash: Crash) -> _Quality:
     """How well a crash represents its signature: not truncated, exact symbol, source lines."""
     thread = crash.crashed_thread
-    lines = sum(frame.line is not None for frame in thread.native) if thread else 0
+    lines = sum([frame.line is not None for frame in thread.native]) if thread else 0
     return (not crash.truncated, crash.crash.exact, lines)

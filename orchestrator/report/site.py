@@ -116,6 +116,13 @@ def _path(start: str, target: str) -> str:
 
 
 def _quoted(path: str) -> str:
+    folder, slash, name = path.rpartition("/")
+    return f"{_quoted_folder(folder)}{slash}{_UNSAFE.sub(_escape, name)}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _quoted_folder(path: str) -> str:
+    """A page links several files of one folder, whose name has most of the characters that are quoted."""
     return _UNSAFE.sub(_escape, path)
 
 

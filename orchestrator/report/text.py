@@ -108,10 +108,7 @@ def excerpt_text(excerpt: Excerpt, whole: str) -> str:
 
 def _decode(data: bytes, *, cut: bool = False) -> str:
     """The text of bytes; with `cut`, a last character that is not complete is left out."""
-    if not cut:
-        return data.decode("utf-8", "backslashreplace")
-    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-    return decoder.decode(data, final=False)
+    return codecs.utf_8_decode(data, "backslashreplace", not cut)[0]
 
 
 def _from_character(data: bytes) -> bytes:

@@ -228,7 +228,7 @@ class IndexView:
         cells = Counter(what for result in self.data.results for what in _evidence_limits(result))
         return tuple(f"{words.cells(cells[what])} {what}" for what in EVIDENCE if cells[what])
 
-    @property
+    @cached_property
     def limits(self) -> RunLimits:
         """What the whole run cannot tell."""
         return run_limits(self.data)

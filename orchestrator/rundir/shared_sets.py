@@ -4,11 +4,14 @@ pydantic keeps with each value a set of the names of the fields that were given,
 of one class were mostly given the same fields.
 """
 
-from typing import Final, get_args
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel
 
 from orchestrator.model import Value
 
-_NAME: Final = "__pydantic_fields_set__"
+_GIVEN: Final[Any] = vars(BaseModel)["__pydantic_fields_set__"]
+"""The slot that has the set: a frozen value refuses an assignment by name."""
 _known: dict[frozenset[str], set[str]] = {}
 _holders: dict[type, tuple[str, ...] | None] = {}
 
@@ -19,6 +22,7 @@ def share_field_sets(value: Value) -> None:
     A frozen value never changes its set, and a copy of the value gets a set of its own.
     """
     left: list[object] = [value]
+    get, put = _GIVEN.__get__, _GIVEN.__set__
     while left:
         item = left.pop()
         if type(item) is tuple:
@@ -27,10 +31,11 @@ def share_field_sets(value: Value) -> None:
         kind = type(item)
         names = _holders[kind] if kind in _holders else _holders.setdefault(kind, _find_holders(kind))
         if names is not None:
-            fields = vars(item)
-            given: set[str] = getattr(item, _NAME)
-            object.__setattr__(item, _NAME, _known.setdefault(frozenset(given), given))
-            left += [fields[name] for name in names if fields[name]]
+            given: set[str] = get(item)
+            put(item, _known.setdefault(frozenset(given), given))
+            if names:
+                fields = vars(item)
+                left += [value for name in names if (value := fields[name])]
 
 
 def _find_holders(kind: type) -> tuple[str, ...] | None:
