@@ -8,7 +8,7 @@ from orchestrator.cli import completion, host_commands, image_commands
 from orchestrator.cli.arguments import scheduler
 from orchestrator.cli.flags import add_jobs, add_project, add_selection
 from orchestrator.cli.schemas import SCHEMAS
-from orchestrator.cli.subcommand import Subparsers, add_command
+from orchestrator.cli.subcommand import Commands, Subparsers, add_command
 from orchestrator.names import SHELLS
 
 
@@ -75,5 +75,11 @@ def _completion(subparsers: Subparsers) -> None:
     parser.set_defaults(command=completion.print_completion)
 
 
-COMMANDS: Final = (_doctor, _setup, _worker, _images, _schema, _completion)
-"""Each adds its command to the parser, in the order of the help."""
+COMMANDS: Final[Commands] = {
+    "doctor": _doctor,
+    "setup": _setup,
+    "worker": _worker,
+    "images": _images,
+    "schema": _schema,
+    "completion": _completion,
+}

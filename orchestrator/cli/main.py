@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(ALLOCATIONS)
     try:
         hear_signals()
-        arguments = build_parser().parse_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        arguments = build_parser(words).parse_args(words)
         return int(arguments.command(arguments))
     except CrashmatrixError as error:
         for line in str(error).splitlines():

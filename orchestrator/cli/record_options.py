@@ -5,7 +5,7 @@ from typing import Final
 
 from orchestrator.cli import record_commands
 from orchestrator.cli.flags import add_baseline, add_cell, add_junit, add_project, add_reports
-from orchestrator.cli.subcommand import Subparsers, add_command
+from orchestrator.cli.subcommand import Commands, Subparsers, add_command
 from orchestrator.names import BACKENDS
 
 
@@ -136,5 +136,12 @@ def _analyze(subparsers: Subparsers) -> None:
     parser.set_defaults(command=record_commands.analyze_core)
 
 
-COMMANDS: Final = (_report, _repro, _shell, _diff, _merge, _night, _analyze)
-"""Each adds its command to the parser, in the order of the help."""
+COMMANDS: Final[Commands] = {
+    "report": _report,
+    "repro": _repro,
+    "shell": _shell,
+    "diff": _diff,
+    "merge": _merge,
+    "night": _night,
+    "analyze": _analyze,
+}

@@ -20,7 +20,7 @@ from orchestrator.cli.flags import (
     add_scheduler,
     add_selection,
 )
-from orchestrator.cli.subcommand import Subparsers, add_command
+from orchestrator.cli.subcommand import Commands, Subparsers, add_command
 
 
 def _init(subparsers: Subparsers) -> None:
@@ -185,5 +185,12 @@ def _bisect(subparsers: Subparsers) -> None:
     parser.set_defaults(command=run_commands.bisect_axis)
 
 
-COMMANDS: Final = (_init, _plan, _render, _build, _run, _check, _bisect)
-"""Each adds its command to the parser, in the order of the help."""
+COMMANDS: Final[Commands] = {
+    "init": _init,
+    "plan": _plan,
+    "render": _render,
+    "build": _build,
+    "run": _run,
+    "check": _check,
+    "bisect": _bisect,
+}

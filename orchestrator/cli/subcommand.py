@@ -1,12 +1,15 @@
 """Adds a command with its help to the parser."""
 
 import argparse
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from orchestrator.cli import help_text
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse has no public name
 """The object that commands are added to."""
+Commands: TypeAlias = Mapping[str, Callable[[Subparsers], None]]
+"""What adds each command to the parser, in the order of the help."""
 VERBS_OF: Final = {
     **dict.fromkeys(("lock", "save", "load", "key"), ("images",)),
     **dict.fromkeys(("fetch", "keep", "issues"), ("night",)),

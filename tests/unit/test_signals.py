@@ -27,6 +27,8 @@ def command(arguments):
         print("drained", flush=True)
         raise
 class Parser:
+    def __init__(self, words):
+        pass
     def parse_args(self, argv):
         return type("Arguments", (), {"command": staticmethod(command)})
 import orchestrator.cli.main
