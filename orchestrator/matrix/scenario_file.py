@@ -214,7 +214,7 @@ class ScenarioFile(Value):
     files: tuple[UserPath, ...] | None = None
     env: dict[Annotated[str, AfterValidator(_variable)], Argument] = {}
     network: bool = False
-    server: ServerFile = ServerFile()
+    server: ServerFile = ServerFile.model_construct()
     requests: Annotated[tuple[HttpRequest, ...], Field(min_length=1, max_length=100)] = (HttpRequest(),)
     end: ServerEnd = ServerEnd.SIGTERM
     timeout: Annotated[float, Field(gt=0, le=3600)] | None = None

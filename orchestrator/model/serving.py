@@ -54,7 +54,7 @@ class Serving(Value):
     """How a worker of gunicorn handles its requests: sync, gthread, gevent or another class."""
     ini: str | None = None
     """A configuration file of the scenario's, of uWSGI."""
-    requests: tuple[HttpRequest, ...] = (HttpRequest(),)
+    requests: tuple[HttpRequest, ...] = (HttpRequest.model_construct(),)
     end: ServerEnd = ServerEnd.SIGTERM
 
     @property
