@@ -181,23 +181,30 @@ class FolderSource:
     def listings(self, folder: PurePosixPath, suffix: str) -> Iterator[tuple[str, bytes]]:
         """The small files of a folder, without links."""
         try:
-            place = inside(self._folder, folder)
-            names = sorted(entry.name for entry in os.scandir(place))
+            with os.scandir(inside(self._folder, folder)) as entries:
+                named = [entry for entry in entries if entry.name.endswith(suffix)]
+            paths = {item.name: item.path for item in named if item.is_file(follow_symlinks=False)}
         except OSError:
             return
         left = MAX_LISTINGS
-        for name in names:
-            content = io.BytesIO()
-            if name.endswith(suffix) and left > 0 and _copied(place / name, content):
-                left -= content.tell()
-                yield name, content.getvalue()
+        for name in sorted(paths):
+            content = _listing(paths[name]) if left > 0 else None
+            if content is not None:
+                left -= len(content)
+                yield name, content
 
 
-def _copied(file: Path, target: IO[bytes]) -> bool:
+def _listing(file: str) -> bytes | None:
+    """A small regular file; there are hundreds, so each is read by as few calls as can be."""
     try:
-        return _copy_regular(file, target, MAX_LISTING)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
-        return False
+        return None
+    with io.FileIO(descriptor) as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_LISTING:
+            return None
+        return stream.read(status.st_size)
 
 
 class KeptSource:

@@ -51,17 +51,16 @@ def _between(ordered: list[int], low: int, high: int) -> list[int]:
 
 def _listed(dwarf: Dwarf, addresses: frozenset[int]) -> Iterator[tuple[int, int]]:
     data, place, ordered = dwarf.aranges, 0, sorted(addresses)
-    while place + 12 <= len(data):
-        dwarf.spend()
+    while ordered and place + 12 <= len(data):
         end = place + 4 + int(_U32(data, place)[0])
         unit, at = int(_U32(data, place + 6)[0]), place + 16
-        while at + _PAIR.size <= min(end, len(data)):
-            dwarf.spend()
-            low, size = _PAIR.unpack_from(data, at)
-            at += _PAIR.size
-            if not low and not size:
+        pairs = max(0, min(end, len(data)) - at) // _PAIR.size
+        dwarf.spend(1 + pairs)
+        for low, size in _PAIR.iter_unpack(data[at : at + pairs * _PAIR.size]):
+            if low <= ordered[-1] and ordered[0] < low + size:  # few ranges are near
+                yield from ((address, unit) for address in _between(ordered, low, low + size))
+            elif not low and not size:
                 break
-            yield from ((address, unit) for address in _between(ordered, low, low + size))
         place = end
 
 
