@@ -3,6 +3,10 @@
 An image that the engine already has is never built again. A failed image fails only those that need it.
 """
 
+from __future__ import annotations
+
+__lazy_modules__ = ("orchestrator.images",)
+
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,9 +18,9 @@ from typing import Final, Protocol
 
 from orchestrator.adapters.engine import Engine
 from orchestrator.errors import BuildError, CrashmatrixError, EngineError, EngineGoneError
-from orchestrator.images.exchange import Exchange
+from orchestrator.images import exchange as exchanges
+from orchestrator.images import make
 from orchestrator.images.locks import building, image_lock
-from orchestrator.images.make import Maker
 from orchestrator.images.rendered import keep_seconds
 from orchestrator.model import ImageSpec
 
@@ -63,10 +67,15 @@ def build_all(
     to `logs`, in each image's own folder. Raises EngineError if the engine cannot list its images.
     """
     by_key = {spec.key: spec for spec in specs}
-    maker = Maker(engine=engine, logs=logs, stop=threading.Event())
-    exchange = Exchange(engine=engine, place=registry, say=progress.say) if registry else None
+    exchange = exchanges.Exchange(engine=engine, place=registry, say=progress.say) if registry else None
     work = _Work(
-        maker=maker, specs=by_key, on_ready=on_ready, progress=progress, stop=stop, exchange=exchange
+        engine=engine,
+        logs=logs,
+        specs=by_key,
+        on_ready=on_ready,
+        progress=progress,
+        stop=stop,
+        exchange=exchange,
     )
     work.take_present()
     if not work.lacking():
@@ -96,15 +105,17 @@ def _prune(engine: Engine, progress: Progress) -> None:
 class _Work:
     """The images of one call. Only the caller's thread changes `results`.
 
-    `stop` is the caller's; the maker's own is set as well where what still runs is of no use any more.
+    `stop` is the caller's; `useless` is set as well where what still runs is of no use any more.
     """
 
-    maker: Maker
+    engine: Engine
+    logs: Path
     specs: Mapping[str, ImageSpec]
     on_ready: Callable[[str, Result], None]
     progress: Progress
     stop: threading.Event
-    exchange: Exchange | None
+    exchange: exchanges.Exchange | None
+    useless: threading.Event = field(default_factory=threading.Event)
     results: dict[str, Result] = field(default_factory=dict)
 
     def take_present(self) -> None:
@@ -112,7 +123,7 @@ class _Work:
         # What is built on others comes first: its cells need not wait for the rest.
         last_first = reversed([*self.specs.values()])
         tags = {spec.key: spec.tag for spec in last_first if spec.key not in self.results}
-        for key, image in self.maker.engine.present(tags):
+        for key, image in self.engine.present(tags):
             self._record(key, image)
 
     def take_exchanged(self, jobs: int) -> None:
@@ -174,7 +185,7 @@ class _Work:
                 self.stop.set()
                 raise
             finally:
-                self.maker.stop.set()
+                self.useless.set()
                 self._cancel(running)
 
     def _make(self, spec: ImageSpec) -> Result:
@@ -182,13 +193,13 @@ class _Work:
             self.progress.say(f"{spec.role}: another run is building it.")
 
         try:
-            with image_lock(spec.key, self.maker.stop, waiting) as held:
+            with image_lock(spec.key, self.useless, waiting) as held:
                 # The other run, or one that ended since the images were listed, may have built it.
                 if not held:
                     return BuildError(
                         f"image {spec.role} was not built: the run was stopped", hint="run again"
                     )
-                return self.maker.engine.built(spec.tag, spec.key) or self._make_now(spec)
+                return self.engine.built(spec.tag, spec.key) or self._make_now(spec)
         except CrashmatrixError as error:
             return error
 
@@ -201,21 +212,21 @@ class _Work:
             more = [line for line in result.failed.lines if line.strip() not in said]
             said = "\n  ".join([said, *more])
         seconds = time.monotonic() - began
-        if not self.maker.stop.is_set():
+        if not self.useless.is_set():
             self.progress.image_ended(spec.role, seconds, said)
         if said is None:
             with suppress(CrashmatrixError):  # of use for later nights only
-                keep_seconds(spec, self.maker.logs, seconds)
+                keep_seconds(spec, self.logs, seconds)
         if self.exchange and isinstance(result, str):
             self.exchange.give(spec)
         return result
 
     def _made(self, spec: ImageSpec) -> Result:
         """Make an image, again where the engine went away meanwhile and came back."""
-        engine, stop = self.maker.engine, self.maker.stop
+        engine, stop = self.engine, self.useless
         for _ in range(ATTEMPTS):
             try:
-                return self.maker.make(spec)
+                return make.Maker(engine=engine, logs=self.logs, stop=stop).make(spec)
             except EngineError as error:
                 result: Result = error
                 away = isinstance(error, EngineGoneError) or not engine.answers()
@@ -264,7 +275,7 @@ class _Work:
         """Cancel running builds; a worker may just be starting one, hence the loop."""
         left = set(running)
         while left:
-            self.maker.engine.stop_builds()
+            self.engine.stop_builds()
             _, left = wait(left, timeout=POLL)
 
 

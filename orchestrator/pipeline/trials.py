@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__lazy_modules__ = ("orchestrator",)
+__lazy_modules__ = ("orchestrator", "orchestrator.binary.core")
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,7 @@ from pathlib import Path
 from orchestrator import cores, crash
 from orchestrator.adapters.cache import cache_folder
 from orchestrator.adapters.engine import Engine
-from orchestrator.binary.core.corefile import open_core
-from orchestrator.binary.core.unpack import plain_core
+from orchestrator.binary.core import corefile, unpack
 from orchestrator.errors import CoreError, ToolError
 from orchestrator.execute import KEPT_FILES, TrialRequest
 from orchestrator.model import (
@@ -96,7 +95,7 @@ class TrialReader:
     def _read(self, path: Path, index: int, *, hang: bool) -> Crash:
         request = self.request
         labels = {**request.labels, LABEL: "sysroot"}
-        with plain_core(path) as plain, open_core(plain) as opened:
+        with unpack.plain_core(path) as plain, corefile.open_core(plain) as opened:
             core, sysroot = cores.image_sysroot(
                 self.engine,
                 request.image,
