@@ -19,17 +19,31 @@ A package may also export the names of its own modules lazily:
 
 `orchestrator.model.cell` is imported when somebody takes `Cell` from the package. Before Python 3.15 the
 package itself cannot use such a name.
+
+A library imports what it needs for some of its users at once. `OF_LIBRARIES` names what this program's use of
+it does not need.
 """
 
 import builtins
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
 
 NATIVE: Final = (3, 15)
 """The first Python that reads `__lazy_modules__` itself."""
+OF_LIBRARIES: Final[dict[str, tuple[str, ...]]] = {
+    "importlib.metadata": ("pydantic.plugin._loader", "urllib3.http2"),
+    "re": ("urllib3.util.url", "yaml.reader"),
+    "secrets": ("pydantic.types",),
+}
+"""What modules of libraries import, and those modules.
+
+pydantic's plugins are off, the engine speaks no HTTP/2, no value is a secret, and libyaml reads what the
+pattern of `yaml.reader` is for. Functions alone may be taken from there by name; patterns are compiled later.
+"""
 _PACKAGE: Final = __name__.partition(".")[0]
 _import: Final = builtins.__import__
 
@@ -59,7 +73,15 @@ def _lazy_import(
             return _Exported(name, globals) if _is_own_module(name, globals) else _LazyPackage(name, globals)
         if "." not in name:
             return _lazy(name, globals)
+    if name in OF_LIBRARIES and isinstance(globals, dict) and globals.get("__name__") in OF_LIBRARIES[name]:
+        return _of_library(name, globals, fromlist)
     return _import(name, globals, locals, fromlist or (), level)
+
+
+def _of_library(name: str, importer: dict[str, Any], fromlist: Sequence[str] | None) -> object:
+    if name == re.__name__:
+        return _LazyPatterns()
+    return _LazyFunctions(name) if fromlist else _lazy(name, importer)
 
 
 def _is_own(importer: dict[str, Any]) -> bool:
@@ -85,6 +107,42 @@ class _LazyPackage:
 
     def __getattr__(self, name: str) -> object:
         return _lazy(f"{self._name}.{name}", self._importer)
+
+
+class _LazyFunctions:
+    """What a library takes functions from by name; each imports their module when it is called."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def call(*args: object, **kwargs: object) -> object:
+            return getattr(import_module(self._name), name)(*args, **kwargs)
+
+        return call
+
+
+class _LazyPatterns:
+    """Stands for `re` in a library that compiles patterns when it is imported."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a module
+        return getattr(re, name)
+
+    @staticmethod
+    def compile(pattern: str, flags: int = 0) -> "_LazyPattern":
+        """The pattern, which is compiled at its first use."""
+        return _LazyPattern(pattern, flags)
+
+
+class _LazyPattern:
+    """Stands for a pattern; what is taken from it is kept."""
+
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._arguments = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a pattern
+        value = vars(self)[name] = getattr(re.compile(*self._arguments), name)
+        return value
 
 
 class _LazyModule:

@@ -217,7 +217,7 @@ class _Builder:
         self._file = file
         self._nodes = nodes
         self._errors = errors
-        self._scalars = yaml.SafeLoader("")
+        self._scalars = _Loader("")
 
     def build(self, node: yaml.Node, path: NodePath) -> Any:  # noqa: ANN401 - pydantic validates it next
         self._nodes[path] = node

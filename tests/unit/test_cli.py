@@ -1,5 +1,6 @@
 """The command line without an engine: help, schemas, and that every exit code has one meaning."""
 
+import argparse
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 from orchestrator import errors
 from orchestrator.adapters import process
 from orchestrator.cli import flags, help_text, main
+from orchestrator.cli.options import build_parser
 from orchestrator.cli.schemas import SCHEMAS
 from orchestrator.cli.subcommand import VERBS_OF
 from orchestrator.host import Capability, State
@@ -96,6 +98,55 @@ def imported_by(*arguments: str) -> set[str]:
 )
 def test_a_command_imports_only_what_it_uses(arguments: str, uses: set[str]) -> None:
     assert imported_by(*arguments.split()) == uses
+
+
+PRINT_UNUSED = """
+import atexit, sys
+unused = "importlib.metadata", "secrets", "orchestrator.images.exchange", "orchestrator.images.make"
+atexit.register(lambda: print(*(name for name in unused if name in sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    "uses",
+    [
+        "from orchestrator.adapters import yamlfile; from orchestrator.pipeline import projects; "
+        "from pathlib import Path; projects.Project.load(Path('.'), offline=True)",
+        "import docker; from orchestrator.pipeline import run",
+    ],
+    ids=["the project's files", "a run"],
+)
+def test_what_libraries_and_builds_need_is_not_imported_before_it_is_used(uses: str) -> None:
+    """Before the first container starts, nothing of it is used where the images are there."""
+    done = process.run(
+        [sys.executable, "-c", f"{PRINT_UNUSED}\nimport orchestrator\n{uses}"], hint="", cwd=ROOT
+    )
+    assert done.stdout.decode().split() == []
+
+
+def _taken(parser: argparse.ArgumentParser) -> list[tuple[object, ...]]:
+    """Flags, defaults, choices and places of each argument of a parser and of its commands."""
+    found: list[tuple[object, ...]] = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                found += [(name, *argument) for argument in _taken(command)]
+        else:
+            found.append((action.dest, *action.option_strings, str(action.default), action.nargs))
+    return found
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_s_own_parser_takes_what_the_whole_one_takes(name: str) -> None:
+    whole = _taken(build_parser())
+    own = _taken(build_parser([name, "--profile", "smoke"]))
+    of_program = [argument for argument in whole if argument[0] not in COMMANDS]
+    assert own == [*of_program, *(argument for argument in whole if argument[0] == name)]
+
+
+@pytest.mark.parametrize("words", [[], ["--project", "plan"], ["plans"], ["--help"]])
+def test_where_no_command_comes_first_the_parser_has_all(words: list[str]) -> None:
+    assert _taken(build_parser(words)) == _taken(build_parser())
 
 
 def test_the_doctor_imports_no_station_but_its_own() -> None:

@@ -1,6 +1,7 @@
 """Lazy imports: what they import and when, and that each declaration in the program has an effect."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -81,6 +82,50 @@ def test_what_is_set_on_a_lazy_module_is_set_on_the_module() -> None:
 def test_every_other_import_is_done_at_once(name: str, text: str) -> None:
     importer(text, name)
     assert "heavy" in sys.modules
+
+
+def test_what_a_library_does_not_need_for_us_is_imported_at_its_first_use(
+    heavy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a module, and as a function that is taken by name."""
+    (heavy / "part.py").write_text("def value(number, *, more):\n    return number + more\n")
+    monkeypatch.setitem(lazy.OF_LIBRARIES, "heavy", ("a.library", "b.library"))
+    whole = importer("import heavy", "a.library")
+    named = importer("from heavy import value", "b.library")
+    assert "heavy" not in sys.modules
+    assert named.value(1, more=2) == whole.heavy.value(1, more=2) == 3
+    assert whole.heavy is sys.modules["heavy"]
+
+
+def test_a_library_s_pattern_is_compiled_at_its_first_use() -> None:
+    module = importer(
+        "import re\nbad = re.compile('(')\nword = re.compile('A+', re.IGNORECASE)", "yaml.reader"
+    )
+    assert module.word.fullmatch("aA")
+    assert not module.word.fullmatch("b")
+    with pytest.raises(re.error, match="unterminated"):
+        module.bad.search("")
+
+
+@pytest.mark.usefixtures("heavy")
+def test_another_module_of_a_library_imports_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(lazy.OF_LIBRARIES, "heavy", ("a.library",))
+    importer("import heavy", "a.library.part")
+    assert "heavy" in sys.modules
+
+
+def test_each_module_of_a_library_that_is_named_imports_what_is_named() -> None:
+    for name, importers in lazy.OF_LIBRARIES.items():
+        for other in importers:
+            spec = find_spec(other)
+            assert spec is not None, f"{other} is gone: take it out of OF_LIBRARIES"
+            assert spec.origin is not None
+            tree = ast.parse(Path(spec.origin).read_text())
+            direct = {
+                alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names
+            }
+            taken = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+            assert name in direct | taken, f"{other} does not import {name}: take it out of OF_LIBRARIES"
 
 
 EXPORTS = """
