@@ -1,6 +1,8 @@
 """gdb's indexes, which it finds by build id: no program's are used for the cores of another."""
 
+import hashlib
 import os
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,19 @@ def test_the_oldest_folders_go(tmp_path: Path, cache: Path, monkeypatch: pytest.
         made.append(index_folder(sysroot(tmp_path / str(number), python=str(number)), tmp_path))
         os.utime(made[-1], (number, number))
     assert sorted(cache.iterdir()) == sorted(made[2:])
+
+
+def test_a_file_that_goes_while_the_files_are_compared_makes_the_indexes_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cells of one image read cores: a file has another name until it is fetched."""
+    (tmp_path / "scratch").mkdir()
+    place = sysroot(tmp_path / "both", a="whole", tmp1="a part of b")
+    digest = hashlib.file_digest
+
+    def fetched(stream: BytesIO, name: str) -> object:
+        (place / "lib" / "tmp1").rename(place / "lib" / "b")
+        return digest(stream, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", fetched)
+    assert index_folder(place, tmp_path / "scratch").parent == tmp_path / "scratch"

@@ -42,4 +42,6 @@ def test_an_error_with_a_path_keeps_it(full: Path) -> None:
 
 
 def test_another_error_is_not_blamed_on_a_disk(full: Path) -> None:
-    assert room.explained(error(errno.EIO), full).what == "Input/output error"
+    assert str(room.explained(error(errno.EIO), full)) == "Input/output error; continue with --resume"
+    gone = str(room.explained(error(errno.ENOENT, "/some/file"), full))
+    assert gone == "/some/file: No such file or directory; continue with --resume"

@@ -6,6 +6,7 @@ cores of another read by its indexes.
 """
 
 import hashlib
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -23,7 +24,10 @@ MOST_KEPT: Final = 64
 
 def index_folder(sysroot: Path, scratch: Path) -> Path:
     """The folder for indexes of a sysroot's files; below `scratch` where these are too many or too large."""
-    key = _key(sysroot)
+    try:
+        key = _key(sysroot)
+    except FileNotFoundError:
+        key = None  # The files of another core of this image are being fetched, and a part of one had a name.
     if key is None:
         folder = scratch / INDEXES
         folder.mkdir(exist_ok=True)
@@ -37,7 +41,10 @@ def index_folder(sysroot: Path, scratch: Path) -> Path:
 
 
 def _key(sysroot: Path) -> str | None:
-    """A digest of the contents of all files, in the order of their names; None of too much."""
+    """A digest of the contents of all files, in the order of their names; None of too much.
+
+    Raises FileNotFoundError where one goes meanwhile.
+    """
     files = list(islice((path for path in sysroot.rglob("*") if path.is_file()), MOST_FILES + 1))
     if len(files) > MOST_FILES or sum(path.stat().st_size for path in files) > LARGEST:
         return None
@@ -50,8 +57,9 @@ def _key(sysroot: Path) -> str | None:
 
 def _keep_newest(place: Path) -> None:
     """Remove all folders but the newest; gdb makes do without one that goes while it reads."""
-    folders = sorted(
-        (path for path in place.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime
-    )
-    for folder in folders[:-MOST_KEPT]:
+    ages: dict[Path, float] = {}
+    for folder in place.iterdir():
+        with suppress(FileNotFoundError):  # Another process removes the oldest too.
+            ages[folder] = folder.stat().st_mtime
+    for folder in sorted(ages, key=ages.__getitem__)[:-MOST_KEPT]:
         remove_tree(folder, "an index of gdb's")
