@@ -6,7 +6,7 @@ import os
 import re
 import signal
 
-from orchestrator.supervisor.dumps import EMULATOR_CORE
+from orchestrator.supervisor.dumps import EMULATOR_CORE, Writers
 from orchestrator.supervisor.tested import TestedProcess, signal_name
 
 
@@ -16,7 +16,7 @@ def describe(
     """The exit of the judged process, which has ended, as the report holds it."""
     return {
         **_ended(tested, hung),
-        "emulator_core": emulator_core(tested.pid, tested.folder),
+        "emulator_core": emulator_core(tested.pid, tested.folder) if Writers.emulated else None,
         "interrupted": interrupted,
         "after": round(after, 3),
         "seconds": round(tested.ended - tested.started, 3),

@@ -6,8 +6,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 
+from orchestrator.supervisor.manners import Manners
 from orchestrator.supervisor.paths import SCENARIO
-from orchestrator.supervisor.serving import Manners
 from orchestrator.supervisor.targets import COMMANDS
 
 if TYPE_CHECKING:

@@ -7,60 +7,21 @@ server. If the server dies, each request ends at once.
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import threading
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from orchestrator.supervisor.clock import CLOCK, SLOWEST
+from orchestrator.supervisor.plan import LONGEST
 
-LONGEST = 200
-"""Characters that are kept of what an answer says, for notes."""
+if TYPE_CHECKING:
+    from orchestrator.supervisor.plan import Request
+
 MOST_NOTES = 10
 PIECE = 1 << 16
 """Bytes of an answer's body that are held at a time; all of it is read."""
 CLOSED = "the connection ended without an answer"
 """The oddity reported when a worker dies in a request."""
-
-
-class Request(NamedTuple):
-    """One kind of request: made `times` times, at most `concurrency` of them at once."""
-
-    method: str
-    path: str
-    body: str
-    headers: dict[str, str]
-    times: int
-    concurrency: int
-    expect_status: int | None
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path}"[:LONGEST]
-
-
-class Plan(NamedTuple):
-    """The requests that a server gets, in this order, and what ends its workers then."""
-
-    requests: list[Request]
-    end: str
-
-
-def read_plan(text: str) -> Plan:
-    """Read what the host wrote: model.Serving as JSON; empty: one GET. Raises ValueError for all else."""
-    if not text:
-        return Plan([Request("GET", "/", "", {}, 1, 1, None)], "SIGTERM")
-    read = json.loads(text)
-    try:
-        return Plan([_request(entry) for entry in read["requests"]], str(read["end"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not a plan of requests: {error!r}") from error
-
-
-def _request(entry: dict[str, Any]) -> Request:
-    return Request(
-        entry["method"], entry["path"], entry["body"], entry["headers"],
-        entry["count"], entry["concurrency"], entry["expect_status"],
-    )  # fmt: skip
 
 
 class Load:

@@ -7,8 +7,8 @@ import json
 import os
 
 from orchestrator.supervisor import identity
-from orchestrator.supervisor.load import read_plan
 from orchestrator.supervisor.paths import MARK_VARIABLE
+from orchestrator.supervisor.plan import read_plan
 from orchestrator.supervisor.targets import COMMANDS, WSGI
 
 

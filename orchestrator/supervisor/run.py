@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 import time
 
@@ -34,7 +33,7 @@ def versions() -> dict[str, str]:
     """The exact versions of this interpreter and of the C library that it runs on."""
     # The t of a free-threaded build, which its own version does not have.
     build = "t" if "t" in sys.abiflags else ""
-    found = {"python": platform.python_version() + build}
+    found = {"python": sys.version.split()[0] + build}
     name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
     return {**found, "glibc": version} if name == "glibc" else found
 

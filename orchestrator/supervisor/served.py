@@ -16,7 +16,7 @@ from orchestrator.supervisor.tested import kill
 from orchestrator.supervisor.wakeup import InterruptedRunError, TimedOutError
 
 if TYPE_CHECKING:
-    from orchestrator.supervisor.load import Plan
+    from orchestrator.supervisor.plan import Plan
     from orchestrator.supervisor.serving import Server
     from orchestrator.supervisor.tested import TestedProcess
 

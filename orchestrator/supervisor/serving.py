@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from orchestrator.supervisor import cleanup, dumps, http
 from orchestrator.supervisor.clock import CLOCK
@@ -16,7 +16,8 @@ from orchestrator.supervisor.wakeup import TimedOutError
 from orchestrator.supervisor.witness import Witness
 
 if TYPE_CHECKING:
-    from orchestrator.supervisor.load import Plan, Request
+    from orchestrator.supervisor.manners import Manners
+    from orchestrator.supervisor.plan import Plan, Request
     from orchestrator.supervisor.tested import TestedProcess
     from orchestrator.supervisor.wakeup import Wakeup
 
@@ -41,13 +42,6 @@ CRASHES = frozenset(
 
 class CrashLoopError(Exception):
     """Workers die and are replaced again and again."""
-
-
-class Manners(NamedTuple):
-    """Regular ends of workers: exit statuses, and those after a request that was cut off."""
-
-    clean: frozenset[int]
-    cut_off: frozenset[int] = frozenset()
 
 
 class Server:

@@ -13,9 +13,6 @@ from orchestrator.supervisor.ends import VARIABLE, Ends
 from orchestrator.supervisor.exits import describe
 from orchestrator.supervisor.launch import Launch, launch_of
 from orchestrator.supervisor.paths import PROJECT_FOLDER, REPORT_FOLDER, SCENARIO
-from orchestrator.supervisor.pytests import run_tests
-from orchestrator.supervisor.served import describe_server, serve
-from orchestrator.supervisor.serving import Server
 from orchestrator.supervisor.targets import CODE, COMMAND, PYTEST, Target
 from orchestrator.supervisor.tested import (
     ABORT_GRACE,
@@ -113,10 +110,15 @@ def run_trial(
         environment = {**person(), **environment}
     ends = Ends() if options.serving else None
     if ends:
+        from orchestrator.supervisor import served, serving
+
         environment[VARIABLE] = ends.path
     start = Start(copy_project(home, bool(options.wrap)) if kind in CODE else ".", environment)
     grace = EMULATED_GRACE if options.emulated else ABORT_GRACE
     if kind == PYTEST:
+        # As what serves applications: a container needs no more than its target does, and compiles it anew.
+        from orchestrator.supervisor.pytests import run_tests
+
         ended = run_tests(
             command, start, wakeup, lambda one, left: watch(one, launch, left, grace), options.timeout
         )
@@ -129,9 +131,9 @@ def run_trial(
         error.filename = command[0]
         raise
     if ends:
-        server = Server(started, launch.port, launch.manners, ends, wakeup)
-        served = serve(server, options.serving, started.began + options.timeout, grace)
-        return describe_server(served, started, began, notes)
+        server = serving.Server(started, launch.port, launch.manners, ends, wakeup)
+        seen = served.serve(server, options.serving, started.began + options.timeout, grace)
+        return served.describe_server(seen, started, began, notes)
     tested, watched = follow(started, launch, options.timeout, grace, wakeup)
     if tested is not started:
         kill(started)

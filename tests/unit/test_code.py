@@ -172,7 +172,7 @@ def test_the_emulators_core_is_found_where_its_process_started(watched: Watched)
     (watched.root / "scenario" / "a.py").write_text(
         "import os; open(f'qemu_python_20260101-000000_{os.getpid()}.core', 'w').close()"
     )
-    watched.start("plain", 20, target=SCRIPT, file="a.py").communicate(timeout=30)
+    watched.start("plain", 20, "--emulated", target=SCRIPT, file="a.py").communicate(timeout=30)
     name = watched.exit["emulator_core"]
     assert name
     assert (watched.work / name).exists()

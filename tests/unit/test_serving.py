@@ -15,7 +15,7 @@ import pytest
 from orchestrator.launchers import LAUNCHERS
 from orchestrator.model import HttpRequest, ServerEnd, Serving
 from orchestrator.supervisor.ends import Ends, ForgedError
-from orchestrator.supervisor.load import Plan, Request, read_plan
+from orchestrator.supervisor.plan import Plan, Request, read_plan
 from orchestrator.supervisor.targets import WSGI
 from orchestrator.supervisor.witness import Witness
 from tests.unit.supervised import Cell, kernel_tells

@@ -21,8 +21,8 @@ from orchestrator.model import (
     Trial,
     Verdict,
 )
-from orchestrator.supervisor.load import read_plan
 from orchestrator.supervisor.options import parse
+from orchestrator.supervisor.plan import read_plan
 from orchestrator.supervisor.targets import WSGI, Target
 from orchestrator.verdict.judge import Observation, judge_trial
 from tests.unit.test_user_code import project, refused, scenario, write

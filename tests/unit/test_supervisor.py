@@ -386,3 +386,13 @@ def test_what_runs_in_containers_is_written_for_python_3_8() -> None:
     assert {path.name for path in files} >= {"run.py", "container.py", "__main__.py"}
     for path in files:
         ast.parse(path.read_text(), feature_version=(3, 8))
+
+
+def test_a_container_reads_nothing_that_its_target_does_not_need() -> None:
+    """An image has no bytecode of the supervisor, and each container would compile what it imports."""
+    root = str(Path(__file__).parents[2])
+    ask = f"import sys; sys.path.insert(0, {root!r}); import orchestrator.supervisor.run; print(*sys.modules)"
+    asked = subprocess.run([sys.executable, "-IS", "-c", ask], capture_output=True, text=True, check=True)
+    parts = {name.removeprefix("orchestrator.supervisor.") for name in asked.stdout.split()}
+    assert {"run", "trial", "tested"} <= parts
+    assert not {"pytests", "serving", "load", "http.client", "threading", "email", "platform"} & parts

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from orchestrator.supervisor import http, launch
-from orchestrator.supervisor.serving import Manners
+from orchestrator.supervisor.manners import Manners
 
 if TYPE_CHECKING:
     from orchestrator.supervisor.targets import Target

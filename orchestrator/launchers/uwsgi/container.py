@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.supervisor import http, launch
 from orchestrator.supervisor.cleanup import children
-from orchestrator.supervisor.serving import Manners
+from orchestrator.supervisor.manners import Manners
 from orchestrator.supervisor.targets import WSGI
 from orchestrator.supervisor.tested import POLL, Worker
 
