@@ -3,7 +3,7 @@
 from orchestrator.execute.command import TrialCommand, Variant, axis_variables
 from orchestrator.execute.leftovers import owner_labels, remove_leftovers, remove_own
 from orchestrator.execute.programs import FOLDER as KEPT_FILES
-from orchestrator.execute.trial import TrialRequest, run_trials
+from orchestrator.execute.trial import TrialRequest, new_hostname, run_trials
 
 __all__ = [
     "KEPT_FILES",
@@ -11,6 +11,7 @@ __all__ = [
     "TrialRequest",
     "Variant",
     "axis_variables",
+    "new_hostname",
     "owner_labels",
     "remove_leftovers",
     "remove_own",

@@ -1,5 +1,6 @@
 """Trials: a cell's process run in a fresh container, and how each run ended."""
 
+import posixpath
 import threading
 import time
 import uuid
@@ -77,15 +78,27 @@ class TrialRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
-    """A container that was created: its id, its name, and what separates its trials' outputs, if anything."""
+    """A container that was created: its id and name, and what separates its trials' outputs, if anything.
+
+    `report` is the name of the volume that the supervisor's report is on.
+    """
 
     container: str
     hostname: str
     mark: str
+    report: str
+
+
+def new_hostname() -> str:
+    """A name for a container, which it has as its host name too."""
+    return f"cm-{uuid.uuid4().hex[:12]}"
 
 
 def run_trials(
-    engine: Engine, request: TrialRequest, slot: AbstractContextManager[object] | None = None
+    engine: Engine,
+    request: TrialRequest,
+    slot: AbstractContextManager[object] | None = None,
+    hostname: str | None = None,
 ) -> tuple[Outcome, ...]:
     """Run trials in one container until one ends in a way that must be examined; at least one.
 
@@ -94,7 +107,7 @@ def run_trials(
     process exited. That is never a verdict on the process, and a crashed process is never run again
     in its place.
     """
-    hostname = f"cm-{uuid.uuid4().hex[:12]}"
+    hostname = hostname or new_hostname()
     mark = f"\x1ecrashmatrix {uuid.uuid4().hex}\x1e\n" if request.count > 1 or request.variants else ""
     command = request.command
     going_on = goes_on_while(request.expectation)
@@ -113,7 +126,9 @@ def run_trials(
         volumes=(REPORT_VOLUME,),
     )
     try:
-        made = _Made(container=engine.create(spec), hostname=hostname, mark=mark)
+        made = _Made(
+            container=engine.create(spec), hostname=hostname, mark=mark, report=next(iter(spec.further))
+        )
         outcomes = _watch(engine, made, request, slot or nullcontext())
         if may_have_core(outcomes[-1]):
             note = keep_programs(engine, made.container, request.trial_folder(len(outcomes) - 1))
@@ -144,7 +159,7 @@ def _watch(
         ended = _run_with_deadline(engine, container, streams, deadline, overdue)
         seconds = time.monotonic() - clock
     try:
-        report = _report(engine, container)
+        report = _report(engine, made)
         exits = _exits(report.trials if report else (), ended, overdue.is_set(), seconds)
     except EngineGoneError:
         raise
@@ -248,11 +263,14 @@ def _run_with_deadline(
         timer.cancel()
 
 
-def _report(engine: Engine, container: str) -> SupervisorReport | None:
+def _report(engine: Engine, made: _Made) -> SupervisorReport | None:
     """The supervisor's report; None if it wrote none. Raises EngineError if it failed, with its reason."""
     try:
-        files = engine.fetch(container, REPORT, limit=MAX_BYTES + TAR)
-        report = next((parse_report(content.read()) for _, content in files), None)
+        raw = engine.read_kept(made.report, posixpath.basename(REPORT), MAX_BYTES)
+        if raw is None:
+            files = engine.fetch(made.container, REPORT, limit=MAX_BYTES + TAR)
+            raw = next((content.read() for _, content in files), None)
+        report = None if raw is None else parse_report(raw)
     except FileNotFoundError:
         return None
     except OSError as error:

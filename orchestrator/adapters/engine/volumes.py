@@ -13,12 +13,14 @@ import re
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 import docker
 
 from orchestrator.adapters.engine.calls import ENGINE_HINT, engine_errors, retried
 from orchestrator.adapters.engine.connection import UNIX, Connection
+from orchestrator.adapters.inside import open_regular
 from orchestrator.adapters.workdisk import WorkDisk, shortcoming
 from orchestrator.errors import EngineError, InputError
 
@@ -33,6 +35,8 @@ class Volumes(Connection):
         super().__init__(client, endpoint)
         self._disks: dict[str, WorkDisk] = {}
         self._declared: dict[str, frozenset[str]] = {}
+        self._places: dict[str, Path] = {}
+        """By the names of volumes, where the engine has them on its machine."""
 
     @cached_property
     def unlimited(self) -> str | None:
@@ -61,6 +65,7 @@ class Volumes(Connection):
                     name=name, driver="local", driver_opts=dict(options or {}), labels=dict(labels)
                 )
                 if (made.get("Labels") or {}) == labels:
+                    self._places[name] = Path(str(made.get("Mountpoint")))
                     return
                 # The engine died during the first attempt and kept the volume without its labels.
                 retried(self._api.remove_volume)(name, force=True)
@@ -86,6 +91,21 @@ class Volumes(Connection):
             self._declared[image] = frozenset(posixpath.normpath(f"/{path.lstrip('/')}") for path in written)
         return self._declared[image]
 
+    def read_kept(self, name: str, file: str, limit: int) -> bytes | None:
+        """A file of a volume by its name, at most a byte beyond the limit; None where it must be fetched.
+
+        For a file of a container that has ended the engine mounts all that the container had once more. It is
+        read from the engine's store where that is of this machine and this user may read it (root).
+        """
+        place = self._places.get(name)
+        if place is None or not self.endpoint.startswith(UNIX):
+            return None
+        try:
+            with open_regular(place / file) as stream:
+                return stream.read(limit + 1)
+        except OSError:
+            return None
+
     def is_full(self, name: str) -> bool:
         """Whether a volume had no room left when its container ended; False of one without a limit."""
         disk = self._disks.get(name)
@@ -93,6 +113,7 @@ class Volumes(Connection):
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume; its disk is removed even if the volume cannot be."""
+        self._places.pop(name, None)
         with ExitStack() as stack:
             if disk := self._disks.pop(name, None):
                 stack.callback(disk.close)
