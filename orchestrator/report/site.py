@@ -39,6 +39,7 @@ from orchestrator.report import (
     views,
     words,
 )
+from orchestrator.report.compiled import CompiledTemplates
 from orchestrator.report.packing import Places
 from orchestrator.report.printing import PrintingEnvironment
 from orchestrator.report.signatures import SIGNATURES, signature_page, signature_slug
@@ -145,6 +146,7 @@ def _environment() -> PrintingEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=CompiledTemplates(),
     )
     environment.globals |= {
         "assets": ASSETS,
