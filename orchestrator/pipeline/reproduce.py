@@ -83,7 +83,7 @@ class Reproducer:
             reader = TrialReader(
                 engine=self.engine,
                 root=root,
-                stack_cache=self.stack_cache,
+                stack_cache=lambda: self.stack_cache,
                 request=request,
                 sources=Sources(scenario=self.scenario),
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __lazy_modules__ = ("orchestrator", "orchestrator.binary.core")
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,8 @@ class TrialReader:
 
     engine: Engine
     root: Path
-    stack_cache: crash.StackCache
+    stack_cache: Callable[[], crash.StackCache]
+    """Gives the stacks that were read before; asked at a core, since few trials have one."""
     request: TrialRequest
     sources: Sources
 
@@ -105,7 +106,7 @@ class TrialReader:
                 kept=request.trial_folder(index) / KEPT_FILES,
             )
             origin = f"trial {request.number(index)} of {request.command.cell.id}"
-            cached = crash.CacheContext(cache=self.stack_cache, image=request.image, origin=origin)
+            cached = crash.CacheContext(cache=self.stack_cache(), image=request.image, origin=origin)
             read = crash.read_crash(plain, core, sysroot, cached=cached, hang=hang)
             crash.prepare(core)  # the run's next core is likely to be such a one
             return self.sources.add(read)
