@@ -25,7 +25,7 @@ from orchestrator.model import (
     SelectedCells,
 )
 
-TRIALS_PER_CONTAINER: Final = 16
+TRIALS_PER_CONTAINER: Final = 32
 """The default of a scenario. A container's start and end cost half a second; a stop waits for all trials."""
 MAX_ID: Final = 200
 """A cell's id becomes a path; file systems take 255 bytes a name."""

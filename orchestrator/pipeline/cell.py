@@ -16,10 +16,12 @@ from pathlib import Path
 from orchestrator import cores, crash, execute, verdict
 from orchestrator.adapters import room
 from orchestrator.adapters.engine import Engine
+from orchestrator.adapters.files import remove_tree
 from orchestrator.errors import HostError, InputError, NotStartedError, UnreportedError
 from orchestrator.execute import TrialRequest, Variant
 from orchestrator.model import CellResult, Outcome, PlannedCell, Trial, Verdict, in_series
 from orchestrator.pipeline import sharing
+from orchestrator.pipeline.batches import Batches
 from orchestrator.pipeline.evidence import Evidence
 from orchestrator.pipeline.observation import observation_of
 from orchestrator.pipeline.results import Results
@@ -60,32 +62,48 @@ class CellRunner(Results):
     def run(self, planned: PlannedCell, image: str) -> CellResult:
         """Run a cell and write its result; raises HostError if nothing could be observed."""
         try:
-            return self._run(planned, image)
+            with self.slots.cell():
+                return self._run(planned, image)
         except OSError as error:
             raise room.explained(error, self.folder) from error
 
     def _run(self, planned: PlannedCell, image: str) -> CellResult:
-        started, clock, slot = datetime.now(UTC), time.monotonic(), self.slots.slot()
+        started, clock, waited, done = datetime.now(UTC), time.monotonic(), 0.0, 0
         tally, evidence = verdict.Tally(planned.expectation, planned.enough), Evidence()
-        share = planned.trials_per_container if planned.cell.arch is self.host_arch else 1
         # Files of an earlier attempt must not become evidence of this one.
         self.run_folder.clear_cell(planned.cell)
-        done = 0
-        while done < planned.trials and not tally.settled and not (done and self.stop.is_set()):
-            request = self._request(planned, image, done + 1, min(share, planned.trials - done))
-            try:
-                outcomes = [_as_planned(planned, outcome) for outcome in self._run_trials(request, slot)]
-            except NotStartedError:
-                if done:
+        with self._batches(planned, image) as batches:
+            while not tally.settled:
+                # The first crash settles a cell that must crash, and most of them crash in the first trials.
+                batch = batches.next(ahead=bool(done) or not planned.expectation.must_crash)
+                if batch is None:
                     break
-                raise
-            done += len(outcomes)
-            self._look(request, outcomes, tally, evidence)
+                try:
+                    outcomes = [_as_planned(planned, outcome) for outcome in batch.outcomes()]
+                except NotStartedError:
+                    if done:
+                        break
+                    raise
+                waited = waited if done else batch.slot.waited
+                done += len(outcomes)
+                batches.repeat(batch, len(outcomes))
+                self._look(batch.request, outcomes, tally, evidence)
         judgement = tally.judgement
         if done < planned.trials and not tally.settled:
             judgement = verdict.judge_error(f"stopped after {done} of {planned.trials} trials")
         return self.make(
-            planned, judgement, image, evidence, rate=tally.rate, started=started, clock=clock + slot.waited
+            planned, judgement, image, evidence, rate=tally.rate, started=started, clock=clock + waited
+        )
+
+    def _batches(self, planned: PlannedCell, image: str) -> Batches:
+        return Batches(
+            trials=planned.trials,
+            share=planned.trials_per_container if planned.cell.arch is self.host_arch else 1,
+            slots=self.slots,
+            request=lambda first, count: self._request(planned, image, first, count),
+            run=lambda batch: self._run_trials(batch.request, batch.slot, batch.hostname),
+            kill=self.engine.kill,
+            forget=_forget,
         )
 
     def groups(self, cells: Iterable[PlannedCell]) -> Iterator[Sequence[PlannedCell]]:
@@ -97,6 +115,10 @@ class CellRunner(Results):
 
         Raises HostError if nothing could be observed.
         """
+        with self.slots.cell():
+            return self._run_together(cells, image)
+
+    def _run_together(self, cells: Sequence[PlannedCell], image: str) -> tuple[CellResult, ...]:
         started, clock, slot = datetime.now(UTC), time.monotonic(), self.slots.slot()
         for planned in cells:
             self.run_folder.clear_cell(planned.cell)
@@ -164,15 +186,17 @@ class CellRunner(Results):
         return TrialReader(
             engine=self.engine,
             root=self.folder,
-            stack_cache=self.stack_cache,
+            stack_cache=lambda: self.stack_cache,
             request=request,
             sources=Sources(scenario=self.scenarios[request.command.cell.scenario]),
         )
 
-    def _run_trials(self, request: TrialRequest, slot: Slot) -> Sequence[Outcome]:
+    def _run_trials(
+        self, request: TrialRequest, slot: Slot, hostname: str | None = None
+    ) -> Sequence[Outcome]:
         """Run trials; the error of a container without a report names the cores that it left."""
         try:
-            return execute.run_trials(self.engine, request, slot)
+            return execute.run_trials(self.engine, request, slot, hostname)
         except UnreportedError as error:
             crashes = cores.crashes_in(error.hostname, error.container)
             error.what += f", and {crashes}" if crashes else ""
@@ -187,6 +211,12 @@ class CellRunner(Results):
         for index, trial in enumerate(reader.read(outcomes)):
             judgement = tally.add(observation_of(self.folder, trial))
             evidence.add(trial, judgement, must_crash=must_crash, folder=request.trial_folder(index))
+
+
+def _forget(request: TrialRequest) -> None:
+    """Remove what trials wrote that the verdict does not need."""
+    for index in range(request.count):
+        remove_tree(request.trial_folder(index), "evidence of a trial that is not needed")
 
 
 def _ran_after(cells: int, trial: Trial) -> Trial:

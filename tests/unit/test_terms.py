@@ -32,7 +32,7 @@ def terms(project: Path, catalogue: Catalogue, added: str, **request: object) ->
     [
         ("", 1, 1),
         ("trials: 10", 10, 10),
-        ("trials: 40", 40, 16),
+        ("trials: 40", 40, 32),
         ("trials: 40\nshare: 20", 40, 20),
         ("trials: 10\nshare: 20", 10, 10),
     ],
