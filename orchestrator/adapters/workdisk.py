@@ -9,6 +9,7 @@ has room is checked before and after, so that no program is judged by a disk tha
 import os
 import shutil
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -63,7 +64,9 @@ class WorkDisk:
             self._file = stack.enter_context(self._path.open("xb+"))
             self._check_room(size, f"no room for a container's /work ({size >> 20} MiB)")
             self._file.truncate(size)
-            for at, data in _formatted(size):
+            with _FORMATTING:  # several disks are wanted at once
+                formatted = _formatted(size)
+            for at, data in formatted:
                 os.pwrite(self._file.fileno(), data, at)
             self.device = _losetup("--find", "--show", str(self._path))
             stack.callback(_losetup, "--detach", self.device)
@@ -109,6 +112,9 @@ class WorkDisk:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+_FORMATTING: Final = threading.Lock()
 
 
 @cache
