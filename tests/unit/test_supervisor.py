@@ -192,7 +192,7 @@ def test_hang_is_aborted_so_that_a_core_shows_where(cell: Cell) -> None:
 
 def test_a_hang_that_survives_sigabrt_is_ended_by_a_signal_that_it_does_not_take(cell: Cell) -> None:
     cell.driver("import time; time.sleep(60)")
-    cell.start("plain", 2, "--wrap=env --ignore-signal=ABRT").communicate(timeout=60)
+    cell.start("plain", 2, "--wrap=env --ignore-signal=ABRT --default-signal=QUIT").communicate(timeout=60)
     assert (cell.exit["kind"], cell.exit["signal"]) == ("hang", "SIGQUIT")
     assert "the hung tested process did not die of SIGABRT: SIGQUIT followed" in cell.exit["notes"]
 
