@@ -41,7 +41,7 @@ def _lines(checked: Checked) -> Iterator[str]:
     yield "|" + "---|" * (len(tested) + 1)
     for package in checked.packages:
         fields = (_field(package, item.name) for item in tested)
-        yield f"| {package.name} {' '.join(package.versions)} | " + " | ".join(fields) + " |"
+        yield f"| {' '.join((package.name, *package.versions))} | " + " | ".join(fields) + " |"
     yield ""
     for item in tested:
         yield f"- **{item.name}**: {item.question} ([known case]({item.source}))"
