@@ -218,6 +218,22 @@ def test_a_volume_without_labels_is_made_anew_or_removed_by_the_next_run(engine:
                 engine.remove_volume(name)
 
 
+def test_a_volume_goes_once_another_process_has_removed_its_container(
+    engine: Engine, base_image: str
+) -> None:
+    """Two runs that start after one that was killed remove the same."""
+    name = f"cm-{uuid.uuid4().hex[:12]}"
+    with closing(docker.DockerClient(base_url=engine.endpoint)) as client:
+        engine.create_plain_volume(name, {LABEL: "test"})
+        made = client.containers.create(base_image, ["-"], volumes={name: {"bind": "/data"}})
+        other = threading.Timer(1, made.remove)
+        other.start()
+        engine.remove_volume(name)
+        other.join()
+        with pytest.raises(docker.errors.NotFound):
+            client.volumes.get(name)
+
+
 def test_a_container_of_a_build_that_may_go_on_is_left_alone(engine: Engine, base_image: str) -> None:
     """Those of builds that ended with their engine are removed, as `nox -s chaos` shows."""
     with closing(docker.DockerClient(base_url=engine.endpoint)) as client:

@@ -22,6 +22,8 @@ ATTEMPTS: Final = 3
 FIRST_WAIT: Final = 0.2
 """Seconds before the second attempt."""
 CONFLICT: Final = 409
+HELD: Final = 30.0
+"""Seconds that another process has to end its removal of what is in use."""
 NO_ROOM: Final = "no space left on device"
 """How the engine reports that its disk is full."""
 
@@ -64,6 +66,33 @@ def retried(call: Callable[P, T]) -> Callable[P, T]:
         return again(*args, **kwargs)
 
     return persistent
+
+
+def once_free(call: Callable[P, T]) -> Callable[P, T]:
+    """The call, `retried`; and again while what it removes is in use, or is being removed by another process.
+
+    Two runs that start after one that was killed remove the same containers and volumes.
+    """
+
+    def patient(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return retried(call)(*args, **kwargs)
+        except docker.errors.APIError as error:
+            if not _is_held(error):
+                raise
+        again: Callable[P, T] = tenacity.retry(
+            retry=tenacity.retry_if_exception(_is_held),
+            stop=tenacity.stop_after_delay(HELD),
+            wait=tenacity.wait_fixed(FIRST_WAIT),
+            reraise=True,
+        )(retried(call))
+        return again(*args, **kwargs)
+
+    return patient
+
+
+def _is_held(error: BaseException) -> bool:
+    return isinstance(error, docker.errors.APIError) and error.status_code == CONFLICT
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import docker
 
-from orchestrator.adapters.engine.calls import CONFLICT, engine_errors, retried
+from orchestrator.adapters.engine.calls import CONFLICT, engine_errors, once_free, retried
 from orchestrator.adapters.engine.container_files import ContainerFiles
 from orchestrator.adapters.engine.later import Later
 from orchestrator.adapters.engine.volumes import Volumes
@@ -204,7 +204,7 @@ class Containers(ContainerFiles, Volumes):
         """Remove a container, killing it first where it still runs."""
         with engine_errors("removing a container"):
             try:
-                retried(self._api.remove_container)(container, force=True, v=True)
+                once_free(self._api.remove_container)(container, force=True, v=True)
             except docker.errors.NotFound:
                 return
 

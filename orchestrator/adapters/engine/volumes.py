@@ -18,7 +18,7 @@ from typing import Final
 
 import docker
 
-from orchestrator.adapters.engine.calls import ENGINE_HINT, engine_errors, retried
+from orchestrator.adapters.engine.calls import ENGINE_HINT, engine_errors, once_free, retried
 from orchestrator.adapters.engine.connection import UNIX, Connection
 from orchestrator.adapters.inside import open_regular
 from orchestrator.adapters.workdisk import WorkDisk, shortcoming
@@ -118,7 +118,7 @@ class Volumes(Connection):
             if disk := self._disks.pop(name, None):
                 stack.callback(disk.close)
             with engine_errors("removing a volume"), suppress(docker.errors.NotFound):
-                retried(self._api.remove_volume)(name, force=True)
+                once_free(self._api.remove_volume)(name, force=True)
 
     def remove_unlabelled(self) -> int:
         """Remove the volumes that have names as this tool's, no labels and no container; returns how many.
