@@ -107,7 +107,8 @@ def test_a_race_that_was_stopped_has_no_verdict_until_its_trials_are_run(
 ) -> None:
     add_scenario(project, "quiet", "outcome: exit, status: 0, survive: {rate: 0.1}", more="share: 1\n")
     selection = ("--scenario", "quiet", "--glibc", "2.36", "--launcher", "plain", "--probe", "cpp")
-    process = start(tmp_path / "reports", *selection, project=project)
+    # One container after the other: the second trial's folder is there once the first one has ended.
+    process = start(tmp_path / "reports", *selection, "--jobs", "1", project=project)
     wait_until(lambda: [*tmp_path.glob("reports/*/cells/**/trial-2")])
     process.send_signal(signal.SIGINT)
     said = end(process)
