@@ -1,10 +1,9 @@
 """Trials: a cell's process run in a fresh container, and how each run ended."""
 
-import posixpath
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,27 +21,21 @@ from orchestrator.execute.command import (
     goes_on_while,
 )
 from orchestrator.execute.evidence import fetch_evidence
+from orchestrator.execute.exits import exits_of, read_report
 from orchestrator.execute.last_words import last_exception, last_line
 from orchestrator.execute.programs import keep_programs, may_have_core
 from orchestrator.execute.streams import LIMIT, NAMES, Streams, open_streams
-from orchestrator.execute.supervisor_report import (
-    MAX_BYTES,
-    ProcessExit,
-    SupervisorReport,
-    parse_report,
-)
+from orchestrator.execute.supervisor_report import ProcessExit
 from orchestrator.execute.user_tests import fetch_tests
 from orchestrator.launchers import LAUNCHERS
-from orchestrator.model import DISK_FULL, Evidence, Expectation, Outcome, OutcomeKind
+from orchestrator.model import Evidence, Expectation, Outcome, OutcomeKind
 from orchestrator.model.memory import over_memory
 from orchestrator.supervisor.clock import LONGEST
 from orchestrator.supervisor.dumps import DUMP_LIMIT
-from orchestrator.supervisor.paths import MARK_VARIABLE, REPORT, REPORT_VOLUME, WORK
+from orchestrator.supervisor.paths import MARK_VARIABLE, REPORT_VOLUME, WORK
 
 BETWEEN: Final = 5.0
 """Seconds between two trials of a container, in which the supervisor removes what the first left behind."""
-TAR: Final = 1 << 16
-"""Bytes by which an archive may exceed the one small file in it."""
 GRACE: Final = DUMP_LIMIT + 75.0
 """Seconds beyond the trials' own timeouts after which the container is killed from outside: the supervisor's
 time for cores, and the few seconds that each process which hangs gets to die of a signal. Only a stuck
@@ -159,8 +152,8 @@ def _watch(
         ended = _run_with_deadline(engine, container, streams, deadline, overdue)
         seconds = time.monotonic() - clock
     try:
-        report = _report(engine, made)
-        exits = _exits(report.trials if report else (), ended, overdue.is_set(), seconds)
+        report = read_report(engine, container, made.report)
+        exits = exits_of(report.trials if report else (), ended, overdue.is_set(), seconds)
     except EngineGoneError:
         raise
     except EngineError as error:
@@ -261,52 +254,3 @@ def _run_with_deadline(
         return engine.run(container, streams.write)
     finally:
         timer.cancel()
-
-
-def _report(engine: Engine, made: _Made) -> SupervisorReport | None:
-    """The supervisor's report; None if it wrote none. Raises EngineError if it failed, with its reason."""
-    try:
-        raw = engine.read_kept(made.report, posixpath.basename(REPORT), MAX_BYTES)
-        if raw is None:
-            files = engine.fetch(made.container, REPORT, limit=MAX_BYTES + TAR)
-            raw = next((content.read() for _, content in files), None)
-        report = None if raw is None else parse_report(raw)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise EngineError(
-            f"the supervisor's report cannot be fetched: {error}", hint="repeat the cell"
-        ) from error
-    if report and report.failure:
-        raise EngineError(
-            f"the supervisor failed: {report.failure}", hint="read the cell's stderr, and repeat the cell"
-        )
-    return report
-
-
-def _exits(
-    reported: Sequence[ProcessExit], ended: Ended, overdue: bool, seconds: float
-) -> tuple[ProcessExit, ...]:
-    """The exits that the supervisor reported, and the engine's knowledge of one that it could not report."""
-    if reported and reported[-1].interrupted and not overdue:
-        raise EngineError(
-            "the container was stopped from outside before its process ended",
-            hint="repeat the cell; was the engine stopped?",
-        )
-    if reported and (ended.status == 0 or reported[-1].interrupted):
-        killed = ended.oom and reported[-1].signal == "SIGKILL"
-        return (*reported[:-1], _out_of_memory(reported[-1].pid, seconds)) if killed else tuple(reported)
-    if ended.oom:
-        return (*reported, _out_of_memory(None, seconds))
-    if overdue:
-        note = "neither the process nor its supervisor ended; the container was killed, so there is no core"
-        return (*reported, ProcessExit(pid=None, kind=OutcomeKind.HANG, seconds=seconds, notes=(note,)))
-    full = f"; {DISK_FULL}" if ended.disk_full else ""
-    raise EngineError(
-        f"the container ended with status {ended.status} and no report of its process{full}",
-        hint="read the cell's stderr; was the container stopped from outside?",
-    )
-
-
-def _out_of_memory(pid: int | None, seconds: float) -> ProcessExit:
-    return ProcessExit(pid=pid, kind=OutcomeKind.OOM, seconds=seconds)

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from orchestrator.adapters.engine import Ended
 from orchestrator.errors import EngineError
+from orchestrator.execute.exits import exits_of
 from orchestrator.execute.leftovers import _is_gone, _owner
 from orchestrator.execute.streams import open_streams
 from orchestrator.execute.supervisor_report import MAX_BYTES, ProcessExit, parse_report
-from orchestrator.execute.trial import _exits
 from orchestrator.model import OutcomeKind
 
 # As the supervisor wrote it in a uWSGI cell on glibc 2.36.
@@ -81,19 +81,19 @@ def test_any_bytes_are_a_report_or_an_engine_error(raw: bytes) -> None:
 
 def test_the_engine_knows_what_the_supervisor_could_not_tell() -> None:
     quiet, killed = process_exit(), process_exit(kind="signal", status=None, signal="SIGKILL")
-    assert _exits([quiet, quiet], CLEAN, False, 1) == (quiet, quiet)
-    oom = _exits([quiet, killed], Ended(status=0, oom=True), False, 1)
+    assert exits_of([quiet, quiet], CLEAN, False, 1) == (quiet, quiet)
+    oom = exits_of([quiet, killed], Ended(status=0, oom=True), False, 1)
     assert [item.kind for item in oom] == [OutcomeKind.EXIT, OutcomeKind.OOM]
-    gone = _exits([quiet], Ended(status=137, oom=True), False, 1)
+    gone = exits_of([quiet], Ended(status=137, oom=True), False, 1)
     assert [item.kind for item in gone] == [OutcomeKind.EXIT, OutcomeKind.OOM]
-    stuck = _exits([quiet], KILLED, True, 1)
+    stuck = exits_of([quiet], KILLED, True, 1)
     assert [item.kind for item in stuck] == [OutcomeKind.EXIT, OutcomeKind.HANG]
 
 
 @pytest.mark.parametrize("told", [[], [process_exit()], [process_exit(), process_exit(interrupted=True)]])
 def test_a_trial_that_was_stopped_from_outside_is_no_verdict(told: list[ProcessExit]) -> None:
     with pytest.raises(EngineError):
-        _exits(told, KILLED, False, 1)
+        exits_of(told, KILLED, False, 1)
 
 
 def test_streams_are_kept_apart_and_a_cut_is_said(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Lazy imports: what they import and when, and that each declaration in the program has an effect."""
 
 import ast
-import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,16 +94,6 @@ def test_what_a_library_does_not_need_for_us_is_imported_at_its_first_use(
     assert "heavy" not in sys.modules
     assert named.value(1, more=2) == whole.heavy.value(1, more=2) == 3
     assert whole.heavy is sys.modules["heavy"]
-
-
-def test_a_library_s_pattern_is_compiled_at_its_first_use() -> None:
-    module = importer(
-        "import re\nbad = re.compile('(')\nword = re.compile('A+', re.IGNORECASE)", "yaml.reader"
-    )
-    assert module.word.fullmatch("aA")
-    assert not module.word.fullmatch("b")
-    with pytest.raises(re.error, match="unterminated"):
-        module.bad.search("")
 
 
 @pytest.mark.usefixtures("heavy")

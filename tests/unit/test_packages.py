@@ -126,7 +126,7 @@ def test_the_versions_around_the_wanted_one_are_named() -> None:
     [
         ("grpcio=1", "is no requirement"),
         ("grpcio==1.70.0 --hash", "is no requirement"),
-        ("x @ https://me:secret@files.example/x-1-py3-none-any.whl", "has credentials in it"),
+        ("x @ https://me:secret@wheels.example/x-1-py3-none-any.whl", "has credentials in it"),
         ("/nowhere/x-1.0-py3-none-any.whl", "there is no wheel"),
         ("x @ file:///nowhere/x.zip", "is no wheel"),
         ("../x\n==1", "is not one line"),
@@ -190,7 +190,7 @@ def test_a_lock_has_one_wheel_of_each_distribution(tmp_path: Path) -> None:
     native = next(item for item in lock.wheels if item.name == "protobuf")
     assert native.filename == "protobuf-5.29.6-cp38-abi3-manylinux2014_x86_64.whl"
     assert PackageLock.parse(lock.text) == lock
-    assert "files.example" not in lock.text
+    assert "wheels.example" not in lock.text
 
 
 @pytest.mark.parametrize(
@@ -225,12 +225,12 @@ def test_pip_settings_are_handed_to_uv(tmp_path: Path) -> None:
 def test_complaints_are_one_line_without_credentials() -> None:
     said = (
         "warning: x\nerror: No solution found when resolving dependencies\n  cause: Because a has no usable\n"
-        "  cause: wheels at http://user:pass@index.example/simple, we can conclude that your requirements "
-        "are unsatisfiable.\n\nhint: An index (http://u@index.example) answered (401 Unauthorized)\n"
+        "  cause: wheels at http://user:pass@packages.example/simple, we can conclude that your requirements "
+        "are unsatisfiable.\n\nhint: An index (http://u@packages.example) answered (401 Unauthorized)\n"
     )
     assert uv.one_line(said) == (
-        "Because a has no usable wheels at http://index.example/simple "
-        "An index (http://index.example) answered (401 Unauthorized)"
+        "Because a has no usable wheels at http://packages.example/simple "
+        "An index (http://packages.example) answered (401 Unauthorized)"
     )
 
 
