@@ -27,7 +27,8 @@ from orchestrator.rundir import RunData
 
 FACTS: Final = "crashmatrix-check: "
 """What battery/start.py writes before the line with what it knows of a package, as JSON."""
-REFUSED: Final = re.compile(r"^refused: (.{1,500})", re.MULTILINE)
+REFUSED: Final = re.compile(r"^refused: (?:<class '([\w.]+)'>(?=:))?(.{1,500})", re.MULTILINE)
+"""Why a package refuses a hazard; CPython 3.12 writes an exception's class in this way, others its name."""
 HANGS: Final = re.compile(r"^hangs: (.{1,200})$", re.MULTILINE)
 """What a script prints before it makes a hanging process dump a core."""
 CRASHED: Final = re.compile(r"^crashes: .{1,200}$", re.MULTILINE)
@@ -172,9 +173,15 @@ def _of_clean(trial: Trial, output: str, reason: str, *, passed: bool) -> tuple[
     """What a trial without a crash, a hang and an invalid access shows."""
     if trial.outcome.failed_import:
         return HazardResult.NO_IMPORT, reason
-    if refused := REFUSED.search(output):
-        return HazardResult.REFUSED, refused[1]
+    if refused := refusal(output):
+        return HazardResult.REFUSED, refused
     return (HazardResult.SAFE if passed else HazardResult.FAILS), reason
+
+
+def refusal(output: str) -> str | None:
+    """Why a package refuses a hazard, in the same words on each Python."""
+    found = REFUSED.search(output)
+    return f"{found[1] or ''}{found[2]}" if found else None
 
 
 def _key(trial: Trial, shown: HazardResult) -> str | None:

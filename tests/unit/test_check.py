@@ -23,6 +23,7 @@ from rich.console import Console
 
 from orchestrator import check, matrix
 from orchestrator.check import Environment
+from orchestrator.check.findings import refusal
 from orchestrator.check.hazard import BATTERY, Group
 from orchestrator.cli import checking
 from orchestrator.cli.progress import Lines
@@ -458,6 +459,14 @@ def test_what_a_script_says_of_its_children_counts_beside_its_own_end(
 ) -> None:
     (trial,) = _result(kind, signal="SIGSEGV" if kind is OutcomeKind.SIGNAL else None).trials
     assert check.observed(trial, lambda _name: output)[0] is shown
+
+
+@pytest.mark.parametrize("written", ["ImportError", "<class 'ImportError'>"])
+def test_a_refusal_has_the_same_words_on_each_python(written: str) -> None:
+    """As of orjson on CPython 3.13 and 3.12; a report lists equal refusals once."""
+    said = f"refused: {written}: module orjson.orjson does not support loading in subinterpreters\n"
+    assert refusal(said) == "ImportError: module orjson.orjson does not support loading in subinterpreters"
+    assert refusal("refused: <class 'x") == "<class 'x"
 
 
 def test_classes_that_a_script_made_objects_of_are_named_in_the_one_that_is_reduced() -> None:
